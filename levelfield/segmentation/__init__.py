@@ -1,0 +1,6 @@
+"""Segmentation: one interface and one registry for all methods."""
+
+from levelfield.segmentation.registry import SEGMENTERS, parent_roles, segment_objects
+from levelfield.segmentation.result import Segmentation
+
+__all__ = ["SEGMENTERS", "Segmentation", "parent_roles", "segment_objects"]

@@ -1,0 +1,118 @@
+"""Classical segmentation: smooth, threshold, fill, declump, filter (primary objects)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from levelfield.objects import (
+    equivalent_diameters,
+    keep_objects,
+    renumber,
+    touches_border,
+)
+from levelfield.parameters import call_with, require_choice, require_flag, require_number
+from levelfield.segmentation.declump import declump as divide
+from levelfield.segmentation.result import Segmentation, single_channel
+from levelfield.segmentation.threshold import find_threshold
+
+NOTHING: Mapping[str, Any] = {}
+
+
+def classical(
+    image: NDArray[np.float32],
+    *,
+    smoothing: float = 1.0,
+    threshold: Mapping[str, Any] = NOTHING,
+    fill_holes: bool = True,
+    declump: Mapping[str, Any] = NOTHING,
+    minimum_diameter: float = 5.0,
+    maximum_diameter: float | None = None,
+    border: str = "keep",
+) -> Segmentation:
+    """Segment bright objects on a darker background, as CellProfiler's IdentifyPrimaryObjects.
+
+    Parameters
+    ----------
+    image
+        (1, Y, X), intensity 0-1.
+    smoothing
+        Standard deviation in px of the Gaussian before thresholding; 0: none.
+    threshold
+        Parameters of `levelfield.segmentation.threshold.find_threshold`.
+    fill_holes
+        Fill holes of the foreground before declumping.
+    declump
+        Parameters of `levelfield.segmentation.declump.declump`.
+    minimum_diameter, maximum_diameter
+        Objects whose equivalent diameter in px lies outside are removed; no maximum: none.
+    border
+        `keep` or `discard` objects that touch the border of the image.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is unknown or has a value that is not allowed.
+    """
+    _check_parameters(smoothing, fill_holes, minimum_diameter, maximum_diameter, border)
+    plane = single_channel(image, "classical")
+    smoothed = ndimage.gaussian_filter(plane, smoothing) if smoothing else plane
+    found = call_with(
+        find_threshold, plane, smoothed, parameters=threshold, where="classical.threshold"
+    )
+    foreground = smoothed > found.level
+    if fill_holes:
+        foreground = ndimage.binary_fill_holes(foreground)
+    labels, sizes = call_with(
+        divide, smoothed, foreground, parameters=declump, where="classical.declump"
+    )
+    labels, removed = filter_objects(labels, minimum_diameter, maximum_diameter, border)
+    return Segmentation(renumber(labels), found.record() | sizes | removed)
+
+
+def _check_parameters(
+    smoothing: float,
+    fill_holes: bool,
+    minimum_diameter: float,
+    maximum_diameter: float | None,
+    border: str,
+) -> None:
+    require_number("smoothing", smoothing, 0)
+    require_flag("fill_holes", fill_holes)
+    require_number("minimum_diameter", minimum_diameter, 0)
+    if maximum_diameter is not None:
+        require_number("maximum_diameter", maximum_diameter, low=minimum_diameter)
+    require_choice("border", border, ("keep", "discard"))
+
+
+def filter_objects(
+    labels: NDArray[np.int32],
+    minimum_diameter: float,
+    maximum_diameter: float | None,
+    border: str,
+) -> tuple[NDArray[np.int32], dict[str, float]]:
+    """Remove objects by size and border; the others keep their numbers.
+
+    Returns
+    -------
+    labels, record
+        (Y, X) int32, and how many objects were too small, too large, or touched the border.
+    """
+    diameter = equivalent_diameters(labels)
+    present = diameter > 0
+    small = present & (diameter < minimum_diameter)
+    large = diameter > (np.inf if maximum_diameter is None else maximum_diameter)
+    touching = touches_border(labels) & present & ~small & ~large
+    keep = present & ~small & ~large
+    if border == "discard":
+        keep &= ~touching
+    record = {
+        "RemovedSmall": float(small.sum()),
+        "RemovedLarge": float(large.sum()),
+        "TouchingBorder": float(touching.sum()),
+    }
+    return keep_objects(labels, keep), record

@@ -1,0 +1,90 @@
+"""The one door to all segmenters."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levelfield.parameters import call_with, require_choice
+from levelfield.segmentation.classical import classical
+from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.secondary import expansion, propagation, subtraction
+
+Labels = NDArray[np.int32]
+
+# A segmenter's positional parameters are the image and the labels it wants, by role; its
+# keyword-only parameters are what the configuration may set.
+SEGMENTERS: dict[str, Callable[..., Segmentation]] = {
+    "classical": classical,
+    "propagation": propagation,
+    "expansion": expansion,
+    "subtraction": subtraction,
+}
+
+
+def parent_roles(method: str) -> list[str]:
+    """Roles of the label images that a method needs, e.g. ``["parent", "minus"]``."""
+    require_choice("method", method, SEGMENTERS)
+    parameters = inspect.signature(SEGMENTERS[method]).parameters.values()
+    positional = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    return positional[1:]
+
+
+def segment_objects(
+    image: NDArray[np.float32],
+    method: str,
+    parameters: Mapping[str, Any],
+    parents: Mapping[str, Labels] | None = None,
+) -> Segmentation:
+    """Segment one image with one method.
+
+    Parameters
+    ----------
+    image
+        (C, Y, X) float32, corrected, intensity 0-1: the channels of this object set, in the order
+        of the configuration.
+    method
+        A name in `SEGMENTERS`.
+    parameters
+        What the configuration sets for the method.
+    parents
+        Label images by role, for methods that build on other objects: `parent`, `minus`.
+
+    Raises
+    ------
+    ValueError
+        If the method, a parameter or its value is unknown, a parent is missing or superfluous, or
+        the image has a wrong shape or values that are not finite.
+    """
+    parents = parents or {}
+    roles = parent_roles(method)
+    if sorted(parents) != sorted(roles):
+        raise ValueError(
+            f"method {method} needs the object sets [{', '.join(roles)}], "
+            f"but was given [{', '.join(parents)}]"
+        )
+    _check_image(image, parents)
+    labels = [parents[role] for role in roles]
+    return call_with(
+        SEGMENTERS[method], image, *labels, parameters=parameters, where=f"method {method}"
+    )
+
+
+def _check_image(image: NDArray[np.float32], parents: Mapping[str, Labels]) -> None:
+    if image.ndim != 3:
+        raise ValueError(f"the image has shape {image.shape}; it must be (channel, y, x)")
+    if not np.isfinite(image).all():
+        n_bad = int(np.count_nonzero(~np.isfinite(image)))
+        raise ValueError(
+            f"{n_bad} pixels of the image are not finite numbers, so no threshold would mean "
+            "anything; check the flat field that was applied"
+        )
+    for role, labels in parents.items():
+        if labels.shape != image.shape[1:]:
+            raise ValueError(
+                f"the {role} labels are {labels.shape}, the image is {image.shape[1:]} px"
+            )

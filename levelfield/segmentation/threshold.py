@@ -1,0 +1,300 @@
+"""Thresholds: what is foreground, globally or locally, and how sure that there is any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage import filters
+
+from levelfield.parameters import require_choice, require_number
+
+Pixels = NDArray[np.floating]
+
+
+def otsu(pixels: Pixels) -> float:
+    """Otsu's threshold: the largest variance between two classes."""
+    return float(filters.threshold_otsu(pixels))
+
+
+def otsu_three_low(pixels: Pixels) -> float:
+    """Return the lower of Otsu's two thresholds for three classes: the middle is foreground."""
+    return _multi_otsu(pixels)[0]
+
+
+def otsu_three_high(pixels: Pixels) -> float:
+    """Return the upper of Otsu's two thresholds for three classes: the middle is background."""
+    return _multi_otsu(pixels)[1]
+
+
+def _multi_otsu(pixels: Pixels) -> tuple[float, float]:
+    try:
+        low, high = filters.threshold_multiotsu(pixels, classes=3)
+    except ValueError:  # fewer than three different values: there is no middle class
+        low = high = otsu(pixels)
+    return float(low), float(high)
+
+
+def li(pixels: Pixels) -> float:
+    """Li's iterative minimum cross-entropy threshold (a local minimum)."""
+    return float(filters.threshold_li(pixels))
+
+
+def minimum_cross_entropy(pixels: Pixels) -> float:
+    """Minimum cross-entropy threshold over the whole histogram (Li & Lee 1993)."""
+    counts, edges = np.histogram(pixels, bins=256)
+    lowest = float(edges[0])
+    # Cross-entropy wants positive intensities; half a bin keeps the darkest class above zero.
+    centres = (edges[:-1] + edges[1:]) / 2 - min(lowest, 0.0)
+    count = np.cumsum(counts)[:-1]
+    mass = np.cumsum(counts * centres)
+    total = mass[-1]
+    mass = mass[:-1]
+    valid = (count > 0) & (count < counts.sum())
+    if not valid.any():
+        return lowest
+    count, mass = count[valid], mass[valid]
+    above, above_mass = counts.sum() - count, total - mass
+    entropy = -mass * np.log(mass / count) - above_mass * np.log(above_mass / above)
+    return float(edges[1:-1][valid][np.argmin(entropy)])
+
+
+def triangle(pixels: Pixels) -> float:
+    """Return the triangle threshold: the histogram's corner beside its peak (Zack 1977)."""
+    return float(filters.threshold_triangle(pixels))
+
+
+def robust_background(pixels: Pixels) -> float:
+    """Mean + 2 standard deviations after trimming 5 % at both ends, as CellProfiler does."""
+    ordered = np.sort(pixels, axis=None)
+    cut = round(0.05 * len(ordered))
+    trimmed = ordered[cut : len(ordered) - cut]
+    return float(trimmed.mean() + 2 * trimmed.std())
+
+
+GLOBAL_THRESHOLDS: dict[str, Callable[[Pixels], float]] = {
+    "otsu": otsu,
+    "otsu_three_low": otsu_three_low,
+    "otsu_three_high": otsu_three_high,
+    "minimum_cross_entropy": minimum_cross_entropy,
+    "li": li,
+    "triangle": triangle,
+    "robust_background": robust_background,
+}
+METHODS = (*GLOBAL_THRESHOLDS, "sauvola", "manual")
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold, one value or one per pixel, and how it came about.
+
+    Attributes
+    ----------
+    level
+        Pixels above it are foreground; a number or (Y, X).
+    original
+        The method's global value, before correction and bounds.
+    contrast
+        (median of the pixels above - median of those below) / pixel noise.
+    """
+
+    level: float | NDArray[np.float32]
+    original: float
+    contrast: float
+
+    @property
+    def final(self) -> float:
+        """The level in one number: the median over the image."""
+        return float(np.median(self.level))
+
+    def record(self) -> dict[str, float]:
+        """Facts about the threshold for the table of sites."""
+        return {
+            "OrigThreshold": self.original,
+            "FinalThreshold": self.final,
+            "ThresholdContrast": self.contrast,
+        }
+
+
+def measure_threshold(pixels: Pixels, method: str = "otsu", log: bool = False) -> float:
+    """Measure one global threshold on a sample of pixels.
+
+    Used per image, and for one value per plate: sample pixels of its control wells, measure once,
+    and give the value to every image as the method `manual`.
+
+    Parameters
+    ----------
+    pixels
+        Intensities of any shape, finite.
+    method
+        One of `GLOBAL_THRESHOLDS`.
+    log
+        Measure on the logarithm, which helps where bright and dim objects lie side by side.
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown or there are no pixels.
+    """
+    require_choice("threshold method", method, GLOBAL_THRESHOLDS)
+    if not pixels.size:
+        raise ValueError("a threshold cannot be measured on 0 pixels; give it a larger sample")
+    if not log:
+        return GLOBAL_THRESHOLDS[method](pixels)
+    floor = _log_floor(pixels)
+    logarithms = np.log(np.maximum(pixels, floor))
+    return float(np.exp(GLOBAL_THRESHOLDS[method](logarithms)))
+
+
+def _log_floor(pixels: Pixels) -> float:
+    # Clipped zeros have no logarithm; they count as the darkest that was measured.
+    positive = pixels[pixels > 0]
+    return float(np.percentile(positive, 0.5)) if positive.size else 1e-6
+
+
+def find_threshold(
+    image: NDArray[np.float32],
+    smoothed: NDArray[np.float32] | None = None,
+    *,
+    method: str = "otsu",
+    value: float | None = None,
+    log: bool = False,
+    correction: float = 1.0,
+    lower: float = 0.0,
+    upper: float = 1.0,
+    window: int | None = None,
+    minimum_contrast: float = 5.0,
+) -> Threshold:
+    """Find the threshold of one image.
+
+    Parameters
+    ----------
+    image
+        (Y, X) as measured; its pixel noise says whether the contrast is real.
+    smoothed
+        (Y, X) the image to threshold; default `image`.
+    method
+        A global method, `sauvola` (local mean and deviation, needs `window`) or `manual`.
+    value
+        The level for `manual`, in intensity units (0-1).
+    log
+        Measure on the logarithm of the intensity.
+    correction
+        The level is multiplied by this: above 1 shrinks the objects, below 1 enlarges them.
+    lower, upper
+        Bounds of the level after correction.
+    window
+        Size in px of the blocks for a threshold of its own for each part of the image, which
+        stays within 0.7 to 1.5 times the global one; none: one level for the image.
+    minimum_contrast
+        An image whose foreground is not so many times the pixel noise above its background has
+        no objects. Fields with nuclei measure 18 to 100, empty ones about 1.
+
+    Raises
+    ------
+    ValueError
+        If a parameter has a value that is not allowed.
+    """
+    smoothed = image if smoothed is None else smoothed
+    _check_parameters(method, value, correction, lower, upper, window, minimum_contrast)
+    original, level = _raw_level(smoothed, method, value, log, window)
+    level = np.clip(np.multiply(level, correction), lower, upper)
+    level = level.astype(np.float32) if np.ndim(level) else float(level)
+    contrast = _contrast(image, smoothed, level)
+    if contrast < minimum_contrast:
+        level = float("inf")
+    return Threshold(level, original, contrast)
+
+
+def _check_parameters(
+    method: str,
+    value: float | None,
+    correction: float,
+    lower: float,
+    upper: float,
+    window: int | None,
+    minimum_contrast: float,
+) -> None:
+    require_choice("threshold.method", method, METHODS)
+    require_number("threshold.correction", correction, 0.01, 100)
+    require_number("threshold.lower", lower)
+    require_number("threshold.upper", upper, low=lower)
+    require_number("threshold.minimum_contrast", minimum_contrast, 0)
+    if window is not None:
+        require_number("threshold.window", window, 3)
+    if method == "manual":
+        require_number("threshold.value (method manual needs it)", value)
+    elif value is not None:
+        raise ValueError(f"threshold.value is {value!r}, but only method manual uses it")
+    if method == "sauvola" and window is None:
+        raise ValueError("threshold.window is missing; method sauvola needs it (px, e.g. 101)")
+
+
+def _raw_level(
+    image: NDArray[np.float32], method: str, value: float | None, log: bool, window: int | None
+) -> tuple[float, float | NDArray[np.float32]]:
+    """Level before correction and bounds: the global number, and the level to use."""
+    if method == "manual":
+        return float(value), float(value)
+    if method == "sauvola":
+        level = filters.threshold_sauvola(image, window_size=int(window) // 2 * 2 + 1)
+        return float(np.median(level)), level
+    overall = measure_threshold(image, method, log)
+    if window is None:
+        return overall, overall
+    return overall, _level_by_block(image, overall, method, log, window)
+
+
+def _level_by_block(
+    image: NDArray[np.float32], overall: float, method: str, log: bool, window: int
+) -> NDArray[np.float32]:
+    rows = max(1, round(image.shape[0] / window))
+    columns = max(1, round(image.shape[1] / window))
+    row_edges = np.linspace(0, image.shape[0], rows + 1).round().astype(int)
+    column_edges = np.linspace(0, image.shape[1], columns + 1).round().astype(int)
+    levels = np.empty((rows, columns))
+    for row in range(rows):
+        for column in range(columns):
+            block = image[
+                row_edges[row] : row_edges[row + 1],
+                column_edges[column] : column_edges[column + 1],
+            ]
+            levels[row, column] = measure_threshold(block, method, log)
+    # The bounds of CellProfiler's adaptive threshold: a block without objects must not invent any.
+    levels = np.clip(levels, 0.7 * overall, 1.5 * overall)
+    return _interpolate_blocks(levels, image.shape)
+
+
+def _interpolate_blocks(levels: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Interpolate linearly between the centres of equal blocks, constant beyond the outer ones."""
+    positions = [
+        (np.arange(size) + 0.5) * blocks / size - 0.5
+        for size, blocks in zip(shape, levels.shape, strict=True)
+    ]
+    grid = np.meshgrid(*positions, indexing="ij")
+    return ndimage.map_coordinates(levels, grid, order=1, mode="nearest").astype(np.float32)
+
+
+def pixel_noise(image: NDArray[np.floating]) -> float:
+    """Estimate the pixel noise (standard deviation) from second differences (Immerkaer 1996)."""
+    curvature = image[:-2] - 2 * image[1:-1] + image[2:]
+    curvature = curvature[:, :-2] - 2 * curvature[:, 1:-1] + curvature[:, 2:]
+    if not curvature.size:
+        return 0.0
+    return float(np.sqrt(np.pi / 2) / 6 * np.abs(curvature).mean())
+
+
+def _contrast(
+    image: NDArray[np.float32],
+    smoothed: NDArray[np.float32],
+    level: float | NDArray[np.float32],
+) -> float:
+    foreground = smoothed > level
+    if not foreground.any() or foreground.all():
+        return 0.0
+    step = float(np.median(smoothed[foreground]) - np.median(smoothed[~foreground]))
+    noise = pixel_noise(image)
+    return step / noise if noise > 0 else float("inf")
