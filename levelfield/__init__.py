@@ -1,5 +1,3 @@
 """Levelfield: segmentation, measurement and quality control of high-content screens."""
 
-from importlib.metadata import version
-
-__version__ = version("levelfield")
+__version__ = "0.1.0"

@@ -1,0 +1,158 @@
+"""Raw image files: what their headers promise, and the pixels of one plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (*TIFF_SUFFIXES, ".png")
+_READ_ERRORS = (OSError, ValueError, KeyError, IndexError, RuntimeError, tifffile.TiffFileError)
+
+
+class PlaneError(ValueError):
+    """A plane cannot be read; the text says why."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of a file says of its planes.
+
+    Attributes
+    ----------
+    n_pages : int
+        Number of planes in the file; 0 where the file cannot be read.
+    size_y, size_x : int
+        Height and width of a plane, px.
+    dtype : str
+        Type of the pixels, as numpy names it.
+    bytes : int
+        Size of the file.
+    fault : str
+        Why the file cannot be used; empty where it can.
+    """
+
+    n_pages: int
+    size_y: int
+    size_x: int
+    dtype: str
+    bytes: int
+    fault: str
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of a TIFF or PNG file, and say what is wrong with it.
+
+    A TIFF whose pixel data would lie beyond the end of the file is reported as truncated, so
+    that most damaged files are found without decoding a pixel.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        return Header(0, 0, 0, "", 0, f"cannot be opened ({error.strerror})")
+    if size == 0:
+        return Header(0, 0, 0, "", 0, "the file is empty")
+    try:
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            return _tiff_header(path, size)
+        return _png_header(path, size)
+    except _READ_ERRORS as error:
+        return Header(0, 0, 0, "", size, f"is damaged or not an image ({_first_line(error)})")
+
+
+def _tiff_header(path: Path, size: int) -> Header:
+    with tifffile.TiffFile(path) as tiff:
+        pages = list(tiff.pages)
+        page = pages[0].keyframe
+        fault = ""
+        if any(_data_end(p) > size for p in pages):
+            fault = "is truncated: the file ends before its pixels do"
+        elif len(page.shape) != 2:
+            fault = f"holds colour or volume pixels of shape {page.shape}; one grey plane is needed"
+        elif page.dtype not in (np.uint8, np.uint16):
+            fault = f"holds {page.dtype} pixels; 8- or 16-bit unsigned integers are needed"
+        height, width = page.shape[:2]
+        return Header(len(pages), height, width, str(page.dtype), size, fault)
+
+
+def _data_end(page: tifffile.TiffPage | tifffile.TiffFrame) -> int:
+    """Return the offset just after the last pixel data of a page."""
+    ends = [a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    return max(ends, default=0)
+
+
+def _png_header(path: Path, size: int) -> Header:
+    kinds = {"L": "uint8", "I;16": "uint16", "I;16B": "uint16", "I": "uint16"}
+    with Image.open(path) as image:
+        dtype = kinds.get(image.mode, image.mode)
+        fault = ""
+        if image.mode not in kinds:
+            fault = f"is a PNG of mode {image.mode}; an 8- or 16-bit grey image is needed"
+        return Header(1, image.height, image.width, dtype, size, fault)
+
+
+def read_plane(path: Path, page: int = 0) -> np.ndarray:
+    """Read one plane.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF or PNG file.
+    page : int
+        0-based page of a multi-page TIFF.
+
+    Returns
+    -------
+    (Y, X) array of uint8 or uint16
+
+    Raises
+    ------
+    PlaneError
+        If the file cannot be decoded.
+    """
+    path = Path(path)
+    try:
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            return tifffile.imread(path, key=page)
+        with Image.open(path) as image:
+            pixels = np.asarray(image)
+        return pixels.astype(np.uint16) if pixels.dtype == np.int32 else pixels
+    except (*_READ_ERRORS, SyntaxError) as error:
+        raise PlaneError(f"cannot be decoded ({_first_line(error)})") from error
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0][:160] if text else type(error).__name__
+
+
+def pixel_fault(plane: np.ndarray) -> str:
+    """Say what is wrong with the pixels of a plane; empty where nothing is.
+
+    Two faults that acquisition software leaves behind are looked for: a plane that is one
+    value throughout, and a file that was allocated but not filled to its end, so that its
+    last rows are all zero while the rest is an image.
+
+    Parameters
+    ----------
+    plane : (Y, X) array
+        Raw pixels.
+    """
+    if plane.min() == plane.max():
+        return f"every pixel is {int(plane.flat[0])}"
+    filled_rows = np.flatnonzero(plane.any(axis=1))
+    empty = plane.shape[0] - 1 - filled_rows[-1]
+    above = plane[: filled_rows[-1] + 1]
+    if empty >= 0.05 * plane.shape[0] and np.count_nonzero(above) > 0.5 * above.size:
+        return f"the last {empty} of {plane.shape[0]} rows are zero: the file was not filled"
+    return ""
+
+
+def saturated_fraction(plane: np.ndarray, maximum: int) -> float:
+    """Return the fraction of pixels at or above the largest value the camera can write."""
+    return float(np.count_nonzero(plane >= maximum) / plane.size)

@@ -1,0 +1,261 @@
+"""What there is to do: plates, wells, controls and packs. No pixel is read here.
+
+Everything in this module is decided from the config, the plate sheet and the layout sheets
+alone, so that Snakemake knows every job before the first one starts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from levelfield.sheets import SheetError, check_sheet, read_sheet
+
+PLATE_SHAPES: dict[int, tuple[int, int]] = {
+    6: (2, 3),
+    12: (3, 4),
+    24: (4, 6),
+    48: (6, 8),
+    96: (8, 12),
+    384: (16, 24),
+    1536: (32, 48),
+}
+"""Rows and columns of each plate format, by its number of wells."""
+
+CONTROL_TYPES = ("negcon", "poscon", "trt", "empty")
+
+LAYOUT_COLUMNS = {
+    "control_type": "Metadata_ControlType",
+    "perturbation": "Metadata_Perturbation",
+    "concentration": "Metadata_Concentration",
+    "concentration_unit": "Metadata_ConcentrationUnit",
+    "control_group": "Metadata_ControlGroup",
+}
+"""Layout sheet columns and the table columns they become."""
+
+_LETTERS_DIGITS = re.compile(r"^([A-Za-z]{1,2})[-_ ]?(\d{1,2})$")
+_ROW_COLUMN = re.compile(r"^[rR](\d{1,2})[-_ ]?[cC](\d{1,2})$")
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A group of wells that one job handles, so that jobs are few and large."""
+
+    name: str
+    wells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One plate of the screen: where its images are, what its wells hold, how it is packed.
+
+    Attributes
+    ----------
+    name : str
+        Name of the plate, unique in the screen; also its folder under the results.
+    images : Path
+        Folder of the raw images.
+    layout_path : Path
+        The layout sheet.
+    n_wells : int
+        Plate format: 6, 12, 24, 48, 96, 384 or 1536.
+    wells : tuple of str
+        Wells of the layout, row by row, as ``A01``.
+    packs : tuple of Pack
+        The wells, divided among jobs.
+    """
+
+    name: str
+    images: Path
+    layout_path: Path
+    n_wells: int
+    wells: tuple[str, ...]
+    packs: tuple[Pack, ...]
+
+    def pack(self, name: str) -> Pack:
+        """Return the pack of that name."""
+        return next(pack for pack in self.packs if pack.name == name)
+
+
+def parse_well(text: str) -> str:
+    """Return a well name in the form ``A01``.
+
+    Parameters
+    ----------
+    text : str
+        A well as people and microscopes write it: ``A01``, ``a1``, ``A-01``, ``r01c01``, ``AF48``.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a well name, or lies outside the largest plate (1536 wells).
+    """
+    row, column = _row_column(text)
+    rows, columns = PLATE_SHAPES[1536]
+    if not (1 <= row <= rows and 1 <= column <= columns):
+        raise ValueError(
+            f"well '{text}' does not exist on any plate: "
+            "rows go from A to AF, columns from 1 to 48."
+        )
+    return f"{row_letters(row)}{column:02d}"
+
+
+def _row_column(text: str) -> tuple[int, int]:
+    text = str(text).strip()
+    if match := _ROW_COLUMN.match(text):
+        return int(match[1]), int(match[2])
+    if match := _LETTERS_DIGITS.match(text):
+        row = 0
+        for letter in match[1].upper():
+            row = row * 26 + ord(letter) - ord("A") + 1
+        return row, int(match[2])
+    raise ValueError(f"'{text}' is not a well name. Write it as A01, a1 or r01c01.")
+
+
+def row_letters(row: int) -> str:
+    """Return the letters of a 1-based plate row: 1 is ``A``, 27 is ``AA``."""
+    return chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
+
+
+def row_column(well: str) -> tuple[int, int]:
+    """Return the 1-based row and column of a well name."""
+    return _row_column(well)
+
+
+def check_well_on_plate(well: str, n_wells: int) -> None:
+    """Raise ``ValueError`` if a plate of `n_wells` wells has no such well."""
+    rows, columns = PLATE_SHAPES[n_wells]
+    row, column = row_column(well)
+    if row > rows or column > columns:
+        raise ValueError(
+            f"well {well} cannot exist on a {n_wells}-well plate, "
+            f"whose wells go from A01 to {row_letters(rows)}{columns:02d}."
+        )
+
+
+def read_layout(path: Path, n_wells: int, schema: Mapping) -> pd.DataFrame:
+    """Read and check a layout sheet.
+
+    Parameters
+    ----------
+    path : Path
+        CSV or TSV, one row per well.
+    n_wells : int
+        Plate format.
+    schema : mapping
+        JSON Schema of one row.
+
+    Returns
+    -------
+    DataFrame
+        One row per well in plate order: ``Metadata_Well`` and the ``Metadata_`` columns that the
+        sheet's columns become; every column is text, empty where the sheet is empty.
+
+    Raises
+    ------
+    SheetError
+        Naming file, line, value and remedy: a missing or unknown column, a value that is not
+        allowed, a repeated well, a well that the plate does not have.
+    """
+    sheet = read_sheet(path)
+    check_sheet(sheet, schema, path)
+    names = [_layout_well(text, n_wells, path, line) for line, text in _lines(sheet, "well")]
+    _check_repeats(names, path, "well")
+    layout = sheet.drop(columns="well").rename(columns=LAYOUT_COLUMNS)
+    layout.insert(0, "Metadata_Well", names)
+    for column in LAYOUT_COLUMNS.values():
+        if column not in layout:
+            layout[column] = ""
+    unnamed = layout["Metadata_Perturbation"] == ""
+    layout.loc[unnamed, "Metadata_Perturbation"] = layout.loc[unnamed, "Metadata_ControlType"]
+    order = layout["Metadata_Well"].map(row_column)
+    return layout.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def _lines(sheet: pd.DataFrame, column: str) -> list[tuple[int, str]]:
+    """Pair every value with its line in the file (the header is line 1)."""
+    return list(enumerate(sheet[column], start=2))
+
+
+def _layout_well(text: str, n_wells: int, path: Path, line: int) -> str:
+    try:
+        well = parse_well(text)
+        check_well_on_plate(well, n_wells)
+    except ValueError as error:
+        raise SheetError(f"{path}, line {line}: {error}") from None
+    return well
+
+
+def _check_repeats(names: Sequence[str], path: Path, what: str) -> None:
+    first: dict[str, int] = {}
+    for line, name in enumerate(names, start=2):
+        if name in first:
+            raise SheetError(
+                f"{path}, line {line}: {what} {name} stands there a second time "
+                f"(first on line {first[name]}). Keep one of the two rows."
+            )
+        first[name] = line
+
+
+def divide_into_packs(wells: Sequence[str], n_packs: int) -> tuple[Pack, ...]:
+    """Divide wells into at most `n_packs` packs of nearly equal size, in plate order."""
+    n_packs = min(n_packs, len(wells))
+    digits = len(str(n_packs))
+    edges = [round(i * len(wells) / n_packs) for i in range(n_packs + 1)]
+    return tuple(
+        Pack(f"pack{i + 1:0{digits}d}", tuple(wells[edges[i] : edges[i + 1]]))
+        for i in range(n_packs)
+    )
+
+
+def read_plates(config: Mapping, schemas: Mapping[str, Mapping]) -> dict[str, Plate]:
+    """Read the plate sheet and every layout: the whole plan of a screen.
+
+    Parameters
+    ----------
+    config : mapping
+        The checked config: ``plates``, ``data_folder`` and ``packs_per_plate`` are used.
+    schemas : mapping
+        JSON Schemas of a row of the plate sheet (``plates``) and of a layout (``layout``).
+
+    Returns
+    -------
+    dict of str to Plate
+        By plate name, in the order of the sheet.
+
+    Raises
+    ------
+    SheetError
+        If a sheet is wrong or a folder of images does not exist.
+    """
+    path = Path(config["plates"])
+    sheet = read_sheet(path)
+    check_sheet(sheet, schemas["plates"], path)
+    _check_repeats(list(sheet["plate"]), path, "plate")
+    layouts: dict[tuple[str, int], tuple[str, ...]] = {}
+    plates = {}
+    for line, row in enumerate(sheet.to_dict("records"), start=2):
+        n_wells = int(row["wells"])
+        images = Path(config["data_folder"]) / row["images"]
+        if not images.is_dir():
+            raise SheetError(
+                f"{path}, line {line}: plate {row['plate']} has no folder of images at '{images}'. "
+                "Correct the column 'images', or the config key 'data_folder' it starts from."
+            )
+        key = (row["layout"], n_wells)
+        if key not in layouts:  # plates of a screen often share one layout
+            layout = read_layout(Path(row["layout"]), n_wells, schemas["layout"])
+            layouts[key] = tuple(layout["Metadata_Well"])
+        plates[row["plate"]] = Plate(
+            name=row["plate"],
+            images=images,
+            layout_path=Path(row["layout"]),
+            n_wells=n_wells,
+            wells=layouts[key],
+            packs=divide_into_packs(layouts[key], config["packs_per_plate"]),
+        )
+    return plates
