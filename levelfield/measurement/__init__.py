@@ -1,0 +1,10 @@
+"""Measurement: CellProfiler's feature families, all objects at once.
+
+Every table column carries CellProfiler's name, so that pycytominer and CytoTable read it unchanged.
+`docs/features.md` defines each one.
+"""
+
+from levelfield.measurement.relations import parents
+from levelfield.measurement.site import FAMILIES, OBJECT_NUMBER, feature_names, measure_site
+
+__all__ = ["FAMILIES", "OBJECT_NUMBER", "feature_names", "measure_site", "parents"]

@@ -1,0 +1,109 @@
+"""What the families share: a site's image and an object set's pixels, each derived once."""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levelfield.measurement import distances
+from levelfield.measurement.arrays import Flags, Floats, Integers, Labels
+from levelfield.measurement.parameters import Parameters
+from levelfield.measurement.pixels import (
+    ObjectPixels,
+    edge_pixels,
+    gather,
+    object_pixels,
+    weighted_centres,
+)
+from levelfield.measurement.sorting import sort_objects
+
+
+class Site:
+    """The image of one site and what all of its object sets need from it.
+
+    Parameters
+    ----------
+    image : (C, Y, X) float32
+        Flat-field-corrected intensities, raw / maximum of the bit depth. Nothing is measured on a
+        preprocessed image, and no background is subtracted here.
+    parameters : Parameters
+        Names of the channels and parameters of the families.
+
+    Raises
+    ------
+    ValueError
+        If the number of channels differs from their names or a pixel is not finite.
+    """
+
+    def __init__(self, image: NDArray[np.float32], parameters: Parameters) -> None:
+        image = np.asarray(image)
+        if image.ndim != 3 or image.shape[0] != len(parameters.channels):
+            raise ValueError(
+                f"The image has shape {image.shape}, but {len(parameters.channels)} channels are "
+                f"named ({', '.join(parameters.channels)}), so they cannot be told apart. "
+                f"Give an array (channel, row, column) with one plane for each name."
+            )
+        self.image = np.ascontiguousarray(image, np.float32)
+        self.parameters = parameters
+        for channel, plane in zip(parameters.channels, self.image, strict=True):
+            _check_finite(channel, plane)
+
+
+class ObjectSet:
+    """One label image of a site: the pixels of its objects, and what several families share."""
+
+    def __init__(self, site: Site, labels: NDArray[np.integer]) -> None:
+        if np.shape(labels) != site.image.shape[1:]:
+            raise ValueError(
+                f"The label image has shape {np.shape(labels)}, but the image has "
+                f"{site.image.shape[1:]}: they do not lie over each other. Segment this site anew."
+            )
+        self.site = site
+        self.pixels: ObjectPixels = object_pixels(labels)
+
+    @cached_property
+    def values(self) -> Floats:
+        """(C, P) intensities of the object pixels, grouped by object."""
+        return gather(self.site.image, self.pixels.positions)
+
+    @cached_property
+    def order(self) -> Labels:
+        """(C, P) indices within the object that sort its intensities."""
+        return sort_objects(self.values, self.pixels.starts)
+
+    @cached_property
+    def edge(self) -> Flags:
+        """(P,) whether an object pixel touches another label."""
+        return edge_pixels(self.pixels.labels, self.pixels.positions)
+
+    @cached_property
+    def centres(self) -> Floats:
+        """(n, 2) row and column of the centre of each object, in px."""
+        pixels = self.pixels
+        ones = np.ones((1, pixels.positions.size))
+        return weighted_centres(ones, pixels.starts, pixels.positions, pixels.shape[1])[0, :, 1:3]
+
+    @cached_property
+    def squared_distances(self) -> Integers:
+        """(P,) squared distances to the outside of the object, in px²; the border is outside."""
+        pixels = self.pixels
+        return distances.squared_distances(
+            pixels.labels, pixels.starts, pixels.positions, pixels.boxes, True
+        )
+
+    @cached_property
+    def intensity_sums(self) -> Floats:
+        """(C, n, 5) see `levelfield.measurement.pixels.weighted_centres`."""
+        pixels = self.pixels
+        return weighted_centres(self.values, pixels.starts, pixels.positions, pixels.shape[1])
+
+
+def _check_finite(channel: str, plane: NDArray[np.float32]) -> None:
+    bad = ~np.isfinite(plane)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"Channel {channel} holds {int(bad.sum())} pixels that are not numbers, the first at "
+            f"row {row}, column {column}; every sum over them would be lost. Check the flat field: "
+            f"it must not contain zeros or NaN."
+        )

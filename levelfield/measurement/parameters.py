@@ -1,0 +1,114 @@
+"""What to measure: families, channels, channel pairs and the parameters of each family."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The choices that decide which columns a table has and what they mean.
+
+    Attributes
+    ----------
+    channels : sequence of str
+        Names of the channels, in the order of the image's first axis.
+    channel_pairs : sequence of (str, str), optional
+        Pairs for the Correlation family; by default every pair once, in channel order. The order
+        within a pair matters for the slope and for the thresholds of Costes.
+    texture_scales : sequence of int
+        Distances in px between the pixels whose co-occurrence is counted.
+    texture_gray_levels : int
+        Number of grey levels of the co-occurrence matrix (2-256).
+    granularity_length : int
+        Number of openings of the granular spectrum.
+    granularity_subsampling : float
+        Factor by which the image is subsampled for the granular spectrum.
+    granularity_background_subsampling : float
+        Further factor for the background that is subtracted first.
+    granularity_background_radius : int
+        Radius of the background's structuring element, in px of the subsampled background image.
+    radial_bins : int
+        Number of rings of the RadialDistribution family.
+    zernike_degree : int
+        Highest degree of the Zernike polynomials of shape and intensity.
+    threshold_percent : float
+        Pixels below this percentage of an object's maximum are left out of the overlap, Manders
+        and rank-weighted coefficients.
+    costes : bool
+        Whether the Correlation family includes the coefficients with Costes' thresholds.
+    costes_steps : int
+        Number of intensity steps that Costes' threshold search may try: 255 for 8-bit and 65535
+        for 16-bit cameras.
+    neighbor_distances : sequence of int
+        Distances in px at which expanded objects count as neighbours, beside the kinds Adjacent
+        and Expanded.
+    """
+
+    channels: Sequence[str]
+    channel_pairs: Sequence[tuple[str, str]] | None = None
+    texture_scales: Sequence[int] = (3,)
+    texture_gray_levels: int = 256
+    granularity_length: int = 16
+    granularity_subsampling: float = 0.25
+    granularity_background_subsampling: float = 0.25
+    granularity_background_radius: int = 10
+    radial_bins: int = 4
+    zernike_degree: int = 9
+    threshold_percent: float = 15.0
+    costes: bool = True
+    costes_steps: int = 65535
+    neighbor_distances: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        _check_names("channel", self.channels)
+        for pair in self.channel_pairs or ():
+            _check_pair(pair, self.channels)
+        _check_at_least("texture_scales", 1, *self.texture_scales)
+        _check_between("texture_gray_levels", self.texture_gray_levels, 2, 256)
+        _check_at_least("granularity_length", 1, self.granularity_length)
+        _check_between("granularity_subsampling", self.granularity_subsampling, 0.01, 1)
+        _check_between(
+            "granularity_background_subsampling", self.granularity_background_subsampling, 0.01, 1
+        )
+        _check_at_least("granularity_background_radius", 1, self.granularity_background_radius)
+        _check_between("radial_bins", self.radial_bins, 1, 100)
+        _check_between("zernike_degree", self.zernike_degree, 0, 15)
+        _check_between("threshold_percent", self.threshold_percent, 0, 99)
+        _check_between("costes_steps", self.costes_steps, 2, 2**32 - 1)
+        _check_at_least("neighbor_distances", 1, *self.neighbor_distances)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Channel pairs to correlate, in order."""
+        if self.channel_pairs is None:
+            return list(combinations(self.channels, 2))
+        return [tuple(pair) for pair in self.channel_pairs]
+
+
+def _check_names(kind: str, names: Sequence[str]) -> None:
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        raise ValueError(
+            f"The {kind} {repeated[0]!r} is named twice, so two columns would have the same name. "
+            f"Give each {kind} one name of its own."
+        )
+
+
+def _check_pair(pair: tuple[str, str], channels: Sequence[str]) -> None:
+    if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(channels):
+        raise ValueError(
+            f"channel_pairs holds {tuple(pair)!r}, which is not a pair of two different measured "
+            f"channels. The channels are: {', '.join(channels)}."
+        )
+
+
+def _check_between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value}, but must lie between {low} and {high}.")
+
+
+def _check_at_least(name: str, low: int, *values: int) -> None:
+    for value in values:
+        if value < low:
+            raise ValueError(f"{name} holds {value}, but must be at least {low}.")

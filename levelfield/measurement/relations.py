@@ -1,0 +1,51 @@
+"""Relations between object sets: which parent a child lies in, and how many children it has."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+def parents(child_labels: NDArray[np.integer], parent_labels: NDArray[np.integer]) -> pd.Series:
+    """Return the parent of every child: the object that it overlaps most.
+
+    CellProfiler's RelateObjects: the parent with the largest number of shared pixels, the lowest
+    number among equals, 0 if the child overlaps no parent.
+
+    Parameters
+    ----------
+    child_labels, parent_labels : (Y, X) integer
+        0 = background; gaps in the numbering are allowed.
+
+    Returns
+    -------
+    pandas.Series
+        int32 label of the parent, indexed by the child's label in ascending order.
+
+    Raises
+    ------
+    ValueError
+        If the two images differ in size.
+    """
+    if child_labels.shape != parent_labels.shape:
+        raise ValueError(
+            f"Children have shape {child_labels.shape} and parents {parent_labels.shape}: objects "
+            f"can only be related within one image. Segment both object sets on the same site."
+        )
+    children = np.unique(child_labels)
+    children = children[children > 0]
+    found = pd.Series(0, index=pd.Index(children, name="child"), dtype=np.int32, name="parent")
+    inside = (child_labels > 0) & (parent_labels > 0)
+    pairs = pd.DataFrame({"child": child_labels[inside], "parent": parent_labels[inside]})
+    shared = pairs.value_counts(sort=False).sort_index()  # lowest parent first among equals
+    if len(shared):
+        best = shared.groupby(level="child").idxmax()
+        found[best.index] = np.array([parent for _, parent in best], np.int32)
+    return found
+
+
+def child_counts(
+    parent_of_child: pd.Series, parent_numbers: NDArray[np.integer]
+) -> NDArray[np.int32]:
+    """Return how many children each of the given parents has, as (n,) int32."""
+    counts = parent_of_child.value_counts()
+    return counts.reindex(parent_numbers, fill_value=0).to_numpy(np.int32)

@@ -1,0 +1,209 @@
+"""Measure every object set of one site, all families, one read of the image."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import DTypeLike, NDArray
+
+from levelfield.measurement import area_shape, intensity, location
+from levelfield.measurement.arrays import Floats
+from levelfield.measurement.context import ObjectSet, Site
+from levelfield.measurement.features import Column
+from levelfield.measurement.parameters import Parameters
+from levelfield.measurement.relations import child_counts, parents
+
+_MODULES: dict[str, ModuleType] = {
+    "AreaShape": area_shape,
+    "Location": location,
+    "Intensity": intensity,
+}
+FAMILIES = tuple(_MODULES)
+OBJECT_NUMBER = "Metadata_ObjectNumber"
+
+
+def measure_site(
+    image: NDArray[np.float32],
+    channels: Sequence[str],
+    object_sets: Mapping[str, NDArray[np.integer]],
+    families: Iterable[str] | None = None,
+    channel_pairs: Sequence[tuple[str, str]] | None = None,
+    pixel_size_um: float | None = None,
+    *,
+    relations: Mapping[str, str] | None = None,
+    dtype: DTypeLike = np.float32,
+    **parameters: Any,
+) -> dict[str, pd.DataFrame]:
+    """Measure all objects of one site.
+
+    Parameters
+    ----------
+    image : (C, Y, X) float32
+        Flat-field-corrected intensities, raw / maximum of the bit depth.
+    channels : sequence of str
+        Names of the channels, in the order of the image's first axis.
+    object_sets : mapping of str to (Y, X) integer
+        Label images by the name of the object set; 0 = background, gaps are allowed.
+    families : iterable of str, optional
+        Which of `FAMILIES` to measure; by default all. Their order is that of `FAMILIES`.
+    channel_pairs : sequence of (str, str), optional
+        Pairs for the Correlation family; by default every pair once, in channel order.
+    pixel_size_um : float, optional
+        Size of a pixel in µm. If given, lengths and areas (the features whose unit the reference
+        page gives as px or px², except coordinates and moments) are in µm and µm².
+    relations : mapping of str to str, optional
+        Parent set of each child set: adds `<Child>_Parent_<Parent>` to the children and
+        `<Parent>_Children_<Child>_Count` to the parents.
+    dtype : numpy dtype
+        Type of the features. All are computed in float64; float32 rounds them by at most 6e-8 of
+        their value. Object numbers and counts are int32 whatever `dtype` says.
+    **parameters
+        The other fields of `levelfield.measurement.parameters.Parameters`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        One table per object set, a row per object in ascending order of its label:
+        `Metadata_ObjectNumber` (int32), then the columns that `feature_names` lists. A set
+        without objects gives an empty table with the same columns and types.
+
+    Raises
+    ------
+    ValueError
+        If shapes, names, families or parameters do not fit together.
+    """
+    choice = _parameters(channels, channel_pairs, parameters)
+    chosen = _chosen_families(families)
+    _check_relations(relations, object_sets)
+    site = Site(image, choice)
+    tables = {}
+    for name, labels in object_sets.items():
+        objects = ObjectSet(site, labels)
+        tables[name] = _table(name, objects, chosen, choice, pixel_size_um, dtype)
+    _add_relations(tables, object_sets, relations or {})
+    return tables
+
+
+def feature_names(
+    object_set: str,
+    channels: Sequence[str],
+    families: Iterable[str] | None = None,
+    channel_pairs: Sequence[tuple[str, str]] | None = None,
+    *,
+    relations: Mapping[str, str] | None = None,
+    **parameters: Any,
+) -> list[str]:
+    """Return the feature columns that `measure_site` gives `object_set`, in order, without pixels.
+
+    The arguments are those of `measure_site`; `Metadata_ObjectNumber` is not listed.
+    """
+    choice = _parameters(channels, channel_pairs, parameters)
+    columns = _columns(_chosen_families(families), choice)
+    names = [f"{object_set}_{column.name}" for column in columns]
+    return names + list(_relation_columns(object_set, relations or {}))
+
+
+def _parameters(
+    channels: Sequence[str],
+    channel_pairs: Sequence[tuple[str, str]] | None,
+    parameters: Mapping[str, Any],
+) -> Parameters:
+    allowed = set(Parameters.__dataclass_fields__) - {"channels", "channel_pairs"}
+    unknown = sorted(set(parameters) - allowed)
+    if unknown:
+        raise ValueError(
+            f"There is no measurement parameter {unknown[0]!r}. "
+            f"The parameters are: {', '.join(sorted(allowed))}."
+        )
+    return Parameters(tuple(channels), channel_pairs, **parameters)
+
+
+def _chosen_families(families: Iterable[str] | None) -> list[str]:
+    if families is None:
+        return list(FAMILIES)
+    families = list(families)
+    unknown = [family for family in families if family not in FAMILIES]
+    if unknown:
+        raise ValueError(
+            f"There is no feature family {unknown[0]!r}. The families are: {', '.join(FAMILIES)}."
+        )
+    return [family for family in FAMILIES if family in families]
+
+
+def _columns(families: Sequence[str], parameters: Parameters) -> list[Column]:
+    return [column for family in families for column in _MODULES[family].columns(parameters)]
+
+
+def _table(
+    name: str,
+    objects: ObjectSet,
+    families: Sequence[str],
+    parameters: Parameters,
+    pixel_size_um: float | None,
+    dtype: DTypeLike,
+) -> pd.DataFrame:
+    """Measure one object set and name the columns."""
+    columns = _columns(families, parameters)
+    blocks = [np.zeros((objects.pixels.count, 0))]
+    if objects.pixels.count:
+        blocks += [_MODULES[family].measure(objects, parameters) for family in families]
+        values = np.concatenate(blocks, axis=1)
+    else:
+        values = np.zeros((0, len(columns)))
+    if pixel_size_um is not None:
+        values = values * _scales(columns, pixel_size_um)
+    table = pd.DataFrame(
+        values.astype(dtype), columns=[f"{name}_{column.name}" for column in columns], copy=False
+    )
+    integers = {f"{name}_{c.name}": np.int32 for c in columns if c.feature.integer}
+    if integers:
+        table = table.astype(integers)
+    table.insert(0, OBJECT_NUMBER, objects.pixels.numbers)
+    return table
+
+
+def _scales(columns: Sequence[Column], pixel_size_um: float) -> Floats:
+    if not pixel_size_um > 0:
+        raise ValueError(
+            f"pixel_size_um is {pixel_size_um}, but a pixel must be larger than 0 µm: give the "
+            f"size of a camera pixel in the sample, or leave it out to measure in px."
+        )
+    return np.array([pixel_size_um**column.feature.length_power for column in columns])
+
+
+def _relation_columns(name: str, relations: Mapping[str, str]) -> list[str]:
+    own = [f"{name}_Parent_{parent}" for child, parent in relations.items() if child == name]
+    return own + [
+        f"{name}_Children_{child}_Count" for child, parent in relations.items() if parent == name
+    ]
+
+
+def _check_relations(relations: Mapping[str, str] | None, object_sets: Iterable[str]) -> None:
+    for child, parent in (relations or {}).items():
+        for name in (child, parent):
+            if name not in object_sets:
+                raise ValueError(
+                    f"The relation {child} -> {parent} names {name}, which is not measured here. "
+                    f"The object sets are: {', '.join(object_sets)}."
+                )
+
+
+def _add_relations(
+    tables: dict[str, pd.DataFrame],
+    object_sets: Mapping[str, NDArray[np.integer]],
+    related: Mapping[str, str],
+) -> None:
+    """Append the Parent and Children columns, in the order of `_relation_columns`."""
+    found = {
+        child: parents(object_sets[child], object_sets[parent]) for child, parent in related.items()
+    }
+    for name, table in tables.items():
+        for child, parent in related.items():
+            if child == name:
+                table[f"{name}_Parent_{parent}"] = found[child].to_numpy(np.int32)
+        for child, parent in related.items():
+            if parent == name:
+                counts = child_counts(found[child], table[OBJECT_NUMBER].to_numpy())
+                table[f"{name}_Children_{child}_Count"] = counts
