@@ -1,0 +1,221 @@
+"""Agreement between annotators, and where a segmenter stands on that scale.
+
+People disagree about objects and outlines, and no score of a segmenter means more than the same
+score between two people. The functions here judge annotators and segmenters alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from levelfield.evaluation.image import evaluate_image
+from levelfield.evaluation.matching import assign
+from levelfield.evaluation.object_table import MATCH_THRESHOLD
+from levelfield.evaluation.overlap import (
+    NumberedLabels,
+    check_same_shape,
+    count_overlap,
+    number_labels,
+)
+
+HUMAN_SCALE_SCORES = (
+    "ap_50",
+    "mean_ap",
+    "mean_f1",
+    "panoptic_quality",
+    "seg",
+    "det",
+    "aggregated_jaccard",
+    "mean_boundary_iou",
+)
+
+
+def consensus_labels(
+    annotations: Sequence[ArrayLike], minimum_votes: int | None = None
+) -> NDArray[np.int32]:
+    """Label image on which enough annotators agree, pixel by pixel.
+
+    Objects of different annotators that match with an IoU of at least 0.5 are one object, also
+    through a third annotator. A pixel belongs to the object to which at least `minimum_votes`
+    annotators assign it.
+
+    Parameters
+    ----------
+    annotations : sequence of (Y, X) integer arrays
+        One label image per annotator, at least two.
+    minimum_votes : int, optional
+        Default: more than half of the annotators. With two annotators that is both of them, so
+        the consensus is their intersection and its objects are smaller than either's.
+
+    Returns
+    -------
+    (Y, X) int32
+        Objects 1..n in raster order of their first pixel.
+    """
+    _check_number(len(annotations))
+    majority = len(annotations) // 2 + 1
+    needed = majority if minimum_votes is None else minimum_votes
+    if not majority <= needed <= len(annotations):
+        raise ValueError(
+            f"minimum_votes is {needed}, but with {len(annotations)} annotators it must be "
+            f"{majority} to {len(annotations)}: with fewer, a pixel could belong to two objects."
+        )
+    for other in annotations[1:]:
+        check_same_shape(other, annotations[0])
+    sides = [number_labels(a, f"annotation {i}") for i, a in enumerate(annotations, 1)]
+    shared = _shared_objects(sides)
+    consensus = np.zeros(sides[0].image.shape, np.int64)
+    for mine in shared:
+        votes = sum((other == mine).astype(np.int32) for other in shared)
+        agreed = (mine > 0) & (votes >= needed)
+        consensus[agreed] = mine[agreed]
+    return _number_in_raster_order(consensus)
+
+
+def annotator_agreement(
+    annotations: Mapping[str, ArrayLike],
+    predictions: Mapping[str, ArrayLike] | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Compare annotators, and segmenters if given, with annotators and with their consensus.
+
+    Parameters
+    ----------
+    annotations : mapping of annotator name to (Y, X) integer array
+        Label images of one field by at least two people.
+    predictions : mapping of segmenter name to (Y, X) integer array, optional
+        Label images of the same field, to be judged in the same ways.
+    **options
+        Passed to `evaluate_image`.
+
+    Returns
+    -------
+    DataFrame
+        One row per comparison: ``candidate``, ``kind`` (``"annotator"`` or ``"segmenter"``),
+        ``comparison``, ``against``, then the scores of `score_objects` with the candidate as
+        prediction. ``comparison`` is
+
+        ``pairwise``
+            against each other annotator;
+        ``consensus``
+            against the consensus of all, which contains an annotator's own vote and so flatters
+            annotators over segmenters;
+        ``consensus_of_others``
+            with three or more annotators: against the consensus without one of them, for that
+            annotator and for every segmenter. This is the fair comparison of the two kinds.
+    """
+    _check_number(len(annotations))
+    predictions = dict(predictions or {})
+    if both := sorted(annotations.keys() & predictions.keys()):
+        raise ValueError(f"{both} name an annotator and a segmenter. Rename one of each.")
+    kinds = {**dict.fromkeys(annotations, "annotator"), **dict.fromkeys(predictions, "segmenter")}
+    candidates = {**annotations, **predictions}
+    references = [("pairwise", name, labels, name) for name, labels in annotations.items()]
+    everyone = consensus_labels(list(annotations.values()))
+    references.append(("consensus", "everyone", everyone, None))
+    if len(annotations) > 2:
+        for name in annotations:
+            others = consensus_labels([a for n, a in annotations.items() if n != name])
+            references.append(("consensus_of_others", f"all but {name}", others, name))
+    rows = []
+    for comparison, against, reference, author in references:
+        for candidate, labels in candidates.items():
+            if not _is_asked(comparison, candidate, kinds[candidate], author):
+                continue
+            scores = evaluate_image(labels, reference, **options).scores
+            described = {"candidate": candidate, "kind": kinds[candidate]}
+            rows.append({**described, "comparison": comparison, "against": against, **scores})
+    return pd.DataFrame(rows)
+
+
+def human_scale(
+    agreement: pd.DataFrame, scores: Sequence[str] = HUMAN_SCALE_SCORES
+) -> pd.DataFrame:
+    """Place segmenters on the scale of the annotators.
+
+    Parameters
+    ----------
+    agreement : DataFrame
+        From `annotator_agreement`, of one image or of many stacked.
+    scores : sequence of str
+        Scores to place; higher must be better.
+
+    Returns
+    -------
+    DataFrame
+        Per segmenter, comparison and score: ``segmenter_mean``, ``human_mean, human_min,
+        human_max`` (over annotators, each first averaged over their comparisons),
+        ``relative_to_humans`` (segmenter / human mean; 1 = as good as a person) and
+        ``share_of_annotators_reached`` (annotators whose own mean the segmenter reaches).
+    """
+    means = agreement.groupby(["kind", "comparison", "candidate"])[list(scores)].mean()
+    rows = []
+    for (kind, comparison, candidate), own in means.iterrows():
+        if kind != "segmenter":
+            continue
+        people = means.loc[("annotator", comparison)]
+        for score in scores:
+            rows.append(
+                {
+                    "candidate": candidate,
+                    "comparison": comparison,
+                    "score": score,
+                    "segmenter_mean": own[score],
+                    "human_mean": people[score].mean(),
+                    "human_min": people[score].min(),
+                    "human_max": people[score].max(),
+                    "relative_to_humans": own[score] / people[score].mean(),
+                    "share_of_annotators_reached": (own[score] >= people[score]).mean(),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _is_asked(comparison: str, candidate: str, kind: str, author: str | None) -> bool:
+    """Whether a candidate meets this reference; `author` drew it, or is the one left out."""
+    if kind == "segmenter" or comparison == "consensus":
+        return True
+    return (candidate == author) == (comparison == "consensus_of_others")
+
+
+def _shared_objects(sides: list[NumberedLabels]) -> list[NDArray[np.int64]]:
+    """Label images in which objects that annotators share have the same number."""
+    sizes = [len(side.labels) for side in sides]
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    links = [np.empty((2, 0), np.int64)]
+    for one, two in combinations(range(len(sides)), 2):
+        overlap = count_overlap(sides[one], sides[two])
+        same = assign(overlap, overlap.iou, MATCH_THRESHOLD) & (overlap.iou >= MATCH_THRESHOLD)
+        links.append(
+            np.stack([first[one] + overlap.prediction[same], first[two] + overlap.reference[same]])
+        )
+    rows, columns = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(first[-1], first[-1]))
+    _, component = connected_components(graph, directed=False)
+    images = []
+    for side, start, size in zip(sides, first[:-1], sizes, strict=True):
+        numbers = np.concatenate([[0], component[start : start + size] + 1])
+        images.append(numbers[side.image])
+    return images
+
+
+def _number_in_raster_order(labels: NDArray[np.int64]) -> NDArray[np.int32]:
+    numbered = np.zeros(labels.shape, np.int32)
+    foreground = labels > 0
+    numbered[foreground] = pd.factorize(labels[foreground])[0] + 1
+    return numbered
+
+
+def _check_number(n_annotators: int) -> None:
+    if n_annotators < 2:
+        raise ValueError(
+            f"There is {n_annotators} annotation, but agreement needs at least two of one image."
+        )

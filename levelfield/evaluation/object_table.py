@@ -1,0 +1,196 @@
+"""One row per predicted and per reference object: what became of it.
+
+All scores are sums, counts and medians over these rows, so that they can be formed for any group
+of objects: an image, a well, a control class, a size class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from levelfield.evaluation.boundary import compare_outlines
+from levelfield.evaluation.errors import ObjectErrors
+from levelfield.evaluation.overlap import NumberedLabels, Overlap
+
+MATCH_THRESHOLD = 0.5
+OUTLINE_THRESHOLD = 0.4
+DETECTED_ABOVE = 0.5
+
+Columns = dict[str, NDArray]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two label images and everything known about their overlapping pairs.
+
+    Attributes
+    ----------
+    prediction, reference : NumberedLabels
+    overlap : Overlap
+    agreement : dict of str to (pairs,) float64
+        Each matching criterion.
+    criterion : str
+        The criterion that decides matches.
+    matched : (pairs,) bool
+        Pairs assigned by the criterion that reach 0.5.
+    assigned : (pairs,) bool
+        Pairs assigned optimally by IoU, matched or not.
+    errors : ObjectErrors
+    """
+
+    prediction: NumberedLabels
+    reference: NumberedLabels
+    overlap: Overlap
+    agreement: dict[str, NDArray[np.float64]]
+    criterion: str
+    matched: NDArray[np.bool_]
+    assigned: NDArray[np.bool_]
+    errors: ObjectErrors
+
+
+def object_table(comparison: Comparison) -> pd.DataFrame:
+    """Describe every predicted and every reference object; columns as in `evaluate_image`."""
+    overlap = comparison.overlap
+    outlines = _outline_columns(comparison)
+    prediction = {
+        **_match_columns(comparison, "prediction", "reference"),
+        **_prediction_errors(comparison.errors),
+        **_prediction_contributions(overlap),
+        **_scatter(outlines, overlap.prediction, len(comparison.prediction.labels)),
+    }
+    reference = {
+        **_match_columns(comparison, "reference", "prediction"),
+        **_reference_errors(comparison.errors),
+        **_reference_contributions(overlap, comparison.assigned),
+        **_scatter(outlines, overlap.reference, len(comparison.reference.labels)),
+    }
+    return _stack({"prediction": prediction, "reference": reference})
+
+
+def _stack(tables: dict[str, Columns]) -> pd.DataFrame:
+    """Put both kinds of objects into one table; what does not apply to one kind is 0 or False."""
+    names = list(dict.fromkeys(name for table in tables.values() for name in table))
+    columns: dict[str, NDArray] = {
+        "source": np.repeat(list(tables), [len(t["area_px"]) for t in tables.values()])
+    }
+    for name in names:
+        dtype = next(table[name].dtype for table in tables.values() if name in table)
+        columns[name] = np.concatenate(
+            [table.get(name, np.zeros(len(table["area_px"]), dtype)) for table in tables.values()]
+        )
+    return pd.DataFrame(columns)
+
+
+def _match_columns(comparison: Comparison, source: str, other: str) -> Columns:
+    """Partner and agreement of the objects of the `source` image with those of the `other`."""
+    own, matched = getattr(comparison, source), comparison.matched
+    owner, partner = getattr(comparison.overlap, source), getattr(comparison.overlap, other)
+    n_objects = len(own.labels)
+    match_label, match_score = np.zeros(n_objects, np.int64), np.zeros(n_objects)
+    match_label[owner[matched]] = getattr(comparison, other).labels[partner[matched]]
+    match_score[owner[matched]] = comparison.agreement[comparison.criterion][matched]
+    size_area = own.areas.copy()
+    matched_references = comparison.overlap.reference[matched]
+    size_area[owner[matched]] = comparison.reference.areas[matched_references]
+    columns = {
+        "Metadata_ObjectNumber": own.labels,
+        "area_px": own.areas,
+        "size_area_px": size_area,
+        "match_label": match_label,
+        "match_score": match_score,
+    }
+    for name, values in comparison.agreement.items():
+        best = np.zeros(n_objects)
+        np.maximum.at(best, owner, values)
+        best[owner[matched]] = values[matched]
+        columns[name] = best
+    return columns
+
+
+def _prediction_errors(errors: ObjectErrors) -> Columns:
+    return {
+        "n_parts": errors.n_held,
+        "is_merge": errors.is_merge,
+        "is_fragment": errors.is_fragment,
+        "is_extra": errors.is_extra,
+        "caicedo_overlaps": errors.caicedo_overlaps_prediction,
+    }
+
+
+def _reference_errors(errors: ObjectErrors) -> Columns:
+    return {
+        "n_parts": errors.n_fragments,
+        "is_split": errors.is_split,
+        "is_merged": errors.is_merged,
+        "is_missed": errors.is_missed,
+        "caicedo_overlaps": errors.caicedo_overlaps_reference,
+        "caicedo_missed": errors.caicedo_missed,
+    }
+
+
+def _prediction_contributions(overlap: Overlap) -> Columns:
+    n_prediction = len(overlap.prediction_areas)
+    detected = overlap.of_reference > DETECTED_ABOVE
+    covered = np.bincount(overlap.prediction, overlap.intersection, minlength=n_prediction)
+    used = np.zeros(n_prediction, bool)
+    used[overlap.prediction[_best_pair_per_reference(overlap)]] = True
+    return {
+        "n_detected": np.bincount(overlap.prediction[detected], minlength=n_prediction),
+        "jaccard_union_px": np.where(used, 0, overlap.prediction_areas),
+        "foreground_px": overlap.prediction_areas - covered.astype(np.int64),
+    }
+
+
+def _reference_contributions(overlap: Overlap, assigned: NDArray[np.bool_]) -> Columns:
+    n_reference = len(overlap.reference_areas)
+    detected = overlap.of_reference > DETECTED_ABOVE
+    best = _best_pair_per_reference(overlap)
+
+    def per_reference(pairs: NDArray, values: NDArray) -> NDArray:
+        total = np.bincount(overlap.reference[pairs], values[pairs], minlength=n_reference)
+        return total.astype(values.dtype)
+
+    jaccard_union = overlap.reference_areas.copy()
+    jaccard_union[overlap.reference[best]] = overlap.union[best]
+    return {
+        "n_detected": np.bincount(overlap.reference[detected], minlength=n_reference),
+        "seg_score": per_reference(detected, overlap.iou),
+        "jaccard_intersection_px": per_reference(best, overlap.intersection),
+        "jaccard_union_px": jaccard_union,
+        "assigned_intersection_px": per_reference(assigned, overlap.intersection),
+        "foreground_px": overlap.reference_areas,
+    }
+
+
+def _best_pair_per_reference(overlap: Overlap) -> NDArray[np.int64]:
+    """Position of each overlapped reference object's pair of highest IoU; ties: lowest label."""
+    order = np.lexsort((overlap.prediction, -overlap.iou, overlap.reference))
+    return order[np.unique(overlap.reference[order], return_index=True)[1]]
+
+
+def _outline_columns(comparison: Comparison) -> Columns:
+    """Hausdorff-95 and boundary bias per overlapping pair, NaN where not compared."""
+    overlap, errors = comparison.overlap, comparison.errors
+    compared = np.flatnonzero(comparison.assigned & (overlap.iou >= OUTLINE_THRESHOLD))
+    hausdorff95 = np.full(len(overlap.prediction), np.nan)
+    bias = hausdorff95.copy()
+    pairs = np.column_stack([overlap.prediction[compared], overlap.reference[compared]])
+    hausdorff95[compared], bias[compared] = compare_outlines(
+        comparison.prediction, comparison.reference, pairs
+    )
+    # The edge of a wrongly cut or fused object is not where a threshold put it.
+    bias[(errors.is_merge | errors.is_fragment)[overlap.prediction]] = np.nan
+    return {"hausdorff95_px": hausdorff95, "boundary_bias_px": bias}
+
+
+def _scatter(per_pair: Columns, owner: NDArray[np.int64], n_objects: int) -> Columns:
+    columns = {}
+    for name, values in per_pair.items():
+        known = np.isfinite(values)
+        columns[name] = np.full(n_objects, np.nan)
+        columns[name][owner[known]] = values[known]
+    return columns
