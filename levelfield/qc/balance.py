@@ -1,0 +1,268 @@
+"""Statistics of the verdict: wells as units, ratio estimates, differences, equivalence.
+
+A rate of a control class is a ratio of sums over its wells (splits over objects, say), its variance
+comes from the delta method clustered by well (Cochran 1977, chapter 6), and a difference of classes
+has the Welch–Satterthwaite degrees of freedom. The estimator's own systematic error adds to the
+variance: sampling error alone would grow over-confident with the number of wells. A verdict is an
+equivalence test by two one-sided tests (Schuirmann 1987) with three outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+Verdict = Literal["pass", "fail", "undecided"]
+PASS_LEVEL = 0.90
+FAIL_LEVEL = 0.95
+MOST_WELLS = 1000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate with its uncertainty.
+
+    Attributes
+    ----------
+    value : float
+        NaN when there is nothing to estimate from.
+    variance : float
+        Sampling variance; NaN when fewer than two wells leave it unknown.
+    degrees_of_freedom : float
+        Of the sampling variance; infinite when that is known or zero.
+    n_wells : int
+        Wells that count, over all classes involved.
+    systematic_variance : float
+        Variance of the estimator's own error, which more wells do not reduce.
+    """
+
+    value: float
+    variance: float
+    degrees_of_freedom: float
+    n_wells: int
+    systematic_variance: float = 0.0
+
+    @property
+    def standard_error(self) -> float:
+        """Root of sampling and systematic variance together."""
+        return float(np.sqrt(self.variance + self.systematic_variance))
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Two-sided interval at a level such as 0.9; (NaN, NaN) when the variance is unknown."""
+        if not 0 < level < 1:
+            raise ValueError(f"Interval level {level}: it must lie between 0 and 1, as 0.9 does.")
+        error = self.standard_error
+        if not np.isfinite(error) or not np.isfinite(self.value):
+            return float("nan"), float("nan")
+        reach = 0.0
+        if error > 0:
+            reach = error * _student_quantile(0.5 + level / 2, self._all_degrees_of_freedom())
+        return self.value - reach, self.value + reach
+
+    def _all_degrees_of_freedom(self) -> float:
+        """Satterthwaite's, the systematic variance counting as known."""
+        if self.variance == 0 or not np.isfinite(self.degrees_of_freedom):
+            return float("inf")
+        share = self.variance / (self.variance + self.systematic_variance)
+        return self.degrees_of_freedom / share**2
+
+
+def _student_quantile(probability: float, degrees_of_freedom: float) -> float:
+    if np.isinf(degrees_of_freedom):
+        return float(stats.norm.ppf(probability))
+    return float(stats.t.ppf(probability, degrees_of_freedom))
+
+
+def ratio_estimate(numerators: ArrayLike, denominators: ArrayLike) -> Estimate:
+    """Ratio of sums over wells, with the delta-method variance clustered by well.
+
+    Parameters
+    ----------
+    numerators, denominators : (w,) float
+        One number per well, for example excess minus lacking objects, and objects. Wells with a
+        zero or missing denominator or a missing numerator hold no information and are left out.
+
+    Returns
+    -------
+    Estimate
+        With w − 1 degrees of freedom; the variance is NaN for a single well.
+
+    Raises
+    ------
+    ValueError
+        When the two differ in length or a denominator is negative.
+
+    Notes
+    -----
+    Cochran, *Sampling Techniques*, 3rd ed. (1977), section 6.4.
+    """
+    top, bottom = np.asarray(numerators, float), np.asarray(denominators, float)
+    if top.shape != bottom.shape or top.ndim != 1:
+        raise ValueError(
+            f"Numerators of shape {top.shape} and denominators of shape {bottom.shape}: a ratio "
+            "over wells needs one of each per well."
+        )
+    if (bottom < 0).any():
+        raise ValueError(
+            f"Denominator {bottom.min()}: a count of objects cannot be negative. Check the table "
+            "of wells that the counts come from."
+        )
+    usable = np.isfinite(top) & np.isfinite(bottom) & (bottom > 0)
+    top, bottom = top[usable], bottom[usable]
+    wells = len(top)
+    if wells == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    value = float(top.sum() / bottom.sum())
+    if wells == 1:
+        return Estimate(value, float("nan"), float("nan"), 1)
+    residuals = (top - value * bottom) / bottom.mean()
+    variance = float(np.sum(residuals**2) / (wells - 1) / wells)
+    return Estimate(value, variance, float(wells - 1), wells)
+
+
+def mean_estimate(values: ArrayLike) -> Estimate:
+    """Mean over wells, every well counting the same; see `ratio_estimate`."""
+    values = np.asarray(values, float)
+    return ratio_estimate(values, np.ones(values.shape))
+
+
+def difference(positive: Estimate, negative: Estimate) -> Estimate:
+    """Positive minus negative class, Welch–Satterthwaite degrees of freedom.
+
+    Systematic variances are not added: what a difference's own error is, is a matter of
+    calibration, see `with_systematic_error`.
+    """
+    variance = positive.variance + negative.variance
+    freedom = float("nan")
+    if np.isfinite(variance):
+        freedom = _satterthwaite(
+            [positive.variance, negative.variance],
+            [positive.degrees_of_freedom, negative.degrees_of_freedom],
+        )
+    return Estimate(
+        positive.value - negative.value, variance, freedom, positive.n_wells + negative.n_wells
+    )
+
+
+def _satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> float:
+    """Degrees of freedom of a sum of independent variances (Satterthwaite 1946)."""
+    total = sum(variances)
+    if total == 0:
+        return float("inf")
+    # Shares first: squares of tiny variances would underflow.
+    return 1 / sum(
+        (part / total) ** 2 / freedom for part, freedom in zip(variances, freedoms, strict=True)
+    )
+
+
+def with_systematic_error(estimate: Estimate, slope: float, sigma: float) -> Estimate:
+    """Correct an estimate by its calibration: value × slope, and SE² = (slope · SE)² + sigma².
+
+    Raises
+    ------
+    ValueError
+        When the slope is not positive or sigma is negative.
+    """
+    if slope <= 0 or sigma < 0:
+        raise ValueError(
+            f"Slope {slope} and systematic error {sigma}: a calibration has a positive slope and "
+            "an error of at least 0."
+        )
+    return replace(
+        estimate,
+        value=estimate.value * slope,
+        variance=estimate.variance * slope**2,
+        systematic_variance=sigma**2,
+    )
+
+
+def equivalence_verdict(estimate: Estimate, margin: float, *, calibrated: bool = True) -> Verdict:
+    """Judge whether an estimate is within ±margin of zero.
+
+    Calibrated: *pass* when the 90 % interval lies inside ±margin; *fail* when it does not and the
+    95 % interval excludes 0; else *undecided*. Uncalibrated: never *pass*, and *fail* only when the
+    whole 95 % interval lies beyond the margin, which no plausible error of the estimator explains.
+
+    Raises
+    ------
+    ValueError
+        When the margin is not positive.
+    """
+    if not margin > 0:
+        raise ValueError(f"Margin {margin}: a margin is the largest harmless size, above 0.")
+    low, high = estimate.interval(PASS_LEVEL)
+    if not np.isfinite(low):
+        return "undecided"
+    if calibrated and -margin < low and high < margin:
+        return "pass"
+    low, high = estimate.interval(FAIL_LEVEL)
+    beyond = 0.0 if calibrated else margin
+    return "fail" if low > beyond or high < -beyond else "undecided"
+
+
+def wells_to_decide(estimate: Estimate, margin: float) -> int | None:
+    """Wells per class that would let a calibrated estimate pass, if it stays what it is.
+
+    Returns
+    -------
+    int or None
+        None when no number of wells would do: the estimate lies outside the margin, its
+        systematic error alone is too wide, or its variance is unknown.
+    """
+    room = margin - abs(estimate.value)
+    if not np.isfinite(estimate.standard_error) or room <= 0 or estimate.n_wells < 2:
+        return None
+    per_well = estimate.variance * estimate.n_wells
+    for wells in range(2, MOST_WELLS + 1):
+        more = replace(
+            estimate, variance=per_well / (2 * wells), degrees_of_freedom=float(2 * wells - 2)
+        )
+        low, high = more.interval(PASS_LEVEL)
+        if -margin < low and high < margin:
+            return wells
+    return None
+
+
+def worse(one: Verdict, other: Verdict) -> Verdict:
+    """Return the worse of two verdicts: fail, then undecided, then pass."""
+    order: tuple[Verdict, ...] = ("pass", "undecided", "fail")
+    return max(one, other, key=order.index)
+
+
+def combine_plates(estimates: Sequence[Estimate]) -> Estimate:
+    """Mean over plates as blocks, every plate counting the same.
+
+    The sampling variance is that of the mean of the plates' estimates, or their scatter between
+    plates where that is larger (a truncated between-plate component of variance, with plates − 1
+    degrees of freedom). Systematic variance is shared by all plates, so it is not averaged down:
+    the largest counts.
+
+    Parameters
+    ----------
+    estimates : sequence of Estimate
+        One per plate; plates without an estimate are left out, and plates whose own variance is
+        unknown only help through the scatter.
+    """
+    usable = [estimate for estimate in estimates if np.isfinite(estimate.value)]
+    plates = len(usable)
+    if plates == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    wells = sum(estimate.n_wells for estimate in usable)
+    systematic = max(estimate.systematic_variance for estimate in usable)
+    if plates == 1:
+        return usable[0]
+    values = np.array([estimate.value for estimate in usable])
+    within = sum(estimate.variance for estimate in usable) / plates**2
+    between = float(values.var(ddof=1) / plates)
+    if np.isfinite(within) and within >= between:
+        freedom = _satterthwaite(
+            [estimate.variance for estimate in usable],
+            [estimate.degrees_of_freedom for estimate in usable],
+        )
+        return Estimate(float(values.mean()), within, freedom, wells, systematic)
+    return Estimate(float(values.mean()), between, float(plates - 1), wells, systematic)

@@ -1,0 +1,99 @@
+"""What else could explain the QC numbers: place on the plate, density, brightness.
+
+Edge wells, rows and columns, and above all local density differ between control classes, and dense
+fields under-report merges. This table says how strongly balance and threshold bias follow each;
+the density-matched difference is part of the verdict (`levelfield.qc.comparison`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from levelfield.plan import row_column
+from levelfield.qc.evidence import OBJECT_SET
+
+CONFOUNDER_COLUMNS = (
+    "plate",
+    "object_set",
+    "measure",
+    "unit",
+    "confounder",
+    "n_wells",
+    "contrast",
+    "correlation",
+    "p_value",
+)
+MEASURES = {"balance": ("pp", 100.0), "threshold_bias_px": ("px", 1.0)}
+CONFOUNDERS = ("row", "column", "edge", "density", "intensity")
+FEWEST_WELLS = 4
+
+
+def confounder_table(plate: str, wells: pd.DataFrame, n_rows: int, n_columns: int) -> pd.DataFrame:
+    """Relate balance and threshold bias of the wells to what may confound them.
+
+    Parameters
+    ----------
+    plate : str
+        Name of the plate.
+    wells : pandas.DataFrame
+        From `levelfield.qc.summary.well_table`.
+    n_rows, n_columns : int
+        Plate format, for the edge.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `CONFOUNDER_COLUMNS`, a row per object set, measure and confounder (row, column, edge,
+        density, intensity): ``contrast`` is the measure's mean in the upper third of the wells
+        minus that in the lower third (edge: edge wells minus inner wells), in ``unit``;
+        ``correlation`` is Spearman's, with its p value. NaN for fewer than 4 wells or a
+        confounder that does not vary.
+
+    Notes
+    -----
+    All wells with objects count, so that on plates with doses along the columns a correlation with
+    the column is also one with the dose.
+    """
+    rows = []
+    for object_set, own in wells.groupby(OBJECT_SET, sort=True):
+        own = own[own["n_objects"] > 0]
+        values = _confounder_values(own, n_rows, n_columns)
+        for measure, (unit, scale) in MEASURES.items():
+            for confounder in CONFOUNDERS:
+                head = (plate, object_set, measure, unit, confounder)
+                relation = _relation(values[confounder], own[measure] * scale)
+                rows.append((*head, *relation))
+    return pd.DataFrame(rows, columns=list(CONFOUNDER_COLUMNS))
+
+
+def _confounder_values(wells: pd.DataFrame, n_rows: int, n_columns: int) -> dict[str, pd.Series]:
+    row, column = (
+        wells["Metadata_Well"].map(lambda name, part=part: row_column(name)[part]).astype(float)
+        for part in (0, 1)
+    )
+    edge = row.isin([1, n_rows]) | column.isin([1, n_columns])
+    return {
+        "row": row,
+        "column": column,
+        "edge": edge.astype(float),
+        "density": wells["local_density"],
+        "intensity": wells["mean_intensity"],
+    }
+
+
+def _relation(confounder: pd.Series, measure: pd.Series) -> tuple[int, float, float, float]:
+    known = (confounder.notna() & measure.notna()).to_numpy()
+    x, y = confounder.to_numpy(float)[known], measure.to_numpy(float)[known]
+    nothing = float("nan")
+    if len(x) < FEWEST_WELLS or np.ptp(x) == 0:
+        return len(x), nothing, nothing, nothing
+    low, high = np.quantile(x, [1 / 3, 2 / 3])
+    if low == high:  # a flag such as edge, or nearly one
+        low, high = x.min(), x.max()
+    contrast = float(y[x >= high].mean() - y[x <= low].mean())
+    if np.ptp(y) == 0:
+        return len(x), contrast, nothing, nothing
+    test = stats.spearmanr(x, y)
+    return len(x), contrast, float(test.statistic), float(test.pvalue)
