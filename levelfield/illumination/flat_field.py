@@ -1,0 +1,243 @@
+"""The flat field of one channel: fit it, judge it, apply it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levelfield.illumination.camera_offset import CameraOffset
+from levelfield.illumination.slopes import SlopeFit, evaluate_field
+from levelfield.illumination.thumbnails import (
+    Floats,
+    canonical_order,
+    percentile_of_each,
+    usable_images,
+)
+
+ENOUGH_IMAGES = 100
+DARKEST_FIELD = 0.1
+
+
+@dataclass(frozen=True)
+class FlatField:
+    """Shading of one channel, and how far to trust it.
+
+    Parameters
+    ----------
+    field : ndarray of float32, shape (Y, X)
+        Relative illumination, mean 1; all ones when `status` is ``off``.
+    camera_offset : CameraOffset
+        Subtracted before the division by `field`.
+    status : str
+        ``ok``, ``weak`` (applied, but see `reason`) or ``off`` (not applied).
+    reason : str
+        A sentence for people.
+    n_images : int
+        Images that the fit used.
+    degree : int
+        Total degree of the polynomial.
+    residual : float
+        Robust spread of the slopes that the field does not explain, per thumbnail pixel, as a
+        fraction of the signal: small where background shows, large where cells cover everything.
+    field_error : float
+        Standard error of the field, root mean square over pixels, as a fraction; NaN when ``off``.
+
+    Raises
+    ------
+    ValueError
+        If the field has zeros, negative or missing values, or a mean other than 1.
+    """
+
+    field: NDArray[np.float32]
+    camera_offset: CameraOffset
+    status: str
+    reason: str
+    n_images: int
+    degree: int
+    residual: float = float("nan")
+    field_error: float = float("nan")
+
+    def __post_init__(self) -> None:
+        usable = (
+            self.field.ndim == 2 and np.isfinite(self.field).all() and float(self.field.min()) > 0
+        )
+        if not usable or abs(float(self.field.mean(dtype=np.float64)) - 1) > 1e-3:
+            raise ValueError(
+                f"flat field of shape {self.field.shape}: it has zeros, negative or missing "
+                "values, or its mean is not 1, and every image divided by it would be damaged. "
+                "Delete the illumination file so that it is fitted again."
+            )
+
+
+def fit_flat_field(
+    thumbnails: Floats,
+    shape: tuple[int, int],
+    camera_offset: CameraOffset,
+    *,
+    maximum: float = np.inf,
+    degree: int = 6,
+    minimum_images: int = 30,
+    force: bool = False,
+) -> FlatField:
+    """Fit the flat field of one channel to a sample of its images.
+
+    The result does not depend on the order of the images, to the last bit. Images without any
+    structure (shutter closed, zero-filled) or with more than half of their area saturated are left
+    out.
+
+    Parameters
+    ----------
+    thumbnails : ndarray of float, shape (N, y, x)
+        Images from `downsample`, in raw counts.
+    shape : tuple of int
+        (Y, X) of the raw images in px.
+    camera_offset : CameraOffset
+        From the config, a dark frame, or `estimate_camera_offset`.
+    maximum : float
+        Largest count of the bit depth; pixels at it are not believed.
+    degree : int
+        Total degree of the polynomial of log(field).
+    minimum_images : int
+        With fewer usable images the field stays ones (status ``off``).
+    force : bool
+        Fit and apply the field even then.
+
+    Returns
+    -------
+    FlatField
+        At full resolution, evaluated from the polynomial. An estimated offset is dropped together
+        with a field that is ``off``: what is not corrected, is left as it was.
+
+    Raises
+    ------
+    ValueError
+        If thumbnails and shape do not fit, or the offset is above most of the signal.
+    """
+    _check_thumbnails(thumbnails, shape)
+    images = canonical_order(usable_images(thumbnails, maximum))
+    _check_offset(images, camera_offset)
+    n_images = len(images)
+    if n_images == 0 or (n_images < minimum_images and not force):
+        reason = (
+            f"{n_images} usable images of {len(thumbnails)}, and at least {minimum_images} are "
+            "needed, so this channel is not corrected."
+        )
+        return _no_field(shape, camera_offset, reason, n_images, degree)
+    fit = SlopeFit(images, maximum, degree)
+    fit.fit(camera_offset.counts)
+    field = evaluate_field(fit.coefficients, shape, degree)
+    if not np.isfinite(field).all() or field.min() < DARKEST_FIELD:
+        reason = (
+            f"the fitted field falls to {100 * np.nanmin(field):.0f} % of its mean, which is not "
+            "believable; the images have too little background or the camera offset is wrong, so "
+            "this channel is not corrected."
+        )
+        return _no_field(shape, camera_offset, reason, n_images, degree)
+    status, reason = _trust(images, camera_offset)
+    return FlatField(
+        field.astype(np.float32),
+        camera_offset,
+        status,
+        reason,
+        n_images,
+        degree,
+        residual=fit.spread,
+        field_error=fit.field_error(),
+    )
+
+
+def _check_thumbnails(thumbnails: Floats, shape: tuple[int, int]) -> None:
+    if thumbnails.ndim != 3 or min(thumbnails.shape[1:]) < 8:
+        raise ValueError(
+            f"thumbnails of shape {thumbnails.shape}: the illumination fit needs (N, y, x) with at "
+            "least 8 x 8 px each. Make them with `downsample` and stack them."
+        )
+    proportions = [
+        side / thumbnail for side, thumbnail in zip(shape, thumbnails.shape[1:], strict=True)
+    ]
+    if max(proportions) > 1.2 * min(proportions):
+        raise ValueError(
+            f"thumbnails of {thumbnails.shape[1]} x {thumbnails.shape[2]} px do not have the "
+            f"proportions of images of {shape[0]} x {shape[1]} px, so the field would not fit the "
+            "images. Give the shape of the raw images that the thumbnails were made of."
+        )
+
+
+def _check_offset(images: Floats, camera_offset: CameraOffset) -> None:
+    if not len(images):
+        return
+    typical = float(np.median(percentile_of_each(images, 50)))
+    if typical <= camera_offset.counts:
+        raise ValueError(
+            f"the camera offset of {camera_offset.counts:.1f} counts ({camera_offset.source}) is "
+            f"above the typical level of the images, {typical:.1f} counts, so nothing would be "
+            "left of them. Correct `camera_offset`, or leave it out to have it estimated."
+        )
+
+
+def _no_field(
+    shape: tuple[int, int], offset: CameraOffset, reason: str, n_images: int, degree: int
+) -> FlatField:
+    if offset.source == "estimated":
+        offset = CameraOffset(0.0, offset.counts + offset.uncertainty, "estimated")
+    return FlatField(np.ones(shape, np.float32), offset, "off", reason, n_images, degree)
+
+
+def _trust(images: Floats, camera_offset: CameraOffset) -> tuple[str, str]:
+    """Status and reason of a field that was fitted."""
+    doubts = []
+    if len(images) < ENOUGH_IMAGES:
+        doubts.append(f"{len(images)} images, where {ENOUGH_IMAGES} are advised (200 if dense)")
+    below = float(np.mean(images < camera_offset.counts))
+    if below > 0.001:
+        doubts.append(f"{100 * below:.1f} % of the area is darker than the camera offset")
+    background = float(np.median(percentile_of_each(images, 25))) - camera_offset.counts
+    if camera_offset.uncertainty > 0.05 * background:
+        doubts.append(
+            f"the camera offset is uncertain by {camera_offset.uncertainty:.1f} counts, against "
+            f"{background:.0f} counts of background; a dark frame would settle it"
+        )
+    if doubts:
+        return "weak", "; ".join(doubts) + "."
+    return "ok", f"{len(images)} images."
+
+
+def correct(image: NDArray, flat_field: FlatField, maximum: float) -> NDArray[np.float32]:
+    """Correct an image for offset and shading, and scale it to the declared maximum.
+
+    Nothing is clipped. Pixels darker than the offset become slightly negative and stay so, because
+    clipping them would lift the mean of dim regions; bright pixels in dim corners may exceed 1.
+
+    Parameters
+    ----------
+    image : ndarray, shape (Y, X)
+        Raw counts.
+    flat_field : FlatField
+        Of the same channel and image size.
+    maximum : float
+        Largest count of the declared bit depth, such as 255, 4095 or 65535.
+
+    Returns
+    -------
+    ndarray of float32, shape (Y, X)
+        ``(image - offset) / field / maximum``.
+
+    Raises
+    ------
+    ValueError
+        If image and field differ in size, or the maximum is not positive.
+    """
+    if image.shape != flat_field.field.shape:
+        raise ValueError(
+            f"an image of shape {image.shape} cannot be corrected by a flat field of shape "
+            f"{flat_field.field.shape}: each pixel would get another pixel's shading. Images of "
+            "one channel must have one size; exclude the site or put it on a plate of its own."
+        )
+    if not maximum > 0:
+        raise ValueError(
+            f"the declared maximum is {maximum}, so intensities cannot be scaled. State the bit "
+            "depth of the camera, or its largest count, such as 65535."
+        )
+    corrected = np.subtract(image, flat_field.camera_offset.counts, dtype=np.float32)
+    corrected /= flat_field.field * np.float32(maximum)
+    return corrected

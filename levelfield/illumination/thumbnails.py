@@ -1,0 +1,84 @@
+"""Small copies of raw images, all that the illumination fit keeps in memory."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Floats = NDArray[np.floating]
+
+SATURATED = 0.98
+FOLDS = 10
+
+
+def downsample(image: NDArray, size: int = 120) -> NDArray[np.float32]:
+    """Shrink an image by area mean, in raw counts.
+
+    Pixels that straddle two cells count in both by their share, so any image size will do.
+
+    Parameters
+    ----------
+    image : ndarray, shape (Y, X)
+        Raw counts.
+    size : int
+        Longer side of the thumbnail in px; a smaller image keeps its size.
+
+    Returns
+    -------
+    ndarray of float32, shape (y, x)
+        Thumbnail of about the same proportions.
+
+    Raises
+    ------
+    ValueError
+        If `image` is not two-dimensional.
+    """
+    if image.ndim != 2 or min(image.shape) < 1:
+        raise ValueError(
+            f"an image of shape {image.shape} was given for the illumination fit, where one plane "
+            "(Y, X) is needed. Pass channels and z planes one by one."
+        )
+    scale = min(1.0, size / max(image.shape))
+    rows, columns = (max(1, round(length * scale)) for length in image.shape)
+    along_y = _area_weights(image.shape[0], rows)
+    along_x = _area_weights(image.shape[1], columns)
+    # Float64 keeps a constant image exactly constant.
+    return ((along_y @ image.astype(np.float64)) @ along_x.T).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _area_weights(length: int, cells: int) -> sparse.csr_array:
+    """Shares (cells, length) by which each pixel of a row belongs to each equal cell."""
+    pixel = np.arange(length)
+    first = pixel * cells // length
+    last = ((pixel + 1) * cells - 1) // length
+    into_last = np.where(last > first, ((pixel + 1) * cells - last * length) / cells, 0.0)
+    shares = np.concatenate([1.0 - into_last, into_last]) * cells / length
+    where = (np.concatenate([first, last]), np.concatenate([pixel, pixel]))
+    return sparse.coo_array((shares, where), shape=(cells, length)).tocsr()
+
+
+def usable_images(thumbnails: Floats, maximum: float) -> Floats:
+    """Images that can show shading: finite, not constant, not saturated over half of the area."""
+    flat = np.asarray(thumbnails, np.float32).reshape(len(thumbnails), -1)
+    if not len(flat):
+        return np.empty(thumbnails.shape, np.float32)
+    varies = flat.max(axis=1) > flat.min(axis=1) * (1 + 1e-5)
+    unsaturated = np.mean(flat >= SATURATED * maximum, axis=1) < 0.5
+    return np.asarray(thumbnails, np.float32)[np.isfinite(flat).all(axis=1) & varies & unsaturated]
+
+
+def canonical_order(images: Floats) -> Floats:
+    """Sort by content, so that sums come out the same whatever order the images were read in.
+
+    Neighbours in content are dealt to different folds, so that every fold has its share of bright
+    and dim images.
+    """
+    order = np.array(sorted(range(len(images)), key=lambda i: images[i].tobytes()), dtype=int)
+    return images[np.concatenate([order[fold::FOLDS] for fold in range(FOLDS)])]
+
+
+def percentile_of_each(images: Floats, percent: float) -> Floats:
+    """Percentile (N,) of each image (N, y, x), from every 7th pixel, which is plenty."""
+    return np.percentile(images.reshape(len(images), -1)[:, ::7], percent, axis=1)
