@@ -137,7 +137,7 @@ def check_well_on_plate(well: str, n_wells: int) -> None:
         )
 
 
-def read_layout(path: Path, n_wells: int, schema: Mapping) -> pd.DataFrame:
+def read_layout(path: Path, n_wells: int, schema: Mapping | None = None) -> pd.DataFrame:
     """Read and check a layout sheet.
 
     Parameters
@@ -146,8 +146,8 @@ def read_layout(path: Path, n_wells: int, schema: Mapping) -> pd.DataFrame:
         CSV or TSV, one row per well.
     n_wells : int
         Plate format.
-    schema : mapping
-        JSON Schema of one row.
+    schema : mapping, optional
+        JSON Schema of one row; left out where the plan has checked the sheet before.
 
     Returns
     -------
@@ -162,7 +162,8 @@ def read_layout(path: Path, n_wells: int, schema: Mapping) -> pd.DataFrame:
         allowed, a repeated well, a well that the plate does not have.
     """
     sheet = read_sheet(path)
-    check_sheet(sheet, schema, path)
+    if schema is not None:
+        check_sheet(sheet, schema, path)
     names = [_layout_well(text, n_wells, path, line) for line, text in _lines(sheet, "well")]
     _check_repeats(names, path, "well")
     layout = sheet.drop(columns="well").rename(columns=LAYOUT_COLUMNS)

@@ -9,6 +9,7 @@ from levelfield.store.field import (
     invalidate_field,
     read_field,
     read_labels,
+    stored_dtype,
     stored_field,
     write_field,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "lazy_plate",
     "read_field",
     "read_labels",
+    "stored_dtype",
     "stored_field",
     "write_field",
 ]

@@ -294,6 +294,14 @@ def _largest_level(group: zarr.Group) -> str:
     return group.attrs["ome"]["multiscales"][0]["datasets"][0]["path"]
 
 
+def stored_dtype(plate: Path) -> np.dtype:
+    """Return the type of the raw pixels of a plate, from the first field that is there."""
+    first = next(Path(plate).glob("*/*/[0-9]*/zarr.json"), None)
+    if first is None:
+        raise FileNotFoundError(f"'{plate}' holds no field yet; segment the plate first.")
+    return zarr.open_group(first.parent, mode="r")["0"].dtype
+
+
 def make_group(path: Path, attributes: Mapping) -> None:
     """Write a group's metadata so that a reader sees it whole or not at all."""
     path.mkdir(parents=True, exist_ok=True)

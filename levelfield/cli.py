@@ -1,0 +1,74 @@
+"""The command line: what a person asks of finished results."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from levelfield import __version__
+from levelfield.pipeline.verification import damage_table, invalidate, verify_plate
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit status (0 is good, 1 is damage found, 2 is misuse)."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        return chosen.command(chosen)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"levelfield: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="levelfield",
+        description="Ask questions of Levelfield's results. The workflow itself runs with "
+        "snakemake; see README.md.",
+    )
+    parser.add_argument("--version", action="version", version=f"levelfield {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    verify = commands.add_parser(
+        "verify",
+        help="find stored pixels that are missing or altered, and have them made anew",
+        description="Compare the images and labels in a plate's store with the checksums that "
+        "were noted when they were written. Damaged fields are named, and the next run of "
+        "snakemake makes them, and only them, anew. Exit status 1 if there is damage.",
+    )
+    verify.add_argument("plate", metavar="PLATE", help="name of the plate, or its results folder")
+    verify.add_argument("--results", default="results", help="folder of all results [results]")
+    verify.add_argument("--dry-run", action="store_true", help="only say what is damaged")
+    verify.set_defaults(command=_verify)
+    return parser
+
+
+def _results_of(plate: str, results: str) -> Path:
+    for folder in (Path(results) / plate, Path(plate)):
+        if (folder / "segment").is_dir():
+            return folder.resolve()
+    raise FileNotFoundError(
+        f"there is no segmented plate '{plate}', neither in the folder '{results}' nor as a "
+        "folder of its own. Name the plate as the plate sheet does, and where its results are "
+        "with --results."
+    )
+
+
+def _verify(chosen: argparse.Namespace) -> int:
+    results = _results_of(chosen.plate, chosen.results)
+    n_fields, damages = verify_plate(results)
+    if not damages:
+        print(f"{results.name}: all {n_fields} stored fields are as they were written.")
+        return 0
+    print(f"{results.name}: {len(damages)} of {n_fields} stored fields are damaged.\n")
+    print(damage_table(damages).to_string(index=False))
+    if chosen.dry_run:
+        print("\nNothing was changed (--dry-run).")
+    else:
+        tables = invalidate(results, damages)
+        names = ", ".join(table.stem for table in tables)
+        print(f"\nThe next run of snakemake makes these fields anew ({names}).")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

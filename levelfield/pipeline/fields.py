@@ -1,0 +1,74 @@
+"""Read finished fields back from the store, corrected, for measurement and QC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from levelfield.illumination import FlatField
+from levelfield.pipeline.settings import store_channels
+from levelfield.pipeline.sites import correct_site
+from levelfield.store import Channel, checksum, read_field, stored_dtype
+
+FIELD = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
+
+
+@dataclass(frozen=True)
+class FieldReader:
+    """Reads a field's corrected image and labels.
+
+    Attributes
+    ----------
+    store : Path
+        The plate store.
+    channels : tuple of Channel
+        In the order of the stored images.
+    flat_fields : mapping of str to FlatField
+        By channel.
+    sets : tuple of str
+        Object sets to read.
+    """
+
+    store: Path
+    channels: tuple[Channel, ...]
+    flat_fields: Mapping[str, FlatField]
+    sets: tuple[str, ...]
+
+    def read(self, well: str, site: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the corrected image (C, Y, X) float32 and the labels (Y, X) of each set."""
+        field = read_field(self.store, well, site, self.sets)
+        names = [channel.name for channel in self.channels]
+        maximum = self.channels[0].maximum
+        return correct_site(field.image, names, self.flat_fields, maximum), field.labels
+
+
+def field_reader(
+    store: Path | str, science: Mapping, flat_fields: Mapping[str, FlatField]
+) -> FieldReader:
+    """Return the reader of a plate from the config's ``images``, ``channels`` and ``objects``."""
+    store = Path(store)
+    return FieldReader(
+        store=store,
+        channels=tuple(store_channels(science, stored_dtype(store))),
+        flat_fields=flat_fields,
+        sets=tuple(science["objects"]),
+    )
+
+
+def flat_field_marks(flat_fields: Mapping[str, FlatField]) -> dict[str, list]:
+    """Return what tells one correction from another: each channel's field and camera offset."""
+    return {
+        channel: [checksum(one.field), float(one.camera_offset.counts)]
+        for channel, one in flat_fields.items()
+    }
+
+
+def identify(table: pd.DataFrame, field: Sequence) -> pd.DataFrame:
+    """Put the plate, well and site of a field before its table's columns."""
+    for position, (column, value) in enumerate(zip(FIELD, field, strict=True)):
+        table.insert(position, column, value)
+    return table

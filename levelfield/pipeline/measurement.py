@@ -1,0 +1,130 @@
+"""Measure the objects of a pack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from levelfield.illumination import FlatField
+from levelfield.measurement import feature_names, measure_site
+from levelfield.pipeline.fields import (
+    FIELD,
+    FieldReader,
+    field_reader,
+    flat_field_marks,
+    identify,
+)
+from levelfield.pipeline.reuse import code_version, field_fingerprints, join, map_changed_fields
+from levelfield.pipeline.settings import object_sets, relations
+
+# The code that decides a feature's value: a change here measures anew.
+_FEATURE_CODE = ("levelfield.illumination", "levelfield.measurement")
+
+
+@dataclass(frozen=True)
+class MeasurementJob:
+    """All that the fields of one pack have in common.
+
+    Attributes
+    ----------
+    reader : FieldReader
+        Reads corrected images and labels.
+    families : tuple of str or None
+        Feature families; None measures all.
+    channels : tuple of str
+        Channels to measure.
+    relations : mapping of str to str
+        Parent set of each child set.
+    """
+
+    reader: FieldReader
+    families: tuple[str, ...] | None
+    channels: tuple[str, ...]
+    relations: Mapping[str, str]
+
+
+def measurement_job(
+    store: Path | str, science: Mapping, flat_fields: Mapping[str, FlatField]
+) -> MeasurementJob:
+    """Describe a job from the config's ``images``, ``channels``, ``objects``, ``measurement``."""
+    families = science["measurement"].get("families")
+    return MeasurementJob(
+        reader=field_reader(store, science, flat_fields),
+        families=tuple(families) if families is not None else None,
+        channels=tuple(science["measurement"].get("channels", science["channels"])),
+        relations=relations(object_sets(science)),
+    )
+
+
+def measure_pack(
+    segmented: pd.DataFrame,
+    job: MeasurementJob,
+    previous: dict[str, pd.DataFrame],
+    workers: int,
+    what: str,
+) -> dict[str, pd.DataFrame]:
+    """Measure every sound field of a pack, unless an earlier table holds it.
+
+    Parameters
+    ----------
+    segmented : DataFrame
+        The pack's table of fields.
+    job : MeasurementJob
+        What the fields have in common.
+    previous : dict of str to DataFrame
+        What an earlier run of this job wrote, or nothing.
+    workers : int
+        Processes.
+    what : str
+        Of the progress line.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        A row per object, by object set.
+    """
+    sets = job.reader.sets
+    fields = field_fingerprints(segmented, _parts(job))
+    compute = partial(measure_field, job=job)
+    tables = list(map_changed_fields(compute, fields, previous, _rows_of, workers, what))
+    return join(tables, sets, partial(_no_objects, job=job))
+
+
+def _rows_of(counts: dict[str, int]) -> dict[str, int]:
+    """Every table has a row per object of its set."""
+    return counts
+
+
+def _parts(job: MeasurementJob) -> dict:
+    return {
+        "channels": [[c.name, c.maximum] for c in job.reader.channels],
+        "measured": list(job.channels),
+        "families": list(job.families) if job.families is not None else None,
+        "relations": dict(job.relations),
+        "flat_fields": flat_field_marks(job.reader.flat_fields),
+        "code": code_version(_FEATURE_CODE),
+    }
+
+
+def _no_objects(name: str, job: MeasurementJob) -> pd.DataFrame:
+    features = feature_names(name, job.channels, job.families, relations=job.relations)
+    return pd.DataFrame(columns=[*FIELD, "Metadata_ObjectNumber", *features, "fingerprint"])
+
+
+def measure_field(field: tuple[str, str, int], job: MeasurementJob) -> dict[str, pd.DataFrame]:
+    """Measure one field; returns a table per object set."""
+    _, well, site = field
+    image, labels = job.reader.read(well, site)
+    names = [channel.name for channel in job.reader.channels]
+    tables = measure_site(
+        image[[names.index(name) for name in job.channels]],
+        list(job.channels),
+        labels,
+        families=job.families,
+        relations=job.relations,
+    )
+    return {name: identify(table, field) for name, table in tables.items()}

@@ -1,0 +1,61 @@
+"""Work on the fields of a job, in order, with a line of progress now and then."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+log = logging.getLogger("levelfield")
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def map_fields(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, what: str
+) -> Iterator[Result]:
+    """Apply a function to each field; results come in the order of the fields.
+
+    Parameters
+    ----------
+    function : callable
+        Picklable where `workers` > 1; it must not depend on what it did before.
+    items : sequence
+        What describes each field.
+    workers : int
+        Processes; 1 works in this one.
+    what : str
+        Of the progress line, for instance ``"segment P1 pack2"``.
+    """
+    if workers == 1 or len(items) < 2:
+        yield from _with_progress(map(function, items), len(items), what)
+        return
+    # A forked copy of a process with running threads can hang; a fresh server process cannot.
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(min(workers, len(items)), mp_context=context) as pool:
+        yield from _with_progress(pool.map(function, items), len(items), what)
+
+
+def _with_progress(results: Iterator[Result], total: int, what: str) -> Iterator[Result]:
+    start = last = time.monotonic()
+    for done, result in enumerate(results, start=1):
+        yield result
+        now = time.monotonic()
+        if now - last >= _SECONDS_BETWEEN_LINES or done == total:
+            log.info(progress_line(what, done, total, now - start))
+            last = now
+
+
+def progress_line(what: str, done: int, total: int, seconds: float) -> str:
+    """Return a line such as ``segment P1 pack2: 12/32 fields, 3.1 fields/s, 6 s left``."""
+    rate = done / max(seconds, 1e-9)
+    left = (total - done) / rate
+    minutes, rest = divmod(round(left), 60)
+    remaining = f"{minutes} min {rest:02d} s left" if minutes else f"{rest} s left"
+    return f"{what}: {done}/{total} fields, {rate:.1f} fields/s, {remaining}"

@@ -1,0 +1,201 @@
+"""What the QC needs from the pixels of a pack, and the QC of a plate from all packs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from levelfield.illumination import FlatField
+from levelfield.pipeline.fields import FieldReader, field_reader, flat_field_marks, identify
+from levelfield.pipeline.reuse import code_version, field_fingerprints, join, map_changed_fields
+from levelfield.pipeline.settings import ObjectSetSettings, object_sets
+from levelfield.pipeline.summary import stack
+from levelfield.plan import PLATE_SHAPES
+from levelfield.qc.features import field_features
+from levelfield.qc.plate import PlateQuality, assess_plate
+from levelfield.qc.rules import Margins, Rules
+from levelfield.qc.verdict import screen_verdict
+
+# The code that decides an evidence feature's value: a change here computes it anew.
+_EVIDENCE_CODE = ("levelfield.illumination", "levelfield.qc")
+TABLES = ("evidence", "pairs")
+
+
+@dataclass(frozen=True)
+class EvidenceJob:
+    """All that the fields of one pack have in common.
+
+    Attributes
+    ----------
+    reader : FieldReader
+        Reads corrected images and labels.
+    sets : tuple of ObjectSetSettings
+        Object sets that are judged.
+    threshold_level : float
+        Where between background (0) and object (1) an edge is said to lie.
+    """
+
+    reader: FieldReader
+    sets: tuple[ObjectSetSettings, ...]
+    threshold_level: float
+
+
+def judged_sets(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
+    """Return the object sets that have outlines of their own.
+
+    What is made by subtraction is bounded by the outlines of other sets, and judged with them.
+    """
+    return [one for one in sets if one.method != "subtraction"]
+
+
+def evidence_job(
+    store: Path | str,
+    science: Mapping,
+    flat_fields: Mapping[str, FlatField],
+    threshold_level: float,
+) -> EvidenceJob:
+    """Describe a job from the config's sections ``images``, ``channels`` and ``objects``."""
+    return EvidenceJob(
+        reader=field_reader(store, science, flat_fields),
+        sets=tuple(judged_sets(object_sets(science))),
+        threshold_level=threshold_level,
+    )
+
+
+def evidence_pack(
+    segmented: pd.DataFrame,
+    job: EvidenceJob,
+    previous: dict[str, pd.DataFrame],
+    workers: int,
+    what: str,
+) -> dict[str, pd.DataFrame]:
+    """Collect the evidence of every sound field of a pack, unless an earlier table holds it.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        ``evidence``, a row per object, and ``pairs``, a row per pair of touching objects
+        (`levelfield.qc.features.field_features`), each with the object set's name.
+    """
+    parts = {
+        "channels": [[c.name, c.maximum] for c in job.reader.channels],
+        "sets": [[s.name, list(s.channels), sorted(s.parents.items())] for s in job.sets],
+        "level": job.threshold_level,
+        "flat_fields": flat_field_marks(job.reader.flat_fields),
+        "code": code_version(_EVIDENCE_CODE),
+    }
+    fields = field_fingerprints(segmented, parts)
+    compute = partial(evidence_field, job=job)
+    expected = partial(_rows_of, sets=[one.name for one in job.sets])
+    tables = list(map_changed_fields(compute, fields, previous, expected, workers, what))
+    return join(tables, TABLES, _no_evidence)
+
+
+def _rows_of(counts: dict[str, int], sets: Sequence[str]) -> dict[str, int]:
+    return {"evidence": sum(counts[name] for name in sets)}
+
+
+def _no_evidence(name: str) -> pd.DataFrame:
+    return pd.DataFrame()
+
+
+def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, pd.DataFrame]:
+    """Collect the evidence of one field."""
+    _, well, site = field
+    image, labels = job.reader.read(well, site)
+    channels = [channel.name for channel in job.reader.channels]
+    found = {name: [] for name in TABLES}
+    for one in job.sets:
+        inner = labels[one.parents["parent"]] if "parent" in one.parents else None
+        features = field_features(
+            labels[one.name],
+            image[channels.index(one.channels[0])],
+            inner=inner,
+            level=job.threshold_level,
+        )
+        for name, table in zip(TABLES, features, strict=True):
+            table.insert(0, "object_set", one.name)
+            found[name].append(identify(table, field))
+    return {name: stack(tables) for name, tables in found.items()}
+
+
+def assess(
+    plate: str,
+    packs: Mapping[str, Sequence[pd.DataFrame]],
+    sites: pd.DataFrame,
+    facts: pd.Series,
+    layout: pd.DataFrame,
+    n_wells: int,
+    science: Mapping,
+) -> PlateQuality:
+    """Judge a plate.
+
+    Parameters
+    ----------
+    plate : str
+        Name of the plate.
+    packs : mapping of str to sequence of DataFrame
+        ``evidence`` and ``pairs`` of every pack.
+    sites : DataFrame
+        The plate's table of sound sites.
+    facts : Series
+        Its row of ``plate.csv``: with too many sites left out there is no verdict.
+    layout : DataFrame
+        The plate's layout.
+    n_wells : int
+        Plate format.
+    science : mapping
+        The config's sections ``channels``, ``objects`` and ``qc``.
+    """
+    sets = judged_sets(object_sets(science))
+    rules = Rules(
+        margins=Margins(**science["qc"]["margins"]),
+        methods={one.name: one.method for one in sets},
+        withheld="" if facts["within_limit"] else _withheld(facts),
+    )
+    return assess_plate(
+        plate,
+        stack(packs["evidence"]),
+        stack(packs["pairs"]),
+        sites[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]],
+        layout,
+        PLATE_SHAPES[n_wells],
+        [one.name for one in sets],
+        rules,
+    )
+
+
+def _withheld(facts: pd.Series) -> str:
+    return (
+        f"{facts['n_excluded']} of {facts['n_sites']} sites are left out "
+        f"({facts['excluded_percent']:.1f} %), more than the {facts['excluded_limit_percent']:g} % "
+        "that the config allows (qc.excluded_sites_percent); see excluded_sites.csv"
+    )
+
+
+def assess_screen(
+    estimates: Sequence[pd.DataFrame], plates: pd.DataFrame, science: Mapping
+) -> pd.DataFrame:
+    """Judge a screen from its plates; plates that get no verdict of their own do not count.
+
+    Parameters
+    ----------
+    estimates : sequence of DataFrame
+        ``qc/estimates.csv`` of every plate.
+    plates : DataFrame
+        A row per plate, as ``plate.csv``.
+    science : mapping
+        The config's sections ``channels``, ``objects`` and ``qc``.
+    """
+    within = plates["within_limit"].to_numpy(bool)
+    counted = [table for table, good in zip(estimates, within, strict=True) if good]
+    rules = Rules(
+        margins=Margins(**science["qc"]["margins"]),
+        methods={one.name: one.method for one in judged_sets(object_sets(science))},
+        withheld="" if counted else "no plate of the screen has few enough sites left out",
+    )
+    return screen_verdict(counted or estimates, rules)

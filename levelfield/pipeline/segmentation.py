@@ -1,0 +1,235 @@
+"""Segment the fields of a pack and write them to the plate store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from levelfield.illumination import FlatField
+from levelfield.pipeline.progress import map_fields
+from levelfield.pipeline.fields import flat_field_marks
+from levelfield.pipeline.reuse import code_version, fingerprint
+from levelfield.pipeline.settings import (
+    ObjectSetSettings,
+    object_sets,
+    plate_dtype,
+    store_channels,
+)
+from levelfield.pipeline.sites import (
+    Site,
+    SiteFault,
+    check_pixels,
+    correct_site,
+    read_site,
+    sites_of,
+)
+from levelfield.segmentation import segment_objects
+from levelfield.store import Channel, checksum, find_damage, stored_field, write_field
+
+log = logging.getLogger("levelfield")
+
+# The code that decides where an object's pixels are: a change here makes labels anew.
+_LABEL_CODE = (
+    "levelfield.formats.planes",
+    "levelfield.illumination",
+    "levelfield.objects",
+    "levelfield.parameters",
+    "levelfield.segmentation",
+)
+
+
+@dataclass(frozen=True)
+class SegmentationJob:
+    """All that the fields of one pack have in common.
+
+    Attributes
+    ----------
+    plate : str
+        Name of the plate.
+    store : Path
+        The plate store.
+    channels : tuple of Channel
+        In the order of the stored images.
+    sets : tuple of ObjectSetSettings
+        Object sets, in the order in which they are made.
+    flat_fields : mapping of str to FlatField
+        By channel.
+    projection : str or None
+        How a z-stack becomes one plane.
+    saturated_percent : float
+        Sites with more saturated pixels in a channel are excluded.
+    pixel_size_um : float or None
+        Width of a pixel.
+    """
+
+    plate: str
+    store: Path
+    channels: tuple[Channel, ...]
+    sets: tuple[ObjectSetSettings, ...]
+    flat_fields: Mapping[str, FlatField]
+    projection: str | None
+    saturated_percent: float
+    pixel_size_um: float | None
+
+    @property
+    def channel_names(self) -> list[str]:
+        """Names of the channels, in order."""
+        return [channel.name for channel in self.channels]
+
+
+def segmentation_job(
+    plate: str,
+    store: Path | str,
+    index: pd.DataFrame,
+    science: Mapping,
+    flat_fields: Mapping[str, FlatField],
+    saturated_percent: float,
+) -> SegmentationJob:
+    """Describe a job from the config's sections ``images``, ``channels`` and ``objects``."""
+    return SegmentationJob(
+        plate=plate,
+        store=Path(store),
+        channels=tuple(store_channels(science, plate_dtype(index))),
+        sets=tuple(object_sets(science)),
+        flat_fields=flat_fields,
+        projection=science["images"].get("projection"),
+        saturated_percent=saturated_percent,
+        pixel_size_um=science["images"].get("pixel_size_um"),
+    )
+
+
+def segment_pack(
+    index: pd.DataFrame, wells: Sequence[str], job: SegmentationJob, workers: int, what: str
+) -> pd.DataFrame:
+    """Segment every usable site of some wells.
+
+    Returns
+    -------
+    DataFrame
+        A row per site of the index: ``Metadata_Plate``, ``Metadata_Well``, ``Metadata_Site``,
+        ``fault`` and ``path`` (empty where the site is sound), ``Count_<set>``, facts of the
+        segmentation, checksums of the stored pixels, and the field's fingerprint.
+    """
+    sites = sites_of(index, wells)
+    rows = map_fields(partial(segment_field, job=job), sites, workers, what)
+    table = pd.DataFrame(list(rows), columns=None if sites else _first_columns(job))
+    for row in table[table["fault"] != ""].itertuples():
+        log.warning("site %s %s is excluded: %s", row.Metadata_Well, row.Metadata_Site, row.fault)
+    return table
+
+
+def _first_columns(job: SegmentationJob) -> list[str]:
+    return [*_identity(Site("", 0, pd.DataFrame()), job), *(f"Count_{s.name}" for s in job.sets)]
+
+
+def _identity(site: Site, job: SegmentationJob, fault: str = "", path: str = "") -> dict:
+    return {
+        "Metadata_Plate": job.plate,
+        "Metadata_Well": site.well,
+        "Metadata_Site": site.number,
+        "fault": fault,
+        "path": path,
+    }
+
+
+def segment_field(site: Site, job: SegmentationJob) -> dict:
+    """Segment one site and store it, unless the store holds it already; return its row."""
+    try:
+        image = read_site(site, job.channel_names, job.projection)
+        maximum = job.channels[0].maximum
+        check_pixels(site, image, job.channel_names, maximum, job.saturated_percent)
+    except SiteFault as fault:
+        return _store_fault(site, job, fault)
+    mark = field_fingerprint(image, job)
+    done = stored_field(job.store, site.well, site.number)
+    if done.get("fingerprint") == mark and not find_damage(
+        job.store, site.well, site.number, done["checksums"]
+    ):
+        return _row(site, job, done["record"], done["checksums"], mark)
+    try:
+        labels, record = _make_labels(image, job)
+    except Exception as error:  # one site must not end a plate; its reason goes into the tables
+        log.exception("site %s %s: segmentation failed", site.well, site.number)
+        reason = f"segmentation failed: {error}"
+        return _store_fault(site, job, SiteFault(reason, str(site.planes["path"].iloc[0])))
+    checksums = write_field(
+        job.store,
+        site.well,
+        site.number,
+        image,
+        labels,
+        job.channels,
+        mark,
+        record,
+        job.pixel_size_um,
+    )
+    return _row(site, job, record, checksums, mark)
+
+
+def _make_labels(
+    image: np.ndarray, job: SegmentationJob
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Correct a raw image (C, Y, X) and make every object set of it."""
+    names = job.channel_names
+    corrected = correct_site(image, names, job.flat_fields, job.channels[0].maximum)
+    labels: dict[str, np.ndarray] = {}
+    record: dict[str, float] = {}
+    for one in job.sets:
+        seen = corrected[[names.index(channel) for channel in one.channels]]
+        parents = {role: labels[parent] for role, parent in one.parents.items()}
+        result = segment_objects(seen, one.method, one.parameters, parents)
+        labels[one.name] = result.labels
+        record[f"Count_{one.name}"] = float(np.count_nonzero(np.bincount(result.labels.flat)[1:]))
+        for fact, value in result.record.items():
+            family = "Threshold" if "Threshold" in fact else "Segmentation"
+            record[f"{family}_{fact}_{one.name}"] = float(value)
+    return labels, record
+
+
+def _row(site: Site, job: SegmentationJob, record: Mapping, checksums: Mapping, mark: str) -> dict:
+    counts = {name: int(value) for name, value in record.items() if name.startswith("Count_")}
+    sums = {f"checksum_{name}": value for name, value in checksums.items()}
+    return _identity(site, job) | dict(record) | counts | sums | {"fingerprint": mark}
+
+
+def _store_fault(site: Site, job: SegmentationJob, fault: SiteFault) -> dict:
+    """Store a blank field in place of one that cannot be used, so that the plate stays whole."""
+    first = site.planes.iloc[0]
+    dtype = np.dtype(first["dtype"])
+    blank = np.zeros((len(job.channels), first["size_y"], first["size_x"]), dtype)
+    labels = {one.name: np.zeros(blank.shape[1:], np.int32) for one in job.sets}
+    note = {"fault": fault.reason}
+    write_field(
+        job.store,
+        site.well,
+        site.number,
+        blank,
+        labels,
+        job.channels,
+        "",
+        note,
+        job.pixel_size_um,
+    )
+    return _identity(site, job, fault.reason, fault.path)
+
+
+def field_fingerprint(image: np.ndarray, job: SegmentationJob) -> str:
+    """Return the sha256 of all that a field's labels depend on: pixels, config, fields and code."""
+    return fingerprint(
+        {
+            "image": checksum(image),
+            "channels": [[c.name, c.maximum] for c in job.channels],
+            "sets": [
+                [s.name, s.method, list(s.channels), sorted(s.parents.items()), s.parameters]
+                for s in job.sets
+            ],
+            "flat_fields": flat_field_marks(job.flat_fields),
+            "code": code_version(_LABEL_CODE),
+        }
+    )

@@ -1,0 +1,99 @@
+"""The config as the stages use it: small frozen descriptions in place of nested mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from levelfield.sheets import ConfigError
+from levelfield.store import Channel
+
+PARENT_ROLES = ("parent", "minus")
+"""Keys of an object set that name another set."""
+
+
+@dataclass(frozen=True)
+class ObjectSetSettings:
+    """How one object set is made.
+
+    Attributes
+    ----------
+    name, method : str
+        Of the set, and of its segmenter.
+    channels : tuple of str
+        Channels that the segmenter sees, in order.
+    parents : dict of str to str
+        Object sets that it builds on, by role (``parent``, ``minus``).
+    parameters : mapping
+        Of the segmenter.
+    """
+
+    name: str
+    method: str
+    channels: tuple[str, ...]
+    parents: dict[str, str]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def object_sets(config: Mapping) -> list[ObjectSetSettings]:
+    """Return the object sets of a config, in the order in which they are made.
+
+    Raises
+    ------
+    ConfigError
+        If a set names a channel or an object set that is not there before it.
+    """
+    sets: list[ObjectSetSettings] = []
+    for name, rule in config["objects"].items():
+        _check_names(name, "channels", rule.get("channels", []), list(config["channels"]))
+        parents = {role: rule[role] for role in PARENT_ROLES if role in rule}
+        for role, parent in parents.items():
+            _check_names(name, role, [parent], [other.name for other in sets])
+        sets.append(
+            ObjectSetSettings(
+                name=name,
+                method=rule["method"],
+                channels=tuple(rule.get("channels", [next(iter(config["channels"]))])),
+                parents=parents,
+                parameters=rule.get("parameters", {}),
+            )
+        )
+    return sets
+
+
+def _check_names(set_name: str, key: str, names: list[str], known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            what = "channel" if key == "channels" else "object set made before it"
+            raise ConfigError(
+                f"objects.{set_name}.{key}: '{name}' is no {what}. "
+                f"Allowed: {', '.join(known) or 'none, as it is the first'}."
+            )
+
+
+def relations(sets: list[ObjectSetSettings]) -> dict[str, str]:
+    """Return the parent of each object set that has one."""
+    return {one.name: one.parents["parent"] for one in sets if "parent" in one.parents}
+
+
+def intensity_maximum(bit_depth: int | None, dtype: np.dtype) -> int:
+    """Return the largest value that the camera can write, by which intensities are divided."""
+    return 2**bit_depth - 1 if bit_depth else int(np.iinfo(dtype).max)
+
+
+def store_channels(config: Mapping, dtype: np.dtype) -> list[Channel]:
+    """Return the channels as the store describes them."""
+    maximum = intensity_maximum(config["images"]["bit_depth"], dtype)
+    return [
+        Channel(name, rule.get("color", "FFFFFF"), maximum)
+        for name, rule in config["channels"].items()
+    ]
+
+
+def plate_dtype(index: pd.DataFrame) -> np.dtype:
+    """Return the type of a plate's raw pixels (uint8 or uint16)."""
+    return np.dtype(index.loc[index["fault"] == "", "dtype"].iloc[0])

@@ -1,0 +1,102 @@
+"""Read and write tables: the same bytes for the same content, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from levelfield.illumination import FlatField, from_arrays
+
+_TEXT = (
+    "plate",
+    "well",
+    "channel",
+    "path",
+    "dtype",
+    "fault",
+    "reason",
+    "rule",
+    "file",
+    "fingerprint",
+    "advice",
+    "perturbation",
+    "scope",
+)
+
+
+def read_csv(path: Path | str) -> pd.DataFrame:
+    """Read a CSV that `write_csv` wrote; text columns are text, and empty text stays empty."""
+    columns = pd.read_csv(path, nrows=0).columns
+    text = [
+        name
+        for name in columns
+        if name in _TEXT
+        or name.startswith("checksum_")
+        or (name.startswith("Metadata_") and name not in ("Metadata_Site", "Metadata_SiteCount"))
+    ]
+    table = pd.read_csv(path, dtype=dict.fromkeys(text, str), float_precision="round_trip")
+    return table.assign(**{name: table[name].fillna("") for name in text})
+
+
+def write_csv(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a CSV, then rename it into place."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.draft")
+    table.to_csv(draft, index=False, lineterminator="\n")
+    draft.replace(path)
+
+
+def write_parquet(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a parquet file with a row group per well, then rename it into place."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.draft")
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    with pq.ParquetWriter(draft, arrow.schema, compression="zstd") as writer:
+        for start, stop in _well_runs(table):
+            writer.write_table(arrow.slice(start, stop - start))
+    draft.replace(path)
+
+
+def _well_runs(table: pd.DataFrame) -> list[tuple[int, int]]:
+    """Return the first and last row of each run of one well."""
+    if "Metadata_Well" not in table or table.empty:
+        return [(0, len(table))]
+    wells = table["Metadata_Well"].to_numpy()
+    edges = [0, *(np.flatnonzero(wells[1:] != wells[:-1]) + 1), len(wells)]
+    return list(pairwise(edges))
+
+
+def read_flat_fields(path: Path | str) -> dict[str, FlatField]:
+    """Read the flat field of every channel."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return from_arrays({name: arrays[name] for name in arrays.files})
+
+
+def write_arrays(arrays: Mapping[str, np.ndarray], path: Path | str) -> None:
+    """Write named arrays as ``.npz``, then rename the file into place."""
+    path = Path(path)
+    draft = path.with_name(f".{path.stem}.draft.npz")
+    np.savez_compressed(draft, **arrays)
+    draft.replace(path)
+
+
+def read_previous(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
+    """Read what an earlier run of a job wrote, by name; nothing unless all of it is readable."""
+    try:
+        return {name: pd.read_parquet(path) for name, path in paths.items()}
+    except (OSError, pa.ArrowInvalid):
+        return {}
+
+
+def read_packs(paths: Sequence[str]) -> dict[str, list[pd.DataFrame]]:
+    """Read the parquet tables of packs, by the name of the folder they lie in."""
+    packs: dict[str, list[pd.DataFrame]] = {}
+    for path in map(Path, paths):
+        packs.setdefault(path.parent.name, []).append(pd.read_parquet(path))
+    return packs

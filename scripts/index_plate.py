@@ -1,0 +1,19 @@
+"""List the raw images of a plate."""
+
+from pathlib import Path
+
+from levelfield.formats import index_plate
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.tables import write_csv
+from levelfield.plan import read_layout
+
+with job_log(snakemake.log[0]) as log:
+    plate = snakemake.wildcards.plate
+    science = snakemake.params.science
+    layout = read_layout(snakemake.input.layout, snakemake.params.n_wells)
+    index = index_plate(
+        Path(snakemake.input.images), plate, layout, science["images"], science["channels"]
+    )
+    faulty = (index["fault"] != "").sum()
+    log.info("plate %s: %d planes listed, %d of them with a fault", plate, len(index), faulty)
+    write_csv(index, snakemake.output[0])

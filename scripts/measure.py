@@ -1,0 +1,25 @@
+"""Measure the objects of a pack of wells."""
+
+from pathlib import Path
+
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.measurement import measure_pack, measurement_job
+from levelfield.pipeline.tables import read_csv, read_flat_fields, read_previous, write_parquet
+
+with job_log(snakemake.log[0]):
+    plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
+    job = measurement_job(
+        snakemake.params.store,
+        snakemake.params.science,
+        read_flat_fields(snakemake.input.illumination),
+    )
+    paths = dict(zip(job.reader.sets, map(Path, snakemake.output), strict=True))
+    tables = measure_pack(
+        read_csv(snakemake.input.segmented),
+        job,
+        read_previous(paths),
+        snakemake.threads,
+        f"measure {plate} {pack}",
+    )
+    for name, path in paths.items():
+        write_parquet(tables[name], path)

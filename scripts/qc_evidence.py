@@ -1,0 +1,26 @@
+"""Collect the evidence for the QC of a pack of wells."""
+
+from pathlib import Path
+
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.quality import TABLES, evidence_job, evidence_pack
+from levelfield.pipeline.tables import read_csv, read_flat_fields, read_previous, write_parquet
+
+with job_log(snakemake.log[0]):
+    plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
+    job = evidence_job(
+        snakemake.params.store,
+        snakemake.params.science,
+        read_flat_fields(snakemake.input.illumination),
+        snakemake.params.threshold_level,
+    )
+    paths = {name: Path(snakemake.output[name]) for name in TABLES}
+    tables = evidence_pack(
+        read_csv(snakemake.input.segmented),
+        job,
+        read_previous(paths),
+        snakemake.threads,
+        f"evidence {plate} {pack}",
+    )
+    for name, path in paths.items():
+        write_parquet(tables[name], path)

@@ -1,0 +1,20 @@
+"""Judge the segmentation of a plate in both control classes."""
+
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.quality import assess
+from levelfield.pipeline.tables import read_csv, read_packs, write_csv, write_parquet
+from levelfield.plan import read_layout
+
+with job_log(snakemake.log[0]):
+    quality = assess(
+        snakemake.wildcards.plate,
+        packs=read_packs([*snakemake.input.evidence, *snakemake.input.pairs]),
+        sites=read_csv(snakemake.input.sites),
+        facts=read_csv(snakemake.input.plate).iloc[0],
+        layout=read_layout(snakemake.input.layout, snakemake.params.n_wells),
+        n_wells=snakemake.params.n_wells,
+        science=snakemake.params.science,
+    )
+    write_parquet(quality.objects, snakemake.output.objects)
+    for name in ("sites", "wells", "estimates", "confounders", "verdict"):
+        write_csv(getattr(quality, name), snakemake.output[name])

@@ -1,0 +1,21 @@
+"""Segment a pack of wells and write its fields to the plate store."""
+
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.segmentation import segment_pack, segmentation_job
+from levelfield.pipeline.tables import read_csv, read_flat_fields, write_csv
+
+with job_log(snakemake.log[0]):
+    plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
+    index = read_csv(snakemake.input.index)
+    job = segmentation_job(
+        plate,
+        snakemake.params.store,
+        index,
+        snakemake.params.science,
+        read_flat_fields(snakemake.input.illumination),
+        snakemake.params.saturated_percent,
+    )
+    table = segment_pack(
+        index, snakemake.params.wells, job, snakemake.threads, f"segment {plate} {pack}"
+    )
+    write_csv(table, snakemake.output[0])

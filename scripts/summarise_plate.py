@@ -1,0 +1,24 @@
+"""Join the tables of a plate's packs, and list the sites that were left out."""
+
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.summary import summarise_plate
+from levelfield.pipeline.tables import read_csv, read_packs, write_csv, write_parquet
+from levelfield.plan import read_layout
+
+with job_log(snakemake.log[0]) as log:
+    plate = snakemake.wildcards.plate
+    summary = summarise_plate(
+        plate,
+        index=read_csv(snakemake.input.index),
+        layout=read_layout(snakemake.input.layout, snakemake.params.n_wells),
+        segmented=[read_csv(path) for path in snakemake.input.segmented],
+        measured=read_packs(snakemake.input.measured),
+        readouts=snakemake.params.readouts,
+        excluded_limit=snakemake.params.excluded_percent,
+    )
+    for table, path in zip(summary.objects.values(), snakemake.output.objects, strict=True):
+        write_parquet(table, path)
+    for name in ("sites", "wells", "excluded", "plate", "readouts"):
+        write_csv(getattr(summary, name), snakemake.output[name])
+    for line in summary.messages:
+        log.info(line)

@@ -1,0 +1,69 @@
+# The plan: config and sheets are checked here, before any job runs.
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from levelfield.pipeline.settings import object_sets
+from levelfield.plan import read_plates
+from levelfield.sheets import check_config, load_schema, with_defaults
+
+SCHEMAS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "schemas"
+
+
+def read_plan(config):
+    """Check the config and the sheets; return the plates and the object sets."""
+    schema = load_schema(SCHEMAS / "config.yaml")
+    parts = {"segmentation.yaml": load_schema(SCHEMAS / "segmentation.yaml")}
+    source = ", ".join(str(path) for path in workflow.configfiles) or "the config"
+    try:
+        check_config(config, schema, source, parts)
+        config.update(with_defaults(config, schema))
+        sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
+        return read_plates(config, sheets), object_sets(config)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+PLATES, OBJECT_SETS = read_plan(config)
+SETS = [one.name for one in OBJECT_SETS]
+CHANNELS = list(config["channels"])
+RESULTS = config["results"]
+PLATE = f"{RESULTS}/{{plate}}"
+
+
+wildcard_constraints:
+    plate="|".join(map(re.escape, PLATES)),
+    pack=r"pack\d+",
+    object_set="|".join(SETS),
+    channel="|".join(CHANNELS),
+
+
+def of_plate(wildcards):
+    """The plate that a job works on."""
+    return PLATES[wildcards.plate]
+
+
+def all_packs(pattern):
+    """An input function: a path for every pack of the plate."""
+
+    def paths(wildcards):
+        packs = [pack.name for pack in of_plate(wildcards).packs]
+        return expand(f"{PLATE}/{pattern}", plate=wildcards.plate, pack=packs)
+
+    return paths
+
+
+def science(*keys):
+    """Those sections of the config, for a rule's params: a change of them runs the rule again."""
+    return {key: config[key] for key in keys}
+
+
+def plate_results():
+    """What a whole run makes for every plate."""
+    names = ("report.html", "qc/verdict.csv", "readouts.csv", "ro-crate-metadata.json")
+    return [f"{RESULTS}/{plate}/{name}" for plate in PLATES for name in names]
+
+
+def screen_results():
+    """What a whole run makes for the screen."""
+    return [f"{RESULTS}/screen/{name}" for name in ("verdict.csv", "plates.csv", "report.html")]

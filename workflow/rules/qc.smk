@@ -1,0 +1,85 @@
+# Is the segmentation good enough, in both control classes?
+
+
+rule qc_evidence:
+    input:
+        segmented=rules.segment.output[0],
+        illumination=rules.fit_illumination.output.fields,
+    output:
+        # update: a field whose labels are as before keeps its rows.
+        evidence=update(f"{PLATE}/qc/evidence/{{pack}}.parquet"),
+        pairs=update(f"{PLATE}/qc/pairs/{{pack}}.parquet"),
+    log:
+        f"{PLATE}/logs/qc_evidence_{{pack}}.log",
+    benchmark:
+        f"{PLATE}/timings/qc_evidence_{{pack}}.tsv"
+    conda:
+        "../../envs/levelfield.yaml"
+    params:
+        store=f"{PLATE}/{{plate}}.zarr",
+        science=science("images", "channels", "objects"),
+        threshold_level=config["qc"]["threshold_level"],
+    message:
+        "Collecting the evidence of {wildcards.pack} of plate {wildcards.plate}"
+    script:
+        "../../scripts/qc_evidence.py"
+
+
+rule qc_plate:
+    input:
+        evidence=all_packs("qc/evidence/{pack}.parquet"),
+        pairs=all_packs("qc/pairs/{pack}.parquet"),
+        sites=rules.summarise_plate.output.sites,
+        plate=rules.summarise_plate.output.plate,
+        layout=lambda wildcards: of_plate(wildcards).layout_path,
+    output:
+        objects=f"{PLATE}/qc/objects.parquet",
+        sites=f"{PLATE}/qc/sites.csv",
+        wells=f"{PLATE}/qc/wells.csv",
+        estimates=f"{PLATE}/qc/estimates.csv",
+        confounders=f"{PLATE}/qc/confounders.csv",
+        verdict=report(
+            f"{PLATE}/qc/verdict.csv",
+            category="Verdict",
+            caption="../report/verdict.rst",
+            labels={"plate": "{plate}"},
+        ),
+    log:
+        f"{PLATE}/logs/qc_plate.log",
+    benchmark:
+        f"{PLATE}/timings/qc_plate.tsv"
+    conda:
+        "../../envs/levelfield.yaml"
+    params:
+        n_wells=lambda wildcards: of_plate(wildcards).n_wells,
+        science=science("channels", "objects", "qc"),
+    message:
+        "Judging plate {wildcards.plate}"
+    script:
+        "../../scripts/qc_plate.py"
+
+
+rule qc_screen:
+    input:
+        estimates=expand(rules.qc_plate.output.estimates, plate=PLATES),
+        plates=expand(rules.summarise_plate.output.plate, plate=PLATES),
+    output:
+        verdict=report(
+            f"{RESULTS}/screen/verdict.csv",
+            category="Verdict",
+            caption="../report/verdict.rst",
+            labels={"plate": "the whole screen"},
+        ),
+        plates=f"{RESULTS}/screen/plates.csv",
+    log:
+        f"{RESULTS}/screen/logs/qc_screen.log",
+    benchmark:
+        f"{RESULTS}/screen/timings/qc_screen.tsv"
+    conda:
+        "../../envs/levelfield.yaml"
+    params:
+        science=science("channels", "objects", "qc"),
+    message:
+        "Judging the screen"
+    script:
+        "../../scripts/qc_screen.py"
