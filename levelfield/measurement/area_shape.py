@@ -5,7 +5,7 @@ Definitions of CellProfiler's MeasureObjectSizeShape, which takes most of them f
 
 import numpy as np
 
-from levelfield.measurement import distances, moments, outline
+from levelfield.measurement import convex_hull, distances, moments, outline, zernike
 from levelfield.measurement.arrays import Floats
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature, area, length, plain_columns
@@ -53,6 +53,14 @@ BASIC = (
     length("AreaShape_MeanRadius", "Mean distance of the pixels to the outside."),
     length("AreaShape_MedianRadius", "Median distance of the pixels to the outside."),
     area("AreaShape_FilledArea", "Area with holes filled.", source="scikit-image"),
+    area(
+        "AreaShape_ConvexArea",
+        "Number of pixels in the convex hull of the pixels' edge centres.",
+        source="scikit-image",
+    ),
+    Feature("AreaShape_Solidity", "1", "Area over convex area."),
+    length("AreaShape_MinFeretDiameter", "Smallest distance between parallel tangents."),
+    length("AreaShape_MaxFeretDiameter", "Largest distance between parallel tangents."),
 )
 SPATIAL_MOMENT = Feature(
     "AreaShape_SpatialMoment_{p}_{q}",
@@ -83,6 +91,12 @@ PERIMETER_CROFTON = length(
     "Perimeter by Crofton's formula in four directions.",
     source="scikit-image",
 )
+ZERNIKE = Feature(
+    "AreaShape_Zernike_{n}_{m}",
+    "1",
+    "Magnitude of the Zernike moment of the shape in its enclosing circle, over the circle's area.",
+    source="Boland et al. 1998, Cytometry 33:366",
+)
 FEATURES = (
     *BASIC,
     SPATIAL_MOMENT,
@@ -92,6 +106,7 @@ FEATURES = (
     INERTIA_TENSOR,
     INERTIA_EIGENVALUE,
     PERIMETER_CROFTON,
+    ZERNIKE,
 )
 
 
@@ -106,6 +121,7 @@ def columns(parameters: Parameters) -> list[Column]:
         *(INERTIA_TENSOR.column(i=i, j=j) for i in range(2) for j in range(2)),
         *(INERTIA_EIGENVALUE.column(i=i) for i in range(2)),
         PERIMETER_CROFTON.column(),
+        *(ZERNIKE.column(n=n, m=m) for n, m in zernike.orders(parameters.zernike_degree)),
     ]
 
 
@@ -128,6 +144,7 @@ def measure(objects: ObjectSet, parameters: Parameters) -> Floats:
             tensor[:, [0, 1, 1, 2]],
             eigenvalues,
             crofton,
+            _zernike(objects),
         ]
     )
 
@@ -138,6 +155,7 @@ def _basic(objects: ObjectSet, tensor: Floats, eigenvalues: Floats, euler: Float
     top, bottom, left, right = pixels.boxes.T
     box = (bottom - top) * (right - left)
     perimeter = outline.perimeters(pixels.labels, pixels.positions, pixels.starts)
+    convex = convex_hull.convex_areas(pixels.labels, pixels.boxes)
     with np.errstate(divide="ignore", invalid="ignore"):  # a single pixel: no perimeter, no axes
         form_factor = 4 * np.pi * size / perimeter**2
         eccentricity = np.sqrt(1 - eigenvalues[:, 1] / eigenvalues[:, 0])
@@ -162,5 +180,15 @@ def _basic(objects: ObjectSet, tensor: Floats, eigenvalues: Floats, euler: Float
             euler,
             distances.radii(objects.squared_distances, pixels.starts),
             outline.filled_areas(pixels.labels, pixels.boxes),
+            convex,
+            size / convex,
+            convex_hull.feret_diameters(*objects.hulls),
         ]
     )
+
+
+def _zernike(objects: ObjectSet) -> Floats:
+    real, imaginary = np.moveaxis(objects.zernike_sums[:, 0], 2, 0)
+    disc = np.pi * objects.circles[1] ** 2
+    with np.errstate(invalid="ignore"):  # 0 / 0: a single pixel has no circle and gets NaN
+        return np.hypot(real, imaginary) / disc[:, None]

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from levelfield.measurement import distances
+from levelfield.measurement import convex_hull, distances, zernike
 from levelfield.measurement.arrays import Flags, Floats, Integers, Labels
 from levelfield.measurement.parameters import Parameters
 from levelfield.measurement.pixels import (
@@ -84,11 +84,42 @@ class ObjectSet:
         return weighted_centres(ones, pixels.starts, pixels.positions, pixels.shape[1])[0, :, 1:3]
 
     @cached_property
+    def hulls(self) -> tuple[Integers, Integers]:
+        """Vertices of the convex hulls, see `levelfield.measurement.convex_hull.hulls`."""
+        return convex_hull.hulls(self.pixels.labels, self.pixels.boxes)
+
+    @cached_property
+    def zernike_sums(self) -> Floats:
+        """(n, C + 1, K, 2) sums of the Zernike polynomials, of shape and of each channel."""
+        pixels = self.pixels
+        return zernike.zernike_sums(
+            self.values,
+            pixels.starts,
+            pixels.positions,
+            pixels.shape[1],
+            self.circles,
+            self.site.parameters.zernike_degree,
+        )
+
+    @cached_property
+    def circles(self) -> tuple[Floats, Floats]:
+        """Centres (n, 2) and radii (n,) of the smallest enclosing circles, in px."""
+        return convex_hull.enclosing_circles(*self.hulls)
+
+    @cached_property
     def squared_distances(self) -> Integers:
         """(P,) squared distances to the outside of the object, in px²; the border is outside."""
         pixels = self.pixels
         return distances.squared_distances(
             pixels.labels, pixels.starts, pixels.positions, pixels.boxes, True
+        )
+
+    @cached_property
+    def squared_distances_within_image(self) -> Integers:
+        """(P,) as `squared_distances`, but what lies beyond the image does not count as outside."""
+        pixels = self.pixels
+        return distances.squared_distances(
+            pixels.labels, pixels.starts, pixels.positions, pixels.boxes, False
         )
 
     @cached_property

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from levelfield.measurement import area_shape, intensity, location
+from levelfield.measurement import (
+    area_shape,
+    correlation,
+    intensity,
+    location,
+    radial_distribution,
+)
 from levelfield.measurement.arrays import Floats
 from levelfield.measurement.context import ObjectSet, Site
 from levelfield.measurement.features import Column
@@ -19,6 +25,8 @@ _MODULES: dict[str, ModuleType] = {
     "AreaShape": area_shape,
     "Location": location,
     "Intensity": intensity,
+    "RadialDistribution": radial_distribution,
+    "Correlation": correlation,
 }
 FAMILIES = tuple(_MODULES)
 OBJECT_NUMBER = "Metadata_ObjectNumber"
