@@ -10,8 +10,8 @@ pixel to pixel: in the background it is the slope of log(field), whatever the im
 and at the edges of cells it is large and points up as often as down. Iteratively re-weighted
 least squares finds the Legendre polynomial whose slopes fit most pixels of most images. Levels
 drop out, so images of different brightness and cells that gather in the middle do no harm.
-(Symmetric sparse gradients: Zheng et al. 2009, Single-Image Vignetting Correction, IEEE TPAMI
-31(12); many images and robust weights as in BaSiC, Peng et al. 2017, Nat Commun 8:14836.)
+(Shading from the symmetry of gradients: Zheng et al. 2013, IEEE TPAMI 35(6), 1480, there for one
+image; many images with robust weights: BaSiC, Peng et al. 2017, Nature Communications 8, 14836.)
 
 Read one image at a time, keep `downsample(image)`, and hand the thumbnails to `fit_flat_field`.
 """

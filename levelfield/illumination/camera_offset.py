@@ -109,7 +109,7 @@ def estimate_camera_offset(
     if not len(images):
         return CameraOffset(0.0, np.inf, "estimated")
     if darkest < 1.0:
-        return CameraOffset(0.0, darkest, "estimated")
+        return CameraOffset(0.0, 1.0, "estimated")
     if len(images) < 2 * FOLDS:
         return CameraOffset(*_between(0.0, darkest, darkest / 2, np.inf), "estimated")
     offset, error = SlopeFit(images, maximum, degree).fit_offset(darkest)

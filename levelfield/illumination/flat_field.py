@@ -16,6 +16,8 @@ from levelfield.illumination.thumbnails import (
 
 ENOUGH_IMAGES = 100
 DARKEST_FIELD = 0.1
+WEAK_ERROR = 0.02
+LARGEST_ERROR = 0.05
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,24 @@ def fit_flat_field(
         )
         return _no_field(shape, camera_offset, reason, n_images, degree)
     fit = SlopeFit(images, maximum, degree)
-    fit.fit(camera_offset.counts)
+    fit.fit(camera_offset.counts, camera_offset.uncertainty)
+    fit.shrink()
     field = evaluate_field(fit.coefficients, shape, degree)
     if not np.isfinite(field).all() or field.min() < DARKEST_FIELD:
         reason = (
-            f"the fitted field falls to {100 * np.nanmin(field):.0f} % of its mean, which is not "
+            f"The fitted field falls to {100 * np.nanmin(field):.0f} % of its mean, which is not "
             "believable; the images have too little background or the camera offset is wrong, so "
             "this channel is not corrected."
         )
         return _no_field(shape, camera_offset, reason, n_images, degree)
-    status, reason = _trust(images, camera_offset)
+    error = fit.field_error()
+    if error > LARGEST_ERROR and not force:
+        reason = (
+            f"The field is uncertain by {100 * error:.0f} %, and a correction would do more harm "
+            f"than good, so this channel is not corrected; {_background(images, camera_offset)}."
+        )
+        return _no_field(shape, camera_offset, reason, n_images, degree)
+    status, reason = _trust(images, camera_offset, error)
     return FlatField(
         field.astype(np.float32),
         camera_offset,
@@ -142,7 +152,7 @@ def fit_flat_field(
         n_images,
         degree,
         residual=fit.spread,
-        field_error=fit.field_error(),
+        field_error=error,
     )
 
 
@@ -183,23 +193,31 @@ def _no_field(
     return FlatField(np.ones(shape, np.float32), offset, "off", reason, n_images, degree)
 
 
-def _trust(images: Floats, camera_offset: CameraOffset) -> tuple[str, str]:
+def _background(images: Floats, camera_offset: CameraOffset) -> str:
+    background = float(np.median(percentile_of_each(images, 25))) - camera_offset.counts
+    return (
+        f"its background is {background:.1f} counts, and the camera offset is known to "
+        f"{camera_offset.uncertainty:.1f} counts"
+    )
+
+
+def _trust(images: Floats, camera_offset: CameraOffset, error: float) -> tuple[str, str]:
     """Status and reason of a field that was fitted."""
     doubts = []
     if len(images) < ENOUGH_IMAGES:
         doubts.append(f"{len(images)} images, where {ENOUGH_IMAGES} are advised (200 if dense)")
+    if error > WEAK_ERROR:
+        doubts.append(f"the field is uncertain by {100 * error:.1f} %")
     below = float(np.mean(images < camera_offset.counts))
     if below > 0.001:
         doubts.append(f"{100 * below:.1f} % of the area is darker than the camera offset")
     background = float(np.median(percentile_of_each(images, 25))) - camera_offset.counts
     if camera_offset.uncertainty > 0.05 * background:
-        doubts.append(
-            f"the camera offset is uncertain by {camera_offset.uncertainty:.1f} counts, against "
-            f"{background:.0f} counts of background; a dark frame would settle it"
-        )
+        doubts.append(f"{_background(images, camera_offset)}, which a dark frame would settle")
     if doubts:
-        return "weak", "; ".join(doubts) + "."
-    return "ok", f"{len(images)} images."
+        text = "; ".join(doubts)
+        return "weak", f"{text[0].upper()}{text[1:]}."
+    return "ok", f"{len(images)} images; the standard error of the field is {100 * error:.1f} %."
 
 
 def correct(image: NDArray, flat_field: FlatField, maximum: float) -> NDArray[np.float32]:

@@ -1,5 +1,7 @@
 """A picture of a flat field."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -19,11 +21,11 @@ def draw_flat_field(flat_field: FlatField, channel: str) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        About 9 x 4 inches; save it with ``figure.savefig``.
+        9 x 4.4 inches; save it with ``figure.savefig``.
     """
     field = flat_field.field
     rows, columns = field.shape
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    figure = Figure(figsize=(9, 4.4), layout="constrained")
     map_axes, profile_axes = figure.subplots(1, 2, width_ratios=[1, 1.15])
     # At most ~600 px a side is all that the picture shows.
     step = max(1, max(field.shape) // 600)
@@ -41,8 +43,8 @@ def draw_flat_field(flat_field: FlatField, channel: str) -> Figure:
         ("bottom left to top right", field[y[::-1], x], "--", "#d1495b"),
     ):
         profile_axes.plot(100 * along, profile, style, color=colour, label=name)
-        ends = {"color": colour, "linestyle": style, "linewidth": 0.8, "alpha": 0.6}
-        map_axes.plot(x, y if style == "-" else y[::-1], **ends)
+        where = y if style == "-" else y[::-1]
+        map_axes.plot(x, where, style, color="white", linewidth=0.9, alpha=0.8)
     profile_axes.axhline(1, color="0.6", linewidth=0.8)
     profile_axes.set(
         xlabel="along the diagonal (%)",
@@ -52,9 +54,10 @@ def draw_flat_field(flat_field: FlatField, channel: str) -> Figure:
     profile_axes.spines[["top", "right"]].set_visible(False)
     profile_axes.legend(frameon=False, loc="lower center")
     offset = flat_field.camera_offset
-    figure.suptitle(
-        f"{channel}: {flat_field.status} – {flat_field.reason}\n"
-        f"camera offset {offset.counts:.1f} ± {offset.uncertainty:.1f} counts ({offset.source})",
-        fontsize=10,
+    figure.suptitle(f"{channel}: {flat_field.status}", fontsize=12, fontweight="bold")
+    caption = (
+        f"{flat_field.reason} Camera offset {offset.counts:.1f} ± {offset.uncertainty:.1f} counts "
+        f"({offset.source})."
     )
+    figure.supxlabel(textwrap.fill(caption, 130), fontsize=8.5, color="0.3")
     return figure

@@ -13,6 +13,7 @@ from levelfield.illumination.thumbnails import FOLDS, SATURATED, Floats, percent
 Factors = tuple[Floats, Floats]
 
 DIMMEST_SIGNAL = 0.05
+TOLERATED_LOSS = 0.1
 # Cauchy widths, in units of the residuals' own spread: wide first, so that a strong shading is not
 # taken for an outlier, then narrow, so that cells are. The first rounds look at every second pixel
 # of every second row, which is a quarter of the work.
@@ -117,14 +118,33 @@ class SlopeFit:
         n_folds = min(FOLDS, len(images))
         self.fold_starts = np.arange(n_folds) * len(images) // n_folds
 
-    def fit(self, offset: float) -> None:
-        """Fit the coefficients at a known offset (counts)."""
-        self._observe(offset)
+    def fit(self, offset: float, uncertainty: float = 0.0) -> None:
+        """Fit the coefficients at an offset that is known to some uncertainty (counts)."""
+        self._observe(offset, uncertainty)
         for width, stride in ROUNDS:
             matrix, sides, weights = self._normal_equations(width, stride)
             inverse = np.linalg.pinv(matrix, hermitian=True)
             self.coefficients = self.coefficients + np.einsum("ab,fb->a", inverse, sides)
         self.covariance = _sandwich(inverse, sides, weights)
+
+    def shrink(self) -> None:
+        """Shrink the terms of each degree by the share of them that is noise.
+
+        Positive-part James-Stein shrinkage (James & Stein 1961), degree by degree: detail that the
+        images do not establish is left out, so few or crowded images give a smooth field instead
+        of ripples at its border.
+        """
+        energy = self.coefficients**2 * self._mean_squares()
+        noise = np.diag(self.covariance) * self._mean_squares()
+        degrees = self.terms.sum(axis=1)
+        for degree in np.unique(degrees):
+            group = degrees == degree
+            signal = max(energy[group].sum() - noise[group].sum(), 0.0)
+            self.coefficients[group] *= signal / max(energy[group].sum(), 1e-300)
+
+    def _mean_squares(self) -> Floats:
+        """Mean square (K,) of each term over the image; Legendre products are orthogonal."""
+        return np.prod(1 / (2 * self.terms + 1), axis=1)
 
     def fit_offset(self, darkest: float) -> tuple[float, float]:
         """Fit coefficients and offset together.
@@ -154,12 +174,10 @@ class SlopeFit:
 
     def field_error(self) -> float:
         """Return the standard error of log(field), root mean square over the thumbnail's area."""
-        # Legendre polynomials are orthogonal: each has mean square 1 / (2 order + 1) on -1..1.
-        mean_squares = np.prod(1 / (2 * self.terms + 1), axis=1)
-        return float(np.sqrt(np.diag(self.covariance) @ mean_squares))
+        return float(np.sqrt(np.diag(self.covariance) @ self._mean_squares()))
 
-    def _observe(self, offset: float) -> None:
-        """Take the slopes of log(images - offset) and mark the pixels that can be believed."""
+    def _observe(self, offset: float, uncertainty: float = 0.0) -> None:
+        """Take the slopes of log(images - offset), and how far each pixel can be trusted."""
         signal = self.images - np.float32(offset)
         # Far below the image's median the logarithm magnifies noise.
         level = np.maximum(percentile_of_each(signal, 50), 1e-3).astype(np.float32)
@@ -170,10 +188,13 @@ class SlopeFit:
         logarithm = np.log(signal, out=signal)
         self.slopes_down = _down(logarithm)
         self.slopes_right = _right(logarithm)
-        self.doubtful = None
-        if doubtful.any():
-            self.doubtful = _inner(doubtful) | doubtful[:, 2:, 1:-1] | doubtful[:, :-2, 1:-1]
-            self.doubtful |= doubtful[:, 1:-1, 2:] | doubtful[:, 1:-1, :-2]
+        self.trust = None
+        if doubtful.any() or uncertainty > 0:
+            # An offset wrong by 10 % of the signal is wrong by 10 % of the shading.
+            lost = self.inverse_signal * np.float32(uncertainty / TOLERATED_LOSS)
+            self.trust = 1 / (1 + lost**2)
+            touched = _inner(doubtful) | doubtful[:, 2:, 1:-1] | doubtful[:, :-2, 1:-1]
+            self.trust[touched | doubtful[:, 1:-1, 2:] | doubtful[:, 1:-1, :-2]] = 0
 
     def _residuals(self, width: float, stride: int = 1) -> tuple[Floats, Floats, Floats]:
         """Slopes left over, down and right, and their Cauchy weights, each (N, rows, columns)."""
@@ -181,18 +202,20 @@ class SlopeFit:
         fitted_down, fitted_right = self._fitted_slopes()
         down = self.slopes_down[part] - fitted_down.astype(np.float32)[part[1:]]
         right = self.slopes_right[part] - fitted_right.astype(np.float32)[part[1:]]
-        doubtful = None if self.doubtful is None else self.doubtful[part]
+        trust = None if self.trust is None else self.trust[part]
         weights = down * down
         weights += right * right
-        believed = weights if doubtful is None else weights[~doubtful]
         # Every 101st value is plenty for a median.
-        sample = believed.ravel()[::101]
+        sample = weights.ravel()[::101]
+        if trust is not None:
+            trusted = trust.ravel()[::101]
+            sample = sample[trusted > 0.5 * trusted.max()]
         self.spread = float(np.sqrt(np.median(sample))) / MEDIAN_LENGTH if len(sample) else 0.0
         weights *= np.float32(1 / max((width * self.spread) ** 2, 1e-12))
         weights += 1
         np.reciprocal(weights, out=weights)
-        if doubtful is not None:
-            weights[doubtful] = 0
+        if trust is not None:
+            weights *= trust
         return down, right, weights
 
     def _fitted_slopes(self) -> tuple[Floats, Floats]:
