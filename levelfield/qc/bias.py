@@ -8,15 +8,13 @@ who draw outlines differ; differences between control classes do not depend on i
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from levelfield.qc.geometry import (
-    check_field,
+    checked_field,
     inner_boundary,
     inner_distance,
     object_areas,
@@ -29,6 +27,10 @@ NORMAL_SMOOTHING_PX = 1.5
 IMAGE_SMOOTHING_PX = 0.7
 FEWEST_RAYS = 5
 SHARE_OF_RAYS = 0.3
+SHORTEST_REACH_PX = 4.0
+REACH_PER_DIAMETER = 0.35
+OUTWARD_PER_REACH = 1.6
+ROUNDS = 3
 
 
 def threshold_bias(
@@ -40,11 +42,13 @@ def threshold_bias(
 ) -> NDArray[np.float64]:
     """Signed distance in px from the edge in the image to the edge of each mask.
 
-    Up to 32 boundary pixels per object that face background send a ray along the outward normal,
-    from max(4, 0.35 D) px inside to as far outside, D being the median diameter of the field's
-    objects. Rays end where another object begins. The object's profile is the median over its rays;
-    foreground is the median of its core (the pixels deeper than half its depth), background the
-    lowest value of the profile outside, and the edge the crossing of the level nearest to the mask.
+    Up to 32 boundary pixels per object that face background send a ray along the outward normal.
+    Rays end where another object begins. The object's profile is the median over its rays, from
+    max(4, 0.35 D) px inside, D being the median diameter of the field's objects. Foreground is the
+    median of the object's core (the pixels deeper than half its depth), background the lowest value
+    of the profile as far outside, and the edge the crossing of the level nearest to the mask. The
+    background is looked for again from the edge that was found, so that it does not depend on
+    where the mask ends.
 
     Parameters
     ----------
@@ -55,8 +59,9 @@ def threshold_bias(
     level : float
         Share of the way from background to foreground at which the edge lies, between 0 and 1.
     inner : (Y, X) int32, optional
-        Objects that lie inside (the nuclei of cells). They are left out of the core, so that a
-        stain that moves between nucleus and cytoplasm is not mistaken for a moved edge.
+        Objects that lie inside (the nuclei of cells). Rays end at them, and foreground is then the
+        brightest point of the profile between them and 1 px outside the mask, so that a stain that
+        moves between nucleus and cytoplasm is not mistaken for a moved edge.
 
     Returns
     -------
@@ -74,7 +79,7 @@ def threshold_bias(
     Levelfield's own method. With masks moved by a known distance it moves by that distance;
     compared with reference outlines its zero differs from one annotator to the next.
     """
-    check_field(labels, image)
+    labels, image, inner = checked_field(labels, image, inner)
     if not 0 < level < 1:
         raise ValueError(
             f"Edge level {level}: the level is a share of the way from background (0) to "
@@ -83,44 +88,32 @@ def threshold_bias(
     count = int(labels.max(initial=0))
     if count == 0:
         return np.full(0, np.nan)
-    smooth = ndimage.gaussian_filter(image.astype(np.float32, copy=False), IMAGE_SMOOTHING_PX)
+    smooth = ndimage.gaussian_filter(image, IMAGE_SMOOTHING_PX)
     depth = inner_distance(labels)
-    reach = max(4.0, 0.35 * typical_diameter(labels))
-    profiles, offsets = _profiles(labels, smooth, reach)
-    deepest = ndimage.maximum(depth, labels, np.arange(1, count + 1))
-    profiles[offsets[None, :] < -0.9 * np.asarray(deepest)[:, None]] = np.nan
-    foreground = core_intensity(labels, smooth, depth, inner)
+    deepest = np.asarray(ndimage.maximum(depth, labels, np.arange(1, count + 1)))
+    reach = max(SHORTEST_REACH_PX, REACH_PER_DIAMETER * typical_diameter(labels))
+    profiles, offsets = _profiles(labels, smooth, reach, inner)
+    profiles[offsets[None, :] < -0.9 * deepest[:, None]] = np.nan
+    if inner is None:
+        foreground = _core_intensity(labels, smooth, depth, deepest)
+    else:
+        foreground = _largest(np.where(offsets <= 1, profiles, np.nan))
     noise = _background_noise(labels, image)
-    edge = _crossing_nearest_mask(profiles, offsets, foreground, level, noise)
+    edge = _find_edge(profiles, offsets, foreground, level, reach, noise)
     edge[object_areas(labels) == 0] = np.nan
     return -edge
 
 
-def core_intensity(
-    labels: NDArray[np.int32],
-    image: NDArray[np.float32],
-    depth: NDArray[np.float32],
-    inner: NDArray[np.int32] | None = None,
+def _core_intensity(
+    labels: NDArray, image: NDArray, depth: NDArray, deepest: NDArray
 ) -> NDArray[np.float64]:
-    """Median intensity of each object deeper than half its depth, without the inner objects.
-
-    Where inner objects fill the core (a large nucleus in a small cell), all pixels of the object
-    outside them and off its edge serve instead.
-    """
-    numbers = np.arange(1, int(labels.max(initial=0)) + 1)
-    deepest = np.concatenate([[0], ndimage.maximum(depth, labels, numbers)])
-    core = (depth >= np.maximum(0.5 * deepest, 1)[labels]) & (labels > 0)
-    if inner is not None:
-        core &= inner == 0
-    value = _median_per_label(labels, image, core, len(numbers))
-    if inner is not None and np.isnan(value).any():
-        rest = _median_per_label(labels, image, (depth >= 1) & (inner == 0), len(numbers))
-        value = np.where(np.isnan(value), rest, value)
-    return value
+    """Median intensity of each object deeper than half its depth."""
+    limit = np.concatenate([[np.inf], np.maximum(0.5 * deepest, 1)])
+    return _median_per_label(labels, image, depth >= limit[labels], len(deepest))
 
 
 def _median_per_label(labels: NDArray, image: NDArray, where: NDArray, count: int) -> NDArray:
-    chosen = np.flatnonzero((where & (labels > 0)).ravel())
+    chosen = np.flatnonzero(where.ravel())
     label_of_pixel = labels.ravel()[chosen]
     values = image.ravel()[chosen]
     values = values[np.lexsort((values, label_of_pixel))]
@@ -141,10 +134,13 @@ def _background_noise(labels: NDArray, image: NDArray) -> float:
     return float(1.4826 * np.median(np.abs(background - np.median(background))))
 
 
-def _profiles(labels: NDArray, smooth: NDArray, reach: float) -> tuple[NDArray, NDArray]:
+def _profiles(
+    labels: NDArray, smooth: NDArray, reach: float, inner: NDArray | None
+) -> tuple[NDArray, NDArray]:
     """Median intensity profile per object (n, t) and the offsets t in px, 0 at the mask's edge."""
-    half = round(reach / STEP_PX)
-    offsets = np.arange(-half, half + 1) * STEP_PX
+    inward, outward = round(reach / STEP_PX), round(OUTWARD_PER_REACH * reach / STEP_PX)
+    offsets = np.arange(-inward, outward + 1) * STEP_PX
+    barrier = np.zeros((0, 0), np.int32) if inner is None else inner
     outside = ndimage.gaussian_filter((labels == 0).astype(np.float32), NORMAL_SMOOTHING_PX)
     y, x = np.nonzero(inner_boundary(labels, background_only=True))
     order, first, sizes = _chosen_rays(labels[y, x], int(labels.max()))
@@ -158,9 +154,8 @@ def _profiles(labels: NDArray, smooth: NDArray, reach: float) -> tuple[NDArray, 
     ).astype(np.float64)
     length = np.hypot(direction[:, 0], direction[:, 1])
     direction /= np.maximum(length, 1e-9)[:, None]
-    samples = _sample_rays(
-        labels, smooth, y.astype(np.float64), x.astype(np.float64), direction, offsets
-    )
+    start = np.stack([y, x], axis=1).astype(np.float64)
+    samples = _sample_rays(labels, smooth, barrier, start, direction, offsets, inward)
     samples[length < 1e-6] = np.nan
     return _median_profiles(samples, first, sizes), offsets
 
@@ -181,33 +176,41 @@ def _chosen_rays(label_of_pixel: NDArray, count: int) -> tuple[NDArray, NDArray,
 
 # numba: interpolation stops where a ray leaves its validity, which saves most of the samples
 @njit(cache=True)
-def _sample_rays(labels, image, y, x, direction, offsets):  # noqa: ANN001, ANN202
+def _sample_rays(labels, image, barrier, start, direction, offsets, zero):  # noqa: ANN001, ANN202
     """Intensity along each ray, NaN from where it is no longer valid.
 
-    That is the image border, another object or, more than 1 px outside, the object itself again.
+    That is the image border, another object, an inner object on the way in or, more than 1 px
+    outside, the object itself again.
     """
-    samples = np.full((y.size, offsets.size), np.nan)
-    middle = offsets.size // 2
+    samples = np.full((len(start), offsets.size), np.nan)
     height, width = labels.shape
-    for ray in range(y.size):
-        own = labels[int(y[ray]), int(x[ray])]
+    for ray in range(len(start)):
+        own = labels[int(start[ray, 0]), int(start[ray, 1])]
         for way in (-1, 1):
-            for step in range(0 if way == 1 else 1, middle + 1):
-                at = middle + way * step
-                distance = offsets[at] + 0.5
-                py = y[ray] + direction[ray, 0] * distance
-                px = x[ray] + direction[ray, 1] * distance
-                if py < 0 or px < 0 or py > height - 1 or px > width - 1:
+            at = zero if way == 1 else zero - 1
+            while 0 <= at < offsets.size:
+                y = start[ray, 0] + direction[ray, 0] * (offsets[at] + 0.5)
+                x = start[ray, 1] + direction[ray, 1] * (offsets[at] + 0.5)
+                if y < 0 or x < 0 or y > height - 1 or x > width - 1:
                     break
-                met = labels[int(np.floor(py + 0.5)), int(np.floor(px + 0.5))]
+                near_y, near_x = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
+                met = labels[near_y, near_x]
                 if met > 0 and (met != own or offsets[at] > 1):
                     break
-                y0, x0 = min(int(py), height - 2), min(int(px), width - 2)
-                fy, fx = py - y0, px - x0
-                samples[ray, at] = (1 - fy) * (
-                    (1 - fx) * image[y0, x0] + fx * image[y0, x0 + 1]
-                ) + fy * ((1 - fx) * image[y0 + 1, x0] + fx * image[y0 + 1, x0 + 1])
+                if way == -1 and barrier.size > 0 and barrier[near_y, near_x] > 0:
+                    break
+                samples[ray, at] = _interpolate(image, y, x)
+                at += way
     return samples
+
+
+@njit(cache=True)
+def _interpolate(image, y, x):  # noqa: ANN001, ANN202
+    row, column = min(int(y), image.shape[0] - 2), min(int(x), image.shape[1] - 2)
+    part_y, part_x = y - row, x - column
+    upper = (1 - part_x) * image[row, column] + part_x * image[row, column + 1]
+    lower = (1 - part_x) * image[row + 1, column] + part_x * image[row + 1, column + 1]
+    return (1 - part_y) * upper + part_y * lower
 
 
 # numba: many medians of at most 32 numbers; NaN-aware medians over a ragged axis
@@ -224,23 +227,41 @@ def _median_profiles(samples, first, sizes):  # noqa: ANN001, ANN202
     return profiles
 
 
-def _crossing_nearest_mask(
-    profiles: NDArray, offsets: NDArray, foreground: NDArray, level: float, noise: float
+def _find_edge(
+    profiles: NDArray,
+    offsets: NDArray,
+    foreground: NDArray,
+    level: float,
+    reach: float,
+    noise: float,
 ) -> NDArray[np.float64]:
-    """Offset in px at which each profile falls through the level, the one nearest to 0."""
-    outside = np.where(offsets > 0, profiles, np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # objects without any valid ray
-        background = np.nanmin(outside, axis=1)
-        farthest = np.nanmax(np.where(np.isnan(profiles), np.nan, offsets), axis=1)
-    contrast = foreground - background
-    threshold = background + level * contrast
+    """Offset in px at which each profile falls through the level; NaN where it cannot be told."""
+    edge = np.zeros(len(profiles))
+    for _ in range(ROUNDS):
+        beyond = (offsets > edge[:, None]) & (offsets <= edge[:, None] + reach)
+        contrast = foreground + _largest(np.where(beyond, -profiles, np.nan))
+        crossing = _crossing_nearest_mask(profiles, offsets, foreground - (1 - level) * contrast)
+        edge = np.where(np.isnan(crossing), edge, crossing)
+    farthest = _largest(np.where(np.isnan(profiles), np.nan, offsets))
+    usable = (contrast > noise) & (farthest >= 1.5)
+    return np.where(usable, crossing, np.nan)
+
+
+def _largest(values: NDArray) -> NDArray[np.float64]:
+    """Maximum of each row without NaN; NaN for a row of nothing else."""
+    largest = np.max(np.where(np.isnan(values), -np.inf, values), axis=1)
+    return np.where(np.isinf(largest), np.nan, largest)
+
+
+def _crossing_nearest_mask(
+    profiles: NDArray, offsets: NDArray, threshold: NDArray
+) -> NDArray[np.float64]:
+    """Offset at which each profile falls through its threshold, the one nearest to 0, or NaN."""
+    above = threshold[:, None]
     before, after = profiles[:, :-1], profiles[:, 1:]
-    falls = (before >= threshold[:, None]) & (after < threshold[:, None])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        part = (before - threshold[:, None]) / (before - after)
-    position = np.where(falls, offsets[:-1] + part * STEP_PX, np.inf)
+    falls = (before >= above) & (after < above)
+    drop = np.where(falls, before - after, 1)
+    position = np.where(falls, offsets[:-1] + (before - above) / drop * STEP_PX, np.inf)
     nearest = np.argmin(np.abs(position), axis=1)
-    edge = position[np.arange(len(position)), nearest]
-    usable = np.isfinite(edge) & (contrast > noise) & (farthest >= 1.5)
-    return np.where(usable, edge, np.nan)
+    crossing = position[np.arange(len(position)), nearest]
+    return np.where(np.isinf(crossing), np.nan, crossing)

@@ -18,7 +18,7 @@ from levelfield.qc.bias import threshold_bias
 from levelfield.qc.cuts import Cuts, best_cuts
 from levelfield.qc.geometry import (
     RowExtents,
-    check_field,
+    checked_field,
     contacts,
     hull_areas,
     inner_distance,
@@ -108,7 +108,7 @@ def field_features(
     -----
     The features follow Levelfield's QC study; saddles are those of `levelfield.qc.cuts`.
     """
-    check_field(labels, image)
+    labels, image, inner = checked_field(labels, image, inner)
     present = np.flatnonzero(object_areas(labels)) + 1
     if present.size == 0:
         return FieldFeatures(_empty(OBJECT_COLUMNS), _empty(PAIR_COLUMNS))

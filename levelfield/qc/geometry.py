@@ -12,8 +12,10 @@ from scipy import ndimage
 _NO_ROW = np.iinfo(np.int32).max
 
 
-def check_field(labels: NDArray, image: NDArray) -> None:
-    """Refuse labels and image that cannot belong together.
+def checked_field(
+    labels: NDArray, image: NDArray, inner: NDArray | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32] | None]:
+    """Return labels, image and inner labels in the types that all of the QC computes with.
 
     Raises
     ------
@@ -26,6 +28,11 @@ def check_field(labels: NDArray, image: NDArray) -> None:
             "object's outline with the pixels under it, so both must be (Y, X) of one shape. "
             "Pass the one channel in which the objects were segmented."
         )
+    if inner is not None and inner.shape != labels.shape:
+        raise ValueError(
+            f"Labels of shape {labels.shape} and inner labels of shape {inner.shape}: nuclei and "
+            "cells must come from the same field."
+        )
     if not np.issubdtype(labels.dtype, np.integer) or (labels.size and labels.min() < 0):
         raise ValueError(
             f"Labels of type {labels.dtype} with minimum {labels.min()}: labels are whole numbers, "
@@ -36,6 +43,12 @@ def check_field(labels: NDArray, image: NDArray) -> None:
             "The image holds NaN or infinite pixels, which would spread into every number of the "
             "QC. Exclude the field or repair the illumination correction that made them."
         )
+    # One type and memory layout, or numba would compile every kernel again for each.
+    return (
+        np.ascontiguousarray(labels, np.int32),
+        np.ascontiguousarray(image, np.float32),
+        None if inner is None else np.ascontiguousarray(inner, np.int32),
+    )
 
 
 def object_areas(labels: NDArray[np.int32]) -> NDArray[np.int64]:
