@@ -61,9 +61,9 @@ def _area_weights(length: int, cells: int) -> sparse.csr_array:
 
 def usable_images(thumbnails: Floats, maximum: float) -> Floats:
     """Images that can show shading: finite, not constant, not saturated over half of the area."""
-    flat = np.asarray(thumbnails, np.float32).reshape(len(thumbnails), -1)
-    if not len(flat):
+    if not len(thumbnails):
         return np.empty(thumbnails.shape, np.float32)
+    flat = np.asarray(thumbnails, np.float32).reshape(len(thumbnails), -1)
     varies = flat.max(axis=1) > flat.min(axis=1) * (1 + 1e-5)
     unsaturated = np.mean(flat >= SATURATED * maximum, axis=1) < 0.5
     return np.asarray(thumbnails, np.float32)[np.isfinite(flat).all(axis=1) & varies & unsaturated]
