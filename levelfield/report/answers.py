@@ -1,0 +1,240 @@
+"""The verdict table in the order in which people ask: object set, question, control."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup
+
+from levelfield.qc.comparison import Comparison
+from levelfield.report.intervals import interval_plot, interval_scale
+from levelfield.report.numbers import count, interval, measured
+
+WORST = "worst"
+SCOPES = ("negcon", "poscon", "difference")
+
+
+@dataclass(frozen=True)
+class Question:
+    """How a question is put to people.
+
+    Attributes
+    ----------
+    key, title, text, reading : str
+        Name in the table, in a heading, as a question, and how its sign is read.
+    """
+
+    key: str
+    title: str
+    text: str
+    reading: str
+
+
+QUESTIONS = (
+    Question(
+        "agreement",
+        "Agreement",
+        "Are most objects right?",
+        "Share of objects that are neither split nor merged nor badly outlined. It takes a "
+        "reference or a review to claim it; missed objects are not counted.",
+    ),
+    Question(
+        "threshold",
+        "Threshold",
+        "Are about as many images thresholded a bit too low as too high?",
+        "Distance from the visible edge to the outline: above zero the outlines are too large "
+        "(threshold too low), below zero too small (too high).",
+    ),
+    Question(
+        "split_merge",
+        "Splits and merges",
+        "Are there about as many over- as under-segmented objects?",
+        "Superfluous minus lacking objects, per object: above zero too many are split, below zero "
+        "too many are merged.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the verdict table, ready to be shown."""
+
+    scope: str
+    name: str
+    verdict: str
+    estimate: str
+    interval: str
+    counts: str
+    advice: str
+    plot: Markup
+
+
+@dataclass(frozen=True)
+class Line:
+    """A positive control beside its negative control and their difference."""
+
+    name: str
+    negcon: Cell | None
+    poscon: Cell | None
+    difference: Cell | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one question for one object set.
+
+    Attributes
+    ----------
+    anchor : str
+        Name of its place on the page.
+    object_set : str
+        Whose question it is.
+    question : Question
+        Which one.
+    margin : str
+        The harmless range, in words.
+    worst : Cell
+        The plate's answer: the worst difference.
+    worst_control : str
+        The positive control that the worst difference belongs to.
+    lines : tuple of Line
+        One per positive control.
+    """
+
+    anchor: str
+    object_set: str
+    question: Question
+    margin: str
+    worst: Cell
+    worst_control: str
+    lines: tuple[Line, ...]
+
+    @property
+    def worst_line(self) -> Line:
+        """The line of the control that answers for the plate."""
+        return next(line for line in self.lines if line.name == self.worst_control)
+
+
+def answers(verdict: pd.DataFrame, pairs: Sequence[Comparison]) -> list[Answer]:
+    """Put the verdict of one plate in order.
+
+    Parameters
+    ----------
+    verdict : pandas.DataFrame
+        ``qc/verdict.csv`` of one plate.
+    pairs : sequence of Comparison
+        The plate's controls, from `levelfield.qc.comparison.comparisons`.
+
+    Raises
+    ------
+    ValueError
+        If a question has no row that answers for the plate.
+    """
+    verdict = verdict.assign(
+        **{name: verdict[name].fillna("").astype(str) for name in ("perturbation", "advice")}
+    )
+    found = []
+    for number, object_set in enumerate(verdict["object_set"].unique()):
+        own = verdict[verdict["object_set"] == object_set]
+        for question in QUESTIONS:
+            rows = own[own["question"] == question.key].to_dict("records")
+            if rows:
+                anchor = f"answer-{number}-{question.key}"
+                found.append(_answer(anchor, object_set, question, rows, pairs))
+    return found
+
+
+def _answer(
+    anchor: str,
+    object_set: str,
+    question: Question,
+    rows: Sequence[Mapping],
+    pairs: Sequence[Comparison],
+) -> Answer:
+    worst = [row for row in rows if row["perturbation"] == WORST and row["scope"] == "difference"]
+    if not worst:
+        raise ValueError(
+            f"The verdict of {object_set} on {question.key} has no difference row named 'worst', "
+            "which answers for the plate. Make qc/verdict.csv anew."
+        )
+    others = [row for row in rows if row["perturbation"] != WORST]
+    scales = _scales(others)
+    cells = {(row["scope"], row["perturbation"]): _cell(row, scales) for row in others}
+    lines = tuple(
+        Line(
+            pair.perturbation,
+            cells.get(("negcon", pair.negative_name)),
+            cells.get(("poscon", pair.perturbation)),
+            cells.get(("difference", pair.perturbation)),
+        )
+        for pair in pairs
+    )
+    return Answer(
+        anchor=anchor,
+        object_set=object_set,
+        question=question,
+        margin=_margin(worst[0]),
+        worst=_cell(worst[0], scales),
+        worst_control=_same(worst[0], others),
+        lines=lines,
+    )
+
+
+def _scales(rows: Sequence[Mapping]) -> dict:
+    """Return one scale for all rows of a unit."""
+    units = dict.fromkeys(row["unit"] for row in rows)
+    return {unit: interval_scale([row for row in rows if row["unit"] == unit]) for unit in units}
+
+
+def _cell(row: Mapping, scales: Mapping) -> Cell:
+    counts = [
+        count(row["n_wells"], "well"),
+        count(row["n_sites"], "image"),
+        count(row["n_objects"], "object"),
+        f"{row['n_reviewed']:,} reviewed" if row["n_reviewed"] else "none reviewed",
+    ]
+    return Cell(
+        scope=row["scope"],
+        name=row["perturbation"],
+        verdict=row["verdict"],
+        estimate=measured(row["estimate"], row["unit"]),
+        interval=interval(row["ci_low"], row["ci_high"], row["unit"]),
+        counts=" · ".join(counts),
+        advice=row["advice"],
+        plot=interval_plot(row, scales[row["unit"]]),
+    )
+
+
+def _margin(row: Mapping) -> str:
+    unit = row["unit"]
+    return f"±{row['margin']:g} {unit}"
+
+
+def _same(worst: Mapping, rows: Sequence[Mapping]) -> str:
+    """Name the positive control whose difference the worst row repeats."""
+    keys = ("estimate", "ci_low", "ci_high", "verdict", "n_objects")
+    for row in rows:
+        same = all(row[key] == worst[key] or row[key] != row[key] for key in keys)
+        if row["scope"] == "difference" and same:
+            return row["perturbation"]
+    raise ValueError(
+        f"The worst difference of {worst['object_set']} on {worst['question']} equals that of no "
+        "positive control. Make qc/verdict.csv anew."
+    )
+
+
+def headline(found: Sequence[Answer]) -> str:
+    """Say in one sentence how the plate stands."""
+    failed = [one for one in found if one.worst.verdict == "fail"]
+    open_ = [one for one in found if one.worst.verdict == "undecided"]
+    if failed:
+        names = ", ".join(f"{one.object_set} ({one.question.title.lower()})" for one in failed)
+        return f"The controls are segmented differently, or wrongly: {names}."
+    if not open_:
+        return "Every question passes, in both control classes and for their difference."
+    return (
+        f"Nothing fails, and {len(open_)} of {len(found)} questions cannot be decided "
+        "with what is known so far."
+    )

@@ -1,0 +1,162 @@
+"""Control distributions: every control well as a dot, per control, with the mean's interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from levelfield.qc.balance import mean_estimate
+from levelfield.qc.comparison import Comparison
+from levelfield.report.numbers import plain
+from levelfield.report.quantities import Quantity
+from levelfield.report.svg import (
+    CLASS_COLOURS,
+    Scale,
+    drawing,
+    element,
+    marker,
+    text,
+    title,
+    value_limits,
+)
+
+WIDTH, ROW = 440, 46
+_LEFT, _RIGHT, _TOP = 132, 14, 8
+_RADIUS = 3.0
+_LEVEL = 0.90
+
+
+@dataclass(frozen=True)
+class Group:
+    """Wells of one control.
+
+    Attributes
+    ----------
+    name : str
+        Of the control.
+    scope : str
+        negcon or poscon.
+    wells : tuple of str
+        Names of its wells.
+    """
+
+    name: str
+    scope: str
+    wells: tuple[str, ...]
+
+
+def control_groups(pairs: Sequence[Comparison]) -> list[Group]:
+    """List the controls of a plate, every negative control before its positive ones, none twice."""
+    groups: dict[tuple[str, str], Group] = {}
+    for pair in pairs:
+        for scope, name, wells in (
+            ("negcon", pair.negative_name, pair.negative_wells),
+            ("poscon", pair.perturbation, pair.positive_wells),
+        ):
+            if wells:
+                groups.setdefault((scope, name), Group(name, scope, wells))
+    return list(groups.values())
+
+
+def draw_distribution(quantity: Quantity, groups: Sequence[Group]) -> Markup:
+    """Draw a row of dots per control, and under it the mean of its wells with a 90 % interval.
+
+    The interval is that of the scatter between wells (Student's t) and of nothing else.
+    """
+    table = quantity.table
+    known = table[table["Metadata_Well"].isin([well for one in groups for well in one.wells])]
+    low, high = value_limits(known["value"].to_numpy(float))
+    if quantity.margin:
+        low, high = min(low, -1.3 * quantity.margin), max(high, 1.3 * quantity.margin)
+    scale = Scale(low, high, _LEFT, WIDTH - _RIGHT)
+    bottom = _TOP + ROW * len(groups)
+    parts = _ground(scale, bottom, quantity)
+    for number, group in enumerate(groups):
+        own = known[known["Metadata_Well"].isin(group.wells)]
+        parts += _row(group, own, scale, _TOP + ROW * number, quantity.unit)
+    return drawing(WIDTH, bottom + 22, quantity.name, parts)
+
+
+def _ground(scale: Scale, bottom: float, quantity: Quantity) -> list[ElementTree.Element]:
+    parts = []
+    if margin := quantity.margin:
+        left, right = scale(-margin), scale(margin)
+        band = {"y": _TOP, "height": bottom - _TOP, "class_": "margin"}
+        parts.append(element("rect", x=left, width=right - left, **band))
+    for tick in scale.ticks():
+        x = scale(tick)
+        line = "zero" if tick == 0 and margin else "grid"
+        parts.append(element("line", x1=x, x2=x, y1=_TOP, y2=bottom, class_=line))
+        parts.append(text(x, bottom + 14, plain(tick), "middle", class_="tick"))
+    return parts
+
+
+def _row(
+    group: Group, own: pd.DataFrame, scale: Scale, top: float, unit: str
+) -> list[ElementTree.Element]:
+    middle = top + ROW * 0.4
+    label = group.name if len(group.name) <= 20 else group.name[:19] + "…"
+    heading = text(_LEFT - 12, middle + 4, label, "end", class_="group")
+    heading.append(title(group.name))
+    parts = [heading, marker(group.scope, 7, middle, 4.5)]
+    own = own[np.isfinite(own["value"].astype(float))]
+    if own.empty:
+        return [*parts, text(_LEFT + 8, middle + 4, "no values", class_="tick")]
+    places = [scale(value) for value in own["value"]]
+    for record, x, y in zip(own.to_dict("records"), places, spread(places, 12.0), strict=True):
+        dot = marker(group.scope, x, middle + y, _RADIUS)
+        dot.set("fill-opacity", "0.62")
+        dot.append(title(f"{_site_name(record)}: {plain(record['value'])} {unit}".rstrip()))
+        parts.append(dot)
+    return [*parts, *_mean(group, own, scale, top + ROW * 0.84, unit)]
+
+
+def _site_name(record: Mapping) -> str:
+    site = f", site {record['Metadata_Site']}" if "Metadata_Site" in record else ""
+    return f"{record['Metadata_Well']}{site}"
+
+
+def _mean(
+    group: Group, own: pd.DataFrame, scale: Scale, y: float, unit: str
+) -> list[ElementTree.Element]:
+    wells = own.groupby("Metadata_Well", sort=True)["value"].mean()
+    estimate = mean_estimate(wells.to_numpy(float))
+    low, high = estimate.interval(_LEVEL)
+    colour = CLASS_COLOURS[group.scope]
+    between = f", 90 % interval {plain(low)} to {plain(high)}" if np.isfinite(low) else ""
+    said = f"{group.name}: mean of {len(wells)} wells {plain(estimate.value)} {unit}{between}"
+    drawn = element("g", title(said))
+    if np.isfinite(low):
+        span = {"y1": y, "y2": y, "stroke": colour, "stroke_width": 3}
+        drawn.append(element("line", x1=scale(low), x2=scale(high), **span))
+    x = scale(estimate.value)
+    tick = {"y1": y - 5, "y2": y + 5, "stroke": colour, "stroke_width": 2}
+    drawn.append(element("line", x1=x, x2=x, **tick))
+    return [drawn]
+
+
+def spread(places: Sequence[float], reach: float) -> list[float]:
+    """Move dots that would hide one another up and down, by at most `reach` px.
+
+    Dots are taken in order; each goes to the free level nearest the middle, and to the middle when
+    none is free.
+    """
+    step = 2 * _RADIUS - 0.5
+    levels = [0.0]
+    while levels[-1] + step <= reach:
+        levels.append(levels[-1] + step)
+    levels = sorted(
+        {sign * level for level in levels for sign in (1, -1)}, key=lambda y: (abs(y), y)
+    )
+    last = dict.fromkeys(levels, -np.inf)
+    offsets = [0.0] * len(places)
+    for number in sorted(range(len(places)), key=lambda i: (places[i], i)):
+        free = next((y for y in levels if places[number] - last[y] >= 2 * _RADIUS), 0.0)
+        last[free] = places[number]
+        offsets[number] = free
+    return offsets

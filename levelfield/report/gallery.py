@@ -1,0 +1,292 @@
+"""The gallery: control images with the outlines of every object set, chosen by rule, not by eye."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.segmentation import find_boundaries
+
+from levelfield.qc.comparison import comparisons
+from levelfield.report.distributions import control_groups
+
+Picture = NDArray[np.float32]
+Labels = Mapping[str, NDArray[np.int32]]
+Reader = Callable[[str, int], tuple[Picture, Labels]]
+
+OUTLINE_COLOURS = ("#35d7ff", "#ffc533", "#ff7ad9", "#9dff57")
+"""Bright on dark, and apart for every kind of colour vision; one per object set, in order."""
+COMPOSITE = "All channels"
+_DARK, _BRIGHT = 1.0, 99.8
+_WEBP = {"format": "WEBP", "quality": 88, "method": 4}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A field that the gallery shows, and the rule that chose it.
+
+    Attributes
+    ----------
+    scope, control : str
+        negcon or poscon, and the control's name.
+    well : str
+        Name of the well.
+    site : int
+        Number of the site.
+    why : str
+        The rule, in words.
+    """
+
+    scope: str
+    control: str
+    well: str
+    site: int
+    why: str
+
+
+@dataclass(frozen=True)
+class GalleryPicture:
+    """A drawn field.
+
+    Attributes
+    ----------
+    choice : Choice
+        What it shows.
+    width, height : int
+        Size in px of the image and of the picture: one to one.
+    views : dict of str to bytes
+        The composite and each channel in grey, as WebP.
+    outlines : dict of str to bytes
+        Transparent PNG with the outlines of each object set.
+    n_objects : dict of str to int
+        Objects in the picture, by object set.
+    """
+
+    choice: Choice
+    width: int
+    height: int
+    views: dict[str, bytes]
+    outlines: dict[str, bytes]
+    n_objects: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """All pictures, and how they are shown.
+
+    Attributes
+    ----------
+    pictures : tuple of GalleryPicture
+        Control by control.
+    colours : dict of str to str
+        Display colour ``#rrggbb`` of each channel.
+    ranges : dict of str to (float, float)
+        Intensities shown as black and as full colour, the same in all pictures.
+    outline_colours : dict of str to str
+        Colour of each object set's outlines.
+    crop : int
+        Largest side of a picture in px.
+    """
+
+    pictures: tuple[GalleryPicture, ...]
+    colours: dict[str, str]
+    ranges: dict[str, tuple[float, float]]
+    outline_colours: dict[str, str]
+    crop: int
+
+
+def choose_gallery(
+    sites: pd.DataFrame, qc_sites: pd.DataFrame, layout: pd.DataFrame
+) -> list[Choice]:
+    """Choose the fields of the gallery: for every control two typical and the two worst.
+
+    Parameters
+    ----------
+    sites : pandas.DataFrame
+        ``sites.csv``: the usable sites, with ``Count_<set>`` columns.
+    qc_sites : pandas.DataFrame
+        ``qc/sites.csv``; may be empty, and then only typical fields are chosen.
+    layout : pandas.DataFrame
+        The layout, see `levelfield.qc.comparison.comparisons`.
+
+    Returns
+    -------
+    list of Choice
+        For each control the two sites whose count of the first object set is nearest its median,
+        the site with the largest threshold bias and the site with the largest imbalance of any
+        object set. A site that is chosen twice appears once with both reasons.
+    """
+    chosen: list[Choice] = []
+    for group in control_groups(comparisons(layout)):
+        own = sites[sites["Metadata_Well"].isin(group.wells)]
+        judged = (
+            qc_sites[qc_sites["Metadata_Well"].isin(group.wells)] if len(qc_sites) else qc_sites
+        )
+        reasons: dict[tuple[str, int], list[str]] = {}
+        for key, why in [*_typical(own), *_worst(judged)]:
+            reasons.setdefault(key, []).append(why)
+        chosen += [
+            Choice(group.scope, group.name, well, site, "; ".join(whys))
+            for (well, site), whys in reasons.items()
+        ]
+    return chosen
+
+
+def _typical(sites: pd.DataFrame) -> list[tuple[tuple[str, int], str]]:
+    column = next((name for name in sites if str(name).startswith("Count_")), None)
+    if column is None or sites.empty:
+        return []
+    away = (sites[column] - sites[column].median()).abs()
+    order = away.sort_values(kind="stable").index[:2]
+    name = column.removeprefix("Count_")
+    return [(_key(sites.loc[i]), f"typical: {sites.loc[i, column]:.0f} {name}") for i in order]
+
+
+def _worst(judged: pd.DataFrame) -> list[tuple[tuple[str, int], str]]:
+    found = []
+    for column, name, unit, factor in (
+        ("threshold_bias_px", "threshold bias", "px", 1),
+        ("balance", "imbalance", "pp", 100),
+    ):
+        size = judged[column].abs() if len(judged) else pd.Series(dtype=float)
+        if not size.notna().any():
+            continue
+        row = judged.loc[size.idxmax()]
+        value = f"{factor * row[column]:+.2g} {unit}".replace("-", "−")
+        found.append((_key(row), f"largest {name}: {row['object_set']} {value}"))
+    return found
+
+
+def _key(row: pd.Series) -> tuple[str, int]:
+    return str(row["Metadata_Well"]), int(row["Metadata_Site"])
+
+
+def draw_gallery(
+    choices: Iterable[Choice], read: Reader, channels: Mapping[str, str], crop: int = 360
+) -> Gallery:
+    """Read and draw the chosen fields, all with the same contrast.
+
+    Parameters
+    ----------
+    choices : iterable of Choice
+        From `choose_gallery`.
+    read : callable
+        ``read(well, site)`` returns the corrected image (C, Y, X) float32 and the labels (Y, X)
+        int32 by object set.
+    channels : mapping of str to str
+        Display colour of each channel (six hexadecimal digits), in the order of the image.
+    crop : int
+        Side in px of the middle part of the field that is shown.
+
+    Returns
+    -------
+    Gallery
+        Every channel is shown from the darkest 1st to the brightest 99.8th percentile of the
+        pictures, so that classes can be compared by eye.
+    """
+    parts = []
+    for choice in choices:
+        image, labels = read(choice.well, choice.site)
+        # Only the part that is shown is kept, as all fields must be seen before one is drawn.
+        kept = {name: middle(own, crop).copy() for name, own in labels.items()}
+        parts.append((choice, middle(image, crop).copy(), kept))
+    ranges = _ranges([image for _, image, _ in parts], list(channels))
+    colours = {name: f"#{colour.lstrip('#')}" for name, colour in channels.items()}
+    names = list(dict.fromkeys(name for _, _, labels in parts for name in labels))
+    outlines = {name: OUTLINE_COLOURS[i % len(OUTLINE_COLOURS)] for i, name in enumerate(names)}
+    pictures = tuple(
+        gallery_picture(choice, image, labels, colours, ranges, outlines)
+        for choice, image, labels in parts
+    )
+    return Gallery(pictures, colours, ranges, outlines, crop)
+
+
+def middle(image: NDArray, side: int) -> NDArray:
+    """Return the middle `side` × `side` px of the last two axes, or all of it where it is smaller."""
+    slices = []
+    for length in image.shape[-2:]:
+        start = max(0, (length - side) // 2)
+        slices.append(slice(start, start + side))
+    return image[..., slices[0], slices[1]]
+
+
+def _ranges(images: Sequence[Picture], names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    ranges = {}
+    for i, name in enumerate(names):
+        ends = [np.percentile(image[i], (_DARK, _BRIGHT)) for image in images]
+        low = float(min((low for low, _ in ends), default=0.0))
+        high = float(max((high for _, high in ends), default=1.0))
+        ranges[name] = (low, high if high > low else low + 1.0)
+    return ranges
+
+
+def gallery_picture(
+    choice: Choice,
+    image: Picture,
+    labels: Labels,
+    colours: Mapping[str, str],
+    ranges: Mapping[str, tuple[float, float]],
+    outline_colours: Mapping[str, str],
+) -> GalleryPicture:
+    """Draw one field: every channel in grey, all channels in colour, the outlines apart.
+
+    Parameters
+    ----------
+    choice : Choice
+        What the picture shows.
+    image : (C, Y, X) float32
+        Corrected intensities.
+    labels : mapping of str to (Y, X) int32
+        By object set.
+    colours : mapping of str to str
+        ``#rrggbb`` of each channel, in the order of the image.
+    ranges : mapping of str to (float, float)
+        Intensities shown as black and as full colour, by channel.
+    outline_colours : mapping of str to str
+        ``#rrggbb`` by object set.
+    """
+    height, width = image.shape[-2:]
+    shown = {}
+    for plane, (name, (low, high)) in zip(image, ranges.items(), strict=True):
+        shown[name] = np.clip((plane - low) / (high - low), 0, 1)
+    views = {}
+    if len(shown) > 1:
+        tinted = sum(plane[..., None] * rgb(colours[name]) for name, plane in shown.items())
+        views[COMPOSITE] = _webp(np.minimum(tinted, 1))
+    views |= {name: _webp(plane) for name, plane in shown.items()}
+    return GalleryPicture(
+        choice=choice,
+        width=width,
+        height=height,
+        views=views,
+        outlines={name: outline(own, outline_colours[name]) for name, own in labels.items()},
+        n_objects={name: len(np.unique(own[own > 0])) for name, own in labels.items()},
+    )
+
+
+def rgb(colour: str) -> NDArray[np.float32]:
+    """Return ``#rrggbb`` as three numbers from 0 to 1."""
+    digits = colour.lstrip("#")
+    return np.array([int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)], np.float32)
+
+
+def outline(labels: NDArray[np.int32], colour: str) -> bytes:
+    """Draw the outermost pixels of every object on a transparent ground, as PNG."""
+    edges = find_boundaries(labels, mode="inner").astype(np.uint8)
+    picture = Image.fromarray(edges, "P")
+    ink = [round(255 * float(part)) for part in rgb(colour)]
+    picture.putpalette([0, 0, 0, *ink])
+    file = io.BytesIO()
+    picture.save(file, format="PNG", optimize=True, transparency=0, bits=1)
+    return file.getvalue()
+
+
+def _webp(picture: NDArray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.rint(255 * picture).astype(np.uint8)).save(file, **_WEBP)
+    return file.getvalue()

@@ -1,0 +1,201 @@
+"""The report of one plate: one page, verdict first, that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import jinja2
+import pandas as pd
+import yaml
+from markupsafe import Markup
+
+from levelfield.qc.comparison import comparisons
+from levelfield.report.answers import Answer, answers, headline
+from levelfield.report.distributions import control_groups, draw_distribution
+from levelfield.report.gallery import Gallery
+from levelfield.report.heatmaps import draw_plate_map
+from levelfield.report.numbers import count, interval, measured, plain
+from levelfield.report.quantities import Quantity, quantities
+from levelfield.report.svg import drawing, marker
+
+
+@dataclass(frozen=True)
+class PlateReport:
+    """All that the page of a plate shows.
+
+    Attributes
+    ----------
+    plate : pandas.DataFrame
+        ``plate.csv``: one row of facts.
+    n_wells : int
+        Plate format, 6 to 1536.
+    layout : pandas.DataFrame
+        From `levelfield.plan.read_layout`.
+    sites, wells, excluded, readouts : pandas.DataFrame
+        The tables of those names; ``readouts`` holds Z′.
+    verdict, qc_sites, qc_wells : pandas.DataFrame
+        The tables under ``qc/``.
+    illumination : pandas.DataFrame
+        ``illumination.csv``: channel, status, reason and more.
+    illumination_pictures : mapping of str to bytes
+        A PNG per channel.
+    gallery : Gallery
+        From `levelfield.report.gallery.draw_gallery`.
+    versions : mapping of str to str
+        Version by name of the software.
+    config : mapping
+        The config of the run.
+    fingerprints : mapping of str to str
+        Checksums that tie the page to its inputs, by name.
+    """
+
+    plate: pd.DataFrame
+    n_wells: int
+    layout: pd.DataFrame
+    sites: pd.DataFrame
+    wells: pd.DataFrame
+    excluded: pd.DataFrame
+    readouts: pd.DataFrame
+    verdict: pd.DataFrame
+    qc_sites: pd.DataFrame
+    qc_wells: pd.DataFrame
+    illumination: pd.DataFrame
+    illumination_pictures: Mapping[str, bytes]
+    gallery: Gallery
+    versions: Mapping[str, str]
+    config: Mapping
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+
+
+def plate_page(data: PlateReport) -> str:
+    """Write the report of a plate as one HTML page.
+
+    Everything that it shows is inside it: style, drawings and pictures. It holds no date, so the
+    same tables give the same bytes.
+
+    Raises
+    ------
+    ValueError
+        If the verdict lacks the rows that answer for the plate.
+    """
+    pairs = comparisons(data.layout)
+    found = answers(data.verdict, pairs)
+    shown = quantities(data.wells, data.sites, data.qc_wells, _margins(data.verdict))
+    facts = data.plate.iloc[0].to_dict()
+    return (
+        environment()
+        .get_template("plate.html.j2")
+        .render(
+            name=str(facts["Metadata_Plate"]),
+            facts=facts,
+            summary=_summary(data, facts),
+            headline=headline(found),
+            answer_groups=_by_object_set(found),
+            readouts=data.readouts.to_dict("records"),
+            n_wells=data.n_wells,
+            plate_maps=[
+                (one.name, draw_plate_map(one, data.n_wells, data.layout)) for one in shown
+            ],
+            distributions=_distributions(shown, pairs),
+            illumination=data.illumination.to_dict("records"),
+            illumination_pictures=data.illumination_pictures,
+            gallery=data.gallery,
+            gallery_controls=list(_by_control(data.gallery).items()),
+            gallery_set_number=_numbered(data.gallery.outline_colours),
+            views=list(data.gallery.pictures[0].views) if data.gallery.pictures else [],
+            excluded=data.excluded.to_dict("records"),
+            reasons=data.excluded["reason"].value_counts(sort=False).items(),
+            versions=data.versions,
+            config=yaml.safe_dump(_plain(data.config), sort_keys=False, allow_unicode=True),
+            fingerprints=data.fingerprints,
+        )
+    )
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Return the templates: everything is escaped, and a missing value is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("levelfield.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(plain=plain, measured=measured, data_url=data_url, sign=sign)
+    made.globals.update(count=count, interval=interval)
+    return made
+
+
+def data_url(picture: bytes) -> str:
+    """Return a PNG or WebP picture as the address of itself."""
+    kind = "png" if picture.startswith(b"\x89PNG") else "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
+
+
+def sign(scope: str) -> Markup:
+    """Return the marker of a class, for use in a line of text."""
+    names = {"negcon": "negative control", "poscon": "positive control"}
+    picture = drawing(12, 12, names.get(scope, scope), [marker(scope, 6, 6, 4.5)])
+    return picture.replace(Markup("<svg"), Markup('<svg class="sign"'), 1)
+
+
+def _margins(verdict: pd.DataFrame) -> dict[str, float]:
+    differences = verdict[verdict["scope"] == "difference"]
+    return {
+        question: float(rows["margin"].iloc[0])
+        for question, rows in differences.groupby("question", sort=True)
+    }
+
+
+def _summary(data: PlateReport, facts: Mapping) -> list[tuple[str, str]]:
+    kinds = data.layout["Metadata_ControlType"].value_counts()
+    counts = [name for name in data.sites if name.startswith("Count_")]
+    objects = ", ".join(
+        f"{int(data.sites[name].sum()):,} {name.removeprefix('Count_')}" for name in counts
+    )
+    controls = f"{kinds.get('negcon', 0)} negative, {kinds.get('poscon', 0)} positive"
+    return [
+        ("Format", f"{data.n_wells} wells, {facts['n_wells']} in the layout"),
+        ("Control wells", controls),
+        ("Images", f"{facts['n_sites']:,} sites, {facts['n_excluded']:,} left out"),
+        ("Objects", objects or "none"),
+    ]
+
+
+def _distributions(shown: Sequence[Quantity], pairs: Sequence) -> list[tuple[str, Markup]]:
+    groups = control_groups(pairs)
+    return [(one.name, draw_distribution(one, groups)) for one in shown] if groups else []
+
+
+def _by_object_set(found: Sequence[Answer]) -> list[tuple[str, list[Answer]]]:
+    groups: dict[str, list[Answer]] = {}
+    for answer in found:
+        groups.setdefault(answer.object_set, []).append(answer)
+    return list(groups.items())
+
+
+def _numbered(names: Iterable[str]) -> dict[str, int]:
+    return {name: number for number, name in enumerate(names, start=1)}
+
+
+def _by_control(gallery: Gallery) -> dict[tuple[str, str], list]:
+    groups: dict[tuple[str, str], list] = {}
+    for picture in gallery.pictures:
+        key = picture.choice.scope, picture.choice.control
+        groups.setdefault(key, []).append(picture)
+    return groups
+
+
+def _plain(value: object) -> object:
+    """Return a config of plain types only, which YAML writes without tags."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(own) for key, own in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(own) for own in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)

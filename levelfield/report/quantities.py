@@ -1,0 +1,110 @@
+"""What of a plate is worth a map and a distribution: readouts, counts, bias, balance, thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+READOUT, COUNT, THRESHOLD = "Readout_", "Count_", "Threshold_FinalThreshold_"
+_QUESTIONS = (
+    ("threshold_bias_px", "threshold", "threshold bias", "px", 1),
+    ("balance", "split_merge", "balance of splits and merges", "pp", 100),
+)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A value per well or per image.
+
+    Attributes
+    ----------
+    name, unit : str
+        What it is; the unit may be empty.
+    table : pandas.DataFrame
+        ``Metadata_Well, value`` and, for images, ``Metadata_Site``.
+    margin : float
+        Half width of the harmless range, for quantities whose ideal is zero; else 0.
+    """
+
+    name: str
+    unit: str
+    table: pd.DataFrame
+    margin: float = 0.0
+
+    @property
+    def per_well(self) -> pd.Series:
+        """Mean of each well's values, by well name."""
+        return self.table.groupby("Metadata_Well", sort=False)["value"].mean()
+
+
+def quantities(
+    wells: pd.DataFrame, sites: pd.DataFrame, qc_wells: pd.DataFrame, margins: Mapping[str, float]
+) -> list[Quantity]:
+    """Choose the quantities of a plate from its tables, those that there are.
+
+    Parameters
+    ----------
+    wells, sites : pandas.DataFrame
+        ``wells.csv`` and ``sites.csv``.
+    qc_wells : pandas.DataFrame
+        ``qc/wells.csv``; may be empty.
+    margins : mapping of str to float
+        Margin of each question of the verdict.
+    """
+    chosen = [
+        Quantity(f"{_words(name, READOUT)}, median of objects", "", _values(wells, name))
+        for name in _columns(wells, READOUT)
+    ]
+    chosen += _counts(wells)
+    chosen += _answers(qc_wells, margins)
+    chosen += [
+        Quantity(f"{_words(name, THRESHOLD)}: threshold of each image", "% of full scale", values)
+        for name in _columns(sites, THRESHOLD)
+        for values in [_values(sites, name, 100)]
+    ]
+    return chosen
+
+
+def _counts(wells: pd.DataFrame) -> list[Quantity]:
+    """Counts per well; sets that count the same in every well (cells and nuclei) come once."""
+    names: dict[tuple[float, ...], list[str]] = {}
+    for column in _columns(wells, COUNT):
+        counts = tuple(wells[column].fillna(-1).astype(float))
+        names.setdefault(counts, []).append(column)
+    return [
+        Quantity(
+            f"{', '.join(_words(c, COUNT) for c in same)} per well", "", _values(wells, same[0])
+        )
+        for same in names.values()
+    ]
+
+
+def _answers(qc_wells: pd.DataFrame, margins: Mapping[str, float]) -> list[Quantity]:
+    sets = qc_wells["object_set"].unique() if len(qc_wells) else ()
+    return [
+        Quantity(
+            f"{object_set}: {name}",
+            unit,
+            _values(qc_wells[qc_wells["object_set"] == object_set], column, factor),
+            margins.get(question, 1.0),
+        )
+        for column, question, name, unit, factor in _QUESTIONS
+        for object_set in sets
+    ]
+
+
+def _columns(table: pd.DataFrame, prefix: str) -> list[str]:
+    return [name for name in table if str(name).startswith(prefix)]
+
+
+def _words(column: str, prefix: str) -> str:
+    return column.removeprefix(prefix).replace("_", " ")
+
+
+def _values(table: pd.DataFrame, column: str, factor: float = 1) -> pd.DataFrame:
+    keys = [name for name in ("Metadata_Well", "Metadata_Site") if name in table]
+    values = table[column].to_numpy(dtype=float, na_value=np.nan) * factor
+    return table[keys].assign(value=values)

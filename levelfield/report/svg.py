@@ -1,0 +1,114 @@
+"""Small SVG drawings: crisp at any size, light, and readable by a screen reader."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from xml.etree import ElementTree
+
+import numpy as np
+from markupsafe import Markup
+
+NEGATIVE, POSITIVE, DIFFERENCE = "#1f5fa8", "#c4560a", "#3d3d3d"
+"""Blue and orange differ for every kind of colour vision; the marker's shape says it again."""
+CLASS_COLOURS = {"negcon": NEGATIVE, "poscon": POSITIVE, "difference": DIFFERENCE}
+
+
+def element(
+    tag: str, *children: ElementTree.Element | str, **attributes: str | float
+) -> ElementTree.Element:
+    """Make an element; ``class_`` and ``stroke_width`` become ``class`` and ``stroke-width``."""
+    made = ElementTree.Element(
+        tag, {key.rstrip("_").replace("_", "-"): _text(value) for key, value in attributes.items()}
+    )
+    for child in children:
+        if isinstance(child, str):
+            made.text = child
+        else:
+            made.append(child)
+    return made
+
+
+def drawing(
+    width: float, height: float, name: str, children: Iterable[ElementTree.Element]
+) -> Markup:
+    """Return a whole drawing as safe HTML; `name` describes it to those who cannot see it."""
+    svg = element("svg", **{"viewBox": f"0 0 {_text(width)} {_text(height)}", "role": "img"})
+    svg.set("width", _text(width))
+    svg.set("height", _text(height))
+    svg.set("aria-label", name)
+    svg.extend(children)
+    return Markup(ElementTree.tostring(svg, encoding="unicode"))
+
+
+def text(
+    x: float, y: float, content: str, anchor: str = "start", **attributes
+) -> ElementTree.Element:
+    """Return a text element; `anchor` is start, middle or end."""
+    return element("text", content, x=x, y=y, text_anchor=anchor, **attributes)
+
+
+def title(content: str) -> ElementTree.Element:
+    """Return the text that a mouse over the parent element shows."""
+    return element("title", content)
+
+
+def marker(
+    scope: str, x: float, y: float, radius: float, colour: str | None = None
+) -> ElementTree.Element:
+    """Draw the sign of a class: circle for negcon, triangle for poscon, diamond for difference."""
+    fill = colour or CLASS_COLOURS[scope]
+    if scope == "negcon":
+        return element("circle", cx=x, cy=y, r=radius, fill=fill)
+    corners = {
+        "poscon": ((0, -1.2), (1.1, 0.8), (-1.1, 0.8)),
+        "difference": ((0, -1.25), (1.25, 0), (0, 1.25), (-1.25, 0)),
+    }[scope]
+    points = " ".join(f"{_text(x + radius * dx)},{_text(y + radius * dy)}" for dx, dy in corners)
+    return element("polygon", points=points, fill=fill)
+
+
+class Scale:
+    """A linear map from values to positions.
+
+    Parameters
+    ----------
+    low, high : float
+        Values at the two ends; must differ.
+    start, end : float
+        Their positions.
+    """
+
+    def __init__(self, low: float, high: float, start: float, end: float) -> None:
+        if not high > low:
+            raise ValueError(f"A scale from {low} to {high} has no length; widen it first.")
+        self.low, self.high, self.start, self.end = low, high, start, end
+
+    def __call__(self, value: float) -> float:
+        """Return the position of a value, held inside the ends."""
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+    def ticks(self, about: int = 4) -> list[float]:
+        """Return round values within the ends, about so many."""
+        rough = (self.high - self.low) / about
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(step for step in (1, 2, 2.5, 5, 10) if step * power >= rough * 0.999) * power
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def value_limits(values: np.ndarray, margin: float = 0.06) -> tuple[float, float]:
+    """Return ends of a scale that holds all finite values with some room."""
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    room = (high - low) * margin or abs(high) * margin or 0.5
+    return low - room, high + room
+
+
+def _text(value: str | float) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:.2f}".rstrip("0").rstrip(".")
