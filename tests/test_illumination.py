@@ -249,6 +249,9 @@ class TestSample:
         with pytest.raises(ValueError, match=r"above the typical level.*Correct `camera_offset`"):
             fit(sparse, camera_offset_from_config(5000))
 
+    def test_an_unknown_offset_leaves_the_field_off(self, sparse):
+        assert fit(sparse[:40], CameraOffset(0.0, np.inf, "estimated")).status == "off"
+
     def test_thumbnails_of_other_proportions_are_refused(self, sparse):
         with pytest.raises(ValueError, match="proportions"):
             fit_flat_field(sparse, (360, 720), KNOWN)
@@ -296,7 +299,7 @@ class TestCameraOffset:
         images=arrays(
             np.float32,
             st.tuples(st.integers(1, 25), st.just(9), st.just(10)),
-            elements=st.floats(0, 1000, width=32),
+            elements=st.floats(0.5, 1000, width=32),
         )
     )
     def test_never_above_the_darkest_pixel(self, images):
@@ -310,6 +313,12 @@ class TestCameraOffset:
         darkest = float(sparse[:5].min())
         assert estimate.counts == pytest.approx(darkest / 2)
         assert estimate.uncertainty == pytest.approx(darkest / np.sqrt(12))
+
+    def test_one_torn_image_does_not_pull_the_estimate_to_zero(self, sparse, sparse_offset):
+        torn = sparse[:60].copy()
+        torn[7, 60:] = 0
+        estimate = estimate_camera_offset(torn, maximum=MAXIMUM)
+        assert abs(estimate.counts - sparse_offset.counts) < 15
 
     def test_no_usable_image_says_that_nothing_is_known(self):
         assert estimate_camera_offset(np.zeros((4, 20, 20), np.float32)).uncertainty == np.inf

@@ -12,8 +12,8 @@ from levelfield.illumination.thumbnails import FOLDS, SATURATED, Floats, percent
 
 Factors = tuple[Floats, Floats]
 
-DIMMEST_SIGNAL = 0.05
-TOLERATED_LOSS = 0.1
+DIMMEST_SIGNAL = 0.05  # of an image's median; dimmer pixels are not believed
+TOLERATED_LOSS = 0.1  # offset uncertainty / signal at which a pixel counts half
 # Cauchy widths, in units of the residuals' own spread: wide first, so that a strong shading is not
 # taken for an outlier, then narrow, so that cells are. The first rounds look at every second pixel
 # of every second row, which is a quarter of the work.
@@ -282,10 +282,10 @@ def _sandwich(inverse: Floats, sides: Floats, weights: Floats) -> Floats:
     curvature of a Cauchy objective in two dimensions, averaged over directions, is weight².
     """
     n_folds = len(sides)
-    if n_folds < 2:
+    total = float(weights.sum(dtype=np.float64))
+    if n_folds < 2 or total <= 0:
         return np.full(inverse.shape, np.inf)
     deviations = np.einsum("ab,fb->fa", inverse, sides - sides.mean(axis=0))
     scatter = np.einsum("fa,fb->ab", deviations, deviations) * n_folds / (n_folds - 1)
-    total = float(weights.sum(dtype=np.float64))
-    curvature = float(np.square(weights).sum(dtype=np.float64)) / total if total > 0 else 1.0
+    curvature = float(np.square(weights).sum(dtype=np.float64)) / total
     return scatter / curvature**2

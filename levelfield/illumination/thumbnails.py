@@ -8,8 +8,9 @@ from scipy import sparse
 
 Floats = NDArray[np.floating]
 
-SATURATED = 0.98
-FOLDS = 10
+SATURATED = 0.98  # of the largest count
+PEDESTAL = 10.0  # counts; where images are nowhere darker, an area of zeros is missing data
+FOLDS = 10  # groups of images whose scatter gives standard errors
 
 
 def downsample(image: NDArray, size: int = 120) -> NDArray[np.float32]:
@@ -60,13 +61,20 @@ def _area_weights(length: int, cells: int) -> sparse.csr_array:
 
 
 def usable_images(thumbnails: Floats, maximum: float) -> Floats:
-    """Images that can show shading: finite, not constant, not saturated over half of the area."""
+    """Images that can show shading, of (N, y, x).
+
+    Left out: missing values, no structure (shutter closed, zero-filled), more than half of the
+    area saturated, and areas of zeros in a channel whose camera never reads zero (torn files).
+    """
     if not len(thumbnails):
         return np.empty(thumbnails.shape, np.float32)
     flat = np.asarray(thumbnails, np.float32).reshape(len(thumbnails), -1)
     varies = flat.max(axis=1) > flat.min(axis=1) * (1 + 1e-5)
     unsaturated = np.mean(flat >= SATURATED * maximum, axis=1) < 0.5
-    return np.asarray(thumbnails, np.float32)[np.isfinite(flat).all(axis=1) & varies & unsaturated]
+    darkest = flat.min(axis=1)
+    whole = (darkest > 0) | (np.median(darkest) < PEDESTAL)
+    usable = np.isfinite(flat).all(axis=1) & varies & unsaturated & whole
+    return np.asarray(thumbnails, np.float32)[usable]
 
 
 def canonical_order(images: Floats) -> Floats:
