@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from levelfield.qc.comparison import Comparison
+from levelfield.report.distributions import control_groups
 from levelfield.report.intervals import interval_plot, interval_scale
 from levelfield.report.numbers import count, interval, measured
 
@@ -68,6 +69,7 @@ class Cell:
     interval: str
     counts: str
     advice: str
+    note: str
     plot: Markup
 
 
@@ -117,7 +119,9 @@ class Answer:
         return next(line for line in self.lines if line.name == self.worst_control)
 
 
-def answers(verdict: pd.DataFrame, pairs: Sequence[Comparison]) -> list[Answer]:
+def answers(
+    verdict: pd.DataFrame, pairs: Sequence[Comparison], qc_sites: pd.DataFrame
+) -> list[Answer]:
     """Put the verdict of one plate in order.
 
     Parameters
@@ -126,6 +130,8 @@ def answers(verdict: pd.DataFrame, pairs: Sequence[Comparison]) -> list[Answer]:
         ``qc/verdict.csv`` of one plate.
     pairs : sequence of Comparison
         The plate's controls, from `levelfield.qc.comparison.comparisons`.
+    qc_sites : pandas.DataFrame
+        ``qc/sites.csv``, for the plain rates beside an estimate.
 
     Raises
     ------
@@ -135,6 +141,7 @@ def answers(verdict: pd.DataFrame, pairs: Sequence[Comparison]) -> list[Answer]:
     verdict = verdict.assign(
         **{name: verdict[name].fillna("").astype(str) for name in ("perturbation", "advice")}
     )
+    notes = class_notes(qc_sites, pairs)
     found = []
     for number, object_set in enumerate(verdict["object_set"].unique()):
         own = verdict[verdict["object_set"] == object_set]
@@ -142,26 +149,26 @@ def answers(verdict: pd.DataFrame, pairs: Sequence[Comparison]) -> list[Answer]:
             rows = own[own["question"] == question.key].to_dict("records")
             if rows:
                 anchor = f"answer-{number}-{question.key}"
-                found.append(_answer(anchor, object_set, question, rows, pairs))
+                found.append(_answer(anchor, question, rows, pairs, notes))
     return found
 
 
 def _answer(
     anchor: str,
-    object_set: str,
     question: Question,
     rows: Sequence[Mapping],
     pairs: Sequence[Comparison],
+    notes: Mapping[tuple, str],
 ) -> Answer:
     worst = [row for row in rows if row["perturbation"] == WORST and row["scope"] == "difference"]
     if not worst:
         raise ValueError(
-            f"The verdict of {object_set} on {question.key} has no difference row named 'worst', "
-            "which answers for the plate. Make qc/verdict.csv anew."
+            f"The verdict of {rows[0]['object_set']} on {question.key} has no difference row named "
+            "'worst', which answers for the plate. Make qc/verdict.csv anew."
         )
     others = [row for row in rows if row["perturbation"] != WORST]
     scales = _scales(others)
-    cells = {(row["scope"], row["perturbation"]): _cell(row, scales) for row in others}
+    cells = {(row["scope"], row["perturbation"]): _cell(row, scales, notes) for row in others}
     lines = tuple(
         Line(
             pair.perturbation,
@@ -173,10 +180,10 @@ def _answer(
     )
     return Answer(
         anchor=anchor,
-        object_set=object_set,
+        object_set=worst[0]["object_set"],
         question=question,
         margin=_margin(worst[0]),
-        worst=_cell(worst[0], scales),
+        worst=_cell(worst[0], scales, notes),
         worst_control=_same(worst[0], others),
         lines=lines,
     )
@@ -188,12 +195,12 @@ def _scales(rows: Sequence[Mapping]) -> dict:
     return {unit: interval_scale([row for row in rows if row["unit"] == unit]) for unit in units}
 
 
-def _cell(row: Mapping, scales: Mapping) -> Cell:
+def _cell(row: Mapping, scales: Mapping, notes: Mapping[tuple, str]) -> Cell:
     counts = [
         count(row["n_wells"], "well"),
         count(row["n_sites"], "image"),
         count(row["n_objects"], "object"),
-        f"{row['n_reviewed']:,} reviewed" if row["n_reviewed"] else "none reviewed",
+        f"{row['n_reviewed']:,} reviewed",
     ]
     return Cell(
         scope=row["scope"],
@@ -203,6 +210,7 @@ def _cell(row: Mapping, scales: Mapping) -> Cell:
         interval=interval(row["ci_low"], row["ci_high"], row["unit"]),
         counts=" · ".join(counts),
         advice=row["advice"],
+        note=notes.get(tuple(row[key] for key in _NOTE_KEY), ""),
         plot=interval_plot(row, scales[row["unit"]]),
     )
 
@@ -225,16 +233,53 @@ def _same(worst: Mapping, rows: Sequence[Mapping]) -> str:
     )
 
 
+_NOTE_KEY = ("object_set", "question", "scope", "perturbation")
+
+
+def class_notes(qc_sites: pd.DataFrame, pairs: Sequence[Comparison]) -> dict[tuple, str]:
+    """Say how many images are thresholded too low and too high, how many objects split and merged.
+
+    Returns
+    -------
+    dict of (object_set, question, scope, perturbation) to str
+        Shares of the images and of the objects of each control.
+    """
+    notes = {}
+    for object_set, own in qc_sites.groupby("object_set", sort=True):
+        for group in control_groups(pairs):
+            sites = own[own["Metadata_Well"].isin(group.wells)]
+            key = group.scope, group.name
+            notes[object_set, "threshold", *key] = _threshold_note(sites)
+            notes[object_set, "split_merge", *key] = _split_merge_note(sites)
+    return notes
+
+
+def _threshold_note(sites: pd.DataFrame) -> str:
+    calls = sites.loc[sites["threshold_bias_px"].notna(), "threshold_call"]
+    if calls.empty:
+        return ""
+    low, high = ((calls == call).mean() for call in ("low", "high"))
+    return f"too low in {low:.0%}, too high in {high:.0%} of images".replace("%", " %")
+
+
+def _split_merge_note(sites: pd.DataFrame) -> str:
+    objects = sites["n_objects"].sum()
+    if not objects:
+        return ""
+    split, merged = (
+        (sites[name].fillna(0) * sites["n_objects"]).sum() / objects
+        for name in ("split_rate", "merge_rate")
+    )
+    return f"split {split:.1%}, merged {merged:.1%} of objects".replace("%", " %")
+
+
 def headline(found: Sequence[Answer]) -> str:
     """Say in one sentence how the plate stands."""
     failed = [one for one in found if one.worst.verdict == "fail"]
     open_ = [one for one in found if one.worst.verdict == "undecided"]
     if failed:
-        names = ", ".join(f"{one.object_set} ({one.question.title.lower()})" for one in failed)
-        return f"The controls are segmented differently, or wrongly: {names}."
+        names = ", ".join(f"{one.object_set}, {one.question.title.lower()}" for one in failed)
+        return f"No. {len(failed)} of {len(found)} questions fail: {names}."
     if not open_:
-        return "Every question passes, in both control classes and for their difference."
-    return (
-        f"Nothing fails, and {len(open_)} of {len(found)} questions cannot be decided "
-        "with what is known so far."
-    )
+        return "Yes. Every question passes, and the control classes do not differ."
+    return f"Not decided yet. No question fails, but {len(open_)} of {len(found)} are undecided."

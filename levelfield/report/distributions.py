@@ -25,8 +25,8 @@ from levelfield.report.svg import (
     value_limits,
 )
 
-WIDTH, ROW = 440, 46
-_LEFT, _RIGHT, _TOP = 132, 14, 8
+WIDTH, ROW = 500, 46
+_LEFT, _RIGHT, _TOP = 178, 14, 8
 _RADIUS = 3.0
 _LEVEL = 0.90
 
@@ -100,8 +100,8 @@ def _row(
     group: Group, own: pd.DataFrame, scale: Scale, top: float, unit: str
 ) -> list[ElementTree.Element]:
     middle = top + ROW * 0.4
-    label = group.name if len(group.name) <= 20 else group.name[:19] + "…"
-    heading = text(_LEFT - 12, middle + 4, label, "end", class_="group")
+    label = group.name if len(group.name) <= 23 else group.name[:22] + "…"
+    heading = text(18, middle + 4, label, class_="group")
     heading.append(title(group.name))
     parts = [heading, marker(group.scope, 7, middle, 4.5)]
     own = own[np.isfinite(own["value"].astype(float))]

@@ -167,7 +167,7 @@ def _key(row: pd.Series) -> tuple[str, int]:
 
 
 def draw_gallery(
-    choices: Iterable[Choice], read: Reader, channels: Mapping[str, str], crop: int = 360
+    choices: Iterable[Choice], read: Reader, channels: Mapping[str, str], crop: int = 340
 ) -> Gallery:
     """Read and draw the chosen fields, all with the same contrast.
 
@@ -207,7 +207,7 @@ def draw_gallery(
 
 
 def middle(image: NDArray, side: int) -> NDArray:
-    """Return the middle `side` × `side` px of the last two axes, or all of it where it is smaller."""
+    """Return the middle `side` × `side` px of the last two axes, or all px of a shorter one."""
     slices = []
     for length in image.shape[-2:]:
         start = max(0, (length - side) // 2)

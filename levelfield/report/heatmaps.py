@@ -22,7 +22,7 @@ SEQUENTIAL, DIVERGING = "cividis", "PuOr_r"
 _CELL = {6: 56, 12: 46, 24: 38, 48: 32, 96: 26, 384: 16, 1536: 10}
 _LEFT, _TOP, _LEGEND = 26, 18, 42
 _PERCENT_SHOWN = (2, 98)
-_STEPS = 48
+_STEPS = 16
 
 
 @dataclass(frozen=True)
@@ -174,11 +174,8 @@ def _legend(
     if finite.size == 0:
         return [text(_LEFT, top + 10, "no values", class_="tick")]
     width = min(width, 240.0)
-    step = width / _STEPS
-    parts = []
-    for number, value in enumerate(np.linspace(colours.low, colours.high, _STEPS)):
-        place = {"x": _LEFT + number * step, "y": top, "width": step + 0.3, "height": 8}
-        parts.append(element("rect", fill=colours.hexadecimal(float(value)), **place))
+    fill = f"url(#colours-{colours.map_name})"
+    bar = element("rect", x=_LEFT, y=top, width=width, height=8, fill=fill)
     below = "≤ " if finite.min() < colours.low else ""
     above = "≥ " if finite.max() > colours.high else ""
     ends = (
@@ -187,4 +184,14 @@ def _legend(
     )
     middle = ((_LEFT + width / 2, "0", "middle"),) if quantity.margin else ()
     labels = [text(x, top + 20, label, anchor, class_="tick") for x, label, anchor in ends + middle]
-    return parts + labels
+    return [_gradient(colours), bar, *labels]
+
+
+def _gradient(colours: Colours) -> ElementTree.Element:
+    """Define the colour bar; maps of one kind define the same one."""
+    stops = []
+    for number in range(_STEPS + 1):
+        value = colours.low + (colours.high - colours.low) * number / _STEPS
+        place = {"offset": f"{number / _STEPS:.4f}", "stop-color": colours.hexadecimal(value)}
+        stops.append(element("stop", **place))
+    return element("defs", element("linearGradient", *stops, id=f"colours-{colours.map_name}"))

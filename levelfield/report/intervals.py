@@ -13,6 +13,7 @@ from levelfield.report.svg import CLASS_COLOURS, Scale, drawing, element, marker
 
 WIDTH, HEIGHT = 230, 46
 _AXIS_Y, _MARK_Y = 30, 16
+_ROOM_FOR_LABELS = 70
 
 
 def interval_scale(rows: Sequence[Mapping]) -> Scale:
@@ -72,8 +73,12 @@ def _ground(margin: float, unit: str, scale: Scale) -> list[ElementTree.Element]
         parts.append(_upright(scale(0), 3, _AXIS_Y, "#8b8b86", 1))
     for label in labels:
         parts.append(_upright(scale(label), _AXIS_Y, _AXIS_Y + 3, "#8b8b86", 1))
-        content = f"{label:g}".replace("-", "−") + (f" {unit}" if label == labels[-1] else "")
-        parts.append(text(scale(label), _AXIS_Y + 13, content, "middle", class_="tick"))
+    narrow = right - left < _ROOM_FOR_LABELS and unit != "%"
+    written = [(0.0, f"±{margin:g} {unit}")] if narrow else [(x, f"{x:g}") for x in labels]
+    for place, content in written:
+        unit_behind = f" {unit}" if place == labels[-1] else ""
+        content = content.replace("-", "−") + unit_behind
+        parts.append(text(scale(place), _AXIS_Y + 13, content, "middle", class_="tick"))
     return parts
 
 

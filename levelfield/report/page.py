@@ -82,8 +82,10 @@ def plate_page(data: PlateReport) -> str:
         If the verdict lacks the rows that answer for the plate.
     """
     pairs = comparisons(data.layout)
-    found = answers(data.verdict, pairs)
-    shown = quantities(data.wells, data.sites, data.qc_wells, _margins(data.verdict))
+    found = answers(data.verdict, pairs, data.qc_sites)
+    object_sets = list(data.verdict["object_set"].unique())
+    margins = _margins(data.verdict)
+    shown = quantities(data.wells, data.sites, data.qc_wells, object_sets, margins)
     facts = data.plate.iloc[0].to_dict()
     return (
         environment()

@@ -1,8 +1,8 @@
-"""What of a plate is worth a map and a distribution: readouts, counts, bias, balance, thresholds."""
+"""What of a plate is worth a map: readouts, counts, threshold bias, balance, thresholds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +41,11 @@ class Quantity:
 
 
 def quantities(
-    wells: pd.DataFrame, sites: pd.DataFrame, qc_wells: pd.DataFrame, margins: Mapping[str, float]
+    wells: pd.DataFrame,
+    sites: pd.DataFrame,
+    qc_wells: pd.DataFrame,
+    object_sets: Sequence[str],
+    margins: Mapping[str, float],
 ) -> list[Quantity]:
     """Choose the quantities of a plate from its tables, those that there are.
 
@@ -51,6 +55,8 @@ def quantities(
         ``wells.csv`` and ``sites.csv``.
     qc_wells : pandas.DataFrame
         ``qc/wells.csv``; may be empty.
+    object_sets : sequence of str
+        Object sets that the verdict judges, in order.
     margins : mapping of str to float
         Margin of each question of the verdict.
     """
@@ -59,9 +65,9 @@ def quantities(
         for name in _columns(wells, READOUT)
     ]
     chosen += _counts(wells)
-    chosen += _answers(qc_wells, margins)
+    chosen += _answers(qc_wells, object_sets, margins)
     chosen += [
-        Quantity(f"{_words(name, THRESHOLD)}: threshold of each image", "% of full scale", values)
+        Quantity(f"{_words(name, THRESHOLD)}: threshold of images", "% of full scale", values)
         for name in _columns(sites, THRESHOLD)
         for values in [_values(sites, name, 100)]
     ]
@@ -69,21 +75,21 @@ def quantities(
 
 
 def _counts(wells: pd.DataFrame) -> list[Quantity]:
-    """Counts per well; sets that count the same in every well (cells and nuclei) come once."""
+    """List the counts; sets that count the same in every well (cells and nuclei) come once."""
     names: dict[tuple[float, ...], list[str]] = {}
     for column in _columns(wells, COUNT):
         counts = tuple(wells[column].fillna(-1).astype(float))
         names.setdefault(counts, []).append(column)
-    return [
-        Quantity(
-            f"{', '.join(_words(c, COUNT) for c in same)} per well", "", _values(wells, same[0])
-        )
-        for same in names.values()
-    ]
+    chosen = []
+    for same in names.values():
+        sets = " and ".join(_words(column, COUNT) for column in same)
+        chosen.append(Quantity(f"{sets} per well", "", _values(wells, same[0])))
+    return chosen
 
 
-def _answers(qc_wells: pd.DataFrame, margins: Mapping[str, float]) -> list[Quantity]:
-    sets = qc_wells["object_set"].unique() if len(qc_wells) else ()
+def _answers(
+    qc_wells: pd.DataFrame, object_sets: Sequence[str], margins: Mapping[str, float]
+) -> list[Quantity]:
     return [
         Quantity(
             f"{object_set}: {name}",
@@ -92,7 +98,7 @@ def _answers(qc_wells: pd.DataFrame, margins: Mapping[str, float]) -> list[Quant
             margins.get(question, 1.0),
         )
         for column, question, name, unit, factor in _QUESTIONS
-        for object_set in sets
+        for object_set in object_sets
     ]
 
 

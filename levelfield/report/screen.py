@@ -1,4 +1,4 @@
-"""The report of a screen: every plate and question at a glance, with the way to each plate's page."""
+"""The report of a screen: every plate and question at a glance, and the way to the plates."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def drawing(
 
 
 def text(
-    x: float, y: float, content: str, anchor: str = "start", **attributes
+    x: float, y: float, content: str, anchor: str = "start", **attributes: str | float
 ) -> ElementTree.Element:
     """Return a text element; `anchor` is start, middle or end."""
     return element("text", content, x=x, y=y, text_anchor=anchor, **attributes)

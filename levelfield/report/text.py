@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 
 import pandas as pd
 
 from levelfield.report.answers import QUESTIONS, WORST
 from levelfield.report.numbers import NOTHING, interval, measured
 
-_WIDTH = 96
-_COLUMNS = (("", 30), ("estimate", 11), ("90 % interval", 22), ("margin", 10), ("verdict", 12))
+WIDTH = 92
+_WIDTHS = (41, 10, 20, 10, 10)
 _SCOPES = {"negcon": "negative", "poscon": "positive", "difference": "difference"}
 
 
 def verdict_text(verdict: pd.DataFrame) -> str:
-    """Write the verdict of one or more plates as a table, and what to do about the worst rows.
+    """Write the verdict of one or more plates as a table, and the advice on what fails.
 
     Parameters
     ----------
@@ -25,51 +26,58 @@ def verdict_text(verdict: pd.DataFrame) -> str:
     Returns
     -------
     str
-        At most 96 columns wide, ending in a line break.
+        At most `WIDTH` columns wide, ending in a line break.
     """
     verdict = verdict.assign(perturbation=verdict["perturbation"].fillna("").astype(str))
     lines: list[str] = []
     for plate, own in verdict.groupby("plate", sort=False):
         lines += [f"Plate {plate}: is the segmentation good enough, in both control classes?", ""]
+        lines += [_line("", "estimate", "90 % interval", "harmless", "verdict"), "-" * WIDTH]
         for (object_set, key), rows in own.groupby(["object_set", "question"], sort=False):
-            lines += _question(object_set, key, rows)
+            lines += _question(object_set, key, rows.to_dict("records"))
+        lines += ["-" * WIDTH, *_closing(own)]
     return "\n".join(lines) + "\n"
 
 
-def _question(object_set: str, key: str, rows: pd.DataFrame) -> list[str]:
-    question = next(one for one in QUESTIONS if one.key == key)
-    titles = [f"{object_set}: {question.title.lower()}", *(name for name, _ in _COLUMNS[1:])]
-    lines = [_row(titles), "-" * sum(width for _, width in _COLUMNS)]
-    answer = None
-    for row in rows.to_dict("records"):
+def _question(object_set: str, key: str, rows: list[Mapping]) -> list[str]:
+    name = next(one.title for one in QUESTIONS if one.key == key).lower()
+    lines = []
+    for row in rows:
         if row["perturbation"] == WORST:
-            answer = row
-            continue
-        lines.append(_row(_cells(row, f"{_SCOPES[row['scope']]:<11}{row['perturbation']}")))
-    if answer is not None:
-        lines.append(_row(_cells(answer, "the plate's answer")))
-        lines += textwrap.wrap(
-            str(answer["advice"]), _WIDTH - 2, initial_indent="  ", subsequent_indent="  "
-        )
-    return [*lines, ""]
+            lines.insert(0, _row(f"{object_set}, {name}", row))
+        else:
+            lines.append(_row(f"  {_SCOPES[row['scope']]:<11}{row['perturbation']}", row))
+    return lines
 
 
-def _cells(row: dict, name: str) -> list[str]:
+def _row(name: str, row: Mapping) -> str:
     unit = row["unit"]
-    at_least = unit == "%"
-    return [
+    return _line(
         name,
         measured(row["estimate"], unit),
         interval(row["ci_low"], row["ci_high"], unit) or NOTHING,
-        f"{'≥ ' if at_least else '±'}{row['margin']:g} {unit}",
-        row["verdict"],
-    ]
+        f"{'≥ ' if unit == '%' else '±'}{row['margin']:g} {unit}",
+        row["verdict"].upper() if row["perturbation"] == WORST else row["verdict"],
+    )
 
 
-def _row(cells: list[str]) -> str:
-    parts = []
-    for (_, width), cell in zip(_COLUMNS, cells, strict=True):
-        parts.append(cell if len(cell) < width else cell[: width - 2] + "…")
-    return "".join(
-        f"{part:<{width}}" for (_, width), part in zip(_COLUMNS, parts, strict=True)
-    ).rstrip()
+def _line(*cells: str) -> str:
+    name, *numbers, verdict = cells
+    first = name if len(name) <= _WIDTHS[0] else name[: _WIDTHS[0] - 1] + "…"
+    middle = (f"{cell:>{width}}" for cell, width in zip(numbers, _WIDTHS[1:-1], strict=True))
+    return f"{first:<{_WIDTHS[0]}}{''.join(middle)}  {verdict}".rstrip()
+
+
+def _closing(verdict: pd.DataFrame) -> list[str]:
+    """Explain the first rows, and repeat the advice on answers that fail."""
+    answers = verdict[(verdict["perturbation"] == WORST) & (verdict["scope"] == "difference")]
+    text = (
+        "The row of a question is the plate's answer: its worst difference between a positive "
+        "control and its negative wells."
+    )
+    if (answers["verdict"] == "undecided").any():
+        text += " The report says what would decide the undecided ones."
+    lines = textwrap.wrap(text, WIDTH)
+    for row in answers[answers["verdict"] == "fail"].to_dict("records"):
+        lines += ["", *textwrap.wrap(f"{row['object_set']}, fail: {row['advice']}", WIDTH)]
+    return [*lines, ""]
