@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from levelfield.measurement import convex_hull, distances, zernike
 from levelfield.measurement.arrays import Flags, Floats, Integers, Labels
+from levelfield.measurement.granular_spectrum import granular_spectrum
 from levelfield.measurement.parameters import Parameters
 from levelfield.measurement.pixels import (
     ObjectPixels,
@@ -47,6 +48,21 @@ class Site:
         self.parameters = parameters
         for channel, plane in zip(parameters.channels, self.image, strict=True):
             _check_finite(channel, plane)
+
+    @cached_property
+    def granular_spectra(self) -> list[Floats]:
+        """(N, steps) granular spectrum of each channel."""
+        chosen = self.parameters
+        return [
+            granular_spectrum(
+                plane,
+                chosen.granularity_length,
+                chosen.granularity_subsampling,
+                chosen.granularity_background_subsampling,
+                chosen.granularity_background_radius,
+            )
+            for plane in self.image
+        ]
 
 
 class ObjectSet:

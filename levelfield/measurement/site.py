@@ -11,9 +11,11 @@ from numpy.typing import DTypeLike, NDArray
 from levelfield.measurement import (
     area_shape,
     correlation,
+    granularity,
     intensity,
     location,
     radial_distribution,
+    texture,
 )
 from levelfield.measurement.arrays import Floats
 from levelfield.measurement.context import ObjectSet, Site
@@ -25,6 +27,8 @@ _MODULES: dict[str, ModuleType] = {
     "AreaShape": area_shape,
     "Location": location,
     "Intensity": intensity,
+    "Texture": texture,
+    "Granularity": granularity,
     "RadialDistribution": radial_distribution,
     "Correlation": correlation,
 }
