@@ -224,7 +224,9 @@ def _same(worst: Mapping, rows: Sequence[Mapping]) -> str:
     """Name the positive control whose difference the worst row repeats."""
     keys = ("estimate", "ci_low", "ci_high", "verdict", "n_objects")
     for row in rows:
-        same = all(row[key] == worst[key] or row[key] != row[key] for key in keys)
+        same = all(
+            row[key] == worst[key] or (pd.isna(row[key]) and pd.isna(worst[key])) for key in keys
+        )
         if row["scope"] == "difference" and same:
             return row["perturbation"]
     raise ValueError(

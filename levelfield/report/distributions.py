@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.balance import mean_estimate
+from levelfield.qc.balance import Estimate, mean_estimate
 from levelfield.qc.comparison import Comparison
 from levelfield.report.numbers import plain
 from levelfield.report.quantities import Quantity
@@ -69,26 +69,37 @@ def draw_distribution(quantity: Quantity, groups: Sequence[Group]) -> Markup:
     The interval is that of the scatter between wells (Student's t) and of nothing else.
     """
     table = quantity.table
-    known = table[table["Metadata_Well"].isin([well for one in groups for well in one.wells])]
-    low, high = value_limits(known["value"].to_numpy(float))
-    if quantity.margin:
-        low, high = min(low, -1.3 * quantity.margin), max(high, 1.3 * quantity.margin)
-    scale = Scale(low, high, _LEFT, WIDTH - _RIGHT)
+    rows = [table[table["Metadata_Well"].isin(group.wells)].dropna() for group in groups]
+    means = [_mean_of_wells(own) for own in rows]
+    scale = _scale(rows, means, quantity.margin)
     bottom = _TOP + ROW * len(groups)
-    parts = _ground(scale, bottom, quantity)
-    for number, group in enumerate(groups):
-        own = known[known["Metadata_Well"].isin(group.wells)]
-        parts += _row(group, own, scale, _TOP + ROW * number, quantity.unit)
+    parts = _ground(scale, bottom, quantity.margin)
+    for number, (group, own, mean) in enumerate(zip(groups, rows, means, strict=True)):
+        parts += _row(group, own, mean, scale, _TOP + ROW * number, quantity.unit)
     return drawing(WIDTH, bottom + 22, quantity.name, parts)
 
 
-def _ground(scale: Scale, bottom: float, quantity: Quantity) -> list[ElementTree.Element]:
+def _mean_of_wells(own: pd.DataFrame) -> Estimate:
+    return mean_estimate(own.groupby("Metadata_Well", sort=True)["value"].mean().to_numpy(float))
+
+
+def _scale(rows: Sequence[pd.DataFrame], means: Sequence[Estimate], margin: float) -> Scale:
+    """Return a scale that holds every dot, every interval and the harmless range."""
+    ends = [own["value"].to_numpy(float) for own in rows]
+    ends += [np.array(mean.interval(_LEVEL)) for mean in means]
+    low, high = value_limits(np.concatenate(ends) if ends else np.empty(0))
+    if margin:
+        low, high = min(low, -1.3 * margin), max(high, 1.3 * margin)
+    return Scale(low, high, _LEFT, WIDTH - _RIGHT)
+
+
+def _ground(scale: Scale, bottom: float, margin: float) -> list[ElementTree.Element]:
     parts = []
-    if margin := quantity.margin:
+    if margin:
         left, right = scale(-margin), scale(margin)
         band = {"y": _TOP, "height": bottom - _TOP, "class_": "margin"}
         parts.append(element("rect", x=left, width=right - left, **band))
-    for tick in scale.ticks():
+    for tick in scale.ticks(6):
         x = scale(tick)
         line = "zero" if tick == 0 and margin else "grid"
         parts.append(element("line", x1=x, x2=x, y1=_TOP, y2=bottom, class_=line))
@@ -97,14 +108,13 @@ def _ground(scale: Scale, bottom: float, quantity: Quantity) -> list[ElementTree
 
 
 def _row(
-    group: Group, own: pd.DataFrame, scale: Scale, top: float, unit: str
+    group: Group, own: pd.DataFrame, mean: Estimate, scale: Scale, top: float, unit: str
 ) -> list[ElementTree.Element]:
     middle = top + ROW * 0.4
     label = group.name if len(group.name) <= 23 else group.name[:22] + "…"
     heading = text(18, middle + 4, label, class_="group")
     heading.append(title(group.name))
     parts = [heading, marker(group.scope, 7, middle, 4.5)]
-    own = own[np.isfinite(own["value"].astype(float))]
     if own.empty:
         return [*parts, text(_LEFT + 8, middle + 4, "no values", class_="tick")]
     places = [scale(value) for value in own["value"]]
@@ -113,7 +123,7 @@ def _row(
         dot.set("fill-opacity", "0.62")
         dot.append(title(f"{_site_name(record)}: {plain(record['value'])} {unit}".rstrip()))
         parts.append(dot)
-    return [*parts, *_mean(group, own, scale, top + ROW * 0.84, unit)]
+    return [*parts, _mean_bar(group, mean, scale, top + ROW * 0.84, unit)]
 
 
 def _site_name(record: Mapping) -> str:
@@ -121,23 +131,19 @@ def _site_name(record: Mapping) -> str:
     return f"{record['Metadata_Well']}{site}"
 
 
-def _mean(
-    group: Group, own: pd.DataFrame, scale: Scale, y: float, unit: str
-) -> list[ElementTree.Element]:
-    wells = own.groupby("Metadata_Well", sort=True)["value"].mean()
-    estimate = mean_estimate(wells.to_numpy(float))
-    low, high = estimate.interval(_LEVEL)
-    colour = CLASS_COLOURS[group.scope]
+def _mean_bar(
+    group: Group, mean: Estimate, scale: Scale, y: float, unit: str
+) -> ElementTree.Element:
+    low, high = mean.interval(_LEVEL)
     between = f", 90 % interval {plain(low)} to {plain(high)}" if np.isfinite(low) else ""
-    said = f"{group.name}: mean of {len(wells)} wells {plain(estimate.value)} {unit}{between}"
-    drawn = element("g", title(said))
+    said = f"{group.name}: mean of {mean.n_wells} wells {plain(mean.value)} {unit}".rstrip()
+    drawn = element("g", title(said + between), stroke=CLASS_COLOURS[group.scope])
     if np.isfinite(low):
-        span = {"y1": y, "y2": y, "stroke": colour, "stroke_width": 3}
-        drawn.append(element("line", x1=scale(low), x2=scale(high), **span))
-    x = scale(estimate.value)
-    tick = {"y1": y - 5, "y2": y + 5, "stroke": colour, "stroke_width": 2}
-    drawn.append(element("line", x1=x, x2=x, **tick))
-    return [drawn]
+        ends = {"x1": scale(low), "x2": scale(high), "y1": y, "y2": y}
+        drawn.append(element("line", stroke_width=3, **ends))
+    x = scale(mean.value)
+    drawn.append(element("line", x1=x, x2=x, y1=y - 5, y2=y + 5, stroke_width=2))
+    return drawn
 
 
 def spread(places: Sequence[float], reach: float) -> list[float]:

@@ -22,7 +22,7 @@ SEQUENTIAL, DIVERGING = "cividis", "PuOr_r"
 _CELL = {6: 56, 12: 46, 24: 38, 48: 32, 96: 26, 384: 16, 1536: 10}
 _LEFT, _TOP, _LEGEND = 26, 18, 42
 _PERCENT_SHOWN = (2, 98)
-_STEPS = 16
+_STEPS = 17
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def draw_plate_map(quantity: Quantity, n_wells: int, layout: pd.DataFrame) -> Ma
     cell = _CELL[n_wells]
     values, colours = quantity.per_well, colours_of(quantity)
     grid = {"width": columns * cell, "height": rows * cell}
-    parts = [_hatching(cell), *_axis_labels(rows, columns, cell)]
+    parts = _axis_labels(rows, columns, cell)
     parts.append(element("rect", x=_LEFT, y=_TOP, class_="plate-ground", **grid))
     for well in layout.to_dict("records"):
         row, column = row_column(well["Metadata_Well"])
@@ -121,7 +121,7 @@ def _well(
         y=corner[1] + 0.5,
         width=cell - 1,
         height=cell - 1,
-        fill=colours.hexadecimal(value) if known else f"url(#hatch{cell})",
+        fill=colours.hexadecimal(value) if known else "url(#hatching)",
     )
     if well["Metadata_ControlType"] not in ("negcon", "poscon"):
         return square
@@ -144,13 +144,6 @@ def well_description(well: Mapping) -> str:
         dose = (well.get("Metadata_Concentration", ""), well.get("Metadata_ConcentrationUnit", ""))
         parts.append(" ".join([perturbation, *dose]).strip() if dose[0] else perturbation)
     return ", ".join(parts)
-
-
-def _hatching(cell: float) -> ElementTree.Element:
-    lines = element("path", d="M-1,5 l6,-6 M0,8 l8,-8 M3,9 l6,-6", stroke="#a3a39d", fill="none")
-    ground = element("rect", width=8, height=8, fill="#f1f1ee")
-    tile = {"width": 8, "height": 8, "patternUnits": "userSpaceOnUse"}
-    return element("defs", element("pattern", ground, lines, id=f"hatch{cell}", **tile))
 
 
 def _axis_labels(rows: int, columns: int, cell: float) -> list[ElementTree.Element]:
@@ -184,14 +177,23 @@ def _legend(
     )
     middle = ((_LEFT + width / 2, "0", "middle"),) if quantity.margin else ()
     labels = [text(x, top + 20, label, anchor, class_="tick") for x, label, anchor in ends + middle]
-    return [_gradient(colours), bar, *labels]
+    return [bar, *labels]
 
 
-def _gradient(colours: Colours) -> ElementTree.Element:
-    """Define the colour bar; maps of one kind define the same one."""
-    stops = []
-    for number in range(_STEPS + 1):
-        value = colours.low + (colours.high - colours.low) * number / _STEPS
-        place = {"offset": f"{number / _STEPS:.4f}", "stop-color": colours.hexadecimal(value)}
-        stops.append(element("stop", **place))
-    return element("defs", element("linearGradient", *stops, id=f"colours-{colours.map_name}"))
+def map_definitions() -> Markup:
+    """Return the hatching and the colour bars that the maps of a page refer to, invisible."""
+    lines = element("path", d="M-1,5 l6,-6 M0,8 l8,-8 M3,9 l6,-6", stroke="#a3a39d", fill="none")
+    ground = element("rect", width=8, height=8, fill="#f1f1ee")
+    tile = {"width": 8, "height": 8, "patternUnits": "userSpaceOnUse"}
+    hatching = element("pattern", ground, lines, id="hatching", **tile)
+    bars = [_colour_bar(Colours(0.0, 1.0, name)) for name in (SEQUENTIAL, DIVERGING)]
+    return drawing(0, 0, "", [element("defs", hatching, *bars)])
+
+
+def _colour_bar(colours: Colours) -> ElementTree.Element:
+    places = np.linspace(0, 1, _STEPS)
+    stops = (
+        element("stop", **{"offset": f"{x:.4f}", "stop-color": colours.hexadecimal(x)})
+        for x in places.tolist()
+    )
+    return element("linearGradient", *stops, id=f"colours-{colours.map_name}")

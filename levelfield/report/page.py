@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -12,13 +12,13 @@ import pandas as pd
 import yaml
 from markupsafe import Markup
 
-from levelfield.qc.comparison import comparisons
+from levelfield.qc.comparison import Comparison, comparisons
 from levelfield.report.answers import Answer, answers, headline
 from levelfield.report.distributions import control_groups, draw_distribution
-from levelfield.report.gallery import Gallery
-from levelfield.report.heatmaps import draw_plate_map
+from levelfield.report.gallery import Gallery, GalleryPicture
+from levelfield.report.heatmaps import draw_plate_map, map_definitions
 from levelfield.report.numbers import count, interval, measured, plain
-from levelfield.report.quantities import Quantity, quantities
+from levelfield.report.quantities import quantities
 from levelfield.report.svg import drawing, marker
 
 
@@ -82,39 +82,60 @@ def plate_page(data: PlateReport) -> str:
         If the verdict lacks the rows that answer for the plate.
     """
     pairs = comparisons(data.layout)
+    facts = data.plate.iloc[0].to_dict()
+    parts = {
+        "name": str(facts["Metadata_Plate"]),
+        "facts": facts,
+        "summary": _summary(data, facts),
+        "readouts": data.readouts.to_dict("records"),
+        "illumination": data.illumination.to_dict("records"),
+        "illumination_pictures": data.illumination_pictures,
+        "excluded": data.excluded.to_dict("records"),
+        "reasons": _repeated(data.excluded["reason"]),
+        "versions": data.versions,
+        "config": yaml.safe_dump(_plain(data.config), sort_keys=False, allow_unicode=True),
+        "fingerprints": data.fingerprints,
+    }
+    parts |= _verdict_parts(data, pairs) | _drawn_parts(data, pairs) | _gallery_parts(data.gallery)
+    return environment().get_template("plate.html.j2").render(parts)
+
+
+def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
     found = answers(data.verdict, pairs, data.qc_sites)
+    groups: dict[str, list[Answer]] = {}
+    for answer in found:
+        groups.setdefault(answer.object_set, []).append(answer)
+    return {"headline": headline(found), "answer_groups": list(groups.items())}
+
+
+def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
     object_sets = list(data.verdict["object_set"].unique())
     margins = _margins(data.verdict)
     shown = quantities(data.wells, data.sites, data.qc_wells, object_sets, margins)
-    facts = data.plate.iloc[0].to_dict()
-    return (
-        environment()
-        .get_template("plate.html.j2")
-        .render(
-            name=str(facts["Metadata_Plate"]),
-            facts=facts,
-            summary=_summary(data, facts),
-            headline=headline(found),
-            answer_groups=_by_object_set(found),
-            readouts=data.readouts.to_dict("records"),
-            n_wells=data.n_wells,
-            plate_maps=[
-                (one.name, draw_plate_map(one, data.n_wells, data.layout)) for one in shown
-            ],
-            distributions=_distributions(shown, pairs),
-            illumination=data.illumination.to_dict("records"),
-            illumination_pictures=data.illumination_pictures,
-            gallery=data.gallery,
-            gallery_controls=list(_by_control(data.gallery).items()),
-            gallery_set_number=_numbered(data.gallery.outline_colours),
-            views=list(data.gallery.pictures[0].views) if data.gallery.pictures else [],
-            excluded=data.excluded.to_dict("records"),
-            reasons=data.excluded["reason"].value_counts(sort=False).items(),
-            versions=data.versions,
-            config=yaml.safe_dump(_plain(data.config), sort_keys=False, allow_unicode=True),
-            fingerprints=data.fingerprints,
-        )
-    )
+    groups = control_groups(pairs)
+    return {
+        "n_wells": data.n_wells,
+        "map_definitions": map_definitions(),
+        "plate_maps": [(one.name, draw_plate_map(one, data.n_wells, data.layout)) for one in shown],
+        "distributions": [
+            (f"{one.name} ({one.unit})" if one.unit else one.name, draw_distribution(one, groups))
+            for one in shown
+            if groups
+        ],
+    }
+
+
+def _gallery_parts(gallery: Gallery) -> dict:
+    controls: dict[tuple[str, str], list[GalleryPicture]] = {}
+    for picture in gallery.pictures:
+        key = picture.choice.scope, picture.choice.control
+        controls.setdefault(key, []).append(picture)
+    return {
+        "gallery": gallery,
+        "gallery_controls": list(controls.items()),
+        "outline_number": {name: i for i, name in enumerate(gallery.outline_colours, start=1)},
+        "views": list(gallery.pictures[0].views) if gallery.pictures else [],
+    }
 
 
 @cache
@@ -168,28 +189,10 @@ def _summary(data: PlateReport, facts: Mapping) -> list[tuple[str, str]]:
     ]
 
 
-def _distributions(shown: Sequence[Quantity], pairs: Sequence) -> list[tuple[str, Markup]]:
-    groups = control_groups(pairs)
-    return [(one.name, draw_distribution(one, groups)) for one in shown] if groups else []
-
-
-def _by_object_set(found: Sequence[Answer]) -> list[tuple[str, list[Answer]]]:
-    groups: dict[str, list[Answer]] = {}
-    for answer in found:
-        groups.setdefault(answer.object_set, []).append(answer)
-    return list(groups.items())
-
-
-def _numbered(names: Iterable[str]) -> dict[str, int]:
-    return {name: number for number, name in enumerate(names, start=1)}
-
-
-def _by_control(gallery: Gallery) -> dict[tuple[str, str], list]:
-    groups: dict[tuple[str, str], list] = {}
-    for picture in gallery.pictures:
-        key = picture.choice.scope, picture.choice.control
-        groups.setdefault(key, []).append(picture)
-    return groups
+def _repeated(reasons: pd.Series) -> list[tuple[str, int]]:
+    """Count the reasons, unless each stands there once and the list would say nothing new."""
+    counts = reasons.value_counts(sort=False)
+    return list(counts.items()) if len(counts) < len(reasons) else []
 
 
 def _plain(value: object) -> object:

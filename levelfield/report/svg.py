@@ -32,11 +32,13 @@ def element(
 def drawing(
     width: float, height: float, name: str, children: Iterable[ElementTree.Element]
 ) -> Markup:
-    """Return a whole drawing as safe HTML; `name` describes it to those who cannot see it."""
-    svg = element("svg", **{"viewBox": f"0 0 {_text(width)} {_text(height)}", "role": "img"})
-    svg.set("width", _text(width))
-    svg.set("height", _text(height))
-    svg.set("aria-label", name)
+    """Return a whole drawing as safe HTML; `name` describes it to those who cannot see it.
+
+    Without a name it is hidden from them.
+    """
+    size = {"viewBox": f"0 0 {_text(width)} {_text(height)}", "width": width, "height": height}
+    said = {"role": "img", "aria-label": name} if name else {"aria-hidden": "true"}
+    svg = element("svg", **size, **said)
     svg.extend(children)
     return Markup(ElementTree.tostring(svg, encoding="unicode"))
 
