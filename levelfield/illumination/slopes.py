@@ -17,7 +17,7 @@ TOLERATED_LOSS = 0.1  # offset uncertainty / signal at which a pixel counts half
 # Cauchy widths, in units of the residuals' own spread: wide first, so that a strong shading is not
 # taken for an outlier, then narrow, so that cells are. The first rounds look at every second pixel
 # of every second row, which is a quarter of the work.
-ROUNDS = ((4.0, 2), (2.0, 2), (1.0, 2), (1.0, 2), (1.0, 1))
+ROUNDS = ((4.0, 2), (2.0, 2), (1.0, 2), (0.5, 2), (0.5, 1))
 OFFSET_STEPS = 9
 MEDIAN_LENGTH = 1.1774  # of a 2-D normal vector with unit spread: sqrt(2 ln 2)
 
