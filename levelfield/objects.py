@@ -14,6 +14,7 @@ import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.measure import label as label_parts
 from skimage.segmentation import expand_labels
 
 Labels = NDArray[np.int32]
@@ -167,6 +168,33 @@ def propagate(
 def expand(labels: Labels, distance: float) -> Labels:
     """Grow each object by at most `distance` px, to the pixels that are nearest to it."""
     return expand_labels(labels, distance).astype(np.int32)
+
+
+def fill_mask_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill the background that is not connected with the border of the image.
+
+    The same as `scipy.ndimage.binary_fill_holes`, whose repeated dilation is several times slower.
+    """
+    background, _ = ndimage.label(~mask)
+    return ~np.concatenate([[False], touches_border(background)])[background]
+
+
+def largest_parts(labels: Labels) -> Labels:
+    """Keep the largest connected part of each object; of equals, the first in raster order."""
+    parts, n_parts = label_parts(labels, return_num=True, connectivity=2)
+    if n_parts == 0:
+        return labels
+    inside = labels > 0
+    owner = np.zeros(n_parts + 1, np.int64)
+    owner[parts[inside]] = labels[inside]
+    area = np.bincount(parts.ravel())
+    order = np.lexsort((np.arange(n_parts + 1), -area, owner))
+    order = order[owner[order] > 0]
+    first = np.ones(len(order), bool)
+    first[1:] = owner[order][1:] != owner[order][:-1]
+    keep = np.zeros(n_parts + 1, bool)
+    keep[order[first]] = True
+    return np.where(keep[parts], labels, 0)
 
 
 def fill_object_holes(labels: Labels) -> Labels:

@@ -11,12 +11,16 @@ from scipy import ndimage
 
 from levelfield.objects import (
     equivalent_diameters,
+    fill_mask_holes,
+    fill_object_holes,
     keep_objects,
+    largest_parts,
     renumber,
     touches_border,
 )
 from levelfield.parameters import call_with, require_choice, require_flag, require_number
 from levelfield.segmentation.declump import declump as divide
+from levelfield.segmentation.outline import above_own_level
 from levelfield.segmentation.result import Segmentation, single_channel
 from levelfield.segmentation.threshold import find_threshold
 
@@ -28,13 +32,18 @@ def classical(
     *,
     smoothing: float = 1.0,
     threshold: Mapping[str, Any] = NOTHING,
+    outline: float | None = 0.4,
+    search: float = 0.6,
     fill_holes: bool = True,
     declump: Mapping[str, Any] = NOTHING,
-    minimum_diameter: float = 5.0,
+    minimum_diameter: float = 6.0,
     maximum_diameter: float | None = None,
     border: str = "keep",
 ) -> Segmentation:
     """Segment bright objects on a darker background, as CellProfiler's IdentifyPrimaryObjects.
+
+    With `outline` the threshold only finds the objects, bright and dim, and each then gets an
+    outline that fits its own brightness; without, the threshold is the outline.
 
     Parameters
     ----------
@@ -44,8 +53,14 @@ def classical(
         Standard deviation in px of the Gaussian before thresholding; 0: none.
     threshold
         Parameters of `levelfield.segmentation.threshold.find_threshold`.
+    outline
+        Where the outline of each object lies between the background (0) and the object's own
+        brightness (1); larger makes smaller objects; none: at the threshold for all.
+    search
+        With `outline`, objects are sought down to this fraction of the threshold's height above
+        the background; smaller finds dimmer objects.
     fill_holes
-        Fill holes of the foreground before declumping.
+        Fill holes of the foreground.
     declump
         Parameters of `levelfield.segmentation.declump.declump`.
     minimum_diameter, maximum_diameter
@@ -58,35 +73,42 @@ def classical(
     ValueError
         If a parameter is unknown or has a value that is not allowed.
     """
-    _check_parameters(smoothing, fill_holes, minimum_diameter, maximum_diameter, border)
+    _check_parameters(smoothing, outline, search, fill_holes)
     plane = single_channel(image, "classical")
     smoothed = ndimage.gaussian_filter(plane, smoothing) if smoothing else plane
     found = call_with(
         find_threshold, plane, smoothed, parameters=threshold, where="classical.threshold"
     )
-    foreground = smoothed > found.level
-    if fill_holes:
-        foreground = ndimage.binary_fill_holes(foreground)
-    labels, sizes = call_with(
-        divide, smoothed, foreground, parameters=declump, where="classical.declump"
-    )
+
+    def divided(foreground: NDArray[np.bool_]) -> tuple[NDArray[np.int32], dict[str, float]]:
+        filled = fill_mask_holes(foreground) if fill_holes else foreground
+        where = "classical.declump"
+        return call_with(divide, smoothed, filled, parameters=declump, where=where)
+
+    level = found.level
+    if outline is not None:
+        level = found.background + search * (level - found.background)
+    above = smoothed > level
+    labels, sizes = divided(above)
+    if outline is not None:
+        own = above & above_own_level(smoothed, labels, found.background, outline)
+        labels, sizes = divided(own)
+        # Better divided, the objects know their own brightness better.
+        own = above & above_own_level(smoothed, labels, found.background, outline)
+        labels = largest_parts(np.where(own, labels, 0))
+        labels = fill_object_holes(labels) if fill_holes else labels
     labels, removed = filter_objects(labels, minimum_diameter, maximum_diameter, border)
     return Segmentation(renumber(labels), found.record() | sizes | removed)
 
 
 def _check_parameters(
-    smoothing: float,
-    fill_holes: bool,
-    minimum_diameter: float,
-    maximum_diameter: float | None,
-    border: str,
+    smoothing: float, outline: float | None, search: float, fill_holes: bool
 ) -> None:
     require_number("smoothing", smoothing, 0)
     require_flag("fill_holes", fill_holes)
-    require_number("minimum_diameter", minimum_diameter, 0)
-    if maximum_diameter is not None:
-        require_number("maximum_diameter", maximum_diameter, low=minimum_diameter)
-    require_choice("border", border, ("keep", "discard"))
+    require_number("search", search, 0.01, 1)
+    if outline is not None:
+        require_number("outline", outline, 0.01, 0.99)
 
 
 def filter_objects(
@@ -102,6 +124,10 @@ def filter_objects(
     labels, record
         (Y, X) int32, and how many objects were too small, too large, or touched the border.
     """
+    require_number("minimum_diameter", minimum_diameter, 0)
+    if maximum_diameter is not None:
+        require_number("maximum_diameter", maximum_diameter, low=minimum_diameter)
+    require_choice("border", border, ("keep", "discard"))
     diameter = equivalent_diameters(labels)
     present = diameter > 0
     small = present & (diameter < minimum_diameter)

@@ -14,8 +14,8 @@ from levelfield.parameters import require_choice, require_number
 Surface = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
-CENTRES = ("shape", "intensity", "log", "none")
-LINES = ("shape", "intensity", "propagation", "none")
+CENTRES = ("shape_intensity", "shape", "intensity", "log", "none")
+LINES = ("shape_intensity", "shape", "intensity", "propagation", "none")
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
@@ -40,11 +40,12 @@ def declump(
     image: Surface,
     foreground: NDArray[np.bool_],
     *,
-    centres: str = "shape",
-    lines: str = "shape",
+    centres: str = "shape_intensity",
+    lines: str = "shape_intensity",
     smoothing: float | None = None,
     suppression_distance: float | None = None,
-    depth: float = 0.1,
+    depth: float = 0.08,
+    regularisation: float = 0.05,
 ) -> tuple[Labels, dict[str, float]]:
     """Divide the foreground into objects.
 
@@ -56,10 +57,12 @@ def declump(
         (Y, X).
     centres
         What marks an object: a peak of the distance to the background (`shape`), of the
-        `intensity`, of the negative Laplacian of Gaussian (`log`), or nothing (`none`).
+        `intensity`, of the distance times the square root of the intensity above background
+        (`shape_intensity`), of the negative Laplacian of Gaussian (`log`), or nothing (`none`).
     lines
-        Where objects are divided: along the valleys of the distance (`shape`) or of the
-        `intensity`, at equal `propagation` cost from the centres, or nowhere (`none`).
+        Where objects are divided: along the valleys of the distance (`shape`), of the `intensity`
+        or of both (`shape_intensity`), at equal `propagation` cost from the centres, or nowhere
+        (`none`).
     smoothing
         Standard deviation in px of the Gaussian over the surface whose peaks are the centres;
         none: a twentieth of the typical object diameter.
@@ -68,13 +71,15 @@ def declump(
     depth
         Centres are one unless the pass between them is lower than the lower peak by this fraction
         of that peak: larger values split less.
+    regularisation
+        For lines by propagation: intensity per px, see `levelfield.objects.propagate`.
 
     Returns
     -------
     labels, record
         (Y, X) int32, and the sizes that were used.
     """
-    _check_parameters(centres, lines, smoothing, suppression_distance, depth)
+    _check_parameters(centres, lines, smoothing, suppression_distance, depth, regularisation)
     clumps, _ = ndimage.label(foreground, EIGHT_NEIGHBOURS)
     distance = ndimage.distance_transform_edt(foreground).astype(np.float32)
     diameter = typical_diameter(distance, clumps)
@@ -84,11 +89,20 @@ def declump(
     sigma = diameter / 20 if smoothing is None else smoothing
     apart = diameter / 4 if suppression_distance is None else suppression_distance
     record |= {"DeclumpSmoothing": sigma, "SuppressionDistance": apart}
-    surface = _centre_surface(image, distance, diameter, centres, sigma)
+    height = _height_above_background(image, foreground)
+    surface = _surface(height, distance, centres, diameter)
+    if sigma > 0 and centres != "log":
+        surface = ndimage.gaussian_filter(surface, sigma)
     basins, peaks = merged_basins(surface, foreground, depth, apart)
     if lines == centres:
         return basins, record
-    return _draw_lines(image, distance, foreground, basins, peaks, lines), record
+    seeds = np.zeros(foreground.shape, np.int32)
+    seeds.flat[peaks] = basins.flat[peaks]
+    if lines == "propagation":
+        return propagate(height, seeds, foreground, regularisation)[0], record
+    valleys = -_surface(height, distance, lines, diameter)
+    labels = watershed(valleys, seeds, mask=foreground, connectivity=2)
+    return labels.astype(np.int32), record
 
 
 def _check_parameters(
@@ -97,42 +111,36 @@ def _check_parameters(
     smoothing: float | None,
     suppression_distance: float | None,
     depth: float,
+    regularisation: float,
 ) -> None:
     require_choice("declump.centres", centres, CENTRES)
     require_choice("declump.lines", lines, LINES)
     require_number("declump.depth", depth, 0, 1)
+    require_number("declump.regularisation", regularisation, 0)
     if smoothing is not None:
         require_number("declump.smoothing", smoothing, 0)
     if suppression_distance is not None:
         require_number("declump.suppression_distance", suppression_distance, 0)
 
 
-def _centre_surface(
-    image: Surface, distance: Surface, diameter: float, centres: str, sigma: float
-) -> Surface:
-    if centres == "log":
-        # A disk of radius r answers most strongly to a Laplacian of Gaussian of r / sqrt(2).
-        curvature = -ndimage.gaussian_laplace(image, max(diameter / 2 / np.sqrt(2), 1.0))
-        return curvature - curvature.min()
-    surface = distance if centres == "shape" else image
-    return ndimage.gaussian_filter(surface, sigma) if sigma > 0 else surface
+def _height_above_background(image: Surface, foreground: NDArray[np.bool_]) -> Surface:
+    # Depth is relative to a peak's height, which must not depend on the camera's offset.
+    background = image[~foreground]
+    level = np.median(background) if background.size else image.min()
+    return np.maximum(image - level, 0)
 
 
-def _draw_lines(
-    image: Surface,
-    distance: Surface,
-    foreground: NDArray[np.bool_],
-    basins: Labels,
-    peaks: NDArray[np.int64],
-    lines: str,
-) -> Labels:
-    seeds = np.zeros(image.shape, np.int32)
-    seeds.flat[peaks] = basins.flat[peaks]
-    if lines == "propagation":
-        labels, _ = propagate(image, seeds, foreground, regularisation=0.05)
-        return labels
-    surface = distance if lines == "shape" else image
-    return watershed(-surface, seeds, mask=foreground, connectivity=2).astype(np.int32)
+def _surface(height: Surface, distance: Surface, kind: str, diameter: float) -> Surface:
+    """Return the surface whose peaks are the centres and whose valleys are the lines."""
+    if kind == "shape":
+        return distance
+    if kind == "intensity":
+        return height
+    if kind == "shape_intensity":
+        return distance * np.sqrt(height)
+    # A disk of radius r answers most strongly to a Laplacian of Gaussian of r / sqrt(2).
+    curvature = -ndimage.gaussian_laplace(height, max(diameter / 2 / np.sqrt(2), 1.0))
+    return np.maximum(curvature, 0)
 
 
 def merged_basins(

@@ -84,6 +84,8 @@ GLOBAL_THRESHOLDS: dict[str, Callable[[Pixels], float]] = {
     "triangle": triangle,
     "robust_background": robust_background,
 }
+# Share of the intensity range below which differences count linearly when `log` is on.
+LOG_OFFSET = 0.03
 METHODS = (*GLOBAL_THRESHOLDS, "sauvola", "manual")
 
 
@@ -97,12 +99,15 @@ class Threshold:
         Pixels above it are foreground; a number or (Y, X).
     original
         The method's global value, before correction and bounds.
+    background
+        Median of the pixels that are not above the uncorrected level.
     contrast
         (median of the pixels above - median of those below) / pixel noise.
     """
 
     level: float | NDArray[np.float32]
     original: float
+    background: float
     contrast: float
 
     @property
@@ -115,6 +120,7 @@ class Threshold:
         return {
             "OrigThreshold": self.original,
             "FinalThreshold": self.final,
+            "ThresholdBackground": self.background,
             "ThresholdContrast": self.contrast,
         }
 
@@ -144,15 +150,16 @@ def measure_threshold(pixels: Pixels, method: str = "otsu", log: bool = False) -
         raise ValueError("a threshold cannot be measured on 0 pixels; give it a larger sample")
     if not log:
         return GLOBAL_THRESHOLDS[method](pixels)
-    floor = _log_floor(pixels)
-    logarithms = np.log(np.maximum(pixels, floor))
-    return float(np.exp(GLOBAL_THRESHOLDS[method](logarithms)))
+    lowest, offset = _log_scale(pixels)
+    logarithms = np.log(np.maximum(pixels - lowest, 0) + offset)
+    return float(np.exp(GLOBAL_THRESHOLDS[method](logarithms)) - offset + lowest)
 
 
-def _log_floor(pixels: Pixels) -> float:
-    # Clipped zeros have no logarithm; they count as the darkest that was measured.
-    positive = pixels[pixels > 0]
-    return float(np.percentile(positive, 0.5)) if positive.size else 1e-6
+def _log_scale(pixels: Pixels) -> tuple[float, float]:
+    # The logarithm counts from the darkest pixels, so that neither a camera offset nor clipped
+    # zeros change the outcome; a small part of the range is added because noise has no logarithm.
+    lowest, highest = (float(level) for level in np.percentile(pixels, [0.5, 99.5]))
+    return lowest, LOG_OFFSET * (highest - lowest) or 1e-6
 
 
 def find_threshold(
@@ -183,7 +190,8 @@ def find_threshold(
     log
         Measure on the logarithm of the intensity.
     correction
-        The level is multiplied by this: above 1 shrinks the objects, below 1 enlarges them.
+        The level's height above the background is multiplied by this (so that it does not matter
+        whether the camera has an offset): above 1 shrinks the objects, below 1 enlarges them.
     lower, upper
         Bounds of the level after correction.
     window
@@ -201,12 +209,13 @@ def find_threshold(
     smoothed = image if smoothed is None else smoothed
     _check_parameters(method, value, correction, lower, upper, window, minimum_contrast)
     original, level = _raw_level(smoothed, method, value, log, window)
-    level = np.clip(np.multiply(level, correction), lower, upper)
+    background = _background(smoothed, level)
+    level = np.clip(background + correction * (level - background), lower, upper)
     level = level.astype(np.float32) if np.ndim(level) else float(level)
     contrast = _contrast(image, smoothed, level)
     if contrast < minimum_contrast:
         level = float("inf")
-    return Threshold(level, original, contrast)
+    return Threshold(level, original, background, contrast)
 
 
 def _check_parameters(
@@ -276,6 +285,11 @@ def _interpolate_blocks(levels: NDArray[np.float64], shape: tuple[int, int]) -> 
     ]
     grid = np.meshgrid(*positions, indexing="ij")
     return ndimage.map_coordinates(levels, grid, order=1, mode="nearest").astype(np.float32)
+
+
+def _background(image: NDArray[np.float32], level: float | NDArray[np.float32]) -> float:
+    below = image[image <= level]
+    return float(np.median(below)) if below.size else float(image.min())
 
 
 def pixel_noise(image: NDArray[np.floating]) -> float:

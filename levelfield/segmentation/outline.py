@@ -1,0 +1,48 @@
+"""Outlines that fit each object's own brightness, where one threshold suits only some."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.int32]
+
+# An object's own level is this quantile of its pixels: its plateau, not its brightest speck.
+PLATEAU = 0.75
+
+
+def above_own_level(
+    image: NDArray[np.float32], labels: Labels, background: float, fraction: float
+) -> NDArray[np.bool_]:
+    """Select the pixels above a fraction of the height of the object they belong to.
+
+    At one threshold for all, a bright object's blur counts as object and a dim object is too small
+    or lost. At the same fraction of each object's own height the outlines are comparable; people
+    draw near 40 %.
+
+    Parameters
+    ----------
+    image
+        (Y, X) smoothed intensity.
+    labels
+        (Y, X) int32 objects, with a wide outline.
+    background
+        Intensity between the objects.
+    fraction
+        Height of the outline between the background (0) and the object's plateau (1).
+
+    Returns
+    -------
+    selected
+        (Y, X) bool, false outside of the objects.
+    """
+    inside = np.flatnonzero(labels)
+    owner, values = labels.ravel()[inside], image.ravel()[inside]
+    order = np.lexsort((values, owner))
+    count = np.bincount(owner, minlength=int(labels.max(initial=0)) + 1)
+    start = np.cumsum(count) - count
+    levels = np.full(len(count), np.inf, np.float32)
+    position = start + (PLATEAU * np.maximum(count - 1, 0)).astype(np.int64)
+    present = count > 0
+    levels[present] = background + fraction * (values[order][position[present]] - background)
+    return image > levels[labels]
