@@ -1,6 +1,7 @@
 """One image against its reference: worked by hand, by others' code, by planted errors, at edges."""
 
 import json
+import re
 from pathlib import Path
 
 import evaluation_cases
@@ -297,6 +298,16 @@ def test_boundary_bias_finds_how_far_real_masks_were_moved(shift_px):
     assert evaluate_image(reference, reference).scores["boundary_bias_px"] == 0
 
 
+def test_the_guide_defines_every_score_and_no_other():
+    guide = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text()
+    definitions = guide[guide.index("| score | definition") :].split("\n\n")[0]
+    defined = {name for row in definitions.splitlines() for name in re.findall(r"`(\w+)`", row)}
+    scores = evaluate_image(PREDICTION, REFERENCE).scores.keys()
+    steps = {f"{kind}_{percent}" for kind in ("ap", "f1") for percent in PERCENTS}
+    totals = {"n_reference", "n_prediction", "n_matched"}
+    assert defined - steps == scores - steps - totals
+
+
 # ---------------------------------------------------------------- edges of the definitions
 EMPTY = np.zeros((1, 30), np.int32)
 
@@ -456,7 +467,7 @@ def test_scores_keep_their_bounds_and_symmetries(prediction, reference):
     assert not scores["n_splits"] or scores["split_rate"] > 0
 
 
-# Where two partners tie, the lower label wins, and these scores depend on which partner it is.
+# Where two partners tie, the order of the labels decides, and these scores depend on which it is.
 DECIDED_BY_TIES = {
     "aggregated_jaccard",
     "aggregated_jaccard_cellpose",

@@ -13,11 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from levelfield.evaluation.image import evaluate_image
-from levelfield.evaluation.matching import assign
 from levelfield.evaluation.object_table import MATCH_THRESHOLD
 from levelfield.evaluation.overlap import (
     NumberedLabels,
@@ -43,9 +40,9 @@ def consensus_labels(
 ) -> NDArray[np.int32]:
     """Label image on which enough annotators agree, pixel by pixel.
 
-    Objects of different annotators that match with an IoU of at least 0.5 are one object, also
-    through a third annotator. A pixel belongs to the object to which at least `minimum_votes`
-    annotators assign it.
+    Objects of different annotators with an IoU of at least 0.5 are the same object, also through
+    a third annotator, the best pairs first and never two objects of one annotator. A pixel
+    belongs to the object to which at least `minimum_votes` annotators assign it.
 
     Parameters
     ----------
@@ -188,23 +185,35 @@ def _is_asked(comparison: str, candidate: str, kind: str, author: str | None) ->
 
 def _shared_objects(sides: list[NumberedLabels]) -> list[NDArray[np.int64]]:
     """Label images in which objects that annotators share have the same number."""
-    sizes = [len(side.labels) for side in sides]
-    first = np.concatenate([[0], np.cumsum(sizes)])
-    links = [np.empty((2, 0), np.int64)]
+    first = np.concatenate([[0], np.cumsum([len(side.labels) for side in sides])])
+    annotator = np.repeat(np.arange(len(sides)), np.diff(first))
+    members = [{i} for i in range(first[-1])]
+    for one, two in _links(sides, first):
+        mine, theirs = members[one], members[two]
+        # Two objects that one annotator told apart are never the same object.
+        if mine is theirs or {annotator[i] for i in mine} & {annotator[i] for i in theirs}:
+            continue
+        mine |= theirs
+        for i in theirs:
+            members[i] = mine
+    number = np.array([min(group) for group in members], np.int64) + 1
+    return [
+        np.concatenate([[0], number[start:stop]])[side.image]
+        for side, start, stop in zip(sides, first[:-1], first[1:], strict=True)
+    ]
+
+
+def _links(sides: list[NumberedLabels], first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs of objects of two annotators with an IoU of at least 0.5, the best first."""
+    pairs, agreement = [np.empty((0, 2), np.int64)], [np.empty(0)]
     for one, two in combinations(range(len(sides)), 2):
         overlap = count_overlap(sides[one], sides[two])
-        same = assign(overlap, overlap.iou, MATCH_THRESHOLD) & (overlap.iou >= MATCH_THRESHOLD)
-        links.append(
-            np.stack([first[one] + overlap.prediction[same], first[two] + overlap.reference[same]])
-        )
-    rows, columns = np.concatenate(links, axis=1)
-    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(first[-1], first[-1]))
-    _, component = connected_components(graph, directed=False)
-    images = []
-    for side, start, size in zip(sides, first[:-1], sizes, strict=True):
-        numbers = np.concatenate([[0], component[start : start + size] + 1])
-        images.append(numbers[side.image])
-    return images
+        objects = [first[one] + overlap.prediction, first[two] + overlap.reference]
+        similar = overlap.iou >= MATCH_THRESHOLD
+        pairs.append(np.column_stack(objects)[similar])
+        agreement.append(overlap.iou[similar])
+    order = np.argsort(-np.concatenate(agreement), kind="stable")
+    return np.concatenate(pairs)[order]
 
 
 def _number_in_raster_order(labels: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -38,7 +38,7 @@ def draw_evaluation(images: pd.DataFrame, by: Sequence[str] = ()) -> Figure:
         Means over images; the bars are their standard errors.
     """
     groups = _groups(images, list(by))
-    figure = Figure(figsize=(12, 4), layout="constrained")
+    figure = Figure(figsize=(12, 4.4), layout="constrained")
     curve, errors, sizes = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))
     for number, (name, rows) in enumerate(groups.items()):
         whole = rows[rows["size_class"] == ALL_SIZES]
@@ -48,14 +48,20 @@ def draw_evaluation(images: pd.DataFrame, by: Sequence[str] = ()) -> Figure:
         _draw_points(errors, [whole[rate] for rate in ERROR_RATES], offset, style)
         by_size = [rows.loc[rows["size_class"] == size, "ap_50"] for size in SIZE_CLASSES]
         _draw_points(sizes, by_size, offset, style)
-    curve.set(xlabel="IoU threshold", ylabel="AP = TP / (TP + FP + FN)", ylim=(0, 1.02))
+    curve.set(
+        xlabel="threshold of the matching criterion",
+        ylabel="AP = TP / (TP + FP + FN)",
+        ylim=(0, 1.02),
+    )
     curve.set_title("Agreement with the reference")
     errors.set_xticks(range(len(ERROR_RATES)), ERROR_RATES.values())
     errors.set(ylabel="share of objects", title="Errors")
     errors.set_ylim(bottom=0)
     sizes.set_xticks(range(len(SIZE_CLASSES)), SIZE_CLASSES)
     sizes.set(ylabel="AP at IoU 0.5", title="By object size", ylim=(0, 1.02))
-    curve.legend(frameon=False, loc="lower left", title="mean ± standard error over images")
+    title = "mean ± standard error over images"
+    handles, names = curve.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False, title=title)
     for axes in (curve, errors, sizes):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -85,6 +91,7 @@ def _draw_curve(axes: Axes, whole: pd.DataFrame, style: dict[str, object]) -> No
 def _draw_points(
     axes: Axes, values: Sequence[pd.Series], offset: float, style: dict[str, object]
 ) -> None:
+    axes.set_xlim(-0.5, len(values) - 0.5)
     position = np.arange(len(values)) + offset
     mean = [value.mean() for value in values]
     spread = [_standard_errors(value) for value in values]
