@@ -18,6 +18,7 @@ from levelfield.qc.geometry import (
     inner_boundary,
     inner_distance,
     object_areas,
+    percentile_per_label,
     typical_diameter,
 )
 
@@ -31,6 +32,7 @@ SHORTEST_REACH_PX = 4.0
 REACH_PER_DIAMETER = 0.35
 OUTWARD_PER_REACH = 1.6
 ROUNDS = 3
+INNER_BLUR_PX = 2
 
 
 def threshold_bias(
@@ -60,8 +62,9 @@ def threshold_bias(
         Share of the way from background to foreground at which the edge lies, between 0 and 1.
     inner : (Y, X) int32, optional
         Objects that lie inside (the nuclei of cells). Rays end at them, and foreground is then the
-        brightest point of the profile between them and 1 px outside the mask, so that a stain that
-        moves between nucleus and cytoplasm is not mistaken for a moved edge.
+        brightest point of the profile between them and 1 px outside the mask (at least 2 px away
+        from them where the rim is wide enough), so that a stain that moves between nucleus and
+        cytoplasm is not mistaken for a moved edge.
 
     Returns
     -------
@@ -97,7 +100,7 @@ def threshold_bias(
     if inner is None:
         foreground = _core_intensity(labels, smooth, depth, deepest)
     else:
-        foreground = _largest(np.where(offsets <= 1, profiles, np.nan))
+        foreground = _rim_intensity(labels, smooth, reach, inner, profiles, offsets)
     noise = _background_noise(labels, image)
     edge = _find_edge(profiles, offsets, foreground, level, reach, noise)
     edge[object_areas(labels) == 0] = np.nan
@@ -109,21 +112,26 @@ def _core_intensity(
 ) -> NDArray[np.float64]:
     """Median intensity of each object deeper than half its depth."""
     limit = np.concatenate([[np.inf], np.maximum(0.5 * deepest, 1)])
-    return _median_per_label(labels, image, depth >= limit[labels], len(deepest))
+    core = np.where(depth >= limit[labels], labels, 0)
+    return percentile_per_label(core, image, 50, len(deepest))
 
 
-def _median_per_label(labels: NDArray, image: NDArray, where: NDArray, count: int) -> NDArray:
-    chosen = np.flatnonzero(where.ravel())
-    label_of_pixel = labels.ravel()[chosen]
-    values = image.ravel()[chosen]
-    values = values[np.lexsort((values, label_of_pixel))]
-    sizes = np.bincount(label_of_pixel, minlength=count + 1)[1:]
-    starts = np.cumsum(sizes) - sizes
-    medians = np.full(count, np.nan)
-    some = sizes > 0
-    low, high = starts + (sizes - 1) // 2, starts + sizes // 2
-    medians[some] = (values[low[some]] + values[high[some]].astype(np.float64)) / 2
-    return medians
+def _rim_intensity(
+    labels: NDArray,
+    image: NDArray,
+    reach: float,
+    inner: NDArray,
+    profiles: NDArray,
+    offsets: NDArray,
+) -> NDArray[np.float64]:
+    """Brightest point of the profile outside inner objects, and outside their blur if possible."""
+    wider = ndimage.binary_dilation(inner > 0, iterations=INNER_BLUR_PX)
+    clear, _ = _profiles(labels, image, reach, wider.astype(np.int32))
+    brightest, brightest_clear = (
+        _largest(np.where(offsets <= 1, each, np.nan)) for each in (profiles, clear)
+    )
+    wide_rim = np.isfinite(np.where(offsets <= -1.5, clear, np.nan)).any(axis=1)
+    return np.where(wide_rim, brightest_clear, brightest)
 
 
 def _background_noise(labels: NDArray, image: NDArray) -> float:

@@ -28,23 +28,17 @@ LACKING_PER_MERGE = 1.25
 # groups, with all signs constrained so that the evidence is monotone.
 MERGE_CONSTANT = -4.5
 MERGE_WEIGHTS = {
-    "shape_valley": 6.0,
-    "intensity_valley": 6.0,
-    "concavity": 8.0,
-    "solidity_gain": 8.0,
-    "relative_area": 1.5,
-    "relative_part": 1.0,
+    "shape_valley": 3.6,
+    "intensity_valley": 3.6,
+    "dark_seam": 0.0,
+    "narrow_seam": 0.0,
+    "concavity": 3.2,
+    "solidity_gain": 1.1,
+    "relative_area": 2.2,
+    "relative_part": 1.6,
 }
-SEAM_CONSTANT = -3.0
-SEAM_WEIGHTS = {
-    "brightness": 4.0,
-    "saddle": 2.0,
-    "convexity": 6.0,
-    "no_gain": 6.0,
-    "neck": 2.0,
-    "small_union": 1.0,
-    "small_part": 1.0,
-}
+SEAM_CONSTANT = -11.0
+SEAM_WEIGHTS = {"brightness": 4.5, "similarity": 4.6, "roundness": 1.8, "width": 1.7}
 
 
 @dataclass(frozen=True)
@@ -139,7 +133,7 @@ def score_objects(objects: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     pairs = pairs.sort_values([*FIELD, NUMBER, NEIGHBOUR], kind="stable", ignore_index=True)
     typical = _typical_areas(objects)
     relative_area = objects["area_px"] / objects[OBJECT_SET].map(typical)
-    seams = seam_evidence(pairs, pairs[OBJECT_SET].map(typical))
+    seams = seam_evidence(pairs)
     split, fragment = _attribute_seams(objects, pairs, seams)
     return objects.assign(
         merge_evidence=merge_evidence(objects, objects[OBJECT_SET].map(typical)),
@@ -173,6 +167,8 @@ def merge_terms(objects: pd.DataFrame, typical_area: pd.Series) -> pd.DataFrame:
         {
             "shape_valley": (1 - objects["cut_shape_saddle"]).clip(0, 0.8),
             "intensity_valley": (1 - objects["cut_intensity_saddle"]).clip(0, 0.8),
+            "dark_seam": (1 - objects["cut_seam_brightness"]).clip(0, 0.6),
+            "narrow_seam": (1 - objects["cut_seam_width"]).clip(0, 1),
             "concavity": (1 - objects["solidity"]).clip(0, 0.5),
             "solidity_gain": objects["cut_solidity_gain"].clip(0, 0.3),
             "relative_area": relative.clip(-1, 1.5),
@@ -181,17 +177,14 @@ def merge_terms(objects: pd.DataFrame, typical_area: pd.Series) -> pd.DataFrame:
     )
 
 
-def seam_terms(pairs: pd.DataFrame, typical_area: pd.Series) -> pd.DataFrame:
+def seam_terms(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return the terms of the seam formula, each larger for a seam more likely to be false."""
     return pd.DataFrame(
         {
-            "brightness": pairs["seam_intensity"].clip(0, 1.2),
-            "saddle": pairs["seam_saddle"].clip(0, 1.2),
-            "convexity": pairs["seam_solidity"].clip(0.5, 1),
-            "no_gain": (-pairs["seam_solidity_gain"]).clip(-0.3, 0.1),
-            "neck": pairs["seam_neck"].clip(0, 1.5),
-            "small_union": -np.log(pairs["seam_area_px"] / typical_area).clip(-1, 1.5),
-            "small_part": -np.log(pairs["seam_smaller_area_px"] / typical_area).clip(-2.5, 0.5),
+            "brightness": pairs["seam_brightness"].clip(0, 1.3),
+            "similarity": pairs["seam_similarity"].clip(0, 1),
+            "roundness": np.log(pairs["seam_roundness"]).clip(-1, 0),
+            "width": pairs["seam_width"].clip(0, 1),
         }
     )
 
@@ -201,9 +194,9 @@ def merge_evidence(objects: pd.DataFrame, typical_area: pd.Series) -> NDArray[np
     return _logistic(merge_terms(objects, typical_area), MERGE_CONSTANT, MERGE_WEIGHTS)
 
 
-def seam_evidence(pairs: pd.DataFrame, typical_area: pd.Series) -> NDArray[np.float64]:
+def seam_evidence(pairs: pd.DataFrame) -> NDArray[np.float64]:
     """Evidence of each touching pair that the seam between them is false, 0 to 1 (uncalibrated)."""
-    return _logistic(seam_terms(pairs, typical_area), SEAM_CONSTANT, SEAM_WEIGHTS)
+    return _logistic(seam_terms(pairs), SEAM_CONSTANT, SEAM_WEIGHTS)
 
 
 def _logistic(

@@ -17,11 +17,15 @@ from scipy.spatial import KDTree
 from levelfield.qc.bias import threshold_bias
 from levelfield.qc.cuts import Cuts, best_cuts
 from levelfield.qc.geometry import (
+    Contacts,
     RowExtents,
+    axis_lengths,
     checked_field,
     contacts,
+    coordinate_sums,
     hull_areas,
     inner_distance,
+    median_per_group,
     object_areas,
     percentile_per_label,
     row_extents,
@@ -43,25 +47,33 @@ OBJECT_COLUMNS = (
     "threshold_bias_px",
     "cut_shape_saddle",
     "cut_intensity_saddle",
-    "cut_seam_intensity",
-    "cut_neck",
+    "cut_seam_brightness",
+    "cut_seam_width",
     "cut_solidity_gain",
     "cut_smaller_area_px",
 )
 PAIR_COLUMNS = (
     NUMBER,
     NEIGHBOUR,
-    "seam_intensity",
-    "seam_saddle",
-    "seam_neck",
-    "seam_solidity",
+    "seam_brightness",
+    "seam_similarity",
+    "seam_roundness",
+    "seam_width",
     "seam_solidity_gain",
     "seam_area_px",
     "seam_smaller_area_px",
 )
 SMALLEST_PART = 0.06
 DENSITY_NEIGHBOURS = 5
-CROFTON = np.pi / 4
+
+
+# A virtual cut is described as the seam that it would be; without a cut the neutral value stands.
+_CUT_COLUMNS = {
+    "cut_seam_brightness": ("seam_brightness", 1.0),
+    "cut_seam_width": ("seam_width", 1.0),
+    "cut_solidity_gain": ("seam_solidity_gain", 0.0),
+    "cut_smaller_area_px": ("seam_smaller_area_px", 0.0),
+}
 
 
 class FieldFeatures(NamedTuple):
@@ -96,7 +108,8 @@ def field_features(
     FieldFeatures
         ``objects`` with `OBJECT_COLUMNS`: areas in px, intensities above local background,
         ``local_density`` in objects per 10,000 px, ``threshold_bias_px``, and the best virtual
-        cut of the object (``cut_*``; an object without one has saddles and neck 1 and gain 0).
+        cut of the object (``cut_*``; an object without one has saddles, seam brightness and width
+        1 and gain 0).
         ``pairs`` with `PAIR_COLUMNS`: the seam between two touching objects.
 
     Raises
@@ -237,16 +250,10 @@ def _cut_features(
     same = (seams[NUMBER] % 2 == 1) & (seams[NEIGHBOUR] == seams[NUMBER] + 1)
     seams = seams[same]
     index = (seams[NUMBER].to_numpy() - 1) // 2
-    neutral = {"intensity": 1.0, "neck": 1.0, "solidity_gain": 0.0, "smaller_area_px": 0.0}
-    columns = {
-        "cut_shape_saddle": by_shape.saddle,
-        "cut_intensity_saddle": by_intensity.saddle,
-    }
-    names = {"intensity": "cut_seam_intensity"}
-    for name, value in neutral.items():
-        column = np.full(len(cut.saddle), value)
-        column[index] = seams[f"seam_{name}"]
-        columns[names.get(name, f"cut_{name}")] = column
+    columns = {"cut_shape_saddle": by_shape.saddle, "cut_intensity_saddle": by_intensity.saddle}
+    for name, (source, neutral) in _CUT_COLUMNS.items():
+        columns[name] = np.full(len(cut.saddle), neutral)
+        columns[name][index] = seams[source]
     return columns
 
 
@@ -274,38 +281,49 @@ def seam_features(
     Returns
     -------
     pandas.DataFrame
-        ``seam_intensity`` mean along the seam and ``seam_saddle`` its brightest point, both over
-        the 90th percentile of the dimmer side; ``seam_neck`` its length over the diameter of the
-        smaller side; ``seam_solidity`` of the union and the gain from dividing it; areas in px.
+        ``seam_brightness``: median along the seam over the mean of both sides' medians.
+        ``seam_similarity``: median of the dimmer side over that of the brighter one.
+        ``seam_roundness``: minor over major axis of the union. ``seam_width``: length of the seam
+        over the minor axis of the union. ``seam_solidity_gain``: solidity of the parts minus that
+        of the union. Areas of the union and of the smaller side in px.
     """
     touching = contacts(labels, smooth)
     if len(touching.pairs) == 0:
         return _empty(PAIR_COLUMNS)
     one, other = touching.pairs.T
-    number = np.bincount(touching.pair_of_contact)
-    mean = np.bincount(touching.pair_of_contact, touching.intensity) / number
-    brightest = np.full(len(one), -np.inf)
-    np.maximum.at(brightest, touching.pair_of_contact, touching.intensity)
-    bright = np.maximum(percentile_per_label(labels, smooth, 90), 1e-6)
-    dimmer = np.fmin(bright[one - 1], bright[other - 1])
-    area = object_areas(labels).astype(float)
-    hull = np.maximum(hull_areas(extents), 1)
-    first, second = area[one - 1], area[other - 1]
-    union = first + second
-    solidity = union / np.maximum(hull_areas(extents, touching.pairs), 1)
-    divided = (first**2 / hull[one - 1] + second**2 / hull[other - 1]) / union
-    smaller = np.minimum(first, second)
+    first, second = (object_areas(labels).astype(float)[label - 1] for label in (one, other))
+    sums = coordinate_sums(labels)
+    major, minor = axis_lengths(sums[one - 1] + sums[other - 1])
+    # Contacts count a slanted seam along both axes; pi / 4 is the mean over directions.
+    length = np.pi / 4 * np.bincount(touching.pair_of_contact)
     return pd.DataFrame(
         {
             NUMBER: one,
             NEIGHBOUR: other,
-            "seam_intensity": np.clip(mean / dimmer, 0, 2),
-            "seam_saddle": np.clip(brightest / dimmer, 0, 2),
-            # Contacts count a slanted seam along both axes; pi / 4 is the mean over directions.
-            "seam_neck": CROFTON * number / (2 * np.sqrt(smaller / np.pi)),
-            "seam_solidity": solidity,
-            "seam_solidity_gain": divided - solidity,
-            "seam_area_px": union,
-            "seam_smaller_area_px": smaller,
+            **_seam_brightness(touching, labels, smooth),
+            "seam_roundness": minor / major,
+            "seam_width": length / minor,
+            "seam_solidity_gain": _solidity_gain(touching.pairs, first, second, extents),
+            "seam_area_px": first + second,
+            "seam_smaller_area_px": np.minimum(first, second),
         }
     )
+
+
+def _seam_brightness(touching: Contacts, labels: NDArray, smooth: NDArray) -> dict[str, NDArray]:
+    middle = np.maximum(percentile_per_label(labels, smooth, 50, labels.max()), 1e-6)
+    sides = middle[touching.pairs - 1]
+    along = median_per_group(touching.intensity, touching.pair_of_contact, len(touching.pairs))
+    return {
+        "seam_brightness": np.clip(along / sides.mean(axis=1), 0, 2),
+        "seam_similarity": sides.min(axis=1) / sides.max(axis=1),
+    }
+
+
+def _solidity_gain(
+    pairs: NDArray, first: NDArray, second: NDArray, extents: RowExtents
+) -> NDArray[np.float64]:
+    hull = np.maximum(hull_areas(extents), 1)
+    union = first + second
+    divided = (first**2 / hull[pairs[:, 0] - 1] + second**2 / hull[pairs[:, 1] - 1]) / union
+    return divided - union / np.maximum(hull_areas(extents, pairs), 1)

@@ -259,17 +259,56 @@ def _area_below(height_at):  # noqa: ANN001, ANN202
 
 
 def percentile_per_label(
-    labels: NDArray[np.int32], image: NDArray[np.float32], percentile: float
+    labels: NDArray[np.int32], image: NDArray[np.float32], percentile: float, count: int
 ) -> NDArray[np.float64]:
-    """Percentile of the image within every label (nearest rank); NaN for a missing label."""
-    count = int(labels.max(initial=0))
-    inside = np.flatnonzero(labels.ravel() > 0)
-    label_of_pixel = labels.ravel()[inside]
-    values = image.ravel()[inside]
-    order = np.lexsort((values, label_of_pixel))
-    sizes = np.bincount(label_of_pixel, minlength=count + 1)[1:]
+    """Percentile (nearest rank) of the image within labels 1 to count; NaN for a missing one."""
+    inside = np.flatnonzero(labels.ravel())
+    values, group = image.ravel()[inside], labels.ravel()[inside] - 1
+    return _percentile_per_group(values, group, count, percentile)
+
+
+def median_per_group(
+    values: NDArray[np.float32], group: NDArray[np.integer], count: int
+) -> NDArray[np.float64]:
+    """Median (nearest rank) of the values of each group 0..count-1; NaN for an empty one."""
+    return _percentile_per_group(values, group, count, 50)
+
+
+def _percentile_per_group(
+    values: NDArray, group: NDArray, count: int, percentile: float
+) -> NDArray[np.float64]:
+    order = np.lexsort((values, group))
+    sizes = np.bincount(group, minlength=count)
     starts = np.cumsum(sizes) - sizes
     ranks = starts + np.round((sizes - 1) * percentile / 100).astype(np.int64)
     result = np.full(count, np.nan)
-    result[sizes > 0] = values[order][ranks[sizes > 0]]
+    result[sizes > 0] = values[order[ranks[sizes > 0]]]
     return result
+
+
+def coordinate_sums(labels: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Sum 1, y, x, yy, xx and xy over the pixels of every label: (n, 6), additive over unions."""
+    count = int(labels.max(initial=0))
+    y, x = np.nonzero(labels)
+    label_of_pixel = labels[y, x]
+    y, x = y.astype(np.float64), x.astype(np.float64)
+    weights = (np.ones_like(y), y, x, y * y, x * x, x * y)
+    sums = [np.bincount(label_of_pixel, weight, minlength=count + 1)[1:] for weight in weights]
+    return np.stack(sums, axis=1)
+
+
+def axis_lengths(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Major and minor axis in px of the ellipses with the same second moments, as scikit-image's.
+
+    Parameters
+    ----------
+    sums : (n, 6) float64
+        From `coordinate_sums`; rows may be added for unions.
+    """
+    number, y, x, yy, xx, xy = np.maximum(sums[:, :1], 1).T[0], *sums[:, 1:].T
+    variance_y = yy / number - (y / number) ** 2 + 1 / 12
+    variance_x = xx / number - (x / number) ** 2 + 1 / 12
+    covariance = xy / number - x * y / number**2
+    middle = (variance_y + variance_x) / 2
+    spread = np.hypot((variance_y - variance_x) / 2, covariance)
+    return 4 * np.sqrt(middle + spread), 4 * np.sqrt(np.maximum(middle - spread, 1 / 12))
