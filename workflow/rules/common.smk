@@ -28,6 +28,12 @@ PLATES, OBJECT_SETS = read_plan(config)
 SETS = [one.name for one in OBJECT_SETS]
 CHANNELS = list(config["channels"])
 RESULTS = config["results"]
+# Where files lie and how work is divided is no science: it must not make anything anew.
+SCIENCE = {
+    key: value
+    for key, value in config.items()
+    if key not in ("plates", "data_folder", "results", "packs_per_plate")
+}
 PLATE = f"{RESULTS}/{{plate}}"
 
 

@@ -1,0 +1,60 @@
+"""Gather what the report of a plate shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from levelfield.pipeline.fields import field_reader
+from levelfield.pipeline.tables import read_csv, read_flat_fields
+from levelfield.plan import read_layout
+from levelfield.provenance import file_sha256, versions
+from levelfield.report import PlateReport, choose_gallery, draw_gallery
+
+
+def plate_report(
+    results: Path, layout_path: Path | str, n_wells: int, store: Path | str, config: Mapping
+) -> PlateReport:
+    """Read a plate's tables and pictures, and draw its gallery.
+
+    Parameters
+    ----------
+    results : Path
+        The plate's folder of results.
+    layout_path : Path
+        The layout sheet.
+    n_wells : int
+        Plate format.
+    store : Path
+        The plate store.
+    config : mapping
+        The science of the run.
+    """
+    layout = read_layout(Path(layout_path), n_wells)
+    sites = read_csv(results / "sites.csv")
+    qc_sites = read_csv(results / "qc" / "sites.csv")
+    fields = results / "illumination.npz"
+    reader = field_reader(store, config, read_flat_fields(fields))
+    colors = {name: rule.get("color", "FFFFFF") for name, rule in config["channels"].items()}
+    choices = choose_gallery(sites, qc_sites, layout)
+    made_from = {"layout": Path(layout_path), "index": results / "index.csv", "flat fields": fields}
+    return PlateReport(
+        plate=read_csv(results / "plate.csv"),
+        n_wells=n_wells,
+        layout=layout,
+        sites=sites,
+        wells=read_csv(results / "wells.csv"),
+        excluded=read_csv(results / "excluded_sites.csv"),
+        readouts=read_csv(results / "readouts.csv"),
+        verdict=read_csv(results / "qc" / "verdict.csv"),
+        qc_sites=qc_sites,
+        qc_wells=read_csv(results / "qc" / "wells.csv"),
+        illumination=read_csv(results / "illumination.csv"),
+        illumination_pictures={
+            name: (results / "illumination" / f"{name}.png").read_bytes() for name in colors
+        },
+        gallery=draw_gallery(choices, reader.read, colors),
+        versions=versions(),
+        config=config,
+        fingerprints={name: file_sha256(path) for name, path in made_from.items()},
+    )

@@ -1,0 +1,18 @@
+"""Note what a plate was made from, and with what, as an RO-Crate."""
+
+import json
+from pathlib import Path
+
+from levelfield.pipeline.logs import job_log
+from levelfield.provenance import run_crate
+
+with job_log(snakemake.log[0]):
+    path = Path(snakemake.output[0])
+    crate = run_crate(
+        snakemake.wildcards.plate,
+        path.parent,
+        {"raw images": snakemake.input.images, "layout": snakemake.input.layout},
+        map(Path, snakemake.input.results),
+        snakemake.params.config,
+    )
+    path.write_text(json.dumps(crate, indent=2) + "\n")

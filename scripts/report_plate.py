@@ -1,0 +1,17 @@
+"""Write the report page of a plate."""
+
+from pathlib import Path
+
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.reports import plate_report
+from levelfield.report import plate_page
+
+with job_log(snakemake.log[0]):
+    data = plate_report(
+        Path(snakemake.output[0]).parent,
+        snakemake.input.layout,
+        snakemake.params.n_wells,
+        snakemake.params.store,
+        snakemake.params.config,
+    )
+    Path(snakemake.output[0]).write_text(plate_page(data), encoding="utf-8")

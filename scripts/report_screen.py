@@ -1,0 +1,18 @@
+"""Write the report page of the screen."""
+
+from pathlib import Path
+
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.summary import stack
+from levelfield.pipeline.tables import read_csv
+from levelfield.provenance import versions
+from levelfield.report import ScreenReport, screen_page
+
+with job_log(snakemake.log[0]):
+    data = ScreenReport(
+        plates=read_csv(snakemake.input.plates),
+        verdict=stack([read_csv(p) for p in (*snakemake.input.verdicts, snakemake.input.verdict)]),
+        readouts=stack([read_csv(path) for path in snakemake.input.readouts]),
+        versions=versions(),
+    )
+    Path(snakemake.output[0]).write_text(screen_page(data), encoding="utf-8")
