@@ -125,6 +125,23 @@ def test_tables_do_not_depend_on_the_order_of_images(tables):
     pd.testing.assert_frame_equal(again, tables.groups, check_exact=False, rtol=1e-12)
 
 
+def test_a_run_of_empty_images_has_rows_and_no_scores():
+    empty = np.zeros((9, 9), np.int32)
+    tables = evaluation_tables([({"site": site}, empty, empty) for site in (1, 2)])
+    assert len(tables.objects) == 0
+    assert tables.images["n_reference"].sum() == 0
+    assert tables.groups["mean_ap"].isna().all()
+
+
+def test_runs_with_different_size_classes_are_not_mixed():
+    runs = [evaluate_images([image(site=n)], size_edges_px=(n, 9)) for n in (1, 2)]
+    with pytest.raises(ValueError, match="same size_edges_px"):
+        summarise(*(pd.concat(parts) for parts in zip(*runs, strict=True)))
+    runs = [evaluate_images([image(site=n)], size_edges_px=(3, 9)) for n in (1, 2)]
+    both = summarise(*(pd.concat(parts) for parts in zip(*runs, strict=True)))
+    assert both["n_images"].tolist() == [2] * 12
+
+
 def image(**metadata):
     return metadata, np.eye(5, dtype=int), np.eye(5, dtype=int)
 

@@ -122,8 +122,7 @@ def summarise(objects: pd.DataFrame, images: pd.DataFrame, by: Sequence[str] = (
     pooled[counts] = pooled[counts].fillna(0)
     table = pd.concat({**spread, "pooled": pooled[names].astype(float)}, names=["statistic"])
     table = table.join(grouped.size().rename("n_images"), on=keys).reset_index()
-    areas = images[["size_class", "area_from_px", "area_to_px"]].drop_duplicates()
-    table = table.merge(areas, on="size_class", validate="many_to_one")
+    table = table.merge(_size_limits(images), on="size_class", validate="many_to_one")
     table["statistic"] = pd.Categorical(table["statistic"], STATISTICS, ordered=True)
     first = [*keys, "area_from_px", "area_to_px", "statistic", "n_images"]
     return table.sort_values([*keys, "statistic"], ignore_index=True)[[*first, *names]]
@@ -159,6 +158,17 @@ def _score_both(objects: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 _SIZE_DTYPE = pd.CategoricalDtype([ALL_SIZES, *SIZE_CLASSES], ordered=True)
+
+
+def _size_limits(images: pd.DataFrame) -> pd.DataFrame:
+    """Area limits of each size class, which must be the same in all rows."""
+    limits = images[["size_class", "area_from_px", "area_to_px"]].drop_duplicates()
+    if limits["size_class"].duplicated().any():
+        raise ValueError(
+            "The images were evaluated with different size classes, so they cannot be summarised "
+            "together. Evaluate them in one call, or give every call the same size_edges_px."
+        )
+    return limits
 
 
 def _quartiles(objects: pd.DataFrame) -> tuple[float, float]:
