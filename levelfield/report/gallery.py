@@ -278,7 +278,7 @@ def rgb(colour: str) -> NDArray[np.float32]:
 def outline(labels: NDArray[np.int32], colour: str) -> bytes:
     """Draw the outermost pixels of every object on a transparent ground, as PNG."""
     edges = find_boundaries(labels, mode="inner").astype(np.uint8)
-    picture = Image.fromarray(edges, "P")
+    picture = Image.fromarray(edges)
     ink = [round(255 * float(part)) for part in rgb(colour)]
     picture.putpalette([0, 0, 0, *ink])
     file = io.BytesIO()
