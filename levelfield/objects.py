@@ -1,4 +1,4 @@
-"""Labelled objects: numbering, size and border filters, cells from nuclei, relations.
+"""Labelled objects: numbering, filters, growing, subtracting, merging, relations.
 
 All functions take and return label images: (Y, X) int32, 0 = background. Unless said otherwise
 they number objects 1..n in raster order of each object's first pixel. Secondary and tertiary
@@ -7,11 +7,8 @@ objects (cells, cytoplasm) keep the number of the object they come from, so gaps
 
 from __future__ import annotations
 
-import heapq
-
 import numpy as np
 import pandas as pd
-from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label as label_parts
@@ -74,97 +71,6 @@ def touches_border(labels: Labels) -> NDArray[np.bool_]:
     return touching[1:]
 
 
-@njit(cache=True)
-def _propagate(
-    labels: NDArray[np.int32],
-    distances: NDArray[np.float64],
-    image: NDArray[np.float64],
-    mask: NDArray[np.bool_],
-    weight: float,
-) -> None:
-    # A compiled loop because Dijkstra's algorithm cannot be vectorised. The queue is ordered by
-    # (distance, row, column), so that ties do not depend on the order of insertion.
-    height, width = labels.shape
-    queue = [(0.0, np.int32(0), np.int32(0), np.int32(0))]
-    queue.pop()
-    for row in range(height):
-        for column in range(width):
-            if labels[row, column] > 0:
-                distances[row, column] = 0.0
-                queue.append((0.0, np.int32(row), np.int32(column), labels[row, column]))
-    heapq.heapify(queue)
-    while queue:
-        distance, row, column, label = heapq.heappop(queue)
-        if distance > distances[row, column] or labels[row, column] != label:
-            continue
-        for delta_row in range(-1, 2):
-            for delta_column in range(-1, 2):
-                to_row, to_column = row + delta_row, column + delta_column
-                if not (0 <= to_row < height and 0 <= to_column < width):
-                    continue
-                if not mask[to_row, to_column]:
-                    continue
-                difference = _patch_difference(image, row, column, to_row, to_column)
-                steps = delta_row * delta_row + delta_column * delta_column
-                reached = distance + np.sqrt(difference * difference + steps * weight * weight)
-                if reached < distances[to_row, to_column]:
-                    distances[to_row, to_column] = reached
-                    labels[to_row, to_column] = label
-                    entry = (reached, np.int32(to_row), np.int32(to_column), label)
-                    heapq.heappush(queue, entry)
-
-
-@njit(cache=True)
-def _patch_difference(
-    image: NDArray[np.float64], row_a: int, column_a: int, row_b: int, column_b: int
-) -> float:
-    """Sum of absolute differences of the 3 x 3 patches around two pixels, clamped to the image."""
-    height, width = image.shape
-    total = 0.0
-    for delta_row in range(-1, 2):
-        for delta_column in range(-1, 2):
-            y_a = min(max(row_a + delta_row, 0), height - 1)
-            x_a = min(max(column_a + delta_column, 0), width - 1)
-            y_b = min(max(row_b + delta_row, 0), height - 1)
-            x_b = min(max(column_b + delta_column, 0), width - 1)
-            total += abs(image[y_a, x_a] - image[y_b, x_b])
-    return total
-
-
-def propagate(
-    image: NDArray[np.floating], seeds: Labels, mask: NDArray[np.bool_], regularisation: float
-) -> tuple[Labels, NDArray[np.float64]]:
-    """Grow seeds over a mask along the path of least image change and distance.
-
-    The cost of a step is ``sqrt(difference² + regularisation² · length²)`` with the sum of absolute
-    differences of the 3 x 3 patches (Jones, Carpenter & Golland, *Voronoi-based segmentation of
-    cells on image manifolds*, 2005; as in CellProfiler's IdentifySecondaryObjects).
-
-    Parameters
-    ----------
-    image
-        (Y, X) intensity.
-    seeds
-        (Y, X), kept as they are, also outside of the mask.
-    mask
-        (Y, X), where seeds may grow.
-    regularisation
-        Intensity per px: 0 follows the image alone, large values the distance alone.
-
-    Returns
-    -------
-    labels, distances
-        (Y, X) int32 and (Y, X) float64; the distance is infinite where no seed arrived.
-    """
-    labels = np.where(mask, seeds, 0).astype(np.int32)
-    distances = np.full(seeds.shape, np.inf)
-    _propagate(labels, distances, np.asarray(image, np.float64), mask, float(regularisation))
-    inside = seeds > 0
-    labels[inside] = seeds[inside]
-    distances[inside] = 0
-    return labels, distances
-
-
 def expand(labels: Labels, distance: float) -> Labels:
     """Grow each object by at most `distance` px, to the pixels that are nearest to it."""
     return expand_labels(labels, distance).astype(np.int32)
@@ -214,7 +120,7 @@ def fill_object_holes(labels: Labels) -> Labels:
     return labels + np.concatenate([[0], fill])[background].astype(np.int32)
 
 
-def subtract(labels: Labels, minus: Labels, shrink: int = 0) -> Labels:
+def subtract(labels: Labels, minus: Labels, shrink: float = 0) -> Labels:
     """Remove from each object the pixels of any object in `minus`; numbers stay.
 
     Parameters
@@ -241,6 +147,40 @@ def inner_part(labels: Labels, depth: float) -> Labels:
     edge[:, :-1] |= padded[:, 1:] != padded[:, :-1]
     distance = ndimage.distance_transform_edt(~edge)[1:-1, 1:-1]
     return np.where(distance >= depth, labels, 0).astype(np.int32)
+
+
+def within_mask(labels: Labels, mask: NDArray[np.bool_], minimum_fraction: float = 0.0) -> Labels:
+    """Cut the objects to a mask; those of which too little is inside go altogether.
+
+    Parameters
+    ----------
+    labels
+        (Y, X).
+    mask
+        (Y, X), for example a region of interest or the foreground of another channel.
+    minimum_fraction
+        Objects with a smaller part of their area inside are removed; 0 keeps every rest.
+    """
+    inside = np.where(mask, labels, 0)
+    total = areas(labels)
+    covered = np.bincount(inside.ravel(), minlength=len(total) + 1)[1:]
+    return keep_objects(inside, covered >= minimum_fraction * total)
+
+
+def split_parts(labels: Labels) -> Labels:
+    """Make every connected part of an object an object of its own."""
+    return renumber(label_parts(labels, connectivity=2))
+
+
+def merge_near(labels: Labels, distance: float) -> Labels:
+    """Give objects that are at most `distance` px apart one number (touching ones: 1 px).
+
+    The pixels do not change, so a merged object may have several parts.
+    """
+    # Objects whose halves of the way overlap are near.
+    reached = ndimage.distance_transform_edt(labels == 0) <= distance / 2
+    groups, _ = ndimage.label(reached, np.ones((3, 3), bool))
+    return renumber(np.where(labels > 0, groups, 0))
 
 
 def relate(children: Labels, parents: Labels) -> pd.DataFrame:

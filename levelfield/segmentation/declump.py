@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from levelfield.objects import propagate
 from levelfield.parameters import require_choice, require_number
+from levelfield.segmentation.propagate import propagate
 
 Surface = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -72,7 +72,7 @@ def declump(
         Centres are one unless the pass between them is lower than the lower peak by this fraction
         of that peak: larger values split less.
     regularisation
-        For lines by propagation: intensity per px, see `levelfield.objects.propagate`.
+        For lines by propagation: intensity per px, see `levelfield.segmentation.propagate`.
 
     Returns
     -------

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from levelfield.parameters import call_with, require_choice
 from levelfield.segmentation.classical import classical
 from levelfield.segmentation.result import Segmentation
-from levelfield.segmentation.secondary import expansion, propagation, subtraction
+from levelfield.segmentation.secondary import expansion, propagation, subtraction, watershed
 
 Labels = NDArray[np.int32]
 
@@ -21,6 +21,7 @@ Labels = NDArray[np.int32]
 SEGMENTERS: dict[str, Callable[..., Segmentation]] = {
     "classical": classical,
     "propagation": propagation,
+    "watershed": watershed,
     "expansion": expansion,
     "subtraction": subtraction,
 }
