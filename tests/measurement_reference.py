@@ -84,40 +84,50 @@ def _pair_name(key, first, second):
 def worst_difference(values, expected):
     """Return (name, relative difference) of the column that differs most; NaN and inf must agree.
 
-    A difference counts relative to the value, but at least to 1e-9 of the feature's natural scale:
-    what is 0 by definition, such as a first central moment, is rounding noise on both sides.
+    A difference counts relative to the value, but at least to a floor (see `_floor`): what is 0 by
+    definition or by symmetry, such as a first central moment, is rounding noise on both sides.
     """
     worst = ("", 0.0)
     for name, right in expected.items():
         left = np.asarray(values[name], float)
         if "ZernikePhase" in name:
             magnitude = expected[name.replace("Phase", "Magnitude")]
-            left, right = _as_differences(left, right, 2 * np.pi, magnitude > 1e-12)
+            left, right = _as_differences(
+                left, right, 2 * np.pi, magnitude > _floor(name, expected)
+            )
         if name == "AreaShape_Orientation":
             left, right = _as_differences(left, right, 180, True)
         finite = np.isfinite(right)
         assert np.array_equal(left[~finite], right[~finite], equal_nan=True), f"{name}: NaN or inf"
         assert np.isfinite(left[finite]).all(), f"{name}: NaN or inf"
         if finite.any():
-            floor = 1e-9 * np.maximum(_natural_scale(name, expected), 1e-6)
-            scale = np.maximum(np.abs(right), floor)[finite]
+            scale = np.maximum(np.abs(right), _floor(name, expected))[finite]
             difference = float(np.max(np.abs(left[finite] - right[finite]) / scale))
             worst = max(worst, (name, difference), key=lambda pair: pair[1])
     return worst
 
 
-def _natural_scale(name, expected):
-    """Return the size of a feature before anything in it cancels, for all objects or for each."""
+def _floor(name, expected):
+    """Return 1e-6 of what an object's feature is before anything in it cancels.
+
+    For moments and spectra that is known object by object; for the others it is 1e-9 of the
+    largest value of the column.
+    """
     if name.startswith("Granularity"):  # differences of means, in percent of each object's own
         channel = name.rsplit("_", 1)[1]
         steps = [v for key, v in expected.items() if re.fullmatch(rf"Granul.*_{channel}", key)]
-        return np.maximum(np.abs(steps).max(axis=0), 100)
+        return 1e-6 * np.maximum(np.abs(steps).max(axis=0), 100)
     if "CentralMoment" in name:
-        name = name.replace("Central", "Spatial")
-    elif "NormalizedMoment" in name:
-        name = "AreaShape_NormalizedMoment"
-    values = [np.abs(v[np.isfinite(v)]) for key, v in expected.items() if key.startswith(name)]
-    return max((v.max() for v in values if v.size), default=1.0)
+        return 1e-6 * expected[name.replace("Central", "Spatial")]
+    if "NormalizedMoment" in name:
+        return 1e-6 * expected["AreaShape_HuMoment_0"]
+    if "HuMoment" in name:
+        power = (1, 2, 3, 3, 6, 4, 6)[int(name[-1])]
+        return 1e-6 * expected["AreaShape_HuMoment_0"] ** power
+    if "Zernike" in name:
+        return 1e-6 * expected[re.sub(r"Phase", "Magnitude", name)[: -len("n_m")] + "0_0"]
+    values = np.abs(expected[name])
+    return 1e-9 * max(np.max(values[np.isfinite(values)], initial=0), 1e-6)
 
 
 def ambiguous(labels):

@@ -92,78 +92,68 @@ def _background(image: Floats, subsampling: float, radius: int) -> Floats:
 
 @njit(cache=True)
 def _openings(image: Floats, length: int) -> Floats:
+    """Erode step by step and reconstruct each step under the image."""
     rows, columns = image.shape
     result = np.empty((rows * columns, length))
-    eroded = image.copy()
-    mask = image
+    queue = np.empty(4 * image.size, np.int32)
+    eroded, mask = image, _framed(image, -np.inf)
     for step in range(length):
-        eroded = _erode(eroded)
-        # The last reconstruction bounds this one as tightly as the image would: it lies below the
+        eroded = _erode(_framed(eroded, np.inf))
+        marker = _framed(eroded, -np.inf)
+        _reconstruct(marker.ravel(), mask.ravel(), rows, columns, queue)
+        # The last reconstruction bounds the next as tightly as the image would: it lies below the
         # image and above all that can be reached from a smaller marker.
-        mask = _reconstruct(eroded.copy(), mask)
-        result[:, step] = mask.ravel()
+        mask = marker
+        result[:, step] = mask[1:-1, 1:-1].copy().ravel()
     return result
 
 
 @njit(cache=True)
-def _erode(image: Floats) -> Floats:
+def _framed(image: Floats, value: float) -> Floats:
+    """Return the image within a frame of one pixel, which saves the tests at its border."""
+    framed = np.full((image.shape[0] + 2, image.shape[1] + 2), value)
+    framed[1:-1, 1:-1] = image
+    return framed
+
+
+@njit(cache=True)
+def _erode(framed: Floats) -> Floats:
     """Return the minimum over each pixel and its four neighbours."""
-    rows, columns = image.shape
-    eroded = np.empty_like(image)
+    rows, columns = framed.shape[0] - 2, framed.shape[1] - 2
+    eroded = np.empty((rows, columns))
     for row in range(rows):
         for column in range(columns):
-            low = image[row, column]
-            if row > 0:
-                low = min(low, image[row - 1, column])
-            if row < rows - 1:
-                low = min(low, image[row + 1, column])
-            if column > 0:
-                low = min(low, image[row, column - 1])
-            if column < columns - 1:
-                low = min(low, image[row, column + 1])
-            eroded[row, column] = low
+            vertical = min(framed[row, column + 1], framed[row + 2, column + 1])
+            horizontal = min(framed[row + 1, column], framed[row + 1, column + 2])
+            eroded[row, column] = min(framed[row + 1, column + 1], min(vertical, horizontal))
     return eroded
 
 
 @njit(cache=True)
-def _reconstruct(marker: Floats, mask: Floats) -> Floats:
-    """Grow the marker under the mask, in place: two sweeps, then a queue (Vincent 1993)."""
-    rows, columns = mask.shape
-    for row in range(rows):
-        for column in range(columns):
-            high = marker[row, column]
-            if row > 0:
-                high = max(high, marker[row - 1, column])
-            if column > 0:
-                high = max(high, marker[row, column - 1])
-            marker[row, column] = min(high, mask[row, column])
-    queue = [(0, 0)]
-    queue.clear()
-    for row in range(rows - 1, -1, -1):
-        for column in range(columns - 1, -1, -1):
-            high = marker[row, column]
-            if row < rows - 1:
-                high = max(high, marker[row + 1, column])
-            if column < columns - 1:
-                high = max(high, marker[row, column + 1])
-            high = min(high, mask[row, column])
-            marker[row, column] = high
-            if (row < rows - 1 and _can_grow(marker, mask, row + 1, column, high)) or (
-                column < columns - 1 and _can_grow(marker, mask, row, column + 1, high)
-            ):
-                queue.append((row, column))
-    while queue:
-        row, column = queue.pop()
-        for down, across in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-            y, x = row + down, column + across
-            if 0 <= y < rows and 0 <= x < columns:
-                high = marker[row, column]
-                if _can_grow(marker, mask, y, x, high):
-                    marker[y, x] = min(high, mask[y, x])
-                    queue.append((y, x))
-    return marker
-
-
-@njit(cache=True)
-def _can_grow(marker: Floats, mask: Floats, row: int, column: int, value: float) -> bool:
-    return marker[row, column] < value and marker[row, column] < mask[row, column]
+def _reconstruct(
+    marker: Floats, mask: Floats, rows: int, columns: int, queue: NDArray[np.int32]
+) -> None:
+    """Grow the framed, flat marker under the mask, in place: two sweeps, then a queue."""
+    width = columns + 2
+    for row in range(1, rows + 1):
+        for i in range(row * width + 1, row * width + 1 + columns):
+            marker[i] = min(max(marker[i], max(marker[i - 1], marker[i - width])), mask[i])
+    end = 0
+    for row in range(rows, 0, -1):
+        for i in range(row * width + columns, row * width, -1):
+            high = min(max(marker[i], max(marker[i + 1], marker[i + width])), mask[i])
+            marker[i] = high
+            right, below = marker[i + 1], marker[i + width]
+            if (right < high and right < mask[i + 1]) or (below < high and below < mask[i + width]):
+                queue[end] = i
+                end += 1
+    begin = 0
+    while begin != end:
+        i = queue[begin]
+        begin = (begin + 1) % queue.size
+        for step in (1, -1, width, -width):
+            j = i + step
+            if marker[j] < marker[i] and marker[j] < mask[j]:
+                marker[j] = min(marker[i], mask[j])
+                queue[end] = j
+                end = (end + 1) % queue.size

@@ -95,7 +95,9 @@ def _ring_features(values: Floats, pixels: ObjectPixels, sectors: Integers, ring
     means = np.where(filled, sums / np.maximum(counts, 1), 0)
     centre = means.sum(axis=3) / wedges
     spread = np.where(filled, (means - centre[..., None]) ** 2, 0).sum(axis=3)
-    variation = np.where(centre != 0, np.sqrt(spread / wedges) / centre, 0)
+    variation = np.divide(
+        np.sqrt(spread / wedges), centre, out=np.zeros_like(centre), where=centre != 0
+    )
     table = np.stack([share, mean_share, variation], axis=3)[:, :, :rings]
     return np.moveaxis(table, 0, 1).reshape(pixels.count, -1)
 

@@ -13,24 +13,6 @@ def orders(degree: int) -> list[tuple[int, int]]:
     return [(n, m) for n in range(degree + 1) for m in range(n % 2, n + 1, 2)]
 
 
-def radial_coefficients(degree: int) -> Floats:
-    """Return the coefficients of the radial polynomials over r^m, in r², highest power first.
-
-    Zernike (1934): the factor of r^(n - 2k) is
-    (-1)^k (n - k)! / (k! ((n + m) / 2 - k)! ((n - m) / 2 - k)!).
-    """
-    table = np.zeros((len(orders(degree)), degree // 2 + 1))
-    for row, (n, m) in zip(table, orders(degree), strict=True):
-        for k in range((n - m) // 2 + 1):
-            below = (
-                math.factorial(k)
-                * math.factorial((n + m) // 2 - k)
-                * math.factorial((n - m) // 2 - k)
-            )
-            row[k] = (-1) ** k * math.factorial(n - k) / below
-    return table
-
-
 def zernike_sums(
     values: Floats,
     starts: Integers,
@@ -40,6 +22,9 @@ def zernike_sums(
     degree: int,
 ) -> Floats:
     """Sum every Zernike polynomial over the pixels of every object.
+
+    The polynomials are sums of products row^p column^q, and so are their sums over pixels: a pixel
+    costs one power per degree and channel instead of one polynomial per order and channel.
 
     Parameters
     ----------
@@ -53,59 +38,84 @@ def zernike_sums(
     (n, C + 1, K, 2) float64
         Real and imaginary sums, for weight 1 and then for each channel, in the order of `orders`.
     """
-    steps = np.array(orders(degree))
-    return _sums(values, starts, positions, width, *circles, radial_coefficients(degree), steps)
+    sums = _disc_moments(values, starts, positions, width, *circles, degree)
+    return np.einsum("ncpq,kpqi->ncki", sums, polynomials(degree), optimize=False)
+
+
+def polynomials(degree: int) -> Floats:
+    """Return the (K, degree + 1, degree + 1, 2) coefficients of row^p column^q, real and imaginary.
+
+    Zernike (1934): V_nm = R_nm(r) (row + i column)^m / r^m with the factor of r^(n - 2k) in R_nm
+    (-1)^k (n - k)! / (k! ((n + m) / 2 - k)! ((n - m) / 2 - k)!).
+    """
+    table = np.zeros((len(orders(degree)), degree + 1, degree + 1, 2))
+    for polynomial, (n, m) in zip(table, orders(degree), strict=True):
+        for k in range((n - m) // 2 + 1):
+            below = (
+                math.factorial(k)
+                * math.factorial((n + m) // 2 - k)
+                * math.factorial((n - m) // 2 - k)
+            )
+            _add_term(polynomial, (-1) ** k * math.factorial(n - k) // below, m, (n - m) // 2 - k)
+    return table
+
+
+def _add_term(polynomial: Floats, factor: int, m: int, squares: int) -> None:
+    """Add factor (row + i column)^m (row² + column²)^squares, multiplied out."""
+    for across in range(m + 1):
+        turn = 1j**across  # a power of i: exactly 1, i, -1 or -i
+        for more in range(squares + 1):
+            ways = factor * math.comb(m, across) * math.comb(squares, more)
+            row_power = m - across + 2 * (squares - more)
+            polynomial[row_power, across + 2 * more, 0] += ways * round(turn.real)
+            polynomial[row_power, across + 2 * more, 1] += ways * round(turn.imag)
 
 
 @njit(cache=True)
-def _sums(
+def _disc_moments(
     values: Floats,
     starts: Integers,
     positions: Integers,
     width: int,
     centres: Floats,
     radii: Floats,
-    coefficients: Floats,
-    steps: Integers,
+    degree: int,
 ) -> Floats:
-    channels, kinds = values.shape[0], steps.shape[0]
-    sums = np.zeros((starts.size - 1, channels + 1, kinds, 2))
-    basis = np.empty(2 * kinds)
-    powers = np.empty((np.max(steps) + 1, 2))
+    """Sum weight * row^p column^q of the pixels in the circle, in units of its radius, p + q small.
+
+    Returns
+    -------
+    (n, C + 1, degree + 1, degree + 1) float64
+        Zero where p + q is larger than the degree.
+    """
+    channels = values.shape[0]
+    moments = np.zeros((starts.size - 1, channels + 1, degree + 1, degree + 1))
+    sums = np.empty((channels + 1, degree + 1))  # of one row of an object
+    powers = np.ones(degree + 1)
     for k in range(starts.size - 1):
         if radii[k] == 0:
-            sums[k] = np.nan
+            moments[k] = np.nan
             continue
-        flat = sums[k].reshape(channels + 1, 2 * kinds)
-        for i in range(starts[k], starts[k + 1]):
-            row = (positions[i] // width - centres[k, 0]) / radii[k]
-            column = (positions[i] % width - centres[k, 1]) / radii[k]
-            if column * column + row * row > 1:
-                continue
-            _fill_basis(row, column, coefficients, steps, powers, basis)
-            for j in range(2 * kinds):
-                flat[0, j] += basis[j]
-            for channel in range(channels):
-                value = values[channel, i]
-                for j in range(2 * kinds):
-                    flat[channel + 1, j] += basis[j] * value
-    return sums
-
-
-@njit(cache=True)
-def _fill_basis(
-    row: float, column: float, coefficients: Floats, steps: Integers, powers: Floats, basis: Floats
-) -> None:
-    """Evaluate all polynomials at one point of the unit disc: R(r²) (row + i column)^m."""
-    square = column * column + row * row
-    powers[0, 0], powers[0, 1] = 1.0, 0.0
-    for m in range(1, powers.shape[0]):
-        powers[m, 0] = powers[m - 1, 0] * row - powers[m - 1, 1] * column
-        powers[m, 1] = powers[m - 1, 0] * column + powers[m - 1, 1] * row
-    for j in range(steps.shape[0]):
-        n, m = steps[j]
-        radial = 0.0
-        for term in range((n - m) // 2 + 1):
-            radial = radial * square + coefficients[j, term]
-        basis[2 * j] = radial * powers[m, 0]
-        basis[2 * j + 1] = radial * powers[m, 1]
+        i = starts[k]
+        while i < starts[k + 1]:
+            image_row = positions[i] // width
+            row = (image_row - centres[k, 0]) / radii[k]
+            sums[:] = 0.0
+            while i < starts[k + 1] and positions[i] < (image_row + 1) * width:
+                column = (positions[i] - image_row * width - centres[k, 1]) / radii[k]
+                if column * column + row * row <= 1:
+                    for q in range(1, degree + 1):
+                        powers[q] = powers[q - 1] * column
+                    for q in range(degree + 1):
+                        sums[0, q] += powers[q]
+                    for channel in range(channels):
+                        for q in range(degree + 1):
+                            sums[channel + 1, q] += values[channel, i] * powers[q]
+                i += 1
+            row_power = 1.0
+            for p in range(degree + 1):
+                for channel in range(channels + 1):
+                    for q in range(degree + 1 - p):
+                        moments[k, channel, p, q] += row_power * sums[channel, q]
+                row_power *= row
+    return moments
