@@ -101,7 +101,7 @@ def worst_difference(values, expected):
         assert np.array_equal(left[~finite], right[~finite], equal_nan=True), f"{name}: NaN or inf"
         assert np.isfinite(left[finite]).all(), f"{name}: NaN or inf"
         if finite.any():
-            scale = np.maximum(np.abs(right), _floor(name, expected))[finite]
+            scale = np.fmax(np.abs(right), np.fmax(_floor(name, expected), 1e-15))[finite]
             difference = float(np.max(np.abs(left[finite] - right[finite]) / scale))
             worst = max(worst, (name, difference), key=lambda pair: pair[1])
     return worst
