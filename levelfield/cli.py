@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _results_of(plate: str, results: str) -> Path:
     for folder in (Path(results) / plate, Path(plate)):
-        if (folder / "segment").is_dir():
+        if (folder / "store.csv").is_file():
             return folder.resolve()
     raise FileNotFoundError(
         f"there is no segmented plate '{plate}', neither in the folder '{results}' nor as a "
@@ -55,17 +55,19 @@ def _results_of(plate: str, results: str) -> Path:
 
 def _verify(chosen: argparse.Namespace) -> int:
     results = _results_of(chosen.plate, chosen.results)
-    n_fields, damages = verify_plate(results)
-    if not damages:
-        print(f"{results.name}: all {n_fields} stored fields are as they were written.")
+    found = verify_plate(results)
+    if found.n_waiting:
+        print(f"{results.name}: {found.n_waiting} fields wait for the next run of snakemake.")
+    if not found.damages:
+        print(f"{results.name}: all {found.n_fields} stored fields are as they were written.")
         return 0
-    print(f"{results.name}: {len(damages)} of {n_fields} stored fields are damaged.\n")
-    print(damage_table(damages).to_string(index=False))
+    fields = f"{len(found.damages)} of {found.n_fields} stored fields are damaged."
+    print(f"{results.name}: {fields}\n")
+    print(damage_table(found.damages).to_string(index=False))
     if chosen.dry_run:
         print("\nNothing was changed (--dry-run).")
     else:
-        tables = invalidate(results, damages)
-        names = ", ".join(table.stem for table in tables)
+        names = ", ".join(table.stem for table in invalidate(results, found.damages))
         print(f"\nThe next run of snakemake makes these fields anew ({names}).")
     return 1
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from levelfield.illumination import FlatField
-from levelfield.pipeline.progress import map_fields
 from levelfield.pipeline.fields import flat_field_marks
+from levelfield.pipeline.progress import map_fields
 from levelfield.pipeline.reuse import code_version, fingerprint
 from levelfield.pipeline.settings import (
     ObjectSetSettings,

@@ -31,7 +31,26 @@ class Damage:
     parts: dict[str, str]
 
 
-def verify_plate(results: Path) -> tuple[int, list[Damage]]:
+@dataclass(frozen=True)
+class Verification:
+    """What was found in a plate's store.
+
+    Attributes
+    ----------
+    n_fields : int
+        Fields that were looked at.
+    n_waiting : int
+        Fields that have yet to be segmented.
+    damages : list of Damage
+        In plate order of the packs.
+    """
+
+    n_fields: int
+    n_waiting: int
+    damages: list[Damage]
+
+
+def verify_plate(results: Path) -> Verification:
     """Compare every stored field of a plate with the checksums in its tables.
 
     Parameters
@@ -39,28 +58,22 @@ def verify_plate(results: Path) -> tuple[int, list[Damage]]:
     results : Path
         The plate's folder of results.
 
-    Returns
-    -------
-    n_fields : int
-        Fields that were looked at.
-    damages : list of Damage
-        In plate order of the packs.
-
     Raises
     ------
     FileNotFoundError
         If the folder holds no segmented plate.
     """
     store = results / f"{results.name}.zarr"
-    tables = sorted((results / "segment").glob("*.csv"))
-    if not tables:
+    planned = results / "store.csv"
+    if not planned.is_file():
         raise FileNotFoundError(
-            f"'{results}' holds no segmented plate (no segment/*.csv). Give the plate's folder "
+            f"'{results}' holds no segmented plate (no store.csv). Give the plate's folder "
             "of results, for instance results/PLATE, or its name."
         )
-    n_fields, damages = 0, []
-    for path in tables:
+    n_fields, n_known, damages = 0, 0, []
+    for path in sorted((results / "segment").glob("*.csv")):
         table = read_csv(path)
+        n_known += len(table)
         sound = table[table["fault"] == ""]
         n_fields += len(sound)
         sums = [column for column in table if column.startswith("checksum_")]
@@ -69,7 +82,7 @@ def verify_plate(results: Path) -> tuple[int, list[Damage]]:
             well, site = row["Metadata_Well"], int(row["Metadata_Site"])
             if parts := find_damage(store, well, site, expected):
                 damages.append(Damage(well, site, path.stem, parts))
-    return n_fields, damages
+    return Verification(n_fields, len(read_csv(planned)) - n_known, damages)
 
 
 def invalidate(results: Path, damages: list[Damage]) -> list[Path]:

@@ -7,7 +7,9 @@ from levelfield.pipeline.settings import object_sets
 from levelfield.plan import read_plates
 from levelfield.sheets import check_config, load_schema, with_defaults
 
-SCHEMAS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "schemas"
+SCHEMAS = (
+    Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "schemas"
+)
 
 
 def read_plan(config):
@@ -18,7 +20,9 @@ def read_plan(config):
     try:
         check_config(config, schema, source, parts)
         config.update(with_defaults(config, schema))
-        sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
+        sheets = {
+            name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")
+        }
         return read_plates(config, sheets), object_sets(config)
     except ValueError as error:
         raise WorkflowError(str(error)) from None
@@ -65,11 +69,22 @@ def science(*keys):
 
 
 def plate_results():
-    """What a whole run makes for every plate."""
+    """What a whole run makes for every plate.
+
+    The tables of the packs are named too, so that a run makes those anew that `levelfield verify`
+    took away; Snakemake does not miss a file that only other files were made from.
+    """
     names = ("report.html", "qc/verdict.csv", "readouts.csv", "ro-crate-metadata.json")
-    return [f"{RESULTS}/{plate}/{name}" for plate in PLATES for name in names]
+    return [
+        f"{RESULTS}/{name}/{path}"
+        for name, plate in PLATES.items()
+        for path in (*names, *(f"segment/{pack.name}.csv" for pack in plate.packs))
+    ]
 
 
 def screen_results():
     """What a whole run makes for the screen."""
-    return [f"{RESULTS}/screen/{name}" for name in ("verdict.csv", "plates.csv", "report.html")]
+    return [
+        f"{RESULTS}/screen/{name}"
+        for name in ("verdict.csv", "plates.csv", "report.html")
+    ]

@@ -8,7 +8,11 @@ rule fit_illumination:
         fields=f"{PLATE}/illumination.npz",
         table=f"{PLATE}/illumination.csv",
         pictures=report(
-            expand(f"{PLATE}/illumination/{{channel}}.png", channel=CHANNELS, allow_missing=True),
+            expand(
+                f"{PLATE}/illumination/{{channel}}.png",
+                channel=CHANNELS,
+                allow_missing=True,
+            ),
             category="Illumination",
             subcategory="{plate}",
             caption="../report/illumination.rst",

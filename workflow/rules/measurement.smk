@@ -29,10 +29,16 @@ rule summarise_plate:
         layout=lambda wildcards: of_plate(wildcards).layout_path,
         segmented=all_packs("segment/{pack}.csv"),
         measured=lambda wildcards: [
-            path for name in SETS for path in all_packs(f"measure/{name}/{{pack}}.parquet")(wildcards)
+            path
+            for name in SETS
+            for path in all_packs(f"measure/{name}/{{pack}}.parquet")(wildcards)
         ],
     output:
-        objects=expand(f"{PLATE}/objects/{{object_set}}.parquet", object_set=SETS, allow_missing=True),
+        objects=expand(
+            f"{PLATE}/objects/{{object_set}}.parquet",
+            object_set=SETS,
+            allow_missing=True,
+        ),
         sites=f"{PLATE}/sites.csv",
         wells=f"{PLATE}/wells.csv",
         excluded=report(
