@@ -74,8 +74,8 @@ _PARENT = (
 _TURN = {
     ("classical", "threshold"): _THRESHOLD_CORRECTION,
     ("classical", "split_merge"): (
-        "raise declump.suppression_distance or declump.smoothing",
-        "lower declump.suppression_distance or declump.smoothing",
+        "raise declump.depth or declump.suppression_distance",
+        "lower declump.depth or declump.suppression_distance",
     ),
     ("propagation", "threshold"): _THRESHOLD_CORRECTION,
     ("propagation", "split_merge"): _PARENT,
@@ -94,6 +94,7 @@ _ANY_METHOD = {
     "threshold": ("make the foreground threshold stricter", "make the foreground threshold laxer"),
     "split_merge": ("make the method divide less", "make the method divide more"),
 }
+WORTH_TURNING = 0.3
 _CLASS_NAMES = {"poscon": "positive control", "negcon": "negative control"}
 
 
@@ -149,47 +150,54 @@ def _missing(finding: Finding) -> str:
     )
 
 
+_WORDS = {
+    ("threshold", "class"): (
+        "the masks of {set} are {n} too large",
+        "the masks of {set} are {n} too small",
+    ),
+    ("threshold", "difference"): (
+        "the masks of {set} are {n} larger",
+        "the masks of {set} are {n} smaller",
+    ),
+    ("split_merge", "class"): (
+        "{set} are over-segmented by {n} (splits minus merges)",
+        "{set} are under-segmented by {n} (merges minus splits)",
+    ),
+    ("split_merge", "difference"): (
+        "{set} are {n} more over-segmented (splits minus merges)",
+        "{set} are {n} more under-segmented (merges minus splits)",
+    ),
+    ("agreement", "class"): ("{n} of {set} look right", "{n} of {set} look right"),
+    ("agreement", "difference"): ("{n} more of {set} look right", "{n} fewer of {set} look right"),
+}
+
+
 def _found(finding: Finding) -> str:
+    """Say what was found, and in how many images for the threshold."""
+    kind = "difference" if finding.scope == "difference" else "class"
+    words = _WORDS[finding.question, kind][0 if finding.value > 0 else 1]
     number = f"{abs(finding.value):.2g} {finding.unit}"
-    interval = ""
+    what = words.format(set=finding.object_set, n=number)
     if np.isfinite(finding.ci_low):
-        interval = f" (90 % interval {finding.ci_low:.2g} to {finding.ci_high:.2g} {finding.unit})"
-    where = _where(finding)
-    if finding.question == "agreement":
-        if finding.scope == "difference":
-            return f"Between {where}, {number} more or fewer {finding.object_set} look right."
-        return f"In {where}, {number} of {finding.object_set} look right."
-    more, less = {
-        "threshold": ("larger", "smaller"),
-        "split_merge": ("more over-segmented", "more under-segmented"),
-    }[finding.question]
-    word = more if finding.value > 0 else less
-    if finding.scope == "difference":
-        return (
-            f"Between {where}: {finding.object_set} are {number} {word} in the positive{interval}."
-        )
-    return (
-        f"In {where}, {finding.object_set} are {number} {_alone(word)}{interval}.{_images(finding)}"
-    )
-
-
-def _alone(word: str) -> str:
-    return {"larger": "too large", "smaller": "too small"}.get(word, word.removeprefix("more "))
-
-
-def _where(finding: Finding) -> str:
-    if finding.scope == "difference":
-        return f"positive control {finding.perturbation} and its negative wells"
-    return f"the {_CLASS_NAMES[finding.scope]} {finding.perturbation}".rstrip()
+        what += f" (90 % interval {finding.ci_low:.2g} to {finding.ci_high:.2g} {finding.unit})"
+    if kind == "difference":
+        where = f"In the positive control {finding.perturbation}, against its negative wells,"
+        return f"{where} {what}."
+    where = f"In the {_CLASS_NAMES[finding.scope]} {finding.perturbation},"
+    return f"{where} {what}.{_images(finding)}"
 
 
 def _images(finding: Finding) -> str:
     if finding.question != "threshold" or not np.isfinite(finding.fraction_low):
         return ""
     return (
-        f" The threshold is too low in {finding.fraction_low:.0%} of images and too high in "
-        f"{finding.fraction_high:.0%}."
+        f" The threshold is too low in {_percent(finding.fraction_low)} of images and too high in "
+        f"{_percent(finding.fraction_high)}."
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _standing(finding: Finding) -> str:
@@ -213,7 +221,7 @@ def _standing(finding: Finding) -> str:
         return (
             f"Undecided: the evidence is uncalibrated, so it can never pass {margin}, and it fails "
             f"only beyond about {finding.fail_beyond:.2g} {finding.unit}; more wells do not decide "
-            "it, reference labels or a review of 50 objects per class would."
+            "it, a calibration on annotated wells or a review of 50 objects per class would."
         )
     if finding.wells_needed is None:
         return f"Undecided at {margin}: no number of wells decides it; review 50 objects per class."
@@ -233,6 +241,8 @@ def _action(finding: Finding) -> str:
     side = finding.side_value if finding.scope == "difference" else finding.value
     if not np.isfinite(side) or side == 0:
         return ""
+    if max(abs(side), abs(finding.value)) < WORTH_TURNING * finding.margin:
+        return "Nothing needs turning on this evidence."
     knob = turn(finding.method, finding.question, finding.object_set, side)
     if finding.scope == "difference":
         return (

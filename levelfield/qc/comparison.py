@@ -159,32 +159,41 @@ def density_matched_weights(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Weights that give both classes the same distribution of local density.
 
-    Both are cut into strata at common quantiles; a stratum counts by its harmonic mean size, so
-    that densities seen in one class only do not count at all.
+    The range that both classes cover is cut into strata at common quantiles, and a stratum counts
+    by the harmonic mean of its sizes in both; densities seen in one class only do not count.
 
     Returns
     -------
     (n_positive,), (n_negative,) float64, or None
-        None when less than a tenth of a class has counterparts in the other.
+        None when less than a tenth of a class lies in the range of the other.
 
     Notes
     -----
     Direct standardisation with overlap weights (Li, Morgan & Zaslavsky 2018).
     """
-    fewest = min(len(positive), len(negative))
-    if fewest == 0:
+    if min(len(positive), len(negative)) == 0:
         return None
+    low, high = max(positive.min(), negative.min()), min(positive.max(), negative.max())
+    inside = [(values >= low) & (values <= high) for values in (positive, negative)]
+    if min(each.mean() for each in inside) < SMALLEST_OVERLAP:
+        return None
+    fewest = min(int(each.sum()) for each in inside)
     n_strata = 2 if fewest < 12 else 3 if fewest < 30 else 5
-    cuts = np.quantile(np.concatenate([positive, negative]), np.arange(1, n_strata) / n_strata)
-    strata = np.searchsorted(cuts, positive), np.searchsorted(cuts, negative)
-    sizes = [np.bincount(stratum, minlength=n_strata).astype(float) for stratum in strata]
-    both = sizes[0] + sizes[1]
-    shared = np.divide(sizes[0] * sizes[1], both, out=np.zeros(n_strata), where=both > 0)
-    overlap = min(size[shared > 0].sum() / size.sum() for size in sizes)
-    if overlap < SMALLEST_OVERLAP:
+    common = np.concatenate([positive[inside[0]], negative[inside[1]]])
+    cuts = np.quantile(common, np.arange(1, n_strata) / n_strata)
+    strata = [np.searchsorted(cuts, values) for values in (positive, negative)]
+    sizes = [
+        np.bincount(stratum[each], minlength=n_strata).astype(float)
+        for stratum, each in zip(strata, inside, strict=True)
+    ]
+    shared = sizes[0] * sizes[1] / np.maximum(sizes[0] + sizes[1], 1)
+    if shared.sum() == 0:
         return None
-    per_unit = [shared / np.maximum(size, 1) for size in sizes]
-    return per_unit[0][strata[0]], per_unit[1][strata[1]]
+    one, other = (
+        each * (shared / np.maximum(size, 1))[stratum]
+        for each, size, stratum in zip(inside, sizes, strata, strict=True)
+    )
+    return one, other
 
 
 def plate_estimates(

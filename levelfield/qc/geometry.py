@@ -298,7 +298,9 @@ def coordinate_sums(labels: NDArray[np.int32]) -> NDArray[np.float64]:
 
 
 def axis_lengths(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Major and minor axis in px of the ellipses with the same second moments, as scikit-image's.
+    """Major and minor axis in px of the ellipses with the same second moments.
+
+    Pixels count as squares, not as points, so that a single pixel has axes too.
 
     Parameters
     ----------

@@ -1,0 +1,292 @@
+"""From scored objects to the verdict: classes, margins, honesty and words."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from qc_plates import PLATE, SET, invented_objects, layout
+
+from levelfield.qc.comparison import comparisons, density_matched_weights, plate_estimates
+from levelfield.qc.rules import UNCALIBRATED, Constants, Margins, Rules
+from levelfield.qc.summary import flag_objects, site_table
+from levelfield.qc.verdict import VERDICT_COLUMNS, plate_verdict, screen_verdict
+
+DESIGN_COLUMNS = [
+    *("plate", "question", "object_set", "scope", "perturbation", "estimate", "unit"),
+    *("ci_low", "ci_high", "margin", "n_wells", "n_sites", "n_objects", "n_reviewed"),
+    *("verdict", "advice"),
+]
+CALIBRATED = {
+    "split_merge": Constants(1.0, 0.02, 0.02, calibrated=True),
+    "threshold": Constants(1.0, 0.1, 0.1, calibrated=True),
+}
+
+
+def wells_of(row, number=8, **planted):
+    return {f"{row}{column:02d}": planted for column in range(1, number + 1)}
+
+
+def estimates_of(wells, sheet=None, plate=PLATE, seed=0, object_sets=(SET,)):
+    sheet = layout() if sheet is None else sheet
+    objects = flag_objects(invented_objects(wells, seed=seed))
+    fields = objects[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]].drop_duplicates()
+    sites = site_table(objects, fields, sheet, object_sets)
+    return plate_estimates(plate, objects, sites, sheet, object_sets)
+
+
+def verdict_of(wells, sheet=None, rules=None, **options):
+    return plate_verdict(estimates_of(wells, sheet, **options), rules)
+
+
+def row(table, question, scope, perturbation=None):
+    found = table[(table["question"] == question) & (table["scope"] == scope)]
+    if perturbation is not None:
+        found = found[found["perturbation"] == perturbation]
+    return found.iloc[0]
+
+
+def test_columns_are_exactly_those_of_the_design():
+    table = verdict_of(wells_of("A") | wells_of("B"))
+    assert list(table.columns) == list(VERDICT_COLUMNS) == DESIGN_COLUMNS
+    assert set(table["question"]) == {"agreement", "threshold", "split_merge"}
+    assert (table["plate"] == PLATE).all() and (table["n_reviewed"] == 0).all()
+    assert set(table["unit"]) == {"%", "pp", "px"}
+
+
+def test_without_calibration_nothing_passes_however_equal_the_classes():
+    table = verdict_of(wells_of("A", 12) | wells_of("B", 12))
+    assert (table["verdict"] == "undecided").all()
+    words = row(table, "split_merge", "difference", "drug")["advice"]
+    assert "uncalibrated" in words and "more wells do not decide it" in words
+
+
+def test_a_gross_threshold_difference_fails_even_uncalibrated_and_a_small_one_does_not():
+    small = verdict_of(wells_of("A", bias=0.0) | wells_of("B", bias=0.6))
+    gross = verdict_of(wells_of("A", bias=0.0) | wells_of("B", bias=1.5))
+    assert row(small, "threshold", "difference", "drug")["verdict"] == "undecided"
+    found = row(gross, "threshold", "difference", "drug")
+    assert found["verdict"] == "fail"
+    assert found["estimate"] == pytest.approx(1.5, abs=0.2)
+    assert row(gross, "threshold", "difference", "worst")["verdict"] == "fail"
+    assert row(gross, "split_merge", "difference", "worst")["verdict"] == "undecided"
+
+
+def test_calibrated_constants_make_room_for_pass_and_fail():
+    rules = Rules(constants=CALIBRATED)
+    same = verdict_of(wells_of("A") | wells_of("B"), rules=rules)
+    other = verdict_of(wells_of("A") | wells_of("B", merge=0.4), rules=rules)
+    assert row(same, "split_merge", "difference", "worst")["verdict"] == "pass"
+    found = row(other, "split_merge", "difference", "worst")
+    assert found["verdict"] == "fail"
+    assert found["estimate"] == pytest.approx(-1.25 * 35, abs=8)
+    assert found["ci_high"] < 0
+
+
+def test_agreement_is_undecided_and_says_that_missed_objects_are_not_counted():
+    table = verdict_of(wells_of("A", merge=0) | wells_of("B", merge=0.5))
+    rows = table[table["question"] == "agreement"]
+    assert (rows["verdict"] == "undecided").all()
+    assert rows["ci_low"].isna().all()
+    assert rows["advice"].str.contains("Missed objects are not counted").all()
+    assert row(table, "agreement", "poscon")["estimate"] < 60
+    assert row(table, "agreement", "poscon")["margin"] == 90
+
+
+@pytest.mark.parametrize(("there", "gone"), [("A", "poscon"), ("B", "negcon")])
+def test_a_missing_class_leaves_it_and_the_difference_undecided_with_no_wells(there, gone):
+    table = verdict_of(wells_of(there))
+    for scope in (gone, "difference"):
+        for _, found in table[table["scope"] == scope].iterrows():
+            assert found["verdict"] == "undecided"
+            assert "no wells" in found["advice"]
+            assert np.isnan(found["estimate"])
+    other = {"poscon": "negcon", "negcon": "poscon"}[gone]
+    assert np.isfinite(row(table, "threshold", other)["estimate"])
+
+
+def test_a_layout_without_positive_controls_still_judges_the_negative_ones():
+    sheet = layout()
+    sheet = sheet[sheet["Metadata_ControlType"] != "poscon"]
+    table = verdict_of(wells_of("A"), sheet)
+    assert np.isfinite(row(table, "threshold", "negcon")["estimate"])
+    assert "no wells" in row(table, "threshold", "difference", "worst")["advice"]
+
+
+def test_each_positive_control_is_held_against_the_negatives_of_its_group():
+    one = layout(group="kinase")
+    other = layout(positive="E", negative="D", group="toxin").assign(
+        Metadata_Perturbation=lambda t: t["Metadata_Perturbation"].replace("drug", "poison")
+    )
+    sheet = pd.concat([one, other[other["Metadata_ControlType"] != "trt"]], ignore_index=True)
+    wells = wells_of("A", bias=0) | wells_of("B", bias=0.5)
+    wells |= wells_of("D", bias=2) | wells_of("E", bias=2)
+    table = verdict_of(wells, sheet)
+    assert row(table, "threshold", "difference", "drug")["estimate"] == pytest.approx(0.5, abs=0.2)
+    assert row(table, "threshold", "difference", "poison")["estimate"] == pytest.approx(0, abs=0.2)
+    threshold = table[table["question"] == "threshold"]
+    assert (threshold["scope"] == "negcon").sum() == 2
+    assert (threshold["scope"] == "difference").sum() == 3
+    worst = row(table, "threshold", "difference", "worst")
+    assert worst["estimate"] == row(table, "threshold", "difference", "drug")["estimate"]
+    assert worst["advice"].startswith("Worst of 2 positive controls: drug")
+
+
+def test_a_positive_control_without_a_group_is_held_against_all_negatives():
+    sheet = layout()
+    sheet.loc[sheet["Metadata_Well"].isin(["A01", "A02"]), "Metadata_ControlGroup"] = "x"
+    assert len(comparisons(sheet)[0].negative_wells) == 12
+    sheet.loc[sheet["Metadata_ControlType"] == "poscon", "Metadata_ControlGroup"] = "x"
+    assert comparisons(sheet)[0].negative_wells == ("A01", "A02")
+
+
+def test_one_well_per_class_gives_an_estimate_no_interval_and_says_why():
+    table = verdict_of(wells_of("A", 1) | wells_of("B", 1, bias=3.0))
+    found = row(table, "threshold", "difference", "drug")
+    assert found["verdict"] == "undecided" and np.isnan(found["ci_low"])
+    assert found["estimate"] == pytest.approx(3.0, abs=0.5)
+    assert "at least 2 wells per class" in found["advice"]
+
+
+def test_density_that_explains_a_difference_makes_the_verdict_the_worse_of_both():
+    # Merges follow density alone; the positive wells are mostly the dense ones.
+    wells = {}
+    for k in range(12):
+        dense = k < 4
+        wells[f"A{k + 1:02d}"] = {"density": 20 if dense else 8, "merge": 0.30 if dense else 0.05}
+        dense = k >= 4
+        wells[f"B{k + 1:02d}"] = {"density": 20 if dense else 8, "merge": 0.30 if dense else 0.05}
+    estimates = estimates_of(wells)
+    found = estimates.query("question == 'split_merge' and scope == 'difference'")
+    raw, matched = found.set_index("adjustment")["value"].loc[["raw", "density_matched"]]
+    assert raw < -0.08
+    assert abs(matched) < abs(raw) / 3
+    table = plate_verdict(estimates, Rules(constants=CALIBRATED))
+    assert row(table, "split_merge", "difference", "drug")["verdict"] != "pass"
+    assert "equal local density" in row(table, "split_merge", "difference", "drug")["advice"]
+
+
+def test_matched_weights_give_both_classes_the_same_density():
+    rng = np.random.default_rng(0)
+    positive, negative = rng.normal(12, 2, 4000), rng.normal(10, 2, 3000)
+    one, other = density_matched_weights(positive, negative)
+    gap = np.average(positive, weights=one) - np.average(negative, weights=other)
+    assert abs(gap) < 0.3 < positive.mean() - negative.mean()
+
+
+def test_classes_without_common_density_cannot_be_matched_and_do_not_pass():
+    assert density_matched_weights(np.full(50, 30.0) + np.arange(50), np.arange(50) / 50) is None
+    wells = wells_of("A", density=1) | wells_of("B", density=30)
+    table = verdict_of(wells, rules=Rules(constants=CALIBRATED))
+    found = row(table, "split_merge", "difference", "drug")
+    assert found["verdict"] == "undecided" and "share no local density" in found["advice"]
+
+
+@pytest.mark.parametrize(
+    ("method", "bias", "words"),
+    [
+        ("classical", 1.6, "raise threshold.correction of Nuclei"),
+        ("classical", -1.6, "lower threshold.correction of Nuclei"),
+        ("expansion", 1.6, "lower distance of Nuclei"),
+        ("labels", -1.6, "lower the threshold in the program"),
+        ("something new", 1.6, "stricter of Nuclei"),
+    ],
+)
+def test_advice_names_what_to_turn_and_which_way(method, bias, words):
+    rules = Rules(methods={SET: method})
+    table = verdict_of(wells_of("A") | wells_of("B", bias=bias), rules=rules)
+    assert words in row(table, "threshold", "poscon")["advice"]
+    assert words in row(table, "threshold", "difference", "drug")["advice"]
+
+
+@pytest.mark.parametrize(
+    ("planted", "words"),
+    [
+        ({"merge": 0.3}, "lower declump.depth or declump.suppression_distance"),
+        ({"split": 0.4}, "raise declump.depth or declump.suppression_distance"),
+    ],
+)
+def test_advice_for_merges_divides_more_and_for_splits_less(planted, words):
+    rules = Rules(methods={SET: "classical"})
+    table = verdict_of(wells_of("A", merge=0, split=0) | wells_of("B", **planted), rules=rules)
+    assert words in row(table, "split_merge", "difference", "drug")["advice"]
+
+
+def test_advice_of_a_calibrated_undecided_row_says_how_many_wells_decide_it():
+    rates = {"01": 0.02, "02": 0.15, "03": 0.3}
+    wells = {f"{row}{column}": {"merge": rate} for row in "AB" for column, rate in rates.items()}
+    table = verdict_of(wells, rules=Rules(constants=CALIBRATED))
+    found = row(table, "split_merge", "difference", "drug")
+    assert found["verdict"] == "undecided"
+    assert "wells per class would decide it" in found["advice"]
+
+
+def test_a_withheld_verdict_keeps_the_numbers_and_says_why():
+    rules = Rules(withheld="12 of 96 sites are excluded, more than the limit of 5 %.")
+    table = verdict_of(wells_of("A") | wells_of("B", bias=2.0), rules=rules)
+    assert (table["verdict"] == "undecided").all()
+    assert table["advice"].str.startswith("No verdict: 12 of 96 sites").all()
+    assert np.isfinite(row(table, "threshold", "difference", "drug")["estimate"])
+
+
+def test_swapping_the_classes_turns_the_sign_of_the_difference():
+    wells = wells_of("A", bias=0.2, merge=0.1) | wells_of("B", bias=0.9, merge=0.3)
+    forth, back = verdict_of(wells), verdict_of(wells, layout(positive="A", negative="B"))
+    for question in ("threshold", "split_merge"):
+        one, other = (row(each, question, "difference", "drug") for each in (forth, back))
+        assert one["estimate"] == pytest.approx(-other["estimate"])
+        assert one["ci_low"] == pytest.approx(-other["ci_high"])
+
+
+def test_order_of_the_objects_does_not_change_a_byte():
+    wells = wells_of("A") | wells_of("B", bias=1.0)
+    objects = flag_objects(invented_objects(wells))
+    fields = objects[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]].drop_duplicates()
+    first = plate_verdict(
+        plate_estimates(
+            PLATE, objects, site_table(objects, fields, layout(), [SET]), layout(), [SET]
+        )
+    )
+    pd.testing.assert_frame_equal(first, verdict_of(wells), check_exact=True)
+
+
+def test_screen_takes_plates_as_blocks_and_a_shared_difference_still_shows():
+    plates = [
+        estimates_of(wells_of("A") | wells_of("B", bias=1.6), plate=f"P{k}", seed=k)
+        for k in range(4)
+    ]
+    table = screen_verdict(plates)
+    found = row(table, "threshold", "difference", "drug")
+    assert list(table.columns) == DESIGN_COLUMNS
+    assert (table["plate"] == "screen").all()
+    assert found["n_wells"] == 64 and found["verdict"] == "fail"
+    single = row(plate_verdict(plates[0]), "threshold", "difference", "drug")
+    assert found["ci_high"] - found["ci_low"] <= single["ci_high"] - single["ci_low"]
+
+
+def test_screen_with_a_plate_that_lacks_a_class_uses_the_others():
+    plates = [
+        estimates_of(wells_of("A") | wells_of("B", bias=0.3), plate="P1"),
+        estimates_of(wells_of("A"), plate="P2"),
+    ]
+    found = row(screen_verdict(plates), "threshold", "difference", "drug")
+    assert found["estimate"] == pytest.approx(0.3, abs=0.2)
+    with pytest.raises(ValueError, match="without plates"):
+        screen_verdict([])
+
+
+def test_estimates_survive_csv(tmp_path):
+    estimates = estimates_of(wells_of("A") | wells_of("B", bias=1.0))
+    estimates.to_csv(tmp_path / "estimates.csv", index=False)
+    again = pd.read_csv(tmp_path / "estimates.csv", float_precision="round_trip")
+    pd.testing.assert_frame_equal(
+        screen_verdict([again]), screen_verdict([estimates]), check_exact=True
+    )
+
+
+def test_uncalibrated_constants_are_marked_so():
+    assert not any(constants.calibrated for constants in UNCALIBRATED.values())
+
+
+@pytest.mark.parametrize("margin", [{"split_merge": 0}, {"threshold": -1}, {"agreement": 120}])
+def test_impossible_margins_are_refused(margin):
+    with pytest.raises(ValueError, match=r"qc.margins\."):
+        Margins(**margin)
