@@ -135,6 +135,14 @@ def test_outline_distances_of_squares_worked_by_hand():
     assert smaller["boundary_bias_px"] == pytest.approx(-scores["boundary_bias_px"], abs=1e-14)
 
 
+def test_a_very_wrong_threshold_is_measured_though_nothing_matches():
+    # An IoU of 10² / 15² = 0.44 is no match; 10² / 17² = 0.35 is too little to compare outlines.
+    scores = evaluate_image(square(15), square(10)).scores
+    assert scores["n_matched"] == 0
+    assert 2 < scores["boundary_bias_px"] < 3
+    assert np.isnan(evaluate_image(square(17), square(10)).scores["boundary_bias_px"])
+
+
 def test_boundary_iou_of_squares_worked_by_hand():
     # Bands of 2 px: 12² − 8² = 80 and 10² − 6² = 64 px, sharing 10² − 8² = 36.
     scores = evaluate_image(square(12), square(10)).scores
@@ -423,7 +431,8 @@ def test_optimal_matching_finds_two_pairs_where_greedy_finds_one():
         prediction_areas=np.array([10, 10]),
         reference_areas=np.array([10, 10]),
     )
-    score = np.array([0.6, 0.4, 0.4])
+    # Two matches of 0.4 count for more than one of 0.9.
+    score = np.array([0.9, 0.4, 0.4])
     assert assign(overlap, score, 0.4, "optimal").tolist() == [False, True, True]
     assert assign(overlap, score, 0.4, "greedy").tolist() == [True, False, False]
 
