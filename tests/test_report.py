@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -220,6 +221,16 @@ def test_plate_of_missing_values_has_a_page():
     assert not re.search(r"\bnan\b", html, re.IGNORECASE)
 
 
+def test_plate_without_a_usable_image_has_a_page():
+    layout = layout_of(96)
+    data = report_of(layout, 96, empty=True, plate=plate_facts(96, 96))
+    tables = {"qc_sites": data.qc_sites.iloc[:0], "qc_wells": data.qc_wells.iloc[:0]}
+    bare = data.sites[["Metadata_Plate", *layout.columns, "Metadata_Site"]].iloc[:0]
+    html = plate_page(replace(data, sites=bare, **tables))
+    assert "This plate gets no verdict." in html
+    assert "No control has a usable image." in html
+
+
 @pytest.mark.parametrize(("n_excluded", "banner"), [(0, False), (4, False), (12, True)])
 def test_plate_beyond_the_limit_of_excluded_sites_says_that_it_has_no_verdict(n_excluded, banner):
     layout = layout_of(96)
@@ -227,6 +238,7 @@ def test_plate_beyond_the_limit_of_excluded_sites_says_that_it_has_no_verdict(n_
     data = report_of(layout, 96, plate=plate_facts(96, n_excluded), excluded=excluded_of(rows))
     page = Page(plate_page(data)).text
     assert ("This plate gets no verdict." in page) == banner
+    assert ("No verdict. Too many images had to be left out." in page) == banner
     if banner:
         assert "12 of 96 sites (12.5 %) had to be left out" in page
         assert "12 × all-zero image" in page
@@ -310,6 +322,8 @@ def test_colours_are_centred_on_zero_where_zero_is_the_ideal():
 def test_one_odd_well_does_not_pale_all_others():
     table = pd.DataFrame({"Metadata_Well": map(str, range(384)), "value": [*range(383), 1e9]})
     assert colours_of(Quantity("Counts", "", table)).high < 400
+    few = table.iloc[-6:]
+    assert colours_of(Quantity("Counts", "", few)).high == 1e9
 
 
 def test_distribution_shows_every_control_well_and_its_mean():

@@ -275,8 +275,10 @@ def _split_merge_note(sites: pd.DataFrame) -> str:
     return f"split {split:.1%}, merged {merged:.1%} of objects".replace("%", " %")
 
 
-def headline(found: Sequence[Answer]) -> str:
+def headline(found: Sequence[Answer], within_limit: bool) -> str:
     """Say in one sentence how the plate stands."""
+    if not within_limit:
+        return "No verdict. Too many images had to be left out."
     failed = [one for one in found if one.worst.verdict == "fail"]
     open_ = [one for one in found if one.worst.verdict == "undecided"]
     if failed:

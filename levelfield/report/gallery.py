@@ -23,7 +23,7 @@ OUTLINE_COLOURS = ("#35d7ff", "#ffc533", "#ff7ad9", "#9dff57")
 """Bright on dark, and apart for every kind of colour vision; one per object set, in order."""
 COMPOSITE = "All channels"
 _DARK, _BRIGHT = 1.0, 99.8
-_WEBP = {"format": "WEBP", "quality": 88, "method": 4}
+_WEBP = {"format": "WEBP", "quality": 92, "method": 4}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ SEQUENTIAL, DIVERGING = "cividis", "PuOr_r"
 _CELL = {6: 56, 12: 46, 24: 38, 48: 32, 96: 26, 384: 16, 1536: 10}
 _LEFT, _TOP, _LEGEND = 26, 18, 42
 _PERCENT_SHOWN = (2, 98)
+_MANY_WELLS = 50
 _STEPS = 17
 
 
@@ -52,19 +53,20 @@ class Colours:
 def colours_of(quantity: Quantity) -> Colours:
     """Choose the colours of a quantity.
 
-    They span the 2nd to 98th percentile of the wells, so that one odd well does not pale all
-    others. Where zero is the ideal it is the middle, and the strongest colour lies at the margin
-    or beyond, so that harmless values stay pale.
+    They span the 2nd to 98th percentile of the wells (of few wells, all of them), so that one odd
+    well does not pale all others. Where zero is the ideal it is the middle, and the strongest
+    colour lies at the margin or beyond, so that harmless values stay pale.
     """
     values = quantity.per_well.to_numpy(float)
     finite = values[np.isfinite(values)]
+    shown = _PERCENT_SHOWN if finite.size >= _MANY_WELLS else (0, 100)
     if quantity.margin:
-        size = float(np.percentile(np.abs(finite), _PERCENT_SHOWN[1])) if finite.size else 0.0
+        size = float(np.percentile(np.abs(finite), shown[1])) if finite.size else 0.0
         reach = max(size, quantity.margin)
         return Colours(-reach, reach, DIVERGING)
     if finite.size == 0:
         return Colours(0.0, 1.0, SEQUENTIAL)
-    low, high = (float(value) for value in np.percentile(finite, _PERCENT_SHOWN))
+    low, high = (float(value) for value in np.percentile(finite, shown))
     if low == high:
         low, high = low - 0.5, high + 0.5
     return Colours(low, high, SEQUENTIAL)

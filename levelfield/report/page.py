@@ -105,7 +105,8 @@ def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
     groups: dict[str, list[Answer]] = {}
     for answer in found:
         groups.setdefault(answer.object_set, []).append(answer)
-    return {"headline": headline(found), "answer_groups": list(groups.items())}
+    within_limit = bool(data.plate["within_limit"].iloc[0])
+    return {"headline": headline(found, within_limit), "answer_groups": list(groups.items())}
 
 
 def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
