@@ -124,7 +124,7 @@ def field_features(
     labels, image, inner = checked_field(labels, image, inner)
     present = np.flatnonzero(object_areas(labels)) + 1
     if present.size == 0:
-        return FieldFeatures(_empty(OBJECT_COLUMNS), _empty(PAIR_COLUMNS))
+        return empty_features()
     diameter = typical_diameter(labels)
     background = local_background(labels, image, diameter)
     smooth = ndimage.gaussian_filter(image, max(0.6, 0.05 * diameter)) - background
@@ -136,6 +136,11 @@ def field_features(
     objects = objects.assign(**_cut_features(labels, smooth, blurred, diameter))
     objects = objects.loc[present - 1, list(OBJECT_COLUMNS)].reset_index(drop=True)
     return FieldFeatures(objects, pairs)
+
+
+def empty_features() -> FieldFeatures:
+    """Return the features of a field without objects: all columns, no rows."""
+    return FieldFeatures(_empty(OBJECT_COLUMNS), _empty(PAIR_COLUMNS))
 
 
 def _empty(columns: tuple[str, ...]) -> pd.DataFrame:

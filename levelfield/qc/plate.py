@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from levelfield.qc.comparison import plate_estimates
 from levelfield.qc.confounders import confounder_table
 from levelfield.qc.evidence import OBJECT_SET, score_objects
+from levelfield.qc.features import empty_features
 from levelfield.qc.rules import Rules
 from levelfield.qc.summary import SITE, flag_objects, site_table, well_table
 from levelfield.qc.verdict import plate_verdict
@@ -44,7 +46,7 @@ def assess_plate(
         Name of the plate.
     objects, pairs : pandas.DataFrame
         Features of all packs (`levelfield.qc.features.field_features`), with
-        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set`` in front.
+        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set`` in front. May be empty.
     fields : pandas.DataFrame
         ``Metadata_Plate, Metadata_Well, Metadata_Site`` of all fields that are not excluded;
         features of other fields are dropped.
@@ -60,8 +62,8 @@ def assess_plate(
     """
     kept = fields[SITE].drop_duplicates()
     chosen = [
-        table[table[OBJECT_SET].isin(object_sets)].merge(kept, on=SITE, how="inner")
-        for table in (objects, pairs)
+        _rows_of(table if len(table.columns) else _without_rows(empty), kept, object_sets)
+        for table, empty in zip((objects, pairs), empty_features(), strict=True)
     ]
     scored = flag_objects(score_objects(*chosen))
     sites = site_table(scored, fields, layout, object_sets)
@@ -75,3 +77,14 @@ def assess_plate(
         confounders=confounder_table(plate, wells, *shape),
         verdict=plate_verdict(estimates, rules),
     )
+
+
+def _rows_of(table: pd.DataFrame, fields: pd.DataFrame, object_sets: Sequence[str]) -> pd.DataFrame:
+    return table[table[OBJECT_SET].isin(object_sets)].merge(fields, on=SITE, how="inner")
+
+
+def _without_rows(features: pd.DataFrame) -> pd.DataFrame:
+    """Give the table of a plate without a single sound field the columns that it would have."""
+    types = {"Metadata_Plate": object, "Metadata_Well": object, "Metadata_Site": np.int64}
+    front = pd.DataFrame({name: np.empty(0, kind) for name, kind in types.items()})
+    return pd.concat([front.assign(**{OBJECT_SET: np.empty(0, object)}), features], axis=1)

@@ -222,7 +222,7 @@ def _verdict_row(row: Mapping, finding: Finding, rules: Rules) -> dict:
     text = advice(finding)
     verdict = finding.verdict
     if rules.withheld:
-        verdict, text = "undecided", f"No verdict: {rules.withheld} {text}"
+        verdict, text = "undecided", f"No verdict: {rules.withheld.rstrip('.')}. {text}"
     return {
         "plate": row["plate"],
         "question": finding.question,
