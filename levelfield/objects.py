@@ -15,7 +15,6 @@ from skimage.measure import label as label_parts
 from skimage.segmentation import expand_labels
 
 Labels = NDArray[np.int32]
-FOUR_NEIGHBOURS = ndimage.generate_binary_structure(2, 1)
 
 
 def renumber(labels: NDArray[np.integer]) -> Labels:
@@ -108,16 +107,18 @@ def fill_object_holes(labels: Labels) -> Labels:
     background, n_regions = ndimage.label(labels == 0)
     if n_regions <= 1:
         return labels
-    numbers = np.arange(1, n_regions + 1)
-    # A hole touches one object only and not the border: dilated by one px it meets one label.
-    highest = ndimage.grey_dilation(labels, footprint=FOUR_NEIGHBOURS)
-    lowest = ndimage.grey_erosion(
-        np.where(labels == 0, np.iinfo(np.int32).max, labels), footprint=FOUR_NEIGHBOURS
-    )
-    high = ndimage.maximum(highest, background, numbers)
-    low = ndimage.minimum(lowest, background, numbers)
-    fill = np.where((high == low) & ~touches_border(background), high, 0)
-    return labels + np.concatenate([[0], fill])[background].astype(np.int32)
+    is_hole = np.concatenate([[False], ~touches_border(background)])
+    pixels = np.flatnonzero(is_hole[background])
+    region, flat, width = background.ravel()[pixels], labels.ravel(), labels.shape[1]
+    lowest = np.full(n_regions + 1, np.iinfo(np.int32).max, np.int32)
+    highest = np.zeros(n_regions + 1, np.int32)
+    for step in (-1, 1, -width, width):
+        neighbour = flat[pixels + step]
+        np.maximum.at(highest, region, neighbour)
+        np.minimum.at(lowest, region[neighbour > 0], neighbour[neighbour > 0])
+    filled = labels.copy()
+    filled.ravel()[pixels] = np.where(lowest == highest, highest, 0)[region]
+    return filled
 
 
 def subtract(labels: Labels, minus: Labels, shrink: float = 0) -> Labels:

@@ -28,8 +28,9 @@ def typical_diameter(distance: Surface, clumps: Labels) -> float:
     n_clumps = int(clumps.max(initial=0))
     if n_clumps == 0:
         return 0.0
-    numbers = np.arange(1, n_clumps + 1)
-    radius = ndimage.maximum(distance, clumps, numbers)
+    radius = np.zeros(n_clumps + 1, np.float32)
+    np.maximum.at(radius, clumps.ravel(), distance.ravel())
+    radius = radius[1:]
     area = np.bincount(clumps.ravel(), minlength=n_clumps + 1)[1:]
     order = np.argsort(radius, kind="stable")
     middle = np.searchsorted(np.cumsum(area[order]), area.sum() / 2)
@@ -165,9 +166,12 @@ def merged_basins(
         (Y, X) int32 numbered 1..n by falling height of the peak, and the flat index of each peak.
     """
     pixels = np.flatnonzero(mask)
-    heights = surface.ravel()[pixels]
-    order = pixels[np.argsort(-heights, kind="stable")]
-    return _flood(surface.astype(np.float32), order, depth, apart)
+    heights = surface.astype(np.float32, copy=False).ravel()[pixels]
+    # Bits of floats that are not negative sort like the floats, and a sort of one 64-bit number
+    # (falling height, index) is several times faster than a stable sort of indices.
+    keys = (~np.abs(heights).view(np.uint32)).astype(np.uint64) << np.uint64(32)
+    order = np.sort(keys | pixels.astype(np.uint64)) & np.uint64(0xFFFFFFFF)
+    return _flood(surface.astype(np.float32, copy=False), order.astype(np.int64), depth, apart)
 
 
 @njit(cache=True)

@@ -38,11 +38,14 @@ def above_own_level(
     """
     inside = np.flatnonzero(labels)
     owner, values = labels.ravel()[inside], image.ravel()[inside]
-    order = np.lexsort((values, owner))
+    lowest, span = float(image.min()), 2 * float(np.ptp(image)) or 1.0
+    # One sort of (object, value) in one number is several times faster than a sort by two keys.
+    ordered = np.sort(owner + (values - lowest) / np.float64(span))
     count = np.bincount(owner, minlength=int(labels.max(initial=0)) + 1)
     start = np.cumsum(count) - count
     levels = np.full(len(count), np.inf, np.float32)
     position = start + (PLATEAU * np.maximum(count - 1, 0)).astype(np.int64)
     present = count > 0
-    levels[present] = background + fraction * (values[order][position[present]] - background)
+    plateau = lowest + span * (ordered[position[present]] - np.flatnonzero(present))
+    levels[present] = background + fraction * (plateau - background)
     return image > levels[labels]
