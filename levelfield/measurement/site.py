@@ -14,6 +14,7 @@ from levelfield.measurement import (
     granularity,
     intensity,
     location,
+    neighbors,
     radial_distribution,
     texture,
 )
@@ -31,6 +32,7 @@ _MODULES: dict[str, ModuleType] = {
     "Granularity": granularity,
     "RadialDistribution": radial_distribution,
     "Correlation": correlation,
+    "Neighbors": neighbors,
 }
 FAMILIES = tuple(_MODULES)
 OBJECT_NUMBER = "Metadata_ObjectNumber"
@@ -166,14 +168,11 @@ def _table(
         values = np.zeros((0, len(columns)))
     if pixel_size_um is not None:
         values = values * _scales(columns, pixel_size_um)
-    table = pd.DataFrame(
-        values.astype(dtype), columns=[f"{name}_{column.name}" for column in columns], copy=False
-    )
-    integers = {f"{name}_{c.name}": np.int32 for c in columns if c.feature.integer}
-    if integers:
-        table = table.astype(integers)
-    table.insert(0, OBJECT_NUMBER, objects.pixels.numbers)
-    return table
+    series = {OBJECT_NUMBER: objects.pixels.numbers}
+    for column, measured in zip(columns, values.T, strict=True):
+        kind = np.int32 if column.feature.integer else dtype
+        series[f"{name}_{column.name}"] = measured.astype(kind)
+    return pd.DataFrame(series)
 
 
 def _scales(columns: Sequence[Column], pixel_size_um: float) -> Floats:
