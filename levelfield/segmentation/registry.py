@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from levelfield.parameters import call_with, require_choice
+from levelfield.preprocessing import apply_steps
 from levelfield.segmentation.classical import classical
 from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.secondary import expansion, propagation, subtraction, watershed
@@ -40,6 +41,7 @@ def segment_objects(
     method: str,
     parameters: Mapping[str, Any],
     parents: Mapping[str, Labels] | None = None,
+    steps: Sequence[Mapping[str, Any]] = (),
 ) -> Segmentation:
     """Segment one image with one method.
 
@@ -54,6 +56,9 @@ def segment_objects(
         What the configuration sets for the method.
     parents
         Label images by role, for methods that build on other objects: `parent`, `minus`.
+    steps
+        Image processing that only the segmenter sees, see `levelfield.preprocessing.apply_steps`.
+        The image itself stays as it is, and so do all measurements on it.
 
     Raises
     ------
@@ -70,9 +75,9 @@ def segment_objects(
         )
     _check_image(image, parents)
     labels = [parents[role] for role in roles]
-    return call_with(
-        SEGMENTERS[method], image, *labels, parameters=parameters, where=f"method {method}"
-    )
+    seen = apply_steps(image, steps)
+    where = f"method {method}"
+    return call_with(SEGMENTERS[method], seen, *labels, parameters=parameters, where=where)
 
 
 def _check_image(image: NDArray[np.float32], parents: Mapping[str, Labels]) -> None:
