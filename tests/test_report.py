@@ -298,6 +298,8 @@ def test_map_puts_a_value_on_its_well_and_leaves_others_hatched():
     assert picture.count("url(#hatching)") == 95
     filled = re.search(r'<rect x="(\S+)" y="(\S+)"[^>]*fill="#\w+"><title>C05', picture)
     corner = re.search(r'<rect x="(\S+)" y="(\S+)"[^>]*><title>A01', picture)
+    ground = re.search(r'<rect x="(\S+)" y="(\S+)" class="plate-ground"', picture)
+    assert all(float(corner[i]) - float(ground[i]) == 0.5 for i in (1, 2))
     assert float(filled[1]) - float(corner[1]) == 4 * 26
     assert float(filled[2]) - float(corner[2]) == 2 * 26
 
@@ -346,6 +348,7 @@ def test_dots_hide_one_another_only_when_there_is_no_room(places):
     offsets = spread(places, reach)
     assert len(offsets) == len(places)
     assert all(abs(offset) <= reach for offset in offsets)
+    assert all(b - a > 1.8 * _RADIUS for a, b in pairwise(sorted(set(offsets))))
     for level in set(offsets) - {0.0}:  # the middle takes those for which there is no room
         own = sorted(x for x, offset in zip(places, offsets, strict=True) if offset == level)
         assert all(b - a >= 2 * _RADIUS for a, b in pairwise(own))
@@ -430,6 +433,9 @@ def test_gallery_shows_a_dim_class_as_dim():
     assert means[1] < 0.5 * means[0]
     html = plate_page(report_of(layout, 96, gallery=gallery))
     low, high = gallery.ranges["DNA"]
+    crop = real_field("A01")[0][0, 220:420, 220:420]
+    assert high == pytest.approx(np.percentile(crop, 99.8))
+    assert low == pytest.approx(0.25 * np.percentile(crop, 1))
     assert f"DNA {plain(100 * low, 2)}–{plain(100 * high, 2)} %" in Page(html).text
 
 
@@ -485,6 +491,7 @@ def test_screen_leads_to_every_plate_and_shows_every_answer():
     page = Page(html)
     links = [unquote(link) for link in page.links if not link.startswith("#")]
     assert set(links) == {f"../{name}/report.html" for name in names}
+    assert "../P%202/%23%3F/report.html" in page.links
     assert "<script" not in html
     assert "0 answers pass, 1 fail, 17 undecided." in page.text
     assert "All plates together" in page.text
