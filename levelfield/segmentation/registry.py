@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from levelfield.parameters import call_with, require_choice
 from levelfield.preprocessing import apply_steps
 from levelfield.segmentation.classical import classical
+from levelfield.segmentation.imported import labels
 from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.secondary import expansion, propagation, subtraction, watershed
 
@@ -25,6 +26,7 @@ SEGMENTERS: dict[str, Callable[..., Segmentation]] = {
     "watershed": watershed,
     "expansion": expansion,
     "subtraction": subtraction,
+    "labels": labels,
 }
 
 
@@ -55,7 +57,8 @@ def segment_objects(
     parameters
         What the configuration sets for the method.
     parents
-        Label images by role, for methods that build on other objects: `parent`, `minus`.
+        Label images by role, for methods that build on other objects: `parent`, `minus`; for the
+        method `labels` the `imported` ones.
     steps
         Image processing that only the segmenter sees, see `levelfield.preprocessing.apply_steps`.
         The image itself stays as it is, and so do all measurements on it.
@@ -74,10 +77,10 @@ def segment_objects(
             f"but was given [{', '.join(parents)}]"
         )
     _check_image(image, parents)
-    labels = [parents[role] for role in roles]
+    given = [parents[role] for role in roles]
     seen = apply_steps(image, steps)
     where = f"method {method}"
-    return call_with(SEGMENTERS[method], seen, *labels, parameters=parameters, where=where)
+    return call_with(SEGMENTERS[method], seen, *given, parameters=parameters, where=where)
 
 
 def _check_image(image: NDArray[np.float32], parents: Mapping[str, Labels]) -> None:
@@ -89,8 +92,8 @@ def _check_image(image: NDArray[np.float32], parents: Mapping[str, Labels]) -> N
             f"{n_bad} pixels of the image are not finite numbers, so no threshold would mean "
             "anything; check the flat field that was applied"
         )
-    for role, labels in parents.items():
-        if labels.shape != image.shape[1:]:
+    for role, given in parents.items():
+        if role != "imported" and given.shape != image.shape[1:]:
             raise ValueError(
-                f"the {role} labels are {labels.shape}, the image is {image.shape[1:]} px"
+                f"the {role} labels are {given.shape}, the image is {image.shape[1:]} px"
             )

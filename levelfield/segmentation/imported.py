@@ -1,0 +1,267 @@
+"""Segmentations made elsewhere: read them, check them, and treat them like any other.
+
+CellProfiler (label TIFF), Cellpose (``_cp_masks.tif``, ``_cp_masks.png``, ``_seg.npy``), ilastik
+and QuPath (label images exported as TIFF or PNG) and OME-Zarr labels.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+import zarr
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from levelfield import objects
+from levelfield.parameters import require_flag
+from levelfield.segmentation.classical import filter_objects
+from levelfield.segmentation.result import Segmentation
+
+RING = 5  # px around an object that count as its surroundings
+
+
+def labels(
+    image: NDArray[np.float32],
+    imported: NDArray[np.integer],
+    *,
+    split_parts: bool = False,
+    minimum_diameter: float = 0.0,
+    maximum_diameter: float | None = None,
+    border: str = "keep",
+) -> Segmentation:
+    """Take over labels that were made elsewhere.
+
+    Parameters
+    ----------
+    image
+        (C, Y, X); the first channel tells whether the labels belong to this image.
+    imported
+        (Y, X) labels as `read_labels` returns them.
+    split_parts
+        Make each connected part an object of its own, for masks that do not number their objects.
+    minimum_diameter, maximum_diameter, border
+        As in `levelfield.segmentation.classical.classical`.
+
+    Returns
+    -------
+    Segmentation
+        Renumbered in raster order. The record says how many objects have `SeveralParts`, and which
+        share of the objects is `BrighterThanSurroundings`: near 1 where bright objects and labels
+        belong together, near 0.5 where the labels are those of another image.
+
+    Raises
+    ------
+    ValueError
+        If the labels have another size than the image, or are a mask instead of labels.
+    """
+    require_flag("split_parts", split_parts)
+    _check_shape(imported, image.shape[1:])
+    numbered = objects.split_parts(imported) if split_parts else objects.renumber(imported)
+    parts = objects.split_parts(numbered)
+    if numbered.max() == 1 and parts.max() > 1:
+        raise ValueError(
+            f"the label image gives one number to all of its {parts.max()} separate objects: it is a "
+            "mask, and would count as one object. Export labels instead, or set split_parts: true"
+        )
+    several = np.bincount(objects.relate(parts, numbered)["parent"], minlength=1)[1:] > 1
+    kept, removed = filter_objects(numbered, minimum_diameter, maximum_diameter, border)
+    record = {
+        "SeveralParts": float(several.sum()),
+        "BrighterThanSurroundings": _brighter_share(image[0], numbered),
+    }
+    return Segmentation(objects.renumber(kept), record | removed)
+
+
+def _check_shape(imported: NDArray[np.integer], expected: tuple[int, ...]) -> None:
+    if imported.shape == expected:
+        return
+    hint = "They may be of another site, or scaled or cropped."
+    if imported.shape == expected[::-1]:
+        hint = "They look transposed: rows and columns are exchanged."
+    raise ValueError(f"the labels are {imported.shape} px, the image is {expected}. {hint}")
+
+
+def _brighter_share(plane: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+    """Share of the objects that are brighter than the background around them; NaN without any."""
+    numbers = objects.object_numbers(labels)
+    ring = np.where(labels > 0, 0, objects.expand(labels, RING))
+    surrounded = numbers[np.isin(numbers, ring)]
+    if not len(surrounded):
+        return float("nan")
+    inside = ndimage.mean(plane, labels, surrounded)
+    return float(np.mean(inside > ndimage.mean(plane, ring, surrounded)))
+
+
+def label_file(folder: Path, pattern: str, names: Mapping[str, Any]) -> Path:
+    """Find the label file of one field.
+
+    Parameters
+    ----------
+    folder
+        Where the label files are.
+    pattern
+        File name with names in braces, e.g. ``{image}_cp_masks.tif`` or ``{well}_s{site:02d}.png``;
+        may contain folders.
+    names
+        What can stand in braces, e.g. plate, well, site, and image: the raw file's name without
+        its ending.
+
+    Raises
+    ------
+    ValueError
+        If the pattern uses an unknown name.
+    FileNotFoundError
+        If there is no such file.
+    """
+    try:
+        path = folder / pattern.format(**names)
+    except (KeyError, IndexError, ValueError) as error:
+        raise ValueError(
+            f"the label pattern {pattern!r} cannot be filled in ({error}); names that can stand in "
+            f"braces: {', '.join(names)}"
+        ) from None
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no label file {path}: this field has no objects to measure. Correct the pattern "
+            f"{pattern!r}, add the file, or take the field out"
+        )
+    return path
+
+
+def read_labels(path: Path) -> NDArray[np.int64]:
+    """Read a label image of any of the supported kinds, decided by the name's ending.
+
+    Parameters
+    ----------
+    path
+        `.tif`, `.tiff`, `.png`, a Cellpose `_seg.npy`, a plain `.npy`, or the folder of an OME-Zarr
+        label image.
+
+    Returns
+    -------
+    labels
+        (Y, X) int64, not yet renumbered.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be a label image.
+    """
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        data = _read_zarr(path)
+    elif suffix in (".tif", ".tiff"):
+        data = tifffile.imread(path)
+    elif suffix == ".png":
+        with Image.open(path) as image:
+            data = np.asarray(image)
+    elif suffix == ".npy":
+        data = _read_npy(path)
+    else:
+        raise ValueError(
+            f"{path.name}: labels are read from .tif, .tiff, .png, .npy or an OME-Zarr folder; "
+            "export them as one of these"
+        )
+    return _as_labels(np.asarray(data), path.name)
+
+
+def _as_labels(data: NDArray[Any], name: str) -> NDArray[np.int64]:
+    data = np.squeeze(data)
+    if data.ndim == 3 and data.shape[-1] in (3, 4):
+        raise ValueError(
+            f"{name} is a colour picture of labels, in which the numbers are lost. Export the "
+            "label image itself (16 or 32 bit, one channel)"
+        )
+    if data.ndim != 2:
+        raise ValueError(f"{name} has the shape {data.shape}; labels must be one plane (y, x)")
+    if data.dtype.kind not in "biuf":
+        raise ValueError(f"{name} holds {data.dtype} values; labels must be whole numbers")
+    numbers = data.astype(np.int64)
+    if (numbers != data).any() or numbers.min(initial=0) < 0:
+        raise ValueError(
+            f"{name} holds fractions or negative numbers; it looks like an image or a probability "
+            "map, not labels"
+        )
+    return numbers
+
+
+def _read_zarr(path: Path) -> NDArray[Any]:
+    """Read the full resolution of an OME-Zarr label image, versions 0.4 and 0.5."""
+    group = zarr.open_group(str(path), mode="r")
+    metadata = group.attrs.get("ome", group.attrs)
+    try:
+        dataset = metadata["multiscales"][0]["datasets"][0]["path"]
+    except (KeyError, IndexError):
+        raise ValueError(
+            f"{path.name} is not an OME-Zarr label image: it has no multiscales metadata. Give the "
+            "folder of the label itself, e.g. image.zarr/labels/nuclei"
+        ) from None
+    return np.asarray(group[dataset][...])
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    """Read a plain array, or the masks of a Cellpose ``_seg.npy``, whose pickle is not trusted."""
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        dtype = read_header(file)[2] if read_header else None
+        if dtype is None or not dtype.hasobject:
+            return np.load(path, allow_pickle=False)
+        return _cellpose_masks(file, path.name)
+
+
+def _cellpose_masks(file: BinaryIO, name: str) -> NDArray[Any]:
+    try:
+        content = _ArraysOnly(file).load()
+        masks = content.item()["masks"]
+    except Exception as error:  # a broken or hostile pickle can raise anything
+        raise ValueError(
+            f"{name} is not a Cellpose segmentation with masks ({error}); save the masks as "
+            "_cp_masks.tif instead"
+        ) from error
+    return masks
+
+
+class _Ignored:
+    """Stands for whatever in a pickle is not an array: takes what it gets and does nothing."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Unpickle arrays and plain containers; whatever else a pickle names is never imported."""
+
+    ALLOWED = frozenset(
+        {
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy.core.multiarray", "scalar"),
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "scalar"),
+            ("_codecs", "encode"),
+        }
+    )
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return the few functions that arrays need, and a stand-in for everything else."""
+        if (module, name) in self.ALLOWED:
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return _Ignored
+
+    def persistent_load(self, identifier: Any) -> Any:
+        """Refuse references to things outside of the file."""
+        raise pickle.UnpicklingError(f"reference {identifier!r} to something outside of the file")
