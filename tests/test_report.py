@@ -312,6 +312,14 @@ def test_map_of_several_sites_shows_their_mean():
     assert "A01, negative control, DMSO: 2.5</title>" in picture
 
 
+def test_map_of_one_value_says_so_in_place_of_a_colour_bar():
+    layout = layout_of(96)
+    table = pd.DataFrame({"Metadata_Well": layout["Metadata_Well"], "value": 2.0})
+    picture = draw_plate_map(Quantity("Threshold", "% of full scale", table), 96, layout)
+    assert ">2 % of full scale in every well</text>" in picture
+    assert "url(#colours" not in picture
+
+
 def test_colours_are_centred_on_zero_where_zero_is_the_ideal():
     table = pd.DataFrame({"Metadata_Well": list("abcd"), "value": [-0.1, 0.0, 0.1, 0.3]})
     colours = colours_of(Quantity("Bias", "px", table, margin=0.5))
@@ -437,6 +445,20 @@ def test_gallery_shows_a_dim_class_as_dim():
     assert high == pytest.approx(np.percentile(crop, 99.8))
     assert low == pytest.approx(0.25 * np.percentile(crop, 1))
     assert f"DNA {plain(100 * low, 2)}–{plain(100 * high, 2)} %" in Page(html).text
+
+
+def test_outlines_that_would_hide_others_wait_to_be_switched_on():
+    layout = layout_of(6)
+    data = report_of(layout, 6)
+    image, labels = real_field("A01")
+    labels = labels | {"Cytoplasm": labels["Nuclei"]}  # not in the verdict
+    choice = choose_gallery(data.sites, data.qc_sites, layout)[0]
+    gallery = draw_gallery([choice], lambda well, site: (image, labels), CHANNELS, 100)
+    html = plate_page(replace(data, gallery=gallery))
+    assert 'id="outline-1" checked>' in html
+    assert 'id="outline-2">' in html
+    unknown = replace(data, gallery=gallery, verdict=data.verdict.iloc[:0])
+    assert 'id="outline-2" checked>' in plate_page(unknown)
 
 
 def test_gallery_of_an_image_smaller_than_the_crop_shows_all_of_it():

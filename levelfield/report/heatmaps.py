@@ -168,6 +168,9 @@ def _legend(
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         return [text(_LEFT, top + 10, "no values", class_="tick")]
+    if finite.size > 1 and finite.min() == finite.max():
+        everywhere = f"{plain(finite[0])} {quantity.unit}".rstrip() + " in every well"
+        return [text(_LEFT, top + 10, everywhere, class_="tick")]
     width = min(width, 240.0)
     fill = f"url(#colours-{colours.map_name})"
     bar = element("rect", x=_LEFT, y=top, width=width, height=8, fill=fill)

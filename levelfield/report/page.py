@@ -96,7 +96,8 @@ def plate_page(data: PlateReport) -> str:
         "config": yaml.safe_dump(_plain(data.config), sort_keys=False, allow_unicode=True),
         "fingerprints": data.fingerprints,
     }
-    parts |= _verdict_parts(data, pairs) | _drawn_parts(data, pairs) | _gallery_parts(data.gallery)
+    parts |= _verdict_parts(data, pairs) | _drawn_parts(data, pairs)
+    parts |= _gallery_parts(data.gallery, set(data.verdict["object_set"]))
     return environment().get_template("plate.html.j2").render(parts)
 
 
@@ -126,7 +127,7 @@ def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
     }
 
 
-def _gallery_parts(gallery: Gallery) -> dict:
+def _gallery_parts(gallery: Gallery, judged: set[str]) -> dict:
     controls: dict[tuple[str, str], list[GalleryPicture]] = {}
     for picture in gallery.pictures:
         key = picture.choice.scope, picture.choice.control
@@ -134,6 +135,8 @@ def _gallery_parts(gallery: Gallery) -> dict:
     return {
         "gallery": gallery,
         "gallery_controls": list(controls.items()),
+        # Sets that the verdict leaves out, as cytoplasm, would hide the outlines of their parents.
+        "outlines_shown": judged.intersection(gallery.outline_colours) or gallery.outline_colours,
         "outline_number": {name: i for i, name in enumerate(gallery.outline_colours, start=1)},
         "views": list(gallery.pictures[0].views) if gallery.pictures else [],
     }
