@@ -66,8 +66,8 @@ def labels(
     parts = objects.split_parts(numbered)
     if numbered.max() == 1 and parts.max() > 1:
         raise ValueError(
-            f"the label image gives one number to all of its {parts.max()} separate objects: it is a "
-            "mask, and would count as one object. Export labels instead, or set split_parts: true"
+            f"the label image gives one number to all of its {parts.max()} separate objects: it is "
+            "a mask, and would count as one object. Export labels instead, or set split_parts: true"
         )
     several = np.bincount(objects.relate(parts, numbered)["parent"], minlength=1)[1:] > 1
     kept, removed = filter_objects(numbered, minimum_diameter, maximum_diameter, border)
