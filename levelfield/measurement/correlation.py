@@ -81,6 +81,8 @@ def measure(objects: ObjectSet, parameters: Parameters) -> Floats:
     place = {channel: index for index, channel in enumerate(parameters.channels)}
     pairs = np.array([[place[one], place[two]] for one, two in parameters.pairs], np.int64)
     pairs = pairs.reshape(-1, 2)
+    if len(pairs) == 0:  # a single channel
+        return np.zeros((objects.pixels.count, 0))
     fraction = parameters.threshold_percent / 100
     parts = [_coefficients(objects.values, objects.order, starts, pairs, fraction)]
     if parameters.costes:

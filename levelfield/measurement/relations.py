@@ -1,8 +1,28 @@
-"""Relations between object sets: which parent a child lies in, and how many children it has."""
+"""Relations between object sets: which parent a child lies in, and how many children it has.
+
+CellProfiler's RelateObjects: a child belongs to the parent that it overlaps most.
+"""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from levelfield.measurement.features import Feature
+
+FEATURES = (
+    Feature(
+        "Parent_{parent_set}",
+        "label",
+        "Number of the parent that the object overlaps most; 0 if it overlaps none.",
+        integer=True,
+    ),
+    Feature(
+        "Children_{child_set}_Count",
+        "1",
+        "Number of objects of the child set whose parent this object is.",
+        integer=True,
+    ),
+)
 
 
 def parents(child_labels: NDArray[np.integer], parent_labels: NDArray[np.integer]) -> pd.Series:

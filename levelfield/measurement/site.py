@@ -24,7 +24,7 @@ from levelfield.measurement.features import Column
 from levelfield.measurement.parameters import Parameters
 from levelfield.measurement.relations import child_counts, parents
 
-_MODULES: dict[str, ModuleType] = {
+MODULES: dict[str, ModuleType] = {
     "AreaShape": area_shape,
     "Location": location,
     "Intensity": intensity,
@@ -34,7 +34,7 @@ _MODULES: dict[str, ModuleType] = {
     "Correlation": correlation,
     "Neighbors": neighbors,
 }
-FAMILIES = tuple(_MODULES)
+FAMILIES = tuple(MODULES)
 OBJECT_NUMBER = "Metadata_ObjectNumber"
 
 
@@ -147,7 +147,7 @@ def _chosen_families(families: Iterable[str] | None) -> list[str]:
 
 
 def _columns(families: Sequence[str], parameters: Parameters) -> list[Column]:
-    return [column for family in families for column in _MODULES[family].columns(parameters)]
+    return [column for family in families for column in MODULES[family].columns(parameters)]
 
 
 def _table(
@@ -162,7 +162,7 @@ def _table(
     columns = _columns(families, parameters)
     blocks = [np.zeros((objects.pixels.count, 0))]
     if objects.pixels.count:
-        blocks += [_MODULES[family].measure(objects, parameters) for family in families]
+        blocks += [MODULES[family].measure(objects, parameters) for family in families]
         values = np.concatenate(blocks, axis=1)
     else:
         values = np.zeros((0, len(columns)))
