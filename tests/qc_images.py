@@ -57,12 +57,6 @@ def eroded(labels, distance):
     return np.where(inside > distance, labels, 0).astype(np.int32)
 
 
-def edge_shift(before, after):
-    """Median change of the radius of the circles with the objects' areas, in px."""
-    radii = [np.sqrt(np.bincount(labels.ravel())[1:] / np.pi) for labels in (before, after)]
-    return float(np.median(radii[1][: len(radii[0])] - radii[0][: len(radii[1])]))
-
-
 def merged(labels, share, rng):
     """Merge a share of the touching pairs of a label image; returns labels and pairs merged."""
     pairs = touching_pairs(labels)

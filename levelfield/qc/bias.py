@@ -41,6 +41,7 @@ def threshold_bias(
     level: float = 0.4,
     *,
     inner: NDArray[np.int32] | None = None,
+    depth: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float64]:
     """Signed distance in px from the edge in the image to the edge of each mask.
 
@@ -65,6 +66,8 @@ def threshold_bias(
         brightest point of the profile between them and 1 px outside the mask (at least 2 px away
         from them where the rim is wide enough), so that a stain that moves between nucleus and
         cytoplasm is not mistaken for a moved edge.
+    depth : (Y, X) float32, optional
+        `levelfield.qc.geometry.inner_distance` of the labels, where it is known already.
 
     Returns
     -------
@@ -92,8 +95,10 @@ def threshold_bias(
     if count == 0:
         return np.full(0, np.nan)
     smooth = ndimage.gaussian_filter(image, IMAGE_SMOOTHING_PX)
-    depth = inner_distance(labels)
-    deepest = np.asarray(ndimage.maximum(depth, labels, np.arange(1, count + 1)))
+    depth = inner_distance(labels) if depth is None else depth
+    deepest = np.zeros(count + 1)
+    np.maximum.at(deepest, labels.ravel(), depth.ravel())
+    deepest = deepest[1:]
     reach = max(SHORTEST_REACH_PX, REACH_PER_DIAMETER * typical_diameter(labels))
     profiles, offsets = _profiles(labels, smooth, reach, inner)
     profiles[offsets[None, :] < -0.9 * deepest[:, None]] = np.nan

@@ -131,9 +131,11 @@ def field_features(
     extents = row_extents(labels)
     pairs = seam_features(labels, smooth, extents)
     objects = _object_table(labels, image - background, extents)
-    objects["threshold_bias_px"] = threshold_bias(labels, image, level, inner=inner)
+    depth = inner_distance(labels)
+    bias = threshold_bias(labels, image, level, inner=inner, depth=depth)
+    objects["threshold_bias_px"] = bias
     blurred = ndimage.gaussian_filter(image, max(0.7, 0.1 * diameter)) - background
-    objects = objects.assign(**_cut_features(labels, smooth, blurred, diameter))
+    objects = objects.assign(**_cut_features(labels, depth, smooth, blurred, diameter))
     objects = objects.loc[present - 1, list(OBJECT_COLUMNS)].reset_index(drop=True)
     return FieldFeatures(objects, pairs)
 
@@ -159,7 +161,8 @@ def local_background(
     the field's median background takes over, and without any background its 5th percentile.
     """
     block = max(2, int(diameter / 2))
-    away = ~ndimage.binary_dilation(labels > 0, iterations=max(1, int(diameter / 4)))
+    size = 2 * max(1, int(diameter / 4)) + 1
+    away = ndimage.maximum_filter((labels > 0).view(np.uint8), size) == 0
     if away.sum() < 50:
         away = labels == 0
     if away.sum() < 50:
@@ -242,12 +245,12 @@ def local_density(
 
 
 def _cut_features(
-    labels: NDArray, smooth: NDArray, blurred: NDArray, diameter: float
+    labels: NDArray, depth: NDArray, smooth: NDArray, blurred: NDArray, diameter: float
 ) -> dict[str, NDArray]:
     """Describe each object's best cut, by shape or by intensity, whichever has the lower saddle."""
     smallest = max(6.0, SMALLEST_PART * np.pi * diameter**2 / 4)
-    depth = ndimage.gaussian_filter(inner_distance(labels), max(0.4, 0.04 * diameter))
-    by_shape = best_cuts(labels, depth, smallest)
+    shape = ndimage.gaussian_filter(depth, max(0.4, 0.04 * diameter))
+    by_shape = best_cuts(labels, shape, smallest)
     by_intensity = best_cuts(labels, np.maximum(blurred, 1e-6), smallest)
     cut = _better_cut(labels, by_shape, by_intensity)
     parts = np.where(labels > 0, 2 * labels - 1 + cut.side, 0).astype(np.int32)
