@@ -126,6 +126,8 @@ def _floor(name, expected):
         return 1e-6 * expected["AreaShape_HuMoment_0"] ** power
     if "Zernike" in name:
         return 1e-6 * expected[re.sub(r"Phase", "Magnitude", name)[: -len("n_m")] + "0_0"]
+    if re.search("_Correlation_|InfoMeas", name):  # between -1 and 1, and 0 where terms cancel
+        return 1e-6
     values = np.abs(expected[name])
     return 1e-9 * max(np.max(values[np.isfinite(values)], initial=0), 1e-6)
 

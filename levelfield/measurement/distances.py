@@ -1,5 +1,7 @@
 """Distance of every object pixel to the nearest pixel outside its object."""
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -98,13 +100,23 @@ def _row_distances(field: Integers) -> None:
 def radii(squared: Integers, starts: Integers) -> Floats:
     """Return the (n, 3) largest, mean and median distances in px of each object."""
     result = np.empty((starts.size - 1, 3))
+    tally = np.zeros(np.max(squared) + 1, np.int64)  # all zero again after each object
     for k in range(starts.size - 1):
-        distances = np.sort(np.sqrt(squared[starts[k] : starts[k + 1]].astype(np.float64)))
-        middle = distances.size // 2
-        result[k, 0] = distances[-1]
-        result[k, 1] = distances.mean()
-        if distances.size % 2:
-            result[k, 2] = distances[middle]
-        else:
-            result[k, 2] = (distances[middle - 1] + distances[middle]) / 2
+        size, largest = starts[k + 1] - starts[k], 0
+        for i in range(starts[k], starts[k + 1]):
+            tally[squared[i]] += 1
+            largest = max(largest, squared[i])
+        total, counted, lower, upper = 0.0, 0, -1, -1
+        for square in range(largest + 1):
+            if tally[square]:
+                total += tally[square] * math.sqrt(square)
+                counted += tally[square]
+                tally[square] = 0
+                if lower < 0 and counted > (size - 1) // 2:
+                    lower = square
+                if upper < 0 and counted > size // 2:
+                    upper = square
+        result[k, 0] = math.sqrt(largest)
+        result[k, 1] = total / size
+        result[k, 2] = (math.sqrt(lower) + math.sqrt(upper)) / 2
     return result

@@ -40,7 +40,8 @@ def granular_spectrum(
     if subsampling < 1:
         small = _resample(small, [np.arange(size) / subsampling for size in shape])
     small = small - _background(small, background_subsampling, background_radius)
-    return _openings(np.maximum(small, 0), length)
+    # One step after the other is fastest to write, and all steps of a pixel fastest to average.
+    return np.ascontiguousarray(_openings(np.maximum(small, 0), length).T)
 
 
 def subsampled_shape(shape: tuple[int, int], subsampling: float) -> tuple[int, int]:
@@ -92,9 +93,9 @@ def _background(image: Floats, subsampling: float, radius: int) -> Floats:
 
 @njit(cache=True)
 def _openings(image: Floats, length: int) -> Floats:
-    """Erode step by step and reconstruct each step under the image."""
+    """Erode step by step and reconstruct each step under the image: (length, N)."""
     rows, columns = image.shape
-    result = np.empty((rows * columns, length))
+    result = np.empty((length, rows * columns))
     queue = np.empty(4 * image.size, np.int32)
     eroded, mask = image, _framed(image, -np.inf)
     for step in range(length):
@@ -104,7 +105,7 @@ def _openings(image: Floats, length: int) -> Floats:
         # The last reconstruction bounds the next as tightly as the image would: it lies below the
         # image and above all that can be reached from a smaller marker.
         mask = marker
-        result[:, step] = mask[1:-1, 1:-1].copy().ravel()
+        result[step] = mask[1:-1, 1:-1].copy().ravel()
     return result
 
 
@@ -136,24 +137,27 @@ def _reconstruct(
     """Grow the framed, flat marker under the mask, in place: two sweeps, then a queue."""
     width = columns + 2
     for row in range(1, rows + 1):
+        high = -np.inf
         for i in range(row * width + 1, row * width + 1 + columns):
-            marker[i] = min(max(marker[i], max(marker[i - 1], marker[i - width])), mask[i])
+            high = min(max(high, marker[i], marker[i - width]), mask[i])
+            marker[i] = high
     end = 0
     for row in range(rows, 0, -1):
+        high = -np.inf
         for i in range(row * width + columns, row * width, -1):
-            high = min(max(marker[i], max(marker[i + 1], marker[i + width])), mask[i])
+            right, below = high, marker[i + width]
+            high = min(max(right, marker[i], below), mask[i])
             marker[i] = high
-            right, below = marker[i + 1], marker[i + width]
             if (right < high and right < mask[i + 1]) or (below < high and below < mask[i + width]):
                 queue[end] = i
                 end += 1
     begin = 0
     while begin != end:
         i = queue[begin]
-        begin = (begin + 1) % queue.size
+        begin = begin + 1 if begin + 1 < queue.size else 0
         for step in (1, -1, width, -width):
             j = i + step
             if marker[j] < marker[i] and marker[j] < mask[j]:
                 marker[j] = min(marker[i], mask[j])
                 queue[end] = j
-                end = (end + 1) % queue.size
+                end = end + 1 if end + 1 < queue.size else 0

@@ -38,8 +38,9 @@ def zernike_sums(
     (n, C + 1, K, 2) float64
         Real and imaginary sums, for weight 1 and then for each channel, in the order of `orders`.
     """
-    sums = _disc_moments(values, starts, positions, width, *circles, degree)
-    return np.einsum("ncpq,kpqi->ncki", sums, polynomials(degree), optimize=False)
+    moments = _disc_moments(values, starts, positions, width, *circles, degree)
+    table = polynomials(degree)
+    return _combine(moments, table, np.argwhere(table))
 
 
 def polynomials(degree: int) -> Floats:
@@ -119,3 +120,15 @@ def _disc_moments(
                         moments[k, channel, p, q] += row_power * sums[channel, q]
                 row_power *= row
     return moments
+
+
+@njit(cache=True)
+def _combine(moments: Floats, table: Floats, terms: Integers) -> Floats:
+    """Add up the moments by the coefficients of each polynomial that are not 0."""
+    sums = np.zeros((moments.shape[0], moments.shape[1], table.shape[0], 2))
+    for k in range(moments.shape[0]):
+        for channel in range(moments.shape[1]):
+            for term in range(terms.shape[0]):
+                kind, p, q, part = terms[term]
+                sums[k, channel, kind, part] += table[kind, p, q, part] * moments[k, channel, p, q]
+    return sums
