@@ -117,7 +117,7 @@ def test_a_field_without_objects_yields_none(index):
         assert result.labels.max() == 0
         assert result.record["ThresholdContrast"] < 5
     confetti = segment_objects(noise[None], "classical", {"threshold": {"minimum_contrast": 0}})
-    assert confetti.labels.max() > 50
+    assert (confetti.labels > 0).mean() > 0.2
 
 
 def test_size_filter_border_filter_and_what_they_removed(dna, nuclei):

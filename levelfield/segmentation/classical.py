@@ -33,7 +33,6 @@ def classical(
     smoothing: float = 1.0,
     threshold: Mapping[str, Any] = NOTHING,
     outline: float | None = 0.4,
-    search: float = 0.6,
     fill_holes: bool = True,
     declump: Mapping[str, Any] = NOTHING,
     minimum_diameter: float = 6.0,
@@ -42,8 +41,9 @@ def classical(
 ) -> Segmentation:
     """Segment bright objects on a darker background, as CellProfiler's IdentifyPrimaryObjects.
 
-    With `outline` the threshold only finds the objects, bright and dim, and each then gets an
-    outline that fits its own brightness; without, the threshold is the outline.
+    With `outline` the threshold only finds the objects, so it should be low enough for dim ones,
+    and each then gets an outline that fits its own brightness; without, the threshold is the
+    outline, and a higher one such as `otsu` fits better.
 
     Parameters
     ----------
@@ -56,9 +56,6 @@ def classical(
     outline
         Where the outline of each object lies between the background (0) and the object's own
         brightness (1); larger makes smaller objects; none: at the threshold for all.
-    search
-        With `outline`, objects are sought down to this fraction of the threshold's height above
-        the background; smaller finds dimmer objects.
     fill_holes
         Fill holes of the foreground.
     declump
@@ -73,7 +70,7 @@ def classical(
     ValueError
         If a parameter is unknown or has a value that is not allowed.
     """
-    _check_parameters(smoothing, outline, search, fill_holes)
+    _check_parameters(smoothing, outline, fill_holes)
     plane = single_channel(image, "classical")
     smoothed = ndimage.gaussian_filter(plane, smoothing) if smoothing else plane
     found = call_with(
@@ -85,10 +82,7 @@ def classical(
         where = "classical.declump"
         return call_with(divide, smoothed, filled, parameters=declump, where=where)
 
-    level = found.level
-    if outline is not None:
-        level = found.background + search * (level - found.background)
-    above = smoothed > level
+    above = smoothed > found.level
     labels, sizes = divided(above)
     if outline is not None:
         own = above & above_own_level(smoothed, labels, found.background, outline)
@@ -101,12 +95,9 @@ def classical(
     return Segmentation(renumber(labels), found.record() | sizes | removed)
 
 
-def _check_parameters(
-    smoothing: float, outline: float | None, search: float, fill_holes: bool
-) -> None:
+def _check_parameters(smoothing: float, outline: float | None, fill_holes: bool) -> None:
     require_number("smoothing", smoothing, 0)
     require_flag("fill_holes", fill_holes)
-    require_number("search", search, 0.01, 1)
     if outline is not None:
         require_number("outline", outline, 0.01, 0.99)
 

@@ -24,9 +24,8 @@ from levelfield.segmentation.threshold import Threshold, find_threshold
 Labels = NDArray[np.int32]
 Plane = NDArray[np.float32]
 
-# Cytoplasm is often far dimmer than the nucleus in the same channel: of three classes in the
-# logarithm the middle one is cell.
-DIM_CELLS = MappingProxyType({"method": "otsu_three_low", "log": True})
+# Cytoplasm is often far dimmer than the nucleus in the same channel.
+DIM_CELLS = MappingProxyType({"log": True})
 
 
 def propagation(

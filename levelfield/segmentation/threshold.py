@@ -125,7 +125,7 @@ class Threshold:
         }
 
 
-def measure_threshold(pixels: Pixels, method: str = "otsu", log: bool = False) -> float:
+def measure_threshold(pixels: Pixels, method: str = "otsu_three_low", log: bool = False) -> float:
     """Measure one global threshold on a sample of pixels.
 
     Used per image, and for one value per plate: sample pixels of its control wells, measure once,
@@ -166,7 +166,7 @@ def find_threshold(
     image: NDArray[np.float32],
     smoothed: NDArray[np.float32] | None = None,
     *,
-    method: str = "otsu",
+    method: str = "otsu_three_low",
     value: float | None = None,
     log: bool = False,
     correction: float = 1.0,
