@@ -10,6 +10,8 @@ from scipy import ndimage
 from levelfield.segmentation.registry import segment_objects
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
+if not DATA.is_dir():
+    raise FileNotFoundError(f"The tests need real images in {DATA}: put the shared data there.")
 
 
 def nuclei_by_group(images=2):

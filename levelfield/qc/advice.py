@@ -160,12 +160,12 @@ _WORDS = {
         "the masks of {set} are {n} smaller",
     ),
     ("split_merge", "class"): (
-        "{set} are over-segmented by {n} (splits minus merges)",
-        "{set} are under-segmented by {n} (merges minus splits)",
+        "{set} are over-segmented by {n}",
+        "{set} are under-segmented by {n}",
     ),
     ("split_merge", "difference"): (
-        "{set} are {n} more over-segmented (splits minus merges)",
-        "{set} are {n} more under-segmented (merges minus splits)",
+        "{set} are {n} more over-segmented",
+        "{set} are {n} more under-segmented",
     ),
     ("agreement", "class"): ("{n} of {set} look right", "{n} of {set} look right"),
     ("agreement", "difference"): ("{n} more of {set} look right", "{n} fewer of {set} look right"),
@@ -231,7 +231,7 @@ def _standing(finding: Finding) -> str:
 def _density(finding: Finding) -> str:
     if not np.isfinite(finding.matched_value):
         return (
-            "The classes share no local density, so crowding may explain the difference as well as "
+            "These wells share no local density, so crowding may explain a difference as well as "
             "the segmentation does."
         )
     return f"At equal local density the difference is {finding.matched_value:.2g} {finding.unit}."

@@ -106,7 +106,7 @@ def _comparison(
     negative_name = "+".join(names) or "negcon"
     return Comparison(
         name,
-        f"{negative_name} [{group}]" if group else negative_name,
+        f"{negative_name} [{group}]" if group not in ("", negative_name) else negative_name,
         tuple(positives["Metadata_Well"]),
         tuple(negatives["Metadata_Well"]),
     )
@@ -244,8 +244,8 @@ def _comparison_rows(
         positive = units[units["Metadata_Well"].isin(pair.positive_wells)]
         negative = units[units["Metadata_Well"].isin(pair.negative_wells)]
         of_positive, of_negative = class_estimate(positive), class_estimate(negative)
-        if pair.negative_name not in seen:
-            seen.add(pair.negative_name)
+        if pair.negative_wells not in seen:
+            seen.add(pair.negative_wells)
             rows.append(
                 _row("negcon", pair.negative_name, RAW, of_negative, [("negcon", of_negative)])
                 | _counts(sites, pair.negative_wells)

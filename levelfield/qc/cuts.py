@@ -55,8 +55,8 @@ def best_cuts(labels: NDArray[np.int32], relief: NDArray[np.float32], smallest_p
     basin, peaks, parent, saddles = _flood(
         flat, relief.ravel().astype(np.float64), order, labels.shape[1]
     )
-    saddle, root = _lowest_saddles(flat, basin, peaks, parent, saddles, count, float(smallest_part))
-    side = _side_of_cut(flat, basin, parent, root)
+    saddle, cut = _lowest_saddles(flat, basin, peaks, parent, saddles, count, float(smallest_part))
+    side = _side_of_cut(flat, basin, parent, cut)
     return Cuts(saddle, side.reshape(labels.shape))
 
 
@@ -69,43 +69,42 @@ def _flood(labels, relief, order, width):  # noqa: ANN001, ANN202
     parent = np.empty(order.size, np.int64)
     root = np.empty(order.size, np.int64)
     saddles = np.zeros(order.size)
+    near = np.empty(8, np.int64)
     basins = 0
-    height = labels.size // width
     for pixel in order:
-        y, x = pixel // width, pixel % width
-        highest = -1
-        for dy in range(-1, 2):
-            for dx in range(-1, 2):
-                ny, nx = y + dy, x + dx
-                if ny < 0 or nx < 0 or ny >= height or nx >= width:
-                    continue
-                near = ny * width + nx
-                if basin[near] < 0 or labels[near] != labels[pixel]:
-                    continue
-                if highest < 0 or relief[near] > relief[highest]:
-                    highest = near
-        if highest < 0:
+        count = _flooded_neighbours(pixel, labels, basin, width, near)
+        if count == 0:
             basin[pixel] = basins
             peaks[basins], parent[basins], root[basins] = pixel, basins, basins
             basins += 1
             continue
+        highest = near[0]
+        for other in near[1:count]:
+            if relief[other] > relief[highest]:
+                highest = other
         basin[pixel] = basin[highest]
-        for dy in range(-1, 2):
-            for dx in range(-1, 2):
-                ny, nx = y + dy, x + dx
-                if ny < 0 or nx < 0 or ny >= height or nx >= width:
-                    continue
-                near = ny * width + nx
-                if basin[near] < 0 or labels[near] != labels[pixel]:
-                    continue
-                one, other = _find(root, basin[pixel]), _find(root, basin[near])
-                if one == other:
-                    continue
+        for other in near[:count]:
+            one, two = _find(root, basin[pixel]), _find(root, basin[other])
+            if one != two:
                 # Basins are numbered in falling order of their peaks: the higher number is lower.
-                high, low = min(one, other), max(one, other)
+                high, low = min(one, two), max(one, two)
                 parent[low], root[low] = high, high
                 saddles[low] = relief[pixel] / relief[peaks[low]]
     return basin, peaks[:basins], parent[:basins], saddles[:basins]
+
+
+@njit(cache=True)
+def _flooded_neighbours(pixel, labels, basin, width, near):  # noqa: ANN001, ANN202
+    """Collect the neighbours (of eight) in the same object that belong to a basin already."""
+    y, x = pixel // width, pixel % width
+    count = 0
+    for ny in range(max(y - 1, 0), min(y + 2, labels.size // width)):
+        for nx in range(max(x - 1, 0), min(x + 2, width)):
+            other = ny * width + nx
+            if basin[other] >= 0 and labels[other] == labels[pixel]:
+                near[count] = other
+                count += 1
+    return count
 
 
 @njit(cache=True)

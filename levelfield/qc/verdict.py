@@ -19,7 +19,6 @@ from levelfield.qc.balance import (
     FAIL_LEVEL,
     PASS_LEVEL,
     Estimate,
-    Verdict,
     combine_plates,
     equivalence_verdict,
     wells_to_decide,
@@ -155,8 +154,8 @@ def _question_rows(group: pd.DataFrame, rules: Rules) -> list[dict]:
 
 def _finding(row: Mapping, twin: Mapping | None, rules: Rules) -> Finding:
     """Judge one row, together with its density-matched twin if there is one."""
-    question, is_difference = row["question"], row["scope"] == "difference"
-    unit, scale = _UNITS[question]
+    question = row["question"]
+    scale = _UNITS[question][1]
     common = {
         "question": question,
         "object_set": row["object_set"],
@@ -170,40 +169,45 @@ def _finding(row: Mapping, twin: Mapping | None, rules: Rules) -> Finding:
         "side_value": float(row["side_value"]) * scale,
     }
     if question == "agreement":
-        # Neither a reference nor a review: an estimate without any claim, hence no interval.
-        margin = 100 - rules.margins.agreement if is_difference else rules.margins.agreement
-        return Finding(
-            **common,
-            value=float(row["value"]) * scale,
-            margin=margin,
-            unit="pp" if is_difference else unit,
-        )
-    constants = rules.constants[question]
+        return Finding(**common, **_agreement(row, rules.margins.agreement))
     margin = getattr(rules.margins, question) / scale
+    return Finding(**common, **_judged(row, twin, margin, rules.constants[question]))
+
+
+def _agreement(row: Mapping, margin: float) -> dict:
+    """Show the estimate without any claim, hence without interval: there is no reference."""
+    is_difference = row["scope"] == "difference"
+    return {
+        "value": float(row["value"]) * 100,
+        "margin": 100 - margin if is_difference else margin,
+        "unit": "pp" if is_difference else "%",
+    }
+
+
+def _judged(row: Mapping, twin: Mapping | None, margin: float, constants: Constants) -> dict:
+    """Verdict and interval of a row; the worse verdict of the row and its matched twin."""
+    unit, scale = _UNITS[row["question"]]
     estimate = _with_error(row, constants)
-    low, high = estimate.interval(PASS_LEVEL)
-    verdict, matched = equivalence(estimate, margin, constants), float("nan")
+    matched = float("nan")
+    verdict = equivalence_verdict(estimate, margin, calibrated=constants.calibrated)
     if twin is not None:
         other = _with_error(twin, constants)
-        verdict, matched = worse(verdict, equivalence(other, margin, constants)), other.value
-    return Finding(
-        **common,
-        value=estimate.value * scale,
-        ci_low=low * scale,
-        ci_high=high * scale,
-        margin=margin * scale,
-        unit=unit,
-        verdict=verdict,
-        calibrated=constants.calibrated,
-        wells_needed=wells_to_decide(estimate, margin),
-        fail_beyond=_fail_beyond(estimate, margin) * scale,
-        matched_value=matched * scale,
-    )
-
-
-def equivalence(estimate: Estimate, margin: float, constants: Constants) -> Verdict:
-    """Judge an estimate by its question's constants, see `equivalence_verdict`."""
-    return equivalence_verdict(estimate, margin, calibrated=constants.calibrated)
+        matched = other.value
+        twin_verdict = equivalence_verdict(other, margin, calibrated=constants.calibrated)
+        verdict = worse(verdict, twin_verdict)
+    low, high = estimate.interval(PASS_LEVEL)
+    return {
+        "value": estimate.value * scale,
+        "ci_low": low * scale,
+        "ci_high": high * scale,
+        "margin": margin * scale,
+        "unit": unit,
+        "verdict": verdict,
+        "calibrated": constants.calibrated,
+        "wells_needed": wells_to_decide(estimate, margin),
+        "fail_beyond": _fail_beyond(estimate, margin) * scale,
+        "matched_value": matched * scale,
+    }
 
 
 def _with_error(row: Mapping, constants: Constants) -> Estimate:
