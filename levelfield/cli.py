@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from levelfield import __version__
+from levelfield.pipeline.tables import read_csv
 from levelfield.pipeline.verification import damage_table, invalidate, verify_plate
+from levelfield.report import verdict_text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +41,14 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--results", default="results", help="folder of all results [results]")
     verify.add_argument("--dry-run", action="store_true", help="only say what is damaged")
     verify.set_defaults(command=_verify)
+    verdict = commands.add_parser(
+        "verdict",
+        help="print the verdict of a plate, and where its report lies",
+        description="Print the verdict table and the assay readouts of a finished plate.",
+    )
+    verdict.add_argument("plate", metavar="PLATE", help="name of the plate, or its results folder")
+    verdict.add_argument("--results", default="results", help="folder of all results [results]")
+    verdict.set_defaults(command=_verdict)
     return parser
 
 
@@ -70,6 +80,19 @@ def _verify(chosen: argparse.Namespace) -> int:
         names = ", ".join(table.stem for table in invalidate(results, found.damages))
         print(f"\nThe next run of snakemake makes these fields anew ({names}).")
     return 1
+
+
+def _verdict(chosen: argparse.Namespace) -> int:
+    results = _results_of(chosen.plate, chosen.results)
+    if not (results / "qc" / "verdict.csv").is_file():
+        raise FileNotFoundError(
+            f"plate '{results.name}' has no verdict yet. Let snakemake finish it first."
+        )
+    print(verdict_text(read_csv(results / "qc" / "verdict.csv")))
+    for row in read_csv(results / "readouts.csv").itertuples():
+        print(f"{row.readout}, {row.perturbation} against its negative wells: Z' {row.z_prime:.2f}")
+    print(f"\nReport: {results / 'report.html'}")
+    return 0
 
 
 if __name__ == "__main__":

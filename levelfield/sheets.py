@@ -169,6 +169,7 @@ def _remedy(error: jsonschema.ValidationError) -> str:
         "type": lambda: f"It must be of type {_plain(error.validator_value)}.",
         "minimum": lambda: f"It must be at least {error.validator_value}.",
         "exclusiveMinimum": lambda: f"It must be more than {error.validator_value}.",
+        "exclusiveMaximum": lambda: f"It must be less than {error.validator_value}.",
         "maximum": lambda: f"It must be at most {error.validator_value}.",
     }
     text = texts.get(error.validator, lambda: error.message + ".")()

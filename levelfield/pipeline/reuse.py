@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 import pandas as pd
 
 from levelfield.pipeline.progress import map_fields
+
+log = logging.getLogger("levelfield")
 
 FINGERPRINT = "fingerprint"
 """Column of a pack's tables; the plate's tables do not have it."""
@@ -80,6 +83,7 @@ def map_changed_fields(
     """
     kept = _kept_tables(fields, previous, expected_rows)
     changed = [field for field in fields if field not in kept]
+    log.info("%s: %d fields to do, %d kept from an earlier run", what, len(changed), len(kept))
     made = map_fields(compute, changed, workers, what)
     for field, (mark, _) in fields.items():
         if field in kept:

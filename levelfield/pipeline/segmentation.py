@@ -43,6 +43,8 @@ _LABEL_CODE = (
     "levelfield.segmentation",
 )
 
+_KEPT = "kept"  # of a field's row, until it is counted
+
 
 @dataclass(frozen=True)
 class SegmentationJob:
@@ -117,15 +119,19 @@ def segment_pack(
         segmentation, checksums of the stored pixels, and the field's fingerprint.
     """
     sites = sites_of(index, wells)
-    rows = map_fields(partial(segment_field, job=job), sites, workers, what)
-    table = pd.DataFrame(list(rows), columns=None if sites else _first_columns(job))
+    rows = list(map_fields(partial(segment_field, job=job), sites, workers, what))
+    kept = sum(row.pop(_KEPT) for row in rows)
+    log.info("%s: %d fields made, %d kept from an earlier run", what, len(rows) - kept, kept)
+    table = pd.DataFrame(rows, columns=None if rows else _first_columns(job))
     for row in table[table["fault"] != ""].itertuples():
         log.warning("site %s %s is excluded: %s", row.Metadata_Well, row.Metadata_Site, row.fault)
     return table
 
 
 def _first_columns(job: SegmentationJob) -> list[str]:
-    return [*_identity(Site("", 0, pd.DataFrame()), job), *(f"Count_{s.name}" for s in job.sets)]
+    identity = _identity(Site("", 0, pd.DataFrame()), job)
+    identity.pop(_KEPT)
+    return [*identity, *(f"Count_{one.name}" for one in job.sets)]
 
 
 def _identity(site: Site, job: SegmentationJob, fault: str = "", path: str = "") -> dict:
@@ -135,6 +141,7 @@ def _identity(site: Site, job: SegmentationJob, fault: str = "", path: str = "")
         "Metadata_Site": site.number,
         "fault": fault,
         "path": path,
+        _KEPT: False,
     }
 
 
@@ -151,7 +158,7 @@ def segment_field(site: Site, job: SegmentationJob) -> dict:
     if done.get("fingerprint") == mark and not find_damage(
         job.store, site.well, site.number, done["checksums"]
     ):
-        return _row(site, job, done["record"], done["checksums"], mark)
+        return _row(site, job, done["record"], done["checksums"], mark) | {_KEPT: True}
     try:
         labels, record = _make_labels(image, job)
     except Exception as error:  # one site must not end a plate; its reason goes into the tables

@@ -1,0 +1,53 @@
+# Two commands: `make demo` and `make test`. `make help` lists the others.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+ENV := .venv
+BIN := $(ENV)/bin
+INSTALL := install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint lock clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: $(ENV)/run.installed ## install, and run the workflow on the demo plate
+	@echo "== The demo plate: 32 wells of BBBC013, from raw TIFF to the verdict (1 to 3 minutes)"
+	$(BIN)/snakemake --profile profiles/local
+	@echo
+	@$(BIN)/levelfield verdict BBBC013-demo
+
+test: $(ENV)/dev.installed ## install, and run the tests
+	@echo "== The tests: several minutes, with the real workflow among them"
+	$(BIN)/python -m pytest
+
+lint: $(ENV)/dev.installed ## check style: ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+$(ENV)/run.installed: envs/levelfield.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "Levelfield needs Python 3.11, and '$(PYTHON)' is another. Name it: make demo PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "== Installing Levelfield into $(ENV) (1 to 3 minutes, about 1 GB)"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(ENV)
+	$(BIN)/pip $(INSTALL) --require-hashes -r envs/levelfield.lock
+	$(BIN)/pip $(INSTALL) --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m levelfield.warm_up
+	@touch $@
+
+$(ENV)/dev.installed: envs/levelfield-dev.lock $(ENV)/run.installed
+	@echo "== Installing what the tests need"
+	$(BIN)/pip $(INSTALL) --require-hashes -r envs/levelfield-dev.lock
+	@touch $@
+
+env-%: envs/%.lock ## build an environment of its own from envs/<name>.lock (for a benchmark's peer)
+	$(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/pip $(INSTALL) --require-hashes -r $<
+
+lock: $(ENV)/dev.installed ## resolve the dependencies of pyproject.toml anew
+	$(BIN)/python envs/lock.py
+
+clean: ## remove the environments and the results
+	rm -rf $(ENV) .venvs results .snakemake

@@ -1,0 +1,47 @@
+"""What several test files share: real images, and a small plate made from the demo's."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from levelfield.sheets import load_schema
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SCHEMAS = REPOSITORY / "workflow" / "schemas"
+DEMO_IMAGES = REPOSITORY / "demo" / "BBBC013"
+DEMO_PATTERN = r"Channel(?P<channel>\d)-\d+-(?P<row>[A-H])-(?P<column>\d\d)\.tif$"
+
+
+@pytest.fixture(scope="session")
+def schemas() -> dict:
+    """The workflow's schemas by name."""
+    return {path.stem: load_schema(path) for path in SCHEMAS.glob("*.yaml")}
+
+
+@pytest.fixture
+def small_plate(tmp_path: Path) -> Path:
+    """A folder with the images of four wells: two negative, two positive (Wortmannin)."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for well in ("A-01", "A-12", "B-01", "B-12"):
+        for path in DEMO_IMAGES.glob(f"*-{well}.tif"):
+            shutil.copy(path, folder)
+    return folder
+
+
+@pytest.fixture
+def small_layout() -> pd.DataFrame:
+    """The layout of `small_plate`, as `read_layout` gives it."""
+    wells = ["A01", "A12", "B01", "B12"]
+    return pd.DataFrame(
+        {
+            "Metadata_Well": wells,
+            "Metadata_ControlType": ["negcon", "poscon"] * 2,
+            "Metadata_Perturbation": ["no drug", "Wortmannin"] * 2,
+            "Metadata_Concentration": "",
+            "Metadata_ConcentrationUnit": "",
+            "Metadata_ControlGroup": "",
+        }
+    )

@@ -1,0 +1,124 @@
+"""Runs the real workflow, through snakemake as a subprocess, in a folder of its own."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+import zarr
+from conftest import DEMO_IMAGES, REPOSITORY
+
+COMMAND = [sys.executable, "-m", "snakemake"]
+
+
+@dataclass
+class Screen:
+    """A folder with a config, sheets and images, in which the workflow runs."""
+
+    folder: Path
+
+    @property
+    def images(self) -> Path:
+        return self.folder / "images" / "P"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "P"
+
+    def arguments(self, *more: str) -> list[str]:
+        config = str(self.folder / "config.yaml")
+        return [
+            *COMMAND,
+            *("--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(self.folder)),
+            *("--profile", str(REPOSITORY / "profiles" / "local"), "--cores", "2"),
+            *("--configfile", config, *more),
+        ]
+
+    def run(self, *more: str) -> subprocess.CompletedProcess:
+        """Run the workflow; stdout and stderr come back together."""
+        return subprocess.run(
+            self.arguments(*more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def run_well(self, *more: str) -> str:
+        """Run the workflow, which must succeed; return what it printed."""
+        done = self.run(*more)
+        assert done.returncode == 0, done.stdout[-6000:]
+        return done.stdout
+
+    def table(self, name: str) -> pd.DataFrame:
+        return pd.read_csv(self.results / name, keep_default_na=False)
+
+    def change_config(self, **sections: object) -> None:
+        path = self.folder / "config.yaml"
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
+
+    def write_layout(self, rows: str) -> None:
+        header = "well,control_type,perturbation,control_group\n"
+        (self.folder / "layout.csv").write_text(header + rows)
+
+
+LAYOUT = """\
+A01,negcon,no drug,
+A12,poscon,Wortmannin,
+B01,negcon,no drug,
+B12,poscon,Wortmannin,
+C01,negcon,no drug,
+C07,trt,Wortmannin,
+C12,poscon,Wortmannin,
+"""
+
+
+def small_screen(folder: Path) -> Screen:
+    """Make a screen of one plate with seven wells of the demo plate."""
+    screen = Screen(folder)
+    screen.images.mkdir(parents=True)
+    for row in LAYOUT.splitlines():
+        well = row.split(",")[0]
+        for path in DEMO_IMAGES.glob(f"*-{well[0]}-{well[1:]}.tif"):
+            shutil.copy(path, screen.images)
+    screen.write_layout(LAYOUT)
+    sheet = f"plate\timages\tlayout\twells\nP\timages/P\t{folder}/layout.csv\t96\n"
+    (folder / "plates.tsv").write_text(sheet)
+    config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    config |= {
+        "plates": str(folder / "plates.tsv"),
+        "data_folder": str(folder),
+        "measurement": {"families": ["AreaShape", "Intensity", "Location"]},
+        "packs_per_plate": 2,
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return screen
+
+
+IDENTICAL = ("index.csv", "sites.csv", "wells.csv", "readouts.csv", "excluded_sites.csv")
+
+
+def digests(results: Path) -> dict[str, str]:
+    """Return the sha256 of all that must be the same bytes in every run."""
+    tables = [results / name for name in IDENTICAL]
+    tables += [*(results / "objects").iterdir(), *(p for p in (results / "qc").iterdir())]
+    found = {
+        path.name if path.parent == results else f"{path.parent.name}/{path.name}": _sha256(
+            path.read_bytes()
+        )
+        for path in sorted(tables)
+        if path.is_file()
+    }
+    for array in sorted(results.glob("*.zarr/*/*/[0-9]*/labels/*/0")):
+        pixels = np.asarray(zarr.open_array(array, mode="r"))
+        found["/".join(array.parts[-6:-1])] = _sha256(pixels.tobytes())
+    return found
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
