@@ -1,5 +1,7 @@
 """The measurement of a site: columns, shapes, units, relations, and errors for people."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,14 @@ def test_a_pixel_that_is_not_a_number_is_an_error():
     image[1, 2, 3] = np.nan
     with pytest.raises(ValueError, match=r"FKHR holds 1 pixels that are not numbers.*row 2"):
         measure_site(image, CHANNELS, {"Nuclei": labels})
+
+
+def test_an_object_that_fills_the_image_has_no_rings_but_everything_else():
+    image = np.random.default_rng(0).uniform(0, 1, (2, 20, 24)).astype(np.float32)
+    row = measure_site(image, CHANNELS, {"Image": np.ones((20, 24), int)})["Image"].iloc[0]
+    rings = [name for name in row.index if re.search("FracAtD|MeanFrac|RadialCV", name)]
+    assert len(rings) == 24
+    assert row[rings].isna().all()
+    assert row["Image_AreaShape_Area"] == 480
+    assert row["Image_AreaShape_MaximumRadius"] == 10
+    assert row["Image_Neighbors_NumberOfNeighbors_Adjacent"] == 0

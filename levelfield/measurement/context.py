@@ -51,7 +51,7 @@ class Site:
 
     @cached_property
     def granular_spectra(self) -> list[Floats]:
-        """(N, steps) granular spectrum of each channel."""
+        """(steps, N) granular spectrum of each channel."""
         chosen = self.parameters
         return [
             granular_spectrum(

@@ -90,7 +90,7 @@ def measure(objects: ObjectSet, parameters: Parameters) -> Floats:
     return np.concatenate(parts, axis=2).reshape(objects.pixels.count, -1)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True)
 def _coefficients(
     values: Floats, order: NDArray[np.int32], starts: Integers, pairs: Integers, fraction: float
 ) -> Floats:
@@ -98,84 +98,83 @@ def _coefficients(
     result = np.empty((starts.size - 1, pairs.shape[0], 9))
     channels = values.shape[0]
     ranks = np.empty((channels, np.max(np.diff(starts))), np.int64)
-    highest = np.empty(channels, np.int64)
+    facts = np.empty((channels, 5))
     for k in range(starts.size - 1):
         inside = slice(starts[k], starts[k + 1])
         for channel in range(channels):
-            highest[channel] = _rank(
-                values[channel, inside], order[channel, inside], ranks[channel]
+            facts[channel] = _channel_facts(
+                values[channel, inside], order[channel, inside], fraction, ranks[channel]
             )
         for pair in range(pairs.shape[0]):
             one, two = pairs[pair]
-            first, second = values[one, inside], values[two, inside]
-            _pearson(first, second, result[k, pair])
-            levels = max(highest[one], highest[two]) + 1
-            _above_thresholds(
-                first, second, ranks[one], ranks[two], levels, fraction, result[k, pair]
-            )
+            _pair(
+                values[one, inside], values[two, inside], ranks[one], ranks[two],
+                facts[one], facts[two], result[k, pair],
+            )  # fmt: skip
     return result
 
 
 @njit(cache=True)
-def _rank(values: Floats, order: NDArray[np.int32], ranks: Integers) -> int:
-    """Fill in dense ranks (equal values share one) and return the highest."""
+def _channel_facts(
+    values: Floats, order: NDArray[np.int32], fraction: float, ranks: Integers
+) -> tuple[float, float, float, float, float]:
+    """Fill in dense ranks (equal values share one) and return what all pairs need of a channel.
+
+    Returns
+    -------
+    Mean, sum of squares about it, number of ranks, threshold, and sum of what reaches it.
+    """
+    mean, squares, total = values.mean(), 0.0, 0.0
+    limit = fraction * values[order[-1]]
     rank = 0
     ranks[order[0]] = 0
     for i in range(1, order.size):
         if values[order[i]] != values[order[i - 1]]:
             rank += 1
         ranks[order[i]] = rank
-    return rank
+    for value in values:
+        squares += (value - mean) ** 2
+        if value >= limit:
+            total += value
+    return mean, squares if rank else 0.0, rank + 1.0, limit, total
 
 
 @njit(cache=True, error_model="numpy")
-def _pearson(first: Floats, second: Floats, out: Floats) -> None:
-    """Write correlation and slope; NaN where a channel is constant."""
-    x_mean, y_mean = first.mean(), second.mean()
-    xx, yy, xy = 0.0, 0.0, 0.0
-    for i in range(first.size):
-        u, v = first[i] - x_mean, second[i] - y_mean
-        xx += u * u
-        yy += v * v
-        xy += u * v
-    out[0] = min(max(xy / np.sqrt(xx) / np.sqrt(yy), -1.0), 1.0)
-    out[1] = xy / xx
-
-
-@njit(cache=True, error_model="numpy")
-def _above_thresholds(
+def _pair(
     first: Floats,
     second: Floats,
     first_ranks: Integers,
     second_ranks: Integers,
-    levels: int,
-    fraction: float,
+    first_facts: Floats,
+    second_facts: Floats,
     out: Floats,
 ) -> None:
-    """Write overlap, K, Manders and rank-weighted coefficients; 0 without a common pixel."""
-    x_limit, y_limit = fraction * first.max(), fraction * second.max()
-    x_total, y_total, x_both, y_both, x_ranked, y_ranked = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    xx, yy, xy, common = 0.0, 0.0, 0.0, 0
+    """Write the coefficients of one pair: NaN where undefined, 0 without a common pixel."""
+    x_mean, x_squares, x_levels, x_limit, x_total = first_facts
+    y_mean, y_squares, y_levels, y_limit, y_total = second_facts
+    levels = max(x_levels, y_levels)
+    x_both, y_both, x_ranked, y_ranked = 0.0, 0.0, 0.0, 0.0
+    product, xx, yy, xy, common = 0.0, 0.0, 0.0, 0.0, 0
     for i in range(first.size):
         x, y = first[i], second[i]
-        if x >= x_limit:
-            x_total += x
-        if y >= y_limit:
-            y_total += y
+        product += (x - x_mean) * (y - y_mean)
         if x >= x_limit and y >= y_limit:
             common += 1
-            weight = (levels - abs(first_ranks[i] - second_ranks[i])) / levels
+            alike = levels - abs(first_ranks[i] - second_ranks[i])
             x_both += x
             y_both += y
-            x_ranked += x * weight
-            y_ranked += y * weight
+            x_ranked += x * alike
+            y_ranked += y * alike
             xx += x * x
             yy += y * y
             xy += x * y
+    correlation = product / np.sqrt(x_squares) / np.sqrt(y_squares)
+    out[0] = min(max(correlation, -1.0), 1.0) if x_squares and y_squares else np.nan
+    out[1] = product / x_squares if x_squares else np.nan
     if common == 0:
         out[2:] = 0.0
         return
     out[2] = xy / np.sqrt(xx * yy)
     out[3], out[4] = xy / xx, xy / yy
     out[5], out[6] = x_both / x_total, y_both / y_total
-    out[7], out[8] = x_ranked / x_total, y_ranked / y_total
+    out[7], out[8] = x_ranked / levels / x_total, y_ranked / levels / y_total

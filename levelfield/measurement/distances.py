@@ -7,7 +7,8 @@ from numba import njit
 
 from levelfield.measurement.arrays import Floats, Integers, Labels
 
-_FAR = 1 << 30
+# The squared distance where no pixel lies outside the object.
+NO_OUTSIDE = 1 << 30
 
 
 @njit(cache=True)
@@ -46,19 +47,19 @@ def _column_distances(
     field = np.empty((height, width), np.int64)
     for x in range(width):
         column = box[2] + x - 1
-        distance = _FAR
+        distance = NO_OUTSIDE
         for y in range(height):
             row = box[0] + y - 1
             if 0 <= row < rows and 0 <= column < columns:
                 outside = labels[row, column] != label
             else:
                 outside = border_is_outside
-            distance = 0 if outside else min(distance + 1, _FAR)
+            distance = 0 if outside else min(distance + 1, NO_OUTSIDE)
             field[y, x] = distance
-        distance = _FAR
+        distance = NO_OUTSIDE
         for y in range(height - 1, -1, -1):
             distance = min(distance + 1, field[y, x])
-            field[y, x] = distance * distance if distance < _FAR else _FAR
+            field[y, x] = distance * distance if distance < NO_OUTSIDE else NO_OUTSIDE
     return field
 
 
@@ -73,7 +74,7 @@ def _row_distances(field: Integers) -> None:
         heights[:] = field[y]
         last = -1
         for x in range(width):
-            if heights[x] >= _FAR:
+            if heights[x] >= NO_OUTSIDE:
                 continue
             start = -np.inf
             while last >= 0:

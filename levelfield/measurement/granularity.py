@@ -111,11 +111,11 @@ def _cell_weights(
 @njit(cache=True)
 def _weighted_sums(spectrum: Floats, starts: Integers, cells: Integers, weights: Floats) -> Floats:
     """Return the (n, steps) averages of the spectrum over each object."""
-    sums = np.zeros((starts.size - 1, spectrum.shape[1]))
+    sums = np.zeros((starts.size - 1, spectrum.shape[0]))
     for k in range(starts.size - 1):
-        for i in range(starts[k], starts[k + 1]):
-            if weights[i] == 0:  # also keeps cells beyond the last row or column out
-                continue
-            for step in range(spectrum.shape[1]):
-                sums[k, step] += weights[i] * spectrum[cells[i], step]
+        for step in range(spectrum.shape[0]):
+            image = spectrum[step]
+            for i in range(starts[k], starts[k + 1]):
+                if weights[i] != 0:  # cells beyond the last row or column have none
+                    sums[k, step] += weights[i] * image[cells[i]]
     return sums

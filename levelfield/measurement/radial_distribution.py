@@ -14,6 +14,7 @@ from numba import njit
 from levelfield.measurement import zernike
 from levelfield.measurement.arrays import Floats, Integers, Labels
 from levelfield.measurement.context import ObjectSet
+from levelfield.measurement.distances import NO_OUTSIDE
 from levelfield.measurement.features import Column, Feature
 from levelfield.measurement.parameters import Parameters
 from levelfield.measurement.pixels import ObjectPixels
@@ -98,6 +99,7 @@ def _ring_features(values: Floats, pixels: ObjectPixels, sectors: Integers, ring
     variation = np.divide(
         np.sqrt(spread / wedges), centre, out=np.zeros_like(centre), where=centre != 0
     )
+    variation[:, counts.sum(axis=(1, 2)) == 0] = np.nan
     table = np.stack([share, mean_share, variation], axis=3)[:, :, :rings]
     return np.moveaxis(table, 0, 1).reshape(pixels.count, -1)
 
@@ -122,6 +124,9 @@ def _sectors(
     sectors = np.empty(positions.size, np.int64)
     for k in range(boxes.shape[0]):
         first, end = starts[k], starts[k + 1]
+        if squared[first] >= NO_OUTSIDE:
+            sectors[first:end] = -1
+            continue
         centre = positions[first + np.argmax(squared[first:end])]
         centre_row, centre_column = centre // width, centre % width
         walked = _walk(labels, k + 1, boxes[k], centre_row, centre_column)
