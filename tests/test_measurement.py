@@ -1,6 +1,7 @@
 """The measurement of a site: columns, shapes, units, relations, and errors for people."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -123,3 +124,21 @@ def test_an_object_that_fills_the_image_has_no_rings_but_everything_else():
     assert row["Image_AreaShape_Area"] == 480
     assert row["Image_AreaShape_MaximumRadius"] == 10
     assert row["Image_Neighbors_NumberOfNeighbors_Adjacent"] == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (7, 9), (64, 64)])
+@pytest.mark.parametrize("offset", [-0.5, 0.0, 0.5])
+def test_images_of_any_size_and_brightness_are_measured_quietly(shape, offset):
+    noise = np.random.default_rng(0)
+    image = noise.uniform(0, 1, (2, *shape)).astype(np.float32) + np.float32(offset)
+    labels = noise.integers(0, 3, shape) * 100_000
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = measure_site(image, CHANNELS, {"Nuclei": labels}, neighbor_distances=[3])["Nuclei"]
+    assert set(table["Metadata_ObjectNumber"]) == set(np.unique(labels)) - {0}
+
+
+def test_without_families_only_the_objects_are_listed():
+    image, labels = two_squares()
+    table = measure_site(image, CHANNELS, {"Nuclei": labels}, families=[])["Nuclei"]
+    assert table.to_dict("list") == {"Metadata_ObjectNumber": [3, 7]}

@@ -6,6 +6,20 @@ Every table column carries CellProfiler's name, so that pycytominer and CytoTabl
 
 from levelfield.measurement.image_level import measure_image
 from levelfield.measurement.relations import parents
-from levelfield.measurement.site import FAMILIES, OBJECT_NUMBER, feature_names, measure_site
+from levelfield.measurement.site import (
+    FAMILIES,
+    OBJECT_NUMBER,
+    compile_kernels,
+    feature_names,
+    measure_site,
+)
 
-__all__ = ["FAMILIES", "OBJECT_NUMBER", "feature_names", "measure_image", "measure_site", "parents"]
+__all__ = [
+    "FAMILIES",
+    "OBJECT_NUMBER",
+    "compile_kernels",
+    "feature_names",
+    "measure_image",
+    "measure_site",
+    "parents",
+]
