@@ -15,13 +15,19 @@ from levelfield import objects
 from levelfield.parameters import parameter_names
 from levelfield.segmentation import SEGMENTERS, parent_roles, segment_objects
 from levelfield.segmentation.declump import declump
+from levelfield.segmentation.pixel_classifier import train_pixel_classifier
 from levelfield.segmentation.propagate import propagate
 from levelfield.segmentation.threshold import find_threshold
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = REPOSITORY.parent / "shared" / "data"
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/segmentation.yaml").read_text())
-FUNCTIONS = {**SEGMENTERS, "threshold": find_threshold, "declump": declump}
+FUNCTIONS = {
+    **SEGMENTERS,
+    "threshold": find_threshold,
+    "declump": declump,
+    "train_pixel_classifier": train_pixel_classifier,
+}
 
 
 def read(path):
@@ -268,9 +274,9 @@ def test_an_unknown_name_or_value_says_what_is_allowed(dna, method, parameters, 
 
 
 def test_wrong_inputs_are_refused(dna, nuclei):
-    with pytest.raises(ValueError, match=r"needs the object sets \[parent"):
+    with pytest.raises(ValueError, match=r"builds on \[parent"):
         segment_objects(dna[None], "propagation", {})
-    with pytest.raises(ValueError, match="needs the object sets"):
+    with pytest.raises(ValueError, match="builds on"):
         segment_objects(dna[None], "classical", {}, {"parent": nuclei})
     with pytest.raises(ValueError, match="1 pixels of the image are not finite"):
         broken = dna.copy()
@@ -299,7 +305,9 @@ def test_the_schema_accepts_every_default(name):
     validator = Draft202012Validator(SCHEMA["$defs"][name] | {"$defs": SCHEMA["$defs"]})
     signature = inspect.signature(FUNCTIONS[name])
     defaults = {
-        key: dict(value) if hasattr(value, "keys") else value
+        key: dict(value)
+        if hasattr(value, "keys")
+        else (list(value) if isinstance(value, tuple) else value)
         for key in parameter_names(FUNCTIONS[name])
         if (value := signature.parameters[key].default) is not inspect.Parameter.empty
     }

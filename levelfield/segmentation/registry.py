@@ -13,13 +13,14 @@ from levelfield.parameters import call_with, require_choice
 from levelfield.preprocessing import apply_steps
 from levelfield.segmentation.classical import classical
 from levelfield.segmentation.imported import labels
+from levelfield.segmentation.pixel_classifier import PixelClassifier, pixel_classifier
 from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.secondary import expansion, propagation, subtraction, watershed
 
 Labels = NDArray[np.int32]
 
-# A segmenter's positional parameters are the image and the labels it wants, by role; its
-# keyword-only parameters are what the configuration may set.
+# A segmenter's positional parameters are the image and what it builds on, by role; its keyword-only
+# parameters are what the configuration may set.
 SEGMENTERS: dict[str, Callable[..., Segmentation]] = {
     "classical": classical,
     "propagation": propagation,
@@ -27,11 +28,12 @@ SEGMENTERS: dict[str, Callable[..., Segmentation]] = {
     "expansion": expansion,
     "subtraction": subtraction,
     "labels": labels,
+    "pixel_classifier": pixel_classifier,
 }
 
 
 def parent_roles(method: str) -> list[str]:
-    """Roles of the label images that a method needs, e.g. ``["parent", "minus"]``."""
+    """Roles of what a method builds on besides the image, e.g. ``["parent", "minus"]``."""
     require_choice("method", method, SEGMENTERS)
     parameters = inspect.signature(SEGMENTERS[method]).parameters.values()
     positional = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
@@ -42,7 +44,7 @@ def segment_objects(
     image: NDArray[np.float32],
     method: str,
     parameters: Mapping[str, Any],
-    parents: Mapping[str, Labels] | None = None,
+    parents: Mapping[str, Labels | PixelClassifier] | None = None,
     steps: Sequence[Mapping[str, Any]] = (),
 ) -> Segmentation:
     """Segment one image with one method.
@@ -57,8 +59,8 @@ def segment_objects(
     parameters
         What the configuration sets for the method.
     parents
-        Label images by role, for methods that build on other objects: `parent`, `minus`; for the
-        method `labels` the `imported` ones.
+        What the method builds on, by role: label images as `parent` and `minus`; for the method
+        `labels` the `imported` label image, for `pixel_classifier` the `classifier`.
     steps
         Image processing that only the segmenter sees, see `levelfield.preprocessing.apply_steps`.
         The image itself stays as it is, and so do all measurements on it.
@@ -73,8 +75,7 @@ def segment_objects(
     roles = parent_roles(method)
     if sorted(parents) != sorted(roles):
         raise ValueError(
-            f"method {method} needs the object sets [{', '.join(roles)}], "
-            f"but was given [{', '.join(parents)}]"
+            f"method {method} builds on [{', '.join(roles)}], but was given [{', '.join(parents)}]"
         )
     _check_image(image, parents)
     given = [parents[role] for role in roles]
@@ -83,7 +84,7 @@ def segment_objects(
     return call_with(SEGMENTERS[method], seen, *given, parameters=parameters, where=where)
 
 
-def _check_image(image: NDArray[np.float32], parents: Mapping[str, Labels]) -> None:
+def _check_image(image: NDArray[np.float32], parents: Mapping[str, Any]) -> None:
     if image.ndim != 3:
         raise ValueError(f"the image has shape {image.shape}; it must be (channel, y, x)")
     if not np.isfinite(image).all():
@@ -92,8 +93,8 @@ def _check_image(image: NDArray[np.float32], parents: Mapping[str, Labels]) -> N
             f"{n_bad} pixels of the image are not finite numbers, so no threshold would mean "
             "anything; check the flat field that was applied"
         )
-    for role, given in parents.items():
-        if role != "imported" and given.shape != image.shape[1:]:
+    for role in ("parent", "minus"):
+        if role in parents and parents[role].shape != image.shape[1:]:
             raise ValueError(
-                f"the {role} labels are {given.shape}, the image is {image.shape[1:]} px"
+                f"the {role} labels are {parents[role].shape}, the image is {image.shape[1:]} px"
             )
