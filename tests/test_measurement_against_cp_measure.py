@@ -110,6 +110,16 @@ def test_costes_of_channels_that_exclude_each_other(shared_data):
     assert worst_difference(values, expected)[1] <= 1e-6
 
 
+def test_costes_of_a_channel_that_hardly_varies(shared_data):
+    image, labels = real_site(shared_data, IMAGES[0])
+    image[1] = 0.5 + 1e-4 * (image[1] > image[1].mean()) * (1 - image[0])
+    for pair in (("DNA", "FKHR"), ("FKHR", "DNA")):
+        planes = image if pair[0] == "DNA" else image[::-1]
+        values = measured(image, labels, ["Correlation"], channel_pairs=[pair])
+        expected = reference(planes, pair, dense(labels), ["costes"])
+        assert worst_difference(values, expected)[1] <= 1e-6
+
+
 def test_objects_that_rounding_decides_in_cp_measure_are_rare(shared_data):
     _, labels = real_site(shared_data, IMAGES[2])
     values = measured(np.zeros((2, *labels.shape), np.float32), labels, ["AreaShape"])

@@ -5,8 +5,8 @@ MeasureColocalization ("Faster"), with the undefined cases of cp_measure 0.3.0 (
 invented zeros). The candidate threshold of the first channel runs over a grid of intensity steps;
 that of the second follows from the orthogonal regression of the two channels.
 
-CellProfiler selects, for every candidate, all pixels below it. Here pixels whose side is decided
-for all candidates to come leave the search, so that the cost is a few passes over the object.
+CellProfiler selects, for every candidate, all pixels below it. Here the pixels of an object are
+sorted into buckets once, so that a candidate costs the sums up to a bucket and a few comparisons.
 """
 
 import math
@@ -19,13 +19,24 @@ from levelfield.measurement.arrays import Floats, Integers
 
 _MOST_CANDIDATES = 256
 
+_BUCKETS = 128
 _EPSILON = float(np.finfo(np.float64).eps)
+
+
+class _Work(NamedTuple):
+    """Room for the pixels of the largest object, sorted into buckets, and sums up to each."""
+
+    x: Floats
+    y: Floats
+    turns: Floats
+    starts: Integers
+    sums: Floats
 
 
 class _Sums(NamedTuple):
     """Number of pixels and sums of their intensities and of the products."""
 
-    size: float
+    size: int
     x: float
     y: float
     product: float
@@ -52,7 +63,14 @@ def costes_coefficients(values: Floats, starts: Integers, pairs: Integers, steps
     """
     count = starts.size - 1
     result = np.full((count, pairs.shape[0], 2), np.nan)
-    copies = np.empty((2, values.shape[1]))
+    largest = np.max(np.diff(starts))
+    work = _Work(
+        np.empty(largest),
+        np.empty(largest),
+        np.empty(largest),
+        np.empty(_BUCKETS + 1, np.int64),
+        np.empty((_BUCKETS + 1, 3)),
+    )
     for k in range(count):
         for pair in range(pairs.shape[0]):
             first = values[pairs[pair, 0], starts[k] : starts[k + 1]]
@@ -60,7 +78,7 @@ def costes_coefficients(values: Floats, starts: Integers, pairs: Integers, steps
             defined, slope, offset = _regression(first, second)
             if not defined:
                 continue
-            found, candidate = _search(first, second, slope, offset, steps, copies)
+            found, candidate = _search(first, second, slope, offset, steps, work)
             if found:
                 limits = _limits(candidate - 1, slope, offset, steps)
                 result[k, pair] = _shares(first, second, limits)
@@ -110,19 +128,14 @@ def _regression(first: Floats, second: Floats) -> tuple[bool, float, float]:
 
 @njit(cache=True)
 def _search(
-    first: Floats, second: Floats, slope: float, offset: float, steps: int, copies: Floats
+    first: Floats, second: Floats, slope: float, offset: float, steps: int, work: _Work
 ) -> tuple[bool, float]:
     """Bisect for the lowest candidate below which the channels still correlate.
 
     The candidate is 5/6 of the way up the window (1/2 in windows of up to 6 steps), because the
     correlation is erratic at low thresholds.
     """
-    x, y = copies[0, : first.size], copies[1, : first.size]
-    x[:] = first
-    y[:] = second
-    x_high, y_high = x.max(), y.max()
-    rises = slope > 0  # else one threshold falls as the other rises, and no pixel is ever decided
-    decided = _Sums(0.0, 0.0, 0.0, 0.0)  # over the pixels below all candidates to come
+    low, per_unit = _fill_buckets(first, second, slope, offset, work)
     left, right = 1.0, float(steps)
     candidate, last, valid = (right - left) // (6 / 5) + left, 0.0, -1.0
     for _ in range(_MOST_CANDIDATES):
@@ -130,21 +143,11 @@ def _search(
             break
         last = candidate
         limits = _limits(candidate, slope, offset, steps)
-        everything_below = rises and (x_high < limits[0] or y_high < limits[1])
-        if everything_below:  # as at first: rising thresholds mean that all pixels correlate
+        bucket = int(min(max((limits[0] - low) * per_unit, 0), _BUCKETS - 1))
+        if _correlates(first, second, limits, _sums_below(limits, bucket, work)):
             right, valid = candidate + 1, candidate
         else:
-            below, sums = _part(x, y, limits, decided)
-            if _correlates(first, second, limits, sums):
-                right, valid = candidate + 1, candidate
-                if rises:
-                    x, y = x[:below], y[:below]
-            else:
-                left = candidate - 1
-                if rises:
-                    limits = _limits(left, slope, offset, steps)
-                    below, decided = _part(x[:below], y[:below], limits, decided)
-                    x, y = x[below:], y[below:]
+            left = candidate - 1
         candidate = (right - left) // (6 / 5 if right - left > 6 else 2.0) + left
     found = last == candidate and valid >= 0
     return found and _is_defined(first, second, _limits(valid - 1, slope, offset, steps)), valid
@@ -157,20 +160,66 @@ def _limits(candidate: float, slope: float, offset: float, steps: int) -> tuple[
 
 
 @njit(cache=True)
-def _part(x: Floats, y: Floats, limits: tuple[float, float], sums: _Sums) -> tuple[int, _Sums]:
-    """Move the pixels below either limit to the front, in place, and add them to the sums."""
-    below, x_sum, y_sum, product_sum = 0, 0.0, 0.0, 0.0
-    for i in range(x.size):
-        here, there = x[i], y[i]
-        if here < limits[0] or there < limits[1]:
-            x_sum += here
-            y_sum += there
-            product_sum += here * there
-            x[i], x[below] = x[below], here
-            y[i], y[below] = y[below], there
-            below += 1
-    total = _Sums(sums.size + below, sums.x + x_sum, sums.y + y_sum, sums.product + product_sum)
-    return below, total
+def _fill_buckets(
+    first: Floats, second: Floats, slope: float, offset: float, work: _Work
+) -> tuple[float, float]:
+    """Sort the pixels roughly by the candidate from which on they are below either threshold.
+
+    With a falling line no such candidate exists; then all pixels go into the first bucket.
+
+    Returns
+    -------
+    Lowest such threshold of the first channel, and buckets per unit of intensity.
+    """
+    turns = work.turns[: first.size]
+    across = 1 / slope if slope > 0 else 0.0
+    for i in range(first.size):
+        turns[i] = min(first[i], (second[i] - offset) * across)
+    low = turns.min()
+    width = (turns.max() - low) / _BUCKETS
+    # A bucket must be far wider than the rounding of the thresholds.
+    sortable = slope > 0 and width * min(slope, 1.0) > 1e-9 * (1 + abs(offset))
+    per_unit = 1 / width if sortable else 0.0
+    work.starts[:] = 0
+    work.sums[:] = 0.0
+    for i in range(first.size):
+        bucket = min(int((turns[i] - low) * per_unit), _BUCKETS - 1)
+        work.starts[bucket + 1] += 1
+        turns[i] = bucket
+        sums = work.sums[bucket + 1]
+        sums[0] += first[i]
+        sums[1] += second[i]
+        sums[2] += first[i] * second[i]
+    for bucket in range(_BUCKETS):
+        work.starts[bucket + 1] += work.starts[bucket]
+        work.sums[bucket + 1] += work.sums[bucket]
+    places = work.starts[:-1].copy()
+    for i in range(first.size):
+        bucket = int(turns[i])
+        work.x[places[bucket]] = first[i]
+        work.y[places[bucket]] = second[i]
+        places[bucket] += 1
+    return low, per_unit
+
+
+@njit(cache=True)
+def _sums_below(limits: tuple[float, float], bucket: int, work: _Work) -> _Sums:
+    """Sum over the pixels below either limit.
+
+    Only those in the bucket of the limit and in the two beside it, where rounding may have put
+    some, need to be compared; all in lower buckets are below.
+    """
+    begin, end = max(bucket - 1, 0), min(bucket + 2, _BUCKETS)
+    size = work.starts[begin]
+    x_sum, y_sum, product_sum = work.sums[begin]
+    for i in range(work.starts[begin], work.starts[end]):
+        x, y = work.x[i], work.y[i]
+        if x < limits[0] or y < limits[1]:
+            size += 1
+            x_sum += x
+            y_sum += y
+            product_sum += x * y
+    return _Sums(size, x_sum, y_sum, product_sum)
 
 
 @njit(cache=True)
