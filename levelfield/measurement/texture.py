@@ -5,8 +5,8 @@ into grey levels on one scale for the whole image (0 to 1, never stretched to th
 does not count. Per scale and direction, pairs of pixels of one object that lie that far apart are
 counted by their two grey levels.
 
-The sums run over the pixel pairs and over histograms of level, sum and difference, never over the
-whole 256 x 256 matrix, and they are whole numbers until the last division.
+All sums run over the pixel pairs and over histograms of level, sum and difference, never over the
+whole 256 x 256 matrix.
 """
 
 import numpy as np
