@@ -37,6 +37,20 @@ def typical_diameter(distance: Surface, clumps: Labels) -> float:
     return 2 * float(radius[order][middle])
 
 
+def distance_to_background(foreground: NDArray[np.bool_]) -> Surface:
+    """Euclidean distance in px from each pixel to the nearest background pixel, float32.
+
+    SciPy finds the nearest pixels; its own distances take several times the memory.
+    """
+    nearest = ndimage.distance_transform_edt(
+        foreground, return_distances=False, return_indices=True
+    )
+    height, width = foreground.shape
+    rows = (nearest[0] - np.arange(height, dtype=np.int32)[:, None]).astype(np.float32)
+    columns = (nearest[1] - np.arange(width, dtype=np.int32)).astype(np.float32)
+    return np.hypot(rows, columns, out=rows)
+
+
 def declump(
     image: Surface,
     foreground: NDArray[np.bool_],
@@ -82,7 +96,7 @@ def declump(
     """
     _check_parameters(centres, lines, smoothing, suppression_distance, depth, regularisation)
     clumps, _ = ndimage.label(foreground, EIGHT_NEIGHBOURS)
-    distance = ndimage.distance_transform_edt(foreground).astype(np.float32)
+    distance = distance_to_background(foreground)
     diameter = typical_diameter(distance, clumps)
     record = {"TypicalDiameter": diameter}
     if centres == "none" or lines == "none" or diameter == 0:
