@@ -68,8 +68,8 @@ class Finding:
 # What to turn when the value is above zero (masks too large, over-segmented) and when below.
 _THRESHOLD_CORRECTION = ("raise threshold.correction", "lower threshold.correction")
 _PARENT = (
-    "look at its parent objects: every {set} grows from one seed, so a split begins there",
-    "look at its parent objects: every {set} grows from one seed, so a merge begins there",
+    "divide the parent objects of {set} less, as each grows from one of them",
+    "divide the parent objects of {set} more, as each grows from one of them",
 )
 _TURN = {
     ("classical", "threshold"): _THRESHOLD_CORRECTION,
@@ -246,7 +246,7 @@ def _action(finding: Finding) -> str:
     knob = turn(finding.method, finding.question, finding.object_set, side)
     if finding.scope == "difference":
         return (
-            f"If the outlines confirm it, {knob} for all wells and judge on wells of both classes: "
+            f"If the outlines confirm it, {knob}, for all wells, and judge on wells of both classes: "
             "the class that is farther off asks for it."
         )
     return f"If the outlines confirm it, {knob}."
