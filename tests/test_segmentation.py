@@ -236,6 +236,31 @@ def test_cytoplasm_is_the_cell_without_the_nucleus(nuclei):
     assert result.record["Empty"] == (area == 0).sum()
 
 
+def test_objects_are_cut_to_others_and_keep_their_numbers(nuclei):
+    image = np.zeros((1, *nuclei.shape), np.float32)
+    inner = objects.inner_part(nuclei, 4)
+    given = {"parent": nuclei, "within": inner}
+    cut = segment_objects(image, "masked", {}, given)
+    np.testing.assert_array_equal(cut.labels, inner)
+    half = segment_objects(image, "masked", {"minimum_fraction": 0.5}, given).labels
+    kept = objects.object_numbers(half)
+    area = np.bincount(inner.ravel(), minlength=nuclei.max() + 1)[1:]
+    expected = np.flatnonzero(area >= 0.5 * objects.areas(nuclei)) + 1
+    assert kept.tolist() == expected.tolist() and 0 < len(kept) < nuclei.max()
+
+
+def test_objects_are_merged_and_split_by_rule_and_filtered(nuclei):
+    image = np.zeros((1, *nuclei.shape), np.float32)
+    merged = segment_objects(image, "edited", {"merge_distance": 4}, {"parent": nuclei})
+    assert merged.record["Merged"] == nuclei.max() - merged.labels.max() > 0
+    np.testing.assert_array_equal(merged.labels > 0, nuclei > 0)
+    table = objects.relate(nuclei, merged.labels)
+    assert (table["fraction"] == 1).all() and table["parent"].nunique() == merged.labels.max()
+    parameters = {"split_parts": True, "minimum_diameter": 10}
+    again = segment_objects(image, "edited", parameters, {"parent": merged.labels}).labels
+    assert objects.equivalent_diameters(again).min() >= 10
+
+
 def test_the_ratio_of_a_translocation_screen_is_below_one_and_above_one():
     ratios = {}
     for name in ("D02", "D12"):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from levelfield.parameters import call_with, require_choice
 from levelfield.preprocessing import apply_steps
 from levelfield.segmentation.classical import classical
+from levelfield.segmentation.editing import edited, masked
 from levelfield.segmentation.imported import labels
 from levelfield.segmentation.pixel_classifier import PixelClassifier, pixel_classifier
 from levelfield.segmentation.result import Segmentation
@@ -27,6 +28,8 @@ SEGMENTERS: dict[str, Callable[..., Segmentation]] = {
     "watershed": watershed,
     "expansion": expansion,
     "subtraction": subtraction,
+    "masked": masked,
+    "edited": edited,
     "labels": labels,
     "pixel_classifier": pixel_classifier,
 }
@@ -59,8 +62,8 @@ def segment_objects(
     parameters
         What the configuration sets for the method.
     parents
-        What the method builds on, by role: label images as `parent` and `minus`; for the method
-        `labels` the `imported` label image, for `pixel_classifier` the `classifier`.
+        What the method builds on, by role: label images as `parent`, `minus` and `within`; for
+        the method `labels` the `imported` label image, for `pixel_classifier` the `classifier`.
     steps
         Image processing that only the segmenter sees, see `levelfield.preprocessing.apply_steps`.
         The image itself stays as it is, and so do all measurements on it.
@@ -93,7 +96,7 @@ def _check_image(image: NDArray[np.float32], parents: Mapping[str, Any]) -> None
             f"{n_bad} pixels of the image are not finite numbers, so no threshold would mean "
             "anything; check the flat field that was applied"
         )
-    for role in ("parent", "minus"):
+    for role in ("parent", "minus", "within"):
         if role in parents and parents[role].shape != image.shape[1:]:
             raise ValueError(
                 f"the {role} labels are {parents[role].shape}, the image is {image.shape[1:]} px"
