@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from levelfield.parameters import call_with, require_choice
 from levelfield.preprocessing import apply_steps
@@ -85,6 +86,36 @@ def segment_objects(
     seen = apply_steps(image, steps)
     where = f"method {method}"
     return call_with(SEGMENTERS[method], seen, *given, parameters=parameters, where=where)
+
+
+def threshold_input(
+    image: NDArray[np.float32],
+    method: str,
+    parameters: Mapping[str, Any],
+    steps: Sequence[Mapping[str, Any]] = (),
+) -> NDArray[np.float32]:
+    """Return the smoothed image (Y, X) that a method would threshold.
+
+    For thresholds that are measured on many images at once
+    (`levelfield.segmentation.threshold.measure_threshold`).
+
+    Parameters
+    ----------
+    image, method, parameters, steps
+        As for `segment_objects`.
+
+    Raises
+    ------
+    ValueError
+        If the method has no threshold.
+    """
+    require_choice("method", method, SEGMENTERS)
+    known = inspect.signature(SEGMENTERS[method]).parameters
+    if "threshold" not in known or "smoothing" not in known:
+        raise ValueError(f"method {method} has no threshold that could be measured beforehand")
+    seen = apply_steps(image, steps)
+    smoothing = parameters.get("smoothing", known["smoothing"].default)
+    return ndimage.gaussian_filter(seen[0], smoothing) if smoothing else seen[0]
 
 
 def _check_image(image: NDArray[np.float32], parents: Mapping[str, Any]) -> None:
