@@ -1,8 +1,11 @@
 """Segment a pack of wells and write its fields to the plate store."""
 
+from pathlib import Path
+
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.segmentation import segment_pack, segmentation_job
-from levelfield.pipeline.tables import read_csv, read_flat_fields, write_csv
+from levelfield.pipeline.tables import read_csv, read_flat_fields, read_thresholds, write_csv
+from levelfield.segmentation.pixel_classifier import PixelClassifier
 
 with job_log(snakemake.log[0]):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
@@ -14,6 +17,9 @@ with job_log(snakemake.log[0]):
         snakemake.params.science,
         read_flat_fields(snakemake.input.illumination),
         snakemake.params.saturated_percent,
+        snakemake.params.label_folder,
+        {Path(path).stem: PixelClassifier.load(Path(path)) for path in snakemake.input.classifiers},
+        read_thresholds(snakemake.input.thresholds),
     )
     table = segment_pack(
         index, snakemake.params.wells, job, snakemake.threads, f"segment {plate} {pack}"

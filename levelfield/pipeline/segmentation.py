@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,8 +29,12 @@ from levelfield.pipeline.sites import (
     read_site,
     sites_of,
 )
+from levelfield.pipeline.thresholds import with_plate_threshold
 from levelfield.segmentation import segment_objects
+from levelfield.segmentation.imported import label_file, read_labels
+from levelfield.segmentation.pixel_classifier import PixelClassifier
 from levelfield.store import Channel, checksum, find_damage, stored_field, write_field
+from levelfield.store.metadata import well_path
 
 log = logging.getLogger("levelfield")
 
@@ -40,6 +44,7 @@ _LABEL_CODE = (
     "levelfield.illumination",
     "levelfield.objects",
     "levelfield.parameters",
+    "levelfield.preprocessing",
     "levelfield.segmentation",
 )
 
@@ -68,6 +73,10 @@ class SegmentationJob:
         Sites with more saturated pixels in a channel are excluded.
     pixel_size_um : float or None
         Width of a pixel.
+    label_folder : Path
+        Where relative paths of label images made elsewhere start.
+    classifiers : mapping of str to PixelClassifier
+        Trained forests by name.
     """
 
     plate: str
@@ -78,6 +87,8 @@ class SegmentationJob:
     projection: str | None
     saturated_percent: float
     pixel_size_um: float | None
+    label_folder: Path = Path()
+    classifiers: Mapping[str, PixelClassifier] = field(default_factory=dict)
 
     @property
     def channel_names(self) -> list[str]:
@@ -92,18 +103,32 @@ def segmentation_job(
     science: Mapping,
     flat_fields: Mapping[str, FlatField],
     saturated_percent: float,
+    label_folder: Path | str = "",
+    classifiers: Mapping[str, PixelClassifier] | None = None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> SegmentationJob:
-    """Describe a job from the config's sections ``images``, ``channels`` and ``objects``."""
+    """Describe a job from the config's sections ``images``, ``channels`` and ``objects``.
+
+    `thresholds` holds the level of each object set whose threshold is not measured per image.
+    """
     return SegmentationJob(
         plate=plate,
         store=Path(store),
         channels=tuple(store_channels(science, plate_dtype(index))),
-        sets=tuple(object_sets(science)),
+        sets=tuple(_with_level(one, thresholds or {}) for one in object_sets(science)),
         flat_fields=flat_fields,
         projection=science["images"].get("projection"),
         saturated_percent=saturated_percent,
         pixel_size_um=science["images"].get("pixel_size_um"),
+        label_folder=Path(label_folder),
+        classifiers=classifiers or {},
     )
+
+
+def _with_level(one: ObjectSetSettings, thresholds: Mapping[str, float]) -> ObjectSetSettings:
+    if one.name not in thresholds:
+        return one
+    return replace(one, parameters=with_plate_threshold(one.parameters, thresholds[one.name]))
 
 
 def segment_pack(
@@ -153,14 +178,18 @@ def segment_field(site: Site, job: SegmentationJob) -> dict:
         check_pixels(site, image, job.channel_names, maximum, job.saturated_percent)
     except SiteFault as fault:
         return _store_fault(site, job, fault)
-    mark = field_fingerprint(image, job)
+    try:
+        imported = _imported_labels(site, job)
+    except (ValueError, OSError) as error:
+        return _store_fault(site, job, SiteFault(str(error), ""))
+    mark = field_fingerprint(image, imported, job)
     done = stored_field(job.store, site.well, site.number)
     if done.get("fingerprint") == mark and not find_damage(
         job.store, site.well, site.number, done["checksums"]
     ):
         return _row(site, job, done["record"], done["checksums"], mark) | {_KEPT: True}
     try:
-        labels, record = _make_labels(image, job)
+        labels, record = _make_labels(image, imported, job)
     except Exception as error:  # one site must not end a plate; its reason goes into the tables
         log.exception("site %s %s: segmentation failed", site.well, site.number)
         reason = f"segmentation failed: {error}"
@@ -179,8 +208,26 @@ def segment_field(site: Site, job: SegmentationJob) -> dict:
     return _row(site, job, record, checksums, mark)
 
 
+def _imported_labels(site: Site, job: SegmentationJob) -> dict[str, np.ndarray]:
+    """Read the label images that were made elsewhere, by object set."""
+    row, column = well_path(site.well).split("/")
+    names = {
+        "plate": job.plate,
+        "well": site.well,
+        "row": row,
+        "column": column,
+        "site": site.number,
+        "image": Path(site.planes["path"].iloc[0]).stem,
+    }
+    return {
+        one.name: read_labels(label_file(job.label_folder, one.files, names))
+        for one in job.sets
+        if one.method == "labels"
+    }
+
+
 def _make_labels(
-    image: np.ndarray, job: SegmentationJob
+    image: np.ndarray, imported: Mapping[str, np.ndarray], job: SegmentationJob
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Correct a raw image (C, Y, X) and make every object set of it."""
     names = job.channel_names
@@ -189,8 +236,12 @@ def _make_labels(
     record: dict[str, float] = {}
     for one in job.sets:
         seen = corrected[[names.index(channel) for channel in one.channels]]
-        parents = {role: labels[parent] for role, parent in one.parents.items()}
-        result = segment_objects(seen, one.method, one.parameters, parents)
+        inputs = {role: labels[parent] for role, parent in one.parents.items()}
+        if one.method == "labels":
+            inputs["imported"] = imported[one.name]
+        if one.method == "pixel_classifier":
+            inputs["classifier"] = job.classifiers[one.classifier]
+        result = segment_objects(seen, one.method, one.parameters, inputs, one.steps)
         labels[one.name] = result.labels
         record[f"Count_{one.name}"] = float(np.count_nonzero(np.bincount(result.labels.flat)[1:]))
         for fact, value in result.record.items():
@@ -226,16 +277,20 @@ def _store_fault(site: Site, job: SegmentationJob, fault: SiteFault) -> dict:
     return _identity(site, job, fault.reason, fault.path)
 
 
-def field_fingerprint(image: np.ndarray, job: SegmentationJob) -> str:
+def field_fingerprint(
+    image: np.ndarray, imported: Mapping[str, np.ndarray], job: SegmentationJob
+) -> str:
     """Return the sha256 of all that a field's labels depend on: pixels, config, fields and code."""
     return fingerprint(
         {
             "image": checksum(image),
+            "imported": {name: checksum(labels) for name, labels in imported.items()},
+            "classifiers": {
+                name: [checksum(np.asarray(part)) for part in asdict(forest).values()]
+                for name, forest in job.classifiers.items()
+            },
             "channels": [[c.name, c.maximum] for c in job.channels],
-            "sets": [
-                [s.name, s.method, list(s.channels), sorted(s.parents.items()), s.parameters]
-                for s in job.sets
-            ],
+            "sets": [asdict(one) for one in job.sets],
             "flat_fields": flat_field_marks(job.flat_fields),
             "code": code_version(_LABEL_CODE),
         }

@@ -12,6 +12,8 @@ import pandas as pd
 from levelfield.sheets import ConfigError
 from levelfield.store import Channel
 
+METHODS_WITH_THRESHOLD = ("classical", "propagation", "watershed")
+
 PARENT_ROLES = ("parent", "minus")
 """Keys of an object set that name another set."""
 
@@ -30,6 +32,14 @@ class ObjectSetSettings:
         Object sets that it builds on, by role (``parent``, ``minus``).
     parameters : mapping
         Of the segmenter.
+    steps : tuple of mapping
+        Image processing that only the segmenter sees.
+    threshold_from : str
+        ``image``, or the wells that one threshold for all images is measured on.
+    files : str
+        Where the label images lie that were made elsewhere (method ``labels``).
+    classifier : str
+        Name of the pixel classifier (method ``pixel_classifier``).
     """
 
     name: str
@@ -37,6 +47,10 @@ class ObjectSetSettings:
     channels: tuple[str, ...]
     parents: dict[str, str]
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[Mapping[str, Any], ...] = ()
+    threshold_from: str = "image"
+    files: str = ""
+    classifier: str = ""
 
 
 def object_sets(config: Mapping) -> list[ObjectSetSettings]:
@@ -60,9 +74,41 @@ def object_sets(config: Mapping) -> list[ObjectSetSettings]:
                 channels=tuple(rule.get("channels", [next(iter(config["channels"]))])),
                 parents=parents,
                 parameters=rule.get("parameters", {}),
+                steps=tuple(rule.get("steps", ())),
+                threshold_from=rule.get("threshold_from", "image"),
+                files=rule.get("files", ""),
+                classifier=rule.get("classifier", ""),
             )
         )
+        _check_threshold(sets[-1])
     return sets
+
+
+def _check_threshold(one: ObjectSetSettings) -> None:
+    if one.threshold_from == "image":
+        return
+    if one.method not in METHODS_WITH_THRESHOLD:
+        raise ConfigError(
+            f"objects.{one.name}.threshold_from: method {one.method} has no threshold to measure. "
+            f"Leave the key out, or choose among {', '.join(METHODS_WITH_THRESHOLD)}."
+        )
+    settings = one.parameters.get("threshold", {})
+    if settings.get("method", "otsu") in ("manual", "sauvola") or settings.get("window"):
+        raise ConfigError(
+            f"objects.{one.name}.threshold_from: one level for all images cannot be measured by "
+            "the methods 'manual' and 'sauvola', nor in windows. Leave the key out, or choose "
+            "another threshold.method."
+        )
+
+
+def check_classifiers(sets: list[ObjectSetSettings], known: list[str]) -> None:
+    """Raise ``ConfigError`` if a set names a pixel classifier that the config does not have."""
+    for one in sets:
+        if one.method == "pixel_classifier" and one.classifier not in known:
+            raise ConfigError(
+                f"objects.{one.name}.classifier: '{one.classifier}' is not under "
+                f"pixel_classifiers. Allowed: {', '.join(known) or 'none are there yet'}."
+            )
 
 
 def _check_names(set_name: str, key: str, names: list[str], known: list[str]) -> None:

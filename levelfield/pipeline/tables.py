@@ -100,3 +100,11 @@ def read_packs(paths: Sequence[str]) -> dict[str, list[pd.DataFrame]]:
     for path in map(Path, paths):
         packs.setdefault(path.parent.name, []).append(pd.read_parquet(path))
     return packs
+
+
+def read_thresholds(path: str | Sequence[str]) -> dict[str, float]:
+    """Read the plate-wide threshold of each object set that has one; none without a file."""
+    if not path:
+        return {}
+    table = read_csv(path)
+    return dict(zip(table["object_set"], table["threshold"].astype(float), strict=True))

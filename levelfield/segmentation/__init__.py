@@ -1,6 +1,11 @@
 """Segmentation: one interface and one registry for all methods."""
 
-from levelfield.segmentation.registry import SEGMENTERS, parent_roles, segment_objects
+from levelfield.segmentation.registry import (
+    SEGMENTERS,
+    parent_roles,
+    segment_objects,
+    threshold_input,
+)
 from levelfield.segmentation.result import Segmentation
 
-__all__ = ["SEGMENTERS", "Segmentation", "parent_roles", "segment_objects"]
+__all__ = ["SEGMENTERS", "Segmentation", "parent_roles", "segment_objects", "threshold_input"]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from levelfield.pipeline.settings import object_sets
+from levelfield.pipeline.settings import check_classifiers, object_sets
 from levelfield.plan import read_plates
 from levelfield.sheets import check_config, load_schema, with_defaults
 
@@ -23,7 +23,9 @@ def read_plan(config):
         sheets = {
             name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")
         }
-        return read_plates(config, sheets), object_sets(config)
+        sets = object_sets(config)
+        check_classifiers(sets, list(config["pixel_classifiers"]))
+        return read_plates(config, sheets), sets
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 
@@ -31,6 +33,8 @@ def read_plan(config):
 PLATES, OBJECT_SETS = read_plan(config)
 SETS = [one.name for one in OBJECT_SETS]
 CHANNELS = list(config["channels"])
+CLASSIFIERS = sorted({one.classifier for one in OBJECT_SETS if one.classifier})
+PLATE_THRESHOLDS = any(one.threshold_from != "image" for one in OBJECT_SETS)
 RESULTS = config["results"]
 # Where files lie and how work is divided is no science: it must not make anything anew.
 SCIENCE = {
@@ -46,6 +50,7 @@ wildcard_constraints:
     pack=r"pack\d+",
     object_set="|".join(SETS),
     channel="|".join(CHANNELS),
+    classifier="[A-Za-z][A-Za-z0-9_]*",
 
 
 def of_plate(wildcards):

@@ -1,11 +1,55 @@
 # Labels of every object set, a pack of wells at a time.
 
 
+rule train_pixel_classifier:
+    input:
+        lambda wildcards: config["pixel_classifiers"][wildcards.classifier]["training"],
+    output:
+        f"{RESULTS}/classifiers/{{classifier}}.npz",
+    log:
+        f"{RESULTS}/classifiers/logs/{{classifier}}.log",
+    benchmark:
+        f"{RESULTS}/classifiers/timings/{{classifier}}.tsv"
+    conda:
+        "../../envs/levelfield.yaml"
+    params:
+        science=lambda wildcards: config["pixel_classifiers"][wildcards.classifier],
+        schema=str(SCHEMAS / "training.yaml"),
+    message:
+        "Training the pixel classifier {wildcards.classifier}"
+    script:
+        "../../scripts/train_pixel_classifier.py"
+
+
+rule measure_thresholds:
+    input:
+        index=rules.index_plate.output[0],
+        layout=lambda wildcards: of_plate(wildcards).layout_path,
+        illumination=rules.fit_illumination.output.fields,
+    output:
+        f"{PLATE}/thresholds.csv",
+    log:
+        f"{PLATE}/logs/measure_thresholds.log",
+    benchmark:
+        f"{PLATE}/timings/measure_thresholds.tsv"
+    conda:
+        "../../envs/levelfield.yaml"
+    params:
+        n_wells=lambda wildcards: of_plate(wildcards).n_wells,
+        science=science("images", "channels", "objects"),
+    message:
+        "Measuring the thresholds of plate {wildcards.plate}"
+    script:
+        "../../scripts/measure_thresholds.py"
+
+
 rule segment:
     input:
         index=rules.index_plate.output[0],
         store=rules.create_store.output[0],
         illumination=rules.fit_illumination.output.fields,
+        thresholds=rules.measure_thresholds.output if PLATE_THRESHOLDS else [],
+        classifiers=expand(rules.train_pixel_classifier.output, classifier=CLASSIFIERS),
     output:
         f"{PLATE}/segment/{{pack}}.csv",
     log:
@@ -17,6 +61,7 @@ rule segment:
     params:
         wells=lambda wildcards: of_plate(wildcards).pack(wildcards.pack).wells,
         store=f"{PLATE}/{{plate}}.zarr",
+        label_folder=config["data_folder"],
         science=science("images", "channels", "objects"),
         saturated_percent=config["qc"]["saturated_percent"],
     message:

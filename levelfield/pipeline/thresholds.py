@@ -1,0 +1,124 @@
+"""Measure one threshold for a whole plate, or on its controls, instead of one per image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from levelfield.illumination import FlatField
+from levelfield.pipeline.illumination import spread_sample
+from levelfield.pipeline.progress import map_fields
+from levelfield.pipeline.settings import ObjectSetSettings, store_channels
+from levelfield.pipeline.sites import (
+    Site,
+    SiteFault,
+    check_pixels,
+    correct_site,
+    read_site,
+    sites_of,
+)
+from levelfield.segmentation import threshold_input
+from levelfield.segmentation.threshold import measure_threshold
+
+_SITES = 60  # more change the threshold by less than a grey level
+_PIXELS_PER_SITE = 20_000
+COLUMNS = ("object_set", "threshold_from", "method", "n_sites", "n_pixels", "threshold")
+
+
+def sets_with_plate_threshold(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
+    """Return the object sets whose threshold is not measured image by image."""
+    return [one for one in sets if one.threshold_from != "image"]
+
+
+def chosen_wells(threshold_from: str, layout: pd.DataFrame) -> list[str]:
+    """Return the wells that a threshold is measured on.
+
+    Raises
+    ------
+    ValueError
+        If the layout has none of them.
+    """
+    kinds = {"negcon": ["negcon"], "controls": ["negcon", "poscon"]}.get(threshold_from)
+    wells = layout["Metadata_Well"]
+    if kinds is not None:
+        wells = wells[layout["Metadata_ControlType"].isin(kinds)]
+    if wells.empty:
+        raise ValueError(
+            f"objects: threshold_from is '{threshold_from}', but the layout has no well of type "
+            f"{' or '.join(kinds)}. Choose 'image' or 'plate', or mark the controls in the layout."
+        )
+    return list(wells)
+
+
+def measure_thresholds(
+    index: pd.DataFrame,
+    layout: pd.DataFrame,
+    sets: Sequence[ObjectSetSettings],
+    science: Mapping,
+    flat_fields: Mapping[str, FlatField],
+    dtype: np.dtype,
+    workers: int,
+    what: str,
+) -> pd.DataFrame:
+    """Measure the plate-wide threshold of every object set that asks for one.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`, a row per object set; ``threshold`` is in intensity units (0-1), before the
+        correction factor and bounds.
+    """
+    rows = []
+    channels = store_channels(science, dtype)
+    for one in sets_with_plate_threshold(sets):
+        sites = spread_sample(sites_of(index, chosen_wells(one.threshold_from, layout)), _SITES)
+        sample = partial(
+            _sample_pixels,
+            one=one,
+            channels=channels,
+            projection=science["images"].get("projection"),
+            flat_fields=flat_fields,
+        )
+        samples = map_fields(sample, sites, workers, f"{what} {one.name}")
+        pixels = [values for values in samples if values.size]
+        if not pixels:
+            raise ValueError(
+                f"objects.{one.name}: none of the {len(sites)} sites that its threshold would be "
+                f"measured on (threshold_from: {one.threshold_from}) can be used."
+            )
+        settings = one.parameters.get("threshold", {})
+        method, log = settings.get("method", "otsu"), settings.get("log", False)
+        level = measure_threshold(np.concatenate(pixels), method, log)
+        n_pixels = sum(map(len, pixels))
+        rows.append((one.name, one.threshold_from, method, len(pixels), n_pixels, level))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _sample_pixels(
+    site: Site,
+    one: ObjectSetSettings,
+    channels: Sequence,
+    projection: str | None,
+    flat_fields: Mapping[str, FlatField],
+) -> np.ndarray:
+    """Return evenly spread pixels of what the segmenter would threshold; none of a bad site."""
+    names = [channel.name for channel in channels]
+    try:
+        image = read_site(site, names, projection)
+        check_pixels(site, image, names, channels[0].maximum, 100.0)
+    except SiteFault:
+        return np.zeros(0, np.float32)
+    corrected = correct_site(image, names, flat_fields, channels[0].maximum)
+    seen = corrected[[names.index(name) for name in one.channels]]
+    smoothed = threshold_input(seen, one.method, one.parameters, one.steps)
+    return smoothed.ravel()[:: max(smoothed.size // _PIXELS_PER_SITE, 1)]
+
+
+def with_plate_threshold(parameters: Mapping, level: float) -> dict:
+    """Return a segmenter's parameters with a level that was measured elsewhere."""
+    settings = dict(parameters.get("threshold", {}))
+    settings.pop("log", None)
+    return dict(parameters) | {"threshold": settings | {"method": "manual", "value": level}}

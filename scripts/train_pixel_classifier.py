@@ -1,0 +1,19 @@
+"""Train a pixel classifier on scribbles or labels."""
+
+from pathlib import Path
+
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.training import training_images
+from levelfield.segmentation.pixel_classifier import train_pixel_classifier
+
+with job_log(snakemake.log[0]) as log:
+    science = snakemake.params.science
+    images = training_images(Path(science["training"]), Path(snakemake.params.schema))
+    classifier = train_pixel_classifier(images, **science.get("parameters", {}))
+    classifier.save(Path(snakemake.output[0]))
+    log.info(
+        "pixel classifier %s: %d images, %d trees",
+        snakemake.wildcards.classifier,
+        len(images),
+        len(classifier.roots),
+    )
