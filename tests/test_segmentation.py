@@ -14,7 +14,7 @@ from scipy import ndimage
 from levelfield import objects
 from levelfield.parameters import parameter_names
 from levelfield.segmentation import SEGMENTERS, parent_roles, segment_objects
-from levelfield.segmentation.declump import declump
+from levelfield.segmentation.declump import declump, distance_to_background
 from levelfield.segmentation.pixel_classifier import train_pixel_classifier
 from levelfield.segmentation.propagate import propagate
 from levelfield.segmentation.threshold import find_threshold
@@ -169,6 +169,36 @@ def test_every_way_of_declumping_divides_two_touching_disks(centres, lines):
     assert labels[30, 28] != labels[30, 49]
     assert abs((labels == 1).sum() - (labels == 2).sum()) < 60
     assert 20 <= record["TypicalDiameter"] <= 26
+
+
+def test_distances_are_those_of_scipy_and_defined_without_background(nuclei):
+    expected = ndimage.distance_transform_edt(nuclei > 0).astype(np.float32)
+    np.testing.assert_array_equal(distance_to_background(nuclei > 0), expected)
+    assert distance_to_background(np.ones((5, 7), bool)).max() == 3
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 50), (64, 64)])
+@pytest.mark.parametrize("fill", ["constant", "noise", "ramp"])
+def test_degenerate_images_give_labels_and_no_warnings(shape, fill, recwarn):
+    plane = {
+        "constant": np.full(shape, 0.3),
+        "noise": np.random.default_rng(0).random(shape),
+        "ramp": np.linspace(0, 1, shape[0] * shape[1]).reshape(shape),
+    }[fill].astype(np.float32)
+    for threshold in (
+        {},
+        {"minimum_contrast": 0},
+        {"method": "manual", "value": 0.0, "minimum_contrast": 0},
+        {"method": "otsu", "log": True, "minimum_contrast": 0},
+        {"window": 16, "minimum_contrast": 0},
+    ):
+        for outline in (None, 0.4):
+            parameters = {"threshold": threshold, "outline": outline, "minimum_diameter": 0}
+            labels = segment_objects(plane[None], "classical", parameters).labels
+            assert labels.shape == shape
+            for method in ("propagation", "watershed", "expansion"):
+                segment_objects(plane[None], method, {}, {"parent": labels})
+    assert not list(recwarn)
 
 
 def test_a_greater_suppression_distance_merges_centres(dna):

@@ -40,8 +40,11 @@ def typical_diameter(distance: Surface, clumps: Labels) -> float:
 def distance_to_background(foreground: NDArray[np.bool_]) -> Surface:
     """Euclidean distance in px from each pixel to the nearest background pixel, float32.
 
-    SciPy finds the nearest pixels; its own distances take several times the memory.
+    SciPy finds the nearest pixels; its own distances take several times the memory. Without any
+    background the border of the image takes its place.
     """
+    if foreground.all():
+        return distance_to_background(np.pad(foreground, 1))[1:-1, 1:-1]
     nearest = ndimage.distance_transform_edt(
         foreground, return_distances=False, return_indices=True
     )
