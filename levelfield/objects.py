@@ -105,7 +105,7 @@ def largest_parts(labels: Labels) -> Labels:
 def fill_object_holes(labels: Labels) -> Labels:
     """Fill the holes of each object, as long as nothing else lies in them."""
     background, n_regions = ndimage.label(labels == 0)
-    if n_regions <= 1:
+    if n_regions == 0:
         return labels
     is_hole = np.concatenate([[False], ~touches_border(background)])
     pixels = np.flatnonzero(is_hole[background])
