@@ -12,7 +12,7 @@ import time
 import numpy as np
 from scipy import ndimage
 
-from levelfield.measurement import measure_site
+from levelfield.measurement import compile_kernels as compile_measurement
 from levelfield.qc.features import field_features
 from levelfield.segmentation import segment_objects
 
@@ -22,10 +22,7 @@ def compile_kernels() -> None:
     image = _field()
     nuclei = segment_objects(image[:1], "classical", {}).labels
     cells = segment_objects(image[1:], "propagation", {}, {"parent": nuclei}).labels
-    parents = {"parent": cells, "minus": nuclei}
-    cytoplasm = segment_objects(image[1:], "subtraction", {}, parents).labels
-    sets = {"Nuclei": nuclei, "Cells": cells, "Cytoplasm": cytoplasm}
-    measure_site(image, ["DNA", "RNA"], sets, relations={"Cells": "Nuclei", "Cytoplasm": "Cells"})
+    compile_measurement()
     field_features(nuclei, image[0])
     field_features(cells, image[1], inner=nuclei)
 

@@ -2,7 +2,7 @@
 
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.summary import summarise_plate
-from levelfield.pipeline.tables import read_csv, read_packs, write_csv, write_parquet
+from levelfield.pipeline.tables import read_csv, read_packs, write_anndata, write_csv, write_table
 from levelfield.plan import read_layout
 
 with job_log(snakemake.log[0]) as log:
@@ -14,10 +14,13 @@ with job_log(snakemake.log[0]) as log:
         segmented=[read_csv(path) for path in snakemake.input.segmented],
         measured=read_packs(snakemake.input.measured),
         readouts=snakemake.params.readouts,
+        statistics=snakemake.params.statistics,
         excluded_limit=snakemake.params.excluded_percent,
     )
     for table, path in zip(summary.objects.values(), snakemake.output.objects, strict=True):
-        write_parquet(table, path)
+        write_table(table, path)
+    for table, path in zip(summary.objects.values(), snakemake.output.anndata, strict=False):
+        write_anndata(table, path)
     for name in ("sites", "wells", "excluded", "plate", "readouts"):
         write_csv(getattr(summary, name), snakemake.output[name])
     for line in summary.messages:

@@ -47,15 +47,21 @@ class FieldReader:
 
 
 def field_reader(
-    store: Path | str, science: Mapping, flat_fields: Mapping[str, FlatField]
+    store: Path | str,
+    science: Mapping,
+    flat_fields: Mapping[str, FlatField],
+    sets: Sequence[str] | None = None,
 ) -> FieldReader:
-    """Return the reader of a plate from the config's ``images``, ``channels`` and ``objects``."""
+    """Return the reader of a plate from the config's ``images``, ``channels`` and ``objects``.
+
+    `sets` names the object sets to read; all when left out.
+    """
     store = Path(store)
     return FieldReader(
         store=store,
         channels=tuple(store_channels(science, stored_dtype(store))),
         flat_fields=flat_fields,
-        sets=tuple(science["objects"]),
+        sets=tuple(science["objects"] if sets is None else sets),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -39,25 +40,43 @@ class MeasurementJob:
         Channels to measure.
     relations : mapping of str to str
         Parent set of each child set.
+    options : mapping
+        Keyword arguments of `levelfield.measurement.measure_site`: channel pairs, pixel size and
+        the parameters of the families.
     """
 
     reader: FieldReader
     families: tuple[str, ...] | None
     channels: tuple[str, ...]
     relations: Mapping[str, str]
+    options: Mapping[str, Any]
 
 
 def measurement_job(
     store: Path | str, science: Mapping, flat_fields: Mapping[str, FlatField]
 ) -> MeasurementJob:
     """Describe a job from the config's ``images``, ``channels``, ``objects``, ``measurement``."""
-    families = science["measurement"].get("families")
+    settings = science["measurement"]
+    families = settings.get("families")
+    reader = field_reader(store, science, flat_fields, settings.get("object_sets"))
+    parents = relations(object_sets(science))
     return MeasurementJob(
-        reader=field_reader(store, science, flat_fields),
+        reader=reader,
         families=tuple(families) if families is not None else None,
-        channels=tuple(science["measurement"].get("channels", science["channels"])),
-        relations=relations(object_sets(science)),
+        channels=tuple(settings.get("channels", science["channels"])),
+        relations={c: p for c, p in parents.items() if {c, p} <= set(reader.sets)},
+        options=_options(settings, science["images"], reader.channels[0].maximum),
     )
+
+
+def _options(settings: Mapping, images: Mapping, maximum: int) -> dict[str, Any]:
+    pairs = settings.get("channel_pairs")
+    return {
+        # Finer steps than the camera's cannot be told apart, and only cost time.
+        "costes_steps": maximum,
+        "channel_pairs": [tuple(pair) for pair in pairs] if pairs is not None else None,
+        "pixel_size_um": images["pixel_size_um"] if settings["unit"] == "um" else None,
+    } | settings["parameters"]
 
 
 def measure_pack(
@@ -90,13 +109,14 @@ def measure_pack(
     sets = job.reader.sets
     fields = field_fingerprints(segmented, _parts(job))
     compute = partial(measure_field, job=job)
-    tables = list(map_changed_fields(compute, fields, previous, _rows_of, workers, what))
+    expected = partial(_rows_of, sets=sets)
+    tables = list(map_changed_fields(compute, fields, previous, expected, workers, what))
     return join(tables, sets, partial(_no_objects, job=job))
 
 
-def _rows_of(counts: dict[str, int]) -> dict[str, int]:
+def _rows_of(counts: dict[str, int], sets: tuple[str, ...]) -> dict[str, int]:
     """Every table has a row per object of its set."""
-    return counts
+    return {name: counts[name] for name in sets}
 
 
 def _parts(job: MeasurementJob) -> dict:
@@ -105,13 +125,15 @@ def _parts(job: MeasurementJob) -> dict:
         "measured": list(job.channels),
         "families": list(job.families) if job.families is not None else None,
         "relations": dict(job.relations),
+        "options": dict(job.options),
         "flat_fields": flat_field_marks(job.reader.flat_fields),
         "code": code_version(_FEATURE_CODE),
     }
 
 
 def _no_objects(name: str, job: MeasurementJob) -> pd.DataFrame:
-    features = feature_names(name, job.channels, job.families, relations=job.relations)
+    options = {key: value for key, value in job.options.items() if key != "pixel_size_um"}
+    features = feature_names(name, job.channels, job.families, relations=job.relations, **options)
     return pd.DataFrame(columns=[*FIELD, "Metadata_ObjectNumber", *features, "fingerprint"])
 
 
@@ -126,5 +148,6 @@ def measure_field(field: tuple[str, str, int], job: MeasurementJob) -> dict[str,
         labels,
         families=job.families,
         relations=job.relations,
+        **job.options,
     )
     return {name: identify(table, field) for name, table in tables.items()}

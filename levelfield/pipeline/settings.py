@@ -101,6 +101,38 @@ def _check_threshold(one: ObjectSetSettings) -> None:
         )
 
 
+def check_measurement(config: Mapping) -> None:
+    """Check the names in the config's section ``measurement``.
+
+    Raises
+    ------
+    ConfigError
+        If it names a channel or an object set that is not there, or asks for µm without a size.
+    """
+    settings, channels = config["measurement"], list(config["channels"])
+    pairs = [channel for pair in settings.get("channel_pairs", []) for channel in pair]
+    for key, names, known in (
+        ("channels", settings.get("channels", []), channels),
+        ("channel_pairs", pairs, settings.get("channels", channels)),
+        ("object_sets", settings.get("object_sets", []), list(config["objects"])),
+    ):
+        for name in names:
+            if name not in known:
+                raise ConfigError(
+                    f"measurement.{key}: '{name}' is not there. Allowed: {', '.join(known)}."
+                )
+    if settings["unit"] == "um" and "pixel_size_um" not in config["images"]:
+        raise ConfigError(
+            "measurement.unit is 'um', but images.pixel_size_um is not given. Add it, or measure "
+            "in px."
+        )
+
+
+def measured_sets(config: Mapping) -> list[str]:
+    """Return the object sets that are measured."""
+    return list(config["measurement"].get("object_sets", config["objects"]))
+
+
 def check_classifiers(sets: list[ObjectSetSettings], known: list[str]) -> None:
     """Raise ``ConfigError`` if a set names a pixel classifier that the config does not have."""
     for one in sets:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from levelfield.measurement.tables import well_profiles
 from levelfield.pipeline.reuse import FINGERPRINT
 from levelfield.plan import row_column
 from levelfield.readouts import assay_quality, well_readouts
@@ -40,6 +41,7 @@ def summarise_plate(
     measured: Mapping[str, Sequence[pd.DataFrame]],
     readouts: Mapping[str, Mapping[str, str]],
     excluded_limit: float,
+    statistics: Sequence[str] = ("median",),
 ) -> PlateSummary:
     """Make the tables of a plate from those of its packs.
 
@@ -57,6 +59,8 @@ def summarise_plate(
         That section of the config.
     excluded_limit : float
         Percentage of sites that may be excluded.
+    statistics : sequence of str
+        What the table of wells holds of every feature: median, mad, mean, count.
     """
     fields = stack(segmented)
     objects = {
@@ -66,7 +70,7 @@ def summarise_plate(
     excluded = excluded_sites(index, fields)
     facts = plate_facts(plate, index, excluded, layout, excluded_limit)
     sites = site_table(fields, layout)
-    wells = well_table(plate, sites, objects, layout, readouts)
+    wells = well_table(plate, sites, objects, layout, readouts, statistics)
     quality = assay_quality(wells)
     messages = _messages(facts.iloc[0], quality)
     return PlateSummary(objects, sites, wells, excluded, facts, quality, messages)
@@ -182,8 +186,9 @@ def well_table(
     objects: Mapping[str, pd.DataFrame],
     layout: pd.DataFrame,
     readouts: Mapping[str, Mapping[str, str]],
+    statistics: Sequence[str] = ("median",),
 ) -> pd.DataFrame:
-    """Return a row per well of the layout: counts, medians of every feature, readouts.
+    """Return a row per well of the layout: counts, statistics of every feature, readouts.
 
     A well without a sound site has ``Metadata_SiteCount`` 0 and no values.
     """
@@ -195,7 +200,7 @@ def well_table(
     wells = wells.merge(n_sites, on="Metadata_Well", how="left")
     wells["Metadata_SiteCount"] = wells["Metadata_SiteCount"].fillna(0).astype(int)
     parts = [per_well[counts].sum()] if counts else []
-    parts += [_medians(table) for table in objects.values()]
+    parts += [_profiles(table, statistics) for table in objects.values() if len(table)]
     for part in parts:
         wells = wells.merge(part, on="Metadata_Well", how="left")
     if readouts:
@@ -203,8 +208,7 @@ def well_table(
     return wells
 
 
-def _medians(objects: pd.DataFrame) -> pd.DataFrame:
-    features = [column for column in objects if not column.startswith("Metadata_")]
-    # float64, or the mean of the two middle objects would be rounded twice
-    values = objects[features].astype(float).groupby(objects["Metadata_Well"])
-    return values.median()
+def _profiles(objects: pd.DataFrame, statistics: Sequence[str]) -> pd.DataFrame:
+    """Return the statistics of the features alone, by well."""
+    profiles = well_profiles(objects, statistics).set_index("Metadata_Well")
+    return profiles.drop(columns=[name for name in profiles if name.startswith("Metadata_")])

@@ -63,6 +63,28 @@ def write_parquet(table: pd.DataFrame, path: Path | str) -> None:
     draft.replace(path)
 
 
+def write_table(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a table in the form that the file's ending names: ``.parquet`` or ``.csv``."""
+    writers = {".parquet": write_parquet, ".csv": write_csv}
+    writers[Path(path).suffix](table, path)
+
+
+def write_anndata(table: pd.DataFrame, path: Path | str) -> None:
+    """Write objects as AnnData: features in ``X``, the ``Metadata_`` columns in ``obs``."""
+    import anndata  # only those who ask for this form wait for its import
+
+    metadata = [name for name in table if name.startswith("Metadata_")]
+    features = table.drop(columns=metadata)
+    names = table[metadata].astype(str).agg("_".join, axis=1) if len(table) else []
+    observations = table[metadata].set_index(pd.Index(names, name="object"))
+    content = anndata.AnnData(
+        features.to_numpy(np.float32), obs=observations, var=pd.DataFrame(index=features.columns)
+    )
+    draft = Path(path).with_suffix(".draft")
+    content.write_h5ad(draft)
+    draft.replace(path)
+
+
 def _well_runs(table: pd.DataFrame) -> list[tuple[int, int]]:
     """Return the first and last row of each run of one well."""
     if "Metadata_Well" not in table or table.empty:

@@ -3,7 +3,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from levelfield.pipeline.settings import check_classifiers, object_sets
+from levelfield.pipeline.settings import (
+    check_classifiers,
+    check_measurement,
+    measured_sets,
+    object_sets,
+)
 from levelfield.plan import read_plates
 from levelfield.sheets import check_config, load_schema, with_defaults
 
@@ -25,6 +30,7 @@ def read_plan(config):
         }
         sets = object_sets(config)
         check_classifiers(sets, list(config["pixel_classifiers"]))
+        check_measurement(config)
         return read_plates(config, sheets), sets
     except ValueError as error:
         raise WorkflowError(str(error)) from None
@@ -32,6 +38,7 @@ def read_plan(config):
 
 PLATES, OBJECT_SETS = read_plan(config)
 SETS = [one.name for one in OBJECT_SETS]
+MEASURED = measured_sets(config)
 CHANNELS = list(config["channels"])
 CLASSIFIERS = sorted({one.classifier for one in OBJECT_SETS if one.classifier})
 PLATE_THRESHOLDS = any(one.threshold_from != "image" for one in OBJECT_SETS)

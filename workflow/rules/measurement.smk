@@ -7,7 +7,7 @@ rule measure:
         illumination=rules.fit_illumination.output.fields,
     output:
         # update: a field whose labels are as before keeps its rows and is not measured again.
-        [update(f"{PLATE}/measure/{name}/{{pack}}.parquet") for name in SETS],
+        [update(f"{PLATE}/measure/{name}/{{pack}}.parquet") for name in MEASURED],
     log:
         f"{PLATE}/logs/measure_{{pack}}.log",
     benchmark:
@@ -30,13 +30,19 @@ rule summarise_plate:
         segmented=all_packs("segment/{pack}.csv"),
         measured=lambda wildcards: [
             path
-            for name in SETS
+            for name in MEASURED
             for path in all_packs(f"measure/{name}/{{pack}}.parquet")(wildcards)
         ],
     output:
         objects=expand(
-            f"{PLATE}/objects/{{object_set}}.parquet",
-            object_set=SETS,
+            f"{PLATE}/objects/{{object_set}}.{{ending}}",
+            object_set=MEASURED,
+            ending=config["measurement"]["tables"],
+            allow_missing=True,
+        ),
+        anndata=expand(
+            f"{PLATE}/objects/{{object_set}}.h5ad",
+            object_set=MEASURED if config["measurement"]["anndata"] else [],
             allow_missing=True,
         ),
         sites=f"{PLATE}/sites.csv",
@@ -63,6 +69,7 @@ rule summarise_plate:
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         readouts=config["readouts"],
+        statistics=config["measurement"]["well_statistics"],
         excluded_percent=config["qc"]["excluded_sites_percent"],
     message:
         "Joining the tables of plate {wildcards.plate}"

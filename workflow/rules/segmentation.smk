@@ -48,7 +48,7 @@ rule segment:
         index=rules.index_plate.output[0],
         store=rules.create_store.output[0],
         illumination=rules.fit_illumination.output.fields,
-        thresholds=rules.measure_thresholds.output if PLATE_THRESHOLDS else [],
+        thresholds=rules.measure_thresholds.output[0] if PLATE_THRESHOLDS else [],
         classifiers=expand(rules.train_pixel_classifier.output, classifier=CLASSIFIERS),
     output:
         f"{PLATE}/segment/{{pack}}.csv",
