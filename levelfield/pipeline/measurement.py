@@ -76,7 +76,7 @@ def _options(settings: Mapping, images: Mapping, maximum: int) -> dict[str, Any]
         "costes_steps": maximum,
         "channel_pairs": [tuple(pair) for pair in pairs] if pairs is not None else None,
         "pixel_size_um": images["pixel_size_um"] if settings["unit"] == "um" else None,
-    } | settings["parameters"]
+    } | settings.get("parameters", {})
 
 
 def measure_pack(
