@@ -64,11 +64,6 @@ def screen(tmp_path_factory):
             "Elsewhere": {"method": "labels", "files": "labels/{plate}/{well}_{site}_masks.png"},
         },
     )
-    path = screen.folder / "config.yaml"  # the order of the sets counts
-    config = yaml.safe_load(path.read_text())
-    names = ["Nuclei", "Cells", "Cytoplasm", "Forest", "Elsewhere"]
-    config["objects"] = {name: config["objects"][name] for name in names}
-    path.write_text(yaml.safe_dump(config, sort_keys=False))
     screen.run_well()
     return screen
 

@@ -60,7 +60,8 @@ class Screen:
 
     def change_config(self, **sections: object) -> None:
         path = self.folder / "config.yaml"
-        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
+        config = yaml.safe_load(path.read_text()) | sections
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def write_layout(self, rows: str) -> None:
         header = "well,control_type,perturbation,control_group\n"
