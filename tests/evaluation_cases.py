@@ -5,25 +5,21 @@ the same cases (`tests/references/make_evaluation_references.py`), so it needs n
 package. `predicted_cases` needs scikit-image for its thresholds.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
+from real_images import BBBC038
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.io import imread
 from skimage.measure import label
 from skimage.segmentation import expand_labels
 
-BBBC038 = Path(__file__).resolve().parents[2] / "shared" / "data" / "bbbc038_train"
 # One image of each of these groups: isolated, touching, small, large and many nuclei.
 GROUPS = ("256x256_0", "256x256_1", "256x256_3", "256x256_4", "360x360_0", "520x696_0", "misc")
 
 
 def image_index():
-    table = BBBC038 / "index.csv"
-    assert table.exists(), f"{table} is missing: the tests need ../shared/data beside the clone"
-    return pd.read_csv(table)
+    return pd.read_csv(BBBC038 / "index.csv")
 
 
 def load(name):

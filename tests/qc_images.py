@@ -1,22 +1,17 @@
 """Real images for the tests of the QC: BBBC038 nuclei with labels, BBBC013 nuclei and cells."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from PIL import Image
+from real_images import BBBC013, BBBC038
 from scipy import ndimage
 
 from levelfield.segmentation.registry import segment_objects
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
-if not DATA.is_dir():
-    raise FileNotFoundError(f"The tests need real images in {DATA}: put the shared data there.")
-
 
 def nuclei_by_group(images=2):
     """Image and reference labels, a few per acquisition: [(group, [(image, labels), ...]), ...]."""
-    index = pd.read_csv(DATA / "bbbc038_train" / "index.csv")
+    index = pd.read_csv(BBBC038 / "index.csv")
     groups = index[(index["group"] != "misc") & (index["n"] >= 20)].groupby("group")
     return [
         (group, [load_nuclei(name) for name in rows["name"].head(images)]) for group, rows in groups
@@ -24,7 +19,7 @@ def nuclei_by_group(images=2):
 
 
 def load_nuclei(name):
-    folder = DATA / "bbbc038_train"
+    folder = BBBC038
     image = np.asarray(Image.open(folder / "images" / f"{name}.png"), np.float32) / 255
     labels = np.asarray(Image.open(folder / "labels" / f"{name}.png")).astype(np.int32)
     return image, labels
@@ -32,7 +27,7 @@ def load_nuclei(name):
 
 def load_bbbc013(well):
     """DNA and FKHR image of one well of the BBBC013 plate, 8 bit, background clipped at 0."""
-    folder = DATA / "bbbc013" / "images"
+    folder = BBBC013
     found = [
         next(folder.glob(f"Channel{channel}-*-{well[0]}-{well[1:]}.tif")) for channel in (2, 1)
     ]

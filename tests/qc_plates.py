@@ -2,7 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from qc_images import DATA, load_nuclei
+from qc_images import load_nuclei
+from real_images import BBBC038
 
 from levelfield.qc.features import field_features
 
@@ -10,7 +11,7 @@ PLATE, SET = "P1", "Nuclei"
 
 
 def group_images(group, count):
-    index = pd.read_csv(DATA / "bbbc038_train" / "index.csv")
+    index = pd.read_csv(BBBC038 / "index.csv")
     names = index.loc[index["group"] == group, "name"].head(count)
     return [load_nuclei(name) for name in names]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
+from real_images import BBBC013
 from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 
@@ -16,7 +16,6 @@ from levelfield.qc.comparison import comparisons
 from levelfield.qc.verdict import VERDICT_COLUMNS
 from levelfield.report import Gallery, PlateReport
 
-PLATE = Path(__file__).parents[2] / "shared" / "data" / "bbbc013" / "images"
 OBJECT_SETS = ("Nuclei", "Cells")
 UNITS = {"agreement": ("pp", 10.0), "threshold": ("px", 0.5), "split_merge": ("pp", 10.0)}
 NO_GALLERY = Gallery((), {}, {}, {}, 340)
@@ -170,10 +169,7 @@ def real_field(well: str, brightness: float = 1.0) -> tuple[np.ndarray, dict[str
     ending = f"-{well[0]}-{well[1:]}.*"
     planes = []
     for channel in ("Channel2", "Channel1"):
-        found = sorted(PLATE.glob(f"{channel}-*{ending}"))
-        assert found, (
-            f"no image of well {well} in {PLATE}; the shared data must lie beside the clone"
-        )
+        found = sorted(BBBC013.glob(f"{channel}-*{ending}"))
         planes.append(np.asarray(Image.open(found[0]), np.float32) / 255)
     image = brightness * np.stack(planes)
     smooth = gaussian(image[0], 1)

@@ -1,7 +1,6 @@
 """Flat fields: shading planted on real images must be found, and doubtful fields left off."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure
 from PIL import Image
+from real_images import BBBC013, BBBC038
 
 from levelfield.illumination import (
     CameraOffset,
@@ -28,7 +28,6 @@ from levelfield.illumination import (
     to_arrays,
 )
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIZE, TILE = 360, 120
 OFFSET = 200
 MAXIMUM = 65535
@@ -38,9 +37,9 @@ KNOWN = camera_offset_from_config(OFFSET)
 @pytest.fixture(scope="module")
 def tiles():
     """Real nuclei of BBBC038, 360 px images shrunk to 120 px."""
-    index = pd.read_csv(DATA / "bbbc038_train" / "index.csv")
+    index = pd.read_csv(BBBC038 / "index.csv")
     names = index.loc[index.group == "360x360_0", "name"].sort_values()[:40]
-    paths = [DATA / "bbbc038_train" / "images" / f"{name}.png" for name in names]
+    paths = [BBBC038 / "images" / f"{name}.png" for name in names]
     return [downsample(np.asarray(Image.open(path)), TILE) for path in paths]
 
 
@@ -176,7 +175,7 @@ class TestPlantedShading:
         assert fit(thumbnails_of(images)).field.std() < 0.002
 
     def test_nuclei_of_a_plate_on_a_camera_pedestal(self, shading):
-        paths = sorted((DATA / "bbbc013" / "images").glob("Channel2-*.tif"))[::2]
+        paths = sorted(BBBC013.glob("Channel2-*.tif"))
         light = [downsample(np.asarray(Image.open(path)), SIZE) + 15 for path in paths]
         raw = np.stack([downsample(100 * image * shading + 500) for image in light])
         found = fit(raw, camera_offset_from_config(500))
@@ -260,7 +259,7 @@ class TestSample:
         # BBBC013 is 8-bit with a background of 1-2 counts, whose slope contradicts that of the
         # cells' own brightness: no correction is the honest answer.
         for channel in ("Channel1", "Channel2"):
-            paths = sorted((DATA / "bbbc013" / "images").glob(f"{channel}-*.tif"))[::2]
+            paths = sorted(BBBC013.glob(f"{channel}-*.tif"))
             images = [np.asarray(Image.open(path)) for path in paths]
             thumbnails = thumbnails_of(images)
             offset = estimate_camera_offset(thumbnails, maximum=255)

@@ -1,7 +1,5 @@
 """Every number equals cp_measure 0.3.0's on real images and on objects that break formulas."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from cp_measure.multimask.measureobjectneighbors import (
@@ -19,6 +17,7 @@ from measurement_reference import (
     worst_difference,
 )
 from PIL import Image
+from real_images import BBBC038
 
 from levelfield.measurement import measure_site
 
@@ -36,18 +35,10 @@ FAMILY = {
 IMAGES = ["00071198d059ba7f", "1a75de9e11303142", "0bf4b144167694b6"]
 
 
-@pytest.fixture(scope="module")
-def shared_data():
-    folder = Path(__file__).resolve().parents[1].parent / "shared" / "data"
-    assert folder.is_dir(), f"The real images are expected in {folder}, beside the repository."
-    return folder
-
-
-def real_site(shared_data, name):
+def real_site(name):
     """Two channels of a real image and its nuclei, with objects added that break formulas."""
-    folder = shared_data / "bbbc038_train"
-    plane = np.asarray(Image.open(folder / "images" / f"{name}.png"), np.float32) / 255
-    labels = np.asarray(Image.open(folder / "labels" / f"{name}.png")).astype(np.int32)
+    plane = np.asarray(Image.open(BBBC038 / "images" / f"{name}.png"), np.float32) / 255
+    labels = np.asarray(Image.open(BBBC038 / "labels" / f"{name}.png")).astype(np.int32)
     second = np.clip(0.7 * np.roll(plane, 3, axis=1) + 0.1 * plane**2, 0, 1)
     image = np.stack([plane, second]).astype(np.float32)
     last = labels.max()
@@ -77,8 +68,8 @@ def measured(image, labels, families, **settings):
 
 @pytest.mark.parametrize("kind", [*SHAPE_KINDS, *CHANNEL_KINDS])
 @pytest.mark.parametrize("name", IMAGES[:2])
-def test_features_of_objects_and_channels(shared_data, kind, name):
-    image, labels = real_site(shared_data, name)
+def test_features_of_objects_and_channels(kind, name):
+    image, labels = real_site(name)
     if kind == "texture":  # cp_measure takes a tenth of a second for every object
         labels[(labels > 2) & (labels <= labels.max() - 8)] = 0
     values = measured(image, 3 * labels, FAMILY[kind])  # gaps in the numbering change nothing
@@ -94,24 +85,24 @@ def test_features_of_objects_and_channels(shared_data, kind, name):
 
 
 @pytest.mark.parametrize(("kind", "steps"), [*((k, 65535) for k in PAIR_KINDS), ("costes", 255)])
-def test_features_of_channel_pairs(shared_data, kind, steps):
-    image, labels = real_site(shared_data, IMAGES[0])
+def test_features_of_channel_pairs(kind, steps):
+    image, labels = real_site(IMAGES[0])
     values = measured(image, labels, ["Correlation"], costes_steps=steps)
     expected = reference(image, CHANNELS, dense(labels), [kind], steps)
     assert set(expected) <= set(values.columns)
     assert worst_difference(values, expected)[1] <= 1e-6
 
 
-def test_costes_of_channels_that_exclude_each_other(shared_data):
-    image, labels = real_site(shared_data, IMAGES[1])
+def test_costes_of_channels_that_exclude_each_other():
+    image, labels = real_site(IMAGES[1])
     image[1] = np.clip(0.8 - image[0], 0, 1)
     values = measured(image, labels, ["Correlation"])
     expected = reference(image, CHANNELS, dense(labels), ["costes"])
     assert worst_difference(values, expected)[1] <= 1e-6
 
 
-def test_costes_of_a_channel_that_hardly_varies(shared_data):
-    image, labels = real_site(shared_data, IMAGES[0])
+def test_costes_of_a_channel_that_hardly_varies():
+    image, labels = real_site(IMAGES[0])
     image[1] = 0.5 + 1e-4 * (image[1] > image[1].mean()) * (1 - image[0])
     for pair in (("DNA", "FKHR"), ("FKHR", "DNA")):
         planes = image if pair[0] == "DNA" else image[::-1]
@@ -120,8 +111,8 @@ def test_costes_of_a_channel_that_hardly_varies(shared_data):
         assert worst_difference(values, expected)[1] <= 1e-6
 
 
-def test_objects_that_rounding_decides_in_cp_measure_are_rare(shared_data):
-    _, labels = real_site(shared_data, IMAGES[2])
+def test_objects_that_rounding_decides_in_cp_measure_are_rare():
+    _, labels = real_site(IMAGES[2])
     values = measured(np.zeros((2, *labels.shape), np.float32), labels, ["AreaShape"])
     expected = reference(np.zeros((2, *labels.shape)), CHANNELS, dense(labels), ["zernike"])
     differ = np.abs(values["AreaShape_Zernike_8_8"] - expected["AreaShape_Zernike_8_8"]) > 1e-9
@@ -130,10 +121,10 @@ def test_objects_that_rounding_decides_in_cp_measure_are_rare(shared_data):
     assert differ.mean() < 0.02
 
 
-def test_16_gray_levels_and_two_scales(shared_data):
+def test_16_gray_levels_and_two_scales():
     from cp_measure.bulk import get_core_measurements
 
-    image, labels = real_site(shared_data, IMAGES[0])
+    image, labels = real_site(IMAGES[0])
     labels[labels > 3] = 0
     values = measured(image, labels, ["Texture"], texture_scales=[2, 5], texture_gray_levels=16)
     texture = get_core_measurements()["texture"]
@@ -149,8 +140,8 @@ def neighbors(labels, kind, distance=5):
     return measureobjectneighbors(labels, labels, kind, distance)
 
 
-def test_neighbors_within_reach(shared_data):
-    _, labels = real_site(shared_data, IMAGES[1])
+def test_neighbors_within_reach():
+    _, labels = real_site(IMAGES[1])
     labels = dense(labels)
     values = measured(
         np.zeros((2, *labels.shape), np.float32), labels, ["Neighbors"], neighbor_distances=[4]
@@ -161,11 +152,11 @@ def test_neighbors_within_reach(shared_data):
             assert values[name].to_numpy() == pytest.approx(right, rel=1e-6), name
 
 
-def test_expanded_neighbors_are_adjacent_after_all_have_grown(shared_data):
+def test_expanded_neighbors_are_adjacent_after_all_have_grown():
     """CellProfiler grows objects and neighbours; cp_measure 0.3.0 only the objects."""
     from scipy.ndimage import distance_transform_edt
 
-    _, labels = real_site(shared_data, IMAGES[1])
+    _, labels = real_site(IMAGES[1])
     labels = dense(labels)
     nearest = distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
     values = measured(np.zeros((2, *labels.shape), np.float32), labels, ["Neighbors"])
@@ -177,9 +168,9 @@ def test_expanded_neighbors_are_adjacent_after_all_have_grown(shared_data):
     assert not np.array_equal(values["Neighbors_NumberOfNeighbors_Expanded"], wrong)
 
 
-def test_the_closest_object_is_another_one(shared_data):
+def test_the_closest_object_is_another_one():
     """cp_measure 0.3.0 names each object as its own closest neighbour."""
-    _, labels = real_site(shared_data, IMAGES[1])
+    _, labels = real_site(IMAGES[1])
     labels = dense(labels)
     values = measured(np.zeros((2, *labels.shape), np.float32), labels * 2, ["Neighbors"])
     first = values["Neighbors_FirstClosestObjectNumber_Adjacent"]

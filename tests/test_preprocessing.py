@@ -8,6 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 from PIL import Image
+from real_images import BBBC013
 from scipy import ndimage
 
 from levelfield.parameters import parameter_names
@@ -15,7 +16,6 @@ from levelfield.preprocessing import STEPS, apply_steps
 from levelfield.segmentation import segment_objects
 
 REPOSITORY = Path(__file__).parents[1]
-DATA = REPOSITORY.parent / "shared" / "data"
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/segmentation.yaml").read_text())["$defs"]
 REQUIRED = {
     "morphology": {"operation": "open"},
@@ -25,7 +25,7 @@ REQUIRED = {
 
 @pytest.fixture(scope="module")
 def dna():
-    path = DATA / "bbbc013" / "images" / "Channel2-12-A-12.tif"
+    path = BBBC013 / "Channel2-12-A-12.tif"
     return np.asarray(Image.open(path))[None, 100:300, 100:300].astype(np.float32) / 255
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 from PIL import Image
+from real_images import BBBC013, BBBC038
 from scipy import ndimage
 
 from levelfield import objects
@@ -20,7 +21,6 @@ from levelfield.segmentation.propagate import propagate
 from levelfield.segmentation.threshold import find_threshold
 
 REPOSITORY = Path(__file__).parents[1]
-DATA = REPOSITORY.parent / "shared" / "data"
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/segmentation.yaml").read_text())
 FUNCTIONS = {
     **SEGMENTERS,
@@ -37,21 +37,21 @@ def read(path):
 def well(name, channel):
     row, column = ord(name[0]) - ord("A"), int(name[1:])
     number = row * 12 + column
-    folder = DATA / "bbbc013" / "images"
+    folder = BBBC013
     return read(folder / f"Channel{channel}-{number:02d}-{name[0]}-{column:02d}.tif")
 
 
 def nuclei_image(name):
-    return read(DATA / "bbbc038_train" / "images" / f"{name}.png")
+    return read(BBBC038 / "images" / f"{name}.png")
 
 
 def reference(name):
-    return np.asarray(Image.open(DATA / "bbbc038_train" / "labels" / f"{name}.png"))
+    return np.asarray(Image.open(BBBC038 / "labels" / f"{name}.png"))
 
 
 @pytest.fixture(scope="module")
 def index():
-    return pd.read_csv(DATA / "bbbc038_train" / "index.csv")
+    return pd.read_csv(BBBC038 / "index.csv")
 
 
 @pytest.fixture(scope="module")

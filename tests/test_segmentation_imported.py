@@ -7,23 +7,23 @@ import pytest
 import tifffile
 import zarr
 from PIL import Image
+from real_images import BBBC038
 
 from levelfield import objects
 from levelfield.segmentation import segment_objects
 from levelfield.segmentation.imported import label_file, read_labels
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "bbbc038_train"
 NAME = "0287e7ee5b007c91"
 
 
 @pytest.fixture(scope="module")
 def truth():
-    return np.asarray(Image.open(DATA / "labels" / f"{NAME}.png")).astype(np.int32)
+    return np.asarray(Image.open(BBBC038 / "labels" / f"{NAME}.png")).astype(np.int32)
 
 
 @pytest.fixture(scope="module")
 def image():
-    return np.asarray(Image.open(DATA / "images" / f"{NAME}.png"))[None].astype(np.float32) / 255
+    return np.asarray(Image.open(BBBC038 / "images" / f"{NAME}.png"))[None].astype(np.float32) / 255
 
 
 def cellpose_file(path, masks, **more):

@@ -1,11 +1,10 @@
 """A random forest as plain data: trained on few images, applied without scikit-learn."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from real_images import BBBC038
 from scipy import ndimage
 
 from levelfield.segmentation import segment_objects
@@ -18,12 +17,12 @@ from levelfield.segmentation.pixel_classifier import (
 )
 from levelfield.segmentation.threshold import GLOBAL_THRESHOLDS, measure_threshold
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "bbbc038_train"
-
 
 def load(name):
-    image = np.asarray(Image.open(DATA / "images" / f"{name}.png"))[None].astype(np.float32) / 255
-    return image, np.asarray(Image.open(DATA / "labels" / f"{name}.png")).astype(np.int32)
+    image = (
+        np.asarray(Image.open(BBBC038 / "images" / f"{name}.png"))[None].astype(np.float32) / 255
+    )
+    return image, np.asarray(Image.open(BBBC038 / "labels" / f"{name}.png")).astype(np.int32)
 
 
 def stump(cut=0.5, n_channels=1):
@@ -43,7 +42,7 @@ def stump(cut=0.5, n_channels=1):
 
 @pytest.fixture(scope="module")
 def names():
-    index = pd.read_csv(DATA / "index.csv")
+    index = pd.read_csv(BBBC038 / "index.csv")
     index = index[(index["group"] != "misc") & (index["h"] < 500)]
     return index["name"].sample(frac=1, random_state=0).tolist()
 
@@ -51,7 +50,7 @@ def names():
 @pytest.fixture(scope="module")
 def taught(names):
     """Five images that differ, as a user would choose them: the first of each of five groups."""
-    index = pd.read_csv(DATA / "index.csv").set_index("name")["group"]
+    index = pd.read_csv(BBBC038 / "index.csv").set_index("name")["group"]
     groups = ("256x256_0", "256x256_1", "256x256_2", "256x256_4", "360x360_0")
     return [next(name for name in names if index[name] == group) for group in groups]
 

@@ -1,10 +1,9 @@
 """Each threshold option moves the level as its documentation says, on real images."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
+from real_images import BBBC013
 from scipy import ndimage
 
 from levelfield.segmentation.threshold import (
@@ -15,12 +14,10 @@ from levelfield.segmentation.threshold import (
     pixel_noise,
 )
 
-IMAGES = Path(__file__).parents[2] / "shared" / "data" / "bbbc013" / "images"
-
 
 @pytest.fixture(scope="module")
 def image():
-    return np.asarray(Image.open(IMAGES / "Channel2-12-A-12.tif")).astype(np.float32) / 255
+    return np.asarray(Image.open(BBBC013 / "Channel2-12-A-12.tif")).astype(np.float32) / 255
 
 
 @pytest.mark.parametrize("method", GLOBAL_THRESHOLDS)
@@ -108,7 +105,7 @@ def test_sauvola_has_a_level_for_every_pixel(image):
 
 
 def test_a_level_measured_on_control_wells_is_used_as_it_is(image):
-    others = [np.asarray(Image.open(IMAGES / f"Channel2-{n}.tif")) for n in ("01-A-01", "14-B-02")]
+    others = [np.asarray(Image.open(BBBC013 / f"Channel2-{n}.tif")) for n in ("01-A-01", "14-B-02")]
     level = measure_threshold(np.concatenate([o.ravel() for o in others]).astype(np.float32) / 255)
     found = find_threshold(image, method="manual", value=level)
     assert found.final == level == found.original
