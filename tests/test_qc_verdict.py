@@ -183,8 +183,8 @@ def test_classes_without_common_density_cannot_be_matched_and_do_not_pass():
 @pytest.mark.parametrize(
     ("method", "bias", "words"),
     [
-        ("classical", 1.6, "raise threshold.correction of Nuclei"),
-        ("classical", -1.6, "lower threshold.correction of Nuclei"),
+        ("classical", 1.6, "raise outline (threshold.correction if outline is null) of Nuclei"),
+        ("classical", -1.6, "lower outline (threshold.correction if outline is null) of Nuclei"),
         ("expansion", 1.6, "lower distance of Nuclei"),
         ("labels", -1.6, "lower the threshold in the program"),
         ("something new", 1.6, "stricter of Nuclei"),

@@ -72,13 +72,18 @@ _PARENT = (
     "divide the parent objects of {set} more, as each grows from one of them",
 )
 _TURN = {
-    ("classical", "threshold"): _THRESHOLD_CORRECTION,
+    ("classical", "threshold"): (
+        "raise outline (threshold.correction if outline is null)",
+        "lower outline (threshold.correction if outline is null)",
+    ),
     ("classical", "split_merge"): (
         "raise declump.depth or declump.suppression_distance",
         "lower declump.depth or declump.suppression_distance",
     ),
     ("propagation", "threshold"): _THRESHOLD_CORRECTION,
     ("propagation", "split_merge"): _PARENT,
+    ("watershed", "threshold"): _THRESHOLD_CORRECTION,
+    ("watershed", "split_merge"): _PARENT,
     ("expansion", "threshold"): ("lower distance", "raise distance"),
     ("expansion", "split_merge"): _PARENT,
     ("labels", "threshold"): (
