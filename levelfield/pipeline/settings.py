@@ -14,7 +14,7 @@ from levelfield.store import Channel
 
 METHODS_WITH_THRESHOLD = ("classical", "propagation", "watershed")
 
-PARENT_ROLES = ("parent", "minus")
+PARENT_ROLES = ("parent", "minus", "within")
 """Keys of an object set that name another set."""
 
 
@@ -29,7 +29,7 @@ class ObjectSetSettings:
     channels : tuple of str
         Channels that the segmenter sees, in order.
     parents : dict of str to str
-        Object sets that it builds on, by role (``parent``, ``minus``).
+        Object sets that it builds on, by role (``parent``, ``minus``, ``within``).
     parameters : mapping
         Of the segmenter.
     steps : tuple of mapping
