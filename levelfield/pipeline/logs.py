@@ -7,7 +7,6 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 log = logging.getLogger("levelfield")
 
@@ -29,12 +28,11 @@ def job_log(path: str) -> Iterator[logging.Logger]:
     try:
         yield log
     except ValueError as error:
-        with Path(path).open("a") as file:
-            traceback.print_exc(file=file)
+        to_file.stream.write(traceback.format_exc())
         log.error("\nlevelfield: %s\n", error)
         sys.exit(1)
     except Exception:
-        log.exception("levelfield: the job failed")
+        to_file.stream.write(traceback.format_exc())
         raise
     finally:
         to_file.close()
