@@ -3,6 +3,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from levelfield.pipeline.references import plates_with_references
 from levelfield.pipeline.settings import (
     check_classifiers,
     check_measurement,
@@ -18,7 +19,7 @@ SCHEMAS = (
 
 
 def read_plan(config):
-    """Check the config and the sheets; return the plates and the object sets."""
+    """Check the config and the sheets; return plates, object sets and reference labels."""
     schema = load_schema(SCHEMAS / "config.yaml")
     parts = {"segmentation.yaml": load_schema(SCHEMAS / "segmentation.yaml")}
     source = ", ".join(str(path) for path in workflow.configfiles) or "the config"
@@ -31,12 +32,13 @@ def read_plan(config):
         sets = object_sets(config)
         check_classifiers(sets, list(config["pixel_classifiers"]))
         check_measurement(config)
-        return read_plates(config, sheets), sets
+        plates = read_plates(config, sheets)
+        return plates, sets, plates_with_references(config, plates)
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 
 
-PLATES, OBJECT_SETS = read_plan(config)
+PLATES, OBJECT_SETS, REFERENCES = read_plan(config)
 SETS = [one.name for one in OBJECT_SETS]
 MEASURED = measured_sets(config)
 CHANNELS = list(config["channels"])
@@ -87,11 +89,12 @@ def plate_results():
     took away; Snakemake does not miss a file that only other files were made from.
     """
     names = ("report.html", "qc/verdict.csv", "readouts.csv", "ro-crate-metadata.json")
-    return [
+    results = [
         f"{RESULTS}/{name}/{path}"
         for name, plate in PLATES.items()
         for path in (*names, *(f"segment/{pack.name}.csv" for pack in plate.packs))
     ]
+    return results + expand(f"{PLATE}/evaluation/evaluation.html", plate=REFERENCES)
 
 
 def screen_results():

@@ -1,0 +1,269 @@
+"""The page that compares a plate's segmentation with reference labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from levelfield.evaluation import summarise
+from levelfield.evaluation.picture import COLOURS, draw_evaluation
+from levelfield.evaluation.tables import ALL_SIZES
+from levelfield.report.numbers import NOTHING, count, measured, plain
+from levelfield.report.page import environment
+
+WORST_IMAGES = 10
+_FILES_NAMED = 20
+_FIELD = ("Metadata_Well", "Metadata_Site")
+_CLASSES = ("poscon", "negcon")
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """All that the page shows.
+
+    Attributes
+    ----------
+    plate : str
+        Name of the plate.
+    by : sequence of str
+        Metadata columns that form the groups.
+    parameters : mapping
+        Of the evaluation, as far as the config gives them.
+    objects, images, groups, references : pandas.DataFrame
+        From `levelfield.pipeline.evaluation.evaluate_plate`.
+    picture : bytes
+        PNG of `draw_scores`.
+    versions : mapping of str to str
+        Version by name of the software.
+    """
+
+    plate: str
+    by: Sequence[str]
+    parameters: Mapping
+    objects: pd.DataFrame
+    images: pd.DataFrame
+    groups: pd.DataFrame
+    references: pd.DataFrame
+    picture: bytes
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Score(NamedTuple):
+    """A column of the table of scores: its name, what it asks and how it is written."""
+
+    key: str
+    title: str
+    says: str
+    write: Callable[..., str]
+
+
+def _share(value: float, signed: bool = False) -> str:
+    return NOTHING if pd.isna(value) else measured(value, "", signed=signed).strip()
+
+
+def _percent(value: float, signed: bool = False) -> str:
+    if pd.isna(value):
+        return NOTHING
+    return measured(100 * value, "pp") if signed else f"{plain(100 * value, 2)} %"
+
+
+def _amount(value: float, signed: bool = False, *, unit: str) -> str:
+    return measured(value, unit)
+
+
+SCORES = (
+    Score(
+        "ap_50",
+        "AP at 0.5",
+        "Are objects found and roughly right? Right objects ÷ (right + extra + not found); an "
+        "object is right if it reaches 0.5 with its partner. Insensitive to outlines.",
+        _share,
+    ),
+    Score("recall", "Recall", "Share of the reference objects that are found.", _share),
+    Score("precision", "Precision", "Share of the segmented objects that are right.", _share),
+    Score(
+        "mean_ap",
+        "Mean AP",
+        "Mean of AP at 0.50, 0.55 … 0.95: also asks for good outlines. For small objects, less "
+        "than about 10 px across, a single pixel moves it a lot.",
+        _share,
+    ),
+    Score("split_rate", "Split", "Surplus fragments per segmented object.", _percent),
+    Score("merge_rate", "Merged", "Merges per segmented object.", _percent),
+    Score(
+        "missed_rate", "Missed", "Reference objects of which hardly anything is found.", _percent
+    ),
+    Score("extra_rate", "Extra", "Segmented objects where the references have none.", _percent),
+    Score(
+        "balance_pp",
+        "Balance",
+        "Will counts be biased? Surplus fragments minus objects lost in merges, per 100 segmented "
+        "objects; above 0 = too many objects. Splits and merges cancel here, so read them too.",
+        partial(_amount, unit="pp"),
+    ),
+    Score(
+        "boundary_bias_px",
+        "Outline",
+        "Is the threshold right? How far outlines lie outside (above 0) or inside those of the "
+        "references. People’s outlines have a habit of their own: compare groups.",
+        partial(_amount, unit="px"),
+    ),
+)
+"""What docs/evaluation.md says to read first."""
+
+
+def evaluation_page(data: EvaluationReport) -> str:
+    """Write the page; it needs nothing but itself, and the same tables give the same bytes."""
+    compared = data.images["object_set"].unique()
+    return (
+        environment()
+        .get_template("evaluation.html.j2")
+        .render(
+            name=data.plate,
+            by=" and ".join(map(_plain_name, data.by)),
+            criterion=_CRITERIA[data.parameters.get("criterion", "iou")],
+            scores=SCORES,
+            worst_images=WORST_IMAGES,
+            worst_columns=[_plain_name(column) for column in _further(data.by)],
+            sets=[_set_parts(data, object_set) for object_set in compared],
+            reference_sets=[
+                _reference_parts(object_set, rows)
+                for object_set, rows in data.references.groupby("object_set", sort=False)
+            ],
+            picture=data.picture,
+            picture_by=" and ".join(map(_plain_name, picture_groups(data.images, data.by))),
+            groups_left_out=bool(set(data.by).difference(picture_groups(data.images, data.by))),
+            parameters=data.parameters,
+            versions=data.versions,
+        )
+    )
+
+
+_CRITERIA = {
+    "iou": "the area that both share is at least half of the area that both cover (IoU ≥ 0.5)",
+    "boundary_iou": "the rims of both agree by at least half (boundary IoU ≥ 0.5)",
+    "intersection_over_reference": "at least half of the reference object is covered",
+}
+
+
+def draw_scores(images: pd.DataFrame, by: Sequence[str]) -> Figure:
+    """Draw AP, errors and sizes; a colour per group of `picture_groups`."""
+    return draw_evaluation(images, picture_groups(images, by))
+
+
+def picture_groups(images: pd.DataFrame, by: Sequence[str]) -> list[str]:
+    """Return the columns whose groups get a colour; not `by` where there are too many of them."""
+    sets = ["object_set"] if len(images["object_set"].unique()) > 1 else []
+    groups = [*sets, *by]
+    too_many = groups and len(images[groups].drop_duplicates()) > len(COLOURS)
+    return sets if too_many else groups
+
+
+def _plain_name(column: str) -> str:
+    """Write a column as people say it: ``Metadata_ControlType`` is "control type"."""
+    name = column.removeprefix("Metadata_").replace("_", " ")
+    return "".join(f" {one.lower()}" if one.isupper() else one for one in name).strip()
+
+
+def _set_parts(data: EvaluationReport, object_set: str) -> dict:
+    objects, images, scores = (
+        table[table["object_set"] == object_set]
+        for table in (data.objects, data.images, data.groups)
+    )
+    by = list(data.by)
+    overall = _whole(summarise(objects, images), [])[()]
+    groups = _whole(scores, by) if by else {}
+    lines = [_line(", ".join(map(str, key)) or NOTHING, rows) for key, rows in groups.items()]
+    lines.append(_line("All images", overall))
+    return {
+        "name": object_set,
+        "sentences": _sentences(overall["pooled"]),
+        "lines": lines,
+        "difference": _difference(by, groups),
+        "worst": _worst(images, data.references, by),
+    }
+
+
+def _whole(groups: pd.DataFrame, by: list[str]) -> dict[tuple, dict[str, Mapping]]:
+    """Return by group the rows of all sizes, by statistic."""
+    found: dict[tuple, dict[str, Mapping]] = {}
+    for row in groups[groups["size_class"] == ALL_SIZES].to_dict("records"):
+        found.setdefault(tuple(row[name] for name in by), {})[row["statistic"]] = row
+    return found
+
+
+def _line(name: str, rows: Mapping[str, Mapping]) -> dict:
+    pooled, mean = rows["pooled"], rows["mean_of_images"]
+    spread = rows["sd_of_images"]["ap_50"]
+    around = "" if pd.isna(spread) else f" ± {_share(spread)}"
+    return {
+        "name": name,
+        "n_images": int(pooled["n_images"]),
+        "n_reference": int(pooled["n_reference"]),
+        "n_prediction": int(pooled["n_prediction"]),
+        "cells": [score.write(pooled[score.key]) for score in SCORES],
+        "per_image": f"{_share(mean['ap_50'])}{around}",
+    }
+
+
+def _difference(by: list[str], groups: Mapping) -> list[str]:
+    """Return positive minus negative controls, where these are among the groups."""
+    if by != ["Metadata_ControlType"] or not all((name,) in groups for name in _CLASSES):
+        return []
+    positive, negative = (groups[(name,)]["pooled"] for name in _CLASSES)
+    return [score.write(positive[score.key] - negative[score.key], True) for score in SCORES]
+
+
+def _sentences(pooled: Mapping) -> list[str]:
+    n_reference, n_prediction = int(pooled["n_reference"]), int(pooled["n_prediction"])
+    found = f"The references hold {count(n_reference, 'object')}"
+    if n_reference:
+        found += f", of which {_percent(pooled['recall'])} are found"
+    right = f"The segmentation has {count(n_prediction, 'object')}"
+    if n_prediction:
+        right += f", of which {_percent(pooled['precision'])} are right"
+    sentences = [f"{found}.", f"{right}."]
+    bias = pooled["boundary_bias_px"]
+    if not pd.isna(bias):
+        side = "outside" if bias > 0 else "inside"
+        sentences.append(
+            f"Outlines lie {measured(abs(bias), 'px', signed=False)} {side} of those "
+            "of the references, at the median."
+        )
+    return sentences
+
+
+def _further(by: Sequence[str]) -> list[str]:
+    """Return the columns that say more about an image than its well and site."""
+    return [name for name in by if name not in _FIELD]
+
+
+def _worst(images: pd.DataFrame, references: pd.DataFrame, by: list[str]) -> list[dict]:
+    """List the images with the lowest AP at 0.5; those that are perfect are not among them."""
+    field = [*_FIELD, "object_set"]
+    whole = images[(images["size_class"] == ALL_SIZES) & (images["ap_50"] < 1)]
+    whole = whole.sort_values(["ap_50", "mean_ap"], kind="stable").head(WORST_IMAGES)
+    whole = whole.merge(references[[*field, "file"]], on=field, how="left")
+    return [
+        row | {"groups": [row[name] for name in _further(by)], "ap": _share(row["ap_50"])}
+        for row in whole.to_dict("records")
+    ]
+
+
+def _reference_parts(object_set: str, rows: pd.DataFrame) -> dict:
+    number = rows["status"].value_counts()
+    unused = list(rows.loc[rows["status"] == "unused", "file"])
+    missing = rows.loc[rows["status"] == "missing", "file"]
+    return {
+        "name": object_set,
+        **{name: int(number.get(name, 0)) for name in ("compared", "missing", "refused")},
+        "n_unused": len(unused),
+        "unused": unused[:_FILES_NAMED],
+        "refusals": rows[rows["status"] == "refused"].to_dict("records"),
+        "first_missing": missing.iloc[0] if len(missing) else "",
+    }

@@ -1,0 +1,34 @@
+"""Compare the labels of a plate with reference labels, and write the page about it."""
+
+from pathlib import Path
+
+from levelfield.pipeline.evaluation import evaluate_plate, usable_fields
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.tables import read_csv, write_csv
+from levelfield.plan import read_layout
+from levelfield.provenance import versions
+from levelfield.report.evaluation import EvaluationReport, draw_scores, evaluation_page
+
+with job_log(snakemake.log[0]):
+    settings = snakemake.params.settings
+    fields = usable_fields(
+        read_csv(snakemake.input.index),
+        [read_csv(path) for path in snakemake.input.segmented],
+        read_layout(snakemake.input.layout, snakemake.params.n_wells),
+    )
+    plate = snakemake.wildcards.plate
+    found = evaluate_plate(plate, fields, settings, snakemake.params.folder, snakemake.params.store)
+    tables = {name: getattr(found, name) for name in ("objects", "images", "groups", "references")}
+    for name, table in tables.items():
+        write_csv(table, snakemake.output[name])
+    picture = Path(snakemake.output.picture)
+    draw_scores(found.images, settings["by"]).savefig(picture, metadata={"Software": None})
+    data = EvaluationReport(
+        plate=plate,
+        by=settings["by"],
+        parameters=settings.get("parameters", {}),
+        picture=picture.read_bytes(),
+        versions=versions(),
+        **tables,
+    )
+    Path(snakemake.output.page).write_text(evaluation_page(data), encoding="utf-8")
