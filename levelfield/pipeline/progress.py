@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
+
+from joblib import Parallel, delayed
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,10 +36,8 @@ def map_fields(
     if workers == 1 or len(items) < 2:
         yield from _with_progress(map(function, items), len(items), what)
         return
-    # A forked copy of a process with running threads can hang; a fresh server process cannot.
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(min(workers, len(items)), mp_context=context) as pool:
-        yield from _with_progress(pool.map(function, items), len(items), what)
+    pool = Parallel(min(workers, len(items)), return_as="generator", batch_size=1)
+    yield from _with_progress(pool(delayed(function)(item) for item in items), len(items), what)
 
 
 def _with_progress(results: Iterator[Result], total: int, what: str) -> Iterator[Result]:

@@ -47,7 +47,8 @@ class EvidenceJob:
 def judged_sets(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
     """Return the object sets that have outlines of their own.
 
-    What is made by subtraction or masking is bounded by the outlines of other sets, and judged with them.
+    What is made by subtraction or masking is bounded by the outlines of other sets, and judged
+    with them.
     """
     return [one for one in sets if one.method not in ("subtraction", "masked")]
 
