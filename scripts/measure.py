@@ -13,7 +13,7 @@ with job_log(snakemake.log[0]):
         snakemake.params.science,
         read_flat_fields(snakemake.input.illumination),
     )
-    paths = dict(zip(job.reader.sets, map(Path, snakemake.output), strict=True))
+    paths = dict(zip(job.tables, map(Path, snakemake.output), strict=True))
     tables = measure_pack(
         read_csv(snakemake.input.segmented),
         job,

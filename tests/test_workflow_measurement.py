@@ -7,6 +7,7 @@ import pytest
 import yaml
 from workflow_runs import small_screen
 
+from levelfield import store
 from levelfield.measurement import feature_names
 from levelfield.pipeline.settings import check_measurement
 from levelfield.sheets import ConfigError
@@ -78,6 +79,19 @@ def test_wells_hold_the_statistics_that_were_asked_for(screens):
     assert (wells["Nuclei_AreaShape_Area_count"] == area.size()).all()
     mad = area.apply(lambda values: (values - values.median()).abs().median())
     assert np.allclose(wells["Nuclei_AreaShape_Area_mad"], mad)
+
+
+def test_sites_hold_the_features_of_whole_images(screens):
+    plain, _ = screens
+    sites = plain.table("sites.csv").set_index("Metadata_Well")
+    images = pd.read_parquet(plain.results / "measure" / "Image" / "pack1.parquet")
+    pixels = store.read_field(plain.results / "P.zarr", "A12", 1, []).image[0] / 255
+    assert len(images) + len(sites) > 7
+    found = sites.loc["A12", "Image_Intensity_MeanIntensity_DNA"]
+    assert float(found) == pytest.approx(pixels.mean(), rel=1e-5)
+    occupied = sites.loc["A12", "Image_AreaOccupied_AreaOccupied_Nuclei"]
+    labels = store.read_labels(plain.results / "P.zarr", "A12", 1, "Nuclei")
+    assert int(occupied) == (labels > 0).sum()
 
 
 def test_anndata_holds_the_same_objects(screens):

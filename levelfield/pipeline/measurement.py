@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from levelfield.illumination import FlatField
-from levelfield.measurement import feature_names, measure_site
+from levelfield.measurement import feature_names, measure_image, measure_site
 from levelfield.pipeline.fields import (
     FIELD,
     FieldReader,
@@ -24,6 +24,9 @@ from levelfield.pipeline.settings import object_sets, relations
 
 # The code that decides a feature's value: a change here measures anew.
 _FEATURE_CODE = ("levelfield.illumination", "levelfield.measurement")
+
+IMAGE = "Image"
+"""Name of the table of whole images; no object set may have it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class MeasurementJob:
     options : mapping
         Keyword arguments of `levelfield.measurement.measure_site`: channel pairs, pixel size and
         the parameters of the families.
+    image_families : tuple of str
+        Feature families of the whole image.
     """
 
     reader: FieldReader
@@ -50,6 +55,12 @@ class MeasurementJob:
     channels: tuple[str, ...]
     relations: Mapping[str, str]
     options: Mapping[str, Any]
+    image_families: tuple[str, ...]
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that a field gives: its object sets, and the image as a whole."""
+        return (*self.reader.sets, IMAGE)
 
 
 def measurement_job(
@@ -66,6 +77,7 @@ def measurement_job(
         channels=tuple(settings.get("channels", science["channels"])),
         relations={c: p for c, p in parents.items() if {c, p} <= set(reader.sets)},
         options=_options(settings, science["images"], reader.channels[0].maximum),
+        image_families=tuple(settings["image_families"]),
     )
 
 
@@ -104,19 +116,18 @@ def measure_pack(
     Returns
     -------
     dict of str to DataFrame
-        A row per object, by object set.
+        A row per object, by object set, and under `IMAGE` a row per field.
     """
-    sets = job.reader.sets
     fields = field_fingerprints(segmented, _parts(job))
     compute = partial(measure_field, job=job)
-    expected = partial(_rows_of, sets=sets)
+    expected = partial(_rows_of, sets=job.reader.sets)
     tables = list(map_changed_fields(compute, fields, previous, expected, workers, what))
-    return join(tables, sets, partial(_no_objects, job=job))
+    return join(tables, job.tables, partial(_no_objects, job=job))
 
 
 def _rows_of(counts: dict[str, int], sets: tuple[str, ...]) -> dict[str, int]:
-    """Every table has a row per object of its set."""
-    return {name: counts[name] for name in sets}
+    """An object set's table has a row per object, the image's has one."""
+    return {name: counts[name] for name in sets} | {IMAGE: 1}
 
 
 def _parts(job: MeasurementJob) -> dict:
@@ -126,28 +137,29 @@ def _parts(job: MeasurementJob) -> dict:
         "families": list(job.families) if job.families is not None else None,
         "relations": dict(job.relations),
         "options": dict(job.options),
+        "image_families": list(job.image_families),
         "flat_fields": flat_field_marks(job.reader.flat_fields),
         "code": code_version(_FEATURE_CODE),
     }
 
 
 def _no_objects(name: str, job: MeasurementJob) -> pd.DataFrame:
+    if name == IMAGE:
+        return pd.DataFrame(columns=[*FIELD, "fingerprint"])
     options = {key: value for key, value in job.options.items() if key != "pixel_size_um"}
     features = feature_names(name, job.channels, job.families, relations=job.relations, **options)
     return pd.DataFrame(columns=[*FIELD, "Metadata_ObjectNumber", *features, "fingerprint"])
 
 
 def measure_field(field: tuple[str, str, int], job: MeasurementJob) -> dict[str, pd.DataFrame]:
-    """Measure one field; returns a table per object set."""
+    """Measure one field; returns a table per object set, and one of the whole image."""
     _, well, site = field
     image, labels = job.reader.read(well, site)
     names = [channel.name for channel in job.reader.channels]
+    seen, channels = image[[names.index(name) for name in job.channels]], list(job.channels)
     tables = measure_site(
-        image[[names.index(name) for name in job.channels]],
-        list(job.channels),
-        labels,
-        families=job.families,
-        relations=job.relations,
-        **job.options,
+        seen, channels, labels, families=job.families, relations=job.relations, **job.options
     )
+    options = {key: value for key, value in job.options.items() if key != "pixel_size_um"}
+    tables[IMAGE] = measure_image(seen, channels, labels, job.image_families, **options)
     return {name: identify(table, field) for name, table in tables.items()}

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from levelfield.measurement.tables import well_profiles
+from levelfield.pipeline.measurement import IMAGE
 from levelfield.pipeline.reuse import FINGERPRINT
 from levelfield.plan import row_column
 from levelfield.readouts import assay_quality, well_readouts
@@ -54,7 +55,7 @@ def summarise_plate(
     segmented : sequence of DataFrame
         The packs' tables of fields.
     measured : mapping of str to sequence of DataFrame
-        The packs' tables of objects, by object set.
+        The packs' tables of objects, by object set, and of whole images.
     readouts : mapping
         That section of the config.
     excluded_limit : float
@@ -63,13 +64,12 @@ def summarise_plate(
         What the table of wells holds of every feature: median, mad, mean, count.
     """
     fields = stack(segmented)
-    objects = {
-        name: with_layout(in_plate_order(stack(tables).drop(columns=FINGERPRINT)), layout)
-        for name, tables in measured.items()
-    }
+    tables = {name: stack(packs).drop(columns=FINGERPRINT) for name, packs in measured.items()}
+    images = tables.pop(IMAGE)
+    objects = {name: with_layout(in_plate_order(one), layout) for name, one in tables.items()}
     excluded = excluded_sites(index, fields)
     facts = plate_facts(plate, index, excluded, layout, excluded_limit)
-    sites = site_table(fields, layout)
+    sites = site_table(fields, images, layout)
     wells = well_table(plate, sites, objects, layout, readouts, statistics)
     quality = assay_quality(wells)
     messages = _messages(facts.iloc[0], quality)
@@ -171,13 +171,15 @@ def plate_facts(
     return pd.DataFrame([facts])
 
 
-def site_table(segmented: pd.DataFrame, layout: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per sound site: the layout, counts and facts of the segmentation."""
+def site_table(segmented: pd.DataFrame, images: pd.DataFrame, layout: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per sound site: layout, counts, facts of the segmentation, image features."""
     sound = segmented[segmented["fault"] == ""]
     drop = [
         column for column in sound if column in _NOT_FOR_SITES or column.startswith("checksum_")
     ]
-    return with_layout(in_plate_order(sound.drop(columns=drop)), layout)
+    counted_twice = [column for column in images if column.startswith("Image_Count_")]
+    sites = sound.drop(columns=drop).merge(images.drop(columns=counted_twice), on=_SITE, how="left")
+    return with_layout(in_plate_order(sites), layout)
 
 
 def well_table(

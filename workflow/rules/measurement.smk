@@ -7,7 +7,10 @@ rule measure:
         illumination=rules.fit_illumination.output.fields,
     output:
         # update: a field whose labels are as before keeps its rows and is not measured again.
-        [update(f"{PLATE}/measure/{name}/{{pack}}.parquet") for name in MEASURED],
+        [
+            update(f"{PLATE}/measure/{name}/{{pack}}.parquet")
+            for name in (*MEASURED, "Image")
+        ],
     log:
         f"{PLATE}/logs/measure_{{pack}}.log",
     benchmark:
@@ -30,7 +33,7 @@ rule summarise_plate:
         segmented=all_packs("segment/{pack}.csv"),
         measured=lambda wildcards: [
             path
-            for name in MEASURED
+            for name in (*MEASURED, "Image")
             for path in all_packs(f"measure/{name}/{{pack}}.parquet")(wildcards)
         ],
     output:
