@@ -126,7 +126,7 @@ def measure_pack(
 
 
 def _rows_of(counts: dict[str, int], sets: tuple[str, ...]) -> dict[str, int]:
-    """An object set's table has a row per object, the image's has one."""
+    """Return a row per object for an object set's table, and one for the image's."""
     return {name: counts[name] for name in sets} | {IMAGE: 1}
 
 
