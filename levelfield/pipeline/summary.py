@@ -69,7 +69,7 @@ def summarise_plate(
     objects = {name: with_layout(in_plate_order(one), layout) for name, one in tables.items()}
     excluded = excluded_sites(index, fields)
     facts = plate_facts(plate, index, excluded, layout, excluded_limit)
-    sites = site_table(fields, images, layout)
+    sites = site_table(fields, images, file_names(index), layout)
     wells = well_table(plate, sites, objects, layout, readouts, statistics)
     quality = assay_quality(wells)
     messages = _messages(facts.iloc[0], quality)

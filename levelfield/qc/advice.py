@@ -251,7 +251,7 @@ def _action(finding: Finding) -> str:
     knob = turn(finding.method, finding.question, finding.object_set, side)
     if finding.scope == "difference":
         return (
-            f"If the outlines confirm it, {knob}, for all wells, and judge on wells of both classes: "
-            "the class that is farther off asks for it."
+            f"If the outlines confirm it, {knob}, for all wells, and judge on wells of both "
+            "classes: the class that is farther off asks for it."
         )
     return f"If the outlines confirm it, {knob}."
