@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -171,15 +172,36 @@ def plate_facts(
     return pd.DataFrame([facts])
 
 
-def site_table(segmented: pd.DataFrame, images: pd.DataFrame, layout: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per sound site: layout, counts, facts of the segmentation, image features."""
+def site_table(
+    segmented: pd.DataFrame, images: pd.DataFrame, files: pd.DataFrame, layout: pd.DataFrame
+) -> pd.DataFrame:
+    """Return a row per sound site: layout, files, counts, facts of the segmentation, features."""
     sound = segmented[segmented["fault"] == ""]
     drop = [
         column for column in sound if column in _NOT_FOR_SITES or column.startswith("checksum_")
     ]
     counted_twice = [column for column in images if column.startswith("Image_Count_")]
     sites = sound.drop(columns=drop).merge(images.drop(columns=counted_twice), on=_SITE, how="left")
-    return with_layout(in_plate_order(sites), layout)
+    named = sites[_SITE].merge(files, on=_SITE, how="left")
+    facts = sites.drop(columns=_SITE).reset_index(drop=True)
+    return with_layout(in_plate_order(pd.concat([named, facts], axis=1)), layout)
+
+
+def file_names(index: pd.DataFrame) -> pd.DataFrame:
+    """Return the raw file of each channel of every site, as CellProfiler names the columns.
+
+    Returns
+    -------
+    DataFrame
+        ``Metadata_Plate, Metadata_Well, Metadata_Site, Image_FileName_<channel>``; of a z-stack
+        the first file.
+    """
+    planes = index[index["channel"] != ""]
+    first = planes.groupby(["plate", "well", "site", "channel"], sort=False)["path"].first()
+    names = first.map(lambda path: Path(path).name).unstack("channel")
+    names = names[list(planes["channel"].unique())].add_prefix("Image_FileName_").reset_index()
+    names.columns.name = None
+    return names.rename(columns=dict(zip(["plate", "well", "site"], _SITE, strict=True)))
 
 
 def well_table(
