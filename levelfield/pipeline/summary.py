@@ -197,11 +197,12 @@ def file_names(index: pd.DataFrame) -> pd.DataFrame:
         the first file.
     """
     planes = index[index["channel"] != ""]
-    first = planes.groupby(["plate", "well", "site", "channel"], sort=False)["path"].first()
-    names = first.map(lambda path: Path(path).name).unstack("channel")
+    planes = planes.assign(file=planes["path"].map(lambda path: Path(path).name))
+    keys = ["plate", "well", "site"]
+    names = planes.pivot_table("file", keys, "channel", aggfunc="first", sort=False)
     names = names[list(planes["channel"].unique())].add_prefix("Image_FileName_").reset_index()
     names.columns.name = None
-    return names.rename(columns=dict(zip(["plate", "well", "site"], _SITE, strict=True)))
+    return names.rename(columns=dict(zip(keys, _SITE, strict=True)))
 
 
 def well_table(
