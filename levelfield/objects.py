@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label as label_parts
-from skimage.segmentation import expand_labels
 
 Labels = NDArray[np.int32]
 
@@ -71,8 +70,19 @@ def touches_border(labels: Labels) -> NDArray[np.bool_]:
 
 
 def expand(labels: Labels, distance: float) -> Labels:
-    """Grow each object by at most `distance` px, to the pixels that are nearest to it."""
-    return expand_labels(labels, distance).astype(np.int32)
+    """Grow each object by at most `distance` px, to the pixels that are nearest to it.
+
+    The same as `skimage.segmentation.expand_labels`, which spends a third of its time and memory on
+    distances that the nearest pixels tell already.
+    """
+    rows, columns = ndimage.distance_transform_edt(
+        labels == 0, return_distances=False, return_indices=True
+    )
+    height, width = labels.shape
+    down = rows - np.arange(height, dtype=np.int32)[:, None]
+    across = columns - np.arange(width, dtype=np.int32)
+    near = down * down + across * across <= distance * distance
+    return np.where(near, labels[rows, columns], 0).astype(np.int32, copy=False)
 
 
 def fill_mask_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,9 +1,13 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
+from real_images import BBBC038
 from scipy import ndimage
+from skimage.segmentation import expand_labels
 
 from levelfield import objects
 
@@ -80,6 +84,15 @@ def test_an_image_without_objects_passes_through_everything(shape):
     assert objects.touches_border(empty).tolist() == []
     assert not objects.expand(empty, 3).any()
     assert objects.relate(empty, empty).empty
+
+
+@pytest.mark.parametrize("distance", [0, 1, 1.5, 2**0.5, 10])
+def test_objects_grow_as_those_of_scikit_image(distance):
+    name = pd.read_csv(BBBC038 / "index.csv")["name"][0]
+    labels = np.asarray(Image.open(BBBC038 / "labels" / f"{name}.png")).astype(np.int32)
+    grown = objects.expand(labels, distance)
+    assert grown.dtype == np.int32
+    np.testing.assert_array_equal(grown, expand_labels(labels, distance))
 
 
 def test_cytoplasm_keeps_the_number_of_its_cell_and_may_be_empty():

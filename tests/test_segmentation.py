@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 from real_images import BBBC013, BBBC038
 from scipy import ndimage
+from skimage.segmentation import watershed as flood
 
 from levelfield import objects
 from levelfield.parameters import parameter_names
@@ -229,6 +230,20 @@ def test_a_cell_covers_its_nucleus_has_its_number_and_is_one_piece(nuclei):
         cells = segment_objects(image[None], method, {}, {"parent": nuclei}).labels
         assert (cells[nuclei > 0] == nuclei[nuclei > 0]).all()
         assert (objects.areas(cells) > objects.areas(nuclei)).mean() > 0.8
+
+
+@pytest.mark.parametrize("surface", ["image", "gradient"])
+def test_the_flood_from_the_rims_of_nuclei_is_that_from_whole_nuclei(nuclei, surface):
+    image, manual = well("A01", 1), {"method": "manual", "value": 0.03}
+    parameters = {"surface": surface, "threshold": manual, "fill_holes": False}
+    cells = segment_objects(image[None], "watershed", parameters, {"parent": nuclei}).labels
+    smoothed = ndimage.gaussian_filter(image, 1.0)
+    slopes = np.hypot(ndimage.sobel(smoothed, 0), ndimage.sobel(smoothed, 1))
+    height = slopes if surface == "gradient" else -smoothed
+    mask = (smoothed > 0.03) | (nuclei > 0)
+    expected = flood(height, nuclei, mask=mask, connectivity=2)
+    assert (cells > 0).sum() > 1.5 * (nuclei > 0).sum()
+    np.testing.assert_array_equal(cells, expected)
 
 
 def test_cells_that_are_discarded_at_the_border_leave_the_numbers_of_the_others(nuclei):

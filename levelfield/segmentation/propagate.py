@@ -73,7 +73,8 @@ def _propagate(
                 to_row, to_column = row + delta_row, column + delta_column
                 if not (0 <= to_row < height and 0 <= to_column < width):
                     continue
-                if not mask[to_row, to_column]:
+                # What was reached at less cannot be reached better; most pixels of seeds end here.
+                if not mask[to_row, to_column] or distances[to_row, to_column] <= distance:
                     continue
                 difference = _patch_difference(image, row, column, to_row, to_column)
                 steps = delta_row * delta_row + delta_column * delta_column
