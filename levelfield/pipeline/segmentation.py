@@ -14,6 +14,7 @@ import pandas as pd
 from levelfield.illumination import FlatField
 from levelfield.pipeline.fields import flat_field_marks
 from levelfield.pipeline.progress import map_fields
+from levelfield.pipeline.references import field_names
 from levelfield.pipeline.reuse import code_version, fingerprint
 from levelfield.pipeline.settings import (
     ObjectSetSettings,
@@ -34,7 +35,6 @@ from levelfield.segmentation import segment_objects
 from levelfield.segmentation.imported import label_file, read_labels
 from levelfield.segmentation.pixel_classifier import PixelClassifier
 from levelfield.store import Channel, checksum, find_damage, stored_field, write_field
-from levelfield.store.metadata import well_path
 
 log = logging.getLogger("levelfield")
 
@@ -210,15 +210,7 @@ def segment_field(site: Site, job: SegmentationJob) -> dict:
 
 def _imported_labels(site: Site, job: SegmentationJob) -> dict[str, np.ndarray]:
     """Read the label images that were made elsewhere, by object set."""
-    row, column = well_path(site.well).split("/")
-    names = {
-        "plate": job.plate,
-        "well": site.well,
-        "row": row,
-        "column": column,
-        "site": site.number,
-        "image": Path(site.planes["path"].iloc[0]).stem,
-    }
+    names = field_names(job.plate, site.well, site.number, site.planes["path"].iloc[0])
     return {
         one.name: read_labels(label_file(job.label_folder, one.files, names))
         for one in job.sets
