@@ -119,3 +119,13 @@ def test_an_unknown_classifier_is_refused_before_anything_runs(screen):
     done = screen.run("--configfile", str(path), "--dry-run")
     assert done.returncode != 0
     assert "'cells' is not under pixel_classifiers. Allowed: nuclei" in done.stdout
+
+
+def test_references_that_are_added_later_make_nothing_else_anew(screen):
+    content = yaml.safe_load((screen.folder / "config.yaml").read_text())
+    content["evaluation"] = {"references": {"Nuclei": "labels/{plate}/{well}_{site}_masks.png"}}
+    path = screen.folder / "evaluated.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    printed = screen.run_well("--configfile", str(path), "--dry-run", "--quiet", "rules")
+    jobs = printed.split("Job stats:")[1].split("total")[0].split("\n")[3:]
+    assert sorted(line.split()[0] for line in jobs if line.split()) == ["evaluate", "whole_screen"]

@@ -45,11 +45,12 @@ CHANNELS = list(config["channels"])
 CLASSIFIERS = sorted({one.classifier for one in OBJECT_SETS if one.classifier})
 PLATE_THRESHOLDS = any(one.threshold_from != "image" for one in OBJECT_SETS)
 RESULTS = config["results"]
-# Where files lie and how work is divided is no science: it must not make anything anew.
+# Where files lie, how work is divided and what labels are compared with changes no measurement: it
+# must not make anything anew.
 SCIENCE = {
     key: value
     for key, value in config.items()
-    if key not in ("plates", "data_folder", "results", "packs_per_plate")
+    if key not in ("plates", "data_folder", "results", "packs_per_plate", "evaluation")
 }
 PLATE = f"{RESULTS}/{{plate}}"
 
