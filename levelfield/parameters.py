@@ -17,6 +17,13 @@ def parameter_names(function: Callable[..., Any]) -> list[str]:
     return [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
 
 
+def default_values(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the defaults of what the configuration may set for `function`, by name."""
+    parameters = inspect.signature(function).parameters
+    values = {name: parameters[name].default for name in parameter_names(function)}
+    return {name: value for name, value in values.items() if value is not inspect.Parameter.empty}
+
+
 def call_with(
     function: Callable[..., Any], *inputs: Any, parameters: Mapping[str, Any], where: str
 ) -> Any:

@@ -1,6 +1,5 @@
 """The registry, the classical method and the objects that come from others, on real images."""
 
-import inspect
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed as flood
 
 from levelfield import objects
-from levelfield.parameters import parameter_names
+from levelfield.parameters import default_values, parameter_names
 from levelfield.segmentation import SEGMENTERS, parent_roles, segment_objects
 from levelfield.segmentation.declump import declump, distance_to_background
 from levelfield.segmentation.pixel_classifier import train_pixel_classifier
@@ -374,12 +373,10 @@ def test_the_schema_names_the_parameters_of_the_function(name):
 def test_the_schema_accepts_every_default(name):
     Draft202012Validator.check_schema(SCHEMA)
     validator = Draft202012Validator(SCHEMA["$defs"][name] | {"$defs": SCHEMA["$defs"]})
-    signature = inspect.signature(FUNCTIONS[name])
     defaults = {
         key: dict(value)
         if hasattr(value, "keys")
         else (list(value) if isinstance(value, tuple) else value)
-        for key in parameter_names(FUNCTIONS[name])
-        if (value := signature.parameters[key].default) is not inspect.Parameter.empty
+        for key, value in default_values(FUNCTIONS[name]).items()
     }
     validator.validate(defaults)

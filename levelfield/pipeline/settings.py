@@ -93,7 +93,7 @@ def _check_threshold(one: ObjectSetSettings) -> None:
             f"Leave the key out, or choose among {', '.join(METHODS_WITH_THRESHOLD)}."
         )
     settings = one.parameters.get("threshold", {})
-    if settings.get("method", "otsu") in ("manual", "sauvola") or settings.get("window"):
+    if settings.get("method") in ("manual", "sauvola") or settings.get("window"):
         raise ConfigError(
             f"objects.{one.name}.threshold_from: one level for all images cannot be measured by "
             "the methods 'manual' and 'sauvola', nor in windows. Leave the key out, or choose "

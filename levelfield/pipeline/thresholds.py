@@ -20,7 +20,7 @@ from levelfield.pipeline.sites import (
     read_site,
     sites_of,
 )
-from levelfield.segmentation import threshold_input
+from levelfield.segmentation import threshold_input, threshold_settings
 from levelfield.segmentation.threshold import measure_threshold
 
 _SITES = 60  # more change the threshold by less than a grey level
@@ -89,9 +89,9 @@ def measure_thresholds(
                 f"objects.{one.name}: none of the {len(sites)} sites that its threshold would be "
                 f"measured on (threshold_from: {one.threshold_from}) can be used."
             )
-        settings = one.parameters.get("threshold", {})
-        method, log = settings.get("method", "otsu"), settings.get("log", False)
-        level = measure_threshold(np.concatenate(pixels), method, log)
+        settings = threshold_settings(one.method, one.parameters)
+        method = settings["method"]
+        level = measure_threshold(np.concatenate(pixels), method, settings["log"])
         n_pixels = sum(map(len, pixels))
         rows.append((one.name, one.threshold_from, method, len(pixels), n_pixels, level))
     return pd.DataFrame(rows, columns=list(COLUMNS))

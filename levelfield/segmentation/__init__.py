@@ -5,7 +5,15 @@ from levelfield.segmentation.registry import (
     parent_roles,
     segment_objects,
     threshold_input,
+    threshold_settings,
 )
 from levelfield.segmentation.result import Segmentation
 
-__all__ = ["SEGMENTERS", "Segmentation", "parent_roles", "segment_objects", "threshold_input"]
+__all__ = [
+    "SEGMENTERS",
+    "Segmentation",
+    "parent_roles",
+    "segment_objects",
+    "threshold_input",
+    "threshold_settings",
+]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.parameters import call_with, require_choice
+from levelfield.parameters import call_with, default_values, require_choice
 from levelfield.preprocessing import apply_steps
 from levelfield.segmentation.classical import classical
 from levelfield.segmentation.editing import edited, masked
@@ -18,6 +18,7 @@ from levelfield.segmentation.imported import labels
 from levelfield.segmentation.pixel_classifier import PixelClassifier, pixel_classifier
 from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.secondary import expansion, propagation, subtraction, watershed
+from levelfield.segmentation.threshold import find_threshold
 
 Labels = NDArray[np.int32]
 
@@ -109,13 +110,35 @@ def threshold_input(
     ValueError
         If the method has no threshold.
     """
-    require_choice("method", method, SEGMENTERS)
-    known = inspect.signature(SEGMENTERS[method]).parameters
-    if "threshold" not in known or "smoothing" not in known:
-        raise ValueError(f"method {method} has no threshold that could be measured beforehand")
+    defaults = _defaults_with_threshold(method)
     seen = apply_steps(image, steps)
-    smoothing = parameters.get("smoothing", known["smoothing"].default)
+    smoothing = parameters.get("smoothing", defaults["smoothing"])
     return ndimage.gaussian_filter(seen[0], smoothing) if smoothing else seen[0]
+
+
+def threshold_settings(method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all parameters of the threshold that a method would use, with its own defaults.
+
+    Parameters
+    ----------
+    method, parameters
+        As for `segment_objects`.
+
+    Raises
+    ------
+    ValueError
+        If the method has no threshold.
+    """
+    given = parameters.get("threshold", _defaults_with_threshold(method)["threshold"])
+    return default_values(find_threshold) | dict(given)
+
+
+def _defaults_with_threshold(method: str) -> dict[str, Any]:
+    require_choice("method", method, SEGMENTERS)
+    defaults = default_values(SEGMENTERS[method])
+    if defaults.get("threshold") is None:
+        raise ValueError(f"method {method} has no threshold that could be measured beforehand")
+    return defaults
 
 
 def _check_image(image: NDArray[np.float32], parents: Mapping[str, Any]) -> None:
