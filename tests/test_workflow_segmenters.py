@@ -12,7 +12,7 @@ from workflow_runs import small_screen
 
 from levelfield import store
 from levelfield.formats.planes import read_plane
-from levelfield.pipeline.settings import object_sets
+from levelfield.pipeline.settings import check_classifiers, object_sets
 from levelfield.sheets import ConfigError
 
 pytestmark = pytest.mark.workflow
@@ -30,7 +30,7 @@ def write_png(labels: np.ndarray, path) -> None:
 
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory):
-    """One plate whose object sets are made in five ways; one imported label image is missing."""
+    """One plate whose object sets are made in six ways; one imported label image is missing."""
     screen = small_screen(tmp_path_factory.mktemp("segmenters"))
     for well in ("A01", "A12", "B01", "B12", "C01", "C07"):
         write_png(otsu_labels(well), screen.folder / "labels" / "P" / f"{well}_1_masks.png")
@@ -61,6 +61,15 @@ def screen(tmp_path_factory):
             },
             "Cytoplasm": {"method": "subtraction", "parent": "Cells", "minus": "Nuclei"},
             "Forest": {"method": "pixel_classifier", "classifier": "nuclei"},
+            "Likely": {
+                "method": "classical",
+                "classifier": "nuclei",
+                "parameters": {
+                    "threshold": {"method": "manual", "value": 0.5},
+                    "outline": None,
+                    "declump": {"centres": "shape", "lines": "shape"},
+                },
+            },
             "Elsewhere": {"method": "labels", "files": "labels/{plate}/{well}_{site}_masks.png"},
         },
     )
@@ -98,6 +107,14 @@ def test_the_trained_forest_finds_the_nuclei(screen):
     assert (forest & nuclei).sum() / (forest | nuclei).sum() > 0.7
 
 
+def test_a_forests_probability_is_an_image_for_other_methods(screen):
+    plate = screen.results / "P.zarr"
+    likely, forest = (store.read_labels(plate, "C01", 1, name) for name in ("Likely", "Forest"))
+    assert ((likely > 0) == (forest > 0)).mean() > 0.999
+    level = screen.table("sites.csv")["Threshold_FinalThreshold_Likely"]
+    assert set(level) == {0.5}
+
+
 def config(screen, **nuclei) -> dict:
     content = yaml.safe_load((screen.folder / "config.yaml").read_text())
     content["objects"] = {"Nuclei": {"method": "classical", "parameters": {}} | nuclei}
@@ -110,6 +127,8 @@ def test_a_level_that_cannot_be_measured_beforehand_is_refused(screen):
         object_sets(config(screen, threshold_from="plate", parameters=manual))
     with pytest.raises(ConfigError, match="method labels has no threshold"):
         object_sets(config(screen, method="labels", files="x", threshold_from="plate"))
+    with pytest.raises(ConfigError, match="a probability, which means the same in all images"):
+        object_sets(config(screen, classifier="nuclei", threshold_from="plate"))
 
 
 def test_an_unknown_classifier_is_refused_before_anything_runs(screen):
@@ -119,6 +138,16 @@ def test_an_unknown_classifier_is_refused_before_anything_runs(screen):
     done = screen.run("--configfile", str(path), "--dry-run")
     assert done.returncode != 0
     assert "'cells' is not under pixel_classifiers. Allowed: nuclei" in done.stdout
+
+
+def test_a_classifier_where_none_is_used_or_known_is_refused(screen):
+    unused = object_sets(config(screen, method="labels", files="x", classifier="nuclei"))
+    with pytest.raises(ConfigError, match="method labels does not look at a probability"):
+        check_classifiers(unused, ["nuclei"])
+    unknown = object_sets(config(screen, classifier="cells"))
+    with pytest.raises(ConfigError, match="'cells' is not under pixel_classifiers"):
+        check_classifiers(unknown, ["nuclei"])
+    check_classifiers(object_sets(config(screen)), [])
 
 
 def test_references_that_are_added_later_make_nothing_else_anew(screen):

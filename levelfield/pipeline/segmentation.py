@@ -33,7 +33,7 @@ from levelfield.pipeline.sites import (
 from levelfield.pipeline.thresholds import with_plate_threshold
 from levelfield.segmentation import segment_objects
 from levelfield.segmentation.imported import label_file, read_labels
-from levelfield.segmentation.pixel_classifier import PixelClassifier
+from levelfield.segmentation.pixel_classifier import PixelClassifier, foreground_probability
 from levelfield.store import Channel, checksum, find_damage, stored_field, write_field
 
 log = logging.getLogger("levelfield")
@@ -233,6 +233,8 @@ def _make_labels(
             inputs["imported"] = imported[one.name]
         if one.method == "pixel_classifier":
             inputs["classifier"] = job.classifiers[one.classifier]
+        elif one.classifier:
+            seen = foreground_probability(seen, job.classifiers[one.classifier])[None]
         result = segment_objects(seen, one.method, one.parameters, inputs, one.steps)
         labels[one.name] = result.labels
         record[f"Count_{one.name}"] = float(np.count_nonzero(np.bincount(result.labels.flat)[1:]))

@@ -14,6 +14,9 @@ from levelfield.store import Channel
 
 METHODS_WITH_THRESHOLD = ("classical", "propagation", "watershed")
 
+METHODS_WITH_CLASSIFIER = ("pixel_classifier", *METHODS_WITH_THRESHOLD)
+"""The first segments what a forest calls foreground; to the others its probability is the image."""
+
 PARENT_ROLES = ("parent", "minus", "within")
 """Keys of an object set that name another set."""
 
@@ -39,7 +42,7 @@ class ObjectSetSettings:
     files : str
         Where the label images lie that were made elsewhere (method ``labels``).
     classifier : str
-        Name of the pixel classifier (method ``pixel_classifier``).
+        Name of the pixel classifier (`METHODS_WITH_CLASSIFIER`), or nothing.
     """
 
     name: str
@@ -92,6 +95,12 @@ def _check_threshold(one: ObjectSetSettings) -> None:
             f"objects.{one.name}.threshold_from: method {one.method} has no threshold to measure. "
             f"Leave the key out, or choose among {', '.join(METHODS_WITH_THRESHOLD)}."
         )
+    if one.classifier:
+        raise ConfigError(
+            f"objects.{one.name}.threshold_from: with a classifier the image is a probability, "
+            "which means the same in all images. Leave the key out, and give one level for all as "
+            "threshold: {method: manual, value: 0.5}."
+        )
     settings = one.parameters.get("threshold", {})
     if settings.get("method") in ("manual", "sauvola") or settings.get("window"):
         raise ConfigError(
@@ -134,9 +143,15 @@ def measured_sets(config: Mapping) -> list[str]:
 
 
 def check_classifiers(sets: list[ObjectSetSettings], known: list[str]) -> None:
-    """Raise ``ConfigError`` if a set names a pixel classifier that the config does not have."""
+    """Raise ``ConfigError`` if a set names a classifier that is not there, or for no use."""
     for one in sets:
-        if one.method == "pixel_classifier" and one.classifier not in known:
+        if one.classifier and one.method not in METHODS_WITH_CLASSIFIER:
+            raise ConfigError(
+                f"objects.{one.name}.classifier: method {one.method} does not look at a "
+                "probability. Leave the key out, or choose among "
+                f"{', '.join(METHODS_WITH_CLASSIFIER)}."
+            )
+        if (one.classifier or one.method == "pixel_classifier") and one.classifier not in known:
             raise ConfigError(
                 f"objects.{one.name}.classifier: '{one.classifier}' is not under "
                 f"pixel_classifiers. Allowed: {', '.join(known) or 'none are there yet'}."

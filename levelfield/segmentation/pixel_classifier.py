@@ -119,7 +119,7 @@ def pixel_classifier(
     require_number("probability", probability, 0, 1)
     require_number("smoothing", smoothing, 0)
     require_flag("fill_holes", fill_holes)
-    likely = 1 - class_probabilities(image, classifier)[0]
+    likely = foreground_probability(image, classifier)
     if smoothing:
         likely = ndimage.gaussian_filter(likely, smoothing)
     foreground = likely > probability
@@ -130,6 +130,15 @@ def pixel_classifier(
     labels, removed = filter_objects(labels, minimum_diameter, maximum_diameter, border)
     share = {"ForegroundProbability": float(likely.mean())}
     return Segmentation(renumber(labels), share | sizes | removed)
+
+
+def foreground_probability(image: Image, classifier: PixelClassifier) -> NDArray[np.float32]:
+    """Return for every pixel the probability (Y, X) of all classes but background together.
+
+    It can also be the image that another method segments: the same scale in every image, bright
+    where objects are, whatever their brightness.
+    """
+    return 1 - class_probabilities(image, classifier)[0]
 
 
 def class_probabilities(image: Image, classifier: PixelClassifier) -> Image:
