@@ -171,6 +171,60 @@ def test_crop_and_mask_blank_what_is_outside(dna):
     np.testing.assert_array_equal(masked, np.where(inside, dna, dna.min()))
 
 
+@pytest.fixture(scope="module")
+def dimmed():
+    """A field of nuclei, and the same field getting dimmer towards its last corner (to 9 %)."""
+    plane = np.asarray(Image.open(BBBC013 / "Channel2-12-A-12.tif")).astype(np.float32) / 255
+    fall = np.linspace(1, 0.3, len(plane), dtype=np.float32)
+    return plane[None], plane[None] * fall * fall[:, None]
+
+
+def test_tiles_level_a_ramp(dimmed):
+    plain, ramp = dimmed
+    levelled, expected = step(ramp, "tile")[0], step(plain, "tile")[0]
+    bright = plain[0] > 0.2
+    corners = np.zeros((2, *bright.shape), bool)
+    corners[0, :200, :200] = corners[1, -200:, -200:] = True
+    first, last = (np.median(ramp[0, bright & corner]) for corner in corners)
+    assert last < 0.3 * first
+    for corner in corners:
+        nuclei = bright & corner
+        assert np.median(levelled[nuclei]) == pytest.approx(np.median(expected[nuclei]), rel=0.2)
+
+
+def test_tiles_find_the_nuclei_of_a_dim_corner(dimmed):
+    plain, ramp = dimmed
+    one_level = {"outline": None, "threshold": {"method": "otsu"}}
+
+    def n_in_the_corner(image, *steps):
+        labels = segment_objects(image, "classical", one_level, steps=steps).labels
+        return len(np.unique(labels[-200:, -200:])) - 1
+
+    n_true = n_in_the_corner(plain)
+    assert n_in_the_corner(ramp) < 0.6 * n_true
+    assert n_in_the_corner(ramp, {"step": "tile"}) > 0.95 * n_true
+
+
+def test_tiles_have_no_seams():
+    rows, columns = np.mgrid[:256, :256] / 256
+    waves = (np.sin(9 * rows) * np.cos(7 * columns) + 1) * (0.2 + rows * columns)
+    result = step(waves[None].astype(np.float32), "tile", size=64, low=1)[0]
+    for image in (result, result.T):
+        jumps = np.abs(np.diff(image, axis=0)).max(axis=1)
+        seams = jumps[[63, 127, 191]]
+        assert (seams < 1.2 * np.maximum(jumps[[59, 123, 187]], jumps[[67, 131, 195]])).all()
+
+
+def test_tiles_without_objects_do_not_get_any(dimmed):
+    half, right = dimmed[0].copy(), (slice(None), slice(None), slice(320, None))
+    background = half[half < np.percentile(half, 60)]
+    half[right] = np.random.default_rng(0).choice(background, half[right].shape)
+    labels = segment_objects(half, "classical", {}, steps=[{"step": "tile"}]).labels
+    assert labels[:, :320].max() > 50 and not labels[:, 322:].any()
+    limited, unlimited = (step(half, "tile", **more) for more in ({}, {"minimum_range": 0.0}))
+    assert np.std(unlimited[right]) > 3 * np.std(limited[right])
+
+
 def test_channels_are_weighted_and_repeated(dna):
     colour = step(dna, "repeat_channel", count=3)
     assert colour.shape[0] == 3
@@ -203,6 +257,7 @@ def test_unmixing_gives_back_known_amounts_of_stain_and_estimates_unknown_ones(d
         ({"step": "gaussian", "parameters": {"sigma": -1}}, ["sigma", "-1"]),
         ({"step": "morphology"}, ["operation", "required"]),
         ({"step": "unmix"}, ["3 channels", "1"]),
+        ({"step": "tile", "parameters": {"low": 60, "high": 40}}, ["high is 40", "60"]),
         ({"step": "combine_channels", "parameters": {"weights": [1, 2]}}, ["2 numbers for 1"]),
         ({"step": "match_template", "parameters": {"template": [[1, 1], [1, 1]]}}, ["template"]),
     ],

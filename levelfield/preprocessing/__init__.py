@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levelfield.parameters import call_with, require_choice
-from levelfield.preprocessing import channels, enhancement, filters
+from levelfield.preprocessing import channels, enhancement, filters, tiles
 
 Image = NDArray[np.float32]
 
@@ -27,6 +27,7 @@ STEPS: dict[str, Callable[..., Image]] = {
     "edges": filters.edges,
     "morphology": filters.morphology,
     "fill_holes": filters.fill_holes,
+    "tile": tiles.tile,
     "crop": filters.crop,
     "mask": filters.mask,
     "enhance_speckles": enhancement.enhance_speckles,

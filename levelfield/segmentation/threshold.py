@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from skimage import filters
 
 from levelfield.parameters import require_choice, require_number
+from levelfield.preprocessing.tiles import interpolate_tiles, measure_tiles
 
 Pixels = NDArray[np.floating]
 
@@ -260,31 +260,10 @@ def _raw_level(
 def _level_by_block(
     image: NDArray[np.float32], overall: float, method: str, log: bool, window: int
 ) -> NDArray[np.float32]:
-    rows = max(1, round(image.shape[0] / window))
-    columns = max(1, round(image.shape[1] / window))
-    row_edges = np.linspace(0, image.shape[0], rows + 1).round().astype(int)
-    column_edges = np.linspace(0, image.shape[1], columns + 1).round().astype(int)
-    levels = np.empty((rows, columns))
-    for row in range(rows):
-        for column in range(columns):
-            block = image[
-                row_edges[row] : row_edges[row + 1],
-                column_edges[column] : column_edges[column + 1],
-            ]
-            levels[row, column] = measure_threshold(block, method, log)
+    levels = measure_tiles(image, window, lambda block: measure_threshold(block, method, log))
     # The bounds of CellProfiler's adaptive threshold: a block without objects must not invent any.
     levels = np.clip(levels, 0.7 * overall, 1.5 * overall)
-    return _interpolate_blocks(levels, image.shape)
-
-
-def _interpolate_blocks(levels: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Interpolate linearly between the centres of equal blocks, constant beyond the outer ones."""
-    positions = [
-        (np.arange(size) + 0.5) * blocks / size - 0.5
-        for size, blocks in zip(shape, levels.shape, strict=True)
-    ]
-    grid = np.meshgrid(*positions, indexing="ij")
-    return ndimage.map_coordinates(levels, grid, order=1, mode="nearest").astype(np.float32)
+    return interpolate_tiles(levels, image.shape)
 
 
 def _background(image: NDArray[np.float32], level: float | NDArray[np.float32]) -> float:
