@@ -37,6 +37,11 @@ LAYOUT_COLUMNS = {
 }
 """Layout sheet columns and the table columns they become."""
 
+_OWN_COLUMNS = (
+    *(f"Metadata_{name}" for name in ("Plate", "Well", "Site", "SiteCount", "ObjectNumber")),
+    *LAYOUT_COLUMNS.values(),
+)
+
 _LETTERS_DIGITS = re.compile(r"^([A-Za-z]{1,2})[-_ ]?(\d{1,2})$")
 _ROW_COLUMN = re.compile(r"^[rR](\d{1,2})[-_ ]?[cC](\d{1,2})$")
 
@@ -164,6 +169,7 @@ def read_layout(path: Path, n_wells: int, schema: Mapping | None = None) -> pd.D
     sheet = read_sheet(path)
     if schema is not None:
         check_sheet(sheet, schema, path)
+    _check_own_columns(sheet, path)
     names = [_layout_well(text, n_wells, path, line) for line, text in _lines(sheet, "well")]
     _check_repeats(names, path, "well")
     layout = sheet.drop(columns="well").rename(columns=LAYOUT_COLUMNS)
@@ -175,6 +181,17 @@ def read_layout(path: Path, n_wells: int, schema: Mapping | None = None) -> pd.D
     layout.loc[unnamed, "Metadata_Perturbation"] = layout.loc[unnamed, "Metadata_ControlType"]
     order = layout["Metadata_Well"].map(row_column)
     return layout.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def _check_own_columns(sheet: pd.DataFrame, path: Path) -> None:
+    """Refuse columns whose names the tables need for themselves."""
+    for column in sheet.columns:
+        if column in _OWN_COLUMNS:
+            raise SheetError(
+                f"{path}, line 1: the column '{column}' has a name that Levelfield's tables use "
+                "themselves. Rename it, for instance to 'Metadata_My"
+                f"{column.removeprefix('Metadata_')}'."
+            )
 
 
 def _lines(sheet: pd.DataFrame, column: str) -> list[tuple[int, str]]:

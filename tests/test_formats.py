@@ -116,6 +116,22 @@ def test_an_empty_folder_is_said_to_be_empty(tmp_path, small_layout):
         index(tmp_path, small_layout)
 
 
+@pytest.mark.parametrize("name", ["Channel1-99-A-99.tif", "Channel1-99-H-00.tif"])
+def test_a_file_of_no_well_is_named_and_the_plate_goes_on(small_plate, small_layout, name):
+    shutil.copy(small_plate / "Channel1-01-A-01.tif", small_plate / name)
+    table = index(small_plate, small_layout)
+    found = faults(table)
+    assert list(found) == [("", "FKHR")]
+    assert "reads no well" in found["", "FKHR"]
+    assert table.loc[0, "path"].endswith(name)
+    assert len(usable_sites(table)) == 4
+
+
+def test_a_pattern_that_reads_no_well_at_all_stops_the_plate(small_plate, small_layout):
+    with pytest.raises(IndexFault, match=r"reads no well in its name.*Correct the pattern"):
+        index(small_plate, small_layout, pattern=r"(?P<well>Channel)(?P<channel>\d)")
+
+
 def test_channels_that_match_no_file_are_compared_with_those_found(small_plate, small_layout):
     with pytest.raises(IndexFault, match=r"reads 1, 2; the config's channels match 7"):
         index_plate(small_plate, "P", small_layout, IMAGES, {"DNA": {"match": 7}})

@@ -91,6 +91,7 @@ def test_a_layout_is_read_in_plate_order(tmp_path, schemas):
         ("well,control_type\nA01,\n", ["line 2", "control_type"]),
         ("well,control_type,concentration\nA01,trt,high\n", ["line 2", "'high'", "a number"]),
         ("well,control_type\n", ["no rows"]),
+        ("well,control_type,Metadata_Well\nA01,trt,x\n", ["'Metadata_Well'", "Rename it"]),
         ("", ["cannot be read"]),
     ],
 )

@@ -293,6 +293,18 @@ def test_an_unknown_config_key_is_refused_before_anything_is_written(tmp_path):
     assert not (screen.folder / "results").exists()
 
 
+def test_a_readout_of_a_feature_that_is_not_measured_is_refused_before_anything_is_written(
+    tmp_path,
+):
+    screen = small_screen(tmp_path / "readout")
+    rule = {"numerator": "Nuclei_AreaShape_Aera", "denominator": "Cells_AreaShape_Area"}
+    screen.change_config(readouts={"share": rule})
+    told = refused(screen)
+    assert "readouts.share.numerator" in told
+    assert "Did you mean 'Nuclei_AreaShape_Area'?" in told
+    assert not (screen.folder / "results").exists()
+
+
 def test_a_well_that_stands_twice_is_refused(tmp_path):
     screen = small_screen(tmp_path / "twice")
     screen.write_layout(LAYOUT + "a1,trt,x,\n")

@@ -151,7 +151,7 @@ def _mark_unknown_wells(planes: pd.DataFrame, layout: pd.DataFrame) -> pd.DataFr
 def _add_missing_channels(
     planes: pd.DataFrame, plate: str, channels: Sequence[str]
 ) -> pd.DataFrame:
-    sites = planes[["well", "site", "z", "time"]].drop_duplicates()
+    sites = planes.loc[planes["well"] != "", ["well", "site", "z", "time"]].drop_duplicates()
     wanted = sites.merge(pd.DataFrame({"channel": list(channels)}), how="cross")
     found = planes.set_index(_PLANE).index
     missing = wanted[~wanted.set_index(_PLANE).index.isin(found)]
@@ -174,12 +174,17 @@ def _append(planes: pd.DataFrame, plate: str, rows: pd.DataFrame, fault: str) ->
 def _in_plate_order(planes: pd.DataFrame, channels: Sequence[str]) -> pd.DataFrame:
     rank = {channel: i for i, channel in enumerate(channels)}
     keys = planes.assign(
-        _well=planes["well"].map(row_column), _channel=planes["channel"].map(rank).fillna(-1)
+        _well=planes["well"].map(_place), _channel=planes["channel"].map(rank).fillna(-1)
     )
     order = keys.sort_values(
         ["_well", "site", "_channel", "z", "time", "path", "page"], kind="stable"
     )
     return planes.loc[order.index].reset_index(drop=True)
+
+
+def _place(well: str) -> tuple[int, int]:
+    """Sort files of no well before all others."""
+    return row_column(well) if well else (0, 0)
 
 
 def usable_sites(index: pd.DataFrame) -> pd.DataFrame:

@@ -52,6 +52,9 @@ def find_planes(folder: Path, plate: str, images: Mapping, channels: Mapping) ->
     if not matched:
         raise IndexFault(_nothing_matches(images["pattern"], folder, files))
     described = [(name, _describe(name, match)) for name, match in matched]
+    if all(facts["fault"] for _, facts in described):
+        name, facts = described[0]
+        raise IndexFault(f"images.pattern, '{name}': {facts['fault']} Correct the pattern.")
     described = [(name, facts) for name, facts in described if facts["plate"] in ("", plate)]
     if not described:
         others = sorted({match["plate"] for _, match in matched})
@@ -128,11 +131,11 @@ def _describe(name: str, match: re.Match) -> dict:
         group: text or "" for group, text in match.groupdict().items()
     }
     well = groups["well"] or _join_row_column(groups["row"], groups["column"])
+    facts = {"plate": groups["plate"], "channel": groups["channel"], "fault": ""}
     try:
-        well = parse_well(well)
-    except ValueError as error:
-        raise IndexFault(f"images.pattern reads a wrong well in '{name}': {error}") from None
-    facts = {"well": well, "plate": groups["plate"], "channel": groups["channel"]}
+        facts["well"] = parse_well(well)
+    except ValueError as error:  # one stray file must not stop a plate
+        facts |= {"well": "", "fault": f"the pattern reads no well in its name: {error}"}
     for group, absent in (("site", 1), ("z", 0), ("time", 0)):
         facts[group] = _number(groups[group], absent, group, name)
     return facts
@@ -175,6 +178,6 @@ def _planes_of(
             plane
             | {"channel": names[channel], "path": str(path), "page": page}
             | {"size_y": header.size_y, "size_x": header.size_x, "dtype": header.dtype}
-            | {"bytes": header.bytes, "fault": header.fault}
+            | {"bytes": header.bytes, "fault": facts["fault"] or header.fault}
         )
     return rows

@@ -58,7 +58,7 @@ def fit_plate(
     if not sites:
         raise ValueError(
             f"plate {index['plate'].iloc[0]}: not one site is usable. Their faults are in the "
-            f"plate's index.csv; the first is '{index['fault'].iloc[0]}'."
+            f"plate's index.csv; the first is '{index.loc[index['fault'] != '', 'fault'].iloc[0]}'."
         )
     sample = spread_sample(sites, settings["sample_sites"])
     planes = index[index["fault"] == ""].iloc[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from levelfield.pipeline.fields import (
     identify,
 )
 from levelfield.pipeline.reuse import code_version, field_fingerprints, join, map_changed_fields
-from levelfield.pipeline.settings import object_sets, relations
+from levelfield.pipeline.settings import measured_sets, object_sets, relations
+from levelfield.readouts import object_set_of
+from levelfield.sheets import ConfigError
 
 # The code that decides a feature's value: a change here measures anew.
 _FEATURE_CODE = ("levelfield.illumination", "levelfield.measurement")
@@ -163,3 +166,40 @@ def measure_field(field: tuple[str, str, int], job: MeasurementJob) -> dict[str,
     options = {key: value for key, value in job.options.items() if key != "pixel_size_um"}
     tables[IMAGE] = measure_image(seen, channels, labels, job.image_families, **options)
     return {name: identify(table, field) for name, table in tables.items()}
+
+
+def check_readouts(config: Mapping) -> None:
+    """Check that the features of the readouts will be measured.
+
+    Raises
+    ------
+    ConfigError
+        If one will not.
+    """
+    settings = config["measurement"]
+    channels = settings.get("channels", list(config["channels"]))
+    parents = relations(object_sets(config))
+    sets = measured_sets(config)
+    known = {
+        name: feature_names(
+            name,
+            channels,
+            settings.get("families"),
+            [tuple(pair) for pair in settings["channel_pairs"]]
+            if "channel_pairs" in settings
+            else None,
+            relations={c: p for c, p in parents.items() if {c, p} <= set(sets)},
+            **settings.get("parameters", {}),
+        )
+        for name in sets
+    }
+    for name, rule in config["readouts"].items():
+        for key in ("numerator", "denominator"):
+            features = known.get(object_set_of(rule[key]), [])
+            if rule[key] not in features:
+                close = get_close_matches(rule[key], [f for fs in known.values() for f in fs], 1)
+                hint = f" Did you mean '{close[0]}'?" if close else ""
+                raise ConfigError(
+                    f"readouts.{name}.{key}: the feature '{rule[key]}' will not be measured.{hint} "
+                    "Correct its name, or add its family, channel or object set to measurement."
+                )

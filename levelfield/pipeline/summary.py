@@ -99,7 +99,8 @@ def _messages(facts: pd.Series, quality: pd.DataFrame) -> list[str]:
 def in_plate_order(table: pd.DataFrame) -> pd.DataFrame:
     """Sort rows by well (row, then column), site and object number."""
     keys = [name for name in ("Metadata_Site", "Metadata_ObjectNumber") if name in table]
-    order = table.assign(_well=table["Metadata_Well"].map(row_column))
+    places = table["Metadata_Well"].map(lambda well: row_column(well) if well else (0, 0))
+    order = table.assign(_well=places)
     order = order.sort_values(["_well", *keys], kind="stable")
     return table.loc[order.index].reset_index(drop=True)
 

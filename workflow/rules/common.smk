@@ -32,6 +32,11 @@ def read_plan(config):
         sets = object_sets(config)
         check_classifiers(sets, list(config["pixel_classifiers"]))
         check_measurement(config)
+        if config["readouts"] and workflow.is_main_process:
+            # Every job reads this file; only the first process needs to load the features.
+            from levelfield.pipeline.measurement import check_readouts
+
+            check_readouts(config)
         plates = read_plates(config, sheets)
         return plates, sets, plates_with_references(config, plates)
     except ValueError as error:
