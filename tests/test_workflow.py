@@ -260,8 +260,10 @@ def test_one_bad_site_within_the_limit_keeps_the_verdict(tmp_path):
     screen = small_screen(tmp_path / "one_bad")
     screen.change_config(qc={"excluded_sites_percent": 20})
     tifffile.imwrite(screen.images / "Channel2-31-C-07.tif", np.zeros((640, 640), np.uint8))
+    shutil.copy(screen.images / "Channel1-01-A-01.tif", screen.images / "Channel1-99-A-99.tif")
     screen.run_well()
-    assert len(screen.table("excluded_sites.csv")) == 1
+    assert list(screen.table("excluded_sites.csv")["Metadata_Well"]) == ["", "C07"]
+    assert int(screen.table("plate.csv").loc[0, "n_excluded"]) == 1  # A99 is no part of the plate
     assert screen.table("plate.csv").loc[0, "within_limit"] in (True, "True")
     assert not screen.table("qc/verdict.csv")["advice"].str.contains("left out").any()
 
