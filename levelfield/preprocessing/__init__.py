@@ -19,7 +19,6 @@ Image = NDArray[np.float32]
 
 STEPS: dict[str, Callable[..., Image]] = {
     "rescale": filters.rescale,
-    "equalise": filters.equalise,
     "gaussian": filters.gaussian,
     "median": filters.median,
     "bilateral": filters.bilateral,

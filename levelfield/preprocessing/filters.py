@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage import exposure, feature, restoration
+from skimage import feature, restoration
 from skimage import filters as skimage_filters
 from skimage import morphology as skimage_morphology
 
@@ -30,23 +30,6 @@ def rescale(image: Image, *, low: float = 0.1, high: float = 99.9) -> Image:
         bottom, top = np.percentile(plane, [low, high])
         out[:] = np.clip((plane - bottom) / (top - bottom or 1.0), 0, 1)
     return result
-
-
-def equalise(image: Image, *, window: int = 128, clip: float = 0.01) -> Image:
-    """Equalise the local contrast (CLAHE) with tiles of `window` px.
-
-    Parameters
-    ----------
-    window
-        Size of the tiles in px.
-    clip
-        Limit of the contrast, 0-1; larger gives more.
-    """
-    require_number("window", window, 8)
-    require_number("clip", clip, 0, 1)
-    return np.stack(
-        [exposure.equalize_adapthist(plane, int(window), clip) for plane in rescale(image)]
-    )
 
 
 def gaussian(image: Image, *, sigma: float = 1.0) -> Image:
