@@ -222,29 +222,39 @@ def _row(name, ours, plain, accelerated, difference):
 
 
 def scaling(image, object_sets, repeats):
-    """Time sites of 50 to 5,000 objects of one size, and two sites in one and two processes."""
+    """Time sites of 50 to 5,000 objects of one size, and 24 sites in one and two processes."""
     rows = []
     for count in (50, 200, 1000, 5000):
         labels = grid_of_objects(image.shape[1:], count)
         ours = seconds(lambda sets=labels: measure_site(image, CHANNELS, {"Nuclei": sets}), repeats)
         rows.append({"what": f"{count} objects of 100 px", "processes": 1, "processor_s": ours})
-    for processes in (1, 2):
-        with get_context("fork").Pool(processes) as pool:
-            work = [(image, object_sets)] * 4
-            pool.map(_measure_one, work[:processes])
-            start = time.perf_counter()
-            spent = sum(pool.map(_measure_one, work, chunksize=1))
-            wall = time.perf_counter() - start
-        rows.append(
-            {
-                "what": "4 sites, all families",
-                "processes": processes,
-                "processor_s": spent,
-                "wall_s": wall,
-                "load_before": os.getloadavg()[0],
-            }
-        )
+    sites = [(image, object_sets)] * 24
+    for what, work, items in (
+        ("24 sites, all families", _measure_one, sites),
+        ("24 rounds of plain arithmetic: what the machine allows", _count, [2_000_000] * 24),
+    ):
+        rows += [_in_processes(what, work, items, processes) for processes in (1, 2)]
     return pd.DataFrame(rows)
+
+
+def _in_processes(what, work, items, processes):
+    """Time the work on all items, shared among processes."""
+    with get_context("fork").Pool(processes) as pool:
+        pool.map(work, items[:processes])
+        load, start = os.getloadavg()[0], time.perf_counter()
+        spent = sum(pool.map(work, items, chunksize=1))
+        wall = time.perf_counter() - start
+    found = {"processor_s": spent, "wall_s": wall, "load_before": load}
+    return {"what": what, "processes": processes} | found
+
+
+def _count(rounds):
+    """Add numbers, which takes no memory; return the processor seconds."""
+    start = time.process_time()
+    total = 0
+    for number in range(rounds):
+        total += number
+    return time.process_time() - start
 
 
 def grid_of_objects(shape, count):
