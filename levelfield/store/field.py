@@ -7,6 +7,7 @@ harm, and a restarted job can skip what is done.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import time
@@ -195,8 +196,9 @@ def _put_in_place(draft: Path, place: Path) -> None:
         try:
             draft.rename(place)
             break
-        except OSError:  # the place is taken: by an earlier run, or by another writer just now
-            if not place.exists():
+        except OSError as error:
+            # The place is taken: by an earlier run, or by another writer just now.
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
         try:
             place.rename(old)
