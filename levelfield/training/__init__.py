@@ -1,0 +1,1 @@
+"""Training of the network: samples, losses, the loop, and what it leaves behind."""
