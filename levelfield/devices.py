@@ -1,0 +1,118 @@
+"""Which device a network runs on: no silent fall-back from a GPU to the CPU."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+DEVICE_RULE = r"^(auto|cpu|cuda|cuda:\d+|mps)$"
+
+# What schedulers say of the GPUs that a job was granted. Slurm names none as "NoDevFiles".
+_GRANTS = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")
+_NOTHING_GRANTED = ("", "-1", "NoDevFiles", "none")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device, and what to call it.
+
+    Attributes
+    ----------
+    torch
+        The device as torch knows it.
+    name
+        For tables and reports, e.g. ``"cpu"`` or ``"cuda:0 (NVIDIA H200)"``.
+    """
+
+    torch: torch.device
+    name: str
+
+
+def choose_device(rule: str, environment: Mapping[str, str] | None = None) -> Device:
+    """Return the device that a rule names.
+
+    Parameters
+    ----------
+    rule
+        ``cpu``, ``cuda`` (the first GPU), ``cuda:N``, ``mps`` (Apple), or ``auto``: the first GPU
+        where there is one, else the CPU.
+    environment
+        Environment variables; those of this process if None.
+
+    Raises
+    ------
+    ValueError
+        If the rule is unknown, if it asks for a device that is not there, or if it is ``auto`` in a
+        job that was granted a GPU of which torch sees nothing.
+    """
+    return choose_devices(rule, environment)[0]
+
+
+def choose_devices(rule: str, environment: Mapping[str, str] | None = None) -> list[Device]:
+    """Return all devices that a rule lets a job use: every GPU for ``auto`` and ``cuda``.
+
+    Parameters and errors are those of `choose_device`.
+    """
+    if not re.match(DEVICE_RULE, rule):
+        raise ValueError(
+            f"device is {rule!r}; allowed are auto, cpu, cuda, cuda:0 (1, ...) and mps"
+        )
+    if rule == "cpu":
+        return [Device(torch.device("cpu"), "cpu")]
+    if rule == "mps":
+        return [_apple()]
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if rule == "auto" and not n_gpus:
+        _refuse_lost_grant(os.environ if environment is None else environment)
+        available = torch.backends.mps.is_available()
+        return [_apple() if available else Device(torch.device("cpu"), "cpu")]
+    wanted = [int(rule[5:])] if rule.startswith("cuda:") else list(range(max(n_gpus, 1)))
+    if wanted[-1] >= n_gpus:
+        raise ValueError(
+            f"device is {rule!r}, but torch sees {n_gpus} GPU(s) on this machine. {_why_no_gpu()} "
+            "Or set 'device: cpu' in the config."
+        )
+    return [_gpu(number) for number in wanted]
+
+
+def _gpu(number: int) -> Device:
+    name = torch.cuda.get_device_name(number)
+    return Device(torch.device("cuda", number), f"cuda:{number} ({name})")
+
+
+def _apple() -> Device:
+    if not torch.backends.mps.is_available():
+        raise ValueError(
+            "device is 'mps', but this is no Apple machine whose GPU torch can use. Set "
+            "'device: auto' or 'device: cpu' in the config."
+        )
+    return Device(torch.device("mps"), "mps")
+
+
+def _refuse_lost_grant(environment: Mapping[str, str]) -> None:
+    """Raise if a scheduler granted this job a GPU: to use the CPU would waste it unnoticed."""
+    for variable in _GRANTS:
+        value = environment.get(variable, "")
+        if value not in _NOTHING_GRANTED:
+            raise ValueError(
+                f"this job was granted a GPU ({variable}={value}), but torch sees none, and on "
+                f"the CPU the job would take many times as long. {_why_no_gpu()} To use the CPU "
+                "all the same, set 'device: cpu' in the config and ask the scheduler for no GPU."
+            )
+
+
+def _why_no_gpu() -> str:
+    if torch.version.cuda is None and torch.version.hip is None:
+        return (
+            f"The torch that is installed ({torch.__version__}) is one without CUDA: install one "
+            "with it."
+        )
+    return (
+        f"The torch that is installed ({torch.__version__}) has CUDA {torch.version.cuda}: "
+        "run nvidia-smi on that machine, and see whether its driver is at least as new and the "
+        "job may use the GPU (Slurm: --gres=gpu:1)."
+    )
