@@ -1,0 +1,50 @@
+"""What all decoders do last: fill holes, drop what is not an object, number the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levelfield.objects import equivalent_diameters, fill_object_holes, keep_objects, renumber
+from levelfield.parameters import require_number
+
+if TYPE_CHECKING:  # the network's module needs torch, which no decoder does
+    from levelfield.segmentation.network import Prediction
+
+Labels = NDArray[np.int32]
+
+
+def finish(
+    labels: Labels, prediction: Prediction, minimum_foreground: float, minimum_diameter: float
+) -> Labels:
+    """Fill the holes of objects, remove unlikely and small ones, number the others.
+
+    Parameters
+    ----------
+    labels
+        (Y, X), any numbers.
+    prediction
+        What was decoded.
+    minimum_foreground
+        Objects of which the mean probability of foreground is lower are removed.
+    minimum_diameter
+        Objects of a smaller equivalent diameter (px) are removed.
+
+    Returns
+    -------
+    (Y, X) int32, numbered 1..n in raster order.
+    """
+    require_number("minimum_foreground", minimum_foreground, 0, 1)
+    require_number("minimum_diameter", minimum_diameter, 0)
+    filled = fill_object_holes(labels)
+    keep = equivalent_diameters(filled) >= max(minimum_diameter, 1e-9)
+    keep &= mean_foreground(filled, prediction.foreground) >= minimum_foreground
+    return renumber(keep_objects(filled, keep))
+
+
+def mean_foreground(labels: Labels, foreground: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean probability of foreground of the objects 1..max; 0 where a number is absent."""
+    total = np.bincount(labels.ravel(), weights=foreground.ravel())
+    return total[1:] / np.maximum(np.bincount(labels.ravel())[1:], 1)
