@@ -50,13 +50,18 @@ CHANNELS = list(config["channels"])
 CLASSIFIERS = sorted({one.classifier for one in OBJECT_SETS if one.classifier})
 PLATE_THRESHOLDS = any(one.threshold_from != "image" for one in OBJECT_SETS)
 RESULTS = config["results"]
-# Where files lie, how work is divided and what labels are compared with changes no measurement: it
-# must not make anything anew.
-SCIENCE = {
-    key: value
-    for key, value in config.items()
-    if key not in ("plates", "data_folder", "results", "packs_per_plate", "evaluation")
-}
+# Where files lie, how and on what work is done and what labels are compared with changes no
+# measurement: it must not make anything anew.
+NO_SCIENCE = (
+    "plates",
+    "data_folder",
+    "results",
+    "packs_per_plate",
+    "weights_cache",
+    "device",
+    "evaluation",
+)
+SCIENCE = {key: value for key, value in config.items() if key not in NO_SCIENCE}
 PLATE = f"{RESULTS}/{{plate}}"
 
 

@@ -1,0 +1,53 @@
+# Weights of networks: fetched on the head node, checked, and only then used.
+import logging
+
+from levelfield.pipeline.weights import find_weights, named_weights
+
+
+def read_weights(config):
+    """The weights that object sets name, by name."""
+    names = [
+        rule["weights"] for rule in config["objects"].values() if "weights" in rule
+    ]
+    catalogue = SCHEMAS.parent.parent / "config" / "weights.yaml"
+    try:
+        return named_weights(names, config["weights"], catalogue)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+WEIGHTS = read_weights(config)
+WEIGHTS_CACHE = Path(os.path.expandvars(config["weights_cache"])).expanduser()
+
+
+onstart:
+    # The rule below would find the same, but only beside jobs that were submitted already: weights
+    # that cannot be had, or are others than the config says, must stop a run before its first job.
+    logging.getLogger("levelfield").addHandler(logging.StreamHandler())
+    logging.getLogger("levelfield").setLevel(logging.INFO)
+    try:
+        for name, weights in WEIGHTS.items():
+            find_weights(weights, Path("resources/weights", name), WEIGHTS_CACHE)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+localrules:
+    fetch_weights,
+
+
+rule fetch_weights:
+    output:
+        ensure(
+            "resources/weights/{weights}",
+            sha256=lambda wildcards: WEIGHTS[wildcards.weights].sha256,
+        ),
+    log:
+        "resources/weights/logs/{weights}.log",
+    params:
+        weights=lambda wildcards: vars(WEIGHTS[wildcards.weights]),
+        cache=str(WEIGHTS_CACHE),
+    message:
+        "Fetching the weights {wildcards.weights}"
+    script:
+        "../../scripts/fetch_weights.py"
