@@ -6,9 +6,8 @@ from levelfield.pipeline.weights import find_weights, named_weights
 
 def read_weights(config):
     """The weights that object sets name, by name."""
-    names = [
-        rule["weights"] for rule in config["objects"].values() if "weights" in rule
-    ]
+    sets = config["objects"].values()
+    names = [one["weights"] for one in sets if "weights" in one]
     catalogue = SCHEMAS.parent.parent / "config" / "weights.yaml"
     try:
         return named_weights(names, config["weights"], catalogue)
