@@ -4,7 +4,7 @@ from pathlib import Path
 
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.segmentation import segment_pack, segmentation_job
-from levelfield.pipeline.tables import read_csv, read_flat_fields, read_thresholds, write_csv
+from levelfield.pipeline.tables import read_csv, read_flat_fields, read_measured, write_csv
 from levelfield.segmentation.pixel_classifier import PixelClassifier
 
 with job_log(snakemake.log[0]):
@@ -19,7 +19,10 @@ with job_log(snakemake.log[0]):
         snakemake.params.saturated_percent,
         snakemake.params.label_folder,
         {Path(path).stem: PixelClassifier.load(Path(path)) for path in snakemake.input.classifiers},
-        read_thresholds(snakemake.input.thresholds),
+        read_measured(snakemake.input.thresholds, "threshold"),
+        read_measured(snakemake.input.diameters, "diameter"),
+        {Path(path).name: Path(path) for path in snakemake.input.weights},
+        snakemake.params.device,
     )
     table = segment_pack(
         index, snakemake.params.wells, job, snakemake.threads, f"segment {plate} {pack}"

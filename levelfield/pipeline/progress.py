@@ -18,7 +18,11 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 def map_fields(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int, what: str
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    what: str,
+    fields_of: Callable[[Item], int] = lambda _: 1,
 ) -> Iterator[Result]:
     """Apply a function to each field; results come in the order of the fields.
 
@@ -32,17 +36,22 @@ def map_fields(
         Processes; 1 works in this one.
     what : str
         Of the progress line, for instance ``"segment P1 pack2"``.
+    fields_of : callable
+        How many fields an item is.
     """
+    counts = [fields_of(item) for item in items]
     if workers == 1 or len(items) < 2:
-        yield from _with_progress(map(function, items), len(items), what)
+        yield from _with_progress(map(function, items), counts, what)
         return
     pool = Parallel(min(workers, len(items)), return_as="generator", batch_size=1)
-    yield from _with_progress(pool(delayed(function)(item) for item in items), len(items), what)
+    yield from _with_progress(pool(delayed(function)(item) for item in items), counts, what)
 
 
-def _with_progress(results: Iterator[Result], total: int, what: str) -> Iterator[Result]:
+def _with_progress(results: Iterator[Result], counts: Sequence[int], what: str) -> Iterator[Result]:
     start = last = time.monotonic()
-    for done, result in enumerate(results, start=1):
+    total, done = sum(counts), 0
+    for result, count in zip(results, counts, strict=True):
+        done += count
         yield result
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_LINES or done == total:

@@ -6,7 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from hashlib import file_digest
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,8 +34,9 @@ from levelfield.pipeline.sites import (
     sites_of,
 )
 from levelfield.pipeline.thresholds import with_plate_threshold
-from levelfield.segmentation import segment_objects
+from levelfield.segmentation import segment_images
 from levelfield.segmentation.imported import label_file, read_labels
+from levelfield.segmentation.models import load_model
 from levelfield.segmentation.pixel_classifier import PixelClassifier, foreground_probability
 from levelfield.store import Channel, checksum, find_damage, stored_field, write_field
 
@@ -77,6 +81,10 @@ class SegmentationJob:
         Where relative paths of label images made elsewhere start.
     classifiers : mapping of str to PixelClassifier
         Trained forests by name.
+    weights : mapping of str to (Path, str)
+        Files of weights and their sha256, by name.
+    device : str
+        Rule for the device of learned segmenters, see `levelfield.devices.choose_device`.
     """
 
     plate: str
@@ -89,11 +97,23 @@ class SegmentationJob:
     pixel_size_um: float | None
     label_folder: Path = Path()
     classifiers: Mapping[str, PixelClassifier] = field(default_factory=dict)
+    weights: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
+    device: str = "cpu"
 
     @property
     def channel_names(self) -> list[str]:
         """Names of the channels, in order."""
         return [channel.name for channel in self.channels]
+
+    def model(self, one: ObjectSetSettings) -> Any:
+        """Return the model of a set's learned segmenter; each process loads it once."""
+        return load_model(one.method, self.weights[one.weights][0], self.device)
+
+    @property
+    def fields_at_once(self) -> int:
+        """Fields that are segmented together, which matters to a GPU only."""
+        learned = [self.model(one) for one in self.sets if one.weights]
+        return max((model.fields_at_once for model in learned), default=1)
 
 
 def segmentation_job(
@@ -106,29 +126,45 @@ def segmentation_job(
     label_folder: Path | str = "",
     classifiers: Mapping[str, PixelClassifier] | None = None,
     thresholds: Mapping[str, float] | None = None,
+    diameters: Mapping[str, float] | None = None,
+    weights: Mapping[str, Path] | None = None,
+    device: str = "cpu",
 ) -> SegmentationJob:
     """Describe a job from the config's sections ``images``, ``channels`` and ``objects``.
 
-    `thresholds` holds the level of each object set whose threshold is not measured per image.
+    `thresholds` and `diameters` hold what was measured on the plate as a whole, by object set.
     """
+    measured = {"threshold": thresholds or {}, "diameter": diameters or {}}
     return SegmentationJob(
         plate=plate,
         store=Path(store),
         channels=tuple(store_channels(science, plate_dtype(index))),
-        sets=tuple(_with_level(one, thresholds or {}) for one in object_sets(science)),
+        sets=tuple(_with_measured(one, **measured) for one in object_sets(science)),
         flat_fields=flat_fields,
         projection=science["images"].get("projection"),
         saturated_percent=saturated_percent,
         pixel_size_um=science["images"].get("pixel_size_um"),
         label_folder=Path(label_folder),
         classifiers=classifiers or {},
+        weights={name: (path, _sha256(path)) for name, path in (weights or {}).items()},
+        device=device,
     )
 
 
-def _with_level(one: ObjectSetSettings, thresholds: Mapping[str, float]) -> ObjectSetSettings:
-    if one.name not in thresholds:
-        return one
-    return replace(one, parameters=with_plate_threshold(one.parameters, thresholds[one.name]))
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _with_measured(
+    one: ObjectSetSettings, threshold: Mapping[str, float], diameter: Mapping[str, float]
+) -> ObjectSetSettings:
+    parameters = one.parameters
+    if one.name in threshold:
+        parameters = with_plate_threshold(parameters, threshold[one.name])
+    if one.name in diameter:
+        parameters = dict(parameters) | {"diameter": diameter[one.name]}
+    return replace(one, parameters=parameters)
 
 
 def segment_pack(
@@ -144,7 +180,10 @@ def segment_pack(
         segmentation, checksums of the stored pixels, and the field's fingerprint.
     """
     sites = sites_of(index, wells)
-    rows = list(map_fields(partial(segment_field, job=job), sites, workers, what))
+    step = job.fields_at_once if sites else 1
+    together = [sites[first : first + step] for first in range(0, len(sites), step)]
+    parts = map_fields(partial(segment_fields, job=job), together, workers, what, len)
+    rows = list(chain.from_iterable(parts))
     kept = sum(row.pop(_KEPT) for row in rows)
     log.info("%s: %d fields made, %d kept from an earlier run", what, len(rows) - kept, kept)
     table = pd.DataFrame(rows, columns=None if rows else _first_columns(job))
@@ -170,8 +209,26 @@ def _identity(site: Site, job: SegmentationJob, fault: str = "", path: str = "")
     }
 
 
-def segment_field(site: Site, job: SegmentationJob) -> dict:
-    """Segment one site and store it, unless the store holds it already; return its row."""
+@dataclass(frozen=True)
+class _Waiting:
+    """A site whose labels have to be made."""
+
+    site: Site
+    image: np.ndarray
+    imported: Mapping[str, np.ndarray]
+    mark: str
+
+
+def segment_fields(sites: Sequence[Site], job: SegmentationJob) -> list[dict]:
+    """Segment sites and store them, unless the store holds them already; return their rows."""
+    looked_at = [_look_at(site, job) for site in sites]
+    waiting = [found for found in looked_at if isinstance(found, _Waiting)]
+    made = iter(_make_fields(waiting, job))
+    return [next(made) if isinstance(found, _Waiting) else found for found in looked_at]
+
+
+def _look_at(site: Site, job: SegmentationJob) -> dict | _Waiting:
+    """Read a site; return its row if there is nothing to make."""
     try:
         image = read_site(site, job.channel_names, job.projection)
         maximum = job.channels[0].maximum
@@ -188,24 +245,41 @@ def segment_field(site: Site, job: SegmentationJob) -> dict:
         job.store, site.well, site.number, done["checksums"]
     ):
         return _row(site, job, done["record"], done["checksums"], mark) | {_KEPT: True}
+    return _Waiting(site, image, imported, mark)
+
+
+def _make_fields(waiting: Sequence[_Waiting], job: SegmentationJob) -> list[dict]:
+    """Make and store the labels of sites together; if that fails, of each by itself."""
+    if not waiting:
+        return []
     try:
-        labels, record = _make_labels(image, imported, job)
+        made = _make_labels(waiting, job)
     except Exception as error:  # one site must not end a plate; its reason goes into the tables
+        if len(waiting) > 1:
+            return [row for one in waiting for row in _make_fields([one], job)]
+        site = waiting[0].site
         log.exception("site %s %s: segmentation failed", site.well, site.number)
         reason = f"segmentation failed: {error}"
-        return _store_fault(site, job, SiteFault(reason, str(site.planes["path"].iloc[0])))
+        fault = SiteFault(reason, str(site.planes["path"].iloc[0]))
+        return [_store_fault(site, job, fault)]
+    return [_store_field(one, *results, job) for one, results in zip(waiting, made, strict=True)]
+
+
+def _store_field(
+    one: _Waiting, labels: Mapping[str, np.ndarray], record: Mapping, job: SegmentationJob
+) -> dict:
     checksums = write_field(
         job.store,
-        site.well,
-        site.number,
-        image,
+        one.site.well,
+        one.site.number,
+        one.image,
         labels,
         job.channels,
-        mark,
+        one.mark,
         record,
         job.pixel_size_um,
     )
-    return _row(site, job, record, checksums, mark)
+    return _row(one.site, job, record, checksums, one.mark)
 
 
 def _imported_labels(site: Site, job: SegmentationJob) -> dict[str, np.ndarray]:
@@ -219,29 +293,50 @@ def _imported_labels(site: Site, job: SegmentationJob) -> dict[str, np.ndarray]:
 
 
 def _make_labels(
-    image: np.ndarray, imported: Mapping[str, np.ndarray], job: SegmentationJob
-) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Correct a raw image (C, Y, X) and make every object set of it."""
-    names = job.channel_names
-    corrected = correct_site(image, names, job.flat_fields, job.channels[0].maximum)
-    labels: dict[str, np.ndarray] = {}
-    record: dict[str, float] = {}
+    waiting: Sequence[_Waiting], job: SegmentationJob
+) -> list[tuple[dict[str, np.ndarray], dict[str, Any]]]:
+    """Correct raw images (C, Y, X) and make every object set of them; return labels and facts."""
+    names, maximum = job.channel_names, job.channels[0].maximum
+    corrected = [correct_site(one.image, names, job.flat_fields, maximum) for one in waiting]
+    made: list[tuple[dict[str, np.ndarray], dict[str, Any]]] = [({}, {}) for _ in waiting]
     for one in job.sets:
-        seen = corrected[[names.index(channel) for channel in one.channels]]
-        inputs = {role: labels[parent] for role, parent in one.parents.items()}
-        if one.method == "labels":
-            inputs["imported"] = imported[one.name]
-        if one.method == "pixel_classifier":
-            inputs["classifier"] = job.classifiers[one.classifier]
-        elif one.classifier:
-            seen = foreground_probability(seen, job.classifiers[one.classifier])[None]
-        result = segment_objects(seen, one.method, one.parameters, inputs, one.steps)
-        labels[one.name] = result.labels
-        record[f"Count_{one.name}"] = float(np.count_nonzero(np.bincount(result.labels.flat)[1:]))
-        for fact, value in result.record.items():
-            family = "Threshold" if "Threshold" in fact else "Segmentation"
-            record[f"{family}_{fact}_{one.name}"] = float(value)
-    return labels, record
+        chosen = [names.index(channel) for channel in one.channels]
+        seen = [image[chosen] for image in corrected]
+        inputs = [
+            _inputs(one, labels, field.imported, job)
+            for field, (labels, _) in zip(waiting, made, strict=True)
+        ]
+        if one.classifier and one.method != "pixel_classifier":
+            forest = job.classifiers[one.classifier]
+            seen = [foreground_probability(image, forest)[None] for image in seen]
+        results = segment_images(seen, one.method, one.parameters, inputs, one.steps)
+        for (labels, record), result in zip(made, results, strict=True):
+            labels[one.name] = result.labels
+            n_objects = np.count_nonzero(np.bincount(result.labels.flat)[1:])
+            record[f"Count_{one.name}"] = float(n_objects)
+            for fact, value in result.record.items():
+                family = "Threshold" if "Threshold" in fact else "Segmentation"
+                record[f"{family}_{fact}_{one.name}"] = float(value)
+            if one.weights:
+                record[f"Segmentation_Device_{one.name}"] = job.model(one).device_name
+    return made
+
+
+def _inputs(
+    one: ObjectSetSettings,
+    labels: Mapping[str, np.ndarray],
+    imported: Mapping[str, np.ndarray],
+    job: SegmentationJob,
+) -> dict[str, Any]:
+    """Return what a set builds on in one field, by role."""
+    inputs: dict[str, Any] = {role: labels[parent] for role, parent in one.parents.items()}
+    if one.method == "labels":
+        inputs["imported"] = imported[one.name]
+    if one.method == "pixel_classifier":
+        inputs["classifier"] = job.classifiers[one.classifier]
+    if one.weights:
+        inputs["model"] = job.model(one)
+    return inputs
 
 
 def _row(site: Site, job: SegmentationJob, record: Mapping, checksums: Mapping, mark: str) -> dict:
@@ -283,6 +378,7 @@ def field_fingerprint(
                 name: [checksum(np.asarray(part)) for part in asdict(forest).values()]
                 for name, forest in job.classifiers.items()
             },
+            "weights": {name: sha256 for name, (_, sha256) in job.weights.items()},
             "channels": [[c.name, c.maximum] for c in job.channels],
             "sets": [asdict(one) for one in job.sets],
             "flat_fields": flat_field_marks(job.flat_fields),

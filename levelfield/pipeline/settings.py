@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,8 @@ from levelfield.sheets import ConfigError
 from levelfield.store import Channel
 
 METHODS_WITH_THRESHOLD = ("classical", "propagation", "watershed")
+
+METHODS_WITH_WEIGHTS = ("network",)
 
 METHODS_WITH_CLASSIFIER = ("pixel_classifier", *METHODS_WITH_THRESHOLD)
 """The first segments what a forest calls foreground; to the others its probability is the image."""
@@ -43,6 +45,8 @@ class ObjectSetSettings:
         Where the label images lie that were made elsewhere (method ``labels``).
     classifier : str
         Name of the pixel classifier (`METHODS_WITH_CLASSIFIER`), or nothing.
+    weights : str
+        Name of the weights (`METHODS_WITH_WEIGHTS`), or nothing.
     """
 
     name: str
@@ -54,6 +58,7 @@ class ObjectSetSettings:
     threshold_from: str = "image"
     files: str = ""
     classifier: str = ""
+    weights: str = ""
 
 
 def object_sets(config: Mapping) -> list[ObjectSetSettings]:
@@ -81,10 +86,17 @@ def object_sets(config: Mapping) -> list[ObjectSetSettings]:
                 threshold_from=rule.get("threshold_from", "image"),
                 files=rule.get("files", ""),
                 classifier=rule.get("classifier", ""),
+                weights=rule.get("weights", ""),
             )
         )
         _check_threshold(sets[-1])
+        _check_weights(sets[-1])
     return sets
+
+
+def sets_with_plate_diameter(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
+    """Return the object sets of learned segmenters whose diameter the config does not give."""
+    return [one for one in sets if one.method == "network" and not one.parameters.get("diameter")]
 
 
 def _check_threshold(one: ObjectSetSettings) -> None:
@@ -107,6 +119,19 @@ def _check_threshold(one: ObjectSetSettings) -> None:
             f"objects.{one.name}.threshold_from: one level for all images cannot be measured by "
             "the methods 'manual' and 'sauvola', nor in windows. Leave the key out, or choose "
             "another threshold.method."
+        )
+
+
+def _check_weights(one: ObjectSetSettings) -> None:
+    if one.method in METHODS_WITH_WEIGHTS and not one.weights:
+        raise ConfigError(
+            f"objects.{one.name}: method {one.method} needs weights. Add `weights:` with a name of "
+            "config/weights.yaml or of the config's section weights."
+        )
+    if one.weights and one.method not in METHODS_WITH_WEIGHTS:
+        raise ConfigError(
+            f"objects.{one.name}.weights: method {one.method} has none. Leave the key out, or "
+            f"choose among {', '.join(METHODS_WITH_WEIGHTS)}."
         )
 
 

@@ -124,9 +124,12 @@ def read_packs(paths: Sequence[str]) -> dict[str, list[pd.DataFrame]]:
     return packs
 
 
-def read_thresholds(path: str | Sequence[str]) -> dict[str, float]:
-    """Read the plate-wide threshold of each object set that has one; none without a file."""
+def read_measured(path: str | Sequence[str], quantity: str) -> dict[str, float]:
+    """Read what was measured once for the plate, by object set; nothing without a file.
+
+    `quantity` is the table's column: ``threshold`` or ``diameter``.
+    """
     if not path:
         return {}
     table = read_csv(path)
-    return dict(zip(table["object_set"], table["threshold"].astype(float), strict=True))
+    return dict(zip(table["object_set"], table[quantity].astype(float), strict=True))

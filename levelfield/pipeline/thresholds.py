@@ -11,15 +11,9 @@ import pandas as pd
 from levelfield.illumination import FlatField
 from levelfield.pipeline.illumination import spread_sample
 from levelfield.pipeline.progress import map_fields
-from levelfield.pipeline.settings import ObjectSetSettings, store_channels
-from levelfield.pipeline.sites import (
-    Site,
-    SiteFault,
-    check_pixels,
-    correct_site,
-    read_site,
-    sites_of,
-)
+from levelfield.pipeline.samples import seen_by_segmenter
+from levelfield.pipeline.settings import ObjectSetSettings
+from levelfield.pipeline.sites import Site, sites_of
 from levelfield.segmentation import threshold_input, threshold_settings
 from levelfield.segmentation.threshold import measure_threshold
 
@@ -72,14 +66,13 @@ def measure_thresholds(
         correction factor and bounds.
     """
     rows = []
-    channels = store_channels(science, dtype)
     for one in sets_with_plate_threshold(sets):
         sites = spread_sample(sites_of(index, chosen_wells(one.threshold_from, layout)), _SITES)
         sample = partial(
             _sample_pixels,
             one=one,
-            channels=channels,
-            projection=science["images"].get("projection"),
+            science=science,
+            dtype=dtype,
             flat_fields=flat_fields,
         )
         samples = map_fields(sample, sites, workers, f"{what} {one.name}")
@@ -100,19 +93,14 @@ def measure_thresholds(
 def _sample_pixels(
     site: Site,
     one: ObjectSetSettings,
-    channels: Sequence,
-    projection: str | None,
+    science: Mapping,
+    dtype: np.dtype,
     flat_fields: Mapping[str, FlatField],
 ) -> np.ndarray:
     """Return evenly spread pixels of what the segmenter would threshold; none of a bad site."""
-    names = [channel.name for channel in channels]
-    try:
-        image = read_site(site, names, projection)
-        check_pixels(site, image, names, channels[0].maximum, 100.0)
-    except SiteFault:
+    seen = seen_by_segmenter(site, one, science, dtype, flat_fields)
+    if seen is None:
         return np.zeros(0, np.float32)
-    corrected = correct_site(image, names, flat_fields, channels[0].maximum)
-    seen = corrected[[names.index(name) for name in one.channels]]
     smoothed = threshold_input(seen, one.method, one.parameters, one.steps)
     return smoothed.ravel()[:: max(smoothed.size // _PIXELS_PER_SITE, 1)]
 

@@ -3,6 +3,7 @@
 from levelfield.segmentation.registry import (
     SEGMENTERS,
     parent_roles,
+    segment_images,
     segment_objects,
     threshold_input,
     threshold_settings,
@@ -13,6 +14,7 @@ __all__ = [
     "SEGMENTERS",
     "Segmentation",
     "parent_roles",
+    "segment_images",
     "segment_objects",
     "threshold_input",
     "threshold_settings",

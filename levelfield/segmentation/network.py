@@ -8,11 +8,11 @@ the image's own detail again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -29,41 +29,8 @@ GROUPS = {
 }
 # The sides of what the network is given must be a multiple of this (px).
 MULTIPLE = 16
+_NAME = "levelfield-unet-1"
 _LARGEST_RAY = 6.0  # natural logarithm of px
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the network says of one image, in the units of `targets.Targets`.
-
-    Attributes
-    ----------
-    foreground : (Y, X) float32
-        Probability of being part of an object.
-    classes : (3, Y, X) float32
-        Probabilities of background, interior and boundary.
-    distance : (Y, X) float32
-        Distance to the object's edge, 1 at its centre.
-    flow : (2, Y, X) float32
-        Direction (y, x) to the object's centre, about of length 1.
-    cell_probability : (Y, X) float32
-        Probability of being part of an object, learned beside the flow.
-    affinities : (n_offsets, Y, X) float32
-        Probability of being of the same object as the pixel at each of `AFFINITY_OFFSETS`.
-    star_probability : (Y/2, X/2) float32
-        How central in an object every second pixel is.
-    star_distances : (N_RAYS, Y/2, X/2) float32
-        px from every second pixel to the object's edge along each ray.
-    """
-
-    foreground: NDArray[np.float32]
-    classes: NDArray[np.float32]
-    distance: NDArray[np.float32]
-    flow: NDArray[np.float32]
-    cell_probability: NDArray[np.float32]
-    affinities: NDArray[np.float32]
-    star_probability: NDArray[np.float32]
-    star_distances: NDArray[np.float32]
 
 
 def _convolution(n_in: int, n_out: int) -> nn.Sequential:
@@ -94,9 +61,13 @@ class UNet(nn.Module):
     def __init__(self, n_filters: int = 32) -> None:
         super().__init__()
         one, two, four, eight = (n_filters * factor for factor in (1, 2, 4, 8))
-        self.down = nn.ModuleList([_pair(4, one, one), _pair(one, two, two), _pair(two, four, four)])
+        self.down = nn.ModuleList(
+            [_pair(4, one, one), _pair(one, two, two), _pair(two, four, four)]
+        )
         self.bottom = _pair(four, eight, four)
-        self.up = nn.ModuleList([_pair(eight, four, two), _pair(four, two, one), _pair(two, one, two)])
+        self.up = nn.ModuleList(
+            [_pair(eight, four, two), _pair(four, two, one), _pair(two, one, two)]
+        )
         self.star = nn.Conv2d(two, 1 + N_RAYS, 1)
         self.to_full = nn.Conv2d(two, 64, 1)
         self.detail = nn.Conv2d(1, 8, 3, padding=1)
@@ -134,7 +105,7 @@ def split_groups(output: Tensor) -> Mapping[str, Tensor]:
 
 
 def activate(output: Tensor, star: Tensor) -> Mapping[str, Tensor]:
-    """Turn raw outputs into probabilities, distances and vectors, by `Prediction`'s names."""
+    """Turn raw outputs into the fields of `levelfield.segmentation.prediction.Prediction`."""
     groups = split_groups(output)
     return {
         "foreground": groups["foreground"][:, 0].sigmoid(),
@@ -146,3 +117,44 @@ def activate(output: Tensor, star: Tensor) -> Mapping[str, Tensor]:
         "star_probability": star[:, 0].sigmoid(),
         "star_distances": star[:, 1:].clamp(-2, _LARGEST_RAY).exp(),
     }
+
+
+def save_network(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
+    """Write weights as safetensors: plain data, half precision, a few MB.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    weights
+        A state dict of `UNet`. Running means and variances stay in single precision.
+    facts
+        What to know of them, such as data and licence; kept in the file's header.
+    """
+    stored = {
+        name: (tensor.half() if "weight" in name and tensor.ndim == 4 else tensor).contiguous()
+        for name, tensor in weights.items()
+    }
+    save_file(stored, path, {"network": _NAME, **facts})
+
+
+def load_network(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read weights and the facts about them; nothing in the file is executed.
+
+    Raises
+    ------
+    ValueError
+        If the file is not one that `save_network` wrote.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            facts = dict(file.metadata() or {})
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"'{path}' is not a safetensors file of weights ({error})") from error
+    if facts.get("network") != _NAME:
+        raise ValueError(
+            f"'{path}' holds weights of {facts.get('network', 'another network')}, not of "
+            f"Levelfield's small network ({_NAME}); choose the method that they were made for"
+        )
+    return weights, facts

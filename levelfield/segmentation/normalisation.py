@@ -22,4 +22,3 @@ def normalise(image: NDArray[np.float32]) -> NDArray[np.float32]:
     least = max(LEAST_RANGE_IN_NOISE * pixel_noise(image), LEAST_RANGE)
     scaled = (image - low) / max(high - low, least)
     return np.clip(scaled, 0, BRIGHTEST).astype(np.float32)
-

@@ -15,12 +15,11 @@ from levelfield.preprocessing import apply_steps
 from levelfield.segmentation.classical import classical
 from levelfield.segmentation.editing import edited, masked
 from levelfield.segmentation.imported import labels
-from levelfield.segmentation.pixel_classifier import PixelClassifier, pixel_classifier
+from levelfield.segmentation.network_segmenter import network, segment_with_network
+from levelfield.segmentation.pixel_classifier import pixel_classifier
 from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.secondary import expansion, propagation, subtraction, watershed
 from levelfield.segmentation.threshold import find_threshold
-
-Labels = NDArray[np.int32]
 
 # A segmenter's positional parameters are the image and what it builds on, by role; its keyword-only
 # parameters are what the configuration may set.
@@ -34,7 +33,11 @@ SEGMENTERS: dict[str, Callable[..., Segmentation]] = {
     "edited": edited,
     "labels": labels,
     "pixel_classifier": pixel_classifier,
+    "network": network,
 }
+# Learned segmenters that see the images of many fields at once, to keep a GPU busy: a list of
+# images, and one of what each builds on.
+BATCH_SEGMENTERS: dict[str, Callable[..., list[Segmentation]]] = {"network": segment_with_network}
 
 
 def parent_roles(method: str) -> list[str]:
@@ -49,7 +52,7 @@ def segment_objects(
     image: NDArray[np.float32],
     method: str,
     parameters: Mapping[str, Any],
-    parents: Mapping[str, Labels | PixelClassifier] | None = None,
+    parents: Mapping[str, Any] | None = None,
     steps: Sequence[Mapping[str, Any]] = (),
 ) -> Segmentation:
     """Segment one image with one method.
@@ -65,7 +68,8 @@ def segment_objects(
         What the configuration sets for the method.
     parents
         What the method builds on, by role: label images as `parent`, `minus` and `within`; for
-        the method `labels` the `imported` label image, for `pixel_classifier` the `classifier`.
+        the method `labels` the `imported` label image, for `pixel_classifier` the `classifier`,
+        for learned methods the `model`.
     steps
         Image processing that only the segmenter sees, see `levelfield.preprocessing.apply_steps`.
         The image itself stays as it is, and so do all measurements on it.
@@ -76,17 +80,45 @@ def segment_objects(
         If the method, a parameter or its value is unknown, a parent is missing or superfluous, or
         the image has a wrong shape or values that are not finite.
     """
-    parents = parents or {}
+    return segment_images([image], method, parameters, [parents or {}], steps)[0]
+
+
+def segment_images(
+    images: Sequence[NDArray[np.float32]],
+    method: str,
+    parameters: Mapping[str, Any],
+    parents: Sequence[Mapping[str, Any]],
+    steps: Sequence[Mapping[str, Any]] = (),
+) -> list[Segmentation]:
+    """Segment the images of many fields with one method.
+
+    Results do not depend on which images are segmented together. Parameters and errors are those of
+    `segment_objects`, with an image and what it builds on for every field.
+    """
     roles = parent_roles(method)
-    if sorted(parents) != sorted(roles):
-        raise ValueError(
-            f"method {method} builds on [{', '.join(roles)}], but was given [{', '.join(parents)}]"
-        )
-    _check_image(image, parents)
-    given = [parents[role] for role in roles]
-    seen = apply_steps(image, steps)
+    for image, given in zip(images, parents, strict=True):
+        if sorted(given) != sorted(roles):
+            raise ValueError(
+                f"method {method} builds on [{', '.join(roles)}], but was given "
+                f"[{', '.join(given)}]"
+            )
+        _check_image(image, given)
+    seen = [apply_steps(image, steps) for image in images]
     where = f"method {method}"
-    return call_with(SEGMENTERS[method], seen, *given, parameters=parameters, where=where)
+    if method in BATCH_SEGMENTERS:
+        return call_with(
+            BATCH_SEGMENTERS[method], seen, parents, parameters=parameters, where=where
+        )
+    return [
+        call_with(
+            SEGMENTERS[method],
+            image,
+            *(given[role] for role in roles),
+            parameters=parameters,
+            where=where,
+        )
+        for image, given in zip(seen, parents, strict=True)
+    ]
 
 
 def threshold_input(

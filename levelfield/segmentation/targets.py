@@ -97,7 +97,7 @@ def make_targets(labels: Labels) -> Targets:
 
 
 def _consecutive(labels: Labels) -> Labels:
-    """Number the objects 1..n, so that tables over them stay short."""
+    """Give the objects the numbers 1..n, so that tables over them stay short."""
     present = np.bincount(labels[labels > 0], minlength=1) > 0
     numbers = np.cumsum(present, dtype=np.int32)
     return np.where(labels > 0, numbers[np.maximum(labels, 0)], np.minimum(labels, 0))

@@ -71,6 +71,22 @@ def draw_sample(
     seed: int,
     number: int,
 ) -> tuple[Image, Targets]:
+    """Draw, crop and augment one sample, and make the network's targets of it.
+
+    Parameters and image are those of `draw_crop`. Targets are made after the augmentation: turned
+    or stretched ones would not be those of the turned or stretched objects.
+    """
+    image, labels = draw_crop(images, weights, side, seed, number)
+    return image, make_targets(labels)
+
+
+def draw_crop(
+    images: Sequence[TrainingImage],
+    weights: NDArray[np.float64],
+    side: int,
+    seed: int,
+    number: int,
+) -> tuple[Image, Labels]:
     """Draw, crop and augment one sample.
 
     Parameters
@@ -84,17 +100,15 @@ def draw_sample(
 
     Returns
     -------
-    image, targets
-        (side, side) each. Targets are made after the augmentation: turned or stretched ones would
-        not be those of the turned or stretched objects.
+    image, labels
+        (side, side) each; -1 where nobody has said what is there.
     """
     rng = np.random.default_rng((seed, number))
     if rng.random() < _EMPTY_SHARE:
-        nothing = np.zeros((side, side), np.int32)
-        return _empty_image(side, rng), make_targets(nothing)
+        return _empty_image(side, rng), np.zeros((side, side), np.int32)
     chosen = images[rng.choice(len(images), p=weights)]
     image, labels = _crop(chosen, side, rng)
-    return _vary_intensity(image, rng), make_targets(labels)
+    return _vary_intensity(image, rng), labels
 
 
 def _empty_image(side: int, rng: np.random.Generator) -> Image:

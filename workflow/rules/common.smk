@@ -9,6 +9,7 @@ from levelfield.pipeline.settings import (
     check_measurement,
     measured_sets,
     object_sets,
+    sets_with_plate_diameter,
 )
 from levelfield.plan import read_plates
 from levelfield.sheets import check_config, load_schema, with_defaults
@@ -48,6 +49,7 @@ SETS = [one.name for one in OBJECT_SETS]
 MEASURED = measured_sets(config)
 CHANNELS = list(config["channels"])
 CLASSIFIERS = sorted({one.classifier for one in OBJECT_SETS if one.classifier})
+PLATE_DIAMETERS = bool(sets_with_plate_diameter(OBJECT_SETS))
 PLATE_THRESHOLDS = any(one.threshold_from != "image" for one in OBJECT_SETS)
 RESULTS = config["results"]
 # Where files lie, how and on what work is done and what labels are compared with changes no

@@ -43,13 +43,37 @@ rule measure_thresholds:
         "../../scripts/measure_thresholds.py"
 
 
+rule measure_diameters:
+    input:
+        index=rules.index_plate.output[0],
+        illumination=rules.fit_illumination.output.fields,
+        weights=expand(rules.fetch_weights.output, weights=WEIGHTS),
+    output:
+        f"{PLATE}/diameters.csv",
+    log:
+        f"{PLATE}/logs/measure_diameters.log",
+    benchmark:
+        f"{PLATE}/timings/measure_diameters.tsv"
+    conda:
+        "../../envs/levelfield.yaml"
+    params:
+        science=science("images", "channels", "objects"),
+        device=config["device"],
+    message:
+        "Measuring the diameters of objects of plate {wildcards.plate}"
+    script:
+        "../../scripts/measure_diameters.py"
+
+
 rule segment:
     input:
         index=rules.index_plate.output[0],
         store=rules.create_store.output[0],
         illumination=rules.fit_illumination.output.fields,
         thresholds=rules.measure_thresholds.output[0] if PLATE_THRESHOLDS else [],
+        diameters=rules.measure_diameters.output[0] if PLATE_DIAMETERS else [],
         classifiers=expand(rules.train_pixel_classifier.output, classifier=CLASSIFIERS),
+        weights=expand(rules.fetch_weights.output, weights=WEIGHTS),
     output:
         f"{PLATE}/segment/{{pack}}.csv",
     log:
@@ -64,6 +88,7 @@ rule segment:
         label_folder=config["data_folder"],
         science=science("images", "channels", "objects"),
         saturated_percent=config["qc"]["saturated_percent"],
+        device=config["device"],
     message:
         "Segmenting {wildcards.pack} of plate {wildcards.plate}"
     script:

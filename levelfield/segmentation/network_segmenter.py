@@ -1,0 +1,114 @@
+"""The method `network`: objects from one of many decoders of the small network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.segmentation import expand_labels
+from skimage.transform import resize
+
+from levelfield.objects import fill_object_holes, renumber
+from levelfield.parameters import call_with, require_choice, require_number
+from levelfield.segmentation.classical import filter_objects
+from levelfield.segmentation.decoders import DECODERS
+from levelfield.segmentation.prediction import Prediction
+from levelfield.segmentation.result import Segmentation, single_channel
+
+Image = NDArray[np.float32]
+Labels = NDArray[np.int32]
+NOTHING: Mapping[str, Any] = {}
+
+
+class Predictor(Protocol):
+    """What predicts; `levelfield.segmentation.inference.NetworkModel`, which needs torch."""
+
+    def predict(self, images: Sequence[Image], diameter: float | None = None) -> list[Prediction]:
+        """Predict images (Y, X) of one plate."""
+
+
+def network(
+    image: Image,
+    model: Predictor,
+    *,
+    decoder: str = "flow",
+    decoding: Mapping[str, Any] = NOTHING,
+    diameter: float | None = None,
+    minimum_diameter: float = 6.0,
+    maximum_diameter: float | None = None,
+    border: str = "keep",
+) -> Segmentation:
+    """Segment what the small network sees.
+
+    Parameters
+    ----------
+    image
+        (1, Y, X).
+    model
+        The network with its weights.
+    decoder
+        How its prediction becomes objects: a name in `levelfield.segmentation.decoders.DECODERS`.
+    decoding
+        Parameters of the decoder, for instance ``foreground``: the probability from which a pixel
+        is part of an object; higher makes smaller objects.
+    diameter
+        Typical diameter of the objects in px, the same for all images of a plate; null measures
+        it once on a sample of the plate. Images are scaled only if it is outside of what the
+        network was trained on.
+    minimum_diameter, maximum_diameter, border
+        As in `levelfield.segmentation.classical.classical`.
+    """
+    return segment_with_network(
+        [image],
+        [{"model": model}],
+        decoder=decoder,
+        decoding=decoding,
+        diameter=diameter,
+        minimum_diameter=minimum_diameter,
+        maximum_diameter=maximum_diameter,
+        border=border,
+    )[0]
+
+
+def segment_with_network(
+    images: Sequence[Image],
+    parents: Sequence[Mapping[str, Any]],
+    *,
+    decoder: str = "flow",
+    decoding: Mapping[str, Any] = NOTHING,
+    diameter: float | None = None,
+    minimum_diameter: float = 6.0,
+    maximum_diameter: float | None = None,
+    border: str = "keep",
+) -> list[Segmentation]:
+    """Segment many images (1, Y, X) at once; parameters are those of `network`."""
+    require_choice("decoder", decoder, DECODERS)
+    if diameter is not None:
+        require_number("diameter", diameter, 1)
+    planes = [single_channel(image, "network") for image in images]
+    where = f"decoder {decoder}"
+    results = []
+    for plane, prediction in zip(
+        planes, parents[0]["model"].predict(planes, diameter), strict=True
+    ):
+        labels = call_with(DECODERS[decoder], prediction, parameters=decoding, where=where)
+        if labels.shape != plane.shape:
+            labels = _to_size(labels, prediction.foreground, decoding, plane.shape)
+        labels, removed = filter_objects(labels, minimum_diameter, maximum_diameter, border)
+        share = {"ForegroundProbability": float(prediction.foreground.mean())}
+        results.append(Segmentation(renumber(labels), share | removed))
+    return results
+
+
+def _to_size(
+    labels: Labels, likely: Image, decoding: Mapping[str, Any], shape: tuple[int, ...]
+) -> Labels:
+    """Bring labels to the size of their image; the foreground draws their outlines anew."""
+    nearest = resize(labels, shape, order=0, preserve_range=True, anti_aliasing=False)
+    foreground = resize(likely, shape, order=1, anti_aliasing=False)
+    # An outline that was found on coarser pixels may be off by one of those.
+    reach = max(1.0, shape[0] / labels.shape[0])
+    grown = expand_labels(nearest.astype(np.int32), reach)
+    return fill_object_holes(np.where(foreground > decoding.get("foreground", 0.5), grown, 0))
