@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
 
 from levelfield.objects import equivalent_diameters, fill_object_holes, keep_objects, renumber
 from levelfield.parameters import require_number
 
-if TYPE_CHECKING:  # the network's module needs torch, which no decoder does
-    from levelfield.segmentation.network import Prediction
-
 Labels = NDArray[np.int32]
 
 
+def flood(seeds: Labels, mask: NDArray[np.bool_], surface: NDArray[np.float32]) -> Labels:
+    """Grow seeds over a mask, from the heights of a surface down.
+
+    Parts of the mask without any seed become objects of their own: what is too small for a seed is
+    still there.
+    """
+    parts, _ = ndimage.label(mask)
+    seeded = np.zeros(int(parts.max(initial=0)) + 1, bool)
+    seeded[parts[seeds > 0]] = True
+    grown = watershed(-surface, seeds, mask=mask & seeded[parts])
+    unseeded = np.where(seeded[parts], 0, parts + int(seeds.max(initial=0)))
+    return np.where(mask & ~seeded[parts], unseeded, grown).astype(np.int32)
+
+
 def finish(
-    labels: Labels, prediction: Prediction, minimum_foreground: float, minimum_diameter: float
+    labels: Labels,
+    likely: NDArray[np.float32],
+    minimum_foreground: float,
+    minimum_diameter: float,
 ) -> Labels:
     """Fill the holes of objects, remove unlikely and small ones, number the others.
 
@@ -25,8 +39,8 @@ def finish(
     ----------
     labels
         (Y, X), any numbers.
-    prediction
-        What was decoded.
+    likely
+        (Y, X) probability of foreground.
     minimum_foreground
         Objects of which the mean probability of foreground is lower are removed.
     minimum_diameter
@@ -40,11 +54,11 @@ def finish(
     require_number("minimum_diameter", minimum_diameter, 0)
     filled = fill_object_holes(labels)
     keep = equivalent_diameters(filled) >= max(minimum_diameter, 1e-9)
-    keep &= mean_foreground(filled, prediction.foreground) >= minimum_foreground
+    keep &= mean_foreground(filled, likely) >= minimum_foreground
     return renumber(keep_objects(filled, keep))
 
 
-def mean_foreground(labels: Labels, foreground: NDArray[np.float32]) -> NDArray[np.float64]:
+def mean_foreground(labels: Labels, likely: NDArray[np.float32]) -> NDArray[np.float64]:
     """Mean probability of foreground of the objects 1..max; 0 where a number is absent."""
-    total = np.bincount(labels.ravel(), weights=foreground.ravel())
+    total = np.bincount(labels.ravel(), weights=likely.ravel())
     return total[1:] / np.maximum(np.bincount(labels.ravel())[1:], 1)

@@ -5,8 +5,6 @@ Stringer et al., "Cellpose: a generalist algorithm for cellular segmentation", N
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -16,9 +14,7 @@ from levelfield.objects import largest_parts
 from levelfield.parameters import require_number
 from levelfield.segmentation.declump import merged_basins
 from levelfield.segmentation.decoders.finishing import Labels, finish
-
-if TYPE_CHECKING:
-    from levelfield.segmentation.network import Prediction
+from levelfield.segmentation.prediction import Prediction
 
 _STEPS = 100  # of 1 px or less; more than the radius of any nucleus
 _SETTLED = 0.05  # px; a pixel that moves less than this has arrived
@@ -61,7 +57,9 @@ def flow(
     centres = _places_of_arrival(arrivals, mask.shape, depth)
     labels = np.zeros(mask.shape, np.int32)
     labels.ravel()[pixels] = centres.ravel()[arrivals]
-    return finish(largest_parts(labels), prediction, minimum_foreground, minimum_diameter)
+    return finish(
+        largest_parts(labels), prediction.foreground, minimum_foreground, minimum_diameter
+    )
 
 
 @njit(cache=True, nogil=True)
