@@ -76,7 +76,7 @@ def resolve_overlaps(
         owner[free] = number + 1
         n_claims[pixels] += 1
     claimed = np.count_nonzero(n_claims)
-    overlapped = np.count_nonzero(n_claims > 1) / claimed if claimed else 0.0
+    overlapped = float(np.count_nonzero(n_claims > 1) / max(claimed, 1))
     return owner.reshape(shape), {"OverlappedFraction": overlapped, "Duplicates": float(n_dropped)}
 
 

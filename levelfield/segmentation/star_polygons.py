@@ -41,8 +41,8 @@ def suppress(
         return order
     points, distances = points[order], distances[order].astype(np.float64)
     cell = max(float(np.ceil(distances.max())), 1.0)
-    # Cells of a grid, as wide as the longest ray: two polygons can only overlap if at most two cells
-    # apart, so most pairs are never looked at.
+    # Cells of a grid, as wide as the longest ray: polygons of cells further apart do not overlap,
+    # so most pairs are never looked at.
     grid = np.floor((points - points.min(axis=0)) / cell).astype(np.int64)
     n_rows, n_columns = grid.max(axis=0) + 1
     cell_of = grid[:, 0] * n_columns + grid[:, 1]
