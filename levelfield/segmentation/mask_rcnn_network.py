@@ -1,0 +1,243 @@
+"""Mask R-CNN (He et al., ICCV 2017) as torchvision builds it, set up for many small objects."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops import MultiScaleRoIAlign
+
+from levelfield.devices import choose_device
+
+BACKBONES = ("small", "resnet18", "resnet50")
+KIND = "levelfield Mask R-CNN"
+MOST_OBJECTS = 1000  # per image; torchvision's 100 are fewer than a field of nuclei has
+_N_CLASSES = 2  # background and object
+_ASPECTS = (0.5, 1.0, 2.0)
+
+
+class _SmallBackbone(nn.Module):
+    """Three levels of convolutions to a quarter of the resolution: trains on a CPU in minutes."""
+
+    def __init__(self, out_channels: int = 64) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.fine = nn.Sequential(_convolution(3, 16, 2), _convolution(16, 32, 1))
+        self.middle = nn.Sequential(_convolution(32, 64, 2), _convolution(64, 64, 1))
+        self.coarse = nn.Sequential(_convolution(64, 64, 2), _convolution(64, 64, 1))
+        self.last = _convolution(128, out_channels, 1)
+
+    def forward(self, image: Tensor) -> OrderedDict[str, Tensor]:
+        middle = self.middle(self.fine(image))
+        coarse = nn.functional.interpolate(self.coarse(middle), size=middle.shape[2:])
+        return OrderedDict({"0": self.last(torch.cat([middle, coarse], 1))})
+
+
+def _convolution(n_in: int, n_out: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(n_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+class _AsItIs(GeneralizedRCNNTransform):
+    """Neither scale the image nor paste each mask into an image of its own.
+
+    A whole image per object would take gigabytes for a field of nuclei.
+    """
+
+    def resize(
+        self, image: Tensor, target: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor] | None]:
+        return image, target
+
+    def postprocess(
+        self,
+        result: list[dict[str, Tensor]],
+        image_shapes: list[tuple[int, int]],
+        original_image_sizes: list[tuple[int, int]],
+    ) -> list[dict[str, Tensor]]:
+        return result
+
+
+def build_network(backbone: str) -> MaskRCNN:
+    """Build a network with random weights.
+
+    Parameters
+    ----------
+    backbone
+        ``small`` (0.5 million parameters, for a CPU), ``resnet18`` or ``resnet50`` (44 million, the
+        one that is usual in publications; torchvision has weights of it to start from).
+
+    Raises
+    ------
+    ValueError
+        If the backbone is unknown.
+    """
+    if backbone not in BACKBONES:
+        raise ValueError(f"backbone is {backbone!r}; allowed are {', '.join(BACKBONES)}")
+    common = {
+        "box_detections_per_img": MOST_OBJECTS,
+        "rpn_pre_nms_top_n_test": 4 * MOST_OBJECTS,
+        "rpn_post_nms_top_n_test": 2 * MOST_OBJECTS,
+    }
+    if backbone == "small":
+        network = _small_network(common)
+    else:
+        features = resnet_fpn_backbone(
+            backbone_name=backbone, weights=None, trainable_layers=5, norm_layer=nn.BatchNorm2d
+        )
+        sizes = tuple((size,) for size in (8, 16, 32, 64, 128))
+        anchors = AnchorGenerator(sizes, (_ASPECTS,) * len(sizes))
+        network = MaskRCNN(features, _N_CLASSES, rpn_anchor_generator=anchors, **common)
+    network.transform = _AsItIs(0, 0, [0.0] * 3, [1.0] * 3)
+    return network
+
+
+def _small_network(common: Mapping[str, int]) -> MaskRCNN:
+    features = _SmallBackbone()
+    channels = features.out_channels
+    return MaskRCNN(
+        features,
+        rpn_anchor_generator=AnchorGenerator(((8, 16, 32, 64),), (_ASPECTS,)),
+        box_roi_pool=MultiScaleRoIAlign(["0"], output_size=7, sampling_ratio=2),
+        box_head=TwoMLPHead(channels * 7 * 7, 128),
+        box_predictor=FastRCNNPredictor(128, _N_CLASSES),
+        mask_roi_pool=MultiScaleRoIAlign(["0"], output_size=14, sampling_ratio=2),
+        mask_head=MaskRCNNHeads(channels, (32, 32), 1),
+        mask_predictor=MaskRCNNPredictor(32, 32, _N_CLASSES),
+        rpn_batch_size_per_image=128,
+        box_batch_size_per_image=128,
+        **common,
+    )
+
+
+def save_network(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
+    """Write weights as safetensors; `facts` names at least the ``backbone``."""
+    tensors = {name: tensor.contiguous() for name, tensor in weights.items()}
+    save_file(tensors, path, metadata={"kind": KIND, **facts})
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A region that may be an object.
+
+    Attributes
+    ----------
+    score : float
+        How sure the network is, 0 to 1.
+    top, left : int
+        Where the region lies in the image, px.
+    probability : (y, x) float32
+        Of each pixel to be part of the object.
+    """
+
+    score: float
+    top: int
+    left: int
+    probability: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class MaskRcnnModel:
+    """A model that is ready to predict.
+
+    Attributes
+    ----------
+    network : MaskRCNN
+        With its weights.
+    facts : dict of str to str
+        What its file says of it.
+    device : torch.device
+        Where it computes.
+    device_name : str
+        For tables.
+    """
+
+    network: MaskRCNN
+    facts: dict[str, str]
+    device: torch.device
+    device_name: str
+    fields_at_once: int = 1
+
+    def propose(
+        self, image: NDArray[np.float32], minimum_score: float, shape: tuple[int, int]
+    ) -> list[Proposal]:
+        """Return what may be objects of an image (Y, X), scaled as for training.
+
+        Parameters
+        ----------
+        image
+            The original image, or the same enlarged.
+        minimum_score
+            Less likely proposals are left out.
+        shape
+            (Y, X) of the original image, in whose pixels proposals are returned.
+        """
+        with torch.inference_mode():
+            plane = torch.from_numpy(image).to(self.device)
+            found = self.network([plane.expand(3, -1, -1)])[0]
+        found = {name: values.cpu() for name, values in found.items()}
+        enlarged = image.shape[0] / shape[0]
+        return [
+            _paste(float(score), box / enlarged, mask, shape)
+            for score, box, mask in zip(
+                found["scores"], found["boxes"], found["masks"], strict=True
+            )
+            if score >= minimum_score
+        ]
+
+
+def _paste(score: float, box: Tensor, mask: Tensor, shape: tuple[int, int]) -> Proposal:
+    """Bring a mask (1, 28, 28) to the size of its box (x0, y0, x1, y1), and a little around it."""
+    # torchvision widens a box by a few per cent, so that its mask's edge is not cut off.
+    margin = 2 + int(0.1 * float((box[2:] - box[:2]).max()))
+    left, top = (max(int(edge) - margin, 0) for edge in box[:2])
+    right, bottom = (int(edge) + margin for edge in box[2:])
+    size = (min(bottom, shape[0]) - top, min(right, shape[1]) - left)
+    shifted = box - torch.tensor([left, top, left, top])
+    pasted = paste_masks_in_image(mask[None], shifted[None], size)[0, 0]
+    return Proposal(score, top, left, pasted.numpy())
+
+
+def load_mask_rcnn(path: Path, rule: str = "cpu") -> MaskRcnnModel:
+    """Read a network that `save_network` wrote.
+
+    `rule` is that for the device, see `levelfield.devices.choose_device`.
+
+    Raises
+    ------
+    ValueError
+        If the file holds something else.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            facts = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:  # safetensors has an exception class of its own
+        raise ValueError(f"{path} cannot be read as safetensors: {error}") from None
+    if facts.get("kind") != KIND:
+        raise ValueError(
+            f"{path} holds no weights of a Mask R-CNN that was trained here; train one with "
+            "levelfield.training.mask_rcnn, see docs/segmenters.md"
+        )
+    network = build_network(facts["backbone"])
+    network.load_state_dict(weights)
+    device = choose_device(rule)
+    return MaskRcnnModel(network.eval().to(device.torch), facts, device.torch, device.name)
