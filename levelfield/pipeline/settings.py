@@ -14,7 +14,15 @@ from levelfield.store import Channel
 
 METHODS_WITH_THRESHOLD = ("classical", "propagation", "watershed")
 
-METHODS_WITH_WEIGHTS = ("network",)
+METHODS_WITH_WEIGHTS = (
+    "network",
+    "stardist",
+    "mask_rcnn",
+    "segment_anything",
+    "segment_anything_cells",
+    "cellpose3",
+    "instanseg",
+)
 
 METHODS_WITH_CLASSIFIER = ("pixel_classifier", *METHODS_WITH_THRESHOLD)
 """The first segments what a forest calls foreground; to the others its probability is the image."""

@@ -14,9 +14,47 @@ def _network(path: Path, rule: str) -> Any:
     return load_model(path, rule)
 
 
+def _stardist(path: Path, rule: str) -> Any:
+    from levelfield.segmentation.stardist_network import load_stardist
+
+    return load_stardist(path, rule)
+
+
+def _mask_rcnn(path: Path, rule: str) -> Any:
+    from levelfield.segmentation.mask_rcnn_network import load_mask_rcnn
+
+    return load_mask_rcnn(path, rule)
+
+
+def _segment_anything(path: Path, rule: str) -> Any:
+    from levelfield.segmentation.segment_anything_network import load_segment_anything
+
+    return load_segment_anything(path, rule)
+
+
+def _cellpose3(path: Path, rule: str) -> Any:
+    from levelfield.workers.exchange import Worker
+
+    return Worker("cellpose3", path, rule)
+
+
+def _instanseg(path: Path, rule: str) -> Any:
+    from levelfield.workers.exchange import Worker
+
+    return Worker("instanseg", path, rule)
+
+
 # A loader takes the file of weights and the config's rule for the device; what it returns has a
 # `device_name`, and the `fields_at_once` that it wants to see.
-MODEL_LOADERS: dict[str, Callable[[Path, str], Any]] = {"network": _network}
+MODEL_LOADERS: dict[str, Callable[[Path, str], Any]] = {
+    "network": _network,
+    "stardist": _stardist,
+    "mask_rcnn": _mask_rcnn,
+    "segment_anything": _segment_anything,
+    "segment_anything_cells": _segment_anything,
+    "cellpose3": _cellpose3,
+    "instanseg": _instanseg,
+}
 
 
 @lru_cache(maxsize=4)

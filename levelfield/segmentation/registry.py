@@ -15,10 +15,19 @@ from levelfield.preprocessing import apply_steps
 from levelfield.segmentation.classical import classical
 from levelfield.segmentation.editing import edited, masked
 from levelfield.segmentation.imported import labels
+from levelfield.segmentation.mask_rcnn import mask_rcnn
 from levelfield.segmentation.network_segmenter import network, segment_with_network
+from levelfield.segmentation.other_environments import (
+    cellpose3,
+    instanseg,
+    segment_with_cellpose3,
+    segment_with_instanseg,
+)
 from levelfield.segmentation.pixel_classifier import pixel_classifier
 from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.secondary import expansion, propagation, subtraction, watershed
+from levelfield.segmentation.segment_anything import segment_anything, segment_anything_cells
+from levelfield.segmentation.stardist import stardist
 from levelfield.segmentation.threshold import find_threshold
 
 # A segmenter's positional parameters are the image and what it builds on, by role; its keyword-only
@@ -34,10 +43,20 @@ SEGMENTERS: dict[str, Callable[..., Segmentation]] = {
     "labels": labels,
     "pixel_classifier": pixel_classifier,
     "network": network,
+    "stardist": stardist,
+    "mask_rcnn": mask_rcnn,
+    "segment_anything": segment_anything,
+    "segment_anything_cells": segment_anything_cells,
+    "cellpose3": cellpose3,
+    "instanseg": instanseg,
 }
 # Learned segmenters that see the images of many fields at once, to keep a GPU busy: a list of
 # images, and one of what each builds on.
-BATCH_SEGMENTERS: dict[str, Callable[..., list[Segmentation]]] = {"network": segment_with_network}
+BATCH_SEGMENTERS: dict[str, Callable[..., list[Segmentation]]] = {
+    "network": segment_with_network,
+    "cellpose3": segment_with_cellpose3,
+    "instanseg": segment_with_instanseg,
+}
 
 
 def parent_roles(method: str) -> list[str]:
