@@ -4,9 +4,11 @@ ENV := .venv
 BIN := $(ENV)/bin
 INSTALL := install --quiet --disable-pip-version-check
 
+SEGMENTERS := cellpose3 instanseg stardist
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint lock clean
+.PHONY: help demo test test-segmenters lint lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -20,6 +22,10 @@ demo: $(ENV)/run.installed ## install, and run the workflow on the demo plate
 test: $(ENV)/dev.installed ## install, and run the tests
 	@echo "== The tests: several minutes, with the real workflow among them"
 	$(BIN)/python -m pytest
+
+test-segmenters: $(ENV)/dev.installed $(SEGMENTERS:%=.venvs/%.installed) ## install the segmenters' own environments, and test them
+	@echo "== The segmenters: small models are trained, which takes about half an hour"
+	$(BIN)/python -m pytest tests/segmenters --durations 0
 
 lint: $(ENV)/dev.installed ## check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
@@ -42,9 +48,15 @@ $(ENV)/dev.installed: envs/levelfield-dev.lock $(ENV)/run.installed
 	$(BIN)/pip $(INSTALL) --require-hashes -r envs/levelfield-dev.lock
 	@touch $@
 
-env-%: envs/%.lock ## build an environment of its own from envs/<name>.lock (for a benchmark's peer)
+env-%: .venvs/%.installed ## build an environment of its own from envs/<name>.lock (a segmenter's or a benchmark's)
+	@echo "== .venvs/$* is ready"
+
+.PRECIOUS: .venvs/%.installed
+.venvs/%.installed: envs/%.lock
+	@echo "== Installing into .venvs/$* (several minutes; with torch about 5 GB)"
 	$(PYTHON) -m venv .venvs/$*
 	.venvs/$*/bin/pip $(INSTALL) --require-hashes -r $<
+	@touch $@
 
 lock: $(ENV)/dev.installed ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python envs/lock.py

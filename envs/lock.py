@@ -1,6 +1,8 @@
-"""Write the lock files of this folder, and the conda environment that Snakemake can build.
+"""Write the lock files of this folder, and from them the conda environments.
 
-Run by `make lock`. Locks hold exact versions and hashes for every platform, and no index.
+Run by `make lock`. Locks hold exact versions and hashes for every platform, and no index. Beside
+the project's own there is one for every ``<name>.in``: what clashes with the project gets an
+environment of its own, which `make env-<name>` builds. Names given as arguments are those to lock.
 """
 
 import re
@@ -12,10 +14,10 @@ ENVS = Path(__file__).parent
 PROJECT = ENVS.parent / "pyproject.toml"
 
 
-def compile_lock(name: str, *options: str) -> None:
-    """Resolve the project's dependencies into ``<name>.lock``."""
+def compile_lock(source: Path, name: str, *options: str) -> None:
+    """Resolve what a file asks for into ``<name>.lock``."""
     command = [
-        *(sys.executable, "-m", "uv", "pip", "compile", str(PROJECT), *options),
+        *(sys.executable, "-m", "uv", "pip", "compile", str(source), *options),
         *("--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"),
         *("--no-header", "--no-annotate", "--output-file", str(ENVS / f"{name}.lock")),
     ]
@@ -40,8 +42,22 @@ def write_conda(name: str) -> None:
     (ENVS / f"{name}.yaml").write_text("\n".join(lines) + "\n")
 
 
-if __name__ == "__main__":
-    compile_lock("levelfield", "--extra", "build")
+def lock_project() -> None:
+    """Lock what runs Levelfield, and what its tests need beside."""
+    compile_lock(PROJECT, "levelfield", "--extra", "build")
     constraint = ("--constraint", str(ENVS / "levelfield.lock"))
-    compile_lock("levelfield-dev", "--extra", "build", "--extra", "dev", *constraint)
+    compile_lock(PROJECT, "levelfield-dev", "--extra", "build", "--extra", "dev", *constraint)
     write_conda("levelfield")
+
+
+def lock_other(name: str) -> None:
+    """Lock an environment beside the project's."""
+    compile_lock(ENVS / f"{name}.in", name)
+    write_conda(name)
+
+
+if __name__ == "__main__":
+    others = sorted(path.stem for path in ENVS.glob("*.in"))
+    wanted = sys.argv[1:] or ["levelfield", *others]
+    for name in wanted:
+        lock_project() if name == "levelfield" else lock_other(name)
