@@ -13,8 +13,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from levelfield.objects import equivalent_diameters, keep_objects
 from levelfield.parameters import require_number
-from levelfield.segmentation.decoders.finishing import Labels, finish
+from levelfield.segmentation.decoders.finishing import Labels, finish, flood
 from levelfield.segmentation.prediction import Prediction
 from levelfield.segmentation.targets import AFFINITY_OFFSETS
 
@@ -70,6 +71,9 @@ def affinity(
     order = np.argsort(_LEVELS - certainty, kind="stable")
     labels = np.zeros(mask.shape, np.int32)
     labels[mask] = _mutex_watershed(first[order], second[order], attraction[order] > 0, n_pixels)
+    # Doubtful edges crumble; the crumbs belong to the objects beside them.
+    objects = keep_objects(labels, equivalent_diameters(labels) >= minimum_diameter)
+    labels = flood(objects, mask, prediction.foreground)
     return finish(labels, prediction.foreground, minimum_foreground, minimum_diameter)
 
 

@@ -7,16 +7,18 @@ support: the object that most decoders see, with the outline that is nearest to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.evaluation.overlap import count_overlap, number_labels
 from levelfield.objects import largest_parts
 from levelfield.parameters import require_number
 from levelfield.segmentation.decoders.finishing import Labels, finish
-from levelfield.segmentation.decoders.jury import jury, opinions
+from levelfield.segmentation.decoders.jury import opinions
 from levelfield.segmentation.prediction import Prediction
 
 _FREE = 0.5  # A candidate of which less than this is left is another view of what was taken.
@@ -49,9 +51,10 @@ def consensus(
     (Y, X) int32, numbered 1..n in raster order.
     """
     require_number("minimum_agreement", minimum_agreement, 0, 1)
-    labels = agreed(opinions(prediction, foreground), minimum_agreement)
-    likely = prediction.foreground
-    return finish(largest_parts(labels), likely, minimum_foreground, minimum_diameter)
+    filters = {"minimum_foreground": minimum_foreground, "minimum_diameter": minimum_diameter}
+    given = opinions(prediction, foreground=foreground, **filters)
+    labels = largest_parts(agreed(given, minimum_agreement))
+    return finish(labels, prediction.foreground, **filters)
 
 
 def agreed(given: Mapping[str, Labels], minimum_agreement: float) -> Labels:
@@ -69,7 +72,7 @@ def agreed(given: Mapping[str, Labels], minimum_agreement: float) -> Labels:
     -------
     (Y, X) int32, numbered by falling support.
     """
-    support = [jury(labels, given)["agreement"].to_numpy() for labels in given.values()]
+    support = _support(list(given.values()))
     members = np.repeat(np.arange(len(support)), [len(one) for one in support])
     numbers = np.concatenate([np.arange(len(one)) for one in support])
     support = np.concatenate(support)
@@ -82,6 +85,19 @@ def agreed(given: Mapping[str, Labels], minimum_agreement: float) -> Labels:
         box = boxes[member][number]
         _take(chosen[box], images[member][box] == number + 1, rank)
     return chosen
+
+
+def _support(images: Sequence[Labels]) -> list[NDArray[np.float64]]:
+    """Return how far all members agree about each object of each; see `jury`."""
+    objects = [number_labels(labels, "opinion") for labels in images]
+    support = [np.ones(len(one.labels)) for one in objects]  # each agrees with itself
+    for first, second in combinations(range(len(objects)), 2):
+        overlap = count_overlap(objects[first], objects[second])
+        for member, number in ((first, overlap.prediction), (second, overlap.reference)):
+            best = np.zeros(len(support[member]))
+            np.maximum.at(best, number, overlap.iou)
+            support[member] += best
+    return [total / len(objects) for total in support]
 
 
 def _take(chosen: Labels, mask: NDArray[np.bool_], number: int) -> None:

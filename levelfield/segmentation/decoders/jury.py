@@ -34,17 +34,28 @@ MEMBERS: dict[str, Callable[..., Labels]] = {
 FOUND_ABOVE = 0.5  # intersection over union
 
 
-def opinions(prediction: Prediction, foreground: float = 0.5) -> dict[str, Labels]:
+def opinions(
+    prediction: Prediction,
+    *,
+    foreground: float = 0.5,
+    minimum_foreground: float = 0.85,
+    minimum_diameter: float = 4.0,
+) -> dict[str, Labels]:
     """Return what each member of the jury makes of a prediction: labels (Y, X) by name.
 
     Parameters
     ----------
     prediction
         What the network says.
-    foreground
+    foreground, minimum_foreground, minimum_diameter
         As for the decoders.
     """
-    return {name: decode(prediction, foreground=foreground) for name, decode in MEMBERS.items()}
+    shared = {
+        "foreground": foreground,
+        "minimum_foreground": minimum_foreground,
+        "minimum_diameter": minimum_diameter,
+    }
+    return {name: decode(prediction, **shared) for name, decode in MEMBERS.items()}
 
 
 def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:
@@ -73,7 +84,14 @@ def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:
             `levelfield.evaluation.errors`, with the object as reference);
         ``n_members``
             how many were asked.
+
+    Raises
+    ------
+    ValueError
+        If there are no opinions.
     """
+    if not given:
+        raise ValueError("no opinions were given, so nobody can agree; decode at least once")
     objects = number_labels(labels, "label image")
     n_objects = len(objects.labels)
     best = np.zeros((len(given), n_objects))
@@ -86,8 +104,8 @@ def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Metadata_ObjectNumber": objects.labels,
-            "agreement": best.mean(axis=0) if len(given) else np.full(n_objects, np.nan),
-            "lowest_agreement": best.min(axis=0, initial=1),
+            "agreement": best.mean(axis=0),
+            "lowest_agreement": best.min(axis=0),
             "n_finding": (best >= FOUND_ABOVE).sum(axis=0),
             "n_splitting": counts[0],
             "n_merging": counts[1],
