@@ -10,4 +10,5 @@ localrules:
 rule whole_screen:
     default_target: True
     input:
-        rules.all.input,
+        screen_results,
+        plate_results,

@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 from levelfield import __version__
+from levelfield.pipeline.estimate import estimate, estimate_text, measure_costs
+from levelfield.pipeline.jobs import planned_jobs, read_screen
+from levelfield.pipeline.space import removable
+from levelfield.pipeline.status import screen_status, status_text
 from levelfield.pipeline.tables import read_csv
 from levelfield.pipeline.verification import damage_table, invalidate, verify_plate
 from levelfield.report import verdict_text
@@ -49,6 +53,56 @@ def _parser() -> argparse.ArgumentParser:
     verdict.add_argument("plate", metavar="PLATE", help="name of the plate, or its results folder")
     verdict.add_argument("--results", default="results", help="folder of all results [results]")
     verdict.set_defaults(command=_verdict)
+    status = commands.add_parser(
+        "status",
+        help="say per plate and rule what is done, running, waiting and failed",
+        description="Read the logs of a screen: jobs by state, hours and GPU-hours per plate and "
+        "per rule, and why jobs failed. It may be asked while a run goes on. Exit status 1 if "
+        "something failed.",
+    )
+    status.add_argument(
+        "--removable",
+        action="store_true",
+        help="list what could be deleted of finished plates to save space; deletes nothing",
+    )
+    status.set_defaults(command=_status)
+    estimate = commands.add_parser(
+        "estimate",
+        help="say how many jobs, files, bytes and hours a screen will take",
+        description="Predict what a screen will take from its config and sheets, by what was "
+        "measured on finished plates.",
+    )
+    estimate.add_argument(
+        "--measured",
+        nargs="+",
+        metavar="PLATE",
+        help="finished plates to measure on; all finished ones when left out",
+    )
+    estimate.add_argument(
+        "--measured-config",
+        type=Path,
+        metavar="FILE",
+        help="config of the screen that these are plates of [that of --configfile]",
+    )
+    estimate.add_argument(
+        "--sites-per-well", type=float, help="of the screen [that of the measured plates]"
+    )
+    estimate.set_defaults(command=_estimate)
+    screen = commands.add_parser(
+        "screen",
+        help="judge the screen by its finished plates, whatever became of the others",
+        description="Write results/screen from all plates that are finished. The workflow does so "
+        "itself at the end of a run; this is for screens that run in groups of plates.",
+    )
+    screen.set_defaults(command=_screen)
+    for command in (status, estimate, screen):
+        command.add_argument(
+            "--configfile",
+            type=Path,
+            default=Path("config/config.yaml"),
+            metavar="FILE",
+            help="config of the screen [config/config.yaml]",
+        )
     return parser
 
 
@@ -92,6 +146,45 @@ def _verdict(chosen: argparse.Namespace) -> int:
     for row in read_csv(results / "readouts.csv").itertuples():
         print(f"{row.readout}, {row.perturbation} against its negative wells: Z' {row.z_prime:.2f}")
     print(f"\nReport: {results / 'report.html'}")
+    return 0
+
+
+def _status(chosen: argparse.Namespace) -> int:
+    screen = read_screen(chosen.configfile)
+    if chosen.removable:
+        listed = removable(screen.results)
+        print(listed.to_string(index=False) if len(listed) else "There is nothing to remove.")
+        print("\nNothing was deleted.")
+        return 0
+    status = screen_status(planned_jobs(screen), Path())
+    print(status_text(status))
+    return int((status["state"] == "failed").any())
+
+
+def _estimate(chosen: argparse.Namespace) -> int:
+    from levelfield.pipeline.screen import finished_plates
+
+    screen = read_screen(chosen.configfile)
+    source = read_screen(chosen.measured_config) if chosen.measured_config else screen
+    plates = chosen.measured or finished_plates(list(source.plates), source.results)
+    if not plates:
+        raise ValueError(
+            f"no plate in '{source.results}' is finished yet, so that there is nothing to measure "
+            "on. Run one plate of the screen first, or name a finished one with --measured."
+        )
+    costs = measure_costs(source, plates)
+    print(estimate_text(estimate(screen, costs, chosen.sites_per_well), costs, screen))
+    return 0
+
+
+def _screen(chosen: argparse.Namespace) -> int:
+    from levelfield.pipeline.screen import refresh_screen  # loads the QC; no other command waits
+
+    screen = read_screen(chosen.configfile)
+    made = refresh_screen(list(screen.plates), screen.results, screen.config)
+    if made is None:
+        raise FileNotFoundError(f"no plate in '{screen.results}' is finished yet.")
+    print(f"Judged by {len(made.finished)} of {len(screen.plates)} plates: {made.report}")
     return 0
 
 

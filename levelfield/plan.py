@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from levelfield.sheets import SheetError, check_sheet, read_sheet
+from levelfield.sheets import SheetError, check_sheet, path_below, read_sheet
 
 PLATE_SHAPES: dict[int, tuple[int, int]] = {
     6: (2, 3),
@@ -42,6 +43,8 @@ _OWN_COLUMNS = (
     *LAYOUT_COLUMNS.values(),
 )
 
+_RESERVED = ("screen", "classifiers")
+
 _LETTERS_DIGITS = re.compile(r"^([A-Za-z]{1,2})[-_ ]?(\d{1,2})$")
 _ROW_COLUMN = re.compile(r"^[rR](\d{1,2})[-_ ]?[cC](\d{1,2})$")
 
@@ -52,6 +55,20 @@ class Pack:
 
     name: str
     wells: tuple[str, ...]
+
+
+@dataclass
+class _Layouts:
+    """The wells of the layouts of a screen, each read once; plates often share one."""
+
+    schema: Mapping | None
+    read: dict[tuple[Path, int], tuple[str, ...]] = field(default_factory=dict)
+
+    def wells(self, path: Path, n_wells: int) -> tuple[str, ...]:
+        if (path, n_wells) not in self.read:
+            layout = read_layout(path, n_wells, self.schema)
+            self.read[path, n_wells] = tuple(layout["Metadata_Well"])
+        return self.read[path, n_wells]
 
 
 @dataclass(frozen=True)
@@ -68,24 +85,36 @@ class Plate:
         The layout sheet.
     n_wells : int
         Plate format: 6, 12, 24, 48, 96, 384 or 1536.
-    wells : tuple of str
-        Wells of the layout, row by row, as ``A01``.
-    packs : tuple of Pack
-        The wells, divided among jobs.
+    n_packs : int
+        Jobs that the wells are divided among, at most.
+    layouts : _Layouts
+        The wells of layouts that were read.
     """
 
     name: str
     images: Path
     layout_path: Path
     n_wells: int
-    wells: tuple[str, ...]
-    packs: tuple[Pack, ...]
+    n_packs: int
+    layouts: _Layouts = field(default_factory=lambda: _Layouts(None), repr=False, compare=False)
+
+    # Read when asked for: a job of a large screen needs the layout of one plate only.
+    @cached_property
+    def wells(self) -> tuple[str, ...]:
+        """Wells of the layout, row by row, as ``A01``."""
+        return self.layouts.wells(self.layout_path, self.n_wells)
+
+    @cached_property
+    def packs(self) -> tuple[Pack, ...]:
+        """The wells, divided among jobs."""
+        return divide_into_packs(self.wells, self.n_packs)
 
     def pack(self, name: str) -> Pack:
         """Return the pack of that name."""
         return next(pack for pack in self.packs if pack.name == name)
 
 
+@cache  # few names, read for every plate and every image; and each is kept in memory once
 def parse_well(text: str) -> str:
     """Return a well name in the form ``A01``.
 
@@ -126,9 +155,16 @@ def row_letters(row: int) -> str:
     return chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
 
 
+@cache
 def row_column(well: str) -> tuple[int, int]:
     """Return the 1-based row and column of a well name."""
     return _row_column(well)
+
+
+def well_path(well: str) -> str:
+    """Return a well's path in the plate store: ``A01`` is ``A/01``."""
+    row, column = row_column(well)
+    return f"{row_letters(row)}/{column:02d}"
 
 
 def check_well_on_plate(well: str, n_wells: int) -> None:
@@ -230,15 +266,17 @@ def divide_into_packs(wells: Sequence[str], n_packs: int) -> tuple[Pack, ...]:
     )
 
 
-def read_plates(config: Mapping, schemas: Mapping[str, Mapping]) -> dict[str, Plate]:
+def read_plates(config: Mapping, schemas: Mapping[str, Mapping] | None = None) -> dict[str, Plate]:
     """Read the plate sheet and every layout: the whole plan of a screen.
 
     Parameters
     ----------
     config : mapping
         The checked config: ``plates``, ``data_folder`` and ``packs_per_plate`` are used.
-    schemas : mapping
-        JSON Schemas of a row of the plate sheet (``plates``) and of a layout (``layout``).
+    schemas : mapping, optional
+        JSON Schemas of a row of the plate sheet (``plates``) and of a layout (``layout``); left
+        out where the plan has checked the sheets before. Then no layout is read until its
+        plate's wells are asked for, as every job of a screen reads the plan.
 
     Returns
     -------
@@ -252,28 +290,42 @@ def read_plates(config: Mapping, schemas: Mapping[str, Mapping]) -> dict[str, Pl
     """
     path = Path(config["plates"])
     sheet = read_sheet(path)
-    check_sheet(sheet, schemas["plates"], path)
-    _check_repeats(list(sheet["plate"]), path, "plate")
-    layouts: dict[tuple[str, int], tuple[str, ...]] = {}
+    if schemas is not None:
+        check_sheet(sheet, schemas["plates"], path)
+        _check_repeats(list(sheet["plate"]), path, "plate")
+        _check_reserved(list(sheet["plate"]), path)
+    layouts = _Layouts(schemas["layout"] if schemas is not None else None)
     plates = {}
     for line, row in enumerate(sheet.to_dict("records"), start=2):
-        n_wells = int(row["wells"])
-        images = Path(config["data_folder"]) / row["images"]
-        if not images.is_dir():
-            raise SheetError(
-                f"{path}, line {line}: plate {row['plate']} has no folder of images at '{images}'. "
-                "Correct the column 'images', or the config key 'data_folder' it starts from."
-            )
-        key = (row["layout"], n_wells)
-        if key not in layouts:  # plates of a screen often share one layout
-            layout = read_layout(Path(row["layout"]), n_wells, schemas["layout"])
-            layouts[key] = tuple(layout["Metadata_Well"])
-        plates[row["plate"]] = Plate(
+        plate = Plate(
             name=row["plate"],
-            images=images,
-            layout_path=Path(row["layout"]),
-            n_wells=n_wells,
-            wells=layouts[key],
-            packs=divide_into_packs(layouts[key], config["packs_per_plate"]),
+            images=path_below(config["data_folder"], row["images"], f"{path}, line {line}: images"),
+            layout_path=path_below(".", row["layout"], f"{path}, line {line}: layout"),
+            n_wells=int(row["wells"]),
+            n_packs=config["packs_per_plate"],
+            layouts=layouts,
         )
+        plates[plate.name] = plate
+        if schemas is not None:
+            _check_images(plate, path, line)
+            layouts.wells(plate.layout_path, plate.n_wells)
     return plates
+
+
+def _check_images(plate: Plate, path: Path, line: int) -> None:
+    if not plate.images.is_dir():
+        raise SheetError(
+            f"{path}, line {line}: plate {plate.name} has no folder of images at "
+            f"'{plate.images}'. Correct the column 'images', or the config key 'data_folder' it "
+            "starts from."
+        )
+
+
+def _check_reserved(names: Sequence[str], path: Path) -> None:
+    """Refuse names of plates whose folder would be one that the screen has for itself."""
+    for line, name in enumerate(names, start=2):
+        if name.lower() in _RESERVED:
+            raise SheetError(
+                f"{path}, line {line}: a plate cannot be called '{name}', as the results of the "
+                f"screen lie in folders called {' and '.join(_RESERVED)}. Rename the plate."
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -47,6 +48,33 @@ def read_sheet(path: Path) -> pd.DataFrame:
         raise SheetError(f"{path}: has no rows below its header. Write one row per plate or well.")
     sheet.columns = [str(column).strip() for column in sheet.columns]
     return sheet.apply(lambda column: column.str.strip())
+
+
+def path_below(folder: Path | str, text: str, where: str) -> Path:
+    """Return the path that a sheet or a file of a microscope names.
+
+    Parameters
+    ----------
+    folder : Path
+        That relative paths start from, and that they may not leave.
+    text : str
+        The path; an absolute one is taken as it is.
+    where : str
+        Of the error: file, line, column.
+
+    Raises
+    ------
+    SheetError
+        If a relative path leaves the folder. Only names count: a link inside of the folder may
+        lead anywhere, as whoever made it chose.
+    """
+    inside = Path(os.path.normpath(text))
+    if not inside.is_absolute() and ".." in inside.parts:
+        raise SheetError(
+            f"{where}: '{text}' leads out of the folder '{folder}'. Move what it names there, or "
+            "give its absolute path."
+        )
+    return Path(folder) / text
 
 
 def check_sheet(sheet: pd.DataFrame, schema: Mapping, path: Path) -> None:

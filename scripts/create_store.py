@@ -1,13 +1,19 @@
 """Write the metadata of a plate's OME-Zarr store, before any field is written."""
 
+from pathlib import Path
+
 from levelfield.formats.index import usable_sites
 from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.space import check_space, predicted_bytes
 from levelfield.pipeline.tables import read_csv, write_csv
 from levelfield.store import create_plate
 
 with job_log(snakemake.log[0]) as log:
     plate = snakemake.wildcards.plate
-    sites = usable_sites(read_csv(snakemake.input.index))
+    index = read_csv(snakemake.input.index)
+    needed = predicted_bytes(index, snakemake.params.n_sets)
+    check_space(plate, needed, Path(snakemake.output[0]).parent)
+    sites = usable_sites(index)
     create_plate(snakemake.params.store, plate, snakemake.params.n_wells, sites)
     log.info("plate %s: a store for %d fields in %s", plate, len(sites), snakemake.params.store)
     write_csv(sites, snakemake.output[0])

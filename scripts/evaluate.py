@@ -4,7 +4,7 @@ from pathlib import Path
 
 from levelfield.pipeline.evaluation import evaluate_plate, usable_fields
 from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.tables import read_csv, write_csv
+from levelfield.pipeline.tables import read_csv, write_csv, write_figure, write_text
 from levelfield.plan import read_layout
 from levelfield.provenance import versions
 from levelfield.report.evaluation import EvaluationReport, draw_scores, evaluation_page
@@ -22,7 +22,7 @@ with job_log(snakemake.log[0]):
     for name, table in tables.items():
         write_csv(table, snakemake.output[name])
     picture = Path(snakemake.output.picture)
-    draw_scores(found.images, settings["by"]).savefig(picture, metadata={"Software": None})
+    write_figure(draw_scores(found.images, settings["by"]), picture)
     data = EvaluationReport(
         plate=plate,
         by=settings["by"],
@@ -31,4 +31,4 @@ with job_log(snakemake.log[0]):
         versions=versions(),
         **tables,
     )
-    Path(snakemake.output.page).write_text(evaluation_page(data), encoding="utf-8")
+    write_text(evaluation_page(data), snakemake.output.page)

@@ -5,13 +5,13 @@ import pandas as pd
 from levelfield.illumination import draw_flat_field, summary, to_arrays
 from levelfield.pipeline.illumination import fit_plate
 from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.tables import read_csv, write_arrays, write_csv
+from levelfield.pipeline.tables import read_csv, write_arrays, write_csv, write_figure
 
 with job_log(snakemake.log[0]):
     what = f"illumination {snakemake.wildcards.plate}"
     index = read_csv(snakemake.input.index)
     fields = fit_plate(index, snakemake.params.science, snakemake.threads, what)
     for (channel, field), path in zip(fields.items(), snakemake.output.pictures, strict=True):
-        draw_flat_field(field, channel).savefig(path, metadata={"Software": None})
+        write_figure(draw_flat_field(field, channel), path)
     write_csv(pd.DataFrame(summary(fields)), snakemake.output.table)
     write_arrays(to_arrays(fields), snakemake.output.fields)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.tables import write_text
 from levelfield.provenance import run_crate
 
 with job_log(snakemake.log[0]):
@@ -15,4 +16,4 @@ with job_log(snakemake.log[0]):
         map(Path, snakemake.input.results),
         snakemake.params.config,
     )
-    path.write_text(json.dumps(crate, indent=2) + "\n")
+    write_text(json.dumps(crate, indent=2) + "\n", path)

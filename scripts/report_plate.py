@@ -4,6 +4,7 @@ from pathlib import Path
 
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.reports import plate_report
+from levelfield.pipeline.tables import write_text
 from levelfield.report import plate_page
 
 with job_log(snakemake.log[0]):
@@ -14,4 +15,4 @@ with job_log(snakemake.log[0]):
         snakemake.params.store,
         snakemake.params.config,
     )
-    Path(snakemake.output[0]).write_text(plate_page(data), encoding="utf-8")
+    write_text(plate_page(data), snakemake.output[0])

@@ -1,10 +1,8 @@
 """Write the report page of the screen."""
 
-from pathlib import Path
-
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.summary import stack
-from levelfield.pipeline.tables import read_csv
+from levelfield.pipeline.tables import read_csv, write_text
 from levelfield.provenance import versions
 from levelfield.report import ScreenReport, screen_page
 
@@ -15,4 +13,4 @@ with job_log(snakemake.log[0]):
         readouts=stack([read_csv(path) for path in snakemake.input.readouts]),
         versions=versions(),
     )
-    Path(snakemake.output[0]).write_text(screen_page(data), encoding="utf-8")
+    write_text(screen_page(data), snakemake.output[0])

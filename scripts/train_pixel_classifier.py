@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.tables import beside
 from levelfield.pipeline.training import training_images
 from levelfield.segmentation.pixel_classifier import train_pixel_classifier
 
@@ -10,7 +11,8 @@ with job_log(snakemake.log[0]) as log:
     science = snakemake.params.science
     images = training_images(Path(science["training"]), Path(snakemake.params.schema))
     classifier = train_pixel_classifier(images, **science.get("parameters", {}))
-    classifier.save(Path(snakemake.output[0]))
+    with beside(snakemake.output[0], ".npz") as draft:
+        classifier.save(draft)
     log.info(
         "pixel classifier %s: %d images, %d trees",
         snakemake.wildcards.classifier,

@@ -137,3 +137,42 @@ def test_a_wrong_plate_sheet_is_refused(tmp_path, schemas, row, says):
     with pytest.raises(SheetError) as error:
         read_plates(config, schemas)
     assert all(part in str(error.value) for part in says)
+
+
+def sheet_of(tmp_path, **changed):
+    """Write a plate sheet of one plate with a layout of its own; return the config."""
+    (tmp_path / "data" / "raw").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "layout.csv").write_text("well,control_type\nA01,negcon\nB02,trt\n")
+    row = {"plate": "P", "images": "raw", "layout": str(tmp_path / "layout.csv"), "wells": "96"}
+    row |= changed
+    (tmp_path / "plates.tsv").write_text("\t".join(row) + "\n" + "\t".join(row.values()) + "\n")
+    data, sheet = str(tmp_path / "data"), str(tmp_path / "plates.tsv")
+    return {"plates": sheet, "data_folder": data, "packs_per_plate": 8}
+
+
+@pytest.mark.parametrize("images", ["../raw", "raw/../../other", ".."])
+def test_a_folder_of_images_cannot_leave_the_data_folder(tmp_path, schemas, images):
+    with pytest.raises(SheetError, match=r"line 2: images: .* leads out of the folder"):
+        read_plates(sheet_of(tmp_path, images=images), schemas)
+
+
+def test_a_layout_cannot_leave_the_working_folder_unless_its_path_is_absolute(tmp_path, schemas):
+    with pytest.raises(SheetError, match=r"layout: '\.\./layout\.csv' leads out"):
+        read_plates(sheet_of(tmp_path, layout="../layout.csv"), schemas)
+    assert read_plates(sheet_of(tmp_path), schemas)["P"].wells == ("A01", "B02")
+
+
+@pytest.mark.parametrize("name", ["..", "../P", "/P", ".P", "a/b", "screen", "Classifiers"])
+def test_a_plate_cannot_take_the_name_of_another_folder(tmp_path, schemas, name):
+    with pytest.raises(SheetError, match=r"line 2"):
+        read_plates(sheet_of(tmp_path, plate=name), schemas)
+
+
+def test_a_job_reads_no_layout_but_that_of_its_plate(tmp_path, schemas):
+    config = sheet_of(tmp_path)
+    (tmp_path / "layout.csv").unlink()
+    plate = read_plates(config)["P"]
+    with pytest.raises(SheetError, match="no such file"):
+        read_plates(config, schemas)
+    (tmp_path / "layout.csv").write_text("well,control_type\nC03,trt\n")
+    assert plate.packs[0].wells == ("C03",)

@@ -1,21 +1,67 @@
-"""Where a job writes what it does: its log file, and for the user the terminal."""
+"""Where a job writes what it does: its log file, and for the user the terminal.
+
+The last line of a log file says how the job ended and what it took, so that what is finished, what
+failed and what was cut off can be told from the logs alone.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
 
 log = logging.getLogger("levelfield")
 
+_END = "%s: %.2f s, %.2f s of CPU, %.2f s of it to start, on %d GPUs"
+_END_LINE = re.compile(
+    r"(done|failed): ([\d.]+) s, ([\d.]+) s of CPU, ([\d.]+) s of it to start, on (\d+) GPUs$"
+)
+_REASON = re.compile(r"levelfield: (.+)$")
+_TRACEBACK_END = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Kill)\b.*)$")
+
+
+@dataclass(frozen=True)
+class JobEnd:
+    """What a log file says of its job.
+
+    Attributes
+    ----------
+    state : str
+        ``done``, ``failed``, or ``open``: running, or cut off before it could say more.
+    seconds : float
+        From the start of the job's process.
+    cpu_seconds : float
+        Of all its processes.
+    start_seconds : float
+        Of CPU, before it began to work: what a job costs whatever it does.
+    gpus : int
+        That it held.
+    reason : str
+        Why it failed, as far as it could say.
+    """
+
+    state: str
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    start_seconds: float = 0.0
+    gpus: int = 0
+    reason: str = ""
+
 
 @contextmanager
-def job_log(path: str) -> Iterator[logging.Logger]:
+def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
     """Log to a file and to the terminal; an error for people ends the job without a traceback.
 
     The traceback is in the log file. Errors that are not for people are raised as they are.
+    `gpus` is how many of them the job holds.
     """
     to_file = logging.FileHandler(path, mode="w")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -25,14 +71,54 @@ def job_log(path: str) -> Iterator[logging.Logger]:
     log.setLevel(logging.INFO)
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addHandler(to_file)
+    (_, start_seconds), state = _spent(), "failed"
     try:
         yield log
+        state = "done"
     except ValueError as error:
         to_file.stream.write(traceback.format_exc())
         log.error("\nlevelfield: %s\n", error)
         sys.exit(1)
-    except Exception:
+    except BaseException:
         to_file.stream.write(traceback.format_exc())
         raise
     finally:
+        log.removeHandler(to_terminal)
+        log.info(_END, state, *_spent(), start_seconds, gpus)
         to_file.close()
+
+
+def _spent() -> tuple[float, float]:
+    """Return the seconds since this process began, and the CPU seconds of it and its children."""
+    own = psutil.Process()
+    cpu = sum(own.cpu_times()[:4])
+    for child in own.children(recursive=True):
+        try:
+            cpu += sum(child.cpu_times()[:4])
+        except psutil.Error:  # it ended just now
+            continue
+    return time.time() - own.create_time(), cpu
+
+
+def read_job_log(path: Path) -> JobEnd | None:
+    """Return what a log file says of its job; None where there is no log."""
+    try:
+        lines = Path(path).read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return None
+    ends = [match for line in lines[-3:] if (match := _END_LINE.search(line))]
+    reason = _reason(lines)
+    if not ends:
+        return JobEnd("open", reason=reason)
+    state, seconds, cpu, start, gpus = ends[-1].groups()
+    reason = reason if state == "failed" else ""
+    return JobEnd(state, float(seconds), float(cpu), float(start), int(gpus), reason)
+
+
+def _reason(lines: list[str]) -> str:
+    """Return the last error for people in a log, else the last line of its last traceback."""
+    for pattern in (_REASON, _TRACEBACK_END):
+        for line in reversed(lines):
+            if match := pattern.search(line):
+                return match.groups()[0] if match.groups() else match[0]
+    return ""

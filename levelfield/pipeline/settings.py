@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from levelfield.sheets import ConfigError
-from levelfield.store import Channel
+
+if TYPE_CHECKING:  # every job of a screen reads this module, and few of them the store
+    from levelfield.store import Channel
 
 METHODS_WITH_THRESHOLD = ("classical", "propagation", "watershed")
 
@@ -213,6 +215,8 @@ def intensity_maximum(bit_depth: int | None, dtype: np.dtype) -> int:
 
 def store_channels(config: Mapping, dtype: np.dtype) -> list[Channel]:
     """Return the channels as the store describes them."""
+    from levelfield.store import Channel
+
     maximum = intensity_maximum(config["images"]["bit_depth"], dtype)
     return [
         Channel(name, rule.get("color", "FFFFFF"), maximum)

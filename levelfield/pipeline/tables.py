@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from levelfield.illumination import FlatField, from_arrays
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _TEXT = (
     "plate",
@@ -44,23 +51,55 @@ def read_csv(path: Path | str) -> pd.DataFrame:
     return table.assign(**{name: table[name].fillna("") for name in text})
 
 
+@contextmanager
+def beside(path: Path | str, ending: str = ".draft") -> Iterator[Path]:
+    """Give the name of a draft to write, and rename it into place when it is whole.
+
+    Every writer has a draft of its own, so that two of one file do no harm. After an error it is
+    gone; what a killed job leaves is hidden, and no search for tables finds it.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}{ending}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def write_csv(table: pd.DataFrame, path: Path | str) -> None:
     """Write a CSV, then rename it into place."""
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.draft")
-    table.to_csv(draft, index=False, lineterminator="\n")
-    draft.replace(path)
+    with beside(path) as draft:
+        table.to_csv(draft, index=False, lineterminator="\n")
+
+
+def write_text(text: str, path: Path | str) -> None:
+    """Write a text file, then rename it into place."""
+    write_bytes(text.encode(), path)
+
+
+def write_bytes(content: bytes, path: Path | str) -> None:
+    """Write a file, then rename it into place."""
+    with beside(path) as draft:
+        draft.write_bytes(content)
+
+
+def write_figure(figure: Figure, path: Path | str) -> None:
+    """Write a picture as PNG that is the same in every run, then rename it into place."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    write_bytes(buffer.getvalue(), path)
 
 
 def write_parquet(table: pd.DataFrame, path: Path | str) -> None:
     """Write a parquet file with a row group per well, then rename it into place."""
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.draft")
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    with pq.ParquetWriter(draft, arrow.schema, compression="zstd") as writer:
+    with (
+        beside(path) as draft,
+        pq.ParquetWriter(draft, arrow.schema, compression="zstd") as writer,
+    ):
         for start, stop in _well_runs(table):
             writer.write_table(arrow.slice(start, stop - start))
-    draft.replace(path)
 
 
 def write_table(table: pd.DataFrame, path: Path | str) -> None:
@@ -80,9 +119,8 @@ def write_anndata(table: pd.DataFrame, path: Path | str) -> None:
     content = anndata.AnnData(
         features.to_numpy(np.float32), obs=observations, var=pd.DataFrame(index=features.columns)
     )
-    draft = Path(path).with_suffix(".draft")
-    content.write_h5ad(draft)
-    draft.replace(path)
+    with beside(path) as draft:
+        content.write_h5ad(draft)
 
 
 def _well_runs(table: pd.DataFrame) -> list[tuple[int, int]]:
@@ -102,10 +140,8 @@ def read_flat_fields(path: Path | str) -> dict[str, FlatField]:
 
 def write_arrays(arrays: Mapping[str, np.ndarray], path: Path | str) -> None:
     """Write named arrays as ``.npz``, then rename the file into place."""
-    path = Path(path)
-    draft = path.with_name(f".{path.stem}.draft.npz")
-    np.savez_compressed(draft, **arrays)
-    draft.replace(path)
+    with beside(path, ".npz") as draft:  # numpy would add the ending itself
+        np.savez_compressed(draft, **arrays)
 
 
 def read_previous(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:

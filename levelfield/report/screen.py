@@ -29,12 +29,15 @@ class ScreenReport:
         ``readouts.csv`` of every plate, stacked.
     versions : mapping of str to str
         Version by name of the software.
+    unfinished : sequence of str
+        Plates of the screen that are not in it, as they have failed or are still to be done.
     """
 
     plates: pd.DataFrame
     verdict: pd.DataFrame
     readouts: pd.DataFrame
     versions: Mapping[str, str] = field(default_factory=dict)
+    unfinished: Sequence[str] = ()
 
 
 def screen_page(data: ScreenReport) -> str:
@@ -57,6 +60,7 @@ def screen_page(data: ScreenReport) -> str:
         .get_template("screen.html.j2")
         .render(
             name="Screen",
+            unfinished=data.unfinished,
             plates=data.plates.to_dict("records"),
             rows=[*names, SCREEN] if together else names,
             screen=SCREEN if together else None,

@@ -20,12 +20,12 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
+from levelfield.plan import well_path
 from levelfield.store.metadata import (
     Channel,
     image_attributes,
     label_attributes,
     labels_attributes,
-    well_path,
 )
 
 EDITED_SUFFIX = "_edited"

@@ -13,7 +13,7 @@ from ome_zarr_models.v05.labels import LabelsAttrs
 from ome_zarr_models.v05.multiscales import Dataset, Multiscale
 from ome_zarr_models.v05.well import WellAttrs
 
-from levelfield.plan import PLATE_SHAPES, row_column, row_letters
+from levelfield.plan import PLATE_SHAPES, row_column, row_letters, well_path
 
 VERSION = "0.5"
 
@@ -55,12 +55,6 @@ def plate_attributes(name: str, n_wells: int, wells: Sequence[str], n_fields: in
 def _well_in_plate(well: str) -> dict:
     row, column = row_column(well)
     return {"path": well_path(well), "rowIndex": row - 1, "columnIndex": column - 1}
-
-
-def well_path(well: str) -> str:
-    """Return a well's path in the plate: ``A01`` is ``A/01``."""
-    row, column = row_column(well)
-    return f"{row_letters(row)}/{column:02d}"
 
 
 def well_attributes(fields: Sequence[str]) -> dict:

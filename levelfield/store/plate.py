@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import zarr
 
+from levelfield.plan import well_path
 from levelfield.store.field import field_path, make_group
-from levelfield.store.metadata import plate_attributes, well_attributes, well_path
+from levelfield.store.metadata import plate_attributes, well_attributes
 
 Corrector = Callable[[np.ndarray], np.ndarray]
 

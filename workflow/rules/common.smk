@@ -3,6 +3,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from levelfield.pipeline.apart import call_apart
 from levelfield.pipeline.references import plates_with_references
 from levelfield.pipeline.settings import (
     check_classifiers,
@@ -34,11 +35,9 @@ def read_plan(config):
         check_classifiers(sets, list(config["pixel_classifiers"]))
         check_measurement(config)
         if config["readouts"] and workflow.is_main_process:
-            # Every job reads this file; only the first process needs to load the features.
-            from levelfield.pipeline.measurement import check_readouts
-
-            check_readouts(config)
-        plates = read_plates(config, sheets)
+            call_apart("levelfield.pipeline.measurement", "check_readouts", config)
+        # Every job reads this file; what the first process has checked they take as it is.
+        plates = read_plates(config, sheets if workflow.is_main_process else None)
         return plates, sets, plates_with_references(config, plates)
     except ValueError as error:
         raise WorkflowError(str(error)) from None
@@ -95,7 +94,7 @@ def science(*keys):
     return {key: config[key] for key in keys}
 
 
-def plate_results():
+def plate_results(wildcards):
     """What a whole run makes for every plate.
 
     The tables of the packs are named too, so that a run makes those anew that `levelfield verify`
@@ -110,7 +109,7 @@ def plate_results():
     return results + expand(f"{PLATE}/evaluation/evaluation.html", plate=REFERENCES)
 
 
-def screen_results():
+def screen_results(wildcards):
     """What a whole run makes for the screen."""
     return [
         f"{RESULTS}/screen/{name}"

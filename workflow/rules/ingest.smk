@@ -36,6 +36,7 @@ rule create_store:
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         store=f"{PLATE}/{{plate}}.zarr",
+        n_sets=len(SETS),
     message:
         "Creating the OME-Zarr store of plate {wildcards.plate}"
     script:

@@ -1,0 +1,96 @@
+"""The verdict of a screen from the plates that are finished, whatever became of the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from levelfield.pipeline.quality import assess_screen
+from levelfield.pipeline.summary import stack
+from levelfield.pipeline.tables import read_csv, write_csv, write_text
+from levelfield.provenance import versions
+from levelfield.report import ScreenReport, screen_page
+
+ESTIMATES, PLATE, VERDICT, READOUTS = (
+    "qc/estimates.csv",
+    "plate.csv",
+    "qc/verdict.csv",
+    "readouts.csv",
+)
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What the verdict of a screen was made from.
+
+    Attributes
+    ----------
+    finished, unfinished : list of str
+        Plates that are in it, and plates that are not.
+    report : Path
+        The page.
+    """
+
+    finished: list[str]
+    unfinished: list[str]
+    report: Path
+
+
+def finished_plates(plates: Sequence[str], results: Path) -> list[str]:
+    """Return the plates that have all that the verdict of a screen is made from."""
+    needed = (ESTIMATES, PLATE, VERDICT, READOUTS)
+    return [name for name in plates if all((results / name / path).is_file() for path in needed)]
+
+
+def refresh_screen(plates: Sequence[str], results: Path, science: Mapping) -> Refreshed | None:
+    """Judge a screen by its finished plates, and write its tables and page.
+
+    What is written is dated before the plates' results, so that the workflow makes it anew as
+    soon as all plates are there.
+
+    Parameters
+    ----------
+    plates : sequence of str
+        All plates of the screen.
+    results : Path
+        Folder of all results.
+    science : mapping
+        The config's sections ``channels``, ``objects`` and ``qc``.
+
+    Returns
+    -------
+    Refreshed or None
+        None where no plate is finished; then nothing is written.
+    """
+    finished = finished_plates(plates, results)
+    if not finished:
+        return None
+    unfinished = [name for name in plates if name not in finished]
+    folder = results / "screen"
+    folder.mkdir(exist_ok=True)
+
+    def all_of(path: str) -> list[pd.DataFrame]:
+        return [read_csv(results / name / path) for name in finished]
+
+    facts = stack(all_of(PLATE))
+    verdict = assess_screen(all_of(ESTIMATES), facts, science)
+    page = screen_page(
+        ScreenReport(
+            plates=facts,
+            verdict=stack([*all_of(VERDICT), verdict]),
+            readouts=stack(all_of(READOUTS)),
+            versions=versions(),
+            unfinished=unfinished,
+        )
+    )
+    write_csv(facts, folder / "plates.csv")
+    write_csv(verdict, folder / "verdict.csv")
+    write_text(page, folder / "report.html")
+    before = min((results / name / ESTIMATES).stat().st_mtime for name in finished) - 1
+    for name in ("plates.csv", "verdict.csv", "report.html"):
+        os.utime(folder / name, (before, before))
+    return Refreshed(finished, unfinished, folder / "report.html")
