@@ -2,6 +2,7 @@
 
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.quality import assess
+from levelfield.pipeline.review import log_review, read_review
 from levelfield.pipeline.tables import read_csv, read_packs, write_csv, write_parquet
 from levelfield.plan import read_layout
 
@@ -14,7 +15,10 @@ with job_log(snakemake.log[0]):
         layout=read_layout(snakemake.input.layout, snakemake.params.n_wells),
         n_wells=snakemake.params.n_wells,
         science=snakemake.params.science,
+        segmented=[read_csv(path) for path in snakemake.input.segmented],
+        review=read_review(snakemake.input.review, snakemake.params.schema),
     )
+    log_review(snakemake.wildcards.plate, quality.reviewed)
     write_parquet(quality.objects, snakemake.output.objects)
-    for name in ("sites", "wells", "estimates", "confounders", "verdict"):
+    for name in quality._fields[1:]:
         write_csv(getattr(quality, name), snakemake.output[name])

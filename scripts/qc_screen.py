@@ -8,5 +8,7 @@ from levelfield.pipeline.tables import read_csv, write_csv
 with job_log(snakemake.log[0]):
     plates = stack([read_csv(path) for path in snakemake.input.plates])
     estimates = [read_csv(path) for path in snakemake.input.estimates]
+    reviewed = [read_csv(path) for path in snakemake.input.reviewed]
     write_csv(plates, snakemake.output.plates)
-    write_csv(assess_screen(estimates, plates, snakemake.params.science), snakemake.output.verdict)
+    verdict = assess_screen(estimates, plates, snakemake.params.science, reviewed)
+    write_csv(verdict, snakemake.output.verdict)

@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from levelfield.qc.balance import (
     Estimate,
+    at_least_verdict,
     combine_plates,
     difference,
     equivalence_verdict,
+    failure_p_value,
+    holm,
     mean_estimate,
     ratio_estimate,
     wells_to_decide,
@@ -33,7 +36,7 @@ def simulated_wells(rng, n_wells, rate, spread=0.03):
     return rng.binomial(objects, own_rate), objects
 
 
-@pytest.mark.parametrize("n_wells", [4, 8, 16])
+@pytest.mark.parametrize("n_wells", [4, 8, 16, 32])
 def test_90_percent_interval_of_a_difference_covers_the_planted_difference(n_wells):
     rng = np.random.default_rng(n_wells)
     covered = []
@@ -79,6 +82,7 @@ def test_false_fail_without_a_difference_is_at_most_five_percent():
     assert fails / 600 < 0.07
 
 
+@settings(deadline=None)
 @given(counts, counts)
 def test_swapping_the_classes_mirrors_estimate_and_interval(one, other):
     first, second = (ratio_estimate(*zip(*wells, strict=True)) for wells in (one, other))
@@ -87,6 +91,7 @@ def test_swapping_the_classes_mirrors_estimate_and_interval(one, other):
     assert forth.interval(0.9) == pytest.approx(tuple(-x for x in back.interval(0.9)[::-1]))
 
 
+@settings(deadline=None)
 @given(counts, st.randoms(use_true_random=False))
 def test_order_of_wells_does_not_matter(wells, random):
     shuffled = random.sample(wells, len(wells))
@@ -95,6 +100,7 @@ def test_order_of_wells_does_not_matter(wells, random):
     assert one.variance == pytest.approx(other.variance, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(counts, st.integers(2, 5))
 def test_counting_every_object_k_times_changes_nothing(wells, k):
     top, bottom = np.array(wells, float).T
@@ -163,6 +169,7 @@ def test_uncalibrated_never_passes_and_fails_only_beyond_the_margin():
     assert equivalence_verdict(estimate(-0.2, 1e-6), 0.1, calibrated=False) == "fail"
 
 
+@settings(deadline=None)
 @given(st.floats(-1, 1), st.floats(1e-6, 0.1), st.floats(0.01, 1))
 def test_a_wider_margin_never_turns_a_pass_into_less(value, variance, margin):
     found = estimate(value, variance)
@@ -185,14 +192,105 @@ def test_wells_to_decide_lets_the_estimate_pass_and_one_fewer_does_not():
 @pytest.mark.parametrize(
     "found",
     [
-        estimate(0.2),
+        estimate(0.06, systematic=0.0016),
         estimate(0.0, systematic=0.01),
         estimate(0.0, variance=float("nan"), n_wells=1),
     ],
-    ids=["outside the margin", "systematic error too wide", "unknown variance"],
+    ids=["near the margin", "systematic error too wide", "unknown variance"],
 )
 def test_wells_to_decide_says_none_when_no_number_would_do(found):
     assert wells_to_decide(found, 0.1) is None
+
+
+def test_wells_to_decide_also_says_when_a_difference_would_be_shown():
+    found = estimate(0.2, 0.01, n_wells=8)
+    assert equivalence_verdict(found, 0.1) == "undecided"
+    assert wells_to_decide(found, 0.1) > 4
+
+
+def test_wells_to_decide_counts_the_wells_of_the_class_not_of_the_plate():
+    # The scatter of a well is 0.2: a class of 4 has a variance of 0.01, a difference twice that.
+    one = wells_to_decide(estimate(0.05, 0.01, 3.0, 4), 0.1, (4,))
+    both = wells_to_decide(estimate(0.05, 0.02, 6.0, 8), 0.1, (4, 4))
+    lopsided = wells_to_decide(estimate(0.05, 0.04 / 4 + 0.04 / 400, 3.1, 404), 0.1, (4, 400))
+    assert one == pytest.approx(both / 2, rel=0.1)
+    assert lopsided == pytest.approx(both, abs=2)
+
+
+@settings(deadline=None)
+@given(st.floats(-1, 1), st.floats(1e-6, 0.1), st.floats(0, 0.3), st.floats(2, 50))
+def test_p_value_is_below_5_percent_where_the_95_percent_interval_lies_beyond(
+    value, variance, beyond, freedom
+):
+    found = estimate(value, variance, freedom)
+    low, high = found.interval(0.95)
+    assert (found.p_value(beyond) < 0.05) == (low > beyond or high < -beyond)
+
+
+def test_p_value_without_variance():
+    assert estimate(0.1, 0.0).p_value() == 0 and estimate(0.0, 0.0).p_value() == 1
+    assert np.isnan(estimate(0.1, float("nan")).p_value())
+
+
+def test_holm_of_the_textbook_and_of_one_comparison():
+    found = holm([0.01, 0.04, 0.03, 0.005])
+    assert found == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.04, np.nan]) == pytest.approx([0.04, np.nan], nan_ok=True)
+    assert len(holm([])) == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), max_size=8), st.randoms(use_true_random=False))
+def test_holm_never_lowers_a_p_value_keeps_their_order_and_ignores_places(values, random):
+    found = holm(values)
+    assert (found >= values).all() and (found <= 1).all()
+    assert (np.diff(found[np.argsort(values, kind="stable")]) >= 0).all()
+    order = random.sample(range(len(values)), len(values))
+    assert holm([values[place] for place in order]) == pytest.approx(found[order])
+
+
+def test_holm_keeps_false_failures_of_8_controls_that_share_their_negatives_below_5_percent():
+    rng = np.random.default_rng(12)
+    plain, corrected = [], []
+    for _ in range(250):
+        negative = ratio_estimate(*simulated_wells(rng, 8, 0.15))
+        chances = [
+            failure_p_value(
+                difference(ratio_estimate(*simulated_wells(rng, 8, 0.15)), negative),
+                0.05,
+                calibrated=True,
+            )
+            for _ in range(8)
+        ]
+        plain.append(min(chances) < 0.05)
+        corrected.append(min(holm(chances)) < 0.05)
+    assert np.mean(plain) > 0.12
+    assert np.mean(corrected) <= 0.08
+
+
+def test_two_wells_per_class_cover_and_are_wide():
+    rng = np.random.default_rng(13)
+    covered, reach = [], []
+    for _ in range(500):
+        pair = [ratio_estimate(*simulated_wells(rng, 2, rate)) for rate in (0.18, 0.10)]
+        low, high = difference(*pair).interval(0.9)
+        covered.append(low <= 0.08 <= high)
+        reach.append(high - low)
+    assert np.mean(covered) >= 0.88
+    assert np.median(reach) > 0.1
+
+
+def test_floor_is_taken_off_before_the_slope():
+    found = with_systematic_error(estimate(-0.05, 0.01), 2.0, 0.1, floor=-0.03)
+    assert found.value == pytest.approx(-0.04)
+    assert found.variance == pytest.approx(0.04) and found.systematic_variance == 0.1**2
+
+
+def test_a_share_passes_above_fails_below_and_is_undecided_between():
+    assert at_least_verdict(estimate(0.96, 1e-4), 0.9) == "pass"
+    assert at_least_verdict(estimate(0.80, 1e-4), 0.9) == "fail"
+    assert at_least_verdict(estimate(0.91, 1e-4), 0.9) == "undecided"
+    assert at_least_verdict(estimate(0.96, float("nan")), 0.9) == "undecided"
 
 
 def test_worse_of_two_verdicts():

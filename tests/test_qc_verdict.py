@@ -282,6 +282,42 @@ def test_estimates_survive_csv(tmp_path):
     )
 
 
+def test_one_of_many_controls_fails_only_when_chance_among_as_many_is_ruled_out():
+    sheet = layout()
+    wells = wells_of("A", bias=0.0) | wells_of("B", bias=0.0)
+    estimates = estimates_of(wells, sheet)
+    sharp = Constants(1.0, 0.1, 0.1, calibrated=True)
+    rules = Rules(margins=Margins(threshold=0.15), constants=CALIBRATED | {"threshold": sharp})
+    difference = (estimates["question"] == "threshold") & (estimates["scope"] == "difference")
+    # 2.2 standard errors from zero: a failure by itself, not as one of many
+    estimates.loc[difference, ["value", "variance"]] = 0.22, 0.0
+    alone = plate_verdict(estimates, rules)
+    others = [estimates[difference].assign(perturbation=f"other {k}", value=0.01) for k in range(5)]
+    among = plate_verdict(pd.concat([estimates, *others], ignore_index=True), rules)
+    assert row(alone, "threshold", "difference", "drug")["verdict"] == "fail"
+    assert row(among, "threshold", "difference", "drug")["verdict"] == "undecided"
+
+
+def test_constants_go_by_kind_of_object_and_segmenter():
+    special = Constants(2.0, 0.0, 0.0, calibrated=True, slope_class=1.0, floor_class=0.5)
+    rules = Rules(
+        calibrations={("threshold", "nuclei", "network"): special},
+        kinds={"Nuclei": ("nuclei", "network"), "Cells": ("cells", "network")},
+    )
+    assert rules.constants_of("threshold", "Nuclei") is special
+    assert rules.constants_of("threshold", "Cells") == UNCALIBRATED["threshold"]
+    assert rules.constants_of("split_merge", "Nuclei") == UNCALIBRATED["split_merge"]
+    estimates = estimates_of(wells_of("A", bias=0.2) | wells_of("B", bias=0.6))
+    plain = estimates.set_index(["question", "scope", "adjustment"])["value"]
+    table = plate_verdict(estimates, rules)
+    assert row(table, "threshold", "difference", "drug")["estimate"] == pytest.approx(
+        2 * plain["threshold", "difference", "raw"]
+    )
+    assert row(table, "threshold", "poscon")["estimate"] == pytest.approx(
+        plain["threshold", "poscon", "raw"] - 0.5
+    )
+
+
 def test_uncalibrated_constants_are_marked_so():
     assert not any(constants.calibrated for constants in UNCALIBRATED.values())
 

@@ -12,12 +12,14 @@ import pandas as pd
 from levelfield.illumination import FlatField
 from levelfield.pipeline.fields import FieldReader, field_reader, flat_field_marks, identify
 from levelfield.pipeline.reuse import code_version, field_fingerprints, join, map_changed_fields
+from levelfield.pipeline.review import label_checksums
 from levelfield.pipeline.settings import ObjectSetSettings, object_sets
 from levelfield.pipeline.summary import stack
 from levelfield.plan import PLATE_SHAPES
 from levelfield.qc.features import field_features
-from levelfield.qc.plate import PlateQuality, assess_plate
+from levelfield.qc.plate import PlateQuality, ReviewInput, assess_plate
 from levelfield.qc.rules import Margins, Rules
+from levelfield.qc.sampling import ReviewPlan
 from levelfield.qc.verdict import screen_verdict
 
 # The code that decides an evidence feature's value: a change here computes it anew.
@@ -132,6 +134,8 @@ def assess(
     layout: pd.DataFrame,
     n_wells: int,
     science: Mapping,
+    segmented: Sequence[pd.DataFrame],
+    review: pd.DataFrame | None = None,
 ) -> PlateQuality:
     """Judge a plate.
 
@@ -151,8 +155,13 @@ def assess(
         Plate format.
     science : mapping
         The config's sections ``channels``, ``objects`` and ``qc``.
+    segmented : sequence of DataFrame
+        The packs' tables of fields, for the checksums of the labels.
+    review : DataFrame, optional
+        The review sheet of all plates (`levelfield.pipeline.review.read_review`).
     """
     sets = judged_sets(object_sets(science))
+    names = [one.name for one in sets]
     rules = Rules(
         margins=Margins(**science["qc"]["margins"]),
         methods={one.name: one.method for one in sets},
@@ -165,8 +174,13 @@ def assess(
         sites[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]],
         layout,
         PLATE_SHAPES[n_wells],
-        [one.name for one in sets],
+        names,
         rules,
+        ReviewInput(
+            review,
+            label_checksums(segmented, names),
+            ReviewPlan(per_class=science["qc"]["review_per_class"]),
+        ),
     )
 
 
@@ -179,7 +193,10 @@ def _withheld(facts: pd.Series) -> str:
 
 
 def assess_screen(
-    estimates: Sequence[pd.DataFrame], plates: pd.DataFrame, science: Mapping
+    estimates: Sequence[pd.DataFrame],
+    plates: pd.DataFrame,
+    science: Mapping,
+    reviewed: Sequence[pd.DataFrame] = (),
 ) -> pd.DataFrame:
     """Judge a screen from its plates; plates that get no verdict of their own do not count.
 
@@ -191,12 +208,17 @@ def assess_screen(
         A row per plate, as ``plate.csv``.
     science : mapping
         The config's sections ``channels``, ``objects`` and ``qc``.
+    reviewed : sequence of DataFrame
+        ``qc/reviewed.csv`` of every plate.
     """
     within = plates["within_limit"].to_numpy(bool)
     counted = [table for table, good in zip(estimates, within, strict=True) if good]
+    reviews = list(reviewed)
+    if counted and reviews:
+        reviews = [table for table, good in zip(reviews, within, strict=True) if good]
     rules = Rules(
         margins=Margins(**science["qc"]["margins"]),
         methods={one.name: one.method for one in judged_sets(object_sets(science))},
         withheld="" if counted else "no plate of the screen has few enough sites left out",
     )
-    return screen_verdict(counted or estimates, rules)
+    return screen_verdict(counted or estimates, rules, reviews)

@@ -47,6 +47,7 @@ def plate_report(
         excluded=read_csv(results / "excluded_sites.csv"),
         readouts=read_csv(results / "readouts.csv"),
         verdict=read_csv(results / "qc" / "verdict.csv"),
+        reviewed=read_csv(results / "qc" / "reviewed.csv"),
         qc_sites=qc_sites,
         qc_wells=read_csv(results / "qc" / "wells.csv"),
         illumination=read_csv(results / "illumination.csv"),

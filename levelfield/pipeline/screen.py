@@ -15,8 +15,9 @@ from levelfield.pipeline.tables import read_csv, write_csv, write_text
 from levelfield.provenance import versions
 from levelfield.report import ScreenReport, screen_page
 
-ESTIMATES, PLATE, VERDICT, READOUTS = (
+ESTIMATES, REVIEWED, PLATE, VERDICT, READOUTS = (
     "qc/estimates.csv",
+    "qc/reviewed.csv",
     "plate.csv",
     "qc/verdict.csv",
     "readouts.csv",
@@ -42,7 +43,7 @@ class Refreshed:
 
 def finished_plates(plates: Sequence[str], results: Path) -> list[str]:
     """Return the plates that have all that the verdict of a screen is made from."""
-    needed = (ESTIMATES, PLATE, VERDICT, READOUTS)
+    needed = (ESTIMATES, REVIEWED, PLATE, VERDICT, READOUTS)
     return [name for name in plates if all((results / name / path).is_file() for path in needed)]
 
 
@@ -77,7 +78,7 @@ def refresh_screen(plates: Sequence[str], results: Path, science: Mapping) -> Re
         return [read_csv(results / name / path) for name in finished]
 
     facts = stack(all_of(PLATE))
-    verdict = assess_screen(all_of(ESTIMATES), facts, science)
+    verdict = assess_screen(all_of(ESTIMATES), facts, science, all_of(REVIEWED))
     page = screen_page(
         ScreenReport(
             plates=facts,

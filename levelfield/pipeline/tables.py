@@ -34,6 +34,11 @@ _TEXT = (
     "advice",
     "perturbation",
     "scope",
+    "review",
+    "notes",
+    "checksum",
+    "reviewer",
+    "answer",
 )
 
 

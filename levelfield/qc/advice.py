@@ -2,11 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from levelfield.qc.balance import Verdict
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a review adds to one row of the verdict.
+
+    Attributes
+    ----------
+    state : str
+        unreviewed, partial or complete.
+    n_reviewed, n_drawn, n_cannot_tell : int
+        Objects with an answer, objects that were to be looked at, and objects that nobody could
+        tell.
+    decides : bool
+        Whether the row's estimate is that of the review.
+    withholds : bool
+        Whether the evidence would pass, but its pass is not given.
+    contradicts : bool
+        Whether reviewers saw a threshold bias.
+    value, ci_low, ci_high : float
+        By the review, in percent or pp; for the threshold objects too large minus too small.
+    evidence_value : float
+        By the evidence, in the row's unit.
+    needed : int or None
+        Objects per class whose review should decide the row.
+    missed : float
+        Missed objects per 100 objects; NaN when no whole field was searched.
+    n_missed_fields : int
+        Fields that were searched.
+    notes : str
+        What of the review does not count, in sentences.
+    """
+
+    state: str = "unreviewed"
+    n_reviewed: int = 0
+    n_drawn: int = 0
+    n_cannot_tell: int = 0
+    decides: bool = False
+    withholds: bool = False
+    contradicts: bool = False
+    value: float = float("nan")
+    ci_low: float = float("nan")
+    ci_high: float = float("nan")
+    evidence_value: float = float("nan")
+    needed: int | None = None
+    missed: float = float("nan")
+    n_missed_fields: int = 0
+    notes: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +89,8 @@ class Finding:
         Density-matched difference; NaN when the classes do not overlap in density.
     side_value : float
         Value of the class that is farther from zero; the row's own value for one class.
+    review : Review
+        What people said.
     """
 
     question: str
@@ -63,6 +113,7 @@ class Finding:
     fraction_high: float = float("nan")
     matched_value: float = float("nan")
     side_value: float = float("nan")
+    review: Review = field(default_factory=Review)
 
 
 # What to turn when the value is above zero (masks too large, over-segmented) and when below.
@@ -100,6 +151,8 @@ _ANY_METHOD = {
     "split_merge": ("make the method divide less", "make the method divide more"),
 }
 WORTH_TURNING = 0.3
+WORTH_TELLING = 0.1
+USUAL_REVIEW = 50
 _CLASS_NAMES = {"poscon": "positive control", "negcon": "negative control"}
 
 
@@ -128,21 +181,58 @@ def advice(finding: Finding) -> str:
             "edge with contrast. Look at the images and at the segmentation of these wells."
         )
     sentences = [_found(finding)]
-    if finding.question == "agreement":
-        sentences.append(_AGREEMENT)
-        return " ".join(sentences)
+    if finding.question == "agreement" and not finding.review.decides:
+        sentences += [_AGREEMENT[finding.review.state], _missed(finding), _review(finding)]
+        return " ".join(sentence for sentence in sentences if sentence)
     sentences.append(_standing(finding))
-    if finding.scope == "difference":
+    if finding.question == "agreement":
+        sentences.append(_missed(finding))
+    if finding.scope == "difference" and not finding.review.decides:
         sentences.append(_density(finding))
-    if finding.verdict != "pass":
+    sentences.append(_review(finding))
+    if finding.verdict != "pass" and finding.question != "agreement":
         sentences.append(_action(finding))
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-_AGREEMENT = (
-    "Undecided: whether objects are right takes a reference or a review, and this plate has "
-    "neither. Missed objects are not counted."
-)
+_AGREEMENT = {
+    "unreviewed": "Undecided: whether objects are right takes a reference or a review, and this "
+    "plate has neither.",
+    "partial": "Undecided: the review is not finished.",
+    "complete": "Undecided.",
+}
+
+
+def _missed(finding: Finding) -> str:
+    """Say how many objects have no label, which no review of labels can tell."""
+    review = finding.review
+    if not np.isfinite(review.missed):
+        return "Missed objects are not counted."
+    fields = "1 whole field" if review.n_missed_fields == 1 else f"{review.n_missed_fields} fields"
+    return f"Beside every 100 objects {review.missed:.2g} were missed, as counted on {fields}."
+
+
+def _review(finding: Finding) -> str:
+    """Say what people saw and how far they are."""
+    review = finding.review
+    if review.state == "unreviewed":
+        return review.notes
+    sentences = [f"{review.n_reviewed} of {review.n_drawn} drawn objects are reviewed."]
+    if review.state == "partial":
+        sentences[0] += " Every stratum of both classes must be, before the review counts."
+    if review.decides and np.isfinite(review.evidence_value):
+        sentences.append(f"The evidence alone says {review.evidence_value:.2g} {finding.unit}.")
+    if finding.question == "threshold" and np.isfinite(review.value):
+        sentences.append(
+            f"By the review, too large minus too small is {review.value:.2g} pp of objects (90 % "
+            f"interval {review.ci_low:.2g} to {review.ci_high:.2g} pp)."
+        )
+    if review.n_cannot_tell > WORTH_TELLING * (review.n_reviewed + review.n_cannot_tell):
+        sentences.append(
+            f"Of another {review.n_cannot_tell} nobody could tell; the figures hold only if those "
+            "are like the others."
+        )
+    return " ".join([*sentences, review.notes]).strip()
 
 
 def _missing(finding: Finding) -> str:
@@ -208,13 +298,19 @@ def _percent(share: float) -> str:
 def _standing(finding: Finding) -> str:
     """Why the verdict is what it is, and how many wells would decide it."""
     margin = f"±{finding.margin:g} {finding.unit}"
+    if finding.question == "agreement" and finding.scope != "difference":
+        return _least(finding)
     if finding.verdict == "pass":
-        return f"Pass: the interval lies inside {margin}."
+        return _passed(finding, margin)
+    if finding.review.decides:
+        return _reviewed(finding, margin)
     if finding.fewest_wells < 2:
         return (
             f"Undecided: a class has {finding.fewest_wells} well, and one well gives no interval; "
             "use at least 2 wells per class, better 4."
         )
+    if finding.review.withholds and finding.verdict == "undecided":
+        return _withheld(finding, margin)
     if finding.verdict == "fail" and not finding.calibrated:
         return (
             f"Fail: even with a generous allowance for the error of uncalibrated evidence, it lies "
@@ -226,11 +322,63 @@ def _standing(finding: Finding) -> str:
         return (
             f"Undecided: the evidence is uncalibrated, so it can never pass {margin}, and it fails "
             f"only beyond about {finding.fail_beyond:.2g} {finding.unit}; more wells do not decide "
-            "it, a calibration on annotated wells or a review of 50 objects per class would."
+            f"it, a calibration on annotated wells or {_review_of(finding)} would."
         )
     if finding.wells_needed is None:
-        return f"Undecided at {margin}: no number of wells decides it; review 50 objects per class."
-    return f"Undecided: about {finding.wells_needed} wells per class would decide it at {margin}."
+        return f"Undecided at {margin}: no number of wells decides it, {_review_of(finding)} would."
+    text = f"Undecided: about {finding.wells_needed} wells per class would decide it at {margin}"
+    return f"{text}, or {_review_of(finding)}." if finding.review.needed else f"{text}."
+
+
+def _review_of(finding: Finding) -> str:
+    return f"a review of about {finding.review.needed or USUAL_REVIEW} objects per class"
+
+
+def _passed(finding: Finding, margin: str) -> str:
+    if finding.review.decides:
+        return f"Pass, reviewed: the interval lies inside {margin}."
+    if finding.review.state == "complete":
+        return f"Pass: the interval lies inside {margin}, and the review does not speak against it."
+    return (
+        f"Pass, unreviewed: the interval lies inside {margin}. Where a phenotype changes how "
+        "objects look, the evidence may mistake it for errors of the segmentation, or miss them; "
+        "review the objects of qc/review_list.csv to be sure."
+    )
+
+
+def _withheld(finding: Finding, margin: str) -> str:
+    if finding.review.contradicts:
+        return (
+            "Undecided: the edges say pass, but reviewers found the outlines too large, or too "
+            "small, too often for chance."
+        )
+    return (
+        f"Undecided: the interval lies inside {margin}, but the evidence errs by more than so "
+        f"small a margin can bear; {_review_of(finding)} would decide it."
+    )
+
+
+def _reviewed(finding: Finding, margin: str) -> str:
+    if finding.verdict == "fail":
+        return (
+            "Fail, reviewed: the 95 % interval excludes zero and the 90 % interval leaves the "
+            "margin."
+        )
+    text = f"Undecided at {margin}, by the review"
+    needed = finding.review.needed
+    if needed is None:
+        return f"{text}."
+    return f"{text}: {_review_of(finding)} in all would decide it (qc.review_per_class)."
+
+
+def _least(finding: Finding) -> str:
+    """Say how a share stands to the least that is asked for."""
+    least = f"{finding.margin:g} {finding.unit}"
+    if finding.verdict == "pass":
+        return f"Pass, reviewed: the 90 % interval lies above {least}."
+    if finding.verdict == "fail":
+        return f"Fail, reviewed: the 95 % interval lies below {least}."
+    return f"Undecided, by the review: the interval holds {least}; review more objects."
 
 
 def _density(finding: Finding) -> str:

@@ -4,17 +4,20 @@ A rate of a control class is a ratio of sums over its wells (splits over objects
 comes from the delta method clustered by well (Cochran 1977, chapter 6), and a difference of classes
 has the Welch–Satterthwaite degrees of freedom. The estimator's own systematic error adds to the
 variance: sampling error alone would grow over-confident with the number of wells. A verdict is an
-equivalence test by two one-sided tests (Schuirmann 1987) with three outcomes.
+equivalence test by two one-sided tests (Schuirmann 1987) with three outcomes. Several comparisons
+together pass when each does, which takes no correction (Berger 1982), but the more there are, the
+sooner one of them fails by chance: `holm` corrects for that.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 Verdict = Literal["pass", "fail", "undecided"]
@@ -63,6 +66,23 @@ class Estimate:
         if error > 0:
             reach = error * _student_quantile(0.5 + level / 2, self._all_degrees_of_freedom())
         return self.value - reach, self.value + reach
+
+    def p_value(self, beyond: float = 0.0) -> float:
+        """Two-sided p value of lying beyond ±`beyond`; NaN when the variance is unknown.
+
+        It is below 0.05 when the whole 95 % interval lies on one side of ±`beyond`.
+        """
+        error = self.standard_error
+        if not np.isfinite(error) or not np.isfinite(self.value):
+            return float("nan")
+        excess = abs(self.value) - beyond
+        if excess <= 0:
+            return 1.0
+        if error == 0:
+            return 0.0
+        freedom = self._all_degrees_of_freedom()
+        tail = stats.norm if np.isinf(freedom) else stats.t(freedom)
+        return min(1.0, 2 * float(tail.sf(excess / error)))
 
     def _all_degrees_of_freedom(self) -> float:
         """Satterthwaite's, the systematic variance counting as known."""
@@ -160,8 +180,21 @@ def _satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> flo
     )
 
 
-def with_systematic_error(estimate: Estimate, slope: float, sigma: float) -> Estimate:
-    """Correct an estimate by its calibration: value × slope, and SE² = (slope · SE)² + sigma².
+def with_systematic_error(
+    estimate: Estimate, slope: float, sigma: float, floor: float = 0.0
+) -> Estimate:
+    """Correct an estimate by its calibration: SE² = (slope · SE)² + sigma².
+
+    Parameters
+    ----------
+    estimate : Estimate
+        As the evidence reads.
+    slope : float
+        True value per value read.
+    sigma : float
+        Systematic error, one standard deviation, in the unit of the estimate.
+    floor : float
+        What faultless labels read; taken off before the slope. It cancels in a difference.
 
     Raises
     ------
@@ -175,18 +208,32 @@ def with_systematic_error(estimate: Estimate, slope: float, sigma: float) -> Est
         )
     return replace(
         estimate,
-        value=estimate.value * slope,
+        value=(estimate.value - floor) * slope,
         variance=estimate.variance * slope**2,
         systematic_variance=sigma**2,
     )
 
 
-def equivalence_verdict(estimate: Estimate, margin: float, *, calibrated: bool = True) -> Verdict:
+def equivalence_verdict(
+    estimate: Estimate, margin: float, *, calibrated: bool = True, p_value: float | None = None
+) -> Verdict:
     """Judge whether an estimate is within ±margin of zero.
 
     Calibrated: *pass* when the 90 % interval lies inside ±margin; *fail* when it does not and the
     95 % interval excludes 0; else *undecided*. Uncalibrated: never *pass*, and *fail* only when the
     whole 95 % interval lies beyond the margin, which no plausible error of the estimator explains.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        Systematic error included.
+    margin : float
+        Largest harmless size.
+    calibrated : bool
+        Whether the systematic error is known.
+    p_value : float, optional
+        Of the failure, corrected for the comparisons that were made beside it (`holm`); the
+        estimate's own by default, which is the 95 % interval.
 
     Raises
     ------
@@ -200,32 +247,93 @@ def equivalence_verdict(estimate: Estimate, margin: float, *, calibrated: bool =
         return "undecided"
     if calibrated and -margin < low and high < margin:
         return "pass"
-    low, high = estimate.interval(FAIL_LEVEL)
-    beyond = 0.0 if calibrated else margin
-    return "fail" if low > beyond or high < -beyond else "undecided"
+    if p_value is None:
+        p_value = failure_p_value(estimate, margin, calibrated=calibrated)
+    return "fail" if p_value < 1 - FAIL_LEVEL else "undecided"
 
 
-def wells_to_decide(estimate: Estimate, margin: float) -> int | None:
-    """Wells per class that would let a calibrated estimate pass, if it stays what it is.
+def failure_p_value(estimate: Estimate, margin: float, *, calibrated: bool) -> float:
+    """P value of a failure: beyond 0 if calibrated, else beyond the margin."""
+    return estimate.p_value(0.0 if calibrated else margin)
+
+
+def at_least_verdict(estimate: Estimate, least: float) -> Verdict:
+    """Judge whether a share is large enough.
+
+    *pass*: the 90 % interval lies at or above `least`; *fail*: the 95 % interval lies below it;
+    else *undecided*.
+    """
+    low, _ = estimate.interval(PASS_LEVEL)
+    if not np.isfinite(low):
+        return "undecided"
+    if low >= least:
+        return "pass"
+    return "fail" if estimate.interval(FAIL_LEVEL)[1] < least else "undecided"
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Correct p values for each other, so that one false failure in all has the chance of one.
+
+    Parameters
+    ----------
+    p_values : (n,) float
+        NaN where nothing was tested; these stay NaN and count as no comparison.
+
+    Returns
+    -------
+    (n,) float64
+
+    Notes
+    -----
+    S. Holm, *A simple sequentially rejective multiple test procedure* (1979). Valid however the
+    comparisons depend on each other, which controls that share negative wells do.
+    """
+    values = np.asarray(p_values, float)
+    tested = np.flatnonzero(np.isfinite(values))
+    order = tested[np.argsort(values[tested], kind="stable")]
+    steps = values[order] * np.arange(len(order), 0, -1)
+    corrected = np.full(values.shape, np.nan)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
+
+
+def wells_to_decide(
+    estimate: Estimate, margin: float, wells: Sequence[int] | None = None
+) -> int | None:
+    """Wells per class that would let a calibrated estimate pass or fail, if it stays what it is.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        Systematic error included.
+    margin : float
+        Largest harmless size.
+    wells : sequence of int, optional
+        Wells of each class behind the estimate; two equal classes by default. Wells of both
+        classes are taken to scatter alike.
 
     Returns
     -------
     int or None
-        None when no number of wells would do: the estimate lies outside the margin, its
-        systematic error alone is too wide, or its variance is unknown.
+        At least as many as the smaller class has. None when no number up to `MOST_WELLS` would
+        do: the systematic error alone is too wide, or the variance is unknown.
     """
-    room = margin - abs(estimate.value)
-    if not np.isfinite(estimate.standard_error) or room <= 0 or estimate.n_wells < 2:
+    wells = wells or (estimate.n_wells / 2,) * 2
+    if not np.isfinite(estimate.standard_error) or min(wells) < 1:
         return None
-    per_well = estimate.variance * estimate.n_wells
-    for wells in range(2, MOST_WELLS + 1):
+    per_well = estimate.variance / sum(1 / number for number in wells)
+
+    def decided(number: int) -> bool:
         more = replace(
-            estimate, variance=per_well / (2 * wells), degrees_of_freedom=float(2 * wells - 2)
+            estimate,
+            variance=per_well * len(wells) / number,
+            degrees_of_freedom=float(len(wells) * (number - 1)),
         )
-        low, high = more.interval(PASS_LEVEL)
-        if -margin < low and high < margin:
-            return wells
-    return None
+        return equivalence_verdict(more, margin) != "undecided"
+
+    numbers = range(max(2, int(min(wells))), MOST_WELLS + 1)
+    place = bisect_left(numbers, True, key=decided)
+    return numbers[place] if place < len(numbers) else None
 
 
 def worse(one: Verdict, other: Verdict) -> Verdict:

@@ -8,13 +8,34 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from levelfield.qc.comparison import plate_estimates
+from levelfield.qc.comparison import comparisons, plate_estimates
 from levelfield.qc.confounders import confounder_table
 from levelfield.qc.evidence import OBJECT_SET, score_objects
 from levelfield.qc.features import empty_features
+from levelfield.qc.review import read_answers, review_estimates
+from levelfield.qc.reviewers import reviewer_agreement
 from levelfield.qc.rules import Rules
+from levelfield.qc.sampling import ReviewPlan, choose_for_review
 from levelfield.qc.summary import SITE, flag_objects, site_table, well_table
-from levelfield.qc.verdict import plate_verdict
+from levelfield.qc.verdict import plate_verdict, reviewed_table
+
+
+class ReviewInput(NamedTuple):
+    """What the review brings in.
+
+    Attributes
+    ----------
+    rows : pandas.DataFrame or None
+        The review sheet (workflow/schemas/review.yaml), all text; None where there is none yet.
+    checksums : pandas.DataFrame or None
+        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum`` of the label images.
+    plan : ReviewPlan
+        How many objects and fields are to be reviewed.
+    """
+
+    rows: pd.DataFrame | None = None
+    checksums: pd.DataFrame | None = None
+    plan: ReviewPlan = ReviewPlan()
 
 
 class PlateQuality(NamedTuple):
@@ -25,6 +46,9 @@ class PlateQuality(NamedTuple):
     wells: pd.DataFrame
     estimates: pd.DataFrame
     confounders: pd.DataFrame
+    reviewed: pd.DataFrame
+    reviewers: pd.DataFrame
+    review_list: pd.DataFrame
     verdict: pd.DataFrame
 
 
@@ -37,6 +61,7 @@ def assess_plate(
     shape: tuple[int, int],
     object_sets: Sequence[str],
     rules: Rules | None = None,
+    review: ReviewInput | None = None,
 ) -> PlateQuality:
     """Assess one plate.
 
@@ -59,7 +84,10 @@ def assess_plate(
         their parents.
     rules : Rules, optional
         Margins, methods, constants, and the reason if the verdict is withheld.
+    review : ReviewInput, optional
+        What people said, and how much they are asked.
     """
+    rules, review = rules or Rules(), review or ReviewInput()
     kept = fields[SITE].drop_duplicates()
     chosen = [
         _rows_of(table if len(table.columns) else _without_rows(empty), kept, object_sets)
@@ -69,13 +97,21 @@ def assess_plate(
     sites = site_table(scored, fields, layout, object_sets)
     wells = well_table(sites)
     estimates = plate_estimates(plate, scored, sites, layout, object_sets)
+    pairs_of_controls = comparisons(layout)
+    answers = read_answers(review.rows, plate, scored, review.checksums)
+    reviewed = review_estimates(
+        plate, scored, estimates, pairs_of_controls, answers, rules, review.plan
+    )
     return PlateQuality(
         objects=scored,
         sites=sites,
         wells=wells,
         estimates=estimates,
         confounders=confounder_table(plate, wells, *shape),
-        verdict=plate_verdict(estimates, rules),
+        reviewed=reviewed_table(estimates, reviewed, rules),
+        reviewers=reviewer_agreement(plate, answers),
+        review_list=choose_for_review(scored, pairs_of_controls, review.plan, review.checksums),
+        verdict=plate_verdict(estimates, rules, reviewed),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from levelfield.qc.balance import Estimate, with_systematic_error
+
 
 @dataclass(frozen=True)
 class Margins:
@@ -45,18 +47,35 @@ class Constants:
     Attributes
     ----------
     slope : float
-        True value over estimate.
+        True difference of classes over the difference read.
     sigma_class, sigma_difference : float
         Systematic error (one standard deviation) of a class and of a difference of classes, in
         fractions or px.
     calibrated : bool
         False: nothing passes, and only gross failures fail.
+    slope_class : float, optional
+        The slope for one class by itself; that of a difference by default.
+    floor_class : float
+        What faultless labels of one class read. It cancels in a difference.
     """
 
     slope: float
     sigma_class: float
     sigma_difference: float
     calibrated: bool
+    slope_class: float | None = None
+    floor_class: float = 0.0
+
+    def correct(self, estimate: Estimate, *, is_difference: bool) -> Estimate:
+        """Correct an estimate, and add its systematic error."""
+        if is_difference:
+            return with_systematic_error(estimate, self.slope, self.sigma_difference)
+        slope = self.slope if self.slope_class is None else self.slope_class
+        return with_systematic_error(estimate, slope, self.sigma_class, self.floor_class)
+
+
+EXACT = Constants(1.0, 0.0, 0.0, calibrated=True)
+"""Of an estimate that people have reviewed: it errs by its sampling alone."""
 
 
 # Systematic errors about twice what benchmarks/qc_heuristic.py finds on groups of nuclei that the
@@ -79,7 +98,12 @@ class Rules:
     methods : mapping of str to str
         Segmentation method of each object set, for the advice.
     constants : mapping of str to Constants
-        Per question; uncalibrated by default.
+        Per question, for objects and segmenters that nothing more specific is known of;
+        uncalibrated by default.
+    calibrations : mapping of (str, str, str) to Constants
+        Per question, kind of object and kind of segmenter; these come before `constants`.
+    kinds : mapping of str to (str, str)
+        Kind of object and kind of segmenter of each object set, as in `calibrations`.
     withheld : str
         When not empty, the reason why the plate gets no verdict (too many excluded sites): every
         row is undecided and says so.
@@ -88,4 +112,11 @@ class Rules:
     margins: Margins = field(default_factory=Margins)
     methods: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, Constants] = field(default_factory=lambda: dict(UNCALIBRATED))
+    calibrations: Mapping[tuple[str, str, str], Constants] = field(default_factory=dict)
+    kinds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     withheld: str = ""
+
+    def constants_of(self, question: str, object_set: str) -> Constants:
+        """Return the constants of the object set's kind if they were calibrated, else the rest."""
+        kinds = self.kinds.get(object_set, ("", ""))
+        return self.calibrations.get((question, *kinds), self.constants[question])

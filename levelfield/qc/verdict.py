@@ -1,32 +1,39 @@
 """The verdict: four questions, per control class and for the difference between classes.
 
-What may be claimed. The evidence behind split_merge and the constants behind both questions are
-uncalibrated (`levelfield.qc.rules.UNCALIBRATED`), so nothing passes. A gross failure is still
-called: when the 95 % interval, widened by a generous systematic error, lies wholly beyond the
-margin. agreement is undecided without a reference or a review. Everything between is undecided,
-with the estimate shown.
+What may be claimed. Where the evidence is uncalibrated (`levelfield.qc.rules.UNCALIBRATED`) nothing
+passes; a gross failure is still called, when the 95 % interval, widened by a generous systematic
+error, lies wholly beyond the margin. agreement is undecided without a review. Where both classes
+were reviewed, the review decides agreement and split_merge by its sampling error alone, and can
+take back a pass of the threshold. `levelfield.qc.judgement` holds the rule, this module the tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from levelfield.qc.advice import Finding, advice
+from levelfield.qc.advice import Finding, Review, advice
 from levelfield.qc.balance import (
     FAIL_LEVEL,
     PASS_LEVEL,
     Estimate,
+    Verdict,
     combine_plates,
-    equivalence_verdict,
     wells_to_decide,
-    with_systematic_error,
-    worse,
 )
-from levelfield.qc.comparison import MATCHED, RAW
-from levelfield.qc.rules import Constants, Rules
+from levelfield.qc.judgement import (
+    UNITS,
+    Case,
+    cases,
+    estimate_of,
+    judge,
+    pass_was_withheld,
+    review_contradicts,
+)
+from levelfield.qc.review import COMPLETE, PARTIAL, REVIEW_COLUMNS, UNREVIEWED
+from levelfield.qc.rules import Rules
 
 VERDICT_COLUMNS = (
     "plate",
@@ -48,10 +55,21 @@ VERDICT_COLUMNS = (
 )
 WORST = "worst"
 SCREEN = "screen"
-_UNITS = {"split_merge": ("pp", 100.0), "threshold": ("px", 1.0), "agreement": ("%", 100.0)}
+REVIEWED_COLUMNS = (
+    *REVIEW_COLUMNS,
+    "unit",
+    "evidence_estimate",
+    "evidence_ci_low",
+    "evidence_ci_high",
+    "reviewed_estimate",
+    "reviewed_ci_low",
+    "reviewed_ci_high",
+)
 
 
-def plate_verdict(estimates: pd.DataFrame, rules: Rules | None = None) -> pd.DataFrame:
+def plate_verdict(
+    estimates: pd.DataFrame, rules: Rules | None = None, reviewed: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Judge the estimates of one plate: ``qc/verdict.csv``.
 
     Parameters
@@ -60,22 +78,69 @@ def plate_verdict(estimates: pd.DataFrame, rules: Rules | None = None) -> pd.Dat
         From `levelfield.qc.comparison.plate_estimates`.
     rules : Rules, optional
         Margins, methods and constants.
+    reviewed : pandas.DataFrame, optional
+        From `levelfield.qc.review.review_estimates`.
 
     Returns
     -------
     pandas.DataFrame
         `VERDICT_COLUMNS`. Estimates, intervals (90 %) and margins are in ``unit``. A difference
-        fails or is undecided when its density-matched twin does. The difference row named
-        ``worst`` is the plate's answer to a question.
+        fails or is undecided when its density-matched twin does, unless both classes were reviewed.
+        The difference row named ``worst`` is the plate's answer to a question.
     """
     rules = rules or Rules()
+    found = cases(estimates, reviewed, rules)
+    verdicts = judge(found)
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for case, verdict in zip(found, verdicts, strict=True):
+        rows = groups.setdefault((case.row["object_set"], case.question), [])
+        rows.append(_verdict_row(case, _finding(case, verdict, rules), rules))
+    answered = [[*rows, _worst(rows)] for rows in groups.values()]
+    table = [row for rows in answered for row in rows]
+    return pd.DataFrame(table, columns=list(VERDICT_COLUMNS))
+
+
+def reviewed_table(
+    estimates: pd.DataFrame, reviewed: pd.DataFrame, rules: Rules | None = None
+) -> pd.DataFrame:
+    """Set the review beside the evidence: ``qc/reviewed.csv``.
+
+    Parameters
+    ----------
+    estimates, reviewed : pandas.DataFrame
+        As for `plate_verdict`.
+    rules : Rules, optional
+        As for `plate_verdict`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `REVIEWED_COLUMNS`: the rows of `reviewed` with both estimates and their 90 % intervals in
+        ``unit``; agreement has no interval by the evidence alone, and of the threshold the review
+        knows the share of objects that are too large minus too small (pp), the evidence px.
+    """
     rows = []
-    for _, group in estimates.groupby(["object_set", "question"], sort=False):
-        rows += _question_rows(group, rules)
-    return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+    for case in cases(estimates, reviewed, rules or Rules()):
+        unit, scale = UNITS[case.question]
+        evidence = case.evidence
+        if case.question == "agreement":
+            unit = "pp" if case.is_difference else unit
+            evidence = Estimate(evidence.value, float("nan"), float("nan"), evidence.n_wells)
+        sides = {"evidence": (evidence, scale), "reviewed": (case.reviewed, 100.0)}
+        row = dict(case.review) | {"unit": unit}
+        for name, (estimate, factor) in sides.items():
+            low, high = estimate.interval(PASS_LEVEL) if estimate else (np.nan, np.nan)
+            row[f"{name}_estimate"] = estimate.value * factor if estimate else np.nan
+            row |= {f"{name}_ci_low": low * factor, f"{name}_ci_high": high * factor}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(REVIEWED_COLUMNS))
 
 
-def screen_verdict(estimates: Sequence[pd.DataFrame], rules: Rules | None = None) -> pd.DataFrame:
+def screen_verdict(
+    estimates: Sequence[pd.DataFrame],
+    rules: Rules | None = None,
+    reviewed: Sequence[pd.DataFrame] = (),
+) -> pd.DataFrame:
     """Judge a screen from the estimates of its plates: ``results/screen/verdict.csv``.
 
     Plates are blocks: every plate's estimate of a control counts the same, and the scatter between
@@ -88,6 +153,9 @@ def screen_verdict(estimates: Sequence[pd.DataFrame], rules: Rules | None = None
         ``qc/estimates.csv`` of every plate.
     rules : Rules, optional
         As for a plate.
+    reviewed : sequence of pandas.DataFrame
+        ``qc/reviewed.csv`` of every plate. A control counts as reviewed when it was on every plate
+        that has it.
 
     Returns
     -------
@@ -97,18 +165,49 @@ def screen_verdict(estimates: Sequence[pd.DataFrame], rules: Rules | None = None
     if not estimates:
         raise ValueError("A screen without plates has no verdict; pass at least one plate's table.")
     together = pd.concat(estimates, ignore_index=True)
-    keys = ["question", "object_set", "scope", "perturbation", "adjustment"]
+    keys = ["question", "object_set", "scope", "perturbation"]
     for column in ("perturbation", "missing"):
         together[column] = together[column].fillna("")
     rows = [
-        dict(zip(keys, key, strict=True)) | _over_plates(group)
-        for key, group in together.groupby(keys, sort=False)
+        dict(zip([*keys, "adjustment"], key, strict=True)) | _over_plates(group)
+        for key, group in together.groupby([*keys, "adjustment"], sort=False)
     ]
-    return plate_verdict(pd.DataFrame(rows, columns=estimates[0].columns), rules)
+    screen = pd.DataFrame(rows, columns=estimates[0].columns)
+    if not len(reviewed):
+        return plate_verdict(screen, rules)
+    reviews = pd.concat(reviewed, ignore_index=True)
+    reviews["perturbation"] = reviews["perturbation"].fillna("")
+    rows = [
+        dict(zip(keys, key, strict=True)) | _reviews_over_plates(group)
+        for key, group in reviews.groupby(keys, sort=False)
+    ]
+    return plate_verdict(screen, rules, pd.DataFrame(rows))
+
+
+def _reviews_over_plates(group: pd.DataFrame) -> dict:
+    """Combine the reviews of one row, plates being blocks."""
+    there = group[group["n_drawn"] > 0]
+    whole = len(there) > 0 and (there["review"] == COMPLETE).all()
+    nothing = (there["review"] == UNREVIEWED).all()
+    estimate = Estimate(float("nan"), float("nan"), float("nan"), 0)
+    if whole:
+        estimate = combine_plates([estimate_of(row) for row in there.to_dict("records")])
+    return {
+        "review": COMPLETE if whole else UNREVIEWED if nothing else PARTIAL,
+        **{name: int(group[name].sum()) for name in ("n_drawn", "n_reviewed", "n_cannot_tell")},
+        "value": estimate.value,
+        "variance": estimate.variance,
+        "degrees_of_freedom": estimate.degrees_of_freedom,
+        "n_wells": int(group["n_wells"].sum()),
+        "missed_per_object": float(group["missed_per_object"].mean()),
+        "n_missed_fields": int(group["n_missed_fields"].sum()),
+        "reviews_needed": float("nan"),
+        "notes": "",
+    }
 
 
 def _over_plates(group: pd.DataFrame) -> dict:
-    estimate = combine_plates([_estimate(row) for row in group.to_dict("records")])
+    estimate = combine_plates([estimate_of(row) for row in group.to_dict("records")])
     weights = group["n_sites"].to_numpy(float)
     return {
         "plate": SCREEN,
@@ -131,89 +230,74 @@ def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
     return float(np.average(values[known], weights=weights[known])) if known.any() else np.nan
 
 
-def _estimate(row: Mapping) -> Estimate:
-    return Estimate(
-        float(row["value"]),
-        float(row["variance"]),
-        float(row["degrees_of_freedom"]),
-        int(row["n_wells"]),
+def _finding(case: Case, verdict: Verdict, rules: Rules) -> Finding:
+    """Say in units, for the advice, what was found and judged."""
+    row, margin = case.row, case.margin
+    unit, scale = UNITS[case.question]
+    if case.question == "agreement" and case.is_difference:
+        unit = "pp"
+    low, high = case.estimate.interval(PASS_LEVEL) if case.judged else (np.nan, np.nan)
+    return Finding(
+        question=case.question,
+        object_set=row["object_set"],
+        scope=row["scope"],
+        perturbation=row["perturbation"],
+        method=rules.methods.get(row["object_set"], ""),
+        value=case.estimate.value * scale,
+        margin=margin * scale,
+        unit=unit,
+        ci_low=low * scale,
+        ci_high=high * scale,
+        verdict=verdict,
+        missing=row["missing"],
+        fewest_wells=int(row["fewest_wells"]),
+        calibrated=case.constants.calibrated,
+        wells_needed=_wells_needed(case),
+        fail_beyond=_fail_beyond(case.estimate, margin) * scale,
+        fraction_low=float(row["fraction_low"]),
+        fraction_high=float(row["fraction_high"]),
+        matched_value=case.matched.value * scale if case.matched else np.nan,
+        side_value=float(row["side_value"]) * scale,
+        review=_review_finding(case),
     )
 
 
-def _question_rows(group: pd.DataFrame, rules: Rules) -> list[dict]:
-    """Rows of one question and object set, and the worst difference as the last."""
-    twins = {
-        row["perturbation"]: row for row in group[group["adjustment"] == MATCHED].to_dict("records")
-    }
-    rows = []
-    for row in group[group["adjustment"] == RAW].to_dict("records"):
-        twin = twins.get(row["perturbation"]) if row["scope"] == "difference" else None
-        rows.append(_verdict_row(row, _finding(row, twin, rules), rules))
-    return [*rows, _worst([row for row in rows if row["scope"] == "difference"])]
+def _review_finding(case: Case) -> Review:
+    """Say in units what the review adds."""
+    row = case.review
+    if not row:
+        return Review()
+    seen = case.reviewed
+    low, high = seen.interval(PASS_LEVEL) if seen else (np.nan, np.nan)
+    needed = row["reviews_needed"]
+    return Review(
+        state=case.state,
+        n_reviewed=int(row["n_reviewed"]),
+        n_drawn=int(row["n_drawn"]),
+        n_cannot_tell=int(row["n_cannot_tell"]),
+        decides=case.by_review,
+        withholds=pass_was_withheld(case),
+        contradicts=review_contradicts(case),
+        value=seen.value * 100 if seen else np.nan,
+        ci_low=low * 100,
+        ci_high=high * 100,
+        evidence_value=case.evidence.value * UNITS[case.question][1],
+        needed=None if np.isnan(needed) else int(needed),
+        missed=float(row["missed_per_object"]) * 100,
+        n_missed_fields=int(row["n_missed_fields"]),
+        notes=row["notes"],
+    )
 
 
-def _finding(row: Mapping, twin: Mapping | None, rules: Rules) -> Finding:
-    """Judge one row, together with its density-matched twin if there is one."""
-    question = row["question"]
-    scale = _UNITS[question][1]
-    common = {
-        "question": question,
-        "object_set": row["object_set"],
-        "scope": row["scope"],
-        "perturbation": row["perturbation"],
-        "method": rules.methods.get(row["object_set"], ""),
-        "missing": row["missing"],
-        "fewest_wells": int(row["fewest_wells"]),
-        "fraction_low": float(row["fraction_low"]),
-        "fraction_high": float(row["fraction_high"]),
-        "side_value": float(row["side_value"]) * scale,
-    }
-    if question == "agreement":
-        return Finding(**common, **_agreement(row, rules.margins.agreement))
-    margin = getattr(rules.margins, question) / scale
-    return Finding(**common, **_judged(row, twin, margin, rules.constants[question]))
-
-
-def _agreement(row: Mapping, margin: float) -> dict:
-    """Show the estimate without any claim, hence without interval: there is no reference."""
-    is_difference = row["scope"] == "difference"
-    return {
-        "value": float(row["value"]) * 100,
-        "margin": 100 - margin if is_difference else margin,
-        "unit": "pp" if is_difference else "%",
-    }
-
-
-def _judged(row: Mapping, twin: Mapping | None, margin: float, constants: Constants) -> dict:
-    """Verdict and interval of a row; the worse verdict of the row and its matched twin."""
-    unit, scale = _UNITS[row["question"]]
-    estimate = _with_error(row, constants)
-    matched = float("nan")
-    verdict = equivalence_verdict(estimate, margin, calibrated=constants.calibrated)
-    if twin is not None:
-        other = _with_error(twin, constants)
-        matched = other.value
-        twin_verdict = equivalence_verdict(other, margin, calibrated=constants.calibrated)
-        verdict = worse(verdict, twin_verdict)
-    low, high = estimate.interval(PASS_LEVEL)
-    return {
-        "value": estimate.value * scale,
-        "ci_low": low * scale,
-        "ci_high": high * scale,
-        "margin": margin * scale,
-        "unit": unit,
-        "verdict": verdict,
-        "calibrated": constants.calibrated,
-        "wells_needed": wells_to_decide(estimate, margin),
-        "fail_beyond": _fail_beyond(estimate, margin) * scale,
-        "matched_value": matched * scale,
-    }
-
-
-def _with_error(row: Mapping, constants: Constants) -> Estimate:
-    is_difference = row["scope"] == "difference"
-    sigma = constants.sigma_difference if is_difference else constants.sigma_class
-    return with_systematic_error(_estimate(row), constants.slope, sigma)
+def _wells_needed(case: Case) -> int | None:
+    """Wells per class that would decide it; a review is about the wells that were imaged."""
+    if case.by_review or case.question == "agreement":
+        return None
+    fewest = int(case.row["fewest_wells"])
+    if not case.is_difference:
+        return wells_to_decide(case.estimate, case.margin, (fewest,))
+    wells = (fewest, int(case.row["n_wells"]) - fewest)
+    return wells_to_decide(case.estimate, case.margin, wells)
 
 
 def _fail_beyond(estimate: Estimate, margin: float) -> float:
@@ -222,11 +306,12 @@ def _fail_beyond(estimate: Estimate, margin: float) -> float:
     return margin + (high - low) / 2
 
 
-def _verdict_row(row: Mapping, finding: Finding, rules: Rules) -> dict:
+def _verdict_row(case: Case, finding: Finding, rules: Rules) -> dict:
     text = advice(finding)
     verdict = finding.verdict
     if rules.withheld:
         verdict, text = "undecided", f"No verdict: {rules.withheld.rstrip('.')}. {text}"
+    row = case.row
     return {
         "plate": row["plate"],
         "question": finding.question,
@@ -241,7 +326,7 @@ def _verdict_row(row: Mapping, finding: Finding, rules: Rules) -> dict:
         "n_wells": int(row["n_wells"]),
         "n_sites": int(row["n_sites"]),
         "n_objects": int(row["n_objects"]),
-        "n_reviewed": 0,
+        "n_reviewed": finding.review.n_reviewed,
         "verdict": verdict,
         "advice": text,
     }
@@ -249,6 +334,7 @@ def _verdict_row(row: Mapping, finding: Finding, rules: Rules) -> dict:
 
 def _worst(rows: Sequence[dict]) -> dict:
     """Choose the plate's answer: the worst verdict, then the largest against its margin."""
+    rows = [row for row in rows if row["scope"] == "difference"]
     order = {"pass": 0, "undecided": 1, "fail": 2}
 
     def badness(row: dict) -> tuple[int, float]:

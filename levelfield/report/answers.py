@@ -120,7 +120,10 @@ class Answer:
 
 
 def answers(
-    verdict: pd.DataFrame, pairs: Sequence[Comparison], qc_sites: pd.DataFrame
+    verdict: pd.DataFrame,
+    pairs: Sequence[Comparison],
+    qc_sites: pd.DataFrame,
+    reviewed: pd.DataFrame | None = None,
 ) -> list[Answer]:
     """Put the verdict of one plate in order.
 
@@ -132,6 +135,8 @@ def answers(
         The plate's controls, from `levelfield.qc.comparison.comparisons`.
     qc_sites : pandas.DataFrame
         ``qc/sites.csv``, for the plain rates beside an estimate.
+    reviewed : pandas.DataFrame, optional
+        ``qc/reviewed.csv``, for what people said beside what the evidence says.
 
     Raises
     ------
@@ -142,6 +147,8 @@ def answers(
         **{name: verdict[name].fillna("").astype(str) for name in ("perturbation", "advice")}
     )
     notes = class_notes(qc_sites, pairs)
+    for key, note in review_notes(reviewed).items():
+        notes[key] = f"{notes[key]}; {note}" if notes.get(key) else note
     found = []
     for number, object_set in enumerate(verdict["object_set"].unique()):
         own = verdict[verdict["object_set"] == object_set]
@@ -254,6 +261,36 @@ def class_notes(qc_sites: pd.DataFrame, pairs: Sequence[Comparison]) -> dict[tup
             notes[object_set, "threshold", *key] = _threshold_note(sites)
             notes[object_set, "split_merge", *key] = _split_merge_note(sites)
     return notes
+
+
+def review_notes(reviewed: pd.DataFrame | None) -> dict[tuple, str]:
+    """Say what the evidence alone says where a review decides, and how far the review is.
+
+    Returns
+    -------
+    dict of (object_set, question, scope, perturbation) to str
+        Nothing for rows that nobody has reviewed.
+    """
+    notes = {}
+    rows = [] if reviewed is None else reviewed.fillna({"perturbation": ""}).to_dict("records")
+    for row in rows:
+        key = tuple(row[name] for name in _NOTE_KEY)
+        if row["review"] == "partial":
+            notes[key] = f"review unfinished: {row['n_reviewed']} of {row['n_drawn']} objects"
+        elif row["review"] == "complete":
+            notes[key] = _both(row)
+    return notes
+
+
+def _both(row: Mapping) -> str:
+    """Write the estimate that does not count for the verdict beside the one that does."""
+    other, unit = "evidence", row["unit"]
+    words = "by the evidence alone"
+    if row["question"] == "threshold":
+        other, unit, words = "reviewed", "pp", "by the review, too large minus too small"
+    text = f"{words} {measured(row[f'{other}_estimate'], unit)}"
+    between = interval(row[f"{other}_ci_low"], row[f"{other}_ci_high"], unit)
+    return f"{text} ({between})" if between else text
 
 
 def _threshold_note(sites: pd.DataFrame) -> str:

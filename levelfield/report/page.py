@@ -38,6 +38,8 @@ class PlateReport:
         The tables of those names; ``readouts`` holds Z′.
     verdict, qc_sites, qc_wells : pandas.DataFrame
         The tables under ``qc/``.
+    reviewed : pandas.DataFrame or None
+        ``qc/reviewed.csv``: what people said beside what the evidence says.
     illumination : pandas.DataFrame
         ``illumination.csv``: channel, status, reason and more.
     illumination_pictures : mapping of str to bytes
@@ -68,6 +70,7 @@ class PlateReport:
     versions: Mapping[str, str]
     config: Mapping
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    reviewed: pd.DataFrame | None = None
 
 
 def plate_page(data: PlateReport) -> str:
@@ -102,7 +105,7 @@ def plate_page(data: PlateReport) -> str:
 
 
 def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
-    found = answers(data.verdict, pairs, data.qc_sites)
+    found = answers(data.verdict, pairs, data.qc_sites, data.reviewed)
     groups: dict[str, list[Answer]] = {}
     for answer in found:
         groups.setdefault(answer.object_set, []).append(answer)

@@ -25,19 +25,30 @@ rule qc_evidence:
         "../../scripts/qc_evidence.py"
 
 
+def review_file(wildcards):
+    """The review sheet, as soon as there is one: only the QC rules read it."""
+    path = config["qc"].get("review", "")
+    return path if path and Path(path).is_file() else []
+
+
 rule qc_plate:
     input:
+        segmented=all_packs("segment/{pack}.csv"),
         evidence=all_packs("qc/evidence/{pack}.parquet"),
         pairs=all_packs("qc/pairs/{pack}.parquet"),
         sites=rules.summarise_plate.output.sites,
         plate=rules.summarise_plate.output.plate,
         layout=lambda wildcards: of_plate(wildcards).layout_path,
+        review=review_file,
     output:
         objects=f"{PLATE}/qc/objects.parquet",
         sites=f"{PLATE}/qc/sites.csv",
         wells=f"{PLATE}/qc/wells.csv",
         estimates=f"{PLATE}/qc/estimates.csv",
         confounders=f"{PLATE}/qc/confounders.csv",
+        reviewed=f"{PLATE}/qc/reviewed.csv",
+        reviewers=f"{PLATE}/qc/reviewers.csv",
+        review_list=f"{PLATE}/qc/review_list.csv",
         verdict=report(
             f"{PLATE}/qc/verdict.csv",
             category="Verdict",
@@ -53,6 +64,7 @@ rule qc_plate:
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         science=science("channels", "objects", "qc"),
+        schema=str(SCHEMAS / "review.yaml"),
     message:
         "Judging plate {wildcards.plate}"
     script:
@@ -62,6 +74,7 @@ rule qc_plate:
 rule qc_screen:
     input:
         estimates=expand(rules.qc_plate.output.estimates, plate=PLATES),
+        reviewed=expand(rules.qc_plate.output.reviewed, plate=PLATES),
         plates=expand(rules.summarise_plate.output.plate, plate=PLATES),
     output:
         verdict=report(

@@ -12,6 +12,7 @@ rule report_plate:
             rules.summarise_plate.output.readouts,
         ],
         verdict=rules.qc_plate.output.verdict,
+        reviewed=rules.qc_plate.output.reviewed,
         qc_sites=rules.qc_plate.output.sites,
         qc_wells=rules.qc_plate.output.wells,
         illumination=rules.fit_illumination.output.fields,
