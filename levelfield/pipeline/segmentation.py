@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from levelfield.formats.planes import PASSING_ERRORS
 from levelfield.illumination import FlatField
 from levelfield.pipeline.fields import flat_field_marks
+from levelfield.pipeline.mishaps import of_the_machine
 from levelfield.pipeline.progress import map_fields
 from levelfield.pipeline.references import field_names
 from levelfield.pipeline.reuse import code_version, fingerprint
@@ -238,6 +240,8 @@ def _look_at(site: Site, job: SegmentationJob) -> dict | _Waiting:
     try:
         imported = _imported_labels(site, job)
     except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in PASSING_ERRORS:
+            raise
         return _store_fault(site, job, SiteFault(str(error), ""))
     mark = field_fingerprint(image, imported, job)
     done = stored_field(job.store, site.well, site.number)
@@ -258,6 +262,8 @@ def _make_fields(waiting: Sequence[_Waiting], job: SegmentationJob) -> list[dict
         if len(waiting) > 1:
             return [row for one in waiting for row in _make_fields([one], job)]
         site = waiting[0].site
+        if of_the_machine(error):
+            raise
         log.exception("site %s %s: segmentation failed", site.well, site.number)
         reason = f"segmentation failed: {error}"
         fault = SiteFault(reason, str(site.planes["path"].iloc[0]))
