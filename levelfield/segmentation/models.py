@@ -65,6 +65,10 @@ MODEL_LOADERS: dict[str, Callable[[Path, str], Any]] = {
 }
 
 
+# Of these several threads may use one model at the same time.
+METHODS_FOR_THREADS = ("network", "cellpose")
+
+
 @lru_cache(maxsize=4)
 def load_model(method: str, path: Path, device: str) -> Any:
     """Load the model of a learned method, once per process.

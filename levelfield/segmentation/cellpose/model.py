@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,7 @@ class CellposeModel:
         self.path, self.device, self.device_name = path, device.torch, device.name
         self.fields_at_once = _AT_ONCE["fields"][device.torch.type]
         self.seconds_to_compile = 0.0
+        self._lock = Lock()  # several threads may use one model
         self._networks = {"auto": load_network(path, self.device)}
         self._portions: dict[tuple[str, int], Portion] = {}
         self._compiled: dict[tuple, CellposeNetwork] = {}
@@ -94,8 +96,9 @@ class CellposeModel:
     def network(self, options: CellposeOptions) -> CellposeNetwork:
         """Return the network in the precision that is asked for; each is loaded once."""
         precision = options.precision
-        if precision not in self._networks:
-            self._networks[precision] = load_network(self.path, self.device, precision)
+        with self._lock:
+            if precision not in self._networks:
+                self._networks[precision] = load_network(self.path, self.device, precision)
         return self._networks[precision]
 
     def segment(
@@ -185,10 +188,11 @@ class CellposeModel:
     ) -> CellposeNetwork:
         """Return the network compiled for batches of a number of tiles; each is compiled once."""
         key = (options.precision, number, *tile.shape)
-        if key not in self._compiled:
-            ready, seconds = compile_network(network, torch.stack([tile] * number))
-            self._compiled[key] = ready
-            self.seconds_to_compile += seconds
+        with self._lock:
+            if key not in self._compiled:
+                ready, seconds = compile_network(network, torch.stack([tile] * number))
+                self._compiled[key] = ready
+                self.seconds_to_compile += seconds
         return self._compiled[key]
 
     def _canvases(
