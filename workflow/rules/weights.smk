@@ -16,6 +16,11 @@ def read_weights(config):
 
 
 WEIGHTS = read_weights(config)
+# What they are, and what may be done with them, belongs into the report; where they lie does not.
+SCIENCE["weights"] = {
+    name: {"sha256": one.sha256, "licence": one.licence}
+    for name, one in WEIGHTS.items()
+}
 WEIGHTS_CACHE = Path(os.path.expandvars(config["weights_cache"])).expanduser()
 
 
