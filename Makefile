@@ -10,7 +10,7 @@ SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-segmenters train-nuclei lint lock clean
+.PHONY: help demo test test-slurm test-segmenters train-nuclei lint lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -24,6 +24,10 @@ demo: $(ENV)/run.installed ## install, and run the workflow on the demo plate
 test: $(ENV)/dev.installed ## install, and run the tests
 	@echo "== The tests: several minutes, with the real workflow among them"
 	$(BIN)/python -m pytest
+
+test-slurm: $(ENV)/dev.installed ## install Debian's Slurm (as root), and run the tests under a real cluster
+	@echo "== Slurm on this machine: several minutes, then all that was started is stopped"
+	$(BIN)/python -m pytest -m slurm tests/test_slurm.py --durations 0 -rs
 
 test-segmenters: $(ENV)/dev.installed $(SEGMENTERS:%=.venvs/%.installed) ## install the segmenters' own environments, and test them
 	@echo "== The segmenters: small models are trained, which takes about half an hour"
