@@ -274,7 +274,10 @@ def test_names_from_outside_are_shown_and_never_obeyed():
 
 
 def test_the_licence_of_weights_is_shown():
-    weights = {"cpsam_v2": {"sha256": "0f1c", "licence": "non-commercial"}, "mine": {"sha256": "a"}}
+    weights = {
+        "cpsam_v2": {"sha256": "0f1c", "licence": "non-commercial"},
+        "mine": {"sha256": "a", "licence": ""},
+    }
     page = Page(plate_page(report_of(layout_of(96), 96, config={"weights": weights})))
     for part in ("cpsam_v2", "0f1c", "non-commercial", "No licence is stated."):
         assert part in page.text
