@@ -2,13 +2,15 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENV := .venv
 BIN := $(ENV)/bin
+TRAINED := trained
+AGAIN := --steps 4500 --learning_rate 0.002 --seed 1
 INSTALL := install --quiet --disable-pip-version-check
 
 SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-segmenters lint lock clean
+.PHONY: help demo test test-slurm test-segmenters train-nuclei lint lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -22,6 +24,10 @@ demo: $(ENV)/run.installed ## install, and run the workflow on the demo plate
 test: $(ENV)/dev.installed ## install, and run the tests
 	@echo "== The tests: several minutes, with the real workflow among them"
 	$(BIN)/python -m pytest
+
+test-slurm: $(ENV)/dev.installed ## install Debian's Slurm (as root), and run the tests under a real cluster
+	@echo "== Slurm on this machine: several minutes, then all that was started is stopped"
+	$(BIN)/python -m pytest -m slurm tests/test_slurm.py --durations 0 -rs
 
 test-segmenters: $(ENV)/dev.installed $(SEGMENTERS:%=.venvs/%.installed) ## install the segmenters' own environments, and test them
 	@echo "== The segmenters: small models are trained, which takes about half an hour"
@@ -57,6 +63,11 @@ env-%: .venvs/%.installed ## build an environment of its own from envs/<name>.lo
 	$(PYTHON) -m venv .venvs/$*
 	.venvs/$*/bin/pip $(INSTALL) --require-hashes -r $<
 	@touch $@
+
+train-nuclei: $(ENV)/dev.installed ## train the shipped weights for nuclei anew (hours on a CPU; resumes)
+	$(BIN)/python benchmarks/train_network.py --fold 1 --steps 8000 --out $(TRAINED)/first
+	$(BIN)/python benchmarks/train_network.py --fold 1 --start $(TRAINED)/first/weights.safetensors $(AGAIN) --out $(TRAINED)/fold1
+	$(BIN)/python benchmarks/train_network.py --fold 0 --validation --start $(TRAINED)/first/weights.safetensors $(AGAIN) --out $(TRAINED)/nuclei
 
 lock: $(ENV)/dev.installed ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python envs/lock.py

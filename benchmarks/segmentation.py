@@ -9,6 +9,9 @@ Prints and writes, from one run:
 * ``results/segmentation_folds.csv``: 5-fold cross-validation over groups. In each fold the
   candidate that is best on the other folds' images is judged on this fold's. The group ``misc`` is
   never judged;
+* ``results/segmentation_network.csv`` and ``segmentation_network_groups.csv``: the decoders of
+  the small network beside the classical methods, on the groups that its weights have not seen. The
+  diameter is measured once for each group, as the workflow does for a plate;
 * ``results/segmentation_speed.csv``: a 1080 x 1080 px site, against the same steps written with
   scikit-image and SciPy calls as a user would, and the largest memory in multiples of the image.
 
@@ -22,6 +25,7 @@ import platform
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,12 +37,17 @@ from skimage import feature, filters, measure, segmentation
 
 from levelfield.evaluation import evaluate_image
 from levelfield.segmentation import segment_objects
+from levelfield.segmentation.decoders import DECODERS
+from levelfield.segmentation.inference import load_model
+from levelfield.segmentation.network_segmenter import decode
 from levelfield.segmentation.pixel_classifier import classes_from_labels, train_pixel_classifier
 from levelfield.segmentation.threshold import GLOBAL_THRESHOLDS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
 DATA = REPOSITORY.parent / "shared" / "data" / "bbbc038_train"
+# Weights that never saw the images of fold 1 of `folds.csv`, and the roles of all images.
+NETWORK = REPOSITORY / "benchmarks" / "networks" / "fold1"
 N_FOLDS = 5
 SCORES = {
     "ap_50": "AP50",
@@ -122,15 +131,52 @@ def score(index, load, methods) -> pd.DataFrame:
             start = time.process_time()
             labels = run(image)
             elapsed = time.process_time() - start
-            scores = evaluate_image(labels, reference).scores
-            both = ((labels > 0) & (reference > 0)).sum()
-            either = ((labels > 0) | (reference > 0)).sum()
-            row = {short: scores[long] for long, short in SCORES.items()}
-            row |= {"foreground_iou": both / either, "ms": 1000 * elapsed}
+            row = judge(labels, reference) | {"ms": 1000 * elapsed}
             rows.append({"method": title, "name": name, "group": group, **row})
         if position % 50 == 0:
             print(f"{position} of {len(index)} images", flush=True)
     return pd.DataFrame(rows)
+
+
+def score_network(index, load, model, methods) -> pd.DataFrame:
+    """One row per method and image: every decoder of one prediction, and classical methods."""
+    rows = []
+    for group, part in index.groupby("group", sort=False):
+        sample = part["name"].iloc[np.linspace(0, len(part) - 1, 8).round().astype(int)]
+        found = model.measure_diameters([load(name)[0] for name in sample])
+        diameter = float(np.round(np.median(found)))
+        print(f"{group}: {diameter:.0f} px", flush=True)
+        for name in part["name"]:
+            image, reference = load(name)
+            start = time.process_time()
+            prediction = model.predict([image], diameter)[0]
+            predicting = time.process_time() - start
+            runs = {
+                f"network: {decoder}": partial(decoded, prediction, decoder=decoder)
+                for decoder in DECODERS
+            } | methods
+            for title, run in runs.items():
+                start = time.process_time()
+                labels = run(image)
+                elapsed = time.process_time() - start
+                elapsed += predicting if title.startswith("network") else 0
+                row = judge(labels, reference) | {"ms": 1000 * elapsed}
+                rows.append({"method": title, "name": name, "group": group, **row})
+    return pd.DataFrame(rows)
+
+
+def decoded(prediction, image, decoder):
+    return decode(prediction, image.shape, decoder).labels
+
+
+def judge(labels, reference) -> dict[str, float]:
+    """Return the scores of one image."""
+    scores = evaluate_image(labels, reference).scores
+    both = ((labels > 0) & (reference > 0)).sum()
+    either = ((labels > 0) | (reference > 0)).sum()
+    return {short: scores[long] for long, short in SCORES.items()} | {
+        "foreground_iou": both / either
+    }
 
 
 def cross_validate(scores: pd.DataFrame) -> pd.DataFrame:
@@ -230,11 +276,39 @@ def write(table: pd.DataFrame, name: str) -> None:
     print(f"\n{path.name}\n{table.round(3).to_string(index=False)}", flush=True)
 
 
+def network_tables(folder: Path, index, load) -> None:
+    """Compare the decoders with classical methods on images that the weights have not seen."""
+    model = load_model(folder / "weights.safetensors")
+    split = pd.read_csv(folder / "split.csv")
+    unseen = split.loc[split["role"] == "held out", "name"]
+    judged = index[index["name"].isin(unseen)]
+    classical = {
+        "textbook: Otsu + distance watershed": textbook,
+        "own outlines (default)": method(),
+        **candidates(),
+    }
+    scores = score_network(judged, load, model, classical)
+    means = scores.drop(columns=["name", "group"]).groupby("method", sort=False).mean()
+    write(means.reset_index(), "segmentation_network")
+    groups = scores.drop(columns="name").groupby(["method", "group"], sort=False).mean()
+    write(groups.reset_index(), "segmentation_network_groups")
+    site = big_site(load, index)
+
+    def network(image):
+        prediction = model.predict([image], 40.0)[0]
+        return decode(prediction, image.shape).labels
+
+    seconds = best_of_three(network, site)
+    print(f"network, flow decoder, a site of {site.shape} px: {seconds:.2f} s on one thread")
+
+
 def main() -> None:
     """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--every", type=int, default=1, help="take each N-th image of a group only")
+    parser.add_argument("--network", type=Path, default=NETWORK, help="weights and their split")
+    parser.add_argument("--only-network", action="store_true", help="leave the other tables alone")
     options = parser.parse_args()
     index = pd.read_csv(options.data / "index.csv")
 
@@ -243,6 +317,9 @@ def main() -> None:
         labels = np.asarray(Image.open(options.data / "labels" / f"{name}.png"))
         return image.astype(np.float32) / 255, labels.astype(np.int32)
 
+    network_tables(options.network, index, load)
+    if options.only_network:
+        return
     # The forest learns from one image of each of five groups, which no method is judged on.
     groups = ("256x256_0", "256x256_1", "256x256_4", "360x360_0", "520x696_1")
     forest_names = [index.loc[index["group"] == group, "name"].iloc[-1] for group in groups]

@@ -5,6 +5,7 @@ from pathlib import Path
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.measurement import measure_pack, measurement_job
 from levelfield.pipeline.tables import read_csv, read_flat_fields, read_previous, write_parquet
+from levelfield.pipeline.unfinished import Unfinished
 
 with job_log(snakemake.log[0]):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
@@ -14,12 +15,16 @@ with job_log(snakemake.log[0]):
         read_flat_fields(snakemake.input.illumination),
     )
     paths = dict(zip(job.tables, map(Path, snakemake.output), strict=True))
+    folder = Path(snakemake.params.store).parent / "unfinished"
+    unfinished = Unfinished(folder, f"measure_{pack}")
     tables = measure_pack(
         read_csv(snakemake.input.segmented),
         job,
         read_previous(paths),
         snakemake.threads,
         f"measure {plate} {pack}",
+        unfinished,
     )
     for name, path in paths.items():
         write_parquet(tables[name], path)
+    unfinished.remove()

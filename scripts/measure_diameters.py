@@ -15,7 +15,7 @@ with job_log(snakemake.log[0]):
         snakemake.params.science,
         plate_dtype(index),
         read_flat_fields(snakemake.input.illumination),
-        {Path(path).name: Path(path) for path in snakemake.input.weights},
+        dict(zip(snakemake.params.weights, map(Path, snakemake.input.weights), strict=True)),
         snakemake.params.device,
     )
     write_csv(table, snakemake.output[0])

@@ -5,6 +5,7 @@ from pathlib import Path
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.quality import TABLES, evidence_job, evidence_pack
 from levelfield.pipeline.tables import read_csv, read_flat_fields, read_previous, write_parquet
+from levelfield.pipeline.unfinished import Unfinished
 
 with job_log(snakemake.log[0]):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
@@ -15,12 +16,17 @@ with job_log(snakemake.log[0]):
         snakemake.params.threshold_level,
     )
     paths = {name: Path(snakemake.output[name]) for name in TABLES}
+    unfinished = Unfinished(
+        Path(snakemake.params.store).parent / "unfinished", f"qc_evidence_{pack}"
+    )
     tables = evidence_pack(
         read_csv(snakemake.input.segmented),
         job,
         read_previous(paths),
         snakemake.threads,
         f"evidence {plate} {pack}",
+        unfinished,
     )
     for name, path in paths.items():
         write_parquet(tables[name], path)
+    unfinished.remove()

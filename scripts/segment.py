@@ -21,7 +21,7 @@ with job_log(snakemake.log[0]):
         {Path(path).stem: PixelClassifier.load(Path(path)) for path in snakemake.input.classifiers},
         read_measured(snakemake.input.thresholds, "threshold"),
         read_measured(snakemake.input.diameters, "diameter"),
-        {Path(path).name: Path(path) for path in snakemake.input.weights},
+        dict(zip(snakemake.params.weights, map(Path, snakemake.input.weights), strict=True)),
         snakemake.params.device,
     )
     table = segment_pack(

@@ -44,9 +44,12 @@ def test_the_log_of_a_failed_job_says_why(tmp_path):
         run(tmp_path / "people", ValueError("well Z99 does not exist. Correct it."))
     end = read_job_log(tmp_path / "people")
     assert (end.state, end.reason) == ("failed", "well Z99 does not exist. Correct it.")
-    with pytest.raises(MemoryError):
-        run(tmp_path / "other", MemoryError("no 3 GB left"))
-    assert read_job_log(tmp_path / "other").reason == "MemoryError: no 3 GB left"
+    with pytest.raises(SystemExit):
+        run(tmp_path / "memory", MemoryError("no 3 GB left"))
+    assert read_job_log(tmp_path / "memory").reason.startswith("memory ran out (no 3 GB left).")
+    with pytest.raises(IndexError):
+        run(tmp_path / "other", IndexError("a fault of the program"))
+    assert read_job_log(tmp_path / "other").reason == "IndexError: a fault of the program"
 
 
 def test_a_log_that_was_cut_off_is_open(tmp_path):

@@ -273,6 +273,16 @@ def test_names_from_outside_are_shown_and_never_obeyed():
     assert page.text.count(HOSTILE) > 10
 
 
+def test_the_licence_of_weights_is_shown():
+    weights = {
+        "cpsam_v2": {"sha256": "0f1c", "licence": "non-commercial"},
+        "mine": {"sha256": "a", "licence": ""},
+    }
+    page = Page(plate_page(report_of(layout_of(96), 96, config={"weights": weights})))
+    for part in ("cpsam_v2", "0f1c", "non-commercial", "No licence is stated."):
+        assert part in page.text
+
+
 @pytest.mark.parametrize("n_wells", list(PLATE_SHAPES))
 def test_map_shows_every_well_of_every_format(n_wells):
     layout = layout_of(n_wells)

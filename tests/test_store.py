@@ -1,5 +1,6 @@
 """The store is a valid OME-Zarr plate, keeps what it is given, and survives torn writes."""
 
+import errno
 import json
 import multiprocessing
 import shutil
@@ -161,6 +162,17 @@ def test_two_writers_of_one_field_leave_one_whole_field(tmp_path):
     field = store.read_field(tmp_path, "A01", 1, ["N"])
     assert set(np.unique(field.labels["N"])) == {int(stored["fingerprint"])}
     assert [path.name for path in (tmp_path / "A/01").iterdir()] == ["1"]
+
+
+def test_a_field_that_finds_no_room_leaves_nothing_and_spares_the_one_before(plate, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("levelfield.store.field._write_labels", fail)
+    with pytest.raises(OSError, match="No space"):
+        store.write_field(plate, "A01", 1, real_image(), {"Nuclei": blobs()}, CHANNELS, "other")
+    assert store.stored_field(plate, "A01", 1)["fingerprint"] == "mark"
+    assert sorted(path.name for path in (plate / "A/01").iterdir()) == ["1", "2", "zarr.json"]
 
 
 def test_creating_the_plate_again_keeps_its_fields(plate):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import tifffile
@@ -12,10 +16,19 @@ from PIL import Image
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".png")
 _READ_ERRORS = (OSError, ValueError, KeyError, IndexError, RuntimeError, tifffile.TiffFileError)
+PASSING_ERRORS = (errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors of the machine or the network, not of the file: they must not cost a site."""
+_LONGEST_READ = 300.0  # s; a plane is read in well under one, a hanging server never answers
+
+Result = TypeVar("Result")
 
 
 class PlaneError(ValueError):
     """A plane cannot be read; the text says why."""
+
+
+class StalledRead(Exception):
+    """A file did not answer in time; the text says which, what follows and what helps."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +63,17 @@ def read_header(path: Path) -> Header:
     A TIFF whose pixel data would lie beyond the end of the file is reported as truncated, so
     that most damaged files are found without decoding a pixel.
     """
-    path = Path(path)
+    return _within_time(lambda: _read_header(Path(path)), Path(path))
+
+
+def _read_header(path: Path) -> Header:
     try:
         size = path.stat().st_size
     except OSError as error:
+        _raise_if_passing(error)
         return Header(0, 0, 0, "", 0, f"cannot be opened ({error.strerror})")
+    if not path.is_file():
+        return Header(0, 0, 0, "", 0, "is a pipe, a device or a folder, not a file")
     if size == 0:
         return Header(0, 0, 0, "", 0, "the file is empty")
     try:
@@ -62,6 +81,7 @@ def read_header(path: Path) -> Header:
             return _tiff_header(path, size)
         return _png_header(path, size)
     except _READ_ERRORS as error:
+        _raise_if_passing(error)
         return Header(0, 0, 0, "", size, f"is damaged or not an image ({_first_line(error)})")
 
 
@@ -114,8 +134,13 @@ def read_plane(path: Path, page: int = 0) -> np.ndarray:
     ------
     PlaneError
         If the file cannot be decoded.
+    StalledRead
+        If the storage does not answer.
     """
-    path = Path(path)
+    return _within_time(lambda: _read_plane(Path(path), page), Path(path))
+
+
+def _read_plane(path: Path, page: int) -> np.ndarray:
     try:
         if path.suffix.lower() in TIFF_SUFFIXES:
             return tifffile.imread(path, key=page)
@@ -123,7 +148,38 @@ def read_plane(path: Path, page: int = 0) -> np.ndarray:
             pixels = np.asarray(image)
         return pixels.astype(np.uint16) if pixels.dtype == np.int32 else pixels
     except (*_READ_ERRORS, SyntaxError) as error:
+        _raise_if_passing(error)
         raise PlaneError(f"cannot be decoded ({_first_line(error)})") from error
+
+
+def _within_time(read: Callable[[], Result], path: Path) -> Result:
+    """Read in a thread, which can be left behind if the storage never answers."""
+    outcome: list = []
+
+    def work() -> None:
+        try:
+            outcome.append((read(), None))
+        except BaseException as error:  # carried to the caller
+            outcome.append((None, error))
+
+    reader = threading.Thread(target=work, daemon=True)
+    reader.start()
+    reader.join(_LONGEST_READ)
+    if not outcome:
+        raise StalledRead(
+            f"{path} could not be read within {_LONGEST_READ:g} s: its storage does not answer. "
+            "The job ends here rather than wait for ever, and the site is not left out for it. "
+            "See to the storage, or the mount."
+        )
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result
+
+
+def _raise_if_passing(error: BaseException) -> None:
+    if isinstance(error, OSError) and error.errno in PASSING_ERRORS:
+        raise error
 
 
 def _first_line(error: BaseException) -> str:

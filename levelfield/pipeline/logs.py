@@ -12,11 +12,13 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from levelfield.pipeline.mishaps import Stopped, mishap_text, stoppable
 
 log = logging.getLogger("levelfield")
 
@@ -60,10 +62,11 @@ class JobEnd:
 def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
     """Log to a file and to the terminal; an error for people ends the job without a traceback.
 
-    The traceback is in the log file. Errors that are not for people are raised as they are.
+    Errors for people are ``ValueError`` and mishaps of the machine. Their traceback is in the log
+    file, before the line that starts with ``levelfield:``. Others are raised as they are.
     `gpus` is how many of them the job holds.
     """
-    to_file = logging.FileHandler(path, mode="w")
+    to_file = _LogFile(path, mode="w")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setFormatter(logging.Formatter("%(message)s"))
@@ -73,19 +76,37 @@ def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
     logging.getLogger("py.warnings").addHandler(to_file)
     (_, start_seconds), state = _spent(), "failed"
     try:
-        yield log
+        with stoppable():
+            yield log
         state = "done"
-    except ValueError as error:
-        to_file.stream.write(traceback.format_exc())
-        log.error("\nlevelfield: %s\n", error)
+    except (Exception, Stopped) as error:
+        text = str(error) if isinstance(error, ValueError) else mishap_text(error)
+        to_file.write(traceback.format_exc())
+        if text is None:
+            raise
+        to_file.write(f"levelfield: {text}\n")
+        print(f"\nlevelfield: {text}\n", file=sys.stderr, flush=True)
         sys.exit(1)
-    except BaseException:
-        to_file.stream.write(traceback.format_exc())
-        raise
     finally:
         log.removeHandler(to_terminal)
         log.info(_END, state, *_spent(), start_seconds, gpus)
         to_file.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log file; where the disk is full its lines are lost, and the job's error is not."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self.stream.write(text)
+            self.stream.flush()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 def _spent() -> tuple[float, float]:

@@ -22,6 +22,7 @@ from levelfield.pipeline.fields import (
 )
 from levelfield.pipeline.reuse import code_version, field_fingerprints, join, map_changed_fields
 from levelfield.pipeline.settings import measured_sets, object_sets, relations
+from levelfield.pipeline.unfinished import Unfinished
 from levelfield.readouts import object_set_of
 from levelfield.sheets import ConfigError
 
@@ -100,6 +101,7 @@ def measure_pack(
     previous: dict[str, pd.DataFrame],
     workers: int,
     what: str,
+    unfinished: Unfinished | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Measure every sound field of a pack, unless an earlier table holds it.
 
@@ -115,6 +117,8 @@ def measure_pack(
         Processes.
     what : str
         Of the progress line.
+    unfinished : Unfinished, optional
+        Where fields are kept until the tables are written.
 
     Returns
     -------
@@ -124,7 +128,9 @@ def measure_pack(
     fields = field_fingerprints(segmented, _parts(job))
     compute = partial(measure_field, job=job)
     expected = partial(_rows_of, sets=job.reader.sets)
-    tables = list(map_changed_fields(compute, fields, previous, expected, workers, what))
+    tables = list(
+        map_changed_fields(compute, fields, previous, expected, workers, what, unfinished)
+    )
     return join(tables, job.tables, partial(_no_objects, job=job))
 
 

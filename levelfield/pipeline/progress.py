@@ -41,13 +41,31 @@ def map_fields(
     """
     counts = [fields_of(item) for item in items]
     if workers == 1 or len(items) < 2:
-        yield from _with_progress(map(function, items), counts, what)
+        yield from with_progress(map(function, items), counts, what)
         return
     pool = Parallel(min(workers, len(items)), return_as="generator", batch_size=1)
-    yield from _with_progress(pool(delayed(function)(item) for item in items), counts, what)
+    yield from with_progress(pool(delayed(function)(item) for item in items), counts, what)
 
 
-def _with_progress(results: Iterator[Result], counts: Sequence[int], what: str) -> Iterator[Result]:
+def with_progress(
+    results: Iterator[Result],
+    counts: Sequence[int],
+    what: str,
+    note: Callable[[], str] = lambda: "",
+) -> Iterator[Result]:
+    """Pass results on, and log how far the work is.
+
+    Parameters
+    ----------
+    results : iterator
+        One for each of `counts`.
+    counts : sequence of int
+        Fields of each result.
+    what : str
+        Of the progress line.
+    note : callable
+        Says what else belongs into a line.
+    """
     start = last = time.monotonic()
     total, done = sum(counts), 0
     for result, count in zip(results, counts, strict=True):
@@ -55,7 +73,7 @@ def _with_progress(results: Iterator[Result], counts: Sequence[int], what: str) 
         yield result
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_LINES or done == total:
-            log.info(progress_line(what, done, total, now - start))
+            log.info(progress_line(what, done, total, now - start) + note())
             last = now
 
 

@@ -15,6 +15,7 @@ from levelfield.pipeline.reuse import code_version, field_fingerprints, join, ma
 from levelfield.pipeline.review import label_checksums
 from levelfield.pipeline.settings import ObjectSetSettings, object_sets
 from levelfield.pipeline.summary import stack
+from levelfield.pipeline.unfinished import Unfinished
 from levelfield.plan import PLATE_SHAPES
 from levelfield.qc.features import field_features
 from levelfield.qc.plate import PlateQuality, ReviewInput, assess_plate
@@ -75,6 +76,7 @@ def evidence_pack(
     previous: dict[str, pd.DataFrame],
     workers: int,
     what: str,
+    unfinished: Unfinished | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Collect the evidence of every sound field of a pack, unless an earlier table holds it.
 
@@ -94,7 +96,9 @@ def evidence_pack(
     fields = field_fingerprints(segmented, parts)
     compute = partial(evidence_field, job=job)
     expected = partial(_rows_of, sets=[one.name for one in job.sets])
-    tables = list(map_changed_fields(compute, fields, previous, expected, workers, what))
+    tables = list(
+        map_changed_fields(compute, fields, previous, expected, workers, what, unfinished)
+    )
     return join(tables, TABLES, _no_evidence)
 
 

@@ -7,13 +7,14 @@ import importlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from levelfield.pipeline.progress import map_fields
+from levelfield.pipeline.unfinished import Tables, Unfinished
 
 log = logging.getLogger("levelfield")
 
@@ -21,7 +22,6 @@ FINGERPRINT = "fingerprint"
 """Column of a pack's tables; the plate's tables do not have it."""
 
 Field = tuple[str, str, int]
-Tables = dict[str, pd.DataFrame]
 
 
 @cache
@@ -63,6 +63,7 @@ def map_changed_fields(
     expected_rows: Callable[[dict[str, int]], dict[str, int]],
     workers: int,
     what: str,
+    unfinished: Unfinished | None = None,
 ) -> Iterator[Tables]:
     """Give every field's tables in order: the earlier ones where they hold, else new ones.
 
@@ -80,17 +81,33 @@ def map_changed_fields(
         Processes.
     what : str
         Of the progress line.
+    unfinished : Unfinished, optional
+        Where each field is kept as soon as it is done, and what an interrupted run left there.
     """
     kept = _kept_tables(fields, previous, expected_rows)
-    changed = [field for field in fields if field not in kept]
+    if unfinished is not None:
+        left = unfinished.read()
+        kept |= {field: left[mark] for field, (mark, _) in fields.items() if mark in left}
+    changed = [(field, mark) for field, (mark, _) in fields.items() if field not in kept]
     log.info("%s: %d fields to do, %d kept from an earlier run", what, len(changed), len(kept))
-    made = map_fields(compute, changed, workers, what)
-    for field, (mark, _) in fields.items():
-        if field in kept:
-            yield kept[field]
-        else:
-            yield {name: table.assign(**{FINGERPRINT: mark}) for name, table in next(made).items()}
+    work = partial(_compute_and_keep, compute=compute, unfinished=unfinished)
+    made = map_fields(work, changed, workers, what)
+    for field in fields:
+        yield kept[field] if field in kept else next(made)
     next(made, None)  # lets the last line of progress be written
+
+
+def _compute_and_keep(
+    item: tuple[Field, str],
+    compute: Callable[[Field], Tables],
+    unfinished: Unfinished | None,
+) -> Tables:
+    """Compute a field's tables, in whichever process, and keep them there and then."""
+    field, mark = item
+    tables = {name: table.assign(**{FINGERPRINT: mark}) for name, table in compute(field).items()}
+    if unfinished is not None:
+        unfinished.keep(mark, tables)
+    return tables
 
 
 def _kept_tables(

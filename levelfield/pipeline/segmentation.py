@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from levelfield.formats.planes import PASSING_ERRORS
 from levelfield.illumination import FlatField
 from levelfield.pipeline.fields import flat_field_marks
+from levelfield.pipeline.gpu_workers import map_on_gpus
+from levelfield.pipeline.mishaps import of_the_machine
 from levelfield.pipeline.progress import map_fields
 from levelfield.pipeline.references import field_names
 from levelfield.pipeline.reuse import code_version, fingerprint
@@ -36,7 +39,7 @@ from levelfield.pipeline.sites import (
 from levelfield.pipeline.thresholds import with_plate_threshold
 from levelfield.segmentation import segment_images
 from levelfield.segmentation.imported import label_file, read_labels
-from levelfield.segmentation.models import load_model
+from levelfield.segmentation.models import METHODS_FOR_THREADS, load_model
 from levelfield.segmentation.pixel_classifier import PixelClassifier, foreground_probability
 from levelfield.store import Channel, checksum, find_damage, stored_field, write_field
 
@@ -110,6 +113,17 @@ class SegmentationJob:
         return load_model(one.method, self.weights[one.weights][0], self.device)
 
     @property
+    def gpus(self) -> list[str]:
+        """Rules of the GPUs that this job may share among threads; none if it needs none."""
+        learned = [one.method for one in self.sets if one.weights]
+        if not learned or not set(learned) <= set(METHODS_FOR_THREADS):
+            return []
+        from levelfield.devices import choose_devices
+
+        found = [device.torch for device in choose_devices(self.device)]
+        return [str(device) for device in found if device.type == "cuda"]
+
+    @property
     def fields_at_once(self) -> int:
         """Fields that are segmented together, which matters to a GPU only."""
         learned = [self.model(one) for one in self.sets if one.weights]
@@ -180,9 +194,16 @@ def segment_pack(
         segmentation, checksums of the stored pixels, and the field's fingerprint.
     """
     sites = sites_of(index, wells)
+    gpus = job.gpus
+    if gpus:
+        job = replace(job, device=gpus[0])
     step = job.fields_at_once if sites else 1
     together = [sites[first : first + step] for first in range(0, len(sites), step)]
-    parts = map_fields(partial(segment_fields, job=job), together, workers, what, len)
+    if gpus:
+        on_device = partial(_segment_on, job=job)
+        parts = map_on_gpus(on_device, together, gpus, workers, what, len)
+    else:
+        parts = map_fields(partial(segment_fields, job=job), together, workers, what, len)
     rows = list(chain.from_iterable(parts))
     kept = sum(row.pop(_KEPT) for row in rows)
     log.info("%s: %d fields made, %d kept from an earlier run", what, len(rows) - kept, kept)
@@ -190,6 +211,10 @@ def segment_pack(
     for row in table[table["fault"] != ""].itertuples():
         log.warning("site %s %s is excluded: %s", row.Metadata_Well, row.Metadata_Site, row.fault)
     return table
+
+
+def _segment_on(sites: Sequence[Site], device: str, job: SegmentationJob) -> list[dict]:
+    return segment_fields(sites, replace(job, device=device))
 
 
 def _first_columns(job: SegmentationJob) -> list[str]:
@@ -238,6 +263,8 @@ def _look_at(site: Site, job: SegmentationJob) -> dict | _Waiting:
     try:
         imported = _imported_labels(site, job)
     except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in PASSING_ERRORS:
+            raise
         return _store_fault(site, job, SiteFault(str(error), ""))
     mark = field_fingerprint(image, imported, job)
     done = stored_field(job.store, site.well, site.number)
@@ -257,6 +284,8 @@ def _make_fields(waiting: Sequence[_Waiting], job: SegmentationJob) -> list[dict
     except Exception as error:  # one site must not end a plate; its reason goes into the tables
         if len(waiting) > 1:
             return [row for one in waiting for row in _make_fields([one], job)]
+        if of_the_machine(error):
+            raise
         site = waiting[0].site
         log.exception("site %s %s: segmentation failed", site.well, site.number)
         reason = f"segmentation failed: {error}"

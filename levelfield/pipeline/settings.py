@@ -22,6 +22,7 @@ METHODS_WITH_WEIGHTS = (
     "mask_rcnn",
     "segment_anything",
     "segment_anything_cells",
+    "cellpose",
     "cellpose3",
     "instanseg",
 )

@@ -38,6 +38,19 @@ class SiteFault(Exception):
     path: str
 
 
+class ImageGone(ValueError):
+    """An image that the index lists is not there any more; the text says which."""
+
+
+def _gone(path: str) -> str:
+    return (
+        f"{path} was there when the plate was listed, and is gone. The job ends here, because a "
+        "disk that is not mounted would cost the plate all of its sites. Mount it on this node, or "
+        "put the image back. If it was taken away on purpose, delete the plate's index.csv and run "
+        "again."
+    )
+
+
 def sites_of(index: pd.DataFrame, wells: Sequence[str]) -> list[Site]:
     """Return the sites of some wells whose planes have no fault in the index."""
     planes = index[index["well"].isin(wells)]
@@ -56,12 +69,16 @@ def read_channel(site: Site, channel: str, projection: str | None) -> np.ndarray
     ------
     SiteFault
         If a file cannot be decoded, or is not the size that its header promised.
+    ImageGone
+        If it is not there.
     """
     stack = []
     for row in site.planes[site.planes["channel"] == channel].itertuples():
         try:
             plane = read_plane(Path(row.path), row.page)
         except PlaneError as error:
+            if not Path(row.path).exists():
+                raise ImageGone(_gone(row.path)) from None
             raise SiteFault(f"{channel}: {error}", row.path) from None
         if plane.shape != (row.size_y, row.size_x):
             raise SiteFault(f"{channel}: is {plane.shape} px, not what its header says", row.path)

@@ -137,6 +137,11 @@ _TURN = {
     ("watershed", "split_merge"): _PARENT,
     ("expansion", "threshold"): ("lower distance", "raise distance"),
     ("expansion", "split_merge"): _PARENT,
+    ("network", "threshold"): ("raise decoding.foreground", "lower decoding.foreground"),
+    ("network", "split_merge"): (
+        "lower decoding.dividing (raise decoding.depth if the decoder is flow)",
+        "raise decoding.dividing (lower decoding.depth if the decoder is flow)",
+    ),
     ("labels", "threshold"): (
         "raise the threshold in the program that made these labels",
         "lower the threshold in the program that made these labels",

@@ -96,6 +96,7 @@ def plate_page(data: PlateReport) -> str:
         "excluded": data.excluded.to_dict("records"),
         "reasons": _repeated(data.excluded["reason"]),
         "versions": data.versions,
+        "weights": data.config.get("weights", {}),
         "config": yaml.safe_dump(_plain(data.config), sort_keys=False, allow_unicode=True),
         "fingerprints": data.fingerprints,
     }

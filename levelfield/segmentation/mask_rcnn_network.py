@@ -82,7 +82,7 @@ def build_network(backbone: str) -> MaskRCNN:
     Parameters
     ----------
     backbone
-        ``small`` (0.5 million parameters, for a CPU), ``resnet18`` or ``resnet50`` (44 million, the
+        ``small`` (0.7 million parameters, for a CPU), ``resnet18`` or ``resnet50`` (44 million, the
         one that is usual in publications; torchvision has weights of it to start from).
 
     Raises

@@ -32,6 +32,13 @@ def _segment_anything(path: Path, rule: str) -> Any:
     return load_segment_anything(path, rule)
 
 
+def _cellpose(path: Path, rule: str) -> Any:
+    from levelfield.devices import choose_device
+    from levelfield.segmentation.cellpose import CellposeModel
+
+    return CellposeModel(path, choose_device(rule))
+
+
 def _cellpose3(path: Path, rule: str) -> Any:
     from levelfield.workers.exchange import Worker
 
@@ -52,9 +59,14 @@ MODEL_LOADERS: dict[str, Callable[[Path, str], Any]] = {
     "mask_rcnn": _mask_rcnn,
     "segment_anything": _segment_anything,
     "segment_anything_cells": _segment_anything,
+    "cellpose": _cellpose,
     "cellpose3": _cellpose3,
     "instanseg": _instanseg,
 }
+
+
+# Of these several threads may use one model at the same time.
+METHODS_FOR_THREADS = ("network", "cellpose")
 
 
 @lru_cache(maxsize=4)

@@ -88,18 +88,31 @@ def segment_with_network(
     if diameter is not None:
         require_number("diameter", diameter, 1)
     planes = [single_channel(image, "network") for image in images]
+    predictions = parents[0]["model"].predict(planes, diameter)
+    filters = (minimum_diameter, maximum_diameter, border)
+    return [
+        decode(prediction, plane.shape, decoder, decoding, *filters)
+        for plane, prediction in zip(planes, predictions, strict=True)
+    ]
+
+
+def decode(
+    prediction: Prediction,
+    shape: tuple[int, ...],
+    decoder: str = "flow",
+    decoding: Mapping[str, Any] = NOTHING,
+    minimum_diameter: float = 6.0,
+    maximum_diameter: float | None = None,
+    border: str = "keep",
+) -> Segmentation:
+    """Turn one prediction into the objects of an image of a given shape (Y, X)."""
     where = f"decoder {decoder}"
-    results = []
-    for plane, prediction in zip(
-        planes, parents[0]["model"].predict(planes, diameter), strict=True
-    ):
-        labels = call_with(DECODERS[decoder], prediction, parameters=decoding, where=where)
-        if labels.shape != plane.shape:
-            labels = _to_size(labels, prediction.foreground, decoding, plane.shape)
-        labels, removed = filter_objects(labels, minimum_diameter, maximum_diameter, border)
-        share = {"ForegroundProbability": float(prediction.foreground.mean())}
-        results.append(Segmentation(renumber(labels), share | removed))
-    return results
+    labels = call_with(DECODERS[decoder], prediction, parameters=decoding, where=where)
+    if labels.shape != shape:
+        labels = _to_size(labels, prediction.foreground, decoding, shape)
+    labels, removed = filter_objects(labels, minimum_diameter, maximum_diameter, border)
+    share = {"ForegroundProbability": float(prediction.foreground.mean())}
+    return Segmentation(renumber(labels), share | removed)
 
 
 def _to_size(

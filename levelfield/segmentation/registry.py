@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from levelfield.parameters import call_with, default_values, require_choice
 from levelfield.preprocessing import apply_steps
+from levelfield.segmentation.cellpose_segmenter import cellpose, segment_with_cellpose
 from levelfield.segmentation.classical import classical
 from levelfield.segmentation.editing import edited, masked
 from levelfield.segmentation.imported import labels
@@ -47,6 +48,7 @@ SEGMENTERS: dict[str, Callable[..., Segmentation]] = {
     "mask_rcnn": mask_rcnn,
     "segment_anything": segment_anything,
     "segment_anything_cells": segment_anything_cells,
+    "cellpose": cellpose,
     "cellpose3": cellpose3,
     "instanseg": instanseg,
 }
@@ -54,6 +56,7 @@ SEGMENTERS: dict[str, Callable[..., Segmentation]] = {
 # images, and one of what each builds on.
 BATCH_SEGMENTERS: dict[str, Callable[..., list[Segmentation]]] = {
     "network": segment_with_network,
+    "cellpose": segment_with_cellpose,
     "cellpose3": segment_with_cellpose3,
     "instanseg": segment_with_instanseg,
 }

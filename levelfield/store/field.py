@@ -106,15 +106,19 @@ def write_field(
     _remove_abandoned(place)
     draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
     checksums = {"image": checksum(image)} | {name: checksum(a) for name, a in labels.items()}
-    group = zarr.open_group(draft, mode="w", zarr_format=3)
-    levels = image_pyramid(image)
-    for level, pixels in enumerate(levels):
-        _write_array(group, str(level), pixels, "cyx")
-    ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um)
-    own = {"fingerprint": fingerprint, "checksums": checksums, "record": dict(record or {})}
-    group.attrs.update({"ome": ome, _OWN: own})
-    _write_labels(group, labels, place, draft, pixel_size_um)
-    _put_in_place(draft, place)
+    try:
+        group = zarr.open_group(draft, mode="w", zarr_format=3)
+        levels = image_pyramid(image)
+        for level, pixels in enumerate(levels):
+            _write_array(group, str(level), pixels, "cyx")
+        ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um)
+        own = {"fingerprint": fingerprint, "checksums": checksums, "record": dict(record or {})}
+        group.attrs.update({"ome": ome, _OWN: own})
+        _write_labels(group, labels, place, draft, pixel_size_um)
+        _put_in_place(draft, place)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)  # on a full disk, a part would take the last room
+        raise
     return checksums
 
 

@@ -21,7 +21,7 @@ from levelfield.training.samples import TrainingImage, draw_sample, sampling_wei
 
 log = logging.getLogger("levelfield")
 
-_WARM_UP = 100  # steps until the learning rate is full
+_WARM_UP = 100  # steps until the learning rate is full; a tenth of short trainings
 _LAST_RATE = 0.01  # of the full learning rate, at the end
 _VALIDATION_SAMPLES = 64
 _AVERAGE = 0.995  # of the running mean of the weights, which is what is kept
@@ -254,7 +254,8 @@ def _learn(
 
 def _learning_rate(step: int, settings: TrainingSettings) -> float:
     fall = 0.5 * (1 + np.cos(np.pi * step / settings.steps))
-    share = min(1, (step + 1) / _WARM_UP) * (fall * (1 - _LAST_RATE) + _LAST_RATE)
+    warm_up = min(_WARM_UP, max(1, settings.steps // 10))
+    share = min(1, (step + 1) / warm_up) * (fall * (1 - _LAST_RATE) + _LAST_RATE)
     return float(settings.learning_rate * share)
 
 

@@ -33,6 +33,9 @@ class TrainingImage:
         0 background, -1 unknown.
     diameter : float
         Median equivalent diameter (px) of its objects; nan without any.
+    focus : (n,) int64
+        Pixels (flat indices) that most samples are drawn near: those of objects or, where only
+        parts of the image are known, all known ones.
     """
 
     name: str
@@ -40,14 +43,17 @@ class TrainingImage:
     image: Image
     labels: Labels
     diameter: float
+    focus: NDArray[np.int64]
 
 
 def training_image(name: str, group: str, image: Image, labels: Labels) -> TrainingImage:
-    """Normalise an image (Y, X) and measure its objects."""
+    """Normalise an image (Y, X) and measure its objects; labels of -1 are unknown."""
     areas = np.bincount(labels[labels > 0])[1:]
     diameters = 2 * np.sqrt(areas[areas > 0] / np.pi)
     typical = float(np.median(diameters)) if len(diameters) else float("nan")
-    return TrainingImage(name, group, normalise(image), labels.astype(np.int32), typical)
+    partly_known = (labels < 0).any()
+    focus = np.flatnonzero(labels >= 0 if partly_known else labels > 0)
+    return TrainingImage(name, group, normalise(image), labels.astype(np.int32), typical, focus)
 
 
 def sampling_weights(images: Sequence[TrainingImage]) -> NDArray[np.float64]:
@@ -157,9 +163,9 @@ def _draw_centre(
     """Mostly near an object, so that sparse images teach as much as full ones."""
     size = np.array(chosen.image.shape)
     centre = rng.uniform(0, size)
-    if chosen.diameter > 0 and rng.random() < 0.7:
-        pixels = np.flatnonzero(chosen.labels > 0)
-        pixel = np.unravel_index(pixels[rng.integers(len(pixels))], chosen.labels.shape)
+    if len(chosen.focus) and rng.random() < 0.7:
+        pixel = chosen.focus[rng.integers(len(chosen.focus))]
+        pixel = np.unravel_index(pixel, chosen.labels.shape)
         centre = np.array(pixel) + rng.uniform(-0.8, 0.8, 2) * reach
     room = np.maximum(size / 2 - reach, 0)
     return np.clip(centre, size / 2 - room, size / 2 + room)

@@ -76,20 +76,12 @@ class Worker:
 
     def __init__(self, name: str, model: Path, device: str, fields_at_once: int = 8) -> None:
         self.name, self.fields_at_once = name, fields_at_once
-        python = environment_python(name)
         # On the node's own disk: what is exchanged is read once, by a neighbour.
         self._folder = tempfile.TemporaryDirectory(prefix=f"levelfield-{name}-")
         self._root = Path(self._folder.name)
-        with (self._root / "log.txt").open("w") as log:
-            self._process = subprocess.Popen(
-                [python, SCRIPTS / f"run_{name}.py", model.resolve(), device, self._root],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=os.environ | {"PYTHONNOUSERSITE": "1"},
-            )
-        self._read_answer(self._root)
+        script = SCRIPTS / f"run_{name}.py"
+        self._command = [environment_python(name), script, model.resolve(), device, self._root]
+        self._start()
         self.device_name = json.loads((self._root / "ready.json").read_text())["device"]
 
     def segment(
@@ -102,8 +94,11 @@ class Worker:
         ValueError
             If the worker says that an image or a parameter is wrong.
         RuntimeError
-            If the worker has died.
+            If the worker has died. The next images get a new one: what one image is too large for
+            must not be the end of all.
         """
+        if self._process.poll() is not None:
+            self._start()
         with tempfile.TemporaryDirectory(dir=self._root) as name:
             folder = Path(name)
             for number, image in enumerate(images):
@@ -123,11 +118,20 @@ class Worker:
 
     def close(self) -> None:
         """End the worker and remove its folder."""
-        if self._process.stdin and not self._process.stdin.closed:
-            self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
+        self._process.communicate()
         self._folder.cleanup()
+
+    def _start(self) -> None:
+        with (self._root / "log.txt").open("w") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | {"PYTHONNOUSERSITE": "1"},
+            )
+        self._read_answer(self._root)
 
     def _send(self, line: str) -> None:
         try:

@@ -23,7 +23,10 @@ SCHEMAS = (
 def read_plan(config):
     """Check the config and the sheets; return plates, object sets and reference labels."""
     schema = load_schema(SCHEMAS / "config.yaml")
-    parts = {"segmentation.yaml": load_schema(SCHEMAS / "segmentation.yaml")}
+    parts = {
+        name: load_schema(SCHEMAS / name)
+        for name in ("segmentation.yaml", "networks.yaml")
+    }
     source = ", ".join(str(path) for path in workflow.configfiles) or "the config"
     try:
         check_config(config, schema, source, parts)

@@ -1,26 +1,6 @@
 # Labels of every object set, a pack of wells at a time.
 
 
-rule train_pixel_classifier:
-    input:
-        lambda wildcards: config["pixel_classifiers"][wildcards.classifier]["training"],
-    output:
-        f"{RESULTS}/classifiers/{{classifier}}.npz",
-    log:
-        f"{RESULTS}/classifiers/logs/{{classifier}}.log",
-    benchmark:
-        f"{RESULTS}/classifiers/timings/{{classifier}}.tsv"
-    conda:
-        "../../envs/levelfield.yaml"
-    params:
-        science=lambda wildcards: config["pixel_classifiers"][wildcards.classifier],
-        schema=str(SCHEMAS / "training.yaml"),
-    message:
-        "Training the pixel classifier {wildcards.classifier}"
-    script:
-        "../../scripts/train_pixel_classifier.py"
-
-
 rule measure_thresholds:
     input:
         index=rules.index_plate.output[0],
@@ -47,7 +27,7 @@ rule measure_diameters:
     input:
         index=rules.index_plate.output[0],
         illumination=rules.fit_illumination.output.fields,
-        weights=expand(rules.fetch_weights.output, weights=WEIGHTS),
+        weights=list(SET_WEIGHTS.values()),
     output:
         f"{PLATE}/diameters.csv",
     log:
@@ -58,6 +38,7 @@ rule measure_diameters:
         "../../envs/levelfield.yaml"
     params:
         science=science("images", "channels", "objects"),
+        weights=list(SET_WEIGHTS),
         device=config["device"],
     message:
         "Measuring the diameters of objects of plate {wildcards.plate}"
@@ -73,7 +54,7 @@ rule segment:
         thresholds=rules.measure_thresholds.output[0] if PLATE_THRESHOLDS else [],
         diameters=rules.measure_diameters.output[0] if PLATE_DIAMETERS else [],
         classifiers=expand(rules.train_pixel_classifier.output, classifier=CLASSIFIERS),
-        weights=expand(rules.fetch_weights.output, weights=WEIGHTS),
+        weights=list(SET_WEIGHTS.values()),
     output:
         f"{PLATE}/segment/{{pack}}.csv",
     log:
@@ -88,6 +69,7 @@ rule segment:
         label_folder=config["data_folder"],
         science=science("images", "channels", "objects"),
         saturated_percent=config["qc"]["saturated_percent"],
+        weights=list(SET_WEIGHTS),
         device=config["device"],
     message:
         "Segmenting {wildcards.pack} of plate {wildcards.plate}"

@@ -1,0 +1,81 @@
+"""Work that goes on beside the network: in threads, and on a GPU in streams of their own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], depth: int
+) -> Iterator[Result]:
+    """Apply a function to items in a thread, at most `depth` items before they are asked for.
+
+    Results come in order; with a depth of 0 there is no thread. No more than ``depth + 1`` items
+    and results are in memory.
+    """
+    if not depth:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(1) as thread:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(thread.submit(function, item))
+            if len(waiting) > depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+class Lane:
+    """A stream of a GPU for one thread's work; on other devices nothing.
+
+    Kernels in different lanes run side by side. What one lane made, another may only use through
+    `share` and after `finish`.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def __enter__(self) -> Lane:
+        self._context = torch.cuda.stream(self.stream) if self.stream else nullcontext()
+        self._context.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._context.__exit__(*error)
+
+    def finish(self) -> None:
+        """Wait until everything that was asked for in this lane is there."""
+        if self.stream:
+            self.stream.synchronize()
+
+
+def share(tensor: Tensor) -> Tensor:
+    """Say that the current lane uses a tensor made in another, so that its memory is kept."""
+    if tensor.device.type == "cuda":
+        tensor.record_stream(torch.cuda.current_stream(tensor.device))
+    return tensor
+
+
+class Mark:
+    """A point in the current lane's work that another thread can wait for."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.event = torch.cuda.Event() if device.type == "cuda" else None
+        if self.event:
+            self.event.record(torch.cuda.current_stream(device))
+
+    def wait(self) -> None:
+        """Wait until the work before the mark is done."""
+        if self.event:
+            self.event.synchronize()

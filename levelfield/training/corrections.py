@@ -1,0 +1,137 @@
+"""What people said about objects, as labels to learn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from levelfield.objects import expand, object_numbers
+from levelfield.segmentation.targets import Labels
+
+CORRECT, NOT_AN_OBJECT, CANNOT_TELL = "correct", "not_an_object", "cannot_tell"
+ANSWERS = (CORRECT, "split", "merged", "too_large", "too_small", NOT_AN_OBJECT, CANNOT_TELL)
+UNKNOWN = -1
+RING = 3.0  # px around a correct object that are background, as its outline was found right
+
+
+def agreed_answers(review: pd.DataFrame) -> pd.Series:
+    """Return one answer per object: the one that all reviewers give who could tell.
+
+    Parameters
+    ----------
+    review : DataFrame
+        Columns ``object`` (number) and ``answer`` (one of `ANSWERS`); a row per object and
+        reviewer.
+
+    Returns
+    -------
+    Series of str
+        By object number, ascending; `CANNOT_TELL` where reviewers differ.
+    """
+    return review.groupby("object", sort=True)["answer"].agg(_agree)
+
+
+def _agree(answers: pd.Series) -> str:
+    told = set(answers) - {CANNOT_TELL}
+    return told.pop() if len(told) == 1 else CANNOT_TELL
+
+
+def reviewed_labels(labels: Labels, answers: pd.Series, ring: float = RING) -> Labels:
+    """Return what a review makes known of a label image.
+
+    Parameters
+    ----------
+    labels : (Y, X) int32
+        The labels that were reviewed.
+    answers : Series of str
+        By object number, see `agreed_answers`.
+    ring : float
+        Width in px of the known background around correct objects.
+
+    Returns
+    -------
+    (Y, X) int32
+        Correct objects with their numbers; 0 around them, as far as no other object lies there, and
+        where something was not an object; `UNKNOWN` elsewhere. Of an object that is split, merged
+        or mis-bounded nobody has said which pixels are right, so all of them are unknown.
+
+    Raises
+    ------
+    ValueError
+        If an object was reviewed that the labels do not have.
+    """
+    missing = answers.index.difference(object_numbers(labels))
+    if len(missing):
+        raise ValueError(
+            f"object {missing[0]} was reviewed, but is not in the labels: they were made anew "
+            "since. Review the labels that are there now"
+        )
+    correct = _chosen(labels, answers.index[answers == CORRECT])
+    false = _chosen(labels, answers.index[answers == NOT_AN_OBJECT]) > 0
+    return _known_around(labels, correct, false, ring)
+
+
+def edited_labels(labels: Labels, edited: Labels, ring: float = RING) -> Labels:
+    """Return what is known if only that part of a field counts that a person changed.
+
+    Parameters
+    ----------
+    labels, edited : (Y, X) int32
+        The labels of the segmentation, and what a person made of them.
+    ring : float
+        As for `reviewed_labels`.
+
+    Returns
+    -------
+    (Y, X) int32
+        Objects that the person drew or changed, with their numbers; 0 around them and where objects
+        were taken away; `UNKNOWN` elsewhere.
+    """
+    changed = _chosen(edited, changed_objects(edited, labels))
+    gone = (_chosen(labels, changed_objects(labels, edited)) > 0) & (edited == 0)
+    return _known_around(edited, changed, gone, ring)
+
+
+def changed_objects(labels: Labels, other: Labels) -> NDArray[np.int64]:
+    """Return the objects of `labels` that `other` does not have with just the same pixels."""
+    numbers = object_numbers(labels)
+    same = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    area, other_area = np.bincount(labels.ravel()), np.bincount(other.ravel())
+    inside = (labels > 0) & (other > 0)
+    pairs, shared = np.unique(np.stack([labels[inside], other[inside]]), axis=1, return_counts=True)
+    whole = (shared == area[pairs[0]]) & (shared == other_area[pairs[1]])
+    same[pairs[0][whole]] = True
+    return numbers[~same[numbers]]
+
+
+def count_edits(labels: Labels, edited: Labels) -> tuple[int, int]:
+    """Count the objects of a field that a person looked at, and those that had to be corrected.
+
+    Returns
+    -------
+    n_objects, n_corrected : int
+        All objects of the edited labels and those that were taken away; of these, the objects that
+        were drawn, changed or taken away.
+    """
+    drawn = len(changed_objects(edited, labels))
+    taken_away = changed_objects(labels, edited)
+    # A changed object has pixels under an edited one; it was counted there.
+    overlap = np.unique(labels[(labels > 0) & (edited > 0)])
+    n_gone = len(np.setdiff1d(taken_away, overlap))
+    return len(object_numbers(edited)) + n_gone, drawn + n_gone
+
+
+def _chosen(labels: Labels, numbers: NDArray[np.int64] | pd.Index) -> Labels:
+    keep = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    keep[np.asarray(numbers, np.int64)] = True
+    return np.where(keep[labels], labels, 0).astype(np.int32)
+
+
+def _known_around(labels: Labels, right: Labels, false: NDArray[np.bool_], ring: float) -> Labels:
+    known = np.full(labels.shape, UNKNOWN, np.int32)
+    if right.any():
+        known[(expand(right, ring) > 0) & (labels == 0)] = 0
+    known[false] = 0
+    known[right > 0] = right[right > 0]
+    return known

@@ -1,0 +1,34 @@
+"""Collect what people corrected on segmented plates."""
+
+from pathlib import Path
+
+from levelfield.pipeline.fields import field_reader
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.settings import object_sets
+from levelfield.pipeline.sites import sites_of
+from levelfield.pipeline.tables import read_csv, read_flat_fields
+from levelfield.pipeline.training_corrections import CorrectedPlate, collect_generation
+from levelfield.pipeline.training_settings import network_settings
+from levelfield.sheets import load_schema
+
+with job_log(snakemake.log[0]):
+    params, science = snakemake.params, snakemake.params.science
+    settings = network_settings(science)[snakemake.wildcards.network].corrections
+    plates = []
+    for index, fields, store in zip(
+        snakemake.input.index, snakemake.input.illumination, params.stores, strict=True
+    ):
+        table = read_csv(index)
+        sites = sites_of(table, [well for well in table["well"].unique() if well])
+        places = tuple((site.well, site.number) for site in sites)
+        reader = field_reader(store, science, read_flat_fields(fields), [settings.object_set])
+        plates.append(CorrectedPlate(Path(store).stem, places, reader))
+    collect_generation(
+        plates,
+        next(one for one in object_sets(science) if one.name == settings.object_set),
+        settings,
+        [Path(path) for path in params.reviews],
+        load_schema(params.schema),
+        Path(snakemake.output.sheet).parent,
+        [Path(path) for path in params.earlier],
+    )

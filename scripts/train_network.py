@@ -1,0 +1,25 @@
+"""Train one generation of a network."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from levelfield.pipeline.logs import job_log
+from levelfield.pipeline.training_networks import NetworkTraining, train_network
+from levelfield.pipeline.training_settings import network_settings
+from levelfield.sheets import load_schema
+
+with job_log(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    network = network_settings(params.science)[snakemake.wildcards.network]
+    train_network(
+        NetworkTraining(
+            network=replace(network, generation=int(snakemake.wildcards.generation)),
+            sheets=tuple(Path(path) for path in [given.sheet, *given.collected] if path),
+            schema=load_schema(params.schema),
+            start=Path(given.start) if given.start else None,
+            earlier=tuple(Path(path) for path in params.earlier),
+            folder=Path(snakemake.output.weights).parent,
+            device=params.device,
+            workers=snakemake.threads - 1,
+        )
+    )

@@ -1,0 +1,289 @@
+"""Runs of a small screen that mishaps strike, and the table of what came of them."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from conftest import REPOSITORY
+from workflow_runs import Screen, digests, small_screen
+
+FAULTS = Path(__file__).parent / "faults"
+STRUCK_WELL = "B12"  # the fourth of seven wells
+STEPS = ("segment", "measure", "qc_evidence")
+LONGEST_RUN = 900  # s
+HEADS: list[subprocess.Popen] = []
+FINAL = ("results/P/qc/verdict.csv", "results/P/readouts.csv")
+
+
+@dataclass
+class Outcome:
+    """What came of a run that a mishap struck: a row of the table."""
+
+    mishap: str
+    place: str
+    told: str
+    recomputed: str
+    equal: bool
+
+
+@dataclass
+class Run:
+    """A folder in which the workflow runs, with a profile of its own; config and images shared.
+
+    Without a screen it is the demo that runs.
+    """
+
+    screen: Screen | None
+    folder: Path
+    profile: dict
+    fault: dict = field(default_factory=dict)
+    heads: int = 0
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "P"
+
+    @property
+    def notes(self) -> Path:
+        return self.folder / "notes"
+
+    def start(self, *more: str, targets: tuple[str, ...] = FINAL) -> subprocess.Popen:
+        """Start a head process; what it prints goes into a file."""
+        self.notes.mkdir(exist_ok=True)
+        profile = self.folder / "profile"
+        profile.mkdir(exist_ok=True)
+        (profile / "profile.yaml").write_text(yaml.safe_dump(self.profile, sort_keys=False))
+        config = ["--configfile", str(self.screen.folder / "config.yaml")] if self.screen else []
+        self.heads += 1
+        with self.printed_file(self.heads).open("w") as printed:
+            head = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "snakemake", *targets),
+                    *("--snakefile", str(REPOSITORY / "Snakefile")),
+                    *("--directory", str(self.folder), "--profile", str(profile)),
+                    *config,
+                    *more,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                env=self.environment(),
+                start_new_session=True,
+            )
+        HEADS.append(head)
+        return head
+
+    def environment(self) -> dict[str, str]:
+        path = os.pathsep.join([str(FAULTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+        fault = json.dumps(self.fault | {"folder": str(self.notes)})
+        return os.environ | {"PYTHONPATH": path, "LEVELFIELD_FAULT": fault}
+
+    def printed_file(self, head: int) -> Path:
+        return self.folder / f"head{head}.txt"
+
+    def printed(self, head: int | None = None) -> str:
+        """What a head printed; the latest, if none is named."""
+        return self.printed_file(head or self.heads).read_text()
+
+    def end(self, head: subprocess.Popen, good: bool = True) -> str:
+        """Wait for a head's end, which must be good or not; what it printed."""
+        number = self.heads
+        try:
+            head.wait(LONGEST_RUN)
+        except subprocess.TimeoutExpired:
+            os.killpg(head.pid, signal.SIGKILL)
+            raise AssertionError(f"no end: {self.printed(number)[-6000:]}") from None
+        assert (head.returncode == 0) == good, self.printed(number)[-6000:]
+        return self.printed(number)
+
+    def finish(self, *more: str, good: bool = True) -> str:
+        return self.end(self.start(*more), good)
+
+    def strike(self, kind: str, step: str = "segment", **more: object) -> None:
+        """Have a mishap strike the next run, once."""
+        self.fault = {"kind": kind, "step": step, "well": STRUCK_WELL} | more
+
+    def wait_until_struck(self, head: subprocess.Popen) -> None:
+        deadline = time.monotonic() + LONGEST_RUN
+        while not (self.notes / "struck").exists():
+            assert head.poll() is None and time.monotonic() < deadline, self.printed()[-6000:]
+            time.sleep(0.2)
+
+    def go_on(self) -> None:
+        """Let a job go on that waits at the field where the mishap struck."""
+        (self.notes / "go").touch()
+
+    def noted(self, name: str) -> list[dict]:
+        path = self.notes / f"{name}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def repeated(self) -> Counter:
+        """How many fields each step computed again."""
+        times = Counter((one["step"], one["well"]) for one in self.noted("computed"))
+        repeated = Counter()
+        for (step, _), n in times.items():
+            repeated[step] += n - 1
+        return repeated
+
+    def outcome(
+        self, mishap: str, place: str, told: str, undisturbed: dict, fields: int
+    ) -> Outcome:
+        """Compare the final result; not more than so many fields may have been computed again."""
+        repeated = sum(self.repeated().values())
+        assert repeated <= fields, f"{mishap}: {dict(self.repeated())} fields were computed again"
+        found = digests(self.results)
+        different = sorted(name for name in undisturbed if found.get(name) != undisturbed[name])
+        assert found == undisturbed, f"{mishap}: {different} differ from those of a quiet run"
+        assert not list(self.results.glob("unfinished/*")), "parts of unfinished jobs are left"
+        counted = "nothing" if repeated == 0 else f"{repeated} field{'s' * (repeated > 1)}"
+        return Outcome(mishap, place, " ".join(told.split()), counted, True)
+
+
+def told_in(text: str, pattern: str) -> str:
+    """The sentence that a person reads, which must be there."""
+    found = re.search(pattern, text)
+    assert found, f"'{pattern}' is not in what the person sees:\n{text[-6000:]}"
+    assert "Traceback" not in text, text[-6000:]
+    return found[0]
+
+
+def end_heads() -> None:
+    """End the heads that are still at work, with their jobs, when the tests are broken off."""
+    for head in HEADS:
+        if head.poll() is None:
+            os.killpg(head.pid, signal.SIGKILL)
+
+
+LOCAL = {"cores": 1, "keep-going": True, "rerun-incomplete": True}
+
+
+@dataclass
+class Undisturbed:
+    """A screen that has been run to its end in peace, and what its results are."""
+
+    screen: Screen
+    folder: Path
+    digests: dict[str, str]
+
+    def run(self, folder: Path, profile: dict) -> Run:
+        """A run of the same screen in a folder of its own, with the first steps done."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        results = folder / "results" / "P"
+        for name in ("segment", "measure", "objects", "qc", "notes"):
+            shutil.rmtree(results / name, ignore_errors=True)
+        shutil.rmtree(folder / "notes")
+        for name in ("sites.csv", "wells.csv", "plate.csv", "readouts.csv", "excluded_sites.csv"):
+            (results / name).unlink()
+        for stored in results.glob("*.zarr/*/*/[0-9]*"):
+            shutil.rmtree(stored)
+        return Run(self.screen, folder, profile)
+
+
+def run_undisturbed(folder: Path) -> Undisturbed:
+    """Make a screen of one plate and one pack, and run it."""
+    screen = small_screen(folder / "screen")
+    screen.change_config(packs_per_plate=1)
+    run = Run(screen, folder / "undisturbed", LOCAL | {"cores": 2})
+    run.folder.mkdir()
+    run.finish()
+    return Undisturbed(screen, run.folder, digests(run.results))
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: float):
+    """Put what lies in a folder on a disk of its own that is soon full; gives a way to grow it."""
+    aside = folder.with_name(f"{folder.name}.aside")
+    folder.rename(aside)
+    folder.mkdir()
+    size = f"size={int(megabytes * 1024)}k"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=True)
+    shutil.copytree(aside, folder, dirs_exist_ok=True, symlinks=True)
+    try:
+        yield lambda: subprocess.run(["mount", "-o", "remount,size=500m", folder], check=True)
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextmanager
+def read_only(folder: Path):
+    """Forbid writing to a folder, to root as well."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def can_mount() -> bool:
+    """Say whether this process may mount, as root may (but not in every container)."""
+    return (
+        subprocess.run(
+            ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
+            capture_output=True,
+            check=False,
+        ).returncode
+        == 0
+    )
+
+
+def megabytes_of(folder: Path) -> float:
+    """The room that a folder's files take on a disk of 4 kB blocks."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return sum(-(-size // 4096) * 4096 for size in sizes) / 2**20
+
+
+def flip_a_byte(results: Path) -> None:
+    """Change one byte in the stored labels of a finished field."""
+    labels = results / "P.zarr" / STRUCK_WELL[0] / STRUCK_WELL[1:] / "1" / "labels" / "Nuclei" / "0"
+    [shard] = [path for path in labels.rglob("*") if path.is_file() and path.name != "zarr.json"]
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+
+
+def verify(results: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "levelfield.cli", "verify", str(results)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+TABLE = REPOSITORY / "docs" / "failures.md"
+
+
+def write_rows(rows: list[Outcome]) -> None:
+    """Put rows into the table of the documentation, where LEVELFIELD_WRITE_FAILURES asks for it."""
+    if not os.environ.get("LEVELFIELD_WRITE_FAILURES"):
+        return
+    kept = {}
+    if TABLE.exists():
+        head, _, body = TABLE.read_text().partition("| --- |")
+        for line in body.splitlines()[1:]:
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if len(cells) == 5:
+                kept[cells[0], cells[1]] = cells
+    for row in rows:
+        equal = "the same bytes" if row.equal else "NOT THE SAME"
+        cells = [row.mishap, row.place, row.told.replace("|", "/"), row.recomputed, equal]
+        kept[row.mishap, row.place] = cells
+    lines = [f"| {' | '.join(kept[key])} |" for key in sorted(kept)]
+    head = (FAULTS.parent / "data" / "failures.md").read_text()
+    titles = ("mishap", "run", "what the person sees", "computed again", "final result")
+    table = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|", *lines]
+    TABLE.write_text(head + "\n" + "\n".join(table) + "\n")
+
+
+def chosen(request) -> list[str]:
+    """The mishaps that this run of pytest asks for."""
+    of_this_file = [item for item in request.session.items if item.path == request.path]
+    named = [item.callspec.params.get("name") for item in of_this_file if hasattr(item, "callspec")]
+    return [name for name in named if name]

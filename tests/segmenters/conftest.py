@@ -1,0 +1,100 @@
+"""Small models of every kind, trained once for all tests of this folder.
+
+`make test-segmenters` builds the environments and runs them; `make test` does not come here.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nuclei import held_out_images, training_images, write_training_images
+
+from levelfield.evaluation import evaluate_image
+from levelfield.segmentation import segment_objects
+from levelfield.segmentation.mask_rcnn_network import save_network
+from levelfield.segmentation.models import load_model
+from levelfield.training.mask_rcnn import MaskRcnnSettings, train_mask_rcnn
+from levelfield.training.samples import training_image
+from levelfield.workers.exchange import environment_python
+
+HERE = Path(__file__).parent
+
+
+def run_in(environment: str, script: str, *arguments: object) -> None:
+    """Run a script of this folder in an environment; what it says is shown if it fails."""
+    done = subprocess.run(
+        [environment_python(environment), HERE / script, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONNOUSERSITE": "1"},
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+def average_precision(method: str, model: object, **parameters: object) -> list[float]:
+    """AP@0.5 of a method on each held-out image."""
+    scores = []
+    for image, truth in held_out_images():
+        labels = segment_objects(image[None], method, parameters, {"model": model}).labels
+        scores.append(evaluate_image(labels, truth).scores["ap_50"])
+    print(f"{method}: AP@0.5 {np.round(scores, 3)}")
+    return scores
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory) -> Path:
+    return write_training_images(tmp_path_factory.mktemp("samples") / "samples.npz")
+
+
+@pytest.fixture(scope="session")
+def stardist_folder(samples, tmp_path_factory) -> Path:
+    """A model's folder as StarDist wrote it; the weights of Keras 3 lie above."""
+    folder = tmp_path_factory.mktemp("stardist")
+    run_in("stardist", "train_stardist.py", samples, folder)
+    return folder / "small"
+
+
+@pytest.fixture(scope="session")
+def cellpose3_file(samples, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("cellpose3")
+    run_in("cellpose3", "train_cellpose3.py", samples, folder)
+    return folder / "models" / "small"
+
+
+@pytest.fixture(scope="session")
+def instanseg_file(samples, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("instanseg")
+    run_in("instanseg", "train_instanseg.py", samples, folder)
+    return folder / "small.pt"
+
+
+@pytest.fixture(scope="session")
+def mask_rcnn_file(tmp_path_factory) -> Path:
+    images = [
+        training_image(str(number), "nuclei", image, labels)
+        for number, (image, labels) in enumerate(training_images())
+    ]
+    settings = MaskRcnnSettings("small", steps=500, batch=4, side=128, learning_rate=2e-3)
+    path = tmp_path_factory.mktemp("mask_rcnn") / "small.safetensors"
+    save_network(path, train_mask_rcnn(images, settings).weights, {"backbone": "small"})
+    return path
+
+
+@pytest.fixture
+def load():
+    """Load a model; a worker ends with the test."""
+    loaded = []
+
+    def load_it(method: str, path: Path):
+        loaded.append(load_model(method, path, "cpu"))
+        return loaded[-1]
+
+    yield load_it
+    load_model.cache_clear()
+    for model in loaded:
+        if hasattr(model, "close"):
+            model.close()

@@ -1,0 +1,78 @@
+"""Every segmenter through the real workflow, side by side, to a verdict of its own."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from segment_anything_networks import write_small_network
+from workflow_runs import small_screen
+
+from levelfield.pipeline.weights import sha256_of
+
+NUCLEI = ("stardist", "mask_rcnn", "cellpose3", "instanseg")
+
+
+@pytest.fixture(scope="module")
+def screen(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("screen")
+    screen = small_screen(folder / "screen")
+    files = {
+        method: request.getfixturevalue(f"{method}_file")
+        for method in ("mask_rcnn", "cellpose3", "instanseg")
+    }
+    files["stardist"] = zipped(request.getfixturevalue("stardist_folder"), folder / "small.zip")
+    files["sam"] = write_small_network(folder / "sam.pth")
+    objects = {
+        f"Nuclei{number}": {"method": method, "channels": ["DNA"], "weights": method}
+        for number, method in enumerate(NUCLEI)
+    }
+    objects["Cells"] = {
+        "method": "segment_anything_cells",
+        "parent": "Nuclei0",
+        "channels": ["FKHR"],
+        "weights": "sam",
+    }
+    screen.change_config(
+        objects=objects,
+        readouts={},
+        device="cpu",
+        weights={
+            name: {"source": str(path), "sha256": sha256_of(path)} for name, path in files.items()
+        },
+    )
+    screen.run_well()
+    return screen
+
+
+def zipped(folder: Path, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, file.name)
+    return path
+
+
+def test_every_site_of_both_control_classes_has_objects_of_every_segmenter(screen):
+    sites = screen.table("sites.csv")
+    layout = screen.table("wells.csv").set_index("Metadata_Well")["Metadata_ControlType"]
+    kinds = sites["Metadata_Well"].map(layout)
+    for number in range(len(NUCLEI)):
+        counts = sites[f"Count_Nuclei{number}"].astype(float)
+        for kind in ("negcon", "poscon"):
+            assert np.count_nonzero(counts[kinds == kind] > 20) >= 2
+    assert (sites["Count_Cells"].astype(float) == sites["Count_Nuclei0"].astype(float)).all()
+
+
+def test_the_tables_say_where_it_was_computed_and_what_overlapped(screen):
+    sites = screen.table("sites.csv")
+    for name in ("Nuclei0", "Nuclei1", "Nuclei2", "Nuclei3", "Cells"):
+        assert (sites[f"Segmentation_Device_{name}"] == "cpu").all()
+    for name in ("Nuclei0", "Nuclei1", "Cells"):
+        assert sites[f"Segmentation_OverlappedFraction_{name}"].astype(float).between(0, 1).all()
+
+
+def test_the_verdict_has_figures_of_every_segmenter(screen):
+    verdict = screen.table("qc/verdict.csv")
+    for number in range(len(NUCLEI)):
+        rows = verdict[verdict["object_set"] == f"Nuclei{number}"]
+        assert set(rows["question"]) >= {"split_merge", "threshold"}

@@ -1,0 +1,93 @@
+"""Fields that an interrupted job had finished: kept whole, torn ones never, and then forgotten."""
+
+import pandas as pd
+import pytest
+
+from levelfield.pipeline.progress import map_fields
+from levelfield.pipeline.reuse import field_fingerprints, map_changed_fields
+from levelfield.pipeline.unfinished import Unfinished
+
+
+def tables(n_rows: int = 2) -> dict[str, pd.DataFrame]:
+    columns = {"Metadata_Well": ["A01"] * n_rows, "area": [0.1] * n_rows, "n": [7] * n_rows}
+    return {"Nuclei": pd.DataFrame(columns), "Image": pd.DataFrame({"mean": [0.5]})}
+
+
+@pytest.fixture
+def unfinished(tmp_path):
+    return Unfinished(tmp_path / "unfinished", "measure_pack1")
+
+
+def test_fields_come_back_as_they_were_kept(unfinished):
+    unfinished.keep("one", tables())
+    unfinished.keep("two", tables(0))
+    found = unfinished.read()
+    assert list(found) == ["one", "two"]
+    for name, table in tables().items():
+        pd.testing.assert_frame_equal(found["one"][name], table)
+    assert list(found["two"]["Nuclei"].columns) == ["Metadata_Well", "area", "n"]
+
+
+def test_a_field_that_was_torn_is_left_out_and_those_before_it_are_not(unfinished):
+    for name in ("one", "two"):
+        unfinished.keep(name, tables())
+    [path] = unfinished.folder.iterdir()
+    whole = path.read_bytes()
+    for size in range(len(whole) // 2 + 10, len(whole) - 1, 97):
+        path.write_bytes(whole[:size])
+        assert list(unfinished.read()) == ["one"]
+    path.write_bytes(whole[:-20] + b"x" + whole[-19:])
+    assert list(unfinished.read()) == ["one"]
+
+
+def keep_one(item):
+    unfinished, mark = item
+    unfinished.keep(mark, tables())
+
+
+def test_every_process_keeps_its_fields_in_a_file_of_its_own(unfinished):
+    list(map_fields(keep_one, [(unfinished, str(n)) for n in range(6)], 2, "test"))
+    assert sorted(unfinished.read()) == ["0", "1", "2", "3", "4", "5"]
+    assert len(list(unfinished.folder.iterdir())) <= 2
+
+
+def test_a_finished_job_leaves_nothing_behind_but_what_other_jobs_need(unfinished):
+    other = Unfinished(unfinished.folder, "measure_pack10")
+    unfinished.keep("one", tables())
+    other.keep("two", tables())
+    unfinished.remove()
+    assert unfinished.read() == {}
+    assert list(other.read()) == ["two"]
+    other.remove()
+    assert not unfinished.folder.exists()
+    other.remove()
+
+
+def test_an_interrupted_job_computes_no_finished_field_again(unfinished):
+    segmented = pd.DataFrame(
+        {
+            "Metadata_Plate": "P",
+            "Metadata_Well": ["A01", "A02", "A03"],
+            "Metadata_Site": 1,
+            "fault": "",
+            "Count_Nuclei": [1, 0, 1],
+            "checksum_Nuclei": ["x", "y", "z"],
+        }
+    )
+    fields = field_fingerprints(segmented, {})
+    done = []
+
+    def compute(field):
+        done.append(field[1])
+        if done.count("A03") == 1:
+            raise MemoryError
+        n_rows = 0 if field[1] == "A02" else 1
+        return {"Nuclei": pd.DataFrame({"Metadata_Well": [field[1]] * n_rows})}
+
+    def run():
+        return list(map_changed_fields(compute, fields, {}, dict, 1, "test", unfinished))
+
+    with pytest.raises(MemoryError):
+        run()
+    assert [list(one["Nuclei"]["Metadata_Well"]) for one in run()] == [["A01"], [], ["A03"]]
+    assert done == ["A01", "A02", "A03", "A03"]

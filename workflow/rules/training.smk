@@ -1,0 +1,156 @@
+# What is learned: pixel classifiers, and networks from annotated images and from corrections.
+from levelfield.pipeline.training_settings import generation_folder, review_files
+
+NETWORK = generation_folder(RESULTS, "{network}", "{generation}")
+
+
+def generation_files(network, name, generations):
+    """A file of some generations of a network."""
+    return [
+        f"{generation_folder(RESULTS, network, number)}/{name}"
+        for number in generations
+    ]
+
+
+def is_collected(network):
+    """Whether the corrections of a network's generation were collected, once and for all.
+
+    The labels that people looked at are made anew with the weights that learn from them, so a
+    collection is never made twice: once it is there, no rule makes it.
+    """
+    return Path(
+        *generation_files(network.name, "collected.csv", [network.generation])
+    ).is_file()
+
+
+def collected(wildcards):
+    """The collections that a generation learns from: its own and all before it."""
+    network = NETWORKS[wildcards.network]
+    if not network.corrections:
+        return []
+    number = int(wildcards.generation)
+    for path in generation_files(network.name, "collected.csv", range(1, number)):
+        if not Path(path).is_file():
+            raise WorkflowError(
+                f"networks.{network.name}.generation is {number}, but there is no '{path}': raise "
+                "the generation by one at a time, and keep the folders of those before it."
+            )
+    return generation_files(network.name, "collected.csv", range(1, number + 1))
+
+
+wildcard_constraints:
+    network="|".join(NETWORKS) or "-",
+    generation=r"\d+",
+
+
+localrules:
+    train_networks,
+
+
+rule train_pixel_classifier:
+    input:
+        lambda wildcards: config["pixel_classifiers"][wildcards.classifier]["training"],
+    output:
+        f"{RESULTS}/classifiers/{{classifier}}.npz",
+    log:
+        f"{RESULTS}/classifiers/logs/{{classifier}}.log",
+    benchmark:
+        f"{RESULTS}/classifiers/timings/{{classifier}}.tsv"
+    conda:
+        "../../envs/levelfield.yaml"
+    params:
+        science=lambda wildcards: config["pixel_classifiers"][wildcards.classifier],
+        schema=str(SCHEMAS / "training.yaml"),
+    message:
+        "Training the pixel classifier {wildcards.classifier}"
+    script:
+        "../../scripts/train_pixel_classifier.py"
+
+
+rule collect_training:
+    input:
+        # ancient: what was fitted or listed anew says nothing about what people corrected.
+        index=ancient(expand(rules.index_plate.output, plate=PLATES)),
+        illumination=ancient(expand(rules.fit_illumination.output.fields, plate=PLATES)),
+    output:
+        sheet=f"{NETWORK}/collected.csv",
+        reviews=f"{NETWORK}/reviews.csv",
+        corrections=f"{NETWORK}/corrections.csv",
+        images=directory(f"{NETWORK}/corrected"),
+    log:
+        f"{NETWORK}/logs/collect_training.log",
+    benchmark:
+        f"{NETWORK}/timings/collect_training.tsv"
+    wildcard_constraints:
+        network="|".join(
+            name for name, one in NETWORKS.items() if not is_collected(one)
+        )
+        or "-",
+    conda:
+        "../../envs/levelfield.yaml"
+    params:
+        reviews=lambda wildcards: [
+            str(path)
+            for path in review_files(
+                NETWORKS[wildcards.network].corrections.reviews, list(PLATES)
+            )
+        ],
+        schema=str(SCHEMAS / "review.yaml"),
+        stores=expand(f"{PLATE}/{{plate}}.zarr", plate=PLATES),
+        earlier=lambda wildcards: generation_files(
+            wildcards.network, "", range(1, int(wildcards.generation))
+        ),
+        science=science("images", "channels", "objects", "networks"),
+    message:
+        "Collecting what people corrected, for generation {wildcards.generation} of network {wildcards.network}"
+    script:
+        "../../scripts/collect_training.py"
+
+
+rule train_network:
+    input:
+        sheet=lambda wildcards: NETWORKS[wildcards.network].training or [],
+        collected=collected,
+        start=lambda wildcards: (
+            f"resources/weights/{NETWORKS[wildcards.network].start}"
+            if NETWORKS[wildcards.network].start
+            else []
+        ),
+    output:
+        weights=f"{NETWORK}/weights.safetensors",
+        split=f"{NETWORK}/split.csv",
+        history=f"{NETWORK}/history.csv",
+        evaluation=f"{NETWORK}/evaluation.csv",
+        generations=f"{NETWORK}/generations.csv",
+        pictures=report(
+            [f"{NETWORK}/losses.png", f"{NETWORK}/generations.png"],
+            category="Training",
+            caption="../report/training.rst",
+            labels={"network": "{network}", "generation": "{generation}"},
+        ),
+    log:
+        f"{NETWORK}/logs/train_network.log",
+    benchmark:
+        f"{NETWORK}/timings/train_network.tsv"
+    conda:
+        "../../envs/levelfield.yaml"
+    # One process learns, the other makes the samples; the weights are the same with one.
+    threads: 2
+    params:
+        science=lambda wildcards: {
+            "networks": {wildcards.network: config["networks"][wildcards.network]}
+        },
+        schema=str(SCHEMAS / "network_training.yaml"),
+        earlier=lambda wildcards: generation_files(
+            wildcards.network, "", range(1, int(wildcards.generation))
+        ),
+        device=config["device"],
+    message:
+        "Training generation {wildcards.generation} of network {wildcards.network}"
+    script:
+        "../../scripts/train_network.py"
+
+
+rule train_networks:
+    input:
+        list(TRAINED.values()),
