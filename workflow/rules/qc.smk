@@ -27,7 +27,7 @@ rule qc_evidence:
 
 def review_file(wildcards):
     """The review sheet, as soon as there is one: only the QC rules read it."""
-    path = config["qc"].get("review", "")
+    path = config["qc"].get("review", "").replace("{plate}", wildcards.plate)
     return path if path and Path(path).is_file() else []
 
 
