@@ -591,3 +591,32 @@ def test_captions_of_the_workflow_report_are_sound(caption):
     text = environment.from_string(caption.read_text("utf-8")).render(snakemake=snakemake)
     assert len(text) > 80
     publish_parts(text, writer="html", settings_overrides={"halt_level": 2})
+
+
+def reviewed_of(verdict: pd.DataFrame, state: str) -> pd.DataFrame:
+    """Return ``qc/reviewed.csv`` with one state for every row of a verdict but the worst."""
+    rows = verdict[verdict["perturbation"] != "worst"]
+    figures = {
+        f"{name}_{part}": value
+        for name, value in (("evidence", 2.5), ("reviewed", -1.5))
+        for part in ("estimate", "ci_low", "ci_high")
+    }
+    keys = ["plate", "question", "object_set", "scope", "perturbation", "unit"]
+    return rows[keys].assign(review=state, n_drawn=120, n_reviewed=90, **figures)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("complete", ["by the evidence alone +2.5 pp", "by the review, too large minus too small"]),
+        ("partial", ["review unfinished: 90 of 120 objects"]),
+        ("unreviewed", []),
+    ],
+)
+def test_a_review_stands_beside_the_evidence(state, words):
+    layout = layout_of(96)
+    page = plate_page(report_of(layout, 96, reviewed=reviewed_of(verdict_of(layout), state)))
+    for text in words:
+        assert text in page
+    assert ("by the evidence alone" in page) == (state == "complete")
+    assert ("unfinished" in page) == (state == "partial")
