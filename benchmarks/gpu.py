@@ -6,7 +6,8 @@ Both run in one process on one device, alternating. Prints and writes ``results/
   (from the profiler, in a run of its own), the largest memory of GPU and process, and whether the
   masks agree (average precision at an IoU of 0.9 between the two);
 * the seconds per site of each stage, measured one after the other, with the GPU idle in between;
-* the same for the small network that is shipped, which has no counterpart.
+* the memory in use while the 3,456 sites of a plate go through;
+* sites per second of the small network that is shipped, which has no counterpart.
 
 Weights: those of ``--weights``, or random ones of the same network, which take the same time.
 With random weights the objects would be random too, so that both get, once the network has run,
@@ -14,7 +15,7 @@ the flows of real labels to find objects in. With real ones both find what the n
 
 Run, on a machine with a GPU: ``python benchmarks/gpu.py``. On a CPU (the network has 305 million
 parameters; a small one of the same kind shows that all works): ``OMP_NUM_THREADS=1 python
-benchmarks/gpu.py --network small --side 256 --sites 1 4``.
+benchmarks/gpu.py --network small --side 256 --sites 1 4 --plate 50``.
 """
 
 import argparse
@@ -263,6 +264,19 @@ def _watch(owner, function, stage, spent, device):
     return mock.patch.object(owner, function, watched)
 
 
+def plate(ours, sites, number):
+    """Return rows of the memory in use while as many sites as a plate has go through."""
+    rows = []
+    page = resource.getpagesize()
+    for done, _ in enumerate(ours.stream(islice(cycle(sites), number)), start=1):
+        if done == number or done % max(1, number // 8) == 0:
+            resident = int(Path("/proc/self/statm").read_text().split()[1]) * page / 1e9
+            row = {"what": "memory during a plate", "sites": done, "process_gb": resident}
+            rows.append(memory(ours.device) | row)
+            print(pd.Series(rows[-1]).to_frame().T.to_string(index=False))
+    return rows
+
+
 def small_network(sites, numbers, rule, repeats):
     """Return a row per number of sites for the shipped network with its default decoder."""
     if not SMALL_NETWORK.is_file():
@@ -308,6 +322,7 @@ def main():
     parser.add_argument("--network", choices=["full", "small"], default="full")
     parser.add_argument("--side", type=int, default=1080)
     parser.add_argument("--sites", type=int, nargs="+", default=[1, 10, 100, 1000])
+    parser.add_argument("--plate", type=int, default=3456, help="sites of the memory's measurement")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS / "gpu.csv")
     arguments = parser.parse_args()
@@ -325,6 +340,7 @@ def main():
             ours.flows, theirs.flows = torch.from_numpy(flows).to(device.torch), flows
         rows = compare(ours, theirs, sites, arguments.sites, arguments.repeats)
         rows += stages(ours, theirs, list(islice(cycle(sites), min(8, max(arguments.sites)))))
+        rows += plate(ours, sites, arguments.plate)
     rows += small_network(sites, arguments.sites, arguments.device, arguments.repeats)
     write(rows, device.name, arguments)
 

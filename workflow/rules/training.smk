@@ -1,41 +1,4 @@
 # What is learned: pixel classifiers, and networks from annotated images and from corrections.
-from levelfield.pipeline.training_settings import generation_folder, review_files
-
-NETWORK = generation_folder(RESULTS, "{network}", "{generation}")
-
-
-def generation_files(network, name, generations):
-    """A file of some generations of a network."""
-    return [
-        f"{generation_folder(RESULTS, network, number)}/{name}"
-        for number in generations
-    ]
-
-
-def is_collected(network):
-    """Whether the corrections of a network's generation were collected, once and for all.
-
-    The labels that people looked at are made anew with the weights that learn from them, so a
-    collection is never made twice: once it is there, no rule makes it.
-    """
-    return Path(
-        *generation_files(network.name, "collected.csv", [network.generation])
-    ).is_file()
-
-
-def collected(wildcards):
-    """The collections that a generation learns from: its own and all before it."""
-    network = NETWORKS[wildcards.network]
-    if not network.corrections:
-        return []
-    number = int(wildcards.generation)
-    for path in generation_files(network.name, "collected.csv", range(1, number)):
-        if not Path(path).is_file():
-            raise WorkflowError(
-                f"networks.{network.name}.generation is {number}, but there is no '{path}': raise "
-                "the generation by one at a time, and keep the folders of those before it."
-            )
-    return generation_files(network.name, "collected.csv", range(1, number + 1))
 
 
 wildcard_constraints:

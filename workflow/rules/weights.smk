@@ -1,50 +1,8 @@
-# Weights of networks: fetched on the head node, checked, and only then used; or trained here.
+# Weights of networks: fetched on the head node, checked, and only then used.
 import logging
 
-from levelfield.pipeline.training_settings import (
-    check_networks,
-    network_settings,
-    weights_file,
-)
-from levelfield.pipeline.weights import find_weights, named_weights
+from levelfield.pipeline.weights import find_weights
 
-
-def read_weights(config):
-    """The networks that are trained here, and the weights that have to be fetched, by name."""
-    networks = network_settings(config)
-    sets = config["objects"].values()
-    names = {one["weights"] for one in sets if "weights" in one} - set(networks)
-    names |= {network.start for network in networks.values() if network.start}
-    catalogue = SCHEMAS.parent.parent / "config" / "weights.yaml"
-    try:
-        check_networks(networks, config)
-        return networks, named_weights(names, config["weights"], catalogue)
-    except ValueError as error:
-        raise WorkflowError(str(error)) from None
-
-
-NETWORKS, WEIGHTS = read_weights(config)
-TRAINED = {
-    name: weights_file(RESULTS, network)
-    for name, network in NETWORKS.items()
-    if network.generation
-}
-# The files of weights that object sets name: fetched, or trained here.
-SET_WEIGHTS = {
-    name: (
-        weights_file(RESULTS, NETWORKS[name])
-        if name in NETWORKS
-        else f"resources/weights/{name}"
-    )
-    for name in sorted(
-        {one.weights for one in OBJECT_SETS if one.weights},
-    )
-}
-# What they are, and what may be done with them, belongs into the report; where they lie does not.
-SCIENCE["weights"] = {
-    name: {"sha256": one.sha256, "licence": one.licence}
-    for name, one in WEIGHTS.items()
-}
 WEIGHTS_CACHE = Path(os.path.expandvars(config["weights_cache"])).expanduser()
 
 
@@ -72,6 +30,8 @@ rule fetch_weights:
         ),
     log:
         "resources/weights/logs/{weights}.log",
+    conda:
+        "../../envs/levelfield.yaml"
     params:
         weights=lambda wildcards: vars(WEIGHTS[wildcards.weights]),
         cache=str(WEIGHTS_CACHE),

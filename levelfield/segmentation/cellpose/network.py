@@ -118,16 +118,15 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _empty_network(kind: str, weights: Mapping[str, Tensor]) -> nn.Module:
-    """Build the network without numbers, which costs neither time nor memory."""
-    with torch.device("meta"):
-        if kind == "sam":
+    """Build the network that weights are for."""
+    if kind == "sam":
+        with torch.device("meta"):  # without numbers, which costs neither time nor memory
             return vit.CPSAM()
-        if not hasattr(vit, "CPDINO") or not hasattr(vit, "dinov3_vitl16"):
-            raise ValueError(
-                "these weights are of a Cellpose-DINO network, which needs the package dinov3. "
-                "It is on no package index: `pip install "
-                "git+https://github.com/facebookresearch/dinov3` installs it, under a licence of "
-                "its own. Or choose the weights cpsam_v2."
-            )
-        width = weights["encoder.patch_embed.proj.weight"].shape[0]
-        return vit.CPDINO(model_name="vitl" if width == 1024 else "vitb")
+    if not hasattr(vit, "CPDINO") or not hasattr(vit, "dinov3_vitl16"):
+        raise ValueError(
+            "these weights are of a Cellpose-DINO network, which needs the package dinov3. It is "
+            "on no package index: `pip install git+https://github.com/facebookresearch/dinov3` "
+            "installs it, under a licence of its own. Or choose the weights cpsam_v2."
+        )
+    width = weights["encoder.patch_embed.proj.weight"].shape[0]
+    return vit.CPDINO(model_name="vitl" if width == 1024 else "vitb")

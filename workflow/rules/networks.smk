@@ -1,0 +1,82 @@
+# Which weights there are: fetched from elsewhere, or trained here, and from what.
+from levelfield.pipeline.training_settings import (
+    check_networks,
+    generation_folder,
+    network_settings,
+    review_files,
+    weights_file,
+)
+from levelfield.pipeline.weights import named_weights
+
+
+def read_weights(config):
+    """The networks that are trained here, and the weights that have to be fetched, by name."""
+    networks = network_settings(config)
+    sets = config["objects"].values()
+    names = {one["weights"] for one in sets if "weights" in one} - set(networks)
+    names |= {network.start for network in networks.values() if network.start}
+    catalogue = SCHEMAS.parent.parent / "config" / "weights.yaml"
+    try:
+        check_networks(networks, config)
+        return networks, named_weights(names, config["weights"], catalogue)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+NETWORKS, WEIGHTS = read_weights(config)
+TRAINED = {
+    name: weights_file(RESULTS, network)
+    for name, network in NETWORKS.items()
+    if network.generation
+}
+# The files of weights that object sets name: fetched, or trained here.
+SET_WEIGHTS = {
+    name: (
+        weights_file(RESULTS, NETWORKS[name])
+        if name in NETWORKS
+        else f"resources/weights/{name}"
+    )
+    for name in sorted(
+        {one.weights for one in OBJECT_SETS if one.weights},
+    )
+}
+# What they are, and what may be done with them, belongs into the report; where they lie does not.
+SCIENCE["weights"] = {
+    name: {"sha256": one.sha256, "licence": one.licence}
+    for name, one in WEIGHTS.items()
+}
+NETWORK = generation_folder(RESULTS, "{network}", "{generation}")
+
+
+def generation_files(network, name, generations):
+    """A file of some generations of a network."""
+    return [
+        f"{generation_folder(RESULTS, network, number)}/{name}"
+        for number in generations
+    ]
+
+
+def is_collected(network):
+    """Whether the corrections of a network's generation were collected, once and for all.
+
+    The labels that people looked at are made anew with the weights that learn from them, so a
+    collection is never made twice: once it is there, no rule makes it.
+    """
+    return Path(
+        *generation_files(network.name, "collected.csv", [network.generation])
+    ).is_file()
+
+
+def collected(wildcards):
+    """The collections that a generation learns from: its own and all before it."""
+    network = NETWORKS[wildcards.network]
+    if not network.corrections:
+        return []
+    number = int(wildcards.generation)
+    for path in generation_files(network.name, "collected.csv", range(1, number)):
+        if not Path(path).is_file():
+            raise WorkflowError(
+                f"networks.{network.name}.generation is {number}, but there is no '{path}': raise "
+                "the generation by one at a time, and keep the folders of those before it."
+            )
+    return generation_files(network.name, "collected.csv", range(1, number + 1))
