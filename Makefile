@@ -10,7 +10,7 @@ SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slurm test-segmenters train-nuclei lint lock clean
+.PHONY: help demo test test-slurm test-segmenters train-nuclei lint lock audit clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -71,6 +71,10 @@ train-nuclei: $(ENV)/dev.installed ## train the shipped weights for nuclei anew 
 
 lock: $(ENV)/dev.installed ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python envs/lock.py
+
+audit: ## look up known vulnerabilities of all pinned packages; says so where it could not
+	$(MAKE) --no-print-directory env-audit
+	.venvs/audit/bin/python envs/audit.py
 
 clean: ## remove the environments and the results
 	rm -rf $(ENV) .venvs results .snakemake
