@@ -25,9 +25,9 @@ test: $(ENV)/dev.installed ## install, and run the tests
 	@echo "== The tests: several minutes, with the real workflow among them"
 	$(BIN)/python -m pytest
 
-test-slurm: $(ENV)/dev.installed ## install Debian's Slurm (as root), and run the tests under a real cluster
+test-slurm: $(ENV)/dev.installed ## install Debian's Slurm (as root), and bring about failures, under a real cluster and without
 	@echo "== Slurm on this machine: several minutes, then all that was started is stopped"
-	$(BIN)/python -m pytest -m slurm tests/test_slurm.py --durations 0 -rs
+	$(BIN)/python -m pytest -m "slurm or mishaps" tests/test_slurm.py tests/test_failures.py --durations 0 -rs
 
 test-segmenters: $(ENV)/dev.installed $(SEGMENTERS:%=.venvs/%.installed) ## install the segmenters' own environments, and test them
 	@echo "== The segmenters: small models are trained, which takes about half an hour"
