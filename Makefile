@@ -10,7 +10,7 @@ SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slurm test-segmenters train-nuclei lint lock clean
+.PHONY: help demo test test-slurm test-segmenters train-nuclei lint lock audit clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,9 +25,9 @@ test: $(ENV)/dev.installed ## install, and run the tests
 	@echo "== The tests: several minutes, with the real workflow among them"
 	$(BIN)/python -m pytest
 
-test-slurm: $(ENV)/dev.installed ## install Debian's Slurm (as root), and run the tests under a real cluster
+test-slurm: $(ENV)/dev.installed ## install Debian's Slurm (as root), and bring about failures, under a real cluster and without
 	@echo "== Slurm on this machine: several minutes, then all that was started is stopped"
-	$(BIN)/python -m pytest -m slurm tests/test_slurm.py --durations 0 -rs
+	$(BIN)/python -m pytest -m "slurm or mishaps" tests/test_slurm.py tests/test_failures.py --durations 0 -rs
 
 test-segmenters: $(ENV)/dev.installed $(SEGMENTERS:%=.venvs/%.installed) ## install the segmenters' own environments, and test them
 	@echo "== The segmenters: small models are trained, which takes about half an hour"
@@ -71,6 +71,10 @@ train-nuclei: $(ENV)/dev.installed ## train the shipped weights for nuclei anew 
 
 lock: $(ENV)/dev.installed ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python envs/lock.py
+
+audit: ## look up known vulnerabilities of all pinned packages; says so where it could not
+	$(MAKE) --no-print-directory env-audit
+	.venvs/audit/bin/python envs/audit.py
 
 clean: ## remove the environments and the results
 	rm -rf $(ENV) .venvs results .snakemake

@@ -13,6 +13,15 @@ from pathlib import Path
 ENVS = Path(__file__).parent
 PROJECT = ENVS.parent / "pyproject.toml"
 
+_CUDA = r"nvidia-|cuda-|triton"
+_LEARNED = r"torch|cellpose|segment-anything|fastremap|fill-voids|roifile"
+_NOT_RUN = """
+#
+# Not run yet: no machine with conda was at hand. What was checked is that all pins are those of
+# the lock, and that its stages import without what is left out. The package itself is not in it:
+# in the project's folder, run
+#   PYTHONPATH=$PWD snakemake --sdm conda --conda-not-block-search-path-envvars ..."""
+
 
 def compile_lock(source: Path, name: str, *options: str) -> None:
     """Resolve what a file asks for into ``<name>.lock``."""
@@ -24,22 +33,51 @@ def compile_lock(source: Path, name: str, *options: str) -> None:
     subprocess.run(command, check=True)
 
 
-def write_conda(name: str) -> None:
-    """Write ``<name>.yaml`` from ``<name>.lock``: Python from conda, everything else by pip."""
+def pins_of(name: str, leave_out: str = "") -> list[str]:
+    """Return what ``<name>.lock`` pins, without packages whose name fits a pattern."""
     lock = (ENVS / f"{name}.lock").read_text()
     pins = re.findall(r"^([\w.\-\[\]]+==[^\\\n]+?)\s*\\?$", lock, flags=re.MULTILINE)
+    return [pin for pin in pins if not (leave_out and re.match(leave_out, pin))]
+
+
+def conda_text(lock: str, pins: list[str], conda: tuple[str, ...] = (), note: str = "") -> str:
+    """Return a conda environment: Python (and `conda`) from conda, everything else by pip."""
     lines = [
-        "# Written by envs/lock.py from the lock file of the same name. Do not edit.",
+        f"# Written by envs/lock.py from {lock}.lock. Do not edit.{note}",
         "channels:",
         "  - conda-forge",
         "  - nodefaults",
         "dependencies:",
         "  - python =3.11",
+        *(f"  - {one}" for one in conda),
         "  - pip",
         "  - pip:",
         *(f"      - {pin}" for pin in pins),
     ]
-    (ENVS / f"{name}.yaml").write_text("\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
+
+
+def write_conda(name: str) -> None:
+    """Write ``<name>.yaml`` from ``<name>.lock``."""
+    (ENVS / f"{name}.yaml").write_text(conda_text(name, pins_of(name)))
+
+
+def stage_texts() -> dict[str, str]:
+    """Return the conda environments of the stages, all from the project's lock.
+
+    ``levelfield.yaml`` has everything, with torch for CUDA: for the segmentation.
+    ``levelfield-cpu.yaml`` is the same with torch for the CPU, which saves 3 GB of CUDA.
+    ``levelfield-core.yaml`` has no torch: for all other stages.
+    """
+    torch = dict(pin.split("==") for pin in pins_of("levelfield") if pin.startswith("torch"))
+    from_conda = tuple(
+        f"{name} ={torch[pip].strip()}"
+        for name, pip in (("pytorch-cpu", "torch"), ("torchvision", "torchvision"))
+    )
+    cpu = conda_text("levelfield", pins_of("levelfield", f"{_CUDA}|torch"), from_conda, _NOT_RUN)
+    core = conda_text("levelfield", pins_of("levelfield", f"{_CUDA}|{_LEARNED}"), (), _NOT_RUN)
+    cuda = conda_text("levelfield", pins_of("levelfield"), (), _NOT_RUN)
+    return {"levelfield": cuda, "levelfield-cpu": cpu, "levelfield-core": core}
 
 
 def lock_project() -> None:
@@ -47,13 +85,15 @@ def lock_project() -> None:
     compile_lock(PROJECT, "levelfield", "--extra", "build")
     constraint = ("--constraint", str(ENVS / "levelfield.lock"))
     compile_lock(PROJECT, "levelfield-dev", "--extra", "build", "--extra", "dev", *constraint)
-    write_conda("levelfield")
+    for name, text in stage_texts().items():
+        (ENVS / f"{name}.yaml").write_text(text)
 
 
 def lock_other(name: str) -> None:
     """Lock an environment beside the project's."""
     compile_lock(ENVS / f"{name}.in", name)
-    write_conda(name)
+    if name != "audit":  # no job runs in it
+        write_conda(name)
 
 
 if __name__ == "__main__":

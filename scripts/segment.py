@@ -7,7 +7,7 @@ from levelfield.pipeline.segmentation import segment_pack, segmentation_job
 from levelfield.pipeline.tables import read_csv, read_flat_fields, read_measured, write_csv
 from levelfield.segmentation.pixel_classifier import PixelClassifier
 
-with job_log(snakemake.log[0]):
+with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
     index = read_csv(snakemake.input.index)
     job = segmentation_job(

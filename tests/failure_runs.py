@@ -20,7 +20,7 @@ from workflow_runs import Screen, digests, small_screen
 FAULTS = Path(__file__).parent / "faults"
 STRUCK_WELL = "B12"  # the fourth of seven wells
 STEPS = ("segment", "measure", "qc_evidence")
-LONGEST_RUN = 900  # s
+LONGEST_RUN = 1200  # s
 HEADS: list[subprocess.Popen] = []
 FINAL = ("results/P/qc/verdict.csv", "results/P/readouts.csv")
 
@@ -68,6 +68,8 @@ class Run:
         with self.printed_file(self.heads).open("w") as printed:
             head = subprocess.Popen(
                 [
+                    # Started in the background, a process would ignore Ctrl-C, and so its jobs.
+                    *("env", "--default-signal=INT"),
                     *(sys.executable, "-m", "snakemake", *targets),
                     *("--snakefile", str(REPOSITORY / "Snakefile")),
                     *("--directory", str(self.folder), "--profile", str(profile)),

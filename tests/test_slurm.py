@@ -14,6 +14,7 @@ import slurm_cluster
 import yaml
 from conftest import REPOSITORY
 from failure_runs import (
+    LONGEST_RUN,
     STRUCK_WELL,
     Run,
     chosen,
@@ -197,7 +198,7 @@ def two_heads(cluster, run):
     run.wait_until_struck(head)
     told = told_in(run.finish(good=False), r"Directory cannot be locked")
     run.go_on()
-    assert head.wait(900) == 0, run.printed(1)[-6000:]
+    assert head.wait(LONGEST_RUN) == 0, run.printed(1)[-6000:]
     return told
 
 

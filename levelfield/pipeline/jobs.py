@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from levelfield.pipeline.references import plates_with_references
-from levelfield.pipeline.settings import object_sets
+from levelfield.pipeline.settings import object_sets, sets_with_plate_diameter
 from levelfield.plan import Plate, read_plates
 from levelfield.sheets import ConfigError, check_config, load_schema, with_defaults
 
@@ -23,6 +23,7 @@ PLATE_RULES = {
     "create_store": "store.csv",
     "fit_illumination": "illumination.npz",
     "measure_thresholds": "thresholds.csv",
+    "measure_diameters": "diameters.csv",
     "summarise_plate": "sites.csv",
     "qc_plate": "qc/verdict.csv",
     "report_plate": "report.html",
@@ -42,8 +43,8 @@ SCREEN_RULES = {"qc_screen": "screen/verdict.csv", "report_screen": "screen/repo
 
 RULES = (
     *("fetch_weights", "train_pixel_classifier", "index_plate", "create_store"),
-    *("fit_illumination", "measure_thresholds", *PACK_RULES, "summarise_plate"),
-    *("qc_plate", "report_plate", "provenance", "evaluate", *SCREEN_RULES),
+    *("fit_illumination", "measure_thresholds", "measure_diameters", *PACK_RULES),
+    *("summarise_plate", "qc_plate", "report_plate", "provenance", "evaluate", *SCREEN_RULES),
 )
 """All rules in the order of the work."""
 
@@ -121,14 +122,17 @@ def read_screen(path: Path, folder: Path = Path()) -> Screen:
 
 def planned_jobs(screen: Screen) -> list[Job]:
     """Return every job of a screen, plate by plate in the order of the work."""
-    jobs = [
-        _job(screen, "train_pixel_classifier", "", name)
-        for name in sorted({one.classifier for one in object_sets(screen.config)} - {""})
+    sets = object_sets(screen.config)
+    jobs = [_weights_job(name) for name in sorted({one.weights for one in sets} - {""})]
+    jobs += [
+        _classifier_job(screen, name) for name in sorted({one.classifier for one in sets} - {""})
     ]
     references = plates_with_references(screen.config, screen.plates)
     left_out = set()
-    if all(one.threshold_from == "image" for one in object_sets(screen.config)):
+    if all(one.threshold_from == "image" for one in sets):
         left_out.add("measure_thresholds")
+    if not sets_with_plate_diameter(sets):
+        left_out.add("measure_diameters")
     for name, plate in screen.plates.items():
         without = left_out if name in references else left_out | {"evaluate"}
         jobs += _plate_jobs(screen, plate, without)
@@ -145,9 +149,6 @@ def _plate_jobs(screen: Screen, plate: Plate, without: set[str]) -> Iterator[Job
 
 
 def _job(screen: Screen, rule: str, plate: str, pack: str = "", wells: tuple[str, ...] = ()) -> Job:
-    if rule == "train_pixel_classifier":
-        folder = screen.results / "classifiers"
-        return Job(rule, "", pack, (), folder / "logs" / f"{pack}.log", folder / f"{pack}.npz")
     if not plate:
         log = screen.results / "screen" / "logs" / f"{rule}.log"
         return Job(rule, "", "", (), log, screen.results / SCREEN_RULES[rule])
@@ -155,3 +156,14 @@ def _job(screen: Screen, rule: str, plate: str, pack: str = "", wells: tuple[str
     output = (PACK_RULES | PLATE_RULES)[rule].format(pack=pack)
     name = f"{rule}_{pack}.log" if pack else f"{rule}.log"
     return Job(rule, plate, pack, wells, folder / "logs" / name, folder / output)
+
+
+def _classifier_job(screen: Screen, name: str) -> Job:
+    folder = screen.results / "classifiers"
+    log, output = folder / "logs" / f"{name}.log", folder / f"{name}.npz"
+    return Job("train_pixel_classifier", "", name, (), log, output)
+
+
+def _weights_job(name: str) -> Job:
+    folder = Path("resources") / "weights"
+    return Job("fetch_weights", "", name, (), folder / "logs" / f"{name}.log", folder / name)

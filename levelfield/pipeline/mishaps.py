@@ -29,7 +29,10 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Python takes signals in the main thread only
         return
-    before = {one: signal.signal(one, _stop) for one in (signal.SIGTERM, signal.SIGINT)}
+    heeded = [
+        one for one in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(one) != signal.SIG_IGN
+    ]
+    before = {one: signal.signal(one, _stop) for one in heeded}
     try:
         yield
     finally:

@@ -6,10 +6,12 @@ import fcntl
 import hashlib
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -17,6 +19,8 @@ from levelfield.pipeline.download import DownloadError, download
 from levelfield.sheets import ConfigError
 
 log = logging.getLogger("levelfield")
+
+_SECRET = re.compile(r"(?i)(token|signature|password|secret|credential|api[-_]?key|access[-_]?key)")
 
 
 class WeightsError(ValueError):
@@ -93,6 +97,7 @@ def _weights(name: str, known: Mapping[str, Mapping[str, str]]) -> Weights:
     rule = known[name]
     if "source" not in rule:
         raise ConfigError(f"weights.{name}.source is missing. Add the URL or path of the file.")
+    _check_no_secret(name, rule["source"])
     path = Path(rule["source"])
     if not rule["source"].startswith("http") and not path.is_file():
         raise ConfigError(f"weights.{name}.source: there is no file '{path}'. Correct the path.")
@@ -103,6 +108,18 @@ def _weights(name: str, known: Mapping[str, Mapping[str, str]]) -> Weights:
             f"its place.{own}"
         )
     return Weights(name, rule["source"], rule["sha256"], rule.get("licence", ""))
+
+
+def _check_no_secret(name: str, source: str) -> None:
+    """Refuse URLs with a secret in them: sources stand in logs, reports and the provenance."""
+    if not source.startswith(("http://", "https://")):
+        return
+    parts = urlsplit(source)
+    if parts.password or parts.username or _SECRET.search(parts.query):
+        raise ConfigError(
+            f"weights.{name}.source holds a password or token, which would stand in logs, reports "
+            "and the provenance. Take it out: fetch the file yourself, and give its path."
+        )
 
 
 def sha256_of(path: Path) -> str:

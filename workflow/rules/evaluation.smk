@@ -24,7 +24,7 @@ rule evaluate:
     benchmark:
         f"{PLATE}/timings/evaluate.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         store=f"{PLATE}/{{plate}}.zarr",

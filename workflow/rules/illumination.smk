@@ -23,7 +23,7 @@ rule fit_illumination:
     benchmark:
         f"{PLATE}/timings/fit_illumination.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         science=science("images", "channels", "illumination"),
     message:

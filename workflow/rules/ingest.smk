@@ -12,7 +12,7 @@ rule index_plate:
     benchmark:
         f"{PLATE}/timings/index_plate.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         science=science("images", "channels"),
@@ -32,7 +32,7 @@ rule create_store:
     benchmark:
         f"{PLATE}/timings/create_store.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         store=f"{PLATE}/{{plate}}.zarr",

@@ -16,7 +16,7 @@ rule measure:
     benchmark:
         f"{PLATE}/timings/measure_{{pack}}.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         store=f"{PLATE}/{{plate}}.zarr",
         science=science("images", "channels", "objects", "measurement"),
@@ -68,7 +68,7 @@ rule summarise_plate:
     benchmark:
         f"{PLATE}/timings/summarise_plate.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         readouts=config["readouts"],

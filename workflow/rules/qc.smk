@@ -14,7 +14,7 @@ rule qc_evidence:
     benchmark:
         f"{PLATE}/timings/qc_evidence_{{pack}}.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         store=f"{PLATE}/{{plate}}.zarr",
         science=science("images", "channels", "objects"),
@@ -60,7 +60,7 @@ rule qc_plate:
     benchmark:
         f"{PLATE}/timings/qc_plate.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         science=science("channels", "objects", "qc"),
@@ -89,7 +89,7 @@ rule qc_screen:
     benchmark:
         f"{RESULTS}/screen/timings/qc_screen.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         science=science("channels", "objects", "qc"),
     message:

@@ -30,7 +30,7 @@ rule report_plate:
     benchmark:
         f"{PLATE}/timings/report_plate.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         store=f"{PLATE}/{{plate}}.zarr",
@@ -59,7 +59,7 @@ rule report_screen:
     benchmark:
         f"{RESULTS}/screen/timings/report_screen.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     message:
         "Writing the report of the screen"
     script:
@@ -84,7 +84,7 @@ rule provenance:
     benchmark:
         f"{PLATE}/timings/provenance.tsv"
     conda:
-        "../../envs/levelfield.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         config=SCIENCE,
     message:

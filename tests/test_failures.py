@@ -1,0 +1,180 @@
+"""Mishaps on one machine: what the person sees, what is computed again, and the same result."""
+
+import os
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from failure_runs import (
+    LOCAL,
+    LONGEST_RUN,
+    STRUCK_WELL,
+    can_mount,
+    chosen,
+    end_heads,
+    flip_a_byte,
+    megabytes_of,
+    read_only,
+    run_undisturbed,
+    small_disk,
+    told_in,
+    verify,
+    write_rows,
+)
+
+pytestmark = pytest.mark.mishaps
+
+KEPT = "The fields that are finished are kept"
+
+
+def struck_and_started_again(run, kind, step, says, threads=1):
+    """A mishap ends a job; the person starts the workflow again."""
+    run.profile = run.profile | {"cores": threads, "set-threads": {step: threads}}
+    run.strike(kind, step)
+    told = told_in(run.finish(good=False), says)
+    run.finish()
+    return told
+
+
+def memory(run):
+    return struck_and_started_again(
+        run, "killed", "measure", r"levelfield: a process of the job was killed[^.]*\..*?\.", 2
+    )
+
+
+def segfault(run):
+    return struck_and_started_again(
+        run, "segfault", "segment", r"levelfield: a process of the job was killed[^.]*\..*?\.", 2
+    )
+
+
+def hung_reader(run):
+    return struck_and_started_again(
+        run, "hang", "segment", r"levelfield: \S+hanging.tif could not be read within 3 s[^.]*\."
+    ).replace(str(run.notes), "…")
+
+
+def gpu_memory(run):
+    return struck_and_started_again(
+        run, "gpu_memory", "segment", r"levelfield: the memory of the GPU ran out[^)]*\)"
+    )
+
+
+def interrupted(run):
+    """Ctrl-C: the terminal sends SIGINT to all of its processes."""
+    run.strike("wait", "qc_evidence")
+    head = run.start()
+    run.wait_until_struck(head)
+    os.killpg(head.pid, signal.SIGINT)
+    told = told_in(run.end(head, good=False), r"levelfield: the job was told to stop: SIG[^.]*\.")
+    run.finish()
+    return told
+
+
+def head_killed(run):
+    """kill -9 of snakemake: its job lives on, and writes the same fields as the next run's job."""
+    run.strike("wait", "segment")
+    head = run.start()
+    run.wait_until_struck(head)
+    head.kill()
+    head.wait()
+    told = told_in(run.finish(good=False), r"Directory cannot be locked")
+    run.finish("--unlock")
+    run.go_on()
+    run.finish()
+    return f"{told}; then, with --unlock, the old job and the new one both make what is left"
+
+
+def two_heads(run):
+    run.strike("wait", "segment")
+    head = run.start()
+    run.wait_until_struck(head)
+    told = told_in(run.finish(good=False), r"Directory cannot be locked")
+    run.go_on()
+    assert head.wait(LONGEST_RUN) == 0, run.printed(1)[-6000:]
+    return told
+
+
+def disk_full(run):
+    room = 0.6 * megabytes_of(run.screen.folder.parent / "undisturbed" / "results" / "P" / "P.zarr")
+    with small_disk(run.folder / "results", room) as grow:
+        told = told_in(run.finish(good=False), r"levelfield: no space is left on the disk[^.]*")
+        grow()
+        run.finish()
+        return told.partition(" for ")[0]
+
+
+def store_read_only(run):
+    with read_only(run.results / "P.zarr"):
+        says = r"levelfield: \S+ cannot be written or read[^.]*\."
+        told = told_in(run.finish(good=False), says)
+    run.finish()
+    return told.replace(str(run.folder), "…")
+
+
+def flipped_byte(run):
+    run.finish()
+    flip_a_byte(run.results)
+    told = verify(run.results)
+    assert told.returncode == 1
+    printed = run.finish()
+    assert "1 fields made, 6 kept" in printed
+    return "levelfield verify: " + told_in(told.stdout, rf"{STRUCK_WELL} +1 +Nuclei +\w+")
+
+
+# The mishap, what brings it about, and at how many fields its job's processes were.
+MISHAPS = {
+    "memory kill": (memory, 2),
+    "segmentation fault of a worker": (segfault, 2),
+    "hung reader": (hung_reader, 1),
+    "GPU out of memory": (gpu_memory, 1),
+    "Ctrl-C": (interrupted, 1),
+    "kill -9 of the head process": (head_killed, 4),
+    "two heads": (two_heads, 0),
+    "disk full": (disk_full, 1),
+    "read-only store": (store_read_only, 1),
+    "flipped byte": (flipped_byte, 1),
+}
+NEED_MOUNTS = ("disk full", "read-only store")
+
+
+@pytest.fixture(scope="module")
+def outcomes(request, tmp_path_factory):
+    """What came of every mishap; they run two at a time."""
+    folder = tmp_path_factory.mktemp("failures")
+    undisturbed = run_undisturbed(folder)
+
+    def strike(name):
+        bring_about, fields = MISHAPS[name]
+        run = undisturbed.run(folder / name.replace(" ", "_"), dict(LOCAL))
+        told = bring_about(run)
+        return run.outcome(name, "local", told, undisturbed.digests, fields)
+
+    with ThreadPoolExecutor(2) as pool:
+        names = [name for name in chosen(request) if can_mount() or name not in NEED_MOUNTS]
+        try:
+            yield {name: pool.submit(strike, name) for name in names}
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_heads()
+
+
+@pytest.mark.parametrize("name", MISHAPS)
+def test_nothing_is_lost_and_the_result_is_that_of_a_quiet_run(outcomes, name):
+    if name not in outcomes:
+        assert not os.environ.get("CI"), "CI must be able to mount"
+        pytest.skip("only root can make a small disk or a read-only folder")
+    outcome = outcomes[name].result()
+    assert outcome.equal
+    write_rows([outcome])
+
+
+def test_no_process_is_left_behind(outcomes):
+    for outcome in outcomes.values():
+        outcome.exception()
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=False)
+    folder = "/failures0/"
+    assert not [
+        line for line in listed.stdout.splitlines() if folder in line and "snakemake" in line
+    ]
