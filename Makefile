@@ -42,7 +42,7 @@ lint: $(ENV)/dev.installed ## check style: ruff, snakefmt, snakemake --lint
 $(ENV)/run.installed: envs/levelfield.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 	  { echo "Levelfield needs Python 3.11, and '$(PYTHON)' is another. Name it: make demo PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "== Installing Levelfield into $(ENV) (1 to 3 minutes, about 1 GB)"
+	@echo "== Installing Levelfield into $(ENV) (2 to 5 minutes, about 6 GB, most of it torch and CUDA)"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(ENV)
 	$(BIN)/pip $(INSTALL) --require-hashes -r envs/levelfield.lock
 	$(BIN)/pip $(INSTALL) --no-deps --no-build-isolation --editable .

@@ -13,7 +13,7 @@ from levelfield.sheets import load_schema
 
 with job_log(snakemake.log[0]):
     params, science = snakemake.params, snakemake.params.science
-    settings = network_settings(science)[snakemake.wildcards.network].corrections
+    settings = network_settings(science)[params.network].corrections
     plates = []
     for index, fields, store in zip(
         snakemake.input.index, snakemake.input.illumination, params.stores, strict=True

@@ -56,15 +56,23 @@ def generation_files(network, name, generations):
     ]
 
 
-def is_collected(network):
-    """Whether the corrections of a network's generation were collected, once and for all.
+def uncollected():
+    """Networks whose corrections wait to be collected, by the folder of their generation.
 
     The labels that people looked at are made anew with the weights that learn from them, so a
-    collection is never made twice: once it is there, no rule makes it.
+    collection is never made twice: once it is there, no rule makes it, nor that of a generation
+    before.
     """
-    return Path(
-        *generation_files(network.name, "collected.csv", [network.generation])
-    ).is_file()
+    waiting = {}
+    for name, network in NETWORKS.items():
+        folder = f"{name}/generation_{network.generation}"
+        done = Path(RESULTS, "networks", folder, "collected.csv").is_file()
+        if network.corrections and network.generation and not done:
+            waiting[folder] = network
+    return waiting
+
+
+UNCOLLECTED = uncollected()
 
 
 def collected(wildcards):

@@ -32,40 +32,39 @@ rule train_pixel_classifier:
 
 rule collect_training:
     input:
-        # ancient: what was fitted or listed anew says nothing about what people corrected.
-        index=ancient(expand(rules.index_plate.output, plate=PLATES)),
-        illumination=ancient(expand(rules.fit_illumination.output.fields, plate=PLATES)),
+        index=expand(rules.index_plate.output, plate=PLATES),
+        illumination=expand(rules.fit_illumination.output.fields, plate=PLATES),
     output:
-        sheet=f"{NETWORK}/collected.csv",
-        reviews=f"{NETWORK}/reviews.csv",
-        corrections=f"{NETWORK}/corrections.csv",
-        images=directory(f"{NETWORK}/corrected"),
+        sheet=f"{RESULTS}/networks/{{uncollected}}/collected.csv",
+        reviews=f"{RESULTS}/networks/{{uncollected}}/reviews.csv",
+        corrections=f"{RESULTS}/networks/{{uncollected}}/corrections.csv",
+        images=directory(f"{RESULTS}/networks/{{uncollected}}/corrected"),
     log:
-        f"{NETWORK}/logs/collect_training.log",
+        f"{RESULTS}/networks/{{uncollected}}/logs/collect_training.log",
     benchmark:
-        f"{NETWORK}/timings/collect_training.tsv"
+        f"{RESULTS}/networks/{{uncollected}}/timings/collect_training.tsv"
     wildcard_constraints:
-        network="|".join(
-            name for name, one in NETWORKS.items() if not is_collected(one)
-        )
-        or "-",
+        uncollected="|".join(map(re.escape, UNCOLLECTED)) or "-",
     conda:
         "../../envs/levelfield.yaml"
     params:
+        network=lambda wildcards: UNCOLLECTED[wildcards.uncollected].name,
         reviews=lambda wildcards: [
             str(path)
             for path in review_files(
-                NETWORKS[wildcards.network].corrections.reviews, list(PLATES)
+                UNCOLLECTED[wildcards.uncollected].corrections.reviews, list(PLATES)
             )
         ],
         schema=str(SCHEMAS / "review.yaml"),
         stores=expand(f"{PLATE}/{{plate}}.zarr", plate=PLATES),
         earlier=lambda wildcards: generation_files(
-            wildcards.network, "", range(1, int(wildcards.generation))
+            UNCOLLECTED[wildcards.uncollected].name,
+            "",
+            UNCOLLECTED[wildcards.uncollected].earlier,
         ),
         science=science("images", "channels", "objects", "networks"),
     message:
-        "Collecting what people corrected, for generation {wildcards.generation} of network {wildcards.network}"
+        "Collecting what people corrected, for {wildcards.uncollected}"
     script:
         "../../scripts/collect_training.py"
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from levelfield.objects import equivalent_diameters, keep_objects
 from levelfield.parameters import require_number
-from levelfield.segmentation.decoders.finishing import Labels, finish, flood
+from levelfield.segmentation.decoders.finishing import Labels, finish
+from levelfield.segmentation.decoders.flooding import flood
 from levelfield.segmentation.prediction import Prediction
 from levelfield.segmentation.targets import AFFINITY_OFFSETS
 

@@ -6,7 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from levelfield.parameters import require_number
-from levelfield.segmentation.decoders.finishing import Labels, finish, flood
+from levelfield.segmentation.decoders.finishing import Labels, finish
+from levelfield.segmentation.decoders.flooding import flood
 from levelfield.segmentation.prediction import Prediction
 
 

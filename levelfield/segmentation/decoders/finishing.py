@@ -4,27 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.segmentation import watershed
 
 from levelfield.objects import equivalent_diameters, fill_object_holes, keep_objects, renumber
 from levelfield.parameters import require_number
 
 Labels = NDArray[np.int32]
-
-
-def flood(seeds: Labels, mask: NDArray[np.bool_], surface: NDArray[np.float32]) -> Labels:
-    """Grow seeds over a mask, from the heights of a surface down.
-
-    Parts of the mask without any seed become objects of their own: what is too small for a seed is
-    still there.
-    """
-    parts, _ = ndimage.label(mask)
-    seeded = np.zeros(int(parts.max(initial=0)) + 1, bool)
-    seeded[parts[seeds > 0]] = True
-    grown = watershed(-surface, seeds, mask=mask & seeded[parts])
-    unseeded = np.where(seeded[parts], 0, parts + int(seeds.max(initial=0)))
-    return np.where(mask & ~seeded[parts], unseeded, grown).astype(np.int32)
 
 
 def finish(

@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from levelfield.objects import largest_parts
 from levelfield.parameters import require_number
-from levelfield.segmentation.decoders.finishing import Labels, finish, flood
+from levelfield.segmentation.decoders.finishing import Labels, finish
+from levelfield.segmentation.decoders.flooding import flood
 from levelfield.segmentation.overlaps import resolve_overlaps
 from levelfield.segmentation.prediction import Prediction
 from levelfield.segmentation.star_polygons import polygon_claims, suppress
