@@ -211,6 +211,8 @@ _AGREEMENT = {
 def _missed(finding: Finding) -> str:
     """Say how many objects have no label, which no review of labels can tell."""
     review = finding.review
+    if not np.isfinite(review.missed) and review.n_missed_fields:
+        return ""  # of a difference; the rows of both classes say it
     if not np.isfinite(review.missed):
         return "Missed objects are not counted."
     fields = "1 whole field" if review.n_missed_fields == 1 else f"{review.n_missed_fields} fields"
@@ -327,12 +329,19 @@ def _standing(finding: Finding) -> str:
         return (
             f"Undecided: the evidence is uncalibrated, so it can never pass {margin}, and it fails "
             f"only beyond about {finding.fail_beyond:.2g} {finding.unit}; more wells do not decide "
-            f"it, a calibration on annotated wells or {_review_of(finding)} would."
+            f"it, a calibration on annotated wells{_or_review(finding)} would."
         )
     if finding.wells_needed is None:
+        if finding.question == "threshold":
+            return f"Undecided at {margin}: no number of wells decides it."
         return f"Undecided at {margin}: no number of wells decides it, {_review_of(finding)} would."
     text = f"Undecided: about {finding.wells_needed} wells per class would decide it at {margin}"
     return f"{text}, or {_review_of(finding)}." if finding.review.needed else f"{text}."
+
+
+def _or_review(finding: Finding) -> str:
+    """Offer a review where it decides: it does not measure an edge in px."""
+    return "" if finding.question == "threshold" else f" or {_review_of(finding)}"
 
 
 def _review_of(finding: Finding) -> str:
