@@ -14,7 +14,7 @@ from instanseg.utils.models.InstanSeg_UNet import InstanSeg_UNet
 from instanseg.utils.utils import percentile_normalize
 
 SEED = 7
-STEPS = 500
+STEPS = 900
 BATCH = 2
 SIDE = 128
 PIXEL_SIZE = 0.5  # µm that the model is said to have been trained at
@@ -45,13 +45,13 @@ def main(samples: Path, folder: Path) -> None:
     images = np.stack([percentile_normalize(torch.tensor(i[None]))[0] for i in arrays["images"]])
     model = InstanSeg_UNet(in_channels=1, out_channels=[[2, 2, 1]], layers=[64, 32, 16])
     method = InstanSeg(n_sigma=2, device="cpu", seed_loss_fn="l1_distance", window_size=64)
-    model = method.initialize_pixel_classifier(model, MLP_width=5)
+    model = method.initialize_pixel_classifier(model, MLP_width=10)
     seeds = model.decoders[0].final_block[2][1]
     # Seeds lie between -7.5 (background) and 7.5 (centres). The network's last normalisation would
     # need thousands of steps to get there from 0.
     torch.nn.init.constant_(seeds.bias, -5.0)
     torch.nn.init.constant_(seeds.weight, 4.0)
-    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
     for step in range(STEPS):
         # As its authors do: the seeds first, and the outlines once there are seeds.
         method.instance_weight = 0 if step < STEPS // 4 else 1.5
@@ -62,7 +62,7 @@ def main(samples: Path, folder: Path) -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 20)
         optimiser.step()
         for group in optimiser.param_groups:
-            group["lr"] = 5e-3 * (1 - step / STEPS)
+            group["lr"] = 2e-3 * (1 - step / STEPS)
         if step % 50 == 0:
             print(f"step {step} of {STEPS}: loss {loss.item():.3f}", flush=True)
     script = InstanSeg_Torchscript(
