@@ -92,6 +92,12 @@ def all_packs(pattern):
     return paths
 
 
+def review_file(wildcards):
+    """The review sheet, as soon as there is one: only the QC rules read it."""
+    path = config["qc"].get("review", "").replace("{plate}", wildcards.plate)
+    return path if path and Path(path).is_file() else []
+
+
 def science(*keys):
     """Those sections of the config, for a rule's params: a change of them runs the rule again."""
     return {key: config[key] for key in keys}

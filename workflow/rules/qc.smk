@@ -25,12 +25,6 @@ rule qc_evidence:
         "../../scripts/qc_evidence.py"
 
 
-def review_file(wildcards):
-    """The review sheet, as soon as there is one: only the QC rules read it."""
-    path = config["qc"].get("review", "").replace("{plate}", wildcards.plate)
-    return path if path and Path(path).is_file() else []
-
-
 rule qc_plate:
     input:
         segmented=all_packs("segment/{pack}.csv"),
