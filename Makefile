@@ -13,7 +13,7 @@ SEGMENTERS := cellpose3 instanseg stardist
 .PHONY: help demo test test-slurm test-segmenters train-nuclei lint lock audit clean
 
 help: ## list what can be made
-	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 demo: $(ENV)/run.installed ## install, and run the workflow on the demo plate
 	@echo "== The demo plate: 32 wells of BBBC013, from raw TIFF to the verdict (1 to 3 minutes)"
@@ -25,7 +25,7 @@ test: $(ENV)/dev.installed ## install, and run the tests
 	@echo "== The tests: several minutes, with the real workflow among them"
 	$(BIN)/python -m pytest
 
-test-slurm: $(ENV)/dev.installed ## install Debian's Slurm (as root), and bring about failures, under a real cluster and without
+test-slurm: $(ENV)/dev.installed ## install Slurm (as root), and bring about failures under it and without
 	@echo "== Slurm on this machine: several minutes, then all that was started is stopped"
 	$(BIN)/python -m pytest -m "slurm or mishaps" tests/test_slurm.py tests/test_failures.py --durations 0 -rs
 
@@ -54,7 +54,7 @@ $(ENV)/dev.installed: envs/levelfield-dev.lock $(ENV)/run.installed
 	$(BIN)/pip $(INSTALL) --require-hashes -r envs/levelfield-dev.lock
 	@touch $@
 
-env-%: .venvs/%.installed ## build an environment of its own from envs/<name>.lock (a segmenter's or a benchmark's)
+env-%: .venvs/%.installed ## build the environment of a segmenter or of a benchmark from envs/<name>.lock
 	@echo "== .venvs/$* is ready"
 
 .PRECIOUS: .venvs/%.installed
