@@ -54,8 +54,8 @@ SHARED = {
     "minimum_diameter": (3.0, 5.0, 6.0),
 }
 OWN = {
-    "three_class": {"interior": (0.3, 0.4, 0.6, 0.7)},
-    "distance": {"core": (0.4, 0.5, 0.7, 0.8)},
+    "three_class": {"interior": (0.4, 0.5, 0.6, 0.8)},
+    "distance": {"core": (0.3, 0.4, 0.6, 0.7)},
     "star": {"centre": (0.3, 0.4, 0.6, 0.7), "overlap": (0.15, 0.2, 0.4, 0.5)},
     "star_seeds": {
         "centre": (0.3, 0.4, 0.6, 0.7),
@@ -63,7 +63,7 @@ OWN = {
         "core": (0.3, 0.5, 0.9),
     },
     "flow": {"depth": (0.1, 0.3, 0.7, 0.9)},
-    "affinity": {"joining": (0.3, 0.4, 0.6), "dividing": (0.2, 0.35, 0.65)},
+    "affinity": {"joining": (0.3, 0.35, 0.45, 0.5), "dividing": (0.2, 0.35, 0.65)},
     "consensus": {"minimum_agreement": (0.3, 0.4, 0.6, 0.7)},
 }
 Case = tuple[str, str, Prediction, np.ndarray]

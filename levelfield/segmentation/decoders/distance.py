@@ -15,7 +15,7 @@ def distance(
     prediction: Prediction,
     *,
     foreground: float = 0.5,
-    core: float = 0.6,
+    core: float = 0.5,
     minimum_foreground: float = 0.85,
     minimum_diameter: float = 4.0,
 ) -> Labels:

@@ -20,7 +20,7 @@ def three_class(
     prediction: Prediction,
     *,
     foreground: float = 0.5,
-    interior: float = 0.5,
+    interior: float = 0.7,
     minimum_foreground: float = 0.85,
     minimum_diameter: float = 4.0,
 ) -> Labels:
