@@ -25,6 +25,29 @@ rule qc_evidence:
         "../../scripts/qc_evidence.py"
 
 
+localrules:
+    check_review,
+
+
+# A rule of its own: Snakemake takes away what a failed job made before, and a wrong line in a sheet
+# must not cost the verdict and the list that the sheet was filled from.
+rule check_review:
+    input:
+        lambda wildcards: review_file(wildcards),
+    output:
+        f"{PLATE}/qc/review_checked.csv",
+    log:
+        f"{PLATE}/logs/check_review.log",
+    conda:
+        "../../envs/levelfield-core.yaml"
+    params:
+        schema=str(SCHEMAS / "review.yaml"),
+    message:
+        "Checking the review of plate {wildcards.plate}"
+    script:
+        "../../scripts/check_review.py"
+
+
 rule qc_plate:
     input:
         segmented=all_packs("segment/{pack}.csv"),
@@ -33,7 +56,9 @@ rule qc_plate:
         sites=rules.summarise_plate.output.sites,
         plate=rules.summarise_plate.output.plate,
         layout=lambda wildcards: of_plate(wildcards).layout_path,
-        review=review_file,
+        review=lambda wildcards: (
+            rules.check_review.output[0] if review_file(wildcards) else []
+        ),
     output:
         objects=f"{PLATE}/qc/objects.parquet",
         sites=f"{PLATE}/qc/sites.csv",
