@@ -77,6 +77,17 @@ class Answers:
     notes: tuple[str, ...]
 
 
+def check_answers(review: pd.DataFrame, plate: str) -> None:
+    """Raise ``ValueError`` for answers of a plate that `read_answers` would refuse.
+
+    Parameters
+    ----------
+    review, plate
+        As for `read_answers`.
+    """
+    _check_rows(_rows_of_plate(review, plate))
+
+
 def read_answers(
     review: pd.DataFrame | None,
     plate: str,
