@@ -13,6 +13,7 @@ from levelfield.pipeline.space import removable
 from levelfield.pipeline.status import screen_status, status_text
 from levelfield.pipeline.tables import read_csv
 from levelfield.pipeline.verification import damage_table, invalidate, verify_plate
+from levelfield.planted import planted_note
 from levelfield.report import verdict_text
 
 
@@ -157,6 +158,8 @@ def _status(chosen: argparse.Namespace) -> int:
         print("\nNothing was deleted.")
         return 0
     status = screen_status(planned_jobs(screen), Path())
+    if planted := planted_note(screen.config["objects"]):
+        print(f"{planted}\n")
     print(status_text(status))
     return int((status["state"] == "failed").any())
 

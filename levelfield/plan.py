@@ -40,6 +40,7 @@ LAYOUT_COLUMNS = {
 
 _OWN_COLUMNS = (
     *(f"Metadata_{name}" for name in ("Plate", "Well", "Site", "SiteCount", "ObjectNumber")),
+    "Metadata_Planted",
     *LAYOUT_COLUMNS.values(),
 )
 

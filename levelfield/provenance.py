@@ -18,6 +18,7 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from levelfield import __version__
+from levelfield.planted import PLANTED, planted_note
 
 PACKAGES = (
     "snakemake",
@@ -77,8 +78,10 @@ def run_crate(
         Content of ``ro-crate-metadata.json``.
     """
     crate = ROCrate()
-    crate.name = f"Levelfield results of plate {plate}"
-    crate.description = "Segmentation, measurement and quality control of a high-content plate."
+    planted = planted_note(config.get("objects", {}))
+    crate.name = f"Levelfield results of plate {plate}{f' ({PLANTED})' if planted else ''}"
+    what = "Segmentation, measurement and quality control of a high-content plate."
+    crate.description = f"{planted} {what}".lstrip()
     crate.license = "Not stated: the licence is that of the images and their owner's choice."
     crate.root_dataset["conformsTo"] = crate.add(
         ContextEntity(

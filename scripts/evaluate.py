@@ -6,15 +6,17 @@ from levelfield.pipeline.evaluation import evaluate_plate, usable_fields
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.tables import read_csv, write_csv, write_figure, write_text
 from levelfield.plan import read_layout
+from levelfield.planted import mark_layout, planted_note
 from levelfield.provenance import versions
 from levelfield.report.evaluation import EvaluationReport, draw_scores, evaluation_page
 
 with job_log(snakemake.log[0]):
     settings = snakemake.params.settings
+    layout = read_layout(snakemake.input.layout, snakemake.params.n_wells)
     fields = usable_fields(
         read_csv(snakemake.input.index),
         [read_csv(path) for path in snakemake.input.segmented],
-        read_layout(snakemake.input.layout, snakemake.params.n_wells),
+        mark_layout(layout, snakemake.params.objects),
     )
     plate = snakemake.wildcards.plate
     found = evaluate_plate(plate, fields, settings, snakemake.params.folder, snakemake.params.store)
@@ -29,6 +31,7 @@ with job_log(snakemake.log[0]):
         parameters=settings.get("parameters", {}),
         picture=picture.read_bytes(),
         versions=versions(),
+        planted=planted_note(snakemake.params.objects),
         **tables,
     )
     write_text(evaluation_page(data), snakemake.output.page)

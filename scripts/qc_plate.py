@@ -5,14 +5,16 @@ from levelfield.pipeline.quality import assess
 from levelfield.pipeline.review import log_review, read_review
 from levelfield.pipeline.tables import read_csv, read_packs, write_csv, write_parquet
 from levelfield.plan import read_layout
+from levelfield.planted import mark_layout
 
 with job_log(snakemake.log[0]):
+    layout = read_layout(snakemake.input.layout, snakemake.params.n_wells)
     quality = assess(
         snakemake.wildcards.plate,
         packs=read_packs([*snakemake.input.evidence, *snakemake.input.pairs]),
         sites=read_csv(snakemake.input.sites),
         facts=read_csv(snakemake.input.plate).iloc[0],
-        layout=read_layout(snakemake.input.layout, snakemake.params.n_wells),
+        layout=mark_layout(layout, snakemake.params.science["objects"]),
         n_wells=snakemake.params.n_wells,
         science=snakemake.params.science,
         segmented=[read_csv(path) for path in snakemake.input.segmented],

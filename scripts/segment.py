@@ -5,11 +5,13 @@ from pathlib import Path
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.segmentation import segment_pack, segmentation_job
 from levelfield.pipeline.tables import read_csv, read_flat_fields, read_measured, write_csv
+from levelfield.plan import read_layout
 from levelfield.segmentation.pixel_classifier import PixelClassifier
 
 with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
     index = read_csv(snakemake.input.index)
+    sheet = snakemake.input.layout
     job = segmentation_job(
         plate,
         snakemake.params.store,
@@ -23,6 +25,7 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         read_measured(snakemake.input.diameters, "diameter"),
         dict(zip(snakemake.params.weights, map(Path, snakemake.input.weights), strict=True)),
         snakemake.params.device,
+        read_layout(sheet, snakemake.params.n_wells) if sheet else None,
     )
     table = segment_pack(
         index, snakemake.params.wells, job, snakemake.threads, f"segment {plate} {pack}"

@@ -4,13 +4,15 @@ from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.summary import summarise_plate
 from levelfield.pipeline.tables import read_csv, read_packs, write_anndata, write_csv, write_table
 from levelfield.plan import read_layout
+from levelfield.planted import mark_layout
 
 with job_log(snakemake.log[0]) as log:
     plate = snakemake.wildcards.plate
+    layout = read_layout(snakemake.input.layout, snakemake.params.n_wells)
     summary = summarise_plate(
         plate,
         index=read_csv(snakemake.input.index),
-        layout=read_layout(snakemake.input.layout, snakemake.params.n_wells),
+        layout=mark_layout(layout, snakemake.params.objects),
         segmented=[read_csv(path) for path in snakemake.input.segmented],
         measured=read_packs(snakemake.input.measured),
         readouts=snakemake.params.readouts,

@@ -19,7 +19,7 @@ def check(config: dict, schemas: dict) -> None:
     check_config(config, schemas["config"], "my.yaml", parts)
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "bbbc013.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "bbbc013.yaml", "demo_planted.yaml"])
 def test_the_shipped_configs_are_right(name, schemas):
     check(load(name), schemas)
 
@@ -28,6 +28,13 @@ def test_the_demo_and_the_whole_plate_share_their_science():
     demo, whole = load("config.yaml"), load("bbbc013.yaml")
     for key in ("images", "channels", "objects", "readouts"):
         assert demo[key] == whole[key]
+
+
+def test_the_planted_demo_differs_from_the_demo_by_its_error_and_its_folder_alone():
+    demo, planted = load("config.yaml"), load("demo_planted.yaml")
+    assert planted["objects"]["Nuclei"].pop("planted") == {"control_type": "poscon", "grow_px": 1.5}
+    assert planted.pop("results") != demo.pop("results")
+    assert planted == demo
 
 
 def changed(path: str, value) -> dict:
@@ -50,6 +57,13 @@ def changed(path: str, value) -> dict:
         ("objects.Nuclei.method", "magic", ["objects.Nuclei.method", "magic", "classical"]),
         ("objects.Nuclei.parameters", {"smothing": 1}, ["objects.Nuclei.parameters", "smoothing"]),
         ("channels.DNA", {"color": "0000FF"}, ["channels.DNA", "'match' is missing"]),
+        ("objects.Nuclei.planted", {"grow": 1}, ["Nuclei.planted", "'grow'", "grow_px"]),
+        ("objects.Nuclei.planted", {"grow_px": 1}, ["'control_type' is missing"]),
+        (
+            "objects.Nuclei.planted",
+            {"control_type": "poscons", "grow_px": 1},
+            ["planted.control_type", "poscons", "poscon"],
+        ),
         ("images.bit_depth", "twelve", ["images.bit_depth", "twelve"]),
     ],
 )

@@ -8,6 +8,7 @@ from levelfield.pipeline.failures import summary, write_failures
 from levelfield.pipeline.jobs import Screen, planned_jobs
 from levelfield.pipeline.screen import refresh_screen
 from levelfield.pipeline.snakemake_log import failed_jobs
+from levelfield.planted import planted_note
 
 
 def finish_run(screen: Screen, snakemake_log: Path, succeeded: bool) -> str:
@@ -31,6 +32,8 @@ def finish_run(screen: Screen, snakemake_log: Path, succeeded: bool) -> str:
     errors = failed_jobs(snakemake_log)
     failures = write_failures(plates, screen.results, planned_jobs(screen), errors)
     text = summary(failures, len(plates))
+    if planted := planted_note(screen.config["objects"]):
+        text += f"\nlevelfield: {planted}"
     # A plate that failed must not keep the others from their verdict.
     made = None if succeeded else refresh_screen(plates, screen.results, screen.config)
     if made is None:

@@ -17,6 +17,7 @@ from levelfield.pipeline.settings import ObjectSetSettings, object_sets
 from levelfield.pipeline.summary import stack
 from levelfield.pipeline.unfinished import Unfinished
 from levelfield.plan import PLATE_SHAPES
+from levelfield.planted import mark_verdict
 from levelfield.qc.features import field_features
 from levelfield.qc.plate import PlateQuality, ReviewInput, assess_plate
 from levelfield.qc.rules import Margins, Rules
@@ -171,7 +172,7 @@ def assess(
         methods={one.name: one.method for one in sets},
         withheld="" if facts["within_limit"] else _withheld(facts),
     )
-    return assess_plate(
+    quality = assess_plate(
         plate,
         stack(packs["evidence"]),
         stack(packs["pairs"]),
@@ -186,6 +187,7 @@ def assess(
             ReviewPlan(per_class=science["qc"]["review_per_class"]),
         ),
     )
+    return quality._replace(verdict=mark_verdict(quality.verdict, science["objects"]))
 
 
 def _withheld(facts: pd.Series) -> str:
@@ -225,4 +227,5 @@ def assess_screen(
         methods={one.name: one.method for one in judged_sets(object_sets(science))},
         withheld="" if counted else "no plate of the screen has few enough sites left out",
     )
-    return screen_verdict(counted or estimates, rules, reviews)
+    verdict = screen_verdict(counted or estimates, rules, reviews)
+    return mark_verdict(verdict, science["objects"])

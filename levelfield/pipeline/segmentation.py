@@ -37,10 +37,12 @@ from levelfield.pipeline.sites import (
     sites_of,
 )
 from levelfield.pipeline.thresholds import with_plate_threshold
+from levelfield.planted import Planting, notes_of_sets
 from levelfield.segmentation import segment_images
 from levelfield.segmentation.imported import label_file, read_labels
 from levelfield.segmentation.models import METHODS_FOR_THREADS, load_model
 from levelfield.segmentation.pixel_classifier import PixelClassifier, foreground_probability
+from levelfield.segmentation.planting import plant_growth
 from levelfield.store import Channel, checksum, find_damage, stored_field, write_field
 
 log = logging.getLogger("levelfield")
@@ -88,6 +90,8 @@ class SegmentationJob:
         Files of weights and their sha256, by name.
     device : str
         Rule for the device of learned segmenters, see `levelfield.devices.choose_device`.
+    control_types : mapping of str to str
+        Of the wells; needed only where errors are planted.
     """
 
     plate: str
@@ -102,6 +106,7 @@ class SegmentationJob:
     classifiers: Mapping[str, PixelClassifier] = field(default_factory=dict)
     weights: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
     device: str = "cpu"
+    control_types: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def channel_names(self) -> list[str]:
@@ -111,6 +116,20 @@ class SegmentationJob:
     def model(self, one: ObjectSetSettings) -> Any:
         """Return the model of a set's learned segmenter; each process loads it once."""
         return load_model(one.method, self.weights[one.weights][0], self.device)
+
+    def planted(self, well: str) -> dict[str, Planting]:
+        """Return the errors that are planted in a well, by object set."""
+        kind = self.control_types.get(well, "")
+        return {
+            one.name: one.planted
+            for one in self.sets
+            if one.planted is not None and one.planted.control_type == kind
+        }
+
+    def planted_notes(self, well: str) -> dict[str, str]:
+        """Return a note for every object set that planted errors change in a well."""
+        made_from = {one.name: list(one.parents.values()) for one in self.sets}
+        return notes_of_sets(self.planted(well), made_from)
 
     @property
     def gpus(self) -> list[str]:
@@ -143,10 +162,12 @@ def segmentation_job(
     diameters: Mapping[str, float] | None = None,
     weights: Mapping[str, Path] | None = None,
     device: str = "cpu",
+    layout: pd.DataFrame | None = None,
 ) -> SegmentationJob:
     """Describe a job from the config's sections ``images``, ``channels`` and ``objects``.
 
-    `thresholds` and `diameters` hold what was measured on the plate as a whole, by object set.
+    `thresholds` and `diameters` hold what was measured on the plate as a whole, by object set; the
+    layout is needed only where errors are planted in the wells of a control type.
     """
     measured = {"threshold": thresholds or {}, "diameter": diameters or {}}
     return SegmentationJob(
@@ -162,7 +183,12 @@ def segmentation_job(
         classifiers=classifiers or {},
         weights={name: (path, _sha256(path)) for name, path in (weights or {}).items()},
         device=device,
+        control_types={} if layout is None else _control_types(layout),
     )
+
+
+def _control_types(layout: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(layout["Metadata_Well"], layout["Metadata_ControlType"], strict=True))
 
 
 def _sha256(path: Path) -> str:
@@ -194,6 +220,7 @@ def segment_pack(
         segmentation, checksums of the stored pixels, and the field's fingerprint.
     """
     sites = sites_of(index, wells)
+    _tell_planted(wells, job, what)
     gpus = job.gpus
     if gpus:
         job = replace(job, device=gpus[0])
@@ -211,6 +238,15 @@ def segment_pack(
     for row in table[table["fault"] != ""].itertuples():
         log.warning("site %s %s is excluded: %s", row.Metadata_Well, row.Metadata_Site, row.fault)
     return table
+
+
+def _tell_planted(wells: Sequence[str], job: SegmentationJob, what: str) -> None:
+    concerned: dict[str, list[str]] = {}
+    for well in wells:
+        for note in dict.fromkeys(job.planted_notes(well).values()):
+            concerned.setdefault(note, []).append(well)
+    for note, own in concerned.items():
+        log.warning("%s: %s Here in %s.", what, note, ", ".join(own))
 
 
 def _segment_on(sites: Sequence[Site], device: str, job: SegmentationJob) -> list[dict]:
@@ -266,7 +302,7 @@ def _look_at(site: Site, job: SegmentationJob) -> dict | _Waiting:
         if isinstance(error, OSError) and error.errno in PASSING_ERRORS:
             raise
         return _store_fault(site, job, SiteFault(str(error), ""))
-    mark = field_fingerprint(image, imported, job)
+    mark = field_fingerprint(image, imported, job, site.well)
     done = stored_field(job.store, site.well, site.number)
     if done.get("fingerprint") == mark and not find_damage(
         job.store, site.well, site.number, done["checksums"]
@@ -307,6 +343,7 @@ def _store_field(
         one.mark,
         record,
         job.pixel_size_um,
+        job.planted_notes(one.site.well),
     )
     return _row(one.site, job, record, checksums, one.mark)
 
@@ -339,9 +376,11 @@ def _make_labels(
             forest = job.classifiers[one.classifier]
             seen = [foreground_probability(image, forest)[None] for image in seen]
         results = segment_images(seen, one.method, one.parameters, inputs, one.steps)
-        for (labels, record), result in zip(made, results, strict=True):
-            labels[one.name] = result.labels
-            n_objects = np.count_nonzero(np.bincount(result.labels.flat)[1:])
+        for place, (labels, record), result in zip(waiting, made, results, strict=True):
+            planting = job.planted(place.site.well).get(one.name)
+            found = result.labels
+            labels[one.name] = plant_growth(found, planting.grow_px) if planting else found
+            n_objects = np.count_nonzero(np.bincount(labels[one.name].flat)[1:])
             record[f"Count_{one.name}"] = float(n_objects)
             for fact, value in result.record.items():
                 family = "Threshold" if "Threshold" in fact else "Segmentation"
@@ -396,9 +435,10 @@ def _store_fault(site: Site, job: SegmentationJob, fault: SiteFault) -> dict:
 
 
 def field_fingerprint(
-    image: np.ndarray, imported: Mapping[str, np.ndarray], job: SegmentationJob
+    image: np.ndarray, imported: Mapping[str, np.ndarray], job: SegmentationJob, well: str
 ) -> str:
     """Return the sha256 of all that a field's labels depend on: pixels, config, fields and code."""
+    planted = job.planted(well)
     return fingerprint(
         {
             "image": checksum(image),
@@ -409,7 +449,7 @@ def field_fingerprint(
             },
             "weights": {name: sha256 for name, (_, sha256) in job.weights.items()},
             "channels": [[c.name, c.maximum] for c in job.channels],
-            "sets": [asdict(one) for one in job.sets],
+            "sets": [asdict(replace(one, planted=planted.get(one.name))) for one in job.sets],
             "flat_fields": flat_field_marks(job.flat_fields),
             "code": code_version(_LABEL_CODE),
         }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from levelfield.planted import Planting, plantings
 from levelfield.sheets import ConfigError
 
 if TYPE_CHECKING:  # every job of a screen reads this module, and few of them the store
@@ -58,6 +59,8 @@ class ObjectSetSettings:
         Name of the pixel classifier (`METHODS_WITH_CLASSIFIER`), or nothing.
     weights : str
         Name of the weights (`METHODS_WITH_WEIGHTS`), or nothing.
+    planted : Planting, optional
+        Error that the labels get on purpose.
     """
 
     name: str
@@ -70,6 +73,7 @@ class ObjectSetSettings:
     files: str = ""
     classifier: str = ""
     weights: str = ""
+    planted: Planting | None = None
 
 
 def object_sets(config: Mapping) -> list[ObjectSetSettings]:
@@ -81,6 +85,7 @@ def object_sets(config: Mapping) -> list[ObjectSetSettings]:
         If a set names a channel or an object set that is not there before it.
     """
     sets: list[ObjectSetSettings] = []
+    planted = plantings(config["objects"])
     for name, rule in config["objects"].items():
         _check_names(name, "channels", rule.get("channels", []), list(config["channels"]))
         parents = {role: rule[role] for role in PARENT_ROLES if role in rule}
@@ -98,10 +103,12 @@ def object_sets(config: Mapping) -> list[ObjectSetSettings]:
                 files=rule.get("files", ""),
                 classifier=rule.get("classifier", ""),
                 weights=rule.get("weights", ""),
+                planted=planted.get(name),
             )
         )
         _check_threshold(sets[-1])
         _check_weights(sets[-1])
+        _check_planted(sets[-1])
     return sets
 
 
@@ -143,6 +150,21 @@ def _check_weights(one: ObjectSetSettings) -> None:
         raise ConfigError(
             f"objects.{one.name}.weights: method {one.method} has none. Leave the key out, or "
             f"choose among {', '.join(METHODS_WITH_WEIGHTS)}."
+        )
+
+
+def _check_planted(one: ObjectSetSettings) -> None:
+    if one.planted is None:
+        return
+    if one.method in ("subtraction", "masked"):
+        raise ConfigError(
+            f"objects.{one.name}.planted: the outlines of method {one.method} are those of other "
+            f"sets, and would no longer fit them. Plant into {', '.join(one.parents.values())}."
+        )
+    if one.planted.grow_px < 0 and "parent" in one.parents:
+        raise ConfigError(
+            f"objects.{one.name}.planted: shrunk objects would no longer hold their parents. Let "
+            f"them grow, or shrink {one.parents['parent']}."
         )
 
 

@@ -40,6 +40,8 @@ class EvaluationReport:
         PNG of `draw_scores`.
     versions : mapping of str to str
         Version by name of the software.
+    planted : str
+        What was planted into the labels on purpose; empty where nothing was.
     """
 
     plate: str
@@ -51,6 +53,7 @@ class EvaluationReport:
     references: pd.DataFrame
     picture: bytes
     versions: Mapping[str, str] = field(default_factory=dict)
+    planted: str = ""
 
 
 class Score(NamedTuple):
@@ -125,6 +128,7 @@ def evaluation_page(data: EvaluationReport) -> str:
         .get_template("evaluation.html.j2")
         .render(
             name=data.plate,
+            planted=data.planted,
             by=" and ".join(map(_plain_name, data.by)),
             criterion=_CRITERIA[data.parameters.get("criterion", "iou")],
             scores=SCORES,

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from matplotlib import colormaps
 
 from levelfield.plan import PLATE_SHAPES, row_column, row_letters
+from levelfield.planted import COLUMN, PLANTED
 from levelfield.report.numbers import plain
 from levelfield.report.quantities import Quantity
 from levelfield.report.svg import drawing, element, marker, text, title
@@ -145,6 +146,8 @@ def well_description(well: Mapping) -> str:
     if perturbation not in ("", "empty", "negcon", "poscon"):
         dose = (well.get("Metadata_Concentration", ""), well.get("Metadata_ConcentrationUnit", ""))
         parts.append(" ".join([perturbation, *dose]).strip() if dose[0] else perturbation)
+    if well.get(COLUMN, ""):
+        parts.append(PLANTED)
     return ", ".join(parts)
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from levelfield.planted import note_of_verdict
 from levelfield.report.answers import QUESTIONS, WORST, Question
 from levelfield.report.page import environment
 
@@ -60,6 +61,7 @@ def screen_page(data: ScreenReport) -> str:
         .get_template("screen.html.j2")
         .render(
             name="Screen",
+            planted=note_of_verdict(data.verdict),
             unfinished=data.unfinished,
             plates=data.plates.to_dict("records"),
             rows=[*names, SCREEN] if together else names,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from levelfield.planted import note_of_verdict
 from levelfield.report.answers import QUESTIONS, WORST
 from levelfield.report.numbers import NOTHING, interval, measured
 
@@ -32,6 +33,8 @@ def verdict_text(verdict: pd.DataFrame) -> str:
     lines: list[str] = []
     for plate, own in verdict.groupby("plate", sort=False):
         lines += [f"Plate {plate}: is the segmentation good enough, in both control classes?", ""]
+        if planted := note_of_verdict(own):
+            lines += [*textwrap.wrap(planted, WIDTH), ""]
         lines += [_line("", "estimate", "90 % interval", "harmless", "verdict"), "-" * WIDTH]
         for (object_set, key), rows in own.groupby(["object_set", "question"], sort=False):
             lines += _question(object_set, key, rows.to_dict("records"))

@@ -21,6 +21,7 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from levelfield.plan import well_path
+from levelfield.planted import PLANTED
 from levelfield.store.metadata import (
     Channel,
     image_attributes,
@@ -74,6 +75,7 @@ def write_field(
     fingerprint: str,
     record: Mapping | None = None,
     pixel_size_um: float | None = None,
+    planted: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Write a field whole, and then put it in its place.
 
@@ -95,6 +97,9 @@ def write_field(
         Facts of the segmentation, kept so that a restarted job need not find them again.
     pixel_size_um : float, optional
         Width of a pixel, µm.
+    planted : mapping of str to str, optional
+        What was planted into the labels of an object set: viewers show its name with the word
+        PLANTED, and its attributes hold the text.
 
     Returns
     -------
@@ -114,7 +119,7 @@ def write_field(
         ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um)
         own = {"fingerprint": fingerprint, "checksums": checksums, "record": dict(record or {})}
         group.attrs.update({"ome": ome, _OWN: own})
-        _write_labels(group, labels, place, draft, pixel_size_um)
+        _write_labels(group, labels, place, draft, pixel_size_um, planted or {})
         _put_in_place(draft, place)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)  # on a full disk, a part would take the last room
@@ -128,14 +133,18 @@ def _write_labels(
     place: Path,
     draft: Path,
     pixel_size_um: float | None,
+    planted: Mapping[str, str],
 ) -> None:
     edited = [path for path in sorted(place.glob(f"labels/*{EDITED_SUFFIX}")) if path.is_dir()]
     names = [*labels, *(path.name for path in edited)]
     labels_group = group.create_group("labels", attributes={"ome": labels_attributes(names)})
     for name, array in labels.items():
         levels = label_pyramid(array)
-        ome = label_attributes(name, len(levels), pixel_size_um)
-        label_group = labels_group.create_group(name, attributes={"ome": ome})
+        title = f"{name} {PLANTED}" if name in planted else name
+        attributes = {"ome": label_attributes(title, len(levels), pixel_size_um)}
+        if name in planted:
+            attributes[_OWN] = {"planted": planted[name]}
+        label_group = labels_group.create_group(name, attributes=attributes)
         for level, pixels in enumerate(levels):
             _write_array(label_group, str(level), pixels, "yx")
     for path in edited:

@@ -71,6 +71,7 @@ rule summarise_plate:
         "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
+        objects=config["objects"],
         readouts=config["readouts"],
         statistics=config["measurement"]["well_statistics"],
         excluded_percent=config["qc"]["excluded_sites_percent"],

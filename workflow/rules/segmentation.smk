@@ -53,6 +53,8 @@ rule segment:
         illumination=rules.fit_illumination.output.fields,
         thresholds=rules.measure_thresholds.output[0] if PLATE_THRESHOLDS else [],
         diameters=rules.measure_diameters.output[0] if PLATE_DIAMETERS else [],
+        # Which wells are which control matters to labels only where errors are planted.
+        layout=lambda wildcards: of_plate(wildcards).layout_path if PLANTED else [],
         classifiers=expand(rules.train_pixel_classifier.output, classifier=CLASSIFIERS),
         weights=list(SET_WEIGHTS.values()),
     output:
@@ -67,6 +69,7 @@ rule segment:
         wells=lambda wildcards: of_plate(wildcards).pack(wildcards.pack).wells,
         store=f"{PLATE}/{{plate}}.zarr",
         label_folder=config["data_folder"],
+        n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         science=science("images", "channels", "objects"),
         saturated_percent=config["qc"]["saturated_percent"],
         weights=list(SET_WEIGHTS),
