@@ -313,6 +313,29 @@ def test_answers_on_changed_labels_and_lost_objects_do_not_count_and_are_named()
     assert read_answers(sheet, PLATE, objects, sums).notes == ()
 
 
+def test_answers_for_objects_that_were_not_drawn_are_counted_where_they_do_not_count():
+    objects = plate()
+    sheet = answered(objects)
+    own = objects[objects["Metadata_Well"].str[0] == "B"]
+    rest = own[~drawn(own, PLAN)].head(3)
+    outside = objects.head(2).assign(Metadata_Well="C01")
+    more = pd.concat([rest, outside])[OBJECT].astype(str)
+    more = more.set_axis(["plate", "well", "site", "object_set", "object_number"], axis=1)
+    more = more.assign(answer="not_an_object", reviewer="A", f="", m="", checksum="")
+    together = pd.concat([objects, outside], ignore_index=True)
+    alone, _ = review_of(together, sheet)
+    found, _ = review_of(together, pd.concat([sheet, more], ignore_index=True))
+    pd.testing.assert_frame_equal(alone.drop(columns="notes"), found.drop(columns="notes"))
+    assert (alone["notes"] == "").all()
+    picked = "3 answers were given for objects of these wells"
+    stray = "2 answers were given for objects outside"
+    for scope, name in (("poscon", "drug"), ("difference", "drug")):
+        assert picked in row(found, scope=scope, perturbation=name)["notes"]
+    negative = row(found, scope="negcon", perturbation="DMSO")["notes"]
+    assert "not drawn" not in negative
+    assert found["notes"].str.contains(stray).all()
+
+
 def test_rows_of_other_plates_and_rows_without_answer_are_passed_over():
     objects = plate()
     sheet = answered(objects)

@@ -245,6 +245,7 @@ class _ReviewedClass:
     n_drawn: int
     n_answered: int
     n_usable: int
+    n_not_drawn: int
     n_wells: int
     strata: list[Stratum]
     estimates: Mapping[str, Estimate]
@@ -270,7 +271,7 @@ def review_estimates(
     """Estimate every question from the review, for every class and comparison.
 
     Only objects that were drawn (`levelfield.qc.sampling.drawn`) count: those that somebody picked
-    by eye stand for nothing but themselves.
+    by eye stand for nothing but themselves. How many others were answered is said in the notes.
 
     Parameters
     ----------
@@ -308,6 +309,7 @@ def review_estimates(
         for object_set in estimates["object_set"].unique()
         for key, wells in review_classes(pairs).items()
     }
+    stray = _stray_note(answers, pairs)
     negatives = {pair.perturbation: pair.negative_name for pair in pairs}
     rows = []
     for row in estimates[estimates["adjustment"] == "raw"].to_dict("records"):
@@ -317,8 +319,28 @@ def review_estimates(
             keys = [("poscon", name), ("negcon", negatives[name])]
         sides = [classes.get((row["object_set"], *key)) for key in keys]
         found = _review_row(row, [each for each in sides if each], len(keys), rules)
-        rows.append(found | {"notes": " ".join(answers.notes)})
+        notes = [*answers.notes, _not_drawn_note([each for each in sides if each]), stray]
+        rows.append(found | {"notes": " ".join(note for note in notes if note)})
     return pd.DataFrame(rows, columns=list(REVIEW_COLUMNS))
+
+
+def _not_drawn_note(sides: Sequence[_ReviewedClass]) -> str:
+    number = sum(side.n_not_drawn for side in sides)
+    if not number:
+        return ""
+    return (
+        f"{_answers(number)} given for objects of these wells that were not drawn, and do not "
+        "count: only those in qc/review_list.csv do, which new evidence or another "
+        "qc.review_per_class may draw anew."
+    )
+
+
+def _stray_note(answers: Answers, pairs: Sequence[Comparison]) -> str:
+    controls = {well for wells in review_classes(pairs).values() for well in wells}
+    number = int((~answers.objects["Metadata_Well"].isin(controls)).sum())
+    if not number:
+        return ""
+    return f"{_answers(number)} given for objects outside of the control wells, and do not count."
 
 
 def _reviewed_class(objects: pd.DataFrame, answers: Answers, plan: ReviewPlan) -> _ReviewedClass:
@@ -326,7 +348,8 @@ def _reviewed_class(objects: pd.DataFrame, answers: Answers, plan: ReviewPlan) -
     known = objects[OBJECT].merge(
         answers.objects.assign(answered=True), on=OBJECT, how="left", validate="one_to_one"
     )
-    answered = known["answered"].notna().to_numpy() & chosen
+    looked_at = known["answered"].notna().to_numpy()
+    answered = looked_at & chosen
     usable = answered & known["agreement"].notna().to_numpy()
     risk = object_risk(objects)
     evidence = _evidence(objects)
@@ -340,6 +363,7 @@ def _reviewed_class(objects: pd.DataFrame, answers: Answers, plan: ReviewPlan) -
         int(chosen.sum()),
         int(answered.sum()),
         int(usable.sum()),
+        int((looked_at & ~chosen).sum()),
         objects["Metadata_Well"].nunique(),
         strata_of(risk, answered, usable),
         estimates,
