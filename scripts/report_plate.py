@@ -14,5 +14,6 @@ with job_log(snakemake.log[0]):
         snakemake.params.n_wells,
         snakemake.params.store,
         snakemake.params.config,
+        with_truth=bool(snakemake.input.truth),
     )
     write_text(plate_page(data), snakemake.output[0])

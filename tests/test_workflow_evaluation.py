@@ -12,6 +12,7 @@ from levelfield.evaluation import evaluation_tables
 from levelfield.pipeline.evaluation import look_for_references
 from levelfield.pipeline.references import plates_with_references
 from levelfield.report.evaluation import picture_groups
+from levelfield.qc.truth import class_truth
 from levelfield.sheets import ConfigError
 from levelfield.store import read_labels
 
@@ -29,6 +30,7 @@ CONFIG = {
         "Nuclei": {"method": "classical", "channels": ["DNA"]},
         "Wider": {"method": "expansion", "parent": "Nuclei", "parameters": {"distance": GROWTH_PX}},
     },
+    "measurement": {"families": ["AreaShape"]},
     "packs_per_plate": 2,
 }
 
@@ -145,6 +147,30 @@ def test_the_workflows_own_labels_as_references_are_perfect_and_wider_ones_too_l
     assert (wider["mean_intersection_over_reference"] == 1).all()
     assert np.allclose(wider["boundary_bias_px"], GROWTH_PX, atol=0.5)
     assert 'id="scores-Wider"' in screen.page
+
+
+def test_the_truth_of_both_classes_stands_beside_their_estimates(screen):
+    pattern = "drawn/{plate}/{well}_s{site}.png"
+    screen.change_config(evaluation={"references": {"Nuclei": pattern}})
+    screen.run_well("--", "results/P/report.html")
+    truth = pd.read_csv(screen.results / "qc" / "truth.csv").set_index(["question", "scope"])
+    assert set(truth["object_set"]) == {"Nuclei"}
+    images = screen.evaluation("images").query("size_class == 'all'")
+    for question, scale in (("agreement", 100), ("threshold", 1), ("split_merge", 100)):
+        sides = {}
+        for kind in ("negcon", "poscon"):
+            own = images[images["Metadata_ControlType"] == kind]
+            sides[kind] = scale * class_truth(own, question).value
+            assert truth.loc[(question, kind), "truth"] == pytest.approx(sides[kind])
+        difference = truth.loc[(question, "difference"), "truth"]
+        assert difference == pytest.approx(sides["poscon"] - sides["negcon"])
+    assert truth["truth_verdict"].notna().all()
+    verdict = pd.read_csv(screen.results / "qc" / "verdict.csv")
+    verdict = verdict[(verdict["object_set"] == "Nuclei") & (verdict["perturbation"] != "worst")]
+    assert np.allclose(truth["estimate"], verdict["estimate"])
+    # All control wells have references, and untreated wells are in no row.
+    assert np.allclose(truth["same_sites_estimate"], truth["estimate"])
+    assert 'id="truth"' in (screen.results / "report.html").read_text()
 
 
 def test_missing_and_odd_references_are_reported_and_the_others_compared(screen, drawn):

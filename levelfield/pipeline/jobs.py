@@ -29,6 +29,7 @@ PLATE_RULES = {
     "report_plate": "report.html",
     "provenance": "ro-crate-metadata.json",
     "evaluate": "evaluation/evaluation.html",
+    "qc_truth": "qc/truth.csv",
 }
 """One job a plate each, and the file by which it is known to be done."""
 
@@ -44,7 +45,8 @@ SCREEN_RULES = {"qc_screen": "screen/verdict.csv", "report_screen": "screen/repo
 RULES = (
     *("fetch_weights", "train_pixel_classifier", "index_plate", "create_store"),
     *("fit_illumination", "measure_thresholds", "measure_diameters", *PACK_RULES),
-    *("summarise_plate", "qc_plate", "report_plate", "provenance", "evaluate", *SCREEN_RULES),
+    *("summarise_plate", "qc_plate", "evaluate", "qc_truth", "report_plate", "provenance"),
+    *SCREEN_RULES,
 )
 """All rules in the order of the work."""
 
@@ -134,7 +136,7 @@ def planned_jobs(screen: Screen) -> list[Job]:
     if not sets_with_plate_diameter(sets):
         left_out.add("measure_diameters")
     for name, plate in screen.plates.items():
-        without = left_out if name in references else left_out | {"evaluate"}
+        without = left_out if name in references else left_out | {"evaluate", "qc_truth"}
         jobs += _plate_jobs(screen, plate, without)
     return jobs + [_job(screen, rule, "") for rule in SCREEN_RULES]
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from levelfield.pipeline.fields import field_reader
+from levelfield.pipeline.settings import object_sets
 from levelfield.pipeline.tables import read_csv, read_flat_fields
 from levelfield.plan import read_layout
+from levelfield.planted import mark_layout
 from levelfield.provenance import file_sha256, versions
 from levelfield.report import PlateReport, choose_gallery, draw_gallery
+from levelfield.report.crops import choose_crops, draw_crops
 
 
 def plate_report(
-    results: Path, layout_path: Path | str, n_wells: int, store: Path | str, config: Mapping
+    results: Path,
+    layout_path: Path | str,
+    n_wells: int,
+    store: Path | str,
+    config: Mapping,
+    with_truth: bool = False,
 ) -> PlateReport:
     """Read a plate's tables and pictures, and draw its gallery.
 
@@ -29,14 +39,18 @@ def plate_report(
         The plate store.
     config : mapping
         The science of the run.
+    with_truth : bool
+        Whether the plate has reference labels, and so ``qc/truth.csv``.
     """
-    layout = read_layout(Path(layout_path), n_wells)
+    layout = mark_layout(read_layout(Path(layout_path), n_wells), config["objects"])
     sites = read_csv(results / "sites.csv")
     qc_sites = read_csv(results / "qc" / "sites.csv")
     fields = results / "illumination.npz"
     reader = field_reader(store, config, read_flat_fields(fields))
     colors = {name: rule.get("color", "FFFFFF") for name, rule in config["channels"].items()}
     choices = choose_gallery(sites, qc_sites, layout)
+    crops = choose_crops(pd.read_parquet(results / "qc" / "objects.parquet"), layout)
+    first_channels = {one.name: list(colors).index(one.channels[0]) for one in object_sets(config)}
     made_from = {"layout": Path(layout_path), "index": results / "index.csv", "flat fields": fields}
     return PlateReport(
         plate=read_csv(results / "plate.csv"),
@@ -55,6 +69,8 @@ def plate_report(
             name: (results / "illumination" / f"{name}.png").read_bytes() for name in colors
         },
         gallery=draw_gallery(choices, reader.read, colors),
+        crops=draw_crops(crops, reader.read, first_channels),
+        truth=read_csv(results / "qc" / "truth.csv") if with_truth else None,
         versions=versions(),
         config=config,
         fingerprints={name: file_sha256(path) for name, path in made_from.items()},

@@ -32,6 +32,8 @@ _TEXT = (
     "file",
     "fingerprint",
     "advice",
+    "planted",
+    "truth_verdict",
     "perturbation",
     "scope",
     "review",

@@ -12,14 +12,19 @@ import pandas as pd
 import yaml
 from markupsafe import Markup
 
+from levelfield.planted import COLUMN, planted_note
 from levelfield.qc.comparison import Comparison, comparisons
 from levelfield.report.answers import Answer, answers, headline
+from levelfield.report.crops import ERROR_TYPES, Crop
 from levelfield.report.distributions import control_groups, draw_distribution
+from levelfield.report.funnel import draw_funnel
 from levelfield.report.gallery import Gallery, GalleryPicture
 from levelfield.report.heatmaps import draw_plate_map, map_definitions
+from levelfield.report.image_thresholds import draw_image_thresholds
 from levelfield.report.numbers import count, interval, measured, plain
 from levelfield.report.quantities import quantities
 from levelfield.report.svg import drawing, marker
+from levelfield.report.truth import truth_answers
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,10 @@ class PlateReport:
         The tables under ``qc/``.
     reviewed : pandas.DataFrame or None
         ``qc/reviewed.csv``: what people said beside what the evidence says.
+    truth : pandas.DataFrame or None
+        ``qc/truth.csv``: what reference labels say beside what the evidence says.
+    crops : tuple of Crop
+        From `levelfield.report.crops.draw_crops`.
     illumination : pandas.DataFrame
         ``illumination.csv``: channel, status, reason and more.
     illumination_pictures : mapping of str to bytes
@@ -71,6 +80,8 @@ class PlateReport:
     config: Mapping
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     reviewed: pd.DataFrame | None = None
+    truth: pd.DataFrame | None = None
+    crops: tuple[Crop, ...] = ()
 
 
 def plate_page(data: PlateReport) -> str:
@@ -88,6 +99,8 @@ def plate_page(data: PlateReport) -> str:
     facts = data.plate.iloc[0].to_dict()
     parts = {
         "name": str(facts["Metadata_Plate"]),
+        "planted": planted_note(data.config.get("objects", {})),
+        "planted_wells": _planted_wells(data.layout),
         "facts": facts,
         "summary": _summary(data, facts),
         "readouts": data.readouts.to_dict("records"),
@@ -101,8 +114,16 @@ def plate_page(data: PlateReport) -> str:
         "fingerprints": data.fingerprints,
     }
     parts |= _verdict_parts(data, pairs) | _drawn_parts(data, pairs)
+    parts |= _qc_picture_parts(data, pairs)
     parts |= _gallery_parts(data.gallery, set(data.verdict["object_set"]))
+    parts |= {"truths": truth_answers(data.truth), "crop_sets": _crop_sets(data.crops)}
     return environment().get_template("plate.html.j2").render(parts)
+
+
+def _planted_wells(layout: pd.DataFrame) -> set[str]:
+    if COLUMN not in layout:
+        return set()
+    return set(layout.loc[layout[COLUMN] != "", "Metadata_Well"])
 
 
 def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
@@ -129,6 +150,36 @@ def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
             if groups
         ],
     }
+
+
+def _qc_picture_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
+    groups = control_groups(pairs)
+    sets = data.verdict["object_set"].unique() if groups else []
+    sites, wells = data.qc_sites, data.qc_wells
+    return {
+        "image_thresholds": [
+            (name, draw_image_thresholds(sites[sites["object_set"] == name], groups))
+            for name in sets
+        ],
+        "funnels": [
+            (name, draw_funnel(wells[wells["object_set"] == name], groups)) for name in sets
+        ],
+    }
+
+
+def _crop_sets(crops: Sequence[Crop]) -> list[tuple[str, list]]:
+    """Order crops by object set, error type and control."""
+    texts = {error.name: error.text for error in ERROR_TYPES}
+    sets: dict[str, dict[tuple[str, str], dict[tuple[str, str], list[Crop]]]] = {}
+    for crop in crops:
+        one = crop.choice
+        errors = sets.setdefault(one.object_set, {})
+        controls = errors.setdefault((one.error, texts[one.error]), {})
+        controls.setdefault((one.scope, one.control), []).append(crop)
+    return [
+        (name, [(error, list(controls.items())) for error, controls in errors.items()])
+        for name, errors in sets.items()
+    ]
 
 
 def _gallery_parts(gallery: Gallery, judged: set[str]) -> dict:

@@ -53,6 +53,7 @@ CHANNELS = list(config["channels"])
 CLASSIFIERS = sorted({one.classifier for one in OBJECT_SETS if one.classifier})
 PLATE_DIAMETERS = bool(sets_with_plate_diameter(OBJECT_SETS))
 PLATE_THRESHOLDS = any(one.threshold_from != "image" for one in OBJECT_SETS)
+PLANTED = any(one.planted for one in OBJECT_SETS)
 RESULTS = config["results"]
 # Where files lie, how and on what work is done and what labels are compared with changes no
 # measurement: it must not make anything anew.
@@ -96,6 +97,11 @@ def review_file(wildcards):
     """The review sheet, as soon as there is one: only the QC rules read it."""
     path = config["qc"].get("review", "").replace("{plate}", wildcards.plate)
     return path if path and Path(path).is_file() else []
+
+
+def truth_table(wildcards):
+    """What reference labels say, where the plate has some."""
+    return f"{PLATE}/qc/truth.csv" if wildcards.plate in REFERENCES else []
 
 
 def science(*keys):

@@ -29,8 +29,38 @@ rule evaluate:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         store=f"{PLATE}/{{plate}}.zarr",
         folder=config["data_folder"],
+        objects=config["objects"],
         settings=config["evaluation"],
     message:
         "Comparing plate {wildcards.plate} with its reference labels"
     script:
         "../../scripts/evaluate.py"
+
+
+rule qc_truth:
+    input:
+        images=rules.evaluate.output.images,
+        objects=rules.qc_plate.output.objects,
+        sites=rules.qc_plate.output.sites,
+        verdict=rules.qc_plate.output.verdict,
+        layout=lambda wildcards: of_plate(wildcards).layout_path,
+    output:
+        report(
+            f"{PLATE}/qc/truth.csv",
+            category="Verdict",
+            caption="../report/truth.rst",
+            labels={"plate": "{plate}"},
+        ),
+    log:
+        f"{PLATE}/logs/qc_truth.log",
+    benchmark:
+        f"{PLATE}/timings/qc_truth.tsv"
+    conda:
+        "../../envs/levelfield-core.yaml"
+    params:
+        n_wells=lambda wildcards: of_plate(wildcards).n_wells,
+        science=science("channels", "objects", "qc"),
+    message:
+        "Setting the references of plate {wildcards.plate} beside its verdict"
+    script:
+        "../../scripts/qc_truth.py"

@@ -13,6 +13,8 @@ rule report_plate:
         ],
         verdict=rules.qc_plate.output.verdict,
         reviewed=rules.qc_plate.output.reviewed,
+        truth=truth_table,
+        qc_objects=rules.qc_plate.output.objects,
         qc_sites=rules.qc_plate.output.sites,
         qc_wells=rules.qc_plate.output.wells,
         illumination=rules.fit_illumination.output.fields,

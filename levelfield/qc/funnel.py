@@ -1,0 +1,86 @@
+"""How far the balance of a well may lie from the others by the number of its objects alone.
+
+A well with few objects scatters more than one with many. Limits that narrow with the number of
+objects tell a well that differs from one that is merely small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+FEWEST_WELLS = 3
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """What wells of one kind let expect of another such well.
+
+    Attributes
+    ----------
+    centre : float
+        Mean over all objects of the wells.
+    variance_per_object : float
+        Of a well's value, times its number of objects.
+    n_objects : float
+        Of all wells together.
+    degrees_of_freedom : int
+        Wells − 1.
+    """
+
+    centre: float
+    variance_per_object: float
+    n_objects: float
+    degrees_of_freedom: int
+
+    def limits(
+        self, n_objects: ArrayLike, level: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return between what values a further well with so many objects lies, at a level.
+
+        Parameters
+        ----------
+        n_objects : (n,) float
+            At least 1.
+        level : float
+            Such as 0.95.
+        """
+        reach = stats.t.ppf(0.5 + level / 2, self.degrees_of_freedom) * np.sqrt(
+            self.variance_per_object * (1 / np.asarray(n_objects, float) + 1 / self.n_objects)
+        )
+        return self.centre - reach, self.centre + reach
+
+
+def fit_funnel(values: ArrayLike, n_objects: ArrayLike) -> Funnel | None:
+    """Fit control limits to the wells of one class.
+
+    Parameters
+    ----------
+    values : (w,) float
+        A mean over the objects of each well; NaN where it is unknown.
+    n_objects : (w,) float
+        Its objects.
+
+    Returns
+    -------
+    Funnel or None
+        None with fewer than 3 wells that have a value.
+
+    Notes
+    -----
+    D. J. Spiegelhalter, *Funnel plots for comparing institutional performance*, Stat. Med. 24,
+    1185–1202, 2005. The scatter between wells that their numbers of objects do not explain widens
+    the limits (its multiplicative over-dispersion), as it is estimated from the wells themselves.
+    """
+    values, objects = np.asarray(values, float), np.asarray(n_objects, float)
+    usable = np.isfinite(values) & (objects > 0)
+    values, objects = values[usable], objects[usable]
+    if len(values) < FEWEST_WELLS:
+        return None
+    centre = float(np.average(values, weights=objects))
+    freedom = len(values) - 1
+    variance = float(np.sum(objects * (values - centre) ** 2) / freedom)
+    return Funnel(centre, variance, float(objects.sum()), freedom)

@@ -1,0 +1,119 @@
+"""Estimate and truth beside each other, where some wells have reference labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup
+
+from levelfield.report.answers import QUESTIONS
+from levelfield.report.intervals import interval_plot, interval_scale
+from levelfield.report.numbers import count, interval, measured
+from levelfield.report.svg import Scale
+
+_SIDES = ("", "same_sites_", "truth_")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way of answering: its value, interval, verdict and plot."""
+
+    value: str
+    interval: str
+    verdict: str
+    plot: Markup
+
+
+@dataclass(frozen=True)
+class TruthLine:
+    """One row of ``qc/truth.csv``.
+
+    Attributes
+    ----------
+    scope, name, counts : str
+        Of the row.
+    note : str
+        Shares of images that are thresholded too low and too high, by the references.
+    estimate, same_sites, truth : Reading
+        By the evidence on the whole plate and on the fields that have a reference, and by these.
+    """
+
+    scope: str
+    name: str
+    counts: str
+    note: str
+    estimate: Reading
+    same_sites: Reading
+    truth: Reading
+
+
+def truth_answers(truth: pd.DataFrame | None) -> list[tuple[str, list[TruthLine]]]:
+    """Return the lines of ``qc/truth.csv`` by object set and question, those that have a truth."""
+    if truth is None:
+        return []
+    titles = {one.key: one.title.lower() for one in QUESTIONS}
+    known = truth[truth["truth"].notna()]
+    return [
+        (f"{object_set} · {titles[question]}", _lines(rows.to_dict("records")))
+        for (object_set, question), rows in known.groupby(["object_set", "question"], sort=False)
+    ]
+
+
+def _lines(rows: list[Mapping]) -> list[TruthLine]:
+    sides = {row: [_side(one, name) for name in _SIDES] for row, one in enumerate(rows)}
+    every = [side for own in sides.values() for side in own]
+    scales = {
+        unit: interval_scale([side for side in every if side["unit"] == unit])
+        for unit in dict.fromkeys(side["unit"] for side in every)
+    }
+    return [
+        TruthLine(
+            scope=row["scope"],
+            name=row["perturbation"],
+            counts=" · ".join(
+                count(row[f"n_{what}s"], name)
+                for what, name in (("well", "well"), ("site", "image"), ("object", "object"))
+            ),
+            note=_note(row),
+            **{
+                name: _reading(side, scales[side["unit"]])
+                for name, side in zip(("estimate", "same_sites", "truth"), own, strict=True)
+            },
+        )
+        for row, own in zip(rows, sides.values(), strict=True)
+    ]
+
+
+def _side(row: Mapping, prefix: str) -> dict:
+    """Return one of the three answers of a row as if it were a row of the verdict."""
+    value = "truth" if prefix == "truth_" else f"{prefix}estimate"
+    verdicts = {"": row["verdict"], "truth_": row["truth_verdict"]}
+    return {
+        "scope": row["scope"],
+        "unit": row["unit"],
+        "margin": row["margin"],
+        "estimate": row[value],
+        "ci_low": row[f"{prefix}ci_low"],
+        "ci_high": row[f"{prefix}ci_high"],
+        "verdict": verdicts.get(prefix, ""),
+    }
+
+
+def _reading(side: Mapping, scale: Scale) -> Reading:
+    unit = side["unit"]
+    between = interval(side["ci_low"], side["ci_high"], unit)
+    return Reading(
+        value=measured(side["estimate"], unit),
+        interval=f"90 % interval {between}" if between else "no interval",
+        verdict=side["verdict"] or "",
+        plot=interval_plot(side, scale),
+    )
+
+
+def _note(row: Mapping) -> str:
+    if row["question"] != "threshold" or pd.isna(row["fraction_low"]):
+        return ""
+    low, high = (f"{100 * row[f'fraction_{call}']:.0f} %" for call in ("low", "high"))
+    return f"too low in {low}, too high in {high} of images"

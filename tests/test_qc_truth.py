@@ -1,0 +1,128 @@
+"""The verdict from reference labels: planted errors come back as they were planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from evaluation_cases import merge_objects, split_objects
+from qc_plates import PLATE, SET, layout
+from skimage.draw import disk
+
+from levelfield.evaluation import evaluation_tables
+from levelfield.objects import expand
+from levelfield.qc.balance import PASS_LEVEL, difference, ratio_estimate
+from levelfield.qc.comparison import comparisons
+from levelfield.qc.truth import TRUTH_COLUMNS, class_truth, truth_table
+
+N_OBJECTS = 25
+UNITS = {"agreement": "pp", "threshold": "px", "split_merge": "pp"}
+MARGINS = {"%": 90.0, "px": 0.5, "pp": 10.0}
+PAIRS = comparisons(layout())
+
+
+def reference() -> np.ndarray:
+    """Twenty-five discs, in pairs near enough to be merged."""
+    labels = np.zeros((200, 200), np.int32)
+    for number in range(N_OBJECTS):
+        labels[disk((20 + 38 * (number // 5), 20 + 38 * (number % 5)), 9.5)] = number + 1
+    return labels
+
+
+def planted(n_splits: int = 0, n_merges: int = 0, grow: float = 0.0) -> np.ndarray:
+    labels = reference()
+    labels = split_objects(labels, range(1, n_splits + 1))
+    labels = merge_objects(labels, [(25 - 2 * i, 24 - 2 * i) for i in range(n_merges)])
+    return expand(labels, grow) if grow else labels
+
+
+def images_of(wells: dict[str, np.ndarray]) -> pd.DataFrame:
+    pairs = [
+        ({"Metadata_Plate": PLATE, "Metadata_Well": well, "Metadata_Site": 1}, own, reference())
+        for well, own in wells.items()
+    ]
+    return evaluation_tables(pairs).images.assign(object_set=SET)
+
+
+def verdict_rows() -> pd.DataFrame:
+    rows = []
+    for question, unit in UNITS.items():
+        for scope, name in (("negcon", "DMSO"), ("poscon", "drug"), ("difference", "drug")):
+            own = "%" if question == "agreement" and scope != "difference" else unit
+            rows.append((PLATE, question, SET, scope, name, 1.5, own, 0.5, 2.5, MARGINS[own]))
+        rows.append((*rows[-1][:4], "worst", *rows[-1][5:]))
+    names = ["plate", "question", "object_set", "scope", "perturbation", "estimate", "unit"]
+    table = pd.DataFrame(rows, columns=[*names, "ci_low", "ci_high", "margin"])
+    return table.assign(verdict="undecided")
+
+
+def truth_of(wells: dict[str, np.ndarray]) -> pd.DataFrame:
+    verdict = verdict_rows()
+    same = verdict.assign(estimate=9.0, ci_low=8.0, ci_high=10.0)
+    table = truth_table(images_of(wells), verdict, same, PAIRS)
+    return table.set_index(["question", "scope"])
+
+
+def test_planted_splits_and_merges_come_back_in_points():
+    wells = {f"A0{i}": planted() for i in (1, 2, 3)}
+    wells |= {f"B0{i}": planted(n_splits=3 + i, n_merges=1) for i in (1, 2, 3)}
+    found = truth_of(wells).loc["split_merge"]
+    excess = [3 + i - 1 for i in (1, 2, 3)]
+    objects = [N_OBJECTS + 3 + i - 1 for i in (1, 2, 3)]
+    assert found.loc["negcon", "truth"] == 0
+    assert found.loc["negcon", "truth_verdict"] == "pass"
+    assert found.loc["poscon", "truth"] == pytest.approx(100 * sum(excess) / sum(objects))
+    expected = ratio_estimate(excess, objects)
+    low, high = difference(expected, ratio_estimate([0, 0, 0], [1, 1, 1])).interval(PASS_LEVEL)
+    assert found.loc["difference", ["truth_ci_low", "truth_ci_high"]].tolist() == pytest.approx(
+        [100 * low, 100 * high]
+    )
+    assert found.loc["difference", "truth_verdict"] == "fail"
+    assert found.loc["difference", "n_objects"] == 3 * N_OBJECTS + sum(objects)
+    assert found.loc["difference", "n_wells"] == 6
+
+
+def test_planted_growth_comes_back_in_px_and_in_shares_of_images():
+    wells = {"A01": planted(), "A02": planted(), "B01": planted(grow=1), "B02": planted(grow=1)}
+    found = truth_of(wells).loc["threshold"]
+    assert found.loc["negcon", ["truth", "fraction_low"]].tolist() == [0, 0]
+    assert found.loc["poscon", "truth"] == pytest.approx(0.95, abs=0.15)
+    assert found.loc["poscon", "fraction_low"] == 1
+    assert found.loc["difference", "truth"] == pytest.approx(found.loc["poscon", "truth"])
+    assert found.loc["difference", "truth_verdict"] == "fail"
+
+
+def test_agreement_is_the_share_of_right_objects():
+    wells = {f"{row}0{i}": planted(n_splits=5 * (row == "B")) for row in "AB" for i in (1, 2)}
+    found = truth_of(wells).loc["agreement"]
+    assert found.loc["negcon", ["truth", "truth_verdict"]].tolist() == [100, "pass"]
+    assert found.loc["poscon", "truth"] == pytest.approx(100 * 20 / 30)
+    assert found.loc["poscon", "truth_verdict"] == "fail"
+    assert found.loc["difference", "truth"] == pytest.approx(100 * 20 / 30 - 100)
+    assert found.loc["difference", "unit"] == "pp"
+
+
+def test_estimates_stand_beside_the_truth_and_the_worst_row_has_none():
+    table = truth_of({"A01": planted(), "B01": planted()}).reset_index()
+    assert list(table[list(TRUTH_COLUMNS)].columns) == list(TRUTH_COLUMNS)
+    assert len(table) == 9
+    assert (table["estimate"] == 1.5).all()
+    assert (table["same_sites_estimate"] == 9.0).all()
+    assert table["truth_ci_low"].isna().all(), "one well of each class has no interval"
+    assert (table["truth_verdict"] == "undecided").all()
+
+
+def test_a_class_without_references_has_no_truth_and_no_difference():
+    table = truth_of({"A01": planted(), "A02": planted()})
+    for scope, known in (("negcon", True), ("poscon", False), ("difference", False)):
+        rows = table.xs(scope, level="scope")
+        assert rows["truth"].notna().all() == known
+        assert (rows["truth_verdict"] != "").all() == known
+    assert (table.xs("poscon", level="scope")["n_wells"] == 0).all()
+
+
+def test_wells_are_the_units_and_large_wells_weigh_more():
+    images = images_of({"A01": planted(n_splits=5), "A02": planted()})
+    more = pd.concat([images, images[images["Metadata_Well"] == "A02"]], ignore_index=True)
+    whole = more[more["size_class"] == "all"]
+    found = class_truth(whole, "split_merge")
+    assert found.n_wells == 2
+    assert found.value == pytest.approx(5 / (30 + 25 + 25))
