@@ -5,6 +5,7 @@ from pathlib import Path
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.segmentation import segment_pack, segmentation_job
 from levelfield.pipeline.tables import read_csv, read_flat_fields, read_measured, write_csv
+from levelfield.pipeline.unfinished import Unfinished
 from levelfield.segmentation.pixel_classifier import PixelClassifier
 
 with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
@@ -24,7 +25,14 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         dict(zip(snakemake.params.weights, map(Path, snakemake.input.weights), strict=True)),
         snakemake.params.device,
     )
+    unfinished = Unfinished(Path(snakemake.params.store).parent / "unfinished", f"segment_{pack}")
     table = segment_pack(
-        index, snakemake.params.wells, job, snakemake.threads, f"segment {plate} {pack}"
+        index,
+        snakemake.params.wells,
+        job,
+        snakemake.threads,
+        f"segment {plate} {pack}",
+        unfinished,
     )
     write_csv(table, snakemake.output[0])
+    unfinished.remove()
