@@ -1,5 +1,6 @@
 """Measure the objects of a pack of wells."""
 
+from functools import partial
 from pathlib import Path
 
 from levelfield.pipeline.logs import job_log
@@ -20,7 +21,7 @@ with job_log(snakemake.log[0]):
     tables = measure_pack(
         read_csv(snakemake.input.segmented),
         job,
-        read_previous(paths),
+        partial(read_previous, paths),
         snakemake.threads,
         f"measure {plate} {pack}",
         unfinished,

@@ -7,7 +7,7 @@ from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.settings import object_sets, plate_dtype
 from levelfield.pipeline.tables import read_csv, read_flat_fields, write_csv
 
-with job_log(snakemake.log[0]):
+with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
     index = read_csv(snakemake.input.index)
     table = measure_diameters(
         index,

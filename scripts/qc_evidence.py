@@ -1,5 +1,6 @@
 """Collect the evidence for the QC of a pack of wells."""
 
+from functools import partial
 from pathlib import Path
 
 from levelfield.pipeline.logs import job_log
@@ -22,7 +23,7 @@ with job_log(snakemake.log[0]):
     tables = evidence_pack(
         read_csv(snakemake.input.segmented),
         job,
-        read_previous(paths),
+        partial(read_previous, paths),
         snakemake.threads,
         f"evidence {plate} {pack}",
         unfinished,

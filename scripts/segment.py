@@ -5,6 +5,7 @@ from pathlib import Path
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.segmentation import segment_pack, segmentation_job
 from levelfield.pipeline.tables import read_csv, read_flat_fields, read_measured, write_csv
+from levelfield.pipeline.unfinished import Unfinished
 from levelfield.plan import read_layout
 from levelfield.segmentation.pixel_classifier import PixelClassifier
 
@@ -27,7 +28,14 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         snakemake.params.device,
         read_layout(sheet, snakemake.params.n_wells) if sheet else None,
     )
+    unfinished = Unfinished(Path(snakemake.params.store).parent / "unfinished", f"segment_{pack}")
     table = segment_pack(
-        index, snakemake.params.wells, job, snakemake.threads, f"segment {plate} {pack}"
+        index,
+        snakemake.params.wells,
+        job,
+        snakemake.threads,
+        f"segment {plate} {pack}",
+        unfinished,
     )
     write_csv(table, snakemake.output[0])
+    unfinished.remove()

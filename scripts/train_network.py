@@ -8,7 +8,7 @@ from levelfield.pipeline.training_networks import NetworkTraining, train_network
 from levelfield.pipeline.training_settings import network_settings
 from levelfield.sheets import load_schema
 
-with job_log(snakemake.log[0]):
+with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
     given, params = snakemake.input, snakemake.params
     network = network_settings(params.science)[snakemake.wildcards.network]
     train_network(

@@ -1,5 +1,7 @@
 """Fields that an interrupted job had finished: kept whole, torn ones never, and then forgotten."""
 
+from contextlib import suppress
+
 import pandas as pd
 import pytest
 
@@ -63,31 +65,83 @@ def test_a_finished_job_leaves_nothing_behind_but_what_other_jobs_need(unfinishe
     other.remove()
 
 
+SEGMENTED = pd.DataFrame(
+    {
+        "Metadata_Plate": "P",
+        "Metadata_Well": ["A01", "A02", "A03", "A04", "A05"],
+        "Metadata_Site": 1,
+        "fault": "",
+        "Count_Nuclei": [1, 0, 1, 1, 1],
+        "checksum_Nuclei": ["v", "w", "x", "y", "z"],
+    }
+)
+FIELDS = field_fingerprints(SEGMENTED, {})
+
+
+def rows_of(field):
+    n_rows = 0 if field[1] == "A02" else 1
+    return {"Nuclei": pd.DataFrame({"Metadata_Well": [field[1]] * n_rows})}
+
+
+def run(unfinished, compute, previous=dict):
+    return map_changed_fields(compute, FIELDS, previous, dict, 1, "test", unfinished)
+
+
+def wells(made):
+    return [list(one["Nuclei"]["Metadata_Well"]) for one in made]
+
+
 def test_an_interrupted_job_computes_no_finished_field_again(unfinished):
-    segmented = pd.DataFrame(
-        {
-            "Metadata_Plate": "P",
-            "Metadata_Well": ["A01", "A02", "A03"],
-            "Metadata_Site": 1,
-            "fault": "",
-            "Count_Nuclei": [1, 0, 1],
-            "checksum_Nuclei": ["x", "y", "z"],
-        }
-    )
-    fields = field_fingerprints(segmented, {})
     done = []
 
     def compute(field):
         done.append(field[1])
-        if done.count("A03") == 1:
+        if done == ["A01", "A02", "A03"]:
             raise MemoryError
-        n_rows = 0 if field[1] == "A02" else 1
-        return {"Nuclei": pd.DataFrame({"Metadata_Well": [field[1]] * n_rows})}
-
-    def run():
-        return list(map_changed_fields(compute, fields, {}, dict, 1, "test", unfinished))
+        return rows_of(field)
 
     with pytest.raises(MemoryError):
-        run()
-    assert [list(one["Nuclei"]["Metadata_Well"]) for one in run()] == [["A01"], [], ["A03"]]
-    assert done == ["A01", "A02", "A03", "A03"]
+        run(unfinished, compute)
+    again = Unfinished(unfinished.folder, unfinished.name)
+    assert wells(run(again, compute)) == [["A01"], [], ["A03"], ["A04"], ["A05"]]
+    assert done == ["A01", "A02", "A03", "A05", "A04", "A03"]
+
+
+@pytest.mark.parametrize("ends_first", [False, True])
+def test_two_jobs_of_the_same_work_meet_and_share_it(unfinished, ends_first):
+    """The first job is at its second field when another one begins, and does all that it can."""
+    other = Unfinished(unfinished.folder, unfinished.name)
+    done, written = [], {}
+
+    def of_the_other(field):
+        done.append(field[1])
+        if not ends_first and field[1] == "A02":
+            raise KeyboardInterrupt
+        return rows_of(field)
+
+    def compute(field):
+        done.append(field[1])
+        if field[1] == "A02":
+            with suppress(KeyboardInterrupt):
+                made = run(other, of_the_other)
+                written["Nuclei"] = pd.concat([one["Nuclei"] for one in made])
+                other.remove()
+        return rows_of(field)
+
+    made = run(unfinished, compute, lambda: dict(written))
+    assert wells(made) == [["A01"], [], ["A03"], ["A04"], ["A05"]]
+    assert done == ["A01", "A02", "A05", "A04", "A03", "A02"]
+
+
+def test_a_job_does_not_take_over_fields_of_another_config(unfinished):
+    other = Unfinished(unfinished.folder, unfinished.name)
+    other.begin()
+    assert unfinished.begin()
+    other.keep("of another config", tables())
+    assert unfinished.find("one") is None
+    other.keep("one", tables())
+    pd.testing.assert_frame_equal(unfinished.find("one")["Image"], tables()["Image"])
+    assert not unfinished.has_ended()
+    other.remove()
+    assert unfinished.has_ended()
+    assert unfinished.find("one") is None

@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_weights_are_downloaded_once_for_all_workflows(server, fetch, tmp_path):
     assert fetch() == CONTENT
     assert fetch("another/workflow/w") == CONTENT
     assert server.starts == [0]
-    assert not list(tmp_path.rglob("*.part"))
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [SHA256]
 
 
 def test_a_connection_that_breaks_off_is_taken_up_where_it_ended(server, fetch):
@@ -119,11 +120,31 @@ def test_a_download_that_only_lacked_its_name_is_not_repeated(server, fetch, tmp
     assert server.starts == [len(CONTENT)]
 
 
+def test_what_a_killed_download_left_is_gone_on_from_and_a_living_one_left_alone(
+    server, fetch, tmp_path
+):
+    (tmp_path / "cache").mkdir()
+    dead, living = (tmp_path / "cache" / f"{SHA256}.part.{name}" for name in ("dead", "living"))
+    for path in (dead, living):
+        path.write_bytes(CONTENT[:1000])
+    os.utime(dead, (1e9, 1e9))
+    assert fetch() == CONTENT
+    assert server.starts == [1000]
+    assert not dead.exists()
+    assert living.read_bytes() == CONTENT[:1000]
+
+
+def test_workflows_that_start_together_all_get_the_weights(server, fetch, tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(fetch, [f"{n}/w" for n in range(4)])) == {CONTENT}
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [SHA256]
+
+
 def test_a_wrong_checksum_leaves_nothing_to_use_and_nothing_to_go_on_from(fetch, tmp_path):
     with pytest.raises(WeightsError, match=rf"sha256 is {SHA256}; it should be {'0' * 64}"):
         fetch(sha256="0" * 64)
     assert not (tmp_path / "resources").exists()
-    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_a_damaged_cache_is_noticed_and_mended(server, fetch, tmp_path):

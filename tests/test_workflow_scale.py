@@ -61,7 +61,12 @@ def test_the_plan_is_that_of_snakemake(tmp_path):
     add_plate(screen, "Q", {"A01": "negcon"})
     config = yaml.safe_load((screen.folder / "config.yaml").read_text())
     config["objects"]["Nuclei"]["threshold_from"] = "plate"
-    screen.change_config(objects=config["objects"])
+    # A second set's network is trained here; it makes nothing that others build on.
+    learned = {"method": "network", "channels": ["DNA"], "weights": "here"}
+    config["objects"]["Learned"] = learned | {"parameters": {"diameter": 20}}
+    (screen.folder / "training.csv").write_text("image,labels,group\n")
+    network = {"training": str(screen.folder / "training.csv"), "start": "nuclei"}
+    screen.change_config(objects=config["objects"], networks={"here": network})
     printed = screen.run_well("--dry-run", "--quiet", "rules")
     counts = dict(re.findall(r"^(\w+) +(\d+)$", printed, flags=re.MULTILINE))
     for name in ("total", "whole_screen"):

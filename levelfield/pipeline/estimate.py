@@ -100,13 +100,16 @@ def measure_costs(screen: Screen, plates: Iterable[str]) -> Costs:
                 f"plate '{name}' is not finished in '{screen.results}', so that nothing can be "
                 "measured on it. Let snakemake finish it, or name another with --measured."
             )
-    jobs = [job for job in planned_jobs(screen) if job.plate in names]
     n_sites = {name: _sites_by_well(screen.results / name) for name in names}
-    ends = [
-        (job, end, _n_sites(job, n_sites[job.plate]))
-        for job in jobs
-        if (end := read_job_log(job.log)) is not None and end.state == "done"
+    done = [
+        (job, end)
+        for job in planned_jobs(screen)
+        if job.plate in ("", *names)
+        and (end := read_job_log(job.log)) is not None
+        and end.state == "done"
     ]
+    ends = [(job, end, _n_sites(job, n_sites[job.plate])) for job, end in done if job.plate]
+    once = [(job, end) for job, end in done if not job.plate]
     if not ends:
         raise ValueError(
             f"the logs of {', '.join(names)} do not say what the jobs took: an earlier version "
@@ -117,8 +120,8 @@ def measure_costs(screen: Screen, plates: Iterable[str]) -> Costs:
     stored, files, other, other_files = zip(*sizes, strict=True)
     wells = sum(len(n_sites[name]) for name in names)
     return Costs(
-        cpu=_by_rule(ends, lambda end: end.cpu_seconds),
-        gpu=_by_rule(ends, lambda end: end.gpus * end.seconds),
+        cpu=_by_rule(ends, _cpu_seconds) | _once(once, _cpu_seconds),
+        gpu=_by_rule(ends, _gpu_seconds) | _once(once, _gpu_seconds),
         store_bytes=fit_line(totals, stored),
         store_files=fit_line(totals, files),
         other_bytes=fit_line(totals, other),
@@ -136,6 +139,22 @@ def _n_sites(job: Job, by_well: pd.Series) -> int:
     if job.rule in PACK_RULES:
         return int(by_well.reindex(list(job.wells)).fillna(0).sum())
     return int(by_well.sum())
+
+
+def _cpu_seconds(end: JobEnd) -> float:
+    return end.cpu_seconds
+
+
+def _gpu_seconds(end: JobEnd) -> float:
+    return end.gpus * end.seconds
+
+
+def _once(ends: Sequence[tuple[Job, JobEnd]], cost: Callable[[JobEnd], float]) -> dict[str, Line]:
+    """Return what a job for the whole screen costs, by rule: what it cost, whatever the sites."""
+    costs: dict[str, list[float]] = {}
+    for job, end in ends:
+        costs.setdefault(job.rule, []).append(cost(end))
+    return {rule: Line(sum(each) / len(each), 0.0) for rule, each in costs.items()}
 
 
 def _by_rule(

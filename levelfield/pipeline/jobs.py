@@ -5,14 +5,23 @@ A test compares this table with what Snakemake plans.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from levelfield.pipeline.references import plates_with_references
-from levelfield.pipeline.settings import object_sets, sets_with_plate_diameter
+from levelfield.pipeline.settings import (
+    ObjectSetSettings,
+    object_sets,
+    sets_with_plate_diameter,
+)
+from levelfield.pipeline.training_settings import (
+    NetworkSettings,
+    generation_folder,
+    network_settings,
+)
 from levelfield.plan import Plate, read_plates
 from levelfield.sheets import ConfigError, check_config, load_schema, with_defaults
 
@@ -42,9 +51,15 @@ PACK_RULES = {
 
 SCREEN_RULES = {"qc_screen": "screen/verdict.csv", "report_screen": "screen/report.html"}
 
+NETWORK_RULES = {
+    "collect_training": "collected.csv",
+    "train_network": "weights.safetensors",
+}
+"""One job a network that is trained here, and the file in the folder of its generation."""
+
 RULES = (
     *("fetch_weights", "train_pixel_classifier", "index_plate", "create_store"),
-    *("fit_illumination", "measure_thresholds", "measure_diameters", *PACK_RULES),
+    *("fit_illumination", *NETWORK_RULES, "measure_thresholds", "measure_diameters", *PACK_RULES),
     *("summarise_plate", "qc_plate", "evaluate", "qc_truth", "report_plate", "provenance"),
     *SCREEN_RULES,
 )
@@ -62,7 +77,7 @@ class Job:
     plate : str
         Empty for the whole screen.
     pack : str
-        Empty for the whole plate.
+        Empty for the whole plate; the name of what is fetched or trained for the whole screen.
     wells : tuple of str
         That it works on; empty for the whole plate.
     log, output : Path
@@ -115,7 +130,7 @@ def read_screen(path: Path, folder: Path = Path()) -> Screen:
         raise ConfigError(f"there is no config '{path}'. Name yours with --configfile.")
     schema = load_schema(SCHEMAS / "config.yaml")
     config = yaml.safe_load(path.read_text())
-    parts = {"segmentation.yaml": load_schema(SCHEMAS / "segmentation.yaml")}
+    parts = {name: load_schema(SCHEMAS / name) for name in ("segmentation.yaml", "networks.yaml")}
     check_config(config, schema, str(path), parts)
     config = with_defaults(config, schema)
     sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
@@ -125,7 +140,7 @@ def read_screen(path: Path, folder: Path = Path()) -> Screen:
 def planned_jobs(screen: Screen) -> list[Job]:
     """Return every job of a screen, plate by plate in the order of the work."""
     sets = object_sets(screen.config)
-    jobs = [_weights_job(name) for name in sorted({one.weights for one in sets} - {""})]
+    jobs = _weights_jobs(screen, sets)
     jobs += [
         _classifier_job(screen, name) for name in sorted({one.classifier for one in sets} - {""})
     ]
@@ -164,6 +179,27 @@ def _classifier_job(screen: Screen, name: str) -> Job:
     folder = screen.results / "classifiers"
     log, output = folder / "logs" / f"{name}.log", folder / f"{name}.npz"
     return Job("train_pixel_classifier", "", name, (), log, output)
+
+
+def _weights_jobs(screen: Screen, sets: Sequence[ObjectSetSettings]) -> list[Job]:
+    """Return the jobs that fetch or train what the object sets name."""
+    networks = network_settings(screen.config)
+    named = {one.weights for one in sets} - {""}
+    used = [networks[name] for name in sorted(named & networks.keys())]
+    fetched = (named - networks.keys()) | {network.start for network in used} - {""}
+    jobs = [_weights_job(name) for name in sorted(fetched)]
+    for network in used:
+        if network.generation and network.corrections:
+            jobs.append(_network_job(screen, "collect_training", network))
+        if network.generation:
+            jobs.append(_network_job(screen, "train_network", network))
+    return jobs
+
+
+def _network_job(screen: Screen, rule: str, network: NetworkSettings) -> Job:
+    folder = Path(generation_folder(str(screen.results), network.name, network.generation))
+    log, output = folder / "logs" / f"{rule}.log", folder / NETWORK_RULES[rule]
+    return Job(rule, "", network.name, (), log, output)
 
 
 def _weights_job(name: str) -> Job:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -98,7 +98,7 @@ def _options(settings: Mapping, images: Mapping, maximum: int) -> dict[str, Any]
 def measure_pack(
     segmented: pd.DataFrame,
     job: MeasurementJob,
-    previous: dict[str, pd.DataFrame],
+    previous: Callable[[], dict[str, pd.DataFrame]],
     workers: int,
     what: str,
     unfinished: Unfinished | None = None,
@@ -111,8 +111,8 @@ def measure_pack(
         The pack's table of fields.
     job : MeasurementJob
         What the fields have in common.
-    previous : dict of str to DataFrame
-        What an earlier run of this job wrote, or nothing.
+    previous : callable
+        Reads what another run of this job wrote, by name; nothing where there was none.
     workers : int
         Processes.
     what : str
@@ -128,9 +128,7 @@ def measure_pack(
     fields = field_fingerprints(segmented, _parts(job))
     compute = partial(measure_field, job=job)
     expected = partial(_rows_of, sets=job.reader.sets)
-    tables = list(
-        map_changed_fields(compute, fields, previous, expected, workers, what, unfinished)
-    )
+    tables = map_changed_fields(compute, fields, previous, expected, workers, what, unfinished)
     return join(tables, job.tables, partial(_no_objects, job=job))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,7 @@ def evidence_job(
 def evidence_pack(
     segmented: pd.DataFrame,
     job: EvidenceJob,
-    previous: dict[str, pd.DataFrame],
+    previous: Callable[[], dict[str, pd.DataFrame]],
     workers: int,
     what: str,
     unfinished: Unfinished | None = None,
@@ -97,9 +97,7 @@ def evidence_pack(
     fields = field_fingerprints(segmented, parts)
     compute = partial(evidence_field, job=job)
     expected = partial(_rows_of, sets=[one.name for one in job.sets])
-    tables = list(
-        map_changed_fields(compute, fields, previous, expected, workers, what, unfinished)
-    )
+    tables = map_changed_fields(compute, fields, previous, expected, workers, what, unfinished)
     return join(tables, TABLES, _no_evidence)
 
 

@@ -37,6 +37,7 @@ from levelfield.pipeline.sites import (
     sites_of,
 )
 from levelfield.pipeline.thresholds import with_plate_threshold
+from levelfield.pipeline.unfinished import Unfinished
 from levelfield.planted import Planting, notes_of_sets
 from levelfield.segmentation import segment_images
 from levelfield.segmentation.imported import label_file, read_labels
@@ -208,9 +209,29 @@ def _with_measured(
 
 
 def segment_pack(
-    index: pd.DataFrame, wells: Sequence[str], job: SegmentationJob, workers: int, what: str
+    index: pd.DataFrame,
+    wells: Sequence[str],
+    job: SegmentationJob,
+    workers: int,
+    what: str,
+    unfinished: Unfinished | None = None,
 ) -> pd.DataFrame:
     """Segment every usable site of some wells.
+
+    Parameters
+    ----------
+    index : DataFrame
+        The plate's index.
+    wells : sequence of str
+        The pack's.
+    job : SegmentationJob
+        What the fields have in common.
+    workers : int
+        Processes, or on a GPU threads.
+    what : str
+        Of the progress line.
+    unfinished : Unfinished, optional
+        Tells of another run of this job that may be at work. Fields are kept in the store.
 
     Returns
     -------
@@ -226,11 +247,16 @@ def segment_pack(
         job = replace(job, device=gpus[0])
     step = job.fields_at_once if sites else 1
     together = [sites[first : first + step] for first in range(0, len(sites), step)]
+    # Another run of this job may still be at work, at the first fields: meet it from the other end.
+    backwards = unfinished is not None and unfinished.begin()
+    if backwards:
+        together.reverse()
     if gpus:
         on_device = partial(_segment_on, job=job)
         parts = map_on_gpus(on_device, together, gpus, workers, what, len)
     else:
         parts = map_fields(partial(segment_fields, job=job), together, workers, what, len)
+    parts = list(parts)[::-1] if backwards else parts
     rows = list(chain.from_iterable(parts))
     kept = sum(row.pop(_KEPT) for row in rows)
     log.info("%s: %d fields made, %d kept from an earlier run", what, len(rows) - kept, kept)

@@ -4,19 +4,22 @@ A job's tables are written when all of its fields are done. Until then every pro
 finished fields to a file of its own, so that no lock is needed and a job that is killed loses the
 field that each of its processes was at, and no other. A record that was torn by the kill does not
 fit its checksum, and is left out.
+
+A job that finds another one's files cannot know whether that one is dead: the jobs of a killed
+head process live on. So it works from the other end, and both look, before each field, whether it
+has been done meanwhile: they meet, and no more fields are computed twice than processes were at
+work.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -35,11 +38,25 @@ class Unfinished:
     folder : Path
         Where the files lie; on the disk of the results, because another node may go on.
     name : str
-        Of the job, for instance ``measure_pack1``.
+        Of the work, for instance ``measure_pack1``.
+    job : str
+        What tells this job from others that do the same work.
     """
 
     folder: Path
     name: str
+    job: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def begin(self) -> bool:
+        """Note that this job is at work; return whether another one began and has not ended."""
+        others = bool(self._files())
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._begun.touch()
+        return others
+
+    def has_ended(self) -> bool:
+        """Return whether another job has done all of the work meanwhile, and written it."""
+        return not self._begun.exists()
 
     def keep(self, fingerprint: str, tables: Tables) -> None:
         """Append the tables of a finished field."""
@@ -51,17 +68,29 @@ class Unfinished:
             "sha256": hashlib.sha256(content).hexdigest(),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{self.name}.{os.getpid()}-{_PROCESS}"
+        path = self.folder / f"{self.name}.{self.job}.{_PROCESS}"
         with path.open("ab") as file:
             file.write(json.dumps(head).encode() + b"\n" + content)
 
     def read(self) -> dict[str, Tables]:
         """Return the tables of every whole field, by fingerprint."""
-        found: dict[str, Tables] = {}
-        for path in self._files():
-            with suppress(FileNotFoundError), path.open("rb") as file:
-                found |= dict(_records(file))
-        return found
+        return {
+            head["fingerprint"]: _tables(head, content)
+            for path in self._files()
+            for head, content in _records(path)
+        }
+
+    def find(self, fingerprint: str) -> Tables | None:
+        """Return a field that another job has finished since this one began."""
+        with suppress(FileNotFoundError):
+            begun = self._begun.stat().st_mtime
+            for path in self._files():
+                if path.name.startswith(f"{self.name}.{self.job}") or path.stat().st_mtime < begun:
+                    continue
+                for head, content in _records(path):
+                    if head["fingerprint"] == fingerprint:
+                        return _tables(head, content)
+        return None
 
     def remove(self) -> None:
         """Forget all fields; the job's tables hold them now."""
@@ -69,6 +98,10 @@ class Unfinished:
             path.unlink(missing_ok=True)
         with suppress(OSError):  # other jobs of the plate are at work
             self.folder.rmdir()
+
+    @property
+    def _begun(self) -> Path:
+        return self.folder / f"{self.name}.{self.job}"
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(f"{self.name}.*"))
@@ -82,19 +115,24 @@ def _to_stream(table: pd.DataFrame) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _records(file: BinaryIO) -> Iterator[tuple[str, Tables]]:
+def _records(path: Path) -> Iterator[tuple[dict, bytes]]:
     """Give the fields of a file, up to the first that is torn."""
-    for line in iter(file.readline, b""):
-        try:
-            head = json.loads(line)
-        except ValueError:
-            return
-        content = file.read(sum(head["sizes"].values()))
-        if hashlib.sha256(content).hexdigest() != head["sha256"]:
-            return
-        tables, start = {}, 0
-        for name, size in head["sizes"].items():
-            with pa.ipc.open_stream(content[start : start + size]) as stream:
-                tables[name] = stream.read_all().to_pandas()
-            start += size
-        yield head["fingerprint"], tables
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        for line in iter(file.readline, b""):
+            try:
+                head = json.loads(line)
+            except ValueError:
+                return
+            content = file.read(sum(head["sizes"].values()))
+            if hashlib.sha256(content).hexdigest() != head["sha256"]:
+                return
+            yield head, content
+
+
+def _tables(head: dict, content: bytes) -> Tables:
+    tables, start = {}, 0
+    for name, size in head["sizes"].items():
+        with pa.ipc.open_stream(content[start : start + size]) as stream:
+            tables[name] = stream.read_all().to_pandas()
+        start += size
+    return tables

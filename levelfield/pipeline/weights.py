@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import os
 import re
 import shutil
+import time
+import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +21,9 @@ from levelfield.pipeline.download import DownloadError, download
 from levelfield.sheets import ConfigError
 
 log = logging.getLogger("levelfield")
+
+_PART = ".part"
+_ABANDONED_AFTER = 3600  # s; a download that lives writes at least once a minute, or gives up
 
 _SECRET = re.compile(r"(?i)(token|signature|password|secret|credential|api[-_]?key|access[-_]?key)")
 
@@ -172,29 +177,48 @@ def find_weights(weights: Weights, place: Path, cache: Path) -> Path:
 
 
 def _cached(weights: Weights, place: Path, cache: Path) -> Path:
-    """Return the cache's file of some weights, downloading it if need be."""
+    """Return the cache's file of some weights, downloading it if need be.
+
+    No lock is taken, as shared file systems break them: a download has a file of its own and is
+    renamed when it is whole, so that two workflows that start together both end with one file.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     kept = cache / weights.sha256
-    part = cache / f"{weights.sha256}.part"
-    with (cache / f"{weights.sha256}.lock").open("w") as lock:
-        # Two workflows that start together must not write into one file.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if kept.is_file() and sha256_of(kept) != weights.sha256:
-            log.warning("weights %s: '%s' is damaged and is fetched anew", weights.name, kept)
-            kept.unlink()
-        if kept.is_file():
+    if kept.is_file():
+        if sha256_of(kept) == weights.sha256:
             return kept
-        try:
-            download(weights.source, part, f"weights {weights.name}")
-        except DownloadError as error:
+        log.warning("weights %s: '%s' is damaged and is fetched anew", weights.name, kept)
+    left = cache / f"{weights.sha256}{_PART}"
+    part = _take_over(left)
+    try:
+        download(weights.source, part, f"weights {weights.name}")
+    except BaseException as error:
+        if part.is_file():  # nothing came when it is not
+            part.replace(left)
+        if isinstance(error, DownloadError):
             raise WeightsError(_offline(weights, place, error)) from None
-        try:
-            _check(part, weights, "The publisher's file may have changed: see docs/cellpose.md")
-        except WeightsError:
-            part.unlink()
-            raise
-        part.rename(kept)
+        raise
+    try:
+        _check(part, weights, "The publisher's file may have changed: see docs/cellpose.md")
+    except WeightsError:
+        part.unlink()
+        raise
+    part.replace(kept)
     return kept
+
+
+def _take_over(left: Path) -> Path:
+    """Return a file for a download of our own; it holds what a download that has ended left.
+
+    Of those that take over the same file one wins its renaming; the others look further.
+    """
+    own = left.with_name(f"{left.name}.{uuid.uuid4().hex}")
+    for found in [left, *sorted(left.parent.glob(f"{left.name}.*"))]:
+        with suppress(FileNotFoundError):
+            if found == left or time.time() - found.stat().st_mtime > _ABANDONED_AFTER:
+                found.rename(own)
+                break
+    return own
 
 
 def _offline(weights: Weights, place: Path, error: DownloadError) -> str:
