@@ -11,8 +11,8 @@ from workflow_runs import Screen
 from levelfield.evaluation import evaluation_tables
 from levelfield.pipeline.evaluation import look_for_references
 from levelfield.pipeline.references import plates_with_references
-from levelfield.report.evaluation import picture_groups
 from levelfield.qc.truth import class_truth
+from levelfield.report.evaluation import picture_groups
 from levelfield.sheets import ConfigError
 from levelfield.store import read_labels
 
