@@ -163,13 +163,8 @@ def assess(
     review : DataFrame, optional
         The review sheet of all plates (`levelfield.pipeline.review.read_review`).
     """
-    sets = judged_sets(object_sets(science))
-    names = [one.name for one in sets]
-    rules = Rules(
-        margins=Margins(**science["qc"]["margins"]),
-        methods={one.name: one.method for one in sets},
-        withheld="" if facts["within_limit"] else _withheld(facts),
-    )
+    names = [one.name for one in judged_sets(object_sets(science))]
+    rules = verdict_rules(science, "" if facts["within_limit"] else _withheld(facts))
     quality = assess_plate(
         plate,
         stack(packs["evidence"]),
@@ -186,6 +181,15 @@ def assess(
         ),
     )
     return quality._replace(verdict=mark_verdict(quality.verdict, science["objects"]))
+
+
+def verdict_rules(science: Mapping, withheld: str = "") -> Rules:
+    """Return what turns estimates into verdicts, from the config's ``objects`` and ``qc``."""
+    return Rules(
+        margins=Margins(**science["qc"]["margins"]),
+        methods={one.name: one.method for one in judged_sets(object_sets(science))},
+        withheld=withheld,
+    )
 
 
 def _withheld(facts: pd.Series) -> str:
@@ -220,10 +224,7 @@ def assess_screen(
     reviews = list(reviewed)
     if counted and reviews:
         reviews = [table for table, good in zip(reviews, within, strict=True) if good]
-    rules = Rules(
-        margins=Margins(**science["qc"]["margins"]),
-        methods={one.name: one.method for one in judged_sets(object_sets(science))},
-        withheld="" if counted else "no plate of the screen has few enough sites left out",
-    )
+    withheld = "" if counted else "no plate of the screen has few enough sites left out"
+    rules = verdict_rules(science, withheld)
     verdict = screen_verdict(counted or estimates, rules, reviews)
     return mark_verdict(verdict, science["objects"])

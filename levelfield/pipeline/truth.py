@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from levelfield.evaluation.tables import ALL_SIZES
-from levelfield.pipeline.quality import judged_sets
+from levelfield.pipeline.quality import judged_sets, verdict_rules
 from levelfield.pipeline.settings import object_sets
 from levelfield.planted import mark_verdict
 from levelfield.qc.comparison import comparisons, plate_estimates
 from levelfield.qc.evidence import FIELD
-from levelfield.qc.rules import Margins, Rules
 from levelfield.qc.truth import truth_table
 from levelfield.qc.verdict import plate_verdict
 
@@ -41,15 +40,12 @@ def plate_truth(
     science : mapping
         The config's sections ``channels``, ``objects`` and ``qc``.
     """
-    judged = judged_sets(object_sets(science))
-    rules = Rules(
-        margins=Margins(**science["qc"]["margins"]),
-        methods={one.name: one.method for one in judged},
-    )
     drawn = images.loc[images["size_class"] == ALL_SIZES, FIELD]
     chosen = [table.merge(drawn, on=FIELD, how="inner") for table in (objects, sites)]
-    names = [one.name for one in judged if one.name in set(drawn["object_set"])]
-    same_sites = plate_verdict(plate_estimates(plate, *chosen, layout, names), rules)
+    judged = [one.name for one in judged_sets(object_sets(science))]
+    names = [name for name in judged if name in set(drawn["object_set"])]
+    estimates = plate_estimates(plate, *chosen, layout, names)
+    same_sites = plate_verdict(estimates, verdict_rules(science))
     table = truth_table(images, verdict, same_sites, comparisons(layout))
     notes = mark_verdict(table.assign(advice=""), science["objects"])
     return notes.drop(columns="advice")
