@@ -17,7 +17,7 @@ from levelfield.report.svg import Scale, drawing, element, marker, text, title, 
 WIDTH, ROW = 500, 58
 CALLS = {
     "high": ("too high", "#8073ac"),
-    "ok": ("ok", "#d5d8d0"),
+    "ok": ("ok", "#b4bab0"),
     "low": ("too low", "#e08214"),
 }
 """In the order of the axis: a threshold that is too high leaves outlines too small."""

@@ -116,7 +116,7 @@ def plate_page(data: PlateReport) -> str:
     parts |= _verdict_parts(data, pairs) | _drawn_parts(data, pairs)
     parts |= _qc_picture_parts(data, pairs)
     parts |= _gallery_parts(data.gallery, set(data.verdict["object_set"]))
-    parts |= {"truths": truth_answers(data.truth), "crop_sets": _crop_sets(data.crops)}
+    parts |= {"truths": truth_answers(data.truth), "crop_sets": _crop_sets(data)}
     return environment().get_template("plate.html.j2").render(parts)
 
 
@@ -167,11 +167,13 @@ def _qc_picture_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
     }
 
 
-def _crop_sets(crops: Sequence[Crop]) -> list[tuple[str, list]]:
-    """Order crops by object set, error type and control."""
+def _crop_sets(data: PlateReport) -> list[tuple[str, list]]:
+    """Order crops by object set, as in the verdict, by error type and control."""
     texts = {error.name: error.text for error in ERROR_TYPES}
-    sets: dict[str, dict[tuple[str, str], dict[tuple[str, str], list[Crop]]]] = {}
-    for crop in crops:
+    sets: dict[str, dict[tuple[str, str], dict[tuple[str, str], list[Crop]]]] = {
+        name: {} for name in data.verdict["object_set"].unique()
+    }
+    for crop in data.crops:
         one = crop.choice
         errors = sets.setdefault(one.object_set, {})
         controls = errors.setdefault((one.error, texts[one.error]), {})
@@ -179,6 +181,7 @@ def _crop_sets(crops: Sequence[Crop]) -> list[tuple[str, list]]:
     return [
         (name, [(error, list(controls.items())) for error, controls in errors.items()])
         for name, errors in sets.items()
+        if errors
     ]
 
 
