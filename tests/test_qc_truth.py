@@ -100,6 +100,12 @@ def test_agreement_is_the_share_of_right_objects():
     assert found.loc["difference", "unit"] == "pp"
 
 
+def test_the_interval_of_a_share_ends_at_none_and_all():
+    wells = {"A01": planted(n_splits=20), "A02": planted(), "B01": planted(), "B02": planted()}
+    found = truth_of(wells).loc[("agreement", "negcon")]
+    assert found[["truth_ci_low", "truth_ci_high"]].tolist() == [0, 100]
+
+
 def test_estimates_stand_beside_the_truth_and_the_worst_row_has_none():
     table = truth_of({"A01": planted(), "B01": planted()}).reset_index()
     assert list(table[list(TRUTH_COLUMNS)].columns) == list(TRUTH_COLUMNS)

@@ -165,6 +165,8 @@ def _fraction(value: float, unit: str) -> float:
 def _table_row(row: Mapping, truth: Estimate, said: str, alike: Mapping) -> dict:
     scale = _SCALE[row["unit"]]
     low, high = truth.interval(PASS_LEVEL)
+    if row["unit"] == "%":  # few wells give a wide interval, but no share beyond all objects
+        low, high = np.clip([low, high], 0.0, 1.0)
     names = ("estimate", "ci_low", "ci_high")
     return {
         **{name: row[name] for name in ("plate", *_ROW, "unit", "margin", *names, "verdict")},
