@@ -1,6 +1,5 @@
 """Measure the objects of a pack of wells."""
 
-from functools import partial
 from pathlib import Path
 
 from levelfield.pipeline.logs import job_log
@@ -21,11 +20,12 @@ with job_log(snakemake.log[0]):
     tables = measure_pack(
         read_csv(snakemake.input.segmented),
         job,
-        partial(read_previous, paths),
+        read_previous(paths),
         snakemake.threads,
         f"measure {plate} {pack}",
         unfinished,
     )
+    unfinished.check()
     for name, path in paths.items():
         write_parquet(tables[name], path)
     unfinished.remove()

@@ -1,6 +1,5 @@
 """Collect the evidence for the QC of a pack of wells."""
 
-from functools import partial
 from pathlib import Path
 
 from levelfield.pipeline.logs import job_log
@@ -23,11 +22,12 @@ with job_log(snakemake.log[0]):
     tables = evidence_pack(
         read_csv(snakemake.input.segmented),
         job,
-        partial(read_previous, paths),
+        read_previous(paths),
         snakemake.threads,
         f"evidence {plate} {pack}",
         unfinished,
     )
+    unfinished.check()
     for name, path in paths.items():
         write_parquet(tables[name], path)
     unfinished.remove()

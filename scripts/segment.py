@@ -37,5 +37,6 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         f"segment {plate} {pack}",
         unfinished,
     )
+    unfinished.check()
     write_csv(table, snakemake.output[0])
     unfinished.remove()

@@ -45,3 +45,11 @@ def small_layout() -> pd.DataFrame:
             "Metadata_ControlGroup": "",
         }
     )
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """The small screen that mishaps strike, run on this machine in peace."""
+    from failure_runs import run_undisturbed
+
+    return run_undisturbed(tmp_path_factory.mktemp("undisturbed"))

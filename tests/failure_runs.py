@@ -19,10 +19,16 @@ from workflow_runs import Screen, digests, small_screen
 
 FAULTS = Path(__file__).parent / "faults"
 STRUCK_WELL = "B12"  # the fourth of seven wells
-STEPS = ("segment", "measure", "qc_evidence")
-LONGEST_RUN = 1200  # s
+# What a step makes in a plate's results, and what is made from that.
+MADE_FROM = {
+    "segment": ("P.zarr/*/*/[0-9]*", "segment", "measure", "objects", "*s.csv", "plate.csv", "qc"),
+    "measure": ("measure", "objects", "*s.csv", "plate.csv", "qc/*.*"),
+    "qc_evidence": ("qc",),
+}
+FIRST = ("thresholds.csv", "diameters.csv")  # tables that are there before any field
+LONGEST_RUN = 1800  # s, with other work on the machine
 HEADS: list[subprocess.Popen] = []
-FINAL = ("results/P/qc/verdict.csv", "results/P/readouts.csv")
+FINAL = ("results/P/qc/verdict.csv", "results/P/readouts.csv", "results/P/segment/pack1.csv")
 
 
 @dataclass
@@ -111,8 +117,18 @@ class Run:
     def finish(self, *more: str, good: bool = True) -> str:
         return self.end(self.start(*more), good)
 
-    def strike(self, kind: str, step: str = "segment", **more: object) -> None:
-        """Have a mishap strike the next run, once."""
+    def undo(self, step: str) -> None:
+        """Take away what a step made, and all that was made from it."""
+        for pattern in MADE_FROM[step]:
+            for path in self.results.glob(pattern):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path.name not in FIRST:
+                    path.unlink()
+
+    def strike(self, kind: str, step: str, **more: object) -> None:
+        """Have a mishap strike a step in the next run, once."""
+        self.undo(step)
         self.fault = {"kind": kind, "step": step, "well": STRUCK_WELL} | more
 
     def wait_until_struck(self, head: subprocess.Popen) -> None:
@@ -124,6 +140,13 @@ class Run:
     def go_on(self) -> None:
         """Let a job go on that waits at the field where the mishap struck."""
         (self.notes / "go").touch()
+
+    def wait_for_jobs(self) -> None:
+        """Wait until no job of this run is left on this machine."""
+        deadline = time.monotonic() + LONGEST_RUN
+        while any(f"{self.folder}/.snakemake/scripts" in line for line in command_lines()):
+            assert time.monotonic() < deadline, f"jobs of {self.folder} do not end"
+            time.sleep(0.2)
 
     def noted(self, name: str) -> list[dict]:
         path = self.notes / f"{name}.jsonl"
@@ -149,6 +172,12 @@ class Run:
         assert not list(self.results.glob("unfinished/*")), "parts of unfinished jobs are left"
         counted = "nothing" if repeated == 0 else f"{repeated} field{'s' * (repeated > 1)}"
         return Outcome(mishap, place, " ".join(told.split()), counted, True)
+
+
+def command_lines() -> list[str]:
+    """The command lines of all processes of this machine."""
+    done = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=False)
+    return done.stdout.splitlines()
 
 
 def told_in(text: str, pattern: str) -> str:
@@ -178,16 +207,9 @@ class Undisturbed:
     digests: dict[str, str]
 
     def run(self, folder: Path, profile: dict) -> Run:
-        """A run of the same screen in a folder of its own, with the first steps done."""
+        """A run of the same screen in a folder of its own, in which all is done already."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        results = folder / "results" / "P"
-        for name in ("segment", "measure", "objects", "qc", "notes"):
-            shutil.rmtree(results / name, ignore_errors=True)
         shutil.rmtree(folder / "notes")
-        for name in ("sites.csv", "wells.csv", "plate.csv", "readouts.csv", "excluded_sites.csv"):
-            (results / name).unlink()
-        for stored in results.glob("*.zarr/*/*/[0-9]*"):
-            shutil.rmtree(stored)
         return Run(self.screen, folder, profile)
 
 
@@ -213,7 +235,11 @@ def small_disk(folder: Path, megabytes: float):
     try:
         yield lambda: subprocess.run(["mount", "-o", "remount,size=500m", folder], check=True)
     finally:
+        shutil.rmtree(aside)
+        shutil.copytree(folder, aside, symlinks=True)
         subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
+        aside.rename(folder)
 
 
 @contextmanager

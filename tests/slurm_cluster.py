@@ -134,10 +134,11 @@ class Cluster:
         LINK.symlink_to(folder / "slurm.conf")
         self._start_munged()
         self._daemon("slurmctld")
-        self._wait("slurmctld", lambda: "UP" in self.ask("scontrol", "ping"))
+        self._wait_for(lambda: "UP" in self.ask("scontrol", "ping"), "slurmctld does not answer")
         for node in NODES:
             self.start_node(node)
-        self._wait("the nodes", lambda: all(self.node_state(n) == "idle" for n in NODES))
+        idle = [f"{node} idle" for node in sorted(NODES)]
+        self._wait_for(lambda: self.node_states() == idle, "the nodes do not come up")
 
     def _start_munged(self) -> None:
         key = self.folder / "munge.key"
@@ -178,20 +179,24 @@ class Cluster:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
         return done.stdout
 
-    def node_state(self, name: str) -> str:
-        return self.ask("sinfo", "-h", "-N", "-n", name, "-o", "%T").strip()
+    def node_states(self) -> list[str]:
+        return sorted(self.ask("sinfo", "-h", "-N", "-o", "%N %T").splitlines())
 
     def job(self, number: str) -> dict[str, str]:
         """What `scontrol` says of a job."""
         words = self.ask("scontrol", "--oneliner", "show", "job", number).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def _wait(self, what: str, ready: Callable[[], bool], seconds: float = 120) -> None:
+    def wait_for_end(self, number: str) -> None:
+        """Wait until a job runs no more."""
+        self._wait_for(lambda: self.job(number)["JobState"] != "RUNNING", f"job {number} runs on")
+
+    def _wait_for(self, ready: Callable[[], bool], otherwise: str, seconds: float = 300) -> None:
         deadline = time.monotonic() + seconds
         while not ready():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} did not come up; see {self.folder}/*.log")
-            time.sleep(0.2)
+                raise TimeoutError(f"{otherwise}; see {self.folder}/*.log")
+            time.sleep(0.3)
 
     def stop(self) -> None:
         """Cancel all jobs, and stop every daemon that `start` started."""

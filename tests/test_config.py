@@ -95,5 +95,5 @@ def test_a_set_that_sees_an_unknown_channel_is_refused():
 def test_defaults_fill_what_is_left_out_and_nothing_else(schemas):
     filled = with_defaults({"qc": {"margins": {"threshold": 1.0}}}, schemas["config"])
     assert filled["qc"]["margins"] == {"split_merge": 10, "threshold": 1.0, "agreement": 90}
-    assert filled["packs_per_plate"] == 8
+    assert filled["packs_per_plate"] == 4
     assert "objects" not in filled

@@ -52,7 +52,7 @@ def run(table, previous, parts="p"):
         return compute(field)
 
     fields = field_fingerprints(table, {"parts": parts})
-    tables = map_changed_fields(noting, fields, lambda: previous, dict, 1, "test")
+    tables = map_changed_fields(noting, fields, previous, dict, 1, "test")
     return {"Nuclei": pd.concat([one["Nuclei"] for one in tables], ignore_index=True)}, done
 
 

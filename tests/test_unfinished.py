@@ -5,9 +5,10 @@ from contextlib import suppress
 import pandas as pd
 import pytest
 
+from levelfield.pipeline.logs import job_log, read_job_log
 from levelfield.pipeline.progress import map_fields
 from levelfield.pipeline.reuse import field_fingerprints, map_changed_fields
-from levelfield.pipeline.unfinished import Unfinished
+from levelfield.pipeline.unfinished import Superseded, Unfinished
 
 
 def tables(n_rows: int = 2) -> dict[str, pd.DataFrame]:
@@ -83,8 +84,8 @@ def rows_of(field):
     return {"Nuclei": pd.DataFrame({"Metadata_Well": [field[1]] * n_rows})}
 
 
-def run(unfinished, compute, previous=dict):
-    return map_changed_fields(compute, FIELDS, previous, dict, 1, "test", unfinished)
+def run(unfinished, compute):
+    return map_changed_fields(compute, FIELDS, {}, dict, 1, "test", unfinished)
 
 
 def wells(made):
@@ -107,15 +108,14 @@ def test_an_interrupted_job_computes_no_finished_field_again(unfinished):
     assert done == ["A01", "A02", "A03", "A05", "A04", "A03"]
 
 
-@pytest.mark.parametrize("ends_first", [False, True])
-def test_two_jobs_of_the_same_work_meet_and_share_it(unfinished, ends_first):
-    """The first job is at its second field when another one begins, and does all that it can."""
+def test_two_jobs_of_the_same_work_meet_and_share_it(unfinished):
+    """The first is at its second field when another begins, which is cut off in the middle."""
     other = Unfinished(unfinished.folder, unfinished.name)
-    done, written = [], {}
+    done = []
 
     def of_the_other(field):
         done.append(field[1])
-        if not ends_first and field[1] == "A02":
+        if field[1] == "A03":
             raise KeyboardInterrupt
         return rows_of(field)
 
@@ -123,14 +123,45 @@ def test_two_jobs_of_the_same_work_meet_and_share_it(unfinished, ends_first):
         done.append(field[1])
         if field[1] == "A02":
             with suppress(KeyboardInterrupt):
-                made = run(other, of_the_other)
-                written["Nuclei"] = pd.concat([one["Nuclei"] for one in made])
-                other.remove()
+                run(other, of_the_other)
         return rows_of(field)
 
-    made = run(unfinished, compute, lambda: dict(written))
-    assert wells(made) == [["A01"], [], ["A03"], ["A04"], ["A05"]]
+    assert wells(run(unfinished, compute)) == [["A01"], [], ["A03"], ["A04"], ["A05"]]
+    assert done == ["A01", "A02", "A05", "A04", "A03", "A03"]
+    unfinished.remove()
+    assert other.read(), "the job that began later may still need the fields"
+    other.remove()
+    assert not unfinished.folder.exists()
+
+
+def test_a_job_that_was_superseded_ends_and_computes_no_further_field(unfinished):
+    """The first is at its second field when another begins, and does all of the rest."""
+    other = Unfinished(unfinished.folder, unfinished.name)
+    done = []
+
+    def of_the_other(field):
+        done.append(field[1])
+        return rows_of(field)
+
+    def compute(field):
+        done.append(field[1])
+        if field[1] == "A02":
+            made = run(other, of_the_other)
+            assert wells(made) == [["A01"], [], ["A03"], ["A04"], ["A05"]]
+            other.remove()
+        return rows_of(field)
+
+    with pytest.raises(Superseded):
+        run(unfinished, compute)
     assert done == ["A01", "A02", "A05", "A04", "A03", "A02"]
+    assert not unfinished.folder.exists()
+
+
+def test_a_superseded_job_ends_well_and_says_so(tmp_path):
+    with job_log(str(tmp_path / "log")):
+        raise Superseded("measure_pack1")
+    assert read_job_log(tmp_path / "log").state == "done"
+    assert "started again, and has done all" in (tmp_path / "log").read_text()
 
 
 def test_a_job_does_not_take_over_fields_of_another_config(unfinished):
@@ -141,7 +172,3 @@ def test_a_job_does_not_take_over_fields_of_another_config(unfinished):
     assert unfinished.find("one") is None
     other.keep("one", tables())
     pd.testing.assert_frame_equal(unfinished.find("one")["Image"], tables()["Image"])
-    assert not unfinished.has_ended()
-    other.remove()
-    assert unfinished.has_ended()
-    assert unfinished.find("one") is None

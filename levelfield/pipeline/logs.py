@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from levelfield.pipeline.mishaps import Stopped, mishap_text, stoppable
+from levelfield.pipeline.unfinished import Superseded
 
 log = logging.getLogger("levelfield")
 
@@ -63,8 +64,9 @@ def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
     """Log to a file and to the terminal; an error for people ends the job without a traceback.
 
     Errors for people are ``ValueError`` and mishaps of the machine. Their traceback is in the log
-    file, before the line that starts with ``levelfield:``. Others are raised as they are.
-    `gpus` is how many of them the job holds.
+    file, before the line that starts with ``levelfield:``. Others are raised as they are. A job
+    that another one has superseded ends well: what it should have written is there. `gpus` is how
+    many of them the job holds.
     """
     to_file = _LogFile(path, mode="w")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -78,6 +80,9 @@ def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
     try:
         with stoppable():
             yield log
+        state = "done"
+    except Superseded:
+        log.info("the same job was started again, and has done all of the work; this one ends")
         state = "done"
     except (Exception, Stopped) as error:
         text = str(error) if isinstance(error, ValueError) else mishap_text(error)

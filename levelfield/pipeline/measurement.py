@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -98,7 +98,7 @@ def _options(settings: Mapping, images: Mapping, maximum: int) -> dict[str, Any]
 def measure_pack(
     segmented: pd.DataFrame,
     job: MeasurementJob,
-    previous: Callable[[], dict[str, pd.DataFrame]],
+    previous: dict[str, pd.DataFrame],
     workers: int,
     what: str,
     unfinished: Unfinished | None = None,
@@ -111,8 +111,8 @@ def measure_pack(
         The pack's table of fields.
     job : MeasurementJob
         What the fields have in common.
-    previous : callable
-        Reads what another run of this job wrote, by name; nothing where there was none.
+    previous : dict of str to DataFrame
+        What an earlier run of this job wrote, or nothing.
     workers : int
         Processes.
     what : str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,7 @@ def evidence_job(
 def evidence_pack(
     segmented: pd.DataFrame,
     job: EvidenceJob,
-    previous: Callable[[], dict[str, pd.DataFrame]],
+    previous: dict[str, pd.DataFrame],
     workers: int,
     what: str,
     unfinished: Unfinished | None = None,

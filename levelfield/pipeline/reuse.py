@@ -7,7 +7,6 @@ import importlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -60,7 +59,7 @@ def field_fingerprints(
 def map_changed_fields(
     compute: Callable[[Field], Tables],
     fields: Mapping[Field, tuple[str, dict[str, int]]],
-    previous: Callable[[], Tables],
+    previous: Tables,
     expected_rows: Callable[[dict[str, int]], dict[str, int]],
     workers: int,
     what: str,
@@ -74,8 +73,8 @@ def map_changed_fields(
         Makes the tables of one field, by name.
     fields : mapping
         From `field_fingerprints`.
-    previous : callable
-        Reads what another run of this job wrote, by name; nothing where there was none.
+    previous : dict of str to DataFrame
+        What an earlier run of this job wrote; empty where there was none.
     expected_rows : callable
         From a field's object counts to the number of rows of each table where that is known.
     workers : int
@@ -85,53 +84,36 @@ def map_changed_fields(
     unfinished : Unfinished, optional
         Where each field is kept as soon as it is done, and what other runs leave there.
     """
-    earlier = _Earlier(previous, expected_rows, unfinished)
     # Another run of this job may still be at work, at the first fields: meet it from the other end.
     backwards = unfinished is not None and unfinished.begin()
-    kept = earlier.all_of(fields)
-    changed = [(field, *fields[field]) for field in fields if field not in kept]
+    kept = _kept_tables(fields, previous, expected_rows)
+    left = unfinished.read() if unfinished is not None else {}
+    kept |= {field: left[mark] for field, (mark, _) in fields.items() if mark in left}
+    changed = [(field, mark) for field, (mark, _) in fields.items() if field not in kept]
     log.info("%s: %d fields to do, %d kept from an earlier run", what, len(changed), len(kept))
     if backwards:
         changed.reverse()
-    work = partial(_compute_and_keep, compute=compute, earlier=earlier)
+    work = partial(_compute_and_keep, compute=compute, unfinished=unfinished)
     made = map_fields(work, changed, workers, what)
-    found = kept | {field: tables for (field, *_), tables in zip(changed, made, strict=True)}
+    found = kept | {field: tables for (field, _), tables in zip(changed, made, strict=True)}
     return [found[field] for field in fields]
 
 
-@dataclass(frozen=True)
-class _Earlier:
-    """What other runs of the job have done, or do meanwhile."""
-
-    previous: Callable[[], Tables]
-    expected_rows: Callable[[dict[str, int]], dict[str, int]]
-    unfinished: Unfinished | None
-
-    def all_of(self, fields: Mapping[Field, tuple[str, dict[str, int]]]) -> dict[Field, Tables]:
-        kept = _kept_tables(fields, self.previous(), self.expected_rows)
-        left = self.unfinished.read() if self.unfinished else {}
-        return kept | {field: left[mark] for field, (mark, _) in fields.items() if mark in left}
-
-    def done_meanwhile(self, field: Field, mark: str, counts: dict[str, int]) -> Tables | None:
-        if self.unfinished is None:
-            return None
-        if self.unfinished.has_ended():
-            kept = _kept_tables({field: (mark, counts)}, self.previous(), self.expected_rows)
-            return kept.get(field)
-        return self.unfinished.find(mark)
-
-
 def _compute_and_keep(
-    item: tuple[Field, str, dict[str, int]], compute: Callable[[Field], Tables], earlier: _Earlier
+    item: tuple[Field, str],
+    compute: Callable[[Field], Tables],
+    unfinished: Unfinished | None,
 ) -> Tables:
     """Compute a field's tables, in whichever process, and keep them there and then."""
-    done = earlier.done_meanwhile(*item)
-    if done is not None:
-        return done
-    field, mark, _ = item
+    field, mark = item
+    if unfinished is not None:
+        unfinished.check()
+        if (done := unfinished.find(mark)) is not None:
+            return done
     tables = {name: table.assign(**{FINGERPRINT: mark}) for name, table in compute(field).items()}
-    if earlier.unfinished is not None:
-        earlier.unfinished.keep(mark, tables)
+    if unfinished is not None:
+        unfinished.check()
+        unfinished.keep(mark, tables)
     return tables
 
 

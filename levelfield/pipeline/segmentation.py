@@ -251,11 +251,11 @@ def segment_pack(
     backwards = unfinished is not None and unfinished.begin()
     if backwards:
         together.reverse()
+    segment = partial(_segment_unless_done, job=job, unfinished=unfinished)
     if gpus:
-        on_device = partial(_segment_on, job=job)
-        parts = map_on_gpus(on_device, together, gpus, workers, what, len)
+        parts = map_on_gpus(segment, together, gpus, workers, what, len)
     else:
-        parts = map_fields(partial(segment_fields, job=job), together, workers, what, len)
+        parts = map_fields(segment, together, workers, what, len)
     parts = list(parts)[::-1] if backwards else parts
     rows = list(chain.from_iterable(parts))
     kept = sum(row.pop(_KEPT) for row in rows)
@@ -275,8 +275,16 @@ def _tell_planted(wells: Sequence[str], job: SegmentationJob, what: str) -> None
         log.warning("%s: %s Here in %s.", what, note, ", ".join(own))
 
 
-def _segment_on(sites: Sequence[Site], device: str, job: SegmentationJob) -> list[dict]:
-    return segment_fields(sites, replace(job, device=device))
+def _segment_unless_done(
+    sites: Sequence[Site],
+    device: str = "",
+    *,
+    job: SegmentationJob,
+    unfinished: Unfinished | None,
+) -> list[dict]:
+    if unfinished is not None:
+        unfinished.check()
+    return segment_fields(sites, replace(job, device=device) if device else job)
 
 
 def _first_columns(job: SegmentationJob) -> list[str]:

@@ -8,7 +8,7 @@ fit its checksum, and is left out.
 A job that finds another one's files cannot know whether that one is dead: the jobs of a killed
 head process live on. So it works from the other end, and both look, before each field, whether it
 has been done meanwhile: they meet, and no more fields are computed twice than processes were at
-work.
+work. The job that began last cleans up; an earlier one that sees this ends, and writes nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ import pyarrow as pa
 Tables = dict[str, pd.DataFrame]
 
 _PROCESS = uuid.uuid4().hex
+
+
+class Superseded(Exception):
+    """The same job was started again, and that one has done all of the work."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,16 @@ class Unfinished:
         self._begun.touch()
         return others
 
-    def has_ended(self) -> bool:
-        """Return whether another job has done all of the work meanwhile, and written it."""
-        return not self._begun.exists()
+    def check(self) -> None:
+        """See whether there is still something to do.
+
+        Raises
+        ------
+        Superseded
+            If a job that began later has done all of the work, and written it.
+        """
+        if not self._begun.exists():
+            raise Superseded(self.name)
 
     def keep(self, fingerprint: str, tables: Tables) -> None:
         """Append the tables of a finished field."""
@@ -93,7 +104,12 @@ class Unfinished:
         return None
 
     def remove(self) -> None:
-        """Forget all fields; the job's tables hold them now."""
+        """Forget all fields, as the job's tables hold them; unless a later job is still at work."""
+        with suppress(FileNotFoundError):
+            begun = self._begun.stat().st_mtime_ns
+            markers = [path for path in self._files() if path.name.count(".") == 1]
+            if any((path.stat().st_mtime_ns, path) > (begun, self._begun) for path in markers):
+                return
         for path in self._files():
             path.unlink(missing_ok=True)
         with suppress(OSError):  # other jobs of the plate are at work
