@@ -29,6 +29,8 @@ from failure_runs import (
 from slurm_cluster import Cluster, Refused, Unavailable, refuse_foreign
 from workflow_runs import digests
 
+from levelfield.pipeline.logs import read_job_log
+
 pytestmark = pytest.mark.slurm
 
 PROFILE = REPOSITORY / "profiles" / "slurm" / "profile.yaml"
@@ -339,6 +341,16 @@ def test_inside_the_jobs_segmentation_sees_one_gpu_and_the_others_none(runs, nam
             assert (job["node"], job["gpus"]) in (("g1", "0"), ("g1", "1")), job
         else:
             assert (job["node"], job["gpus"]) == ("n1", ""), job
+
+
+@DEMO
+def test_the_logs_count_the_gpus_that_a_job_held(runs, name):
+    run, _ = runs[name].result()
+    logs = run.folder / "results" / "BBBC013-demo" / "logs"
+    held = {path.stem: read_job_log(path).gpus for path in logs.glob("*.log")}
+    assert held.pop("segment_pack1") == held.pop("segment_pack2") == 1
+    assert len(held) >= 9
+    assert not any(held.values())
 
 
 @DEMO

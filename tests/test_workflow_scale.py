@@ -126,21 +126,31 @@ def test_status_tells_what_is_done_failed_and_waiting(first_week):
     assert "Nothing was deleted" in listed
 
 
-def test_the_next_week_makes_what_is_new_and_judges_the_screen_again(first_week, tmp_path):
+def test_a_group_of_plates_runs_by_itself_and_the_screen_is_judged_by_all(first_week, tmp_path):
+    """The next week's group: as docs/scale.md runs it, and then the whole sheet in one run."""
     screen = Screen(first_week[0].folder)
     before = digests(screen.results)
     report = (screen.results / "report.html").stat().st_mtime_ns
     write_layout(screen, "Q", WELLS)
-    printed = screen.run_well()
+    sheet = (screen.folder / "plates.tsv").read_text().splitlines(keepends=True)
+    group = tmp_path / "group2.tsv"
+    group.write_text(sheet[0] + sheet[2])
+    printed = screen.run_well("plates", "--config", f"plates={group}")
+    assert "plate Q" in printed
     assert "plate P" not in printed
+    folder = screen.folder / "results" / "screen"
+    assert list(pd.read_csv(folder / "plates.csv")["Metadata_Plate"]) == ["P"]
+    assert "Judged by 2 of 2 plates" in levelfield(screen, "screen").stdout
+    assert list(pd.read_csv(folder / "plates.csv")["Metadata_Plate"]) == ["P", "Q"]
+    judged = (folder / "verdict.csv").read_bytes()
+    printed = screen.run_well()
+    assert not re.search("plate [PQ]$", printed, flags=re.MULTILINE)
+    assert "nothing failed" in printed
+    assert (folder / "verdict.csv").read_bytes() == judged
+    assert "not in this report" not in (folder / "report.html").read_text()
     assert digests(screen.results) == before
     assert (screen.results / "report.html").stat().st_mtime_ns == report
-    folder = screen.folder / "results" / "screen"
-    assert list(pd.read_csv(folder / "plates.csv")["Metadata_Plate"]) == ["P", "Q"]
-    assert "not in this report" not in (folder / "report.html").read_text()
-    assert "nothing failed" in printed
     assert levelfield(screen, "status").returncode == 0
-    assert "Judged by 2 of 2 plates" in levelfield(screen, "screen").stdout
 
 
 def test_a_disk_without_room_stops_the_plate_before_it_begins(tmp_path, monkeypatch):
