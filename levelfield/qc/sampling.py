@@ -18,13 +18,15 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from levelfield.qc.comparison import Comparison
-from levelfield.qc.evidence import FIELD, LACKING_PER_MERGE, OBJECT_SET
+from levelfield.qc.evidence import FIELD, OBJECT_SET
 from levelfield.qc.features import NUMBER
 
 RISK_CUTS = (0.02, 0.08, 0.25, 0.6)
 FEWEST_PER_STRATUM = 3
 FIELDS_PER_CLASS = 5
 SEED = 1
+USUALLY_LACKING = 1.25
+"""Objects that a merge lacks, about; the draw needs no more than the order of risks."""
 LIST_COLUMNS = (
     "order",
     "plate",
@@ -71,7 +73,7 @@ def object_risk(objects: pd.DataFrame) -> NDArray[np.float64]:
         From `levelfield.qc.summary.flag_objects`.
     """
     of_split = 0.5 * objects["fragment_evidence"].to_numpy(float)
-    of_merge = LACKING_PER_MERGE * objects["merge_evidence"].to_numpy(float)
+    of_merge = USUALLY_LACKING * objects["merge_evidence"].to_numpy(float)
     return np.clip(np.fmax(of_split, of_merge), 0, 1)
 
 
