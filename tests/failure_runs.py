@@ -25,10 +25,16 @@ MADE_FROM = {
     "measure": ("measure", "objects", "*s.csv", "plate.csv", "qc/*.*"),
     "qc_evidence": ("qc",),
 }
+# A file by which a step is known to be done.
+DONE = {
+    "segment": "results/P/segment/pack1.csv",
+    "measure": "results/P/measure/Image/pack1.parquet",
+    "qc_evidence": "results/P/qc/evidence/pack1.parquet",
+}
 FIRST = ("thresholds.csv", "diameters.csv")  # tables that are there before any field
 LONGEST_RUN = 1800  # s, with other work on the machine
 HEADS: list[subprocess.Popen] = []
-FINAL = ("results/P/qc/verdict.csv", "results/P/readouts.csv", "results/P/segment/pack1.csv")
+FINAL = ("results/P/qc/verdict.csv", "results/P/readouts.csv", DONE["segment"])
 
 
 @dataclass
@@ -54,6 +60,7 @@ class Run:
     profile: dict
     fault: dict = field(default_factory=dict)
     heads: int = 0
+    targets: tuple[str, ...] = FINAL
 
     @property
     def results(self) -> Path:
@@ -63,7 +70,7 @@ class Run:
     def notes(self) -> Path:
         return self.folder / "notes"
 
-    def start(self, *more: str, targets: tuple[str, ...] = FINAL) -> subprocess.Popen:
+    def start(self, *more: str) -> subprocess.Popen:
         """Start a head process; what it prints goes into a file."""
         self.notes.mkdir(exist_ok=True)
         profile = self.folder / "profile"
@@ -76,7 +83,7 @@ class Run:
                 [
                     # Started in the background, a process would ignore Ctrl-C, and so its jobs.
                     *("env", "--default-signal=INT"),
-                    *(sys.executable, "-m", "snakemake", *targets),
+                    *(sys.executable, "-m", "snakemake", *self.targets),
                     *("--snakefile", str(REPOSITORY / "Snakefile")),
                     *("--directory", str(self.folder), "--profile", str(profile)),
                     *config,
@@ -125,6 +132,14 @@ class Run:
                     shutil.rmtree(path)
                 elif path.name not in FIRST:
                     path.unlink()
+        gone = DONE if step == "segment" else (step,)
+        kept = [json.dumps(one) for one in self.noted("computed") if one["step"] not in gone]
+        (self.notes / "computed.jsonl").write_text("".join(f"{line}\n" for line in kept))
+
+    def end_on_this_machine(self) -> None:
+        """Do what follows from the step that was struck, without Slurm: it takes less time."""
+        self.profile, self.targets = LOCAL, FINAL
+        self.finish()
 
     def strike(self, kind: str, step: str, **more: object) -> None:
         """Have a mishap strike a step in the next run, once."""
@@ -188,6 +203,11 @@ def told_in(text: str, pattern: str) -> str:
     return found[0]
 
 
+def without_draft(told: str) -> str:
+    """A sentence without the name of a draft, which is another one each time."""
+    return re.sub(r"/\.\d+\.[0-9a-f]{32}", "/…", told)
+
+
 def end_heads() -> None:
     """End the heads that are still at work, with their jobs, when the tests are broken off."""
     for head in HEADS:
@@ -209,7 +229,6 @@ class Undisturbed:
     def run(self, folder: Path, profile: dict) -> Run:
         """A run of the same screen in a folder of its own, in which all is done already."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        shutil.rmtree(folder / "notes")
         return Run(self.screen, folder, profile)
 
 

@@ -19,6 +19,7 @@ from failure_runs import (
     small_disk,
     told_in,
     verify,
+    without_draft,
     write_rows,
 )
 
@@ -36,13 +37,13 @@ def struck_and_started_again(run, kind, step, says, threads=1):
 
 def memory(run):
     return struck_and_started_again(
-        run, "killed", "measure", r"levelfield: a process of the job was killed[^.]*\..*?\.", 2
+        run, "killed", "qc_evidence", r"levelfield: a process of the job was killed[^.]*\..*?\.", 2
     )
 
 
 def segfault(run):
     return struck_and_started_again(
-        run, "segfault", "segment", r"levelfield: a process of the job was killed[^.]*\..*?\.", 2
+        run, "segfault", "measure", r"levelfield: a process of the job was killed[^.]*\..*?\.", 2
     )
 
 
@@ -85,7 +86,7 @@ def head_killed(run):
 
 
 def two_heads(run):
-    run.strike("wait", "segment")
+    run.strike("wait", "qc_evidence")
     head = run.start()
     run.wait_until_struck(head)
     told = told_in(run.finish(good=False), r"Directory cannot be locked")
@@ -110,7 +111,7 @@ def store_read_only(run):
         says = r"levelfield: \S+ cannot be written or read[^.]*\."
         told = told_in(run.finish(good=False), says)
     run.finish()
-    return told.replace(str(run.folder), "…")
+    return without_draft(told)
 
 
 def flipped_byte(run):

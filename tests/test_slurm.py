@@ -13,6 +13,7 @@ import slurm_cluster
 import yaml
 from conftest import REPOSITORY
 from failure_runs import (
+    DONE,
     LONGEST_RUN,
     STRUCK_WELL,
     Run,
@@ -24,6 +25,7 @@ from failure_runs import (
     small_disk,
     told_in,
     verify,
+    without_draft,
     write_rows,
 )
 from slurm_cluster import Cluster, Refused, Unavailable, refuse_foreign
@@ -238,7 +240,7 @@ def store_read_only(cluster, run):
         by_head = told_in(run.finish(good=False), STATUS.format("FAILED"))
         by_job = told_in(job_log(run), r"levelfield: \S+ cannot be written or read[^.]*\.")
     run.finish()
-    return f"{by_head}. {by_job}".replace(str(run.folder), "…")
+    return f"{by_head}. {without_draft(by_job)}"
 
 
 def flipped_byte(cluster, run):
@@ -249,24 +251,25 @@ def flipped_byte(cluster, run):
     return "levelfield verify: " + told_in(told.stdout, rf"{STRUCK_WELL} +1 +Nuclei +\w+")
 
 
-# The mishap, what brings it about, and at how many fields its job's processes were.
+# The mishap, what brings it about, the step that Slurm runs for it (what follows is run without),
+# and at how many fields its job's processes were.
 ON_GPU_NODE = {
-    "hung reader": (hung_reader, 1),
-    "GPU out of memory": (gpu_memory, 1),
-    "disk full": (disk_full, 1),
-    "read-only store": (store_read_only, 1),
-    "flipped byte": (flipped_byte, 1),
+    "hung reader": (hung_reader, "segment", 1),
+    "GPU out of memory": (gpu_memory, "segment", 1),
+    "disk full": (disk_full, "segment", 1),
+    "read-only store": (store_read_only, "segment", 1),
+    "flipped byte": (flipped_byte, "segment", 1),
 }
 ON_CPU_NODE = {
-    "time limit": (time_limit, 1),
-    "memory kill": (memory, 1),
-    "kill -9 of the head process": (head_killed, 1),
-    "segmentation fault of a worker": (segfault, 2),
-    "requeue": (requeued, 1),
-    "scancel": (cancelled, 1),
-    "two heads": (two_heads, 0),
+    "time limit": (time_limit, "measure", 1),
+    "memory kill": (memory, "measure", 1),
+    "kill -9 of the head process": (head_killed, "measure", 1),
+    "segmentation fault of a worker": (segfault, "measure", 2),
+    "requeue": (requeued, "measure", 1),
+    "scancel": (cancelled, "qc_evidence", 1),
+    "two heads": (two_heads, "qc_evidence", 0),
 }
-LOST_NODE = {"node failure": (node_failure, 1)}
+LOST_NODE = {"node failure": (node_failure, "segment", 1)}
 MISHAPS = ON_GPU_NODE | ON_CPU_NODE | LOST_NODE
 
 
@@ -280,9 +283,11 @@ def runs(request, cluster, undisturbed, tmp_path_factory):
     names = chosen(request)
 
     def strike(name):
-        bring_about, fields = MISHAPS[name]
+        bring_about, step, fields = MISHAPS[name]
         run = undisturbed.run(folder / name.replace(" ", "_"), small_profile())
+        run.targets = (DONE[step],)
         told = re.sub(r"'\d+'", "'N'", bring_about(cluster, run))
+        run.end_on_this_machine()
         return run.outcome(name, "Slurm", told, undisturbed.digests, fields)
 
     def strike_after(name, before):
@@ -311,9 +316,8 @@ def run_demo(cluster, folder):
     folder.mkdir()
     for name in ("config", "demo"):
         (folder / name).symlink_to(REPOSITORY / name)
-    run = Run(None, folder, small_profile())
-    run.fault = {"kind": "none"}
-    run.end(run.start(targets=()))
+    run = Run(None, folder, small_profile(), {"kind": "none"}, targets=())
+    run.finish()
     return run, of_run(cluster, run)
 
 

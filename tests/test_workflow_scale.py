@@ -15,6 +15,7 @@ from workflow_runs import Screen, digests, small_screen
 
 from levelfield.pipeline.estimate import estimate, measure_costs
 from levelfield.pipeline.jobs import planned_jobs, read_screen
+from levelfield.pipeline.logs import read_job_log
 
 pytestmark = pytest.mark.workflow
 
@@ -135,7 +136,7 @@ def test_a_group_of_plates_runs_by_itself_and_the_screen_is_judged_by_all(first_
     sheet = (screen.folder / "plates.tsv").read_text().splitlines(keepends=True)
     group = tmp_path / "group2.tsv"
     group.write_text(sheet[0] + sheet[2])
-    printed = screen.run_well("plates", "--config", f"plates={group}")
+    printed = screen.run_well("--config", f"plates={group}", "--", "plates")
     assert "plate Q" in printed
     assert "plate P" not in printed
     folder = screen.folder / "results" / "screen"
@@ -151,6 +152,32 @@ def test_a_group_of_plates_runs_by_itself_and_the_screen_is_judged_by_all(first_
     assert digests(screen.results) == before
     assert (screen.results / "report.html").stat().st_mtime_ns == report
     assert levelfield(screen, "status").returncode == 0
+
+
+def times_of_segmentation(screen: Screen) -> list[tuple[float, float]]:
+    """When each pack's job began and ended, in order."""
+    times = []
+    for path in (screen.results / "logs").glob("segment_*.log"):
+        assert read_job_log(path).gpus == 1
+        end = path.stat().st_mtime
+        times.append((end - read_job_log(path).seconds, end))
+    return sorted(times)
+
+
+def test_on_one_machine_two_jobs_share_a_gpu_only_where_asked(tmp_path):
+    """No GPU is needed for this: it is the profile that lets jobs have one."""
+    screen = new_screen(tmp_path / "gpu", packs_per_plate=2, device="cpu")
+    add_plate(screen, "P", WELLS)
+    profile = ("--profile", str(REPOSITORY / "profiles" / "gpu"), "--set-threads", "segment=1")
+    packs = ("--", "results/P/segment/pack1.csv", "results/P/segment/pack2.csv")
+    screen.run_well(*profile, *packs)
+    (_, first_end), (second_start, _) = times_of_segmentation(screen)
+    assert second_start > first_end
+    for path in packs[1:]:
+        (screen.folder / path).unlink()
+    screen.run_well(*profile, "--resources", "gpu=2", *packs)
+    (_, first_end), (second_start, _) = times_of_segmentation(screen)
+    assert second_start < first_end
 
 
 def test_a_disk_without_room_stops_the_plate_before_it_begins(tmp_path, monkeypatch):
