@@ -63,7 +63,7 @@ OWN = {
         "core": (0.3, 0.5, 0.9),
     },
     "flow": {"depth": (0.1, 0.3, 0.7, 0.9)},
-    "affinity": {"joining": (0.3, 0.35, 0.45, 0.5), "dividing": (0.2, 0.35, 0.65)},
+    "affinity": {"joining": (0.3, 0.4, 0.5, 0.6), "dividing": (0.2, 0.35, 0.65)},
     "consensus": {"minimum_agreement": (0.3, 0.4, 0.6, 0.7)},
 }
 Case = tuple[str, str, Prediction, np.ndarray]

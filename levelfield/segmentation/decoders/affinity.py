@@ -31,7 +31,7 @@ def affinity(
     prediction: Prediction,
     *,
     foreground: float = 0.5,
-    joining: float = 0.4,
+    joining: float = 0.45,
     dividing: float = 0.5,
     minimum_foreground: float = 0.85,
     minimum_diameter: float = 4.0,
