@@ -36,6 +36,26 @@ def above_own_level(
     selected
         (Y, X) bool, false outside of the objects.
     """
+    height = plateaus(image, labels) - background
+    levels = (background + fraction * height).astype(np.float32)
+    # Nothing is above the level of an object that is not there.
+    return image > np.where(np.isnan(levels), np.inf, levels)[labels]
+
+
+def plateaus(image: NDArray[np.float32], labels: Labels) -> NDArray[np.float64]:
+    """Return each object's own brightness: its plateau, not its brightest speck.
+
+    Parameters
+    ----------
+    image
+        (Y, X) smoothed intensity.
+    labels
+        (Y, X) int32.
+
+    Returns
+    -------
+    (1 + max label,); NaN for 0 and for numbers that are absent.
+    """
     inside = np.flatnonzero(labels)
     owner, values = labels.ravel()[inside], image.ravel()[inside]
     lowest, span = float(image.min()), 2 * float(np.ptp(image)) or 1.0
@@ -43,9 +63,8 @@ def above_own_level(
     ordered = np.sort(owner + (values - lowest) / np.float64(span))
     count = np.bincount(owner, minlength=int(labels.max(initial=0)) + 1)
     start = np.cumsum(count) - count
-    levels = np.full(len(count), np.inf, np.float32)
     position = start + (PLATEAU * np.maximum(count - 1, 0)).astype(np.int64)
     present = count > 0
-    plateau = lowest + span * (ordered[position[present]] - np.flatnonzero(present))
-    levels[present] = background + fraction * (plateau - background)
-    return image > levels[labels]
+    found = np.full(len(count), np.nan)
+    found[present] = lowest + span * (ordered[position[present]] - np.flatnonzero(present))
+    return found
