@@ -29,7 +29,7 @@ from levelfield.segmentation.targets import N_RAYS
 Image = NDArray[np.float32]
 
 # Objects of these diameters (px) need no scaling; others are scaled to the nearer end.
-DIAMETERS = (10.0, 50.0)
+DIAMETERS = (15.0, 50.0)
 # Largest side of a tile (px): one for the usual cameras at binning 2, within 1 GB of memory.
 TILE = 1152
 # Tiles share so many px, more than an object is wide.
