@@ -10,7 +10,7 @@ SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-planted test test-slurm test-segmenters train-nuclei lint lock audit clean
+.PHONY: help demo demo-planted test test-slurm test-segmenters train-nuclei train-qc lint lock audit clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -74,6 +74,11 @@ train-nuclei: $(ENV)/dev.installed ## train the shipped weights for nuclei anew 
 	$(BIN)/python benchmarks/train_network.py --fold 1 --steps 8000 --out $(TRAINED)/first
 	$(BIN)/python benchmarks/train_network.py --fold 1 --start $(TRAINED)/first/weights.safetensors $(AGAIN) --out $(TRAINED)/fold1
 	$(BIN)/python benchmarks/train_network.py --fold 0 --validation --start $(TRAINED)/first/weights.safetensors $(AGAIN) --out $(TRAINED)/nuclei
+
+train-qc: $(ENV)/dev.installed ## train and calibrate the QC's evidence anew (an hour)
+	$(BIN)/python benchmarks/qc_data.py --out $(TRAINED)/qc
+	$(BIN)/python benchmarks/qc_train.py --data $(TRAINED)/qc --out $(TRAINED)/qc_scores
+	$(BIN)/python benchmarks/qc.py --data $(TRAINED)/qc --scores $(TRAINED)/qc_scores --write
 
 lock: $(ENV)/dev.installed ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python envs/lock.py

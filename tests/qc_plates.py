@@ -5,6 +5,7 @@ import pandas as pd
 from qc_images import load_nuclei
 from real_images import BBBC038
 
+from levelfield.qc.evidence import FIELD, VARIANT_COLUMNS
 from levelfield.qc.features import field_features
 
 PLATE, SET = "P1", "Nuclei"
@@ -91,7 +92,22 @@ def invented_objects(wells, *, merge=0.05, bias=0.0, count=60, seed=0):
                     "split_evidence": rng.binomial(1, planted.get("split", 0.05), number) * 1.0,
                     "fragment_evidence": 0.0,
                     "threshold_bias_px": planted.get("bias", bias) + rng.normal(0, 0.4, number),
+                    "integrated_intensity": 120.0,
+                    "touches_border": False,
+                    "edge_sharpness": planted.get("sharpness", 4.0),
+                    "contrast_to_noise": 40.0,
+                    "grain": 0.05,
+                    "saturated": planted.get("saturated", 0.0),
                 }
             )
         )
-    return pd.concat(tables, ignore_index=True)
+    objects = pd.concat(tables, ignore_index=True)
+    balance = objects["split_evidence"] - 1.25 * objects["merge_evidence"]
+    objects["balance_contribution"] = balance
+    return objects.assign(**dict.fromkeys(VARIANT_COLUMNS, balance))
+
+
+def all_within(objects, answer=True):
+    """Every field is within what the evidence was calibrated on, or none is."""
+    fields = objects.groupby(FIELD).size()
+    return pd.Series("" if answer else "blurred", fields.index, dtype=object)

@@ -1,26 +1,30 @@
 """Split and merge evidence: it follows planted errors, in the class they were planted in."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from qc_images import merged, split
 from qc_plates import features_of_wells, fields_of, group_images, layout, with_field
+from scipy import ndimage
 
 from levelfield.qc.evidence import (
-    MERGE_WEIGHTS,
-    SEAM_WEIGHTS,
-    merge_evidence,
+    MODEL,
+    EvidenceModel,
+    attribute_seams,
     score_objects,
-    seam_evidence,
-    typical_object,
+    shipped_model,
 )
 from levelfield.qc.features import NEIGHBOUR, NUMBER, OBJECT_COLUMNS, PAIR_COLUMNS, field_features
 from levelfield.qc.plate import assess_plate
+from levelfield.qc.second_opinion import second_opinion
+from levelfield.qc.typical import typical_object
+from levelfield.segmentation.inference import predict
+from levelfield.segmentation.models import load_model
 
+WEIGHTS = Path(__file__).parents[1] / "levelfield" / "weights" / "nuclei.safetensors"
 GROUPS = ["256x256_1", "256x256_4", "520x696_2"]
 IMAGES = {group: group_images(group, 6) for group in GROUPS}
 
@@ -80,16 +84,11 @@ def test_the_merged_object_is_the_one_with_the_evidence():
 
 def test_excess_fragments_are_counted_once_per_cut_not_once_per_seam():
     # Three pieces of one object touch each other pairwise: three seams, two excess fragments.
-    y, x = np.mgrid[:80, :80]
-    angle = np.arctan2(y - 40, x - 40)
-    labels = np.where(np.hypot(y - 40, x - 40) < 25, 1 + ((angle + np.pi) // 2.1).astype(int), 0)
-    image = 0.1 + 0.5 * (labels > 0)
-    features = field_features(labels.astype(np.int32), image.astype(np.float32))
-    assert len(features.pairs) == 3
-    pairs, objects = (with_field(t, "A01", 1) for t in (features.pairs, features.objects))
-    evidence = np.sort(seam_evidence(pairs))
-    scored = score_objects(objects, pairs)
-    assert scored["split_evidence"].sum() == pytest.approx(evidence[1:].sum())
+    ends = np.array([0, 0, 1]), np.array([1, 2, 2])
+    split, fragment = attribute_seams(4, ends, np.array([0.9, 0.5, 0.8]))
+    assert split.sum() == pytest.approx(0.9 + 0.8)
+    assert split.tolist() == pytest.approx([0.45, 0.85, 0.4, 0])
+    assert fragment.tolist() == pytest.approx([0.9, 1 - 0.1 * 0.2, 0.8, 0])
 
 
 def test_tables_have_the_promised_columns_even_for_an_empty_field():
@@ -100,7 +99,10 @@ def test_tables_have_the_promised_columns_even_for_an_empty_field():
     assert tuple(full.objects) == OBJECT_COLUMNS and tuple(full.pairs) == PAIR_COLUMNS
     for table, other in zip(full, empty, strict=True):
         assert (table.dtypes == other.dtypes).all()
-        assert table.drop(columns="threshold_bias_px", errors="ignore").notna().all(axis=None)
+        asked = [name for name in table if "network" in name or "jury" in name]
+        assert table[asked].isna().all(axis=None)
+        unsure = [name for name in table if name.startswith(("cut_seam", "threshold"))]
+        assert table.drop(columns=[*asked, *unsure]).notna().all(axis=None)
 
 
 def test_division_into_packs_and_their_order_do_not_change_a_byte():
@@ -130,34 +132,49 @@ def test_typical_object_is_the_mode_and_ignores_clumps_debris_and_cut_objects():
     assert np.isnan(typical_object(objects.head(0)).area_px)
 
 
-TERMS = {
-    "cut_shape_saddle": (0.0, 1.0, -1),
-    "cut_intensity_saddle": (0.0, 1.0, -1),
-    "cut_seam_brightness": (0.0, 2.0, -1),
-    "cut_seam_width": (0.0, 2.0, -1),
-    "solidity": (0.3, 1.0, -1),
-    "area_px": (20.0, 3000.0, 1),
-    "cut_smaller_area_px": (0.0, 500.0, 1),
-}
+def test_variants_that_need_the_network_are_empty_where_nobody_asked_it():
+    image, labels = IMAGES["256x256_1"][0]
+    scored = score_objects(*features_of_wells({"A01": [(image, labels)]}), {"A01": "negcon"})
+    assert (scored["evidence"] == "image").all()
+    assert scored["balance_network"].isna().all() and scored["balance_all"].isna().all()
+    assert scored[["balance_shape", "balance_own_references"]].notna().all(axis=None)
+    pd.testing.assert_series_equal(
+        scored["balance_contribution"], scored["balance_image"], check_names=False
+    )
 
 
-@settings(deadline=None)
-@given(st.data())
-def test_merge_evidence_is_monotone_in_every_feature(data):
-    values = {name: data.draw(st.floats(low, high)) for name, (low, high, _) in TERMS.items()}
-    name = data.draw(st.sampled_from(sorted(TERMS)))
-    low, high, direction = TERMS[name]
-    more = values | {name: data.draw(st.floats(low, high))}
-    table = pd.DataFrame([values, more])
-    one, other = merge_evidence(table, pd.Series([300.0, 300.0]))
-    assert 0 <= one <= 1
-    change = (more[name] - values[name]) * direction
-    assert (other - one) * np.sign(change) >= -1e-12
+def test_the_networks_opinion_decides_where_it_was_asked():
+    model = load_model("network", WEIGHTS, "cpu")
+    image, labels = IMAGES["520x696_2"][0]
+    wrong, _ = merged(labels, 0.3, np.random.default_rng(0))
+    opinion = second_opinion(predict(model, image), image.shape)
+    tables = [field_features(each, image, opinion=opinion) for each in (labels, wrong)]
+    scored = [
+        score_objects(*(with_field(table, "A01", 1) for table in features)) for features in tables
+    ]
+    assert (scored[0]["evidence"] == "all").all()
+    assert scored[1]["merge_evidence"].mean() > scored[0]["merge_evidence"].mean() + 0.02
+    assert scored[1]["balance_network"].mean() < scored[0]["balance_network"].mean() - 0.02
 
 
-def test_weights_keep_the_evidence_monotone():
-    assert min(MERGE_WEIGHTS.values()) >= 0
-    assert min(SEAM_WEIGHTS.values()) >= 0
+def test_a_control_class_of_smaller_nuclei_is_held_against_its_own_typical_object():
+    one, two = (IMAGES["256x256_4"][k] for k in (0, 1))
+    small = tuple(
+        ndimage.zoom(each, 0.6, order=order) for each, order in zip(two, (1, 0), strict=True)
+    )
+    tables = features_of_wells({"A01": [one], "B01": [small]})
+    scored = score_objects(*tables, {"A01": "negcon", "B01": "poscon"})
+    changed = scored["balance_own_references"] != scored["balance_image"]
+    assert changed[scored["Metadata_Well"] == "B01"].mean() > 0.2
+
+
+def test_the_shipped_model_is_plain_data_that_saves_to_the_same_bytes(tmp_path):
+    model = shipped_model()
+    model.save(tmp_path / "again.npz")
+    assert EvidenceModel.load(tmp_path / "again.npz").lacking_per_merge == model.lacking_per_merge
+    with np.load(MODEL, allow_pickle=False) as one, np.load(tmp_path / "again.npz") as other:
+        assert one.files == other.files
+        assert all(np.array_equal(one[name], other[name]) for name in one.files)
 
 
 def test_a_pair_of_an_object_that_is_not_there_is_refused():

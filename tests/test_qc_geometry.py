@@ -14,7 +14,7 @@ from levelfield.qc.geometry import (
     coordinate_sums,
     hull_areas,
     inner_distance,
-    median_per_group,
+    percentile_per_group,
     percentile_per_label,
     row_extents,
 )
@@ -81,7 +81,8 @@ def test_percentiles_per_label_equal_numpys_and_missing_labels_are_nan():
         expected = np.percentile(IMAGE[label == LABELS], 90, method="nearest")
         assert found[label - 1] == pytest.approx(expected, abs=0.01)
     groups = np.array([2, 0, 2, 2])
-    assert median_per_group(np.array([3.0, 1.0, 9.0, 5.0]), groups, 3)[[0, 2]].tolist() == [1, 5]
+    found = percentile_per_group(np.array([3.0, 1.0, 9.0, 5.0]), groups, 3, 50)
+    assert found[[0, 2]].tolist() == [1, 5]
 
 
 def test_two_overlapping_disks_are_cut_where_they_meet():

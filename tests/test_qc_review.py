@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qc_plates import PLATE, SET, invented_objects, layout
+from qc_plates import PLATE, SET, all_within, invented_objects, layout
 
 from levelfield.qc.comparison import comparisons, plate_estimates
 from levelfield.qc.review import OBJECT, read_answers, review_estimates
@@ -49,7 +49,7 @@ def plate(seed=0):
 
 def estimates_of(objects, name=PLATE):
     fields = objects[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]].drop_duplicates()
-    sites = site_table(objects, fields, layout(), [SET])
+    sites = site_table(objects, fields, layout(), [SET], all_within(objects))
     return plate_estimates(name, objects, sites, layout(), [SET])
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from qc_plates import SET, invented_objects, layout
+from qc_plates import SET, all_within, invented_objects, layout
 
 from levelfield.qc.confounders import confounder_table
 from levelfield.qc.summary import flag_objects, site_table, threshold_call, well_table
@@ -19,7 +19,8 @@ def tables(wells=None, extra_fields=()):
     objects = flag_objects(invented_objects(WELLS if wells is None else wells))
     fields = objects[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]].drop_duplicates()
     more = pd.DataFrame(extra_fields, columns=fields.columns)
-    sites = site_table(objects, pd.concat([fields, more]), layout(), [SET])
+    within = all_within(objects)
+    sites = site_table(objects, pd.concat([fields, more]), layout(), [SET], within)
     return objects, sites, well_table(sites)
 
 
@@ -34,7 +35,7 @@ def test_sites_have_the_columns_of_the_design():
             assert column in table
         assert list(table.columns[:2]) == ["Metadata_Plate", "Metadata_Well"]
         assert "Metadata_ControlType" in table
-        assert not table["within_calibration"].any()
+        assert table["within_calibration"].all()
 
 
 def test_rates_are_sums_of_evidence_over_objects():
@@ -49,6 +50,18 @@ def test_rates_are_sums_of_evidence_over_objects():
     first = sites[(sites["Metadata_Well"] == "A01") & (sites["Metadata_Site"] == 1)].iloc[0]
     bias = own.loc[own["Metadata_Site"] == 1, "threshold_bias_px"].median()
     assert first["threshold_bias_px"] == pytest.approx(bias)
+
+
+def test_a_field_outside_of_the_calibration_puts_its_well_outside():
+    objects = flag_objects(invented_objects(WELLS))
+    fields = objects[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]].drop_duplicates()
+    within = all_within(objects)
+    within.loc[(slice(None), "A01", 2)] = "noisy"
+    sites = site_table(objects, fields, layout(), [SET], within)
+    assert sites.loc[~sites["within_calibration"], "Metadata_Well"].tolist() == ["A01"]
+    wells = well_table(sites).set_index("Metadata_Well")["within_calibration"]
+    assert not wells["A01"] and wells["A02"]
+    assert set(sites["outside_calibration"]) == {"", "noisy"}
 
 
 def test_low_means_a_threshold_too_low_and_masks_too_large():

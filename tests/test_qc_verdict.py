@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from qc_plates import PLATE, SET, invented_objects, layout
+from qc_plates import PLATE, SET, all_within, invented_objects, layout
 
 from levelfield.qc.comparison import comparisons, density_matched_weights, plate_estimates
 from levelfield.qc.rules import UNCALIBRATED, Constants, Margins, Rules
@@ -25,11 +25,11 @@ def wells_of(row, number=8, **planted):
     return {f"{row}{column:02d}": planted for column in range(1, number + 1)}
 
 
-def estimates_of(wells, sheet=None, plate=PLATE, seed=0, object_sets=(SET,)):
+def estimates_of(wells, sheet=None, plate=PLATE, seed=0, object_sets=(SET,), within=True):
     sheet = layout() if sheet is None else sheet
     objects = flag_objects(invented_objects(wells, seed=seed))
     fields = objects[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]].drop_duplicates()
-    sites = site_table(objects, fields, sheet, object_sets)
+    sites = site_table(objects, fields, sheet, object_sets, all_within(objects, within))
     return plate_estimates(plate, objects, sites, sheet, object_sets)
 
 
@@ -240,9 +240,10 @@ def test_order_of_the_objects_does_not_change_a_byte():
     wells = wells_of("A") | wells_of("B", bias=1.0)
     objects = flag_objects(invented_objects(wells))
     fields = objects[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]].drop_duplicates()
+    outside = all_within(objects)
     first = plate_verdict(
         plate_estimates(
-            PLATE, objects, site_table(objects, fields, layout(), [SET]), layout(), [SET]
+            PLATE, objects, site_table(objects, fields, layout(), [SET], outside), layout(), [SET]
         )
     )
     pd.testing.assert_frame_equal(first, verdict_of(wells), check_exact=True)
@@ -326,3 +327,54 @@ def test_uncalibrated_constants_are_marked_so():
 def test_impossible_margins_are_refused(margin):
     with pytest.raises(ValueError, match=r"qc.margins\."):
         Margins(**margin)
+
+
+def calibrated_verdict(estimates):
+    found = plate_verdict(estimates, Rules(constants=CALIBRATED))
+    return row(found, "split_merge", "difference", "drug"), row(
+        found, "threshold", "difference", "drug"
+    )
+
+
+def test_classes_that_look_different_are_undecided_however_clear_the_evidence():
+    for merge in (0.05, 0.5):
+        wells = wells_of("A") | wells_of("B", merge=merge, sharpness=2.0)
+        balance, threshold = calibrated_verdict(estimates_of(wells))
+        assert balance["verdict"] == "undecided"
+        assert "The classes look different: sharpness (0.50×)" in balance["advice"]
+        assert "Review 50 objects per class" in balance["advice"]
+        assert threshold["verdict"] == "pass"
+
+
+def test_saturation_in_one_class_withholds_the_threshold_too():
+    wells = wells_of("A") | wells_of("B", saturated=0.3)
+    balance, threshold = calibrated_verdict(estimates_of(wells))
+    assert balance["verdict"] == threshold["verdict"] == "undecided"
+    assert "shorter exposure" in threshold["advice"]
+
+
+def test_variants_that_disagree_widen_the_interval_and_then_withhold_the_verdict():
+    wells = wells_of("A") | wells_of("B")
+    plain = estimates_of(wells)
+    before, _ = calibrated_verdict(plain)
+    assert before["verdict"] == "pass"
+    doubtful = plain.assign(variants_high=plain["variants_low"] + 0.05)
+    wider, _ = calibrated_verdict(doubtful)
+    assert wider["ci_high"] - wider["ci_low"] > before["ci_high"] - before["ci_low"] + 2
+    contrary, _ = calibrated_verdict(plain.assign(variants_high=plain["variants_low"] + 0.07))
+    assert contrary["verdict"] == "undecided"
+    assert "contradicts itself (its variants spread over 7.0 pp)" in contrary["advice"]
+
+
+def test_images_outside_of_the_calibration_cannot_pass_but_can_fail():
+    same = estimates_of(wells_of("A") | wells_of("B"), within=False)
+    balance, threshold = calibrated_verdict(same)
+    assert balance["verdict"] == threshold["verdict"] == "undecided"
+    assert "100 % of the images are outside" in balance["advice"]
+    other = estimates_of(wells_of("A") | wells_of("B", merge=0.5), within=False)
+    assert calibrated_verdict(other)[0]["verdict"] == "fail"
+
+
+def test_a_failure_by_the_evidence_alone_says_that_nobody_reviewed_it():
+    balance, _ = calibrated_verdict(estimates_of(wells_of("A") | wells_of("B", merge=0.4)))
+    assert balance["verdict"] == "fail" and "Fail, unreviewed" in balance["advice"]

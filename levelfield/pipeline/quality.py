@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from levelfield.illumination import FlatField
@@ -18,14 +20,19 @@ from levelfield.pipeline.summary import stack
 from levelfield.pipeline.unfinished import Unfinished
 from levelfield.plan import PLATE_SHAPES
 from levelfield.planted import mark_verdict
+from levelfield.qc.calibration import shipped_calibration
 from levelfield.qc.features import field_features
+from levelfield.qc.geometry import typical_diameter
 from levelfield.qc.plate import PlateQuality, ReviewInput, assess_plate
 from levelfield.qc.rules import Margins, Rules
 from levelfield.qc.sampling import ReviewPlan
+from levelfield.qc.second_opinion import SecondOpinion, opinion_scale, second_opinion
 from levelfield.qc.verdict import screen_verdict
 
 # The code that decides an evidence feature's value: a change here computes it anew.
-_EVIDENCE_CODE = ("levelfield.illumination", "levelfield.qc")
+_EVIDENCE_CODE = ("levelfield.illumination", "levelfield.qc", "levelfield.segmentation")
+# The network that is asked for a second opinion: Levelfield's own, whatever made the labels.
+_OPINION_WEIGHTS = Path(__file__).parents[1] / "weights" / "nuclei.safetensors"
 TABLES = ("evidence", "pairs")
 
 
@@ -92,6 +99,7 @@ def evidence_pack(
         "sets": [[s.name, list(s.channels), sorted(s.parents.items())] for s in job.sets],
         "level": job.threshold_level,
         "flat_fields": flat_field_marks(job.reader.flat_fields),
+        "opinion": hashlib.sha256(_OPINION_WEIGHTS.read_bytes()).hexdigest(),
         "code": code_version(_EVIDENCE_CODE),
     }
     fields = field_fingerprints(segmented, parts)
@@ -116,17 +124,52 @@ def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, p
     channels = [channel.name for channel in job.reader.channels]
     found = {name: [] for name in TABLES}
     for one in job.sets:
-        inner = labels[one.parents["parent"]] if "parent" in one.parents else None
+        plane = image[channels.index(one.channels[0])]
         features = field_features(
             labels[one.name],
-            image[channels.index(one.channels[0])],
-            inner=inner,
+            plane,
+            inner=labels[one.parents["parent"]] if "parent" in one.parents else None,
             level=job.threshold_level,
+            opinion=None if one.parents else _ask_network(plane, labels[one.name]),
         )
         for name, table in zip(TABLES, features, strict=True):
             table.insert(0, "object_set", one.name)
             found[name].append(identify(table, field))
     return {name: stack(tables) for name, tables in found.items()}
+
+
+def _ask_network(plane: np.ndarray, labels: np.ndarray) -> SecondOpinion | None:
+    """Ask the small network, which knows nuclei, about the objects of one field."""
+    if not labels.any():
+        return None
+    # Here, because only jobs that look at pixels need torch.
+    from levelfield.segmentation.inference import predict
+    from levelfield.segmentation.models import load_model
+
+    model = load_model("network", _OPINION_WEIGHTS, "cpu")
+    scale = opinion_scale(typical_diameter(labels))
+    return second_opinion(predict(model, plane, scale), plane.shape)
+
+
+def verdict_rules(science: Mapping, withheld: str = "") -> Rules:
+    """Return what turns estimates into verdicts, from the config's ``objects`` and ``qc``."""
+    sets = judged_sets(object_sets(science))
+    return Rules(
+        margins=Margins(**science["qc"]["margins"]),
+        methods={one.name: one.method for one in sets},
+        calibrations=shipped_calibration().constants,
+        kinds={one.name: kinds_of(one) for one in sets},
+        withheld=withheld,
+    )
+
+
+def kinds_of(one: ObjectSetSettings) -> tuple[str, str]:
+    """Return the kinds of objects and of segmenter that a calibration is looked up by.
+
+    Objects that are grown from others are cells; all others count as nuclei, and what does not
+    look like nuclei is recognised by its features (`levelfield.qc.calibration`).
+    """
+    return ("cells" if one.parents else "nuclei"), one.method
 
 
 def assess(
@@ -183,15 +226,6 @@ def assess(
     return quality._replace(verdict=mark_verdict(quality.verdict, science["objects"]))
 
 
-def verdict_rules(science: Mapping, withheld: str = "") -> Rules:
-    """Return what turns estimates into verdicts, from the config's ``objects`` and ``qc``."""
-    return Rules(
-        margins=Margins(**science["qc"]["margins"]),
-        methods={one.name: one.method for one in judged_sets(object_sets(science))},
-        withheld=withheld,
-    )
-
-
 def _withheld(facts: pd.Series) -> str:
     return (
         f"{facts['n_excluded']} of {facts['n_sites']} sites are left out "
@@ -224,7 +258,7 @@ def assess_screen(
     reviews = list(reviewed)
     if counted and reviews:
         reviews = [table for table, good in zip(reviews, within, strict=True) if good]
-    withheld = "" if counted else "no plate of the screen has few enough sites left out"
-    rules = verdict_rules(science, withheld)
+    none_counts = "no plate of the screen has few enough sites left out"
+    rules = verdict_rules(science, "" if counted else none_counts)
     verdict = screen_verdict(counted or estimates, rules, reviews)
     return mark_verdict(verdict, science["objects"])

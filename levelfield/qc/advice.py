@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from levelfield.qc.balance import Verdict
+from levelfield.qc.remedies import turn
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,11 @@ class Finding:
         For uncalibrated evidence: the estimate beyond which it would be called a failure.
     fraction_low, fraction_high : float
         Shares of images whose threshold is too low or too high.
+    forced : str
+        Why the evidence cannot tell, whatever it says; empty when it can.
+    outside_share : float
+        Share of images outside of what the evidence was calibrated on, where that is too many;
+        else 0.
     matched_value : float
         Density-matched difference; NaN when the classes do not overlap in density.
     side_value : float
@@ -111,69 +117,17 @@ class Finding:
     fail_beyond: float = float("nan")
     fraction_low: float = float("nan")
     fraction_high: float = float("nan")
+    forced: str = ""
+    outside_share: float = 0.0
     matched_value: float = float("nan")
     side_value: float = float("nan")
     review: Review = field(default_factory=Review)
 
 
-# What to turn when the value is above zero (masks too large, over-segmented) and when below.
-_THRESHOLD_CORRECTION = ("raise threshold.correction", "lower threshold.correction")
-_PARENT = (
-    "divide the parent objects of {set} less, as each grows from one of them",
-    "divide the parent objects of {set} more, as each grows from one of them",
-)
-_TURN = {
-    ("classical", "threshold"): (
-        "raise outline (threshold.correction if outline is null)",
-        "lower outline (threshold.correction if outline is null)",
-    ),
-    ("classical", "split_merge"): (
-        "raise declump.depth or declump.suppression_distance",
-        "lower declump.depth or declump.suppression_distance",
-    ),
-    ("propagation", "threshold"): _THRESHOLD_CORRECTION,
-    ("propagation", "split_merge"): _PARENT,
-    ("watershed", "threshold"): _THRESHOLD_CORRECTION,
-    ("watershed", "split_merge"): _PARENT,
-    ("expansion", "threshold"): ("lower distance", "raise distance"),
-    ("expansion", "split_merge"): _PARENT,
-    ("network", "threshold"): ("raise decoding.foreground", "lower decoding.foreground"),
-    ("network", "split_merge"): (
-        "lower decoding.dividing (raise decoding.depth if the decoder is flow)",
-        "raise decoding.dividing (lower decoding.depth if the decoder is flow)",
-    ),
-    ("labels", "threshold"): (
-        "raise the threshold in the program that made these labels",
-        "lower the threshold in the program that made these labels",
-    ),
-    ("labels", "split_merge"): (
-        "make the program that made these labels divide less",
-        "make the program that made these labels divide more",
-    ),
-}
-_ANY_METHOD = {
-    "threshold": ("make the foreground threshold stricter", "make the foreground threshold laxer"),
-    "split_merge": ("make the method divide less", "make the method divide more"),
-}
 WORTH_TURNING = 0.3
 WORTH_TELLING = 0.1
 USUAL_REVIEW = 50
 _CLASS_NAMES = {"poscon": "positive control", "negcon": "negative control"}
-
-
-def turn(method: str, question: str, object_set: str, value: float) -> str:
-    """Say what to turn and which way: "raise threshold.correction of Nuclei".
-
-    Parameters
-    ----------
-    method, question, object_set : str
-        As in `Finding`.
-    value : float
-        Above zero for masks too large or over-segmentation, below for the opposite.
-    """
-    texts = _TURN.get((method, question), _ANY_METHOD[question])
-    text = texts[0 if value > 0 else 1]
-    return text.format(set=object_set) if "{set}" in text else f"{text} of {object_set}"
 
 
 def advice(finding: Finding) -> str:
@@ -189,7 +143,7 @@ def advice(finding: Finding) -> str:
     if finding.question == "agreement" and not finding.review.decides:
         sentences += [_AGREEMENT[finding.review.state], _missed(finding), _review(finding)]
         return " ".join(sentence for sentence in sentences if sentence)
-    sentences.append(_standing(finding))
+    sentences += [_standing(finding), _outside(finding)]
     if finding.question == "agreement":
         sentences.append(_missed(finding))
     if finding.scope == "difference" and not finding.review.decides:
@@ -316,6 +270,8 @@ def _standing(finding: Finding) -> str:
             f"Undecided: a class has {finding.fewest_wells} well, and one well gives no interval; "
             "use at least 2 wells per class, better 4."
         )
+    if finding.forced:
+        return _forced(finding)
     if finding.review.withholds and finding.verdict == "undecided":
         return _withheld(finding, margin)
     if finding.verdict == "fail" and not finding.calibrated:
@@ -324,7 +280,10 @@ def _standing(finding: Finding) -> str:
             f"beyond {margin}."
         )
     if finding.verdict == "fail":
-        return "Fail: the 95 % interval excludes zero and the 90 % interval leaves the margin."
+        return (
+            "Fail, unreviewed: the 95 % interval excludes zero and the 90 % interval leaves the "
+            "margin."
+        )
     if not finding.calibrated:
         return (
             f"Undecided: the evidence is uncalibrated, so it can never pass {margin}, and it fails "
@@ -337,6 +296,36 @@ def _standing(finding: Finding) -> str:
         return f"Undecided at {margin}: no number of wells decides it, {_review_of(finding)} would."
     text = f"Undecided: about {finding.wells_needed} wells per class would decide it at {margin}"
     return f"{text}, or {_review_of(finding)}." if finding.review.needed else f"{text}."
+
+
+def _forced(finding: Finding) -> str:
+    """Say why the classes cannot be told apart from their segmentation."""
+    if finding.question == "threshold":
+        return (
+            f"Undecided: {finding.forced} Where the camera's range ends, an edge has no true "
+            "height, and the bias of the outlines cannot be read. Use a shorter exposure."
+        )
+    return (
+        f"Undecided: {finding.forced} The evidence may confuse phenotype with segmentation error, "
+        "typically by 2-6 points and more for strong texture. Review "
+        f"{finding.review.needed or USUAL_REVIEW} objects per class."
+    )
+
+
+def _or_calibrate(finding: Finding) -> str:
+    """Offer a review where it decides: it does not measure an edge in px."""
+    if finding.question == "threshold":
+        return ""
+    return f" {_review_of(finding).capitalize()} would decide it."
+
+
+def _outside(finding: Finding) -> str:
+    if not finding.outside_share or not finding.calibrated or finding.review.decides:
+        return ""
+    return (
+        f"{_percent(finding.outside_share)} of the images are outside of what the evidence was "
+        "calibrated on (blurred, noisy, crowded or other objects), so its interval is wider."
+    )
 
 
 def _or_review(finding: Finding) -> str:
@@ -365,6 +354,11 @@ def _withheld(finding: Finding, margin: str) -> str:
         return (
             "Undecided: the edges say pass, but reviewers found the outlines too large, or too "
             "small, too often for chance."
+        )
+    if finding.outside_share:
+        return (
+            f"Undecided: the interval lies inside {margin}, but on such images a pass is not given."
+            f"{_or_calibrate(finding)}"
         )
     return (
         f"Undecided: the interval lies inside {margin}, but the evidence errs by more than so "

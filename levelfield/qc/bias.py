@@ -106,7 +106,7 @@ def threshold_bias(
         foreground = _core_intensity(labels, smooth, depth, deepest)
     else:
         foreground = _rim_intensity(labels, smooth, reach, inner, profiles, offsets)
-    noise = _background_noise(labels, image)
+    noise = background_noise(labels, image)
     edge = _find_edge(profiles, offsets, foreground, level, reach, noise)
     edge[object_areas(labels) == 0] = np.nan
     return -edge
@@ -139,8 +139,8 @@ def _rim_intensity(
     return np.where(wide_rim, brightest_clear, brightest)
 
 
-def _background_noise(labels: NDArray, image: NDArray) -> float:
-    """Robust standard deviation of background pixels; 0 where the camera clipped them."""
+def background_noise(labels: NDArray, image: NDArray) -> float:
+    """Return the robust standard deviation of background pixels; 0 where they are clipped."""
     background = image[labels == 0]
     if background.size == 0:
         return 0.0

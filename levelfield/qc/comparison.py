@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from levelfield.qc.balance import Estimate, difference, ratio_estimate
-from levelfield.qc.evidence import OBJECT_SET
+from levelfield.qc.evidence import OBJECT_SET, VARIANT_COLUMNS
+from levelfield.qc.looks import different_looks
 
 QUESTIONS = ("agreement", "threshold", "split_merge")
 RAW, MATCHED = "raw", "density_matched"
@@ -33,6 +34,10 @@ ESTIMATE_COLUMNS = (
     "fraction_high",
     "side_value",
     "missing",
+    "variants_low",
+    "variants_high",
+    "looks",
+    "outside_share",
 )
 
 
@@ -221,7 +226,10 @@ def plate_estimates(
     pandas.DataFrame
         `ESTIMATE_COLUMNS`: what the data say, before any calibration or margin. Values are
         fractions of objects, or px. Differences come twice, raw and density-matched.
-        ``missing`` names a class without data.
+        ``missing`` names a class without data. ``variants_low`` and ``variants_high`` are the
+        lowest and highest balance by any variant of the evidence, ``looks`` says how the classes
+        look different, and ``outside_share`` is the share of images outside of what the evidence
+        was calibrated on, in the class that has more of them.
     """
     rows = []
     pairs = comparisons(layout)
@@ -233,7 +241,52 @@ def plate_estimates(
             head = {"plate": plate, "question": question, "object_set": object_set}
             for row in _comparison_rows(units, own_sites, pairs):
                 rows.append(head | row)
+        _add_doubts(rows, object_set, own_objects, own_sites, pairs)
     return pd.DataFrame(rows, columns=list(ESTIMATE_COLUMNS))
+
+
+def _add_doubts(
+    rows: list[dict],
+    object_set: str,
+    objects: pd.DataFrame,
+    sites: pd.DataFrame,
+    pairs: Sequence[Comparison],
+) -> None:
+    """Add to an object set's rows what speaks against trusting the evidence."""
+    known = {pair.perturbation: _doubts_of(objects, sites, pair) for pair in pairs}
+    negative = {pair.negative_name: pair.perturbation for pair in reversed(pairs)}
+    for row in rows:
+        if row["object_set"] != object_set:
+            continue
+        name = row["perturbation"]
+        of_pair = known[negative[name] if row["scope"] == "negcon" else name]
+        row.update(of_pair[row["scope"]])
+        if row["question"] != "split_merge":
+            row["variants_low"] = row["variants_high"] = float("nan")
+
+
+def _doubts_of(
+    objects: pd.DataFrame, sites: pd.DataFrame, pair: Comparison
+) -> dict[str, dict[str, float | str]]:
+    classes = {"poscon": pair.positive_wells, "negcon": pair.negative_wells}
+    own = {name: objects[objects["Metadata_Well"].isin(wells)] for name, wells in classes.items()}
+    outside = {
+        name: float(1 - sites.loc[sites["Metadata_Well"].isin(wells), "within_calibration"].mean())
+        for name, wells in classes.items()
+    }
+    means = {name: rows[list(VARIANT_COLUMNS)].mean() for name, rows in own.items()}
+    means["difference"] = means["poscon"] - means["negcon"]
+    outside["difference"] = max(outside.values(), key=lambda share: (share == share, share))
+    looks = different_looks(own["poscon"], own["negcon"])
+    return {
+        scope: {
+            "variants_low": float(means[scope].min()),
+            "variants_high": float(means[scope].max()),
+            "looks": "; ".join(map(str, looks)) if scope == "difference" else "",
+            "outside_share": outside[scope],
+        }
+        for scope in ("negcon", "poscon", "difference")
+    }
 
 
 def _comparison_rows(

@@ -1,17 +1,18 @@
 """Split and merge evidence per object, from raw features and the plate's typical object.
 
-HEURISTIC, UNCALIBRATED. Two logistic formulas without training on the user's images, monotone in
-every term: they rank objects and follow planted errors, but their absolute level is not to be
-trusted, and `levelfield.qc.verdict` treats them so. The floor is high: reference outlines of nuclei
-read about 3.5 % merges and 4 % splits (benchmarks/results/qc_heuristic.csv). `score_objects` is the
-one place that turns features into evidence; whatever replaces the two formulas leaves everything
-else as it is.
+Two ensembles of boosted trees, trained on segmentations of nuclei with known errors, give for every
+object the probability that it is two or more (*merge*), and for every touching pair that the seam
+between them is false. They come in variants that see only part of the features: where variants
+disagree about a difference of classes, a phenotype may be mistaken for an error, and the range of
+their answers says how far. What they were trained and judged on is in ``model/evidence.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,83 +21,67 @@ from scipy import sparse
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from levelfield.qc.features import NEIGHBOUR, NUMBER
+from levelfield.qc.terms import VARIANTS, merge_terms, seam_terms
+from levelfield.qc.trees import BoostedTrees
+from levelfield.qc.typical import TypicalObject, typical_object
 
-EVIDENCE = "heuristic, uncalibrated"
 OBJECT_SET = "object_set"
 FIELD = ["Metadata_Plate", "Metadata_Well", "Metadata_Site", OBJECT_SET]
-LACKING_PER_MERGE = 1.25
-
-# Constants of the two formulas: benchmarks/qc_heuristic.py chose and judged them on BBBC038 by
-# groups, with all signs constrained so that the evidence is monotone.
-MERGE_CONSTANT = -4.3
-MERGE_WEIGHTS = {
-    "shape_valley": 2.0,
-    "intensity_valley": 1.9,
-    "dark_seam": 2.5,
-    "narrow_seam": 2.7,
-    "concavity": 1.9,
-    "relative_area": 1.6,
-    "relative_part": 1.5,
-}
-SEAM_CONSTANT = -9.7
-SEAM_WEIGHTS = {"brightness": 4.5, "similarity": 5.5, "roundness": 1.9, "width": 1.9}
+MODEL = Path(__file__).parent / "model" / "evidence.npz"
+WITH_NETWORK, WITHOUT_NETWORK = "all", "image"
+OWN_REFERENCES = "own_references"
+_WITHOUT = ("image", "shape")
+VARIANT_COLUMNS = tuple(f"balance_{name}" for name in (*VARIANTS, OWN_REFERENCES))
 
 
 @dataclass(frozen=True)
-class TypicalObject:
-    """The object that is most common on a plate, whatever its class.
+class EvidenceModel:
+    """The trained evidence.
 
     Attributes
     ----------
-    area_px : float
-        Mode of the areas; NaN without objects.
-    integrated_intensity : float
-        Mode of the intensities above background, summed over each object; NaN without objects.
+    merge, seam : mapping of str to BoostedTrees
+        By variant (`levelfield.qc.terms.VARIANTS`).
+    lacking_per_merge : float
+        Objects that an object with merge probability 1 lacks, on average.
     """
 
-    area_px: float
-    integrated_intensity: float
+    merge: Mapping[str, BoostedTrees]
+    seam: Mapping[str, BoostedTrees]
+    lacking_per_merge: float
+
+    def save(self, path: Path) -> None:
+        """Write the model as an `.npz` of plain arrays."""
+        parts = {"lacking_per_merge": np.array(self.lacking_per_merge)}
+        for kind in ("merge", "seam"):
+            for variant, trees in getattr(self, kind).items():
+                parts |= trees.arrays(f"{kind}/{variant}")
+        np.savez_compressed(path, **parts)
+
+    @classmethod
+    def load(cls, path: Path) -> EvidenceModel:
+        """Read what `save` wrote; nothing in the file is executed."""
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        merge, seam = (
+            {name: BoostedTrees.from_arrays(arrays, f"{kind}/{name}") for name in VARIANTS}
+            for kind in ("merge", "seam")
+        )
+        return cls(merge, seam, float(arrays["lacking_per_merge"]))
 
 
-def typical_object(objects: pd.DataFrame) -> TypicalObject:
-    """Find the typical object of one object set from all fields of a plate together.
-
-    Objects at the border of a field are cut and do not count, unless there are no others. The
-    table's order and its division into packs do not matter, nor do the control classes.
-
-    Parameters
-    ----------
-    objects : pandas.DataFrame
-        Rows of `levelfield.qc.features.field_features`, one object set, all fields.
-    """
-    whole = objects[~objects["touches_border"].astype(bool)]
-    chosen = whole if len(whole) else objects
-    return TypicalObject(
-        _mode(chosen["area_px"].to_numpy(float)),
-        _mode(chosen["integrated_intensity"].to_numpy(float)),
-    )
+@lru_cache(maxsize=1)
+def shipped_model() -> EvidenceModel:
+    """Load the model that comes with Levelfield, once."""
+    return EvidenceModel.load(MODEL)
 
 
-def _mode(values: NDArray[np.float64]) -> float:
-    """Mode of positive values on a logarithmic scale, by a smoothed histogram."""
-    values = values[np.isfinite(values) & (values > 0)]
-    if values.size == 0:
-        return float("nan")
-    logs = np.sort(np.log(values))
-    low, high = np.percentile(logs, [25, 75])
-    # Silverman's rule with the robust spread: debris and clumps must not widen the kernel.
-    spread = max((high - low) / 1.34, 0.05)
-    width = max(0.9 * spread * logs.size**-0.2, 0.02)
-    grid = np.arange(low - 2 * spread, high + 2 * spread + 0.01, 0.01)
-    counts = np.histogram(logs, np.append(grid - 0.005, grid[-1] + 0.005))[0]
-    kernel = np.exp(-0.5 * (np.arange(-4 * width, 4 * width + 0.005, 0.01) / width) ** 2)
-    density = np.convolve(counts, kernel, mode="same")
-    if density.size > grid.size:
-        return float(np.exp(np.median(logs)))
-    return float(np.exp(grid[int(np.argmax(density))]))
-
-
-def score_objects(objects: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+def score_objects(
+    objects: pd.DataFrame,
+    pairs: pd.DataFrame,
+    classes: Mapping[str, str] | None = None,
+    model: EvidenceModel | None = None,
+) -> pd.DataFrame:
     """Add the evidence to the objects of a plate.
 
     Parameters
@@ -104,6 +89,10 @@ def score_objects(objects: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     objects, pairs : pandas.DataFrame
         `levelfield.qc.features.field_features` of all fields and object sets of one plate, each
         with the columns `FIELD` in front.
+    classes : mapping of str to str, optional
+        Control class of each well, for the variant whose typical object is that of its own class.
+    model : EvidenceModel, optional
+        The shipped one by default.
 
     Returns
     -------
@@ -111,17 +100,22 @@ def score_objects(objects: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         The objects, sorted by field and number, with
 
         ``merge_evidence``
-            0 to 1: is this object two or more?
+            Probability that this object is two or more.
         ``split_evidence``
-            Expected excess fragments that fall to this object: half of the evidence of each seam
-            of the maximum spanning forest of touching pairs. Summed over objects, it is the number
-            of excess fragments.
+            Expected excess fragments that fall to this object: half of the probability of each
+            seam of the maximum spanning forest of touching pairs. Summed over objects, it is the
+            number of excess fragments.
         ``fragment_evidence``
-            0 to 1: is this object a piece of one?
+            Probability that this object is a piece of one.
+        ``balance_contribution``
+            Expected excess fragments minus expected lacking objects.
+        ``balance_<variant>``
+            The same by each variant of the evidence (`VARIANT_COLUMNS`); NaN where a variant
+            needs the network's opinion and nobody asked it.
         ``relative_area``
             Area over the typical object's.
         ``evidence``
-            The kind of evidence, "heuristic, uncalibrated".
+            The variant behind the evidence: all, or image where no network was asked.
 
     Raises
     ------
@@ -130,19 +124,51 @@ def score_objects(objects: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     """
     _require(objects, [*FIELD, NUMBER], "objects")
     _require(pairs, [*FIELD, NUMBER, NEIGHBOUR], "pairs")
+    model = model or shipped_model()
     objects = objects.sort_values([*FIELD, NUMBER], kind="stable", ignore_index=True)
     pairs = pairs.sort_values([*FIELD, NUMBER, NEIGHBOUR], kind="stable", ignore_index=True)
-    typical = _typical_areas(objects)
-    relative_area = objects["area_px"] / objects[OBJECT_SET].map(typical)
-    seams = seam_evidence(pairs)
-    split, fragment = _attribute_seams(objects, pairs, seams)
+    ends = _row_of_object(objects, pairs, NUMBER), _row_of_object(objects, pairs, NEIGHBOUR)
+    asked = objects["jury_agreement"].notna().to_numpy()
+    typical = _typical_rows(objects, objects[OBJECT_SET])
+    terms = merge_terms(objects, typical), seam_terms(objects, pairs, ends, typical)
+    scores = {name: _scores(terms, ends, name, model) for name in VARIANTS}
+    chosen = {
+        name: np.where(asked, with_network, scores[WITHOUT_NETWORK][name])
+        for name, with_network in scores[WITH_NETWORK].items()
+    }
+    balances = {
+        f"balance_{name}": np.where(asked | (name in _WITHOUT), one["balance_contribution"], np.nan)
+        for name, one in scores.items()
+    }
+    own = np.full(len(objects), np.nan)
+    if classes is not None:
+        own = _own_references(objects, pairs, ends, asked, classes, model)
     return objects.assign(
-        merge_evidence=merge_evidence(objects, objects[OBJECT_SET].map(typical)),
-        split_evidence=split,
-        fragment_evidence=fragment,
-        relative_area=relative_area,
-        evidence=EVIDENCE,
+        **chosen,
+        **balances,
+        **{f"balance_{OWN_REFERENCES}": own},
+        relative_area=objects["area_px"] / typical["area_px"],
+        evidence=np.where(asked, WITH_NETWORK, WITHOUT_NETWORK),
     )
+
+
+def _own_references(
+    objects: pd.DataFrame,
+    pairs: pd.DataFrame,
+    ends: Sequence[NDArray[np.int64]],
+    asked: NDArray[np.bool_],
+    classes: Mapping[str, str],
+    model: EvidenceModel,
+) -> NDArray[np.float64]:
+    """Balance of every object with its own control class as the measure of what is typical."""
+    group = objects[OBJECT_SET] + "|" + objects["Metadata_Well"].map(classes).fillna("")
+    typical = _typical_rows(objects, group)
+    terms = merge_terms(objects, typical), seam_terms(objects, pairs, ends, typical)
+    both = [
+        _scores(terms, ends, name, model)["balance_contribution"]
+        for name in (WITH_NETWORK, WITHOUT_NETWORK)
+    ]
+    return np.where(asked, *both)
 
 
 def _require(table: pd.DataFrame, columns: list[str], what: str) -> None:
@@ -154,70 +180,60 @@ def _require(table: pd.DataFrame, columns: list[str], what: str) -> None:
         )
 
 
-def _typical_areas(objects: pd.DataFrame) -> dict[str, float]:
+def _typical_rows(objects: pd.DataFrame, group: pd.Series) -> pd.DataFrame:
+    """Return the typical object of each object's group, row by row."""
+    found: dict[str, TypicalObject] = {
+        name: typical_object(rows) for name, rows in objects.groupby(group, sort=True)
+    }
+    return pd.DataFrame(
+        {
+            "area_px": group.map({name: one.area_px for name, one in found.items()}),
+            "integrated_intensity": group.map(
+                {name: one.integrated_intensity for name, one in found.items()}
+            ),
+        }
+    ).astype(float)
+
+
+def _scores(
+    terms: tuple[pd.DataFrame, pd.DataFrame],
+    ends: Sequence[NDArray[np.int64]],
+    variant: str,
+    model: EvidenceModel,
+) -> dict[str, NDArray[np.float64]]:
+    merge = model.merge[variant].probability(terms[0])
+    split, fragment = attribute_seams(len(merge), ends, model.seam[variant].probability(terms[1]))
     return {
-        name: typical_object(rows).area_px for name, rows in objects.groupby(OBJECT_SET, sort=True)
+        "merge_evidence": merge,
+        "split_evidence": split,
+        "fragment_evidence": fragment,
+        "balance_contribution": split - model.lacking_per_merge * merge,
     }
 
 
-def merge_terms(objects: pd.DataFrame, typical_area: pd.Series) -> pd.DataFrame:
-    """Return the terms of the merge formula, each larger for an object more like two."""
-    relative = np.log(objects["area_px"] / typical_area)
-    part = objects["cut_smaller_area_px"] / typical_area
-    return pd.DataFrame(
-        {
-            "shape_valley": (1 - objects["cut_shape_saddle"]).clip(0, 0.8),
-            "intensity_valley": (1 - objects["cut_intensity_saddle"]).clip(0, 0.8),
-            "dark_seam": (1 - objects["cut_seam_brightness"]).clip(0, 0.6),
-            "narrow_seam": (1 - objects["cut_seam_width"]).clip(0, 1),
-            "concavity": (1 - objects["solidity"]).clip(0, 0.5),
-            "relative_area": relative.clip(-1, 1.5),
-            "relative_part": part.clip(0, 1),
-        }
-    )
-
-
-def seam_terms(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the terms of the seam formula, each larger for a seam more likely to be false."""
-    return pd.DataFrame(
-        {
-            "brightness": pairs["seam_brightness"].clip(0, 1.3),
-            "similarity": pairs["seam_similarity"].clip(0, 1),
-            "roundness": np.log(pairs["seam_roundness"]).clip(-1, 0),
-            "width": pairs["seam_width"].clip(0, 1),
-        }
-    )
-
-
-def merge_evidence(objects: pd.DataFrame, typical_area: pd.Series) -> NDArray[np.float64]:
-    """Evidence of each object that it is two or more, 0 to 1 (uncalibrated)."""
-    return _logistic(merge_terms(objects, typical_area), MERGE_CONSTANT, MERGE_WEIGHTS)
-
-
-def seam_evidence(pairs: pd.DataFrame) -> NDArray[np.float64]:
-    """Evidence of each touching pair that the seam between them is false, 0 to 1 (uncalibrated)."""
-    return _logistic(seam_terms(pairs), SEAM_CONSTANT, SEAM_WEIGHTS)
-
-
-def _logistic(
-    terms: pd.DataFrame, constant: float, weights: Mapping[str, float]
-) -> NDArray[np.float64]:
-    total = np.full(len(terms), constant)
-    for name, weight in weights.items():
-        total += weight * terms[name].to_numpy(float)
-    return 1 / (1 + np.exp(-total))
-
-
-def _attribute_seams(
-    objects: pd.DataFrame, pairs: pd.DataFrame, seams: NDArray[np.float64]
+def attribute_seams(
+    count: int, ends: Sequence[NDArray[np.int64]], seams: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Excess fragments and fragment evidence per object, over the maximum spanning forest."""
-    split, fragment = np.zeros(len(objects)), np.zeros(len(objects))
-    if len(pairs) == 0:
+    """Excess fragments and fragment evidence per object, over the maximum spanning forest.
+
+    Parameters
+    ----------
+    count : int
+        Number of objects.
+    ends : two of (p,) int64
+        Rows of the two objects of each touching pair.
+    seams : (p,) float64
+        Probability that the seam between them is false.
+
+    Returns
+    -------
+    (count,), (count,) float64
+    """
+    split, fragment = np.zeros(count), np.zeros(count)
+    if len(seams) == 0:
         return split, fragment
-    one, other = _row_of_object(objects, pairs, NUMBER), _row_of_object(objects, pairs, NEIGHBOUR)
     # Minimum of 2 - evidence is maximum of evidence; an edge of weight 0 would not count as one.
-    graph = sparse.coo_array((2 - seams, (one, other)), shape=(len(objects),) * 2)
+    graph = sparse.coo_array((2 - seams, tuple(ends)), shape=(count, count))
     forest = minimum_spanning_tree(graph.tocsr()).tocoo()
     evidence = 2 - forest.data
     for end in (forest.row, forest.col):

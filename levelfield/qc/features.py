@@ -14,26 +14,40 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from levelfield.qc.bias import threshold_bias
+from levelfield.qc.bias import background_noise, threshold_bias
 from levelfield.qc.cuts import Cuts, best_cuts
 from levelfield.qc.geometry import (
-    Contacts,
     RowExtents,
     axis_lengths,
     checked_field,
-    contacts,
     coordinate_sums,
     hull_areas,
+    inner_boundary,
     inner_distance,
-    median_per_group,
     object_areas,
     percentile_per_label,
     row_extents,
     typical_diameter,
 )
+from levelfield.qc.seams import (
+    NEIGHBOUR,
+    NUMBER,
+    SEAM_COLUMNS,
+    ellipse_fit,
+    no_seams,
+    seam_features,
+)
+from levelfield.qc.second_opinion import (
+    OPINIONS_ON_OBJECTS,
+    OPINIONS_ON_SEAMS,
+    SecondOpinion,
+    opinions_on_objects,
+    opinions_on_seams,
+    without_opinion,
+)
 
-NUMBER = "Metadata_ObjectNumber"
-NEIGHBOUR = "Metadata_NeighbourNumber"
+# A virtual cut is described as the seam that it would be.
+_OF_CUT = {name: f"cut_{name}" for name in (*SEAM_COLUMNS[2:], *OPINIONS_ON_SEAMS)}
 OBJECT_COLUMNS = (
     NUMBER,
     "area_px",
@@ -45,35 +59,25 @@ OBJECT_COLUMNS = (
     "local_density",
     "solidity",
     "threshold_bias_px",
+    "axis_ratio",
+    "ellipse_fit",
+    "roundness",
+    "contrast_to_noise",
+    "edge_sharpness",
+    "texture",
+    "grain",
+    "saturated",
+    "contact",
     "cut_shape_saddle",
     "cut_intensity_saddle",
-    "cut_seam_brightness",
-    "cut_seam_width",
-    "cut_solidity_gain",
-    "cut_smaller_area_px",
+    *_OF_CUT.values(),
+    *OPINIONS_ON_OBJECTS,
 )
-PAIR_COLUMNS = (
-    NUMBER,
-    NEIGHBOUR,
-    "seam_brightness",
-    "seam_similarity",
-    "seam_roundness",
-    "seam_width",
-    "seam_solidity_gain",
-    "seam_area_px",
-    "seam_smaller_area_px",
-)
+PAIR_COLUMNS = (*SEAM_COLUMNS, *OPINIONS_ON_SEAMS)
 SMALLEST_PART = 0.06
 DENSITY_NEIGHBOURS = 5
-
-
-# A virtual cut is described as the seam that it would be; without a cut the neutral value stands.
-_CUT_COLUMNS = {
-    "cut_seam_brightness": ("seam_brightness", 1.0),
-    "cut_seam_width": ("seam_width", 1.0),
-    "cut_solidity_gain": ("seam_solidity_gain", 0.0),
-    "cut_smaller_area_px": ("seam_smaller_area_px", 0.0),
-}
+# An intensity this close to the detector's maximum is clipped (correction moves it a little).
+CLIPPED = 0.98
 
 
 class FieldFeatures(NamedTuple):
@@ -89,6 +93,7 @@ def field_features(
     *,
     inner: NDArray[np.int32] | None = None,
     level: float = 0.4,
+    opinion: SecondOpinion | None = None,
 ) -> FieldFeatures:
     """Measure all that the QC needs from the pixels of one field and one object set.
 
@@ -97,19 +102,26 @@ def field_features(
     labels : (Y, X) int32
         Objects; 0 is background.
     image : (Y, X) float32
-        The channel in which the objects were segmented, flat-field-corrected.
+        The channel in which the objects were segmented, flat-field-corrected, 1 where the camera's
+        range ends.
     inner : (Y, X) int32, optional
         Objects inside (the nuclei of cells), see `levelfield.qc.bias.threshold_bias`.
     level : float
         Edge level of the threshold bias.
+    opinion : SecondOpinion, optional
+        What the small network says of the field; its columns are NaN without it.
 
     Returns
     -------
     FieldFeatures
         ``objects`` with `OBJECT_COLUMNS`: areas in px, intensities above local background,
-        ``local_density`` in objects per 10,000 px, ``threshold_bias_px``, and the best virtual
-        cut of the object (``cut_*``; an object without one has saddles, seam brightness and width
-        1 and gain 0).
+        ``local_density`` in objects per 10,000 px, ``threshold_bias_px``, shape (``axis_ratio``,
+        ``ellipse_fit``, ``roundness``: the deepest pixel's depth over the radius), intensity
+        (``contrast_to_noise``: median over the noise of the background; ``edge_sharpness``:
+        gradient at the edge times diameter over median; ``texture``: standard deviation over mean;
+        ``grain``: the part of it that is finer than 1 px; ``saturated``: share of clipped pixels),
+        ``contact`` (share of the outline that faces other objects), and the best virtual cut
+        (``cut_*``; saddles are 1 and the seam's columns NaN without one).
         ``pairs`` with `PAIR_COLUMNS`: the seam between two touching objects.
 
     Raises
@@ -128,28 +140,88 @@ def field_features(
     diameter = typical_diameter(labels)
     background = local_background(labels, image, diameter)
     smooth = ndimage.gaussian_filter(image, max(0.6, 0.05 * diameter)) - background
+    gradient = _gradient(image, diameter)
     extents = row_extents(labels)
-    pairs = seam_features(labels, smooth, extents)
-    objects = _object_table(labels, image - background, extents)
+    pairs = seam_features(labels, smooth, gradient, extents)
+    pairs = pairs.assign(**_opinions_on_seams(labels, opinion, pairs))
     depth = inner_distance(labels)
+    objects = _object_table(labels, image - background, extents)
+    objects = objects.assign(**_looks(labels, image, background, depth, gradient, extents))
     bias = threshold_bias(labels, image, level, inner=inner, depth=depth)
     objects["threshold_bias_px"] = bias
     blurred = ndimage.gaussian_filter(image, max(0.7, 0.1 * diameter)) - background
-    objects = objects.assign(**_cut_features(labels, depth, smooth, blurred, diameter))
+    cuts = _cut_features(labels, depth, smooth, blurred, gradient, diameter, opinion)
+    objects = objects.assign(**cuts)
     objects = objects.loc[present - 1, list(OBJECT_COLUMNS)].reset_index(drop=True)
     return FieldFeatures(objects, pairs)
 
 
+def _gradient(image: NDArray[np.float32], diameter: float) -> NDArray[np.float32]:
+    return ndimage.gaussian_gradient_magnitude(image, max(0.7, 0.05 * diameter))
+
+
+def _opinions_on_seams(
+    labels: NDArray, opinion: SecondOpinion | None, seams: pd.DataFrame
+) -> dict[str, NDArray]:
+    if opinion is None or seams.empty:
+        return without_opinion(OPINIONS_ON_SEAMS, len(seams))
+    return opinions_on_seams(labels, opinion, seams)
+
+
+def _looks(
+    labels: NDArray,
+    image: NDArray,
+    background: NDArray,
+    depth: NDArray,
+    gradient: NDArray,
+    extents: RowExtents,
+) -> dict[str, NDArray]:
+    """Describe shape, contrast and texture of every object."""
+    count = len(extents.top)
+    sums = coordinate_sums(labels)
+    major, minor = axis_lengths(sums)
+    inside = np.flatnonzero(labels.ravel())
+    owner = labels.ravel()[inside]
+
+    def mean(values: NDArray, where: NDArray | slice = slice(None)) -> NDArray:
+        total = np.bincount(owner[where], values[where], minlength=count + 1)[1:]
+        number = np.bincount(owner[where], minlength=count + 1)[1:]
+        return total / np.maximum(number, 1)
+
+    above = (image - background).ravel()[inside].astype(float)
+    fine = (image - ndimage.gaussian_filter(image, 1.0)).ravel()[inside].astype(float)
+    average = np.maximum(mean(above), 1e-6)
+    middle = np.maximum(percentile_per_label(labels, image - background, 50, count), 1e-6)
+    radius = np.sqrt(np.maximum(sums[:, 0], 1) / np.pi)
+    deepest = np.zeros(count + 1)
+    np.maximum.at(deepest, owner, depth.ravel()[inside])
+    edge = inner_boundary(labels, background_only=True).ravel()[inside]
+    rim = inner_boundary(labels, background_only=False).ravel()[inside]
+    noise = max(background_noise(labels, image), 1e-4)
+    spread = np.sqrt(np.maximum(mean(above**2) - mean(above) ** 2, 0))
+    return {
+        "axis_ratio": major / np.maximum(minor, 1e-6),
+        "ellipse_fit": ellipse_fit(labels, extents, sums),
+        "roundness": deepest[1:] / radius,
+        "contrast_to_noise": middle / noise,
+        "edge_sharpness": mean(gradient.ravel()[inside].astype(float), edge) * 2 * radius / middle,
+        "texture": spread / average,
+        "grain": np.sqrt(mean(fine**2)) / average,
+        "saturated": mean((image.ravel()[inside] >= CLIPPED).astype(float)),
+        "contact": 1 - mean(edge.astype(float), rim),
+    }
+
+
 def empty_features() -> FieldFeatures:
     """Return the features of a field without objects: all columns, no rows."""
-    return FieldFeatures(_empty(OBJECT_COLUMNS), _empty(PAIR_COLUMNS))
+    pairs = no_seams().assign(**without_opinion(OPINIONS_ON_SEAMS, 0))
+    return FieldFeatures(_no_objects(), pairs)
 
 
-def _empty(columns: tuple[str, ...]) -> pd.DataFrame:
-    whole = (NUMBER, NEIGHBOUR)
-    types = {name: np.int64 if name in whole else np.float64 for name in columns}
-    types["touches_border"] = bool
-    return pd.DataFrame({name: np.empty(0, types[name]) for name in columns})
+def _no_objects() -> pd.DataFrame:
+    types = dict.fromkeys(OBJECT_COLUMNS, np.float64)
+    types |= {NUMBER: np.int64, "touches_border": bool}
+    return pd.DataFrame({name: np.empty(0, types[name]) for name in OBJECT_COLUMNS})
 
 
 def local_background(
@@ -245,7 +317,13 @@ def local_density(
 
 
 def _cut_features(
-    labels: NDArray, depth: NDArray, smooth: NDArray, blurred: NDArray, diameter: float
+    labels: NDArray,
+    depth: NDArray,
+    smooth: NDArray,
+    blurred: NDArray,
+    gradient: NDArray,
+    diameter: float,
+    opinion: SecondOpinion | None,
 ) -> dict[str, NDArray]:
     """Describe each object's best cut, by shape or by intensity, whichever has the lower saddle."""
     smallest = max(6.0, SMALLEST_PART * np.pi * diameter**2 / 4)
@@ -254,15 +332,18 @@ def _cut_features(
     by_intensity = best_cuts(labels, np.maximum(blurred, 1e-6), smallest)
     cut = _better_cut(labels, by_shape, by_intensity)
     parts = np.where(labels > 0, 2 * labels - 1 + cut.side, 0).astype(np.int32)
-    seams = seam_features(parts, smooth, row_extents(parts))
-    same = (seams[NUMBER] % 2 == 1) & (seams[NEIGHBOUR] == seams[NUMBER] + 1)
-    seams = seams[same]
+    seams = seam_features(parts, smooth, gradient, row_extents(parts))
+    seams = seams.assign(**_opinions_on_seams(parts, opinion, seams))
+    seams = seams[(seams[NUMBER] % 2 == 1) & (seams[NEIGHBOUR] == seams[NUMBER] + 1)]
     index = (seams[NUMBER].to_numpy() - 1) // 2
+    count = len(cut.saddle)
     columns = {"cut_shape_saddle": by_shape.saddle, "cut_intensity_saddle": by_intensity.saddle}
-    for name, (source, neutral) in _CUT_COLUMNS.items():
-        columns[name] = np.full(len(cut.saddle), neutral)
+    for source, name in _OF_CUT.items():
+        columns[name] = np.full(count, np.nan)
         columns[name][index] = seams[source]
-    return columns
+    if opinion is None:
+        return columns | without_opinion(OPINIONS_ON_OBJECTS, count)
+    return columns | opinions_on_objects(labels, opinion, smallest)
 
 
 def _better_cut(labels: NDArray, one: Cuts, other: Cuts) -> Cuts:
@@ -270,68 +351,3 @@ def _better_cut(labels: NDArray, one: Cuts, other: Cuts) -> Cuts:
     choose = np.concatenate([[True], first])[labels]
     saddle = np.minimum(one.saddle, other.saddle)
     return Cuts(saddle, np.where(choose, one.side, other.side))
-
-
-def seam_features(
-    labels: NDArray[np.int32], smooth: NDArray[np.float32], extents: RowExtents
-) -> pd.DataFrame:
-    """Describe the seam of every touching pair, with `PAIR_COLUMNS`.
-
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        Objects, or parts of objects.
-    smooth : (Y, X) float32
-        Lightly smoothed image above local background.
-    extents : RowExtents
-        Of ``labels``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``seam_brightness``: median along the seam over the mean of both sides' medians.
-        ``seam_similarity``: median of the dimmer side over that of the brighter one.
-        ``seam_roundness``: minor over major axis of the union. ``seam_width``: length of the seam
-        over the minor axis of the union. ``seam_solidity_gain``: solidity of the parts minus that
-        of the union. Areas of the union and of the smaller side in px.
-    """
-    touching = contacts(labels, smooth)
-    if len(touching.pairs) == 0:
-        return _empty(PAIR_COLUMNS)
-    one, other = touching.pairs.T
-    first, second = (object_areas(labels).astype(float)[label - 1] for label in (one, other))
-    sums = coordinate_sums(labels)
-    major, minor = axis_lengths(sums[one - 1] + sums[other - 1])
-    # Contacts count a slanted seam along both axes; pi / 4 is the mean over directions.
-    length = np.pi / 4 * np.bincount(touching.pair_of_contact)
-    return pd.DataFrame(
-        {
-            NUMBER: one,
-            NEIGHBOUR: other,
-            **_seam_brightness(touching, labels, smooth),
-            "seam_roundness": minor / major,
-            "seam_width": length / minor,
-            "seam_solidity_gain": _solidity_gain(touching.pairs, first, second, extents),
-            "seam_area_px": first + second,
-            "seam_smaller_area_px": np.minimum(first, second),
-        }
-    )
-
-
-def _seam_brightness(touching: Contacts, labels: NDArray, smooth: NDArray) -> dict[str, NDArray]:
-    middle = np.maximum(percentile_per_label(labels, smooth, 50, labels.max()), 1e-6)
-    sides = middle[touching.pairs - 1]
-    along = median_per_group(touching.intensity, touching.pair_of_contact, len(touching.pairs))
-    return {
-        "seam_brightness": np.clip(along / sides.mean(axis=1), 0, 2),
-        "seam_similarity": sides.min(axis=1) / sides.max(axis=1),
-    }
-
-
-def _solidity_gain(
-    pairs: NDArray, first: NDArray, second: NDArray, extents: RowExtents
-) -> NDArray[np.float64]:
-    hull = np.maximum(hull_areas(extents), 1)
-    union = first + second
-    divided = (first**2 / hull[pairs[:, 0] - 1] + second**2 / hull[pairs[:, 1] - 1]) / union
-    return divided - union / np.maximum(hull_areas(extents, pairs), 1)

@@ -264,19 +264,13 @@ def percentile_per_label(
     """Percentile (nearest rank) of the image within labels 1 to count; NaN for a missing one."""
     inside = np.flatnonzero(labels.ravel())
     values, group = image.ravel()[inside], labels.ravel()[inside] - 1
-    return _percentile_per_group(values, group, count, percentile)
+    return percentile_per_group(values, group, count, percentile)
 
 
-def median_per_group(
-    values: NDArray[np.float32], group: NDArray[np.integer], count: int
+def percentile_per_group(
+    values: NDArray, group: NDArray[np.integer], count: int, percentile: float
 ) -> NDArray[np.float64]:
-    """Median (nearest rank) of the values of each group 0..count-1; NaN for an empty one."""
-    return _percentile_per_group(values, group, count, 50)
-
-
-def _percentile_per_group(
-    values: NDArray, group: NDArray, count: int, percentile: float
-) -> NDArray[np.float64]:
+    """Percentile (nearest rank) of the values of each group 0..count-1; NaN for an empty one."""
     order = np.lexsort((values, group))
     sizes = np.bincount(group, minlength=count)
     starts = np.cumsum(sizes) - sizes

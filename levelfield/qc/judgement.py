@@ -4,6 +4,10 @@ The rule (QC.md): *pass* when the 90 % interval lies inside ±margin, *fail* whe
 95 % interval excludes zero, else *undecided*. A failure of one difference among several is
 corrected for the others (`levelfield.qc.balance.holm`): object sets and positive controls are one
 family per question, since the plate fails as soon as one of them does.
+
+Evidence is doubted in three ways. Its variants disagree: half of their range widens the interval.
+Images are outside of what it was calibrated on: its error is larger, and it cannot pass. The
+classes look different, or the variants contradict each other: it is undecided until a review.
 """
 
 from __future__ import annotations
@@ -26,12 +30,15 @@ from levelfield.qc.balance import (
     worse,
 )
 from levelfield.qc.comparison import MATCHED, RAW
+from levelfield.qc.looks import LARGEST_RANGE, SATURATION
 from levelfield.qc.review import COMPLETE, UNREVIEWED
 from levelfield.qc.rules import EXACT, Constants, Rules
 
 UNITS = {"split_merge": ("pp", 100.0), "threshold": ("px", 1.0), "agreement": ("%", 100.0)}
 SMALLEST_UNREVIEWED_MARGIN = 0.10
 """Of the balance, as a fraction: within less than this, a pass takes a review."""
+LARGEST_OUTSIDE = 0.2
+"""Share of a class's images that may lie outside of what was calibrated."""
 _ROW = ("object_set", "question", "scope", "perturbation")
 
 
@@ -93,6 +100,34 @@ class Case:
         return self.reviewed if self.by_review else self.evidence
 
     @property
+    def variants(self) -> float:
+        """Range of the variants of the evidence, 0 where there is none."""
+        return _variants_range(self.row)
+
+    @property
+    def outside(self) -> bool:
+        """Whether too many images are outside of what the evidence was calibrated on."""
+        return _is_outside(self.row)
+
+    @property
+    def forced(self) -> str:
+        """Why the evidence cannot tell, whatever it says; empty when it can."""
+        if self.by_review or not self.is_difference or not self.constants.calibrated:
+            return ""
+        looks = self.row["looks"]
+        if self.question == "threshold":
+            looks = "; ".join(look for look in looks.split("; ") if look.startswith(SATURATION))
+            return f"The classes look different: {looks}." if looks else ""
+        if self.question == "split_merge" and looks:
+            return f"The classes look different: {looks}."
+        if self.question == "split_merge" and self.variants > LARGEST_RANGE:
+            return (
+                "Read from different features, the evidence contradicts itself (its variants "
+                f"spread over {100 * self.variants:.1f} pp)."
+            )
+        return ""
+
+    @property
     def judged(self) -> bool:
         """Whether anything can be claimed: agreement takes a review."""
         return self.by_review or self.question != "agreement"
@@ -138,6 +173,8 @@ def _verdict(case: Case, twin: Estimate | None, chance: float, twin_chance: floa
         return "undecided"
     if case.question == "agreement" and not case.is_difference:
         return at_least_verdict(case.estimate, case.margin)
+    if case.forced:
+        return "undecided"
     calibrated = case.constants.calibrated
     verdict = equivalence_verdict(
         case.estimate, case.margin, calibrated=calibrated, p_value=_own(chance)
@@ -163,9 +200,12 @@ def pass_was_withheld(case: Case) -> bool:
 def pass_is_withheld(case: Case) -> bool:
     """Whether a pass takes more than the evidence, which errs by more than such a margin.
 
-    So it is for a balance within less than 10 pp without a review, and for a threshold where
-    reviewers found more objects too large, or too small, in one class than in the other.
+    So it is for a balance within less than 10 pp without a review, for images outside of what the
+    evidence was calibrated on, and for a threshold where reviewers found more objects too large,
+    or too small, in one class than in the other.
     """
+    if case.outside and not case.by_review:
+        return True
     if case.question == "split_merge":
         too_narrow = case.margin < SMALLEST_UNREVIEWED_MARGIN - 1e-9
         return too_narrow and not case.by_review
@@ -213,7 +253,21 @@ def estimate_of(row: Mapping) -> Estimate:
 
 
 def _corrected(row: Mapping, constants: Constants) -> Estimate:
-    return constants.correct(estimate_of(row), is_difference=row["scope"] == "difference")
+    return constants.correct(
+        estimate_of(row),
+        is_difference=row["scope"] == "difference",
+        variants=_variants_range(row),
+        outside=_is_outside(row),
+    )
+
+
+def _variants_range(row: Mapping) -> float:
+    spread = float(row["variants_high"]) - float(row["variants_low"])
+    return spread if np.isfinite(spread) else 0.0
+
+
+def _is_outside(row: Mapping) -> bool:
+    return float(row["outside_share"]) > LARGEST_OUTSIDE
 
 
 def _records(table: pd.DataFrame | None) -> list[dict]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from levelfield.qc.calibration import shipped_calibration
 from levelfield.qc.comparison import comparisons, plate_estimates
 from levelfield.qc.confounders import confounder_table
 from levelfield.qc.evidence import OBJECT_SET, score_objects
@@ -93,8 +94,9 @@ def assess_plate(
         _rows_of(table if len(table.columns) else _without_rows(empty), kept, object_sets)
         for table, empty in zip((objects, pairs), empty_features(), strict=True)
     ]
-    scored = flag_objects(score_objects(*chosen))
-    sites = site_table(scored, fields, layout, object_sets)
+    scored = flag_objects(score_objects(*chosen, _classes(layout)))
+    outside = shipped_calibration().outside(scored)
+    sites = site_table(scored, fields, layout, object_sets, outside)
     wells = well_table(sites)
     estimates = plate_estimates(plate, scored, sites, layout, object_sets)
     pairs_of_controls = comparisons(layout)
@@ -113,6 +115,10 @@ def assess_plate(
         review_list=choose_for_review(scored, pairs_of_controls, review.plan, review.checksums),
         verdict=plate_verdict(estimates, rules, reviewed),
     )
+
+
+def _classes(layout: pd.DataFrame) -> dict[str, str]:
+    return dict(layout[["Metadata_Well", "Metadata_ControlType"]].astype(str).to_numpy())
 
 
 def _rows_of(table: pd.DataFrame, fields: pd.DataFrame, object_sets: Sequence[str]) -> pd.DataFrame:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from levelfield.qc.balance import Estimate, with_systematic_error
 
 
@@ -57,6 +59,8 @@ class Constants:
         The slope for one class by itself; that of a difference by default.
     floor_class : float
         What faultless labels of one class read. It cancels in a difference.
+    sigma_outside : float, optional
+        Systematic error where images are outside of what was calibrated; by default that within.
     """
 
     slope: float
@@ -65,22 +69,47 @@ class Constants:
     calibrated: bool
     slope_class: float | None = None
     floor_class: float = 0.0
+    sigma_outside: float | None = None
 
-    def correct(self, estimate: Estimate, *, is_difference: bool) -> Estimate:
-        """Correct an estimate, and add its systematic error."""
-        if is_difference:
-            return with_systematic_error(estimate, self.slope, self.sigma_difference)
-        slope = self.slope if self.slope_class is None else self.slope_class
-        return with_systematic_error(estimate, slope, self.sigma_class, self.floor_class)
+    def correct(
+        self,
+        estimate: Estimate,
+        *,
+        is_difference: bool,
+        variants: float = 0.0,
+        outside: bool = False,
+    ) -> Estimate:
+        """Correct an estimate, and add its systematic error.
+
+        Parameters
+        ----------
+        estimate : Estimate
+            As the evidence reads it.
+        is_difference : bool
+            Between two classes, or of one.
+        variants : float
+            Range of the estimate over the variants of the evidence; half of it is added to the
+            systematic error, as variances.
+        outside : bool
+            Whether the images are outside of what was calibrated.
+        """
+        slope = self.slope
+        if not is_difference and self.slope_class is not None:
+            slope = self.slope_class
+        sigma = self.sigma_difference if is_difference else self.sigma_class
+        if outside and self.sigma_outside is not None:
+            sigma = max(sigma, self.sigma_outside)
+        floor = 0.0 if is_difference else self.floor_class
+        return with_systematic_error(estimate, slope, float(np.hypot(sigma, variants / 2)), floor)
 
 
 EXACT = Constants(1.0, 0.0, 0.0, calibrated=True)
 """Of an estimate that people have reviewed: it errs by its sampling alone."""
 
 
-# Systematic errors about twice what benchmarks/qc_heuristic.py finds on groups of nuclei that the
-# evidence did not see (differences: 7 pp and 0.13 px): other cells, stains and phenotypes will be
-# harder. A class by itself also carries the conventions of those who draw outlines (0.5 px).
+# For objects and segmenters that nothing is known of: about three times the errors that are known
+# for nuclei (benchmarks/results/qc_differences.csv). A class by itself also carries the conventions
+# of those who draw outlines (0.5 px).
 UNCALIBRATED: Mapping[str, Constants] = {
     "split_merge": Constants(1.0, 0.15, 0.14, calibrated=False),
     "threshold": Constants(1.0, 0.60, 0.30, calibrated=False),

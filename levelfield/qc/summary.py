@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from levelfield.qc.evidence import FIELD, LACKING_PER_MERGE, OBJECT_SET
+from levelfield.qc.evidence import FIELD, OBJECT_SET
 from levelfield.qc.features import NUMBER
 
 DEAD_ZONE_PX = 0.5
@@ -28,8 +28,7 @@ def flag_objects(scored: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        With ``balance_contribution`` (excess fragments minus lacking objects),
-        ``right_evidence`` (0 to 1: neither merged, nor a fragment, nor mis-bounded) and
+        With ``right_evidence`` (0 to 1: neither merged, nor a fragment, nor mis-bounded) and
         ``Metadata_cqc_merged``, ``Metadata_cqc_fragment``, ``Metadata_cqc_misbounded``,
         ``Metadata_cqc_any``. Mis-bounded is an edge off by more than a fifth of the object's
         radius, an overlap (IoU) of about 0.7; an unmeasured edge counts as right.
@@ -42,8 +41,6 @@ def flag_objects(scored: pd.DataFrame) -> pd.DataFrame:
     merged = scored["merge_evidence"] > DOUBTFUL
     fragment = scored["fragment_evidence"] > DOUBTFUL
     return scored.assign(
-        balance_contribution=scored["split_evidence"]
-        - LACKING_PER_MERGE * scored["merge_evidence"],
         right_evidence=right,
         Metadata_cqc_merged=merged,
         Metadata_cqc_fragment=fragment,
@@ -53,7 +50,11 @@ def flag_objects(scored: pd.DataFrame) -> pd.DataFrame:
 
 
 def site_table(
-    objects: pd.DataFrame, fields: pd.DataFrame, layout: pd.DataFrame, object_sets: Sequence[str]
+    objects: pd.DataFrame,
+    fields: pd.DataFrame,
+    layout: pd.DataFrame,
+    object_sets: Sequence[str],
+    outside: pd.Series,
 ) -> pd.DataFrame:
     """One row per site and object set: ``qc/sites.csv``.
 
@@ -68,6 +69,9 @@ def site_table(
         One row per well with ``Metadata_Well`` and further ``Metadata_`` columns.
     object_sets : sequence of str
         Object sets that the QC assesses.
+    outside : pandas.Series
+        By field, how it is unlike those of the calibration, empty where it is not
+        (`levelfield.qc.calibration.Calibration.outside`).
 
     Returns
     -------
@@ -76,7 +80,7 @@ def site_table(
         (fractions of objects), ``threshold_bias_px`` (median of objects), ``threshold_call`` (low
         when the threshold is too low and masks are more than 0.5 px too large, high for the
         opposite, ok, or empty when unmeasured), ``local_density`` and ``mean_intensity`` (medians)
-        and ``within_calibration``.
+        ``within_calibration``, and ``outside_calibration``: why not.
     """
     rows = (
         fields[SITE]
@@ -96,10 +100,13 @@ def site_table(
     table = rows.merge(sums.reset_index(), on=FIELD, how="left")
     table["n_objects"] = table["n_objects"].fillna(0).astype(np.int64)
     table["threshold_call"] = threshold_call(table["threshold_bias_px"])
-    table["within_calibration"] = False  # the heuristic evidence has no calibration to be within
+    found = outside.rename("outside_calibration").reset_index()
+    # A field without objects says nothing, so it does not speak against the plate.
+    table = table.merge(found, on=FIELD, how="left").fillna({"outside_calibration": ""})
+    table["within_calibration"] = table["outside_calibration"] == ""
     table = _with_layout(table, layout, SITE)
     order = [*_metadata(table), OBJECT_SET, "n_objects", "split_rate", "merge_rate", "balance"]
-    order += ["threshold_bias_px", "threshold_call", "within_calibration"]
+    order += ["threshold_bias_px", "threshold_call", "within_calibration", "outside_calibration"]
     order += ["local_density", "mean_intensity"]
     return table[order].sort_values([*SITE, OBJECT_SET], kind="stable", ignore_index=True)
 

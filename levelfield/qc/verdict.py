@@ -166,7 +166,7 @@ def screen_verdict(
         raise ValueError("A screen without plates has no verdict; pass at least one plate's table.")
     together = pd.concat(estimates, ignore_index=True)
     keys = ["question", "object_set", "scope", "perturbation"]
-    for column in ("perturbation", "missing"):
+    for column in ("perturbation", "missing", "looks"):
         together[column] = together[column].fillna("")
     rows = [
         dict(zip([*keys, "adjustment"], key, strict=True)) | _over_plates(group)
@@ -222,6 +222,10 @@ def _over_plates(group: pd.DataFrame) -> dict:
         "fraction_high": _weighted_mean(group["fraction_high"].to_numpy(float), weights),
         "side_value": _weighted_mean(group["side_value"].to_numpy(float), weights),
         "missing": "" if (group["missing"] == "").any() else group["missing"].iloc[0],
+        "variants_low": float(group["variants_low"].mean()),
+        "variants_high": float(group["variants_high"].mean()),
+        "looks": "; ".join(dict.fromkeys(look for look in group["looks"] if look)),
+        "outside_share": _weighted_mean(group["outside_share"].to_numpy(float), weights),
     }
 
 
@@ -256,6 +260,8 @@ def _finding(case: Case, verdict: Verdict, rules: Rules) -> Finding:
         fail_beyond=_fail_beyond(case.estimate, margin) * scale,
         fraction_low=float(row["fraction_low"]),
         fraction_high=float(row["fraction_high"]),
+        forced=case.forced,
+        outside_share=float(row["outside_share"]) if case.outside else 0.0,
         matched_value=case.matched.value * scale if case.matched else np.nan,
         side_value=float(row["side_value"]) * scale,
         review=_review_finding(case),

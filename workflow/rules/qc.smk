@@ -14,7 +14,7 @@ rule qc_evidence:
     benchmark:
         f"{PLATE}/timings/qc_evidence_{{pack}}.tsv"
     conda:
-        "../../envs/levelfield-core.yaml"
+        "../../envs/levelfield-cpu.yaml"
     params:
         store=f"{PLATE}/{{plate}}.zarr",
         science=science("images", "channels", "objects"),

@@ -1,0 +1,98 @@
+"""The shipped calibration: what it knows, and what it recognises as outside of it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from qc_images import load_bbbc013
+from qc_plates import group_images, with_field
+from scipy import ndimage
+from test_qc_evidence import WEIGHTS
+
+from levelfield.qc.calibration import Calibration, indicators, shipped_calibration
+from levelfield.qc.features import field_features
+from levelfield.qc.geometry import typical_diameter
+from levelfield.qc.second_opinion import opinion_scale, second_opinion
+from levelfield.segmentation.inference import predict
+from levelfield.segmentation.models import load_model
+from levelfield.segmentation.registry import segment_objects
+
+
+def features(image, ask=True):
+    labels = segment_objects(image[None], "classical", {}).labels
+    model = load_model("network", WEIGHTS, "cpu")
+    scale = opinion_scale(typical_diameter(labels))
+    opinion = second_opinion(predict(model, image, scale), image.shape) if ask else None
+    return with_field(field_features(labels, image, opinion=opinion).objects, "A01", 1)
+
+
+def within(images, **options):
+    found = [shipped_calibration().outside(features(image, **options)) for image in images]
+    return float(np.mean([each.iloc[0] == "" for each in found]))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return [image for group in ("256x256_1", "256x256_4") for image, _ in group_images(group, 4)]
+
+
+def test_plain_nuclei_are_within(images):
+    assert within(images) >= 0.75
+
+
+@pytest.mark.parametrize("change", ["blurred", "noisy"])
+def test_blurred_and_noisy_images_are_outside(images, change):
+    rng = np.random.default_rng(0)
+    changed = []
+    for image in images:
+        if change == "blurred":
+            changed.append(ndimage.gaussian_filter(image, 4.0))
+        else:
+            spread = 0.12 * (np.percentile(image, 98) - np.median(image))
+            changed.append(np.clip(image + rng.normal(0, spread, image.shape), 0, 1))
+    changed = [each.astype(np.float32) for each in changed]
+    segmented = [
+        each for each in changed if segment_objects(each[None], "classical", {}).labels.any()
+    ]
+    assert len(segmented) >= 3
+    assert within(segmented) <= 0.25
+
+
+def test_a_cytoplasmic_stain_segmented_as_nuclei_is_outside():
+    stains = [load_bbbc013(well)[1] for well in ("A01", "B01", "C01", "D01")]
+    assert within(stains) <= 0.25
+
+
+def test_objects_that_no_network_was_asked_about_are_never_within(images):
+    assert within(images[:2], ask=False) == 0
+
+
+def test_few_objects_say_nothing():
+    image, labels = group_images("256x256_1", 1)[0]
+    few = np.where(labels <= 3, labels, 0)
+    model = load_model("network", WEIGHTS, "cpu")
+    blurred = ndimage.gaussian_filter(image, 4.0)
+    opinion = second_opinion(predict(model, blurred), image.shape)
+    objects = with_field(field_features(few, blurred, opinion=opinion).objects, "A01", 1)
+    assert (shipped_calibration().outside(objects) == "").all()
+
+
+def test_indicators_do_not_depend_on_the_order_of_objects(images):
+    objects = pd.concat([features(images[0]), features(images[1]).assign(Metadata_Well="A02")])
+    pd.testing.assert_frame_equal(indicators(objects), indicators(objects[::-1]))
+
+
+def test_a_saved_calibration_is_the_same(tmp_path):
+    known = shipped_calibration()
+    known.save(tmp_path / "again.json")
+    assert Calibration.load(tmp_path / "again.json") == known
+
+
+def test_nuclei_by_the_classical_method_and_by_the_network_are_calibrated():
+    known = shipped_calibration().constants
+    for question in ("split_merge", "threshold"):
+        for method in ("classical", "network"):
+            constants = known[question, "nuclei", method]
+            assert constants.calibrated and constants.slope > 0
+            assert constants.sigma_outside >= constants.sigma_difference * 0.99
+    assert ("split_merge", "nuclei", "cellpose") not in known
+    assert not any(kind == "cells" for _, kind, _ in known)

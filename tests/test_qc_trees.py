@@ -1,0 +1,54 @@
+"""Boosted trees as plain arrays: the same answers as scikit-learn's, from a file without code."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from levelfield.qc.trees import BoostedTrees, train_trees
+
+NAMES = ["a", "b", "c"]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(3000, 3)), columns=NAMES)
+    table.loc[rng.random(3000) < 0.2, "b"] = np.nan
+    truth = (table["a"] + table["b"].fillna(1.5) * table["c"] > 0.4).to_numpy()
+    weight = rng.uniform(0.5, 2, 3000)
+    return table, truth, weight, train_trees(table, truth, weight, NAMES, smallest_leaf=20)
+
+
+def test_probabilities_are_those_of_scikit_learn_missing_values_included(trained):
+    table, truth, weight, trees = trained
+    model = HistGradientBoostingClassifier(
+        max_iter=110,
+        max_leaf_nodes=15,
+        min_samples_leaf=20,
+        learning_rate=0.1,
+        l2_regularization=1.0,
+        early_stopping=False,
+        random_state=0,
+    ).fit(table.to_numpy(), truth, weight)
+    rng = np.random.default_rng(1)
+    new = pd.DataFrame(rng.normal(size=(500, 3)), columns=NAMES)
+    new.loc[rng.random(500) < 0.3, "b"] = np.nan
+    np.testing.assert_allclose(trees.probability(new), model.predict_proba(new.to_numpy())[:, 1])
+
+
+def test_columns_are_found_by_name_whatever_their_order(trained):
+    table, _, _, trees = trained
+    shuffled = table[["c", "a", "b"]].assign(other=1.0)
+    assert np.array_equal(trees.probability(table), trees.probability(shuffled))
+    with pytest.raises(KeyError, match="b"):
+        trees.probability(table[["a", "c"]])
+
+
+def test_a_saved_ensemble_answers_the_same(trained, tmp_path):
+    table, _, _, trees = trained
+    np.savez(tmp_path / "trees.npz", **trees.arrays("one"))
+    with np.load(tmp_path / "trees.npz", allow_pickle=False) as file:
+        again = BoostedTrees.from_arrays(file, "one")
+    assert np.array_equal(trees.probability(table), again.probability(table))
+    assert len(again.probability(table.head(0))) == 0
