@@ -130,7 +130,7 @@ def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, p
             plane,
             inner=labels[one.parents["parent"]] if "parent" in one.parents else None,
             level=job.threshold_level,
-            opinion=None if one.parents else _ask_network(plane, labels[one.name]),
+            opinion=None if one.parents else ask_network(plane, labels[one.name]),
         )
         for name, table in zip(TABLES, features, strict=True):
             table.insert(0, "object_set", one.name)
@@ -138,8 +138,16 @@ def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, p
     return {name: stack(tables) for name, tables in found.items()}
 
 
-def _ask_network(plane: np.ndarray, labels: np.ndarray) -> SecondOpinion | None:
-    """Ask the small network, which knows nuclei, about the objects of one field."""
+def ask_network(plane: np.ndarray, labels: np.ndarray) -> SecondOpinion | None:
+    """Ask the small network, which knows nuclei, about the objects of one field.
+
+    Parameters
+    ----------
+    plane : (Y, X) float32
+        The channel in which the objects were segmented.
+    labels : (Y, X) int32
+        The objects; without any, nobody is asked.
+    """
     if not labels.any():
         return None
     # Here, because only jobs that look at pixels need torch.
