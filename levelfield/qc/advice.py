@@ -232,7 +232,8 @@ def _found(finding: Finding) -> str:
     """Say what was found, and in how many images for the threshold."""
     kind = "difference" if finding.scope == "difference" else "class"
     words = _WORDS[finding.question, kind][0 if finding.value > 0 else 1]
-    number = f"{abs(finding.value):.2g} {finding.unit}"
+    size = abs(finding.value)
+    number = f"{size:.2g} {finding.unit}" if size >= 0.01 else f"less than 0.01 {finding.unit}"
     what = words.format(set=finding.object_set, n=number)
     if np.isfinite(finding.ci_low):
         what += f" (90 % interval {finding.ci_low:.2g} to {finding.ci_high:.2g} {finding.unit})"

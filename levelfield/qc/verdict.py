@@ -263,7 +263,7 @@ def _finding(case: Case, verdict: Verdict, rules: Rules) -> Finding:
         forced=case.forced,
         outside_share=float(row["outside_share"]) if case.outside else 0.0,
         matched_value=case.matched.value * scale if case.matched else np.nan,
-        side_value=float(row["side_value"]) * scale,
+        side_value=(float(row["side_value"]) - case.constants.floor_class) * scale,
         review=_review_finding(case),
     )
 
