@@ -11,7 +11,8 @@ Prints and writes, from one run:
   never judged;
 * ``results/segmentation_network.csv`` and ``segmentation_network_groups.csv``: the decoders of
   the small network beside the classical methods, on the groups that its weights have not seen. The
-  diameter is measured once for each group, as the workflow does for a plate;
+  diameter is measured once for each group, as the workflow does for a plate. With ``--network``
+  and ``--table`` the same for other weights;
 * ``results/segmentation_speed.csv``: a 1080 x 1080 px site, against the same steps written with
   scikit-image and SciPy calls as a user would, and the largest memory in multiples of the image.
 
@@ -154,7 +155,9 @@ def score_network(index, load, model, methods) -> pd.DataFrame:
             runs = {
                 f"network: {decoder}": partial(decoded, prediction, decoder=decoder)
                 for decoder in DECODERS
-            } | methods
+            }
+            runs["network: flow, outline: null"] = partial(decoded, prediction, outline=None)
+            runs |= methods
             for title, run in runs.items():
                 start = time.process_time()
                 labels = run(image)
@@ -165,8 +168,8 @@ def score_network(index, load, model, methods) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def decoded(prediction, image, decoder):
-    return decode(prediction, image.shape, decoder).labels
+def decoded(prediction, image, decoder="flow", **options):
+    return decode(prediction, image.shape, decoder, image=image, **options).labels
 
 
 def judge(labels, reference) -> dict[str, float]:
@@ -276,7 +279,7 @@ def write(table: pd.DataFrame, name: str) -> None:
     print(f"\n{path.name}\n{table.round(3).to_string(index=False)}", flush=True)
 
 
-def network_tables(folder: Path, index, load) -> None:
+def network_tables(folder: Path, table: str, index, load) -> None:
     """Compare the decoders with classical methods on images that the weights have not seen."""
     model = load_model(folder / "weights.safetensors")
     split = pd.read_csv(folder / "split.csv")
@@ -289,14 +292,13 @@ def network_tables(folder: Path, index, load) -> None:
     }
     scores = score_network(judged, load, model, classical)
     means = scores.drop(columns=["name", "group"]).groupby("method", sort=False).mean()
-    write(means.reset_index(), "segmentation_network")
+    write(means.reset_index(), table)
     groups = scores.drop(columns="name").groupby(["method", "group"], sort=False).mean()
-    write(groups.reset_index(), "segmentation_network_groups")
+    write(groups.reset_index(), f"{table}_groups")
     site = big_site(load, index)
 
     def network(image):
-        prediction = model.predict([image], 40.0)[0]
-        return decode(prediction, image.shape).labels
+        return decoded(model.predict([image], 40.0)[0], image)
 
     seconds = best_of_three(network, site)
     print(f"network, flow decoder, a site of {site.shape} px: {seconds:.2f} s on one thread")
@@ -308,6 +310,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--every", type=int, default=1, help="take each N-th image of a group only")
     parser.add_argument("--network", type=Path, default=NETWORK, help="weights and their split")
+    parser.add_argument("--table", default="segmentation_network", help="name of their table")
     parser.add_argument("--only-network", action="store_true", help="leave the other tables alone")
     options = parser.parse_args()
     index = pd.read_csv(options.data / "index.csv")
@@ -317,7 +320,7 @@ def main() -> None:
         labels = np.asarray(Image.open(options.data / "labels" / f"{name}.png"))
         return image.astype(np.float32) / 255, labels.astype(np.int32)
 
-    network_tables(options.network, index, load)
+    network_tables(options.network, options.table, index, load)
     if options.only_network:
         return
     # The forest learns from one image of each of five groups, which no method is judged on.
