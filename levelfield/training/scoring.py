@@ -34,6 +34,7 @@ def score_weights(
     images: Sequence[TrainingImage],
     diameter: float | None = None,
     device: str = "cpu",
+    outline: float | None = 0.4,
 ) -> pd.DataFrame:
     """Segment annotated images with the default decoder and compare.
 
@@ -44,8 +45,9 @@ def score_weights(
     images
         At least one. Where parts of an image are unknown, segmented objects that lie mostly there
         are left out: nobody has said whether they are right.
-    diameter
-        Typical diameter of the objects in px; see `levelfield.segmentation.network_segmenter`.
+    diameter, outline
+        Typical diameter of the objects in px, and what draws their outlines; see
+        `levelfield.segmentation.network_segmenter.network`.
     device
         Of torch.
 
@@ -58,7 +60,7 @@ def score_weights(
     network.load_state_dict(dict(weights))
     chosen = torch.device(device)
     model = NetworkModel(ready(network, chosen), chosen, device, {})
-    objects, scores = evaluate_images(_compared(model, images, diameter))
+    objects, scores = evaluate_images(_compared(model, images, diameter, outline))
     parts = [_summary(objects, scores, []).assign(group=EVERY_GROUP)]
     if len({one.group for one in images}) > 1:
         parts.append(_summary(objects, scores, ["group"]))
@@ -71,11 +73,15 @@ def score_weights(
 
 
 def _compared(
-    model: NetworkModel, images: Sequence[TrainingImage], diameter: float | None
+    model: NetworkModel,
+    images: Sequence[TrainingImage],
+    diameter: float | None,
+    outline: float | None,
 ) -> Iterator[tuple[dict, Labels, Labels]]:
     for number, one in enumerate(images):
         plane = [one.image[None]]
-        found = segment_with_network(plane, [{"model": model}], diameter=diameter)[0].labels
+        given = {"diameter": diameter, "outline": outline}
+        found = segment_with_network(plane, [{"model": model}], **given)[0].labels
         # A field may be there twice, as reviewed and as edited; its number tells them apart.
         description = {"group": one.group, "name": one.name, "number": number}
         yield description, known_objects(found, one.labels), np.maximum(one.labels, 0)
