@@ -24,10 +24,11 @@ import torch
 from matplotlib.figure import Figure
 from train_network import DATA, REPOSITORY, load_image
 
-from levelfield.pipeline.training_networks import FINE_TUNING
 from levelfield.segmentation.network import load_network
-from levelfield.training.loop import TrainingSettings, train
-from levelfield.training.scoring import MEANS, POOLED, score_weights
+from levelfield.training.kinds import KINDS, unet_segmenter
+from levelfield.training.loop import train
+from levelfield.training.recipe import TrainingSettings
+from levelfield.training.scoring import MEANS, POOLED, score_segmenter
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 FOLD = 1
@@ -63,7 +64,7 @@ def tasks(index: pd.DataFrame, judges: int) -> list[tuple[str, list[str], list[s
 
 def settings(way: str, options: argparse.Namespace) -> TrainingSettings:
     """Return the settings of fine-tuning, or of a longer training from scratch."""
-    given = dict(FINE_TUNING) | {"check_every": 10_000}
+    given = dict(KINDS["network"].fine_tuning) | {"check_every": 10_000}
     if way == "from scratch":
         given["steps"] *= options.more
         given["learning_rate"] = TrainingSettings.learning_rate
@@ -94,7 +95,8 @@ def run(options: argparse.Namespace) -> pd.DataFrame:
             seconds = time.process_time() - started
             for outlines, outline in OUTLINES.items():
                 judged = [images[name] for name in judges]
-                scores = score_weights(weights, judged, outline=outline).iloc[0]
+                segment = unet_segmenter(weights, outline=outline)
+                scores = score_segmenter(segment, judged).iloc[0]
                 rows.append(
                     {"acquisition": acquisition, "weights": way, "outlines": outlines}
                     | {"n_learned": 0 if way == "as shipped" else len(learned)}

@@ -18,8 +18,9 @@ import torch
 from PIL import Image
 
 from levelfield.segmentation.network import load_network, save_network
-from levelfield.training.loop import TrainingSettings, train
+from levelfield.training.loop import train
 from levelfield.training.losses import HEADS
+from levelfield.training.recipe import TrainingSettings
 from levelfield.training.samples import training_image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -83,7 +84,7 @@ def main() -> None:
         **{
             name: getattr(options, name)
             for name in TrainingSettings.__dataclass_fields__
-            if name != "heads"
+            if name not in ("heads", "backbone")
         },
         heads=tuple(options.heads),
     )

@@ -9,11 +9,9 @@ import pytest
 from PIL import Image
 
 from levelfield.pipeline.training_networks import (
-    FINE_TUNING,
     NetworkTraining,
     read_training_images,
     train_network,
-    training_settings,
 )
 from levelfield.pipeline.training_settings import (
     NetworkSettings,
@@ -22,8 +20,10 @@ from levelfield.pipeline.training_settings import (
     review_files,
     weights_file,
 )
+from levelfield.segmentation.mask_rcnn_network import load_mask_rcnn
 from levelfield.sheets import ConfigError, SheetError, check_config
-from levelfield.training.loop import TrainingSettings
+from levelfield.training.kinds import KINDS
+from levelfield.training.recipe import TrainingSettings
 
 PARAMETERS = {"steps": 4, "batch": 2, "side": 32, "check_every": 2}
 
@@ -125,9 +125,10 @@ def test_a_training_leaves_all_that_should_be_known_of_it(sheet, schemas, tmp_pa
 
 
 def test_fine_tuning_has_defaults_of_its_own():
-    assert training_settings({}, fine_tuning=False) == TrainingSettings()
-    tuned = training_settings({"batch": 3, "heads": ["flow"]}, fine_tuning=True)
-    assert (tuned.steps, tuned.batch, tuned.heads) == (FINE_TUNING["steps"], 3, ("flow",))
+    kind = KINDS["network"]
+    assert kind.settings({}, fine_tuning=False) == TrainingSettings()
+    tuned = kind.settings({"batch": 3, "heads": ["flow"]}, fine_tuning=True)
+    assert (tuned.steps, tuned.batch, tuned.heads) == (kind.fine_tuning["steps"], 3, ("flow",))
 
 
 def config(**network) -> dict:
@@ -153,14 +154,40 @@ def test_a_network_that_cannot_be_trained_is_refused(network, says):
         check(config(**network))
 
 
-def test_weights_that_are_trained_here_are_for_the_method_network_alone():
+def test_weights_that_are_trained_here_are_for_one_method_alone():
     content = config(start="other", generation=0)
     check(content)
     content["objects"]["Nuclei"]["method"] = "cellpose"
-    with pytest.raises(ConfigError, match="is for the method network, not cellpose"):
+    with pytest.raises(
+        ConfigError, match="and this set is segmented with cellpose"
+    ):
         check(content)
     with pytest.raises(ConfigError, match="described under 'weights' too"):
         check(config(start="x", generation=0) | {"weights": {"mine": {}}})
+
+
+def test_a_mask_rcnn_learns_from_a_sheet_like_any_network(sheet, schemas, tmp_path):
+    parameters = {"steps": 2, "batch": 1, "side": 64, "check_every": 1}
+    given = {"method": "mask_rcnn", "parameters": parameters, "validation_groups": ("day2",)}
+    partly = job(sheet, schemas, tmp_path / "partly", **given)
+    with pytest.raises(ValueError, match="only parts are known"):
+        train_network(partly)
+    whole = tmp_path / "whole.csv"
+    pd.read_csv(sheet).drop(columns="known").to_csv(whole, index=False)
+    one = job(whole, schemas, tmp_path / "generation_1", **given)
+    train_network(one)
+    assert load_mask_rcnn(one.folder / "weights.safetensors").facts["generation"] == "1"
+    history = pd.read_csv(one.folder / "history.csv")
+    assert {"loss_mask", "training", "validation"} <= set(history)
+    assert pd.read_csv(one.folder / "evaluation.csv")["role"].tolist() == ["test", "validation"]
+
+
+def test_parameters_of_the_other_method_are_refused():
+    own = {"method": "mask_rcnn", "training": __file__, "parameters": {"heads": ["flow"]}}
+    with pytest.raises(ConfigError, match=r"parameters\.heads: this is for the method network"):
+        check(config(**own))
+    with pytest.raises(ConfigError, match=r"backbone: this is for the method mask_rcnn"):
+        check(config(training=__file__, parameters={"backbone": "small"}))
 
 
 def test_generation_0_is_what_training_starts_from():

@@ -12,9 +12,12 @@ from levelfield.segmentation.mask_rcnn_network import (
     MaskRcnnModel,
     build_network,
     load_mask_rcnn,
-    save_network,
+    read_weights,
 )
-from levelfield.training.mask_rcnn import MaskRcnnSettings, instance_targets, train_mask_rcnn
+from levelfield.training.kinds import KINDS
+from levelfield.training.loop import train
+from levelfield.training.mask_rcnn import MASK_RCNN, instance_targets
+from levelfield.training.recipe import TrainingSettings
 from levelfield.training.samples import training_image
 
 SHAPE = (96, 128)
@@ -84,34 +87,71 @@ def test_targets_are_the_boxes_and_masks_of_the_objects():
     assert instance_targets(np.zeros((8, 8), np.int32))["boxes"].shape == (0, 4)
 
 
-def test_training_is_the_same_twice_and_its_file_is_read_back(disks, tmp_path):
+def settings(steps: int, **parameters: object) -> TrainingSettings:
+    given = {"steps": steps, "batch": 2, "side": 64, "check_every": 1} | parameters
+    return KINDS["mask_rcnn"].settings(given, fine_tuning=False)
+
+
+def test_training_is_the_same_twice_resumed_or_not_and_its_file_is_read_back(disks, tmp_path):
     images = [training_image("disks", "a", *disks)]
-    settings = MaskRcnnSettings("small", steps=2, batch=2, side=64, report_every=1)
-    first, second = (train_mask_rcnn(images, settings) for _ in range(2))
-    assert list(first.history["step"]) == [1, 2]
-    assert np.isfinite(first.history.to_numpy()).all()
-    for name, tensor in first.weights.items():
-        torch.testing.assert_close(tensor, second.weights[name], rtol=0, atol=0)
+    whole = train(images, images, settings(3), recipe=MASK_RCNN)
+    assert list(whole.history["step"]) == [1, 2, 3]
+    assert np.isfinite(whole.history.to_numpy()).all()
+
+    def stop(row: dict[str, float], _: float) -> None:
+        if row["step"] == 2:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "checkpoint.pt"
+    given = (images, images, settings(3), None, "cpu", 0, checkpoint)
+    with pytest.raises(KeyboardInterrupt):
+        train(*given, stop, MASK_RCNN)
+    resumed = train(*given, None, MASK_RCNN)
+    assert list(resumed.history["step"]) == [1, 2, 3]
+    for name, tensor in whole.weights.items():
+        torch.testing.assert_close(tensor, resumed.weights[name], rtol=0, atol=0)
     path = tmp_path / "small.safetensors"
-    save_network(path, first.weights, {"backbone": "small"})
+    KINDS["mask_rcnn"].write(path, whole.weights, settings(3), {"data": "disks"})
     model = load_mask_rcnn(path)
     assert model.facts["backbone"] == "small"
     result = segment_objects(disks[0][None], "mask_rcnn", {}, {"model": model})
     assert result.labels.shape == SHAPE
 
 
-def test_weights_that_fit_are_taken_over(disks):
+def test_judging_the_losses_changes_nothing_in_the_network(disks):
+    network = build_network("small").eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    images = [training_image("disks", "a", *disks)]
+    batch = [MASK_RCNN.sample(images, np.ones(1), settings(1), 0, number) for number in (0, 1)]
+    assert all(
+        torch.isfinite(one) for one in MASK_RCNN.losses(network, batch, settings(1), "cpu").values()
+    )
+    assert not network.training
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
+
+
+def test_weights_that_fit_are_taken_over(disks, tmp_path):
     start = {
         name: torch.full_like(t, 0.5) for name, t in build_network("small").state_dict().items()
     }
     start["roi_heads.box_predictor.cls_score.weight"] = torch.zeros(91, 128)
+    # As torchvision publishes its own.
+    torch.save(start, tmp_path / "coco.pth")
+    start = KINDS["mask_rcnn"].read(tmp_path / "coco.pth")
     images = [training_image("disks", "a", *disks)]
-    settings = MaskRcnnSettings("small", steps=1, batch=1, side=64, learning_rate=1e-9)
-    trained = train_mask_rcnn(images, settings, start).weights
+    trained = train(images, [], settings(1, learning_rate=1e-9), start, recipe=MASK_RCNN).weights
     torch.testing.assert_close(
         trained["backbone.last.0.weight"], start["backbone.last.0.weight"], rtol=0, atol=1e-6
     )
     assert trained["roi_heads.box_predictor.cls_score.weight"].shape == (2, 128)
+
+
+def test_images_of_which_only_parts_are_known_are_refused(disks):
+    image, labels = disks
+    labels = np.where(labels == 0, -1, labels)
+    with pytest.raises(ValueError, match="of the image 'disks' only parts are known"):
+        KINDS["mask_rcnn"].check_images([training_image("disks", "a", image, labels)])
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
@@ -129,5 +169,5 @@ def test_what_is_no_mask_rcnn_is_refused(tmp_path):
         load_mask_rcnn(path)
     with pytest.raises(ValueError, match="allowed are small, resnet18, resnet50"):
         build_network("resnet101")
-    with pytest.raises(ValueError, match="no training images"):
-        train_mask_rcnn([], MaskRcnnSettings("small"))
+    with pytest.raises(ValueError, match="holds no weights of a Mask R-CNN"):
+        read_weights(path)

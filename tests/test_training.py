@@ -15,9 +15,10 @@ from levelfield.segmentation.network import GROUPS, UNet
 from levelfield.segmentation.network import split_groups as split_channels
 from levelfield.segmentation.targets import N_RAYS, make_targets
 from levelfield.training import loop
+from levelfield.training.kinds import unet_segmenter
 from levelfield.training.losses import HEADS, head_losses, split_merge_loss, threshold_bias_loss
 from levelfield.training.samples import draw_sample, sampling_weights, training_image
-from levelfield.training.scoring import known_objects, score_weights
+from levelfield.training.scoring import known_objects, score_segmenter
 from levelfield.training.split import ROLES, TEST, TRAINING, VALIDATION, split_groups
 
 SMALL = loop.TrainingSettings(steps=6, batch=2, side=32, check_every=2, seed=3)
@@ -193,6 +194,6 @@ def test_a_short_training_finds_most_nuclei_of_an_image_it_never_saw():
     result = loop.train(images[:7], [], loop.TrainingSettings(heads=heads, **size))
     losses = result.history["training"]
     assert losses.iloc[-1] < 0.6 * losses.iloc[0]
-    scores = score_weights(result.weights, images[7:])
+    scores = score_segmenter(unet_segmenter(result.weights), images[7:])
     assert list(scores["group"]) == ["all"]
     assert scores.loc[0, "ap_50"] >= 0.5

@@ -8,33 +8,29 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from levelfield.devices import choose_device
 from levelfield.formats.planes import PlaneError, read_header, read_plane
 from levelfield.pipeline.tables import read_csv, write_csv
 from levelfield.pipeline.training_settings import NetworkSettings
 from levelfield.segmentation.imported import read_labels
-from levelfield.segmentation.network import load_network, save_network
 from levelfield.sheets import ConfigError, SheetError, check_sheet, read_sheet
 from levelfield.training.corrections import UNKNOWN
 from levelfield.training.generations import generations
-from levelfield.training.loop import TrainingSettings, train
+from levelfield.training.kinds import KINDS, Weights
+from levelfield.training.loop import train
 from levelfield.training.picture import draw_generations, draw_losses
+from levelfield.training.recipe import TrainingSettings
 from levelfield.training.samples import TrainingImage, training_image
-from levelfield.training.scoring import COLUMNS, score_weights
+from levelfield.training.scoring import COLUMNS, score_segmenter
 from levelfield.training.split import TEST, TRAINING, VALIDATION, split_groups
 
 log = logging.getLogger("levelfield")
-
-FINE_TUNING = {"steps": 100, "batch": 8, "learning_rate": 1e-3, "check_every": 10}
-"""What replaces the defaults of `TrainingSettings` where training starts from weights."""
 
 _EARLIER_SPLIT = "split.csv"
 
@@ -129,14 +125,6 @@ def _read_image(row: Mapping[str, str], where: str) -> TrainingImage:
     return training_image(row["image"], row["group"], image, labels)
 
 
-def training_settings(parameters: Mapping[str, Any], fine_tuning: bool) -> TrainingSettings:
-    """Return the settings of a training; see `FINE_TUNING`."""
-    given = dict(FINE_TUNING if fine_tuning else {}) | dict(parameters)
-    if "heads" in given:
-        given["heads"] = tuple(given["heads"])
-    return TrainingSettings(**given)
-
-
 def train_network(job: NetworkTraining) -> None:
     """Train, judge and describe one generation.
 
@@ -153,7 +141,9 @@ def train_network(job: NetworkTraining) -> None:
     torch.set_num_threads(1)  # or the sums would depend on the number of cores
     network, folder = job.network, job.folder
     table, images = read_training_images(job.sheets, job.schema)
-    settings = training_settings(network.parameters, job.start is not None)
+    kind = KINDS[network.method]
+    kind.check_images(images)
+    settings = kind.settings(network.parameters, fine_tuning=job.start is not None)
     table = table.assign(role=_roles(job, table, settings.seed))
     write_csv(table, folder / _EARLIER_SPLIT)
     chosen = {
@@ -163,19 +153,20 @@ def train_network(job: NetworkTraining) -> None:
     log.info(
         "%s: %s", network.name, ", ".join(f"{len(some)} {role}" for role, some in chosen.items())
     )
-    start = load_network(job.start)[0] if job.start else None
+    start = kind.read(job.start) if job.start else None
     device = str(choose_device(job.device).torch)
     checkpoint = folder / f"checkpoint_{_mark(job, settings, table)}.pt"
     result = train(
         *(chosen[TRAINING], chosen[VALIDATION], settings, start, device, job.workers, checkpoint),
         progress(f"train {network.name} {network.generation}", settings.steps),
+        kind.recipe,
     )
     if result.stopped_early:
         log.info("stopped: %d checks without a better validation loss", settings.patience)
     write_csv(result.history, folder / "history.csv")
     _save_picture(draw_losses(result.history, network.name), folder / "losses.png")
-    save_network(folder / "weights.safetensors", result.weights, _facts(job, settings))
-    _judge(job, chosen, start, device)
+    kind.write(folder / "weights.safetensors", result.weights, settings, _facts(job, settings))
+    _judge(job, chosen, start, settings, device)
     for path in folder.glob("checkpoint_*.pt"):
         path.unlink()
 
@@ -235,22 +226,25 @@ def progress(what: str, steps: int) -> Callable[[dict[str, float], float], None]
 def _judge(
     job: NetworkTraining,
     chosen: Mapping[str, Sequence[TrainingImage]],
-    start: Mapping[str, Tensor] | None,
+    start: Weights | None,
+    settings: TrainingSettings,
     device: str,
 ) -> None:
     """Score all generations on the images that this one was not trained on."""
+    kind = KINDS[job.network.method]
     weights = {} if start is None else {0: start}
     for number, folder in enumerate([*job.earlier, job.folder], start=1):
         if (folder / "weights.safetensors").is_file():
-            weights[number] = load_network(folder / "weights.safetensors")[0]
+            weights[number] = kind.read(folder / "weights.safetensors")
     diameters = [one.diameter for one in chosen[TRAINING]]
     diameter = float(np.nanmedian(diameters)) if np.isfinite(diameters).any() else None
-    tables = [
-        score_weights(some, chosen[role], diameter, device).assign(generation=number, role=role)
-        for number, some in weights.items()
-        for role in (TEST, VALIDATION)
-        if chosen[role]
-    ]
+    tables = []
+    for number, some in weights.items():
+        segment = kind.segmenter(some, settings, device, diameter)
+        for role in (TEST, VALIDATION):
+            if chosen[role]:
+                scores = score_segmenter(segment, chosen[role])
+                tables.append(scores.assign(generation=number, role=role))
     columns = ["generation", "role", *COLUMNS]
     if not chosen[TEST]:
         log.warning("no group is left for a test: nothing says whether the weights are better")

@@ -12,6 +12,12 @@ from typing import Any
 
 from levelfield.sheets import ConfigError
 
+# Parameters of the training that only one method's networks have.
+_OWN_PARAMETERS = {
+    "network": ("heads", "threshold_bias", "split_merge"),
+    "mask_rcnn": ("backbone",),
+}
+
 
 @dataclass(frozen=True)
 class CorrectionSettings:
@@ -53,11 +59,14 @@ class NetworkSettings:
         What people corrected.
     validation_groups, test_groups : float, or tuple of str
         Share or names of the groups that decide when to stop, and of those that judge.
+    method : str
+        The method that uses the weights, a name in `levelfield.training.kinds.KINDS`.
     parameters : mapping
-        Fields of `levelfield.training.loop.TrainingSettings`.
+        Fields of `levelfield.training.recipe.TrainingSettings`.
     """
 
     name: str
+    method: str = "network"
     start: str = ""
     generation: int = 1
     training: str = ""
@@ -100,10 +109,12 @@ def check_networks(networks: Mapping[str, NetworkSettings], config: Mapping) -> 
     for network in networks.values():
         _check(network, config)
     for name, rule in config["objects"].items():
-        if rule.get("weights") in networks and rule["method"] != "network":
+        network = networks.get(rule.get("weights"))
+        if network and rule["method"] != network.method:
             raise ConfigError(
-                f"objects.{name}.weights: '{rule['weights']}' is trained here (section networks), "
-                f"which is for the method network, not {rule['method']}."
+                f"objects.{name}.weights: '{network.name}' is trained here (section networks) for "
+                f"the method {network.method}, and this set is segmented with {rule['method']}. "
+                f"Set networks.{network.name}.method or objects.{name}.method."
             )
 
 
@@ -125,6 +136,13 @@ def _check(network: NetworkSettings, config: Mapping) -> None:
         raise ConfigError(
             f"{key}: weights of this name are described under 'weights' too. Rename one of them."
         )
+    for parameter in network.parameters:
+        of = next((one for one, own in _OWN_PARAMETERS.items() if parameter in own), "")
+        if of and of != network.method:
+            raise ConfigError(
+                f"{key}.parameters.{parameter}: this is for the method {of}, and the network is "
+                f"for {network.method}. Take it out, or correct networks.{network.name}.method."
+            )
     if network.generation == 0 and not network.start:
         raise ConfigError(
             f"{key}: generation 0 uses the weights named as `start`, and there are none. Name "

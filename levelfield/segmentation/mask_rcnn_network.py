@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -132,6 +132,29 @@ def save_network(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, 
     """Write weights as safetensors; `facts` names at least the ``backbone``."""
     tensors = {name: tensor.contiguous() for name, tensor in weights.items()}
     save_file(tensors, path, metadata={"kind": KIND, **facts})
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read weights to start training from: of `save_network`, or torchvision's own file.
+
+    Raises
+    ------
+    ValueError
+        If the file is neither safetensors nor a state dict of torch.
+    """
+    try:
+        return load_file(path)
+    except Exception:  # safetensors has an exception class of its own
+        pass
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} holds no weights of a Mask R-CNN: {error}") from None
+    if not isinstance(weights, dict) or not all(
+        isinstance(one, Tensor) for one in weights.values()
+    ):
+        raise ValueError(f"{path} holds no weights of a Mask R-CNN, but something else")
+    return weights
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from levelfield.segmentation.network import UNet
-from levelfield.training.losses import HEADS, head_losses, split_merge_loss, threshold_bias_loss
-from levelfield.training.samples import TrainingImage, draw_sample, sampling_weights
+from levelfield.training.recipe import Recipe, TrainingSettings
+from levelfield.training.samples import TrainingImage, sampling_weights
+from levelfield.training.unet import UNET
 
 log = logging.getLogger("levelfield")
 
@@ -25,42 +25,6 @@ _WARM_UP = 100  # steps until the learning rate is full; a tenth of short traini
 _LAST_RATE = 0.01  # of the full learning rate, at the end
 _VALIDATION_SAMPLES = 64
 _AVERAGE = 0.995  # of the running mean of the weights, which is what is kept
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train.
-
-    Attributes
-    ----------
-    steps : int
-        Batches to learn from; the learning rate falls to nearly 0 until then.
-    batch, side : int
-        Samples per batch, and their side in px (a multiple of 16).
-    learning_rate : float
-        The highest one.
-    heads : tuple of str
-        Which of `losses.HEADS` learn.
-    threshold_bias, split_merge : float
-        Weights of the losses that ask the QC's questions.
-    patience : int
-        Stop after so many checks without a better validation loss; 0: never.
-    check_every : int
-        Steps between two checks.
-    seed : int
-        Of the first weights and of all samples.
-    """
-
-    steps: int = 12_000
-    batch: int = 16
-    side: int = 128
-    learning_rate: float = 3e-3
-    heads: tuple[str, ...] = HEADS
-    threshold_bias: float = 0.0
-    split_merge: float = 0.0
-    patience: int = 0
-    check_every: int = 250
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,22 +50,26 @@ class TrainingResult:
 class _Samples(Dataset):
     """Samples by number, so that any worker makes the same."""
 
-    def __init__(self, images: Sequence[TrainingImage], side: int, seed: int) -> None:
-        self.images, self.side, self.seed = images, side, seed
+    def __init__(
+        self,
+        recipe: Recipe,
+        images: Sequence[TrainingImage],
+        settings: TrainingSettings,
+        seed: int,
+    ) -> None:
+        self.recipe, self.images, self.settings, self.seed = recipe, images, settings, seed
         self.weights = sampling_weights(images)
 
-    def __getitem__(self, number: int) -> tuple[Tensor, dict[str, Tensor]]:
-        image, targets = draw_sample(self.images, self.weights, self.side, self.seed, number)
-        arrays = {name: torch.from_numpy(array) for name, array in vars(targets).items()}
-        return torch.from_numpy(image)[None], arrays
+    def __getitem__(self, number: int) -> Any:
+        return self.recipe.sample(self.images, self.weights, self.settings, self.seed, number)
 
 
 @dataclass
 class _State:
     """All that changes while training, and what a checkpoint holds."""
 
-    network: UNet
-    average: UNet
+    network: nn.Module
+    average: nn.Module
     optimiser: torch.optim.Optimizer
     step: int = 0
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -119,8 +87,9 @@ def train(
     workers: int = 0,
     checkpoint: Path | None = None,
     on_check: Callable[[dict[str, float], float], None] | None = None,
+    recipe: Recipe = UNET,
 ) -> TrainingResult:
-    """Train the network on annotated images.
+    """Train a network on annotated images.
 
     Parameters
     ----------
@@ -130,17 +99,19 @@ def train(
         Images of other groups, which decide when to stop and which weights to keep; without any,
         the last weights are kept.
     settings
-        See `TrainingSettings`.
+        See `levelfield.training.recipe.TrainingSettings`.
     start
         Weights to start from (fine-tuning); None for random ones.
     device
-        Of torch. On a GPU, and on a CPU that has it, products are computed in bfloat16.
+        Of torch. On a GPU, and on a CPU that has it, the U-Net's products are computed in bfloat16.
     workers
         Processes that make samples beside the training; 0: none. The result does not depend on it.
     checkpoint
         File that is written at each check and resumed from if it is there; None for no file.
     on_check
         Called with each row of the history and the remaining seconds.
+    recipe
+        Of the kind of network.
 
     Raises
     ------
@@ -149,22 +120,19 @@ def train(
     """
     if not images:
         raise ValueError("there are no images to train on")
-    unknown = set(settings.heads) - set(HEADS)
-    if unknown:
-        raise ValueError(f"no heads {sorted(unknown)}; there are {', '.join(HEADS)}")
-    state = _new_state(settings, start, device)
+    state = _new_state(settings, start, device, recipe)
     if checkpoint is not None and checkpoint.is_file():
         _resume(state, checkpoint, settings)
-    checks = _validation_batches(validation, settings)
+    checks = _validation_batches(validation, settings, recipe)
     losses: list[dict[str, float]] = []
     started, first_step = time.monotonic(), state.step
     stopped = _is_exhausted(state, settings)
-    for image, targets in () if stopped else _batches(images, settings, state.step, workers):
-        losses.append(_learn(state, image.to(device), _to(targets, device), settings))
+    for batch in () if stopped else _batches(images, settings, state.step, workers, recipe):
+        losses.append(_learn(state, batch, settings, device, recipe))
         state.step += 1
         if state.step % settings.check_every and state.step < settings.steps:
             continue
-        row = _check(state, losses, checks, settings, device)
+        row = _check(state, losses, checks, settings, device, recipe)
         losses = []
         if checkpoint is not None:
             _save(state, checkpoint, settings)
@@ -179,30 +147,32 @@ def train(
 
 
 def _new_state(
-    settings: TrainingSettings, start: Mapping[str, Tensor] | None, device: str
+    settings: TrainingSettings, start: Mapping[str, Tensor] | None, device: str, recipe: Recipe
 ) -> _State:
     torch.manual_seed(settings.seed)
-    networks = []
-    for _ in range(2):
-        network = UNet()
-        if start is not None:
-            network.load_state_dict(dict(start))
-        elif networks:
-            network.load_state_dict(networks[0].state_dict())
-        networks.append(network.to(device, memory_format=torch.channels_last))
+    network, average = recipe.build(settings), recipe.build(settings)
+    if start is not None:
+        recipe.start(network, start)
+    average.load_state_dict(network.state_dict())
+    network, average = network.to(device), average.to(device)
     optimiser = torch.optim.AdamW(
-        networks[0].parameters(), lr=settings.learning_rate, weight_decay=1e-3
+        network.parameters(), lr=settings.learning_rate, weight_decay=1e-3
     )
-    return _State(networks[0], networks[1].eval(), optimiser)
+    return _State(network, average.eval(), optimiser)
 
 
 def _batches(
-    images: Sequence[TrainingImage], settings: TrainingSettings, done: int, workers: int
+    images: Sequence[TrainingImage],
+    settings: TrainingSettings,
+    done: int,
+    workers: int,
+    recipe: Recipe,
 ) -> DataLoader:
     numbers = range(done * settings.batch, settings.steps * settings.batch)
     return DataLoader(
-        _Samples(images, settings.side, settings.seed),
+        _Samples(recipe, images, settings, settings.seed),
         batch_size=settings.batch,
+        collate_fn=recipe.batch,
         sampler=numbers,
         num_workers=workers,
         worker_init_fn=_one_thread,
@@ -214,29 +184,27 @@ def _one_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def _to(targets: Mapping[str, Tensor], device: str) -> dict[str, Tensor]:
-    return {name: tensor.to(device) for name, tensor in targets.items()}
-
-
 def _validation_batches(
-    validation: Sequence[TrainingImage], settings: TrainingSettings
-) -> list[tuple[Tensor, dict[str, Tensor]]]:
+    validation: Sequence[TrainingImage], settings: TrainingSettings, recipe: Recipe
+) -> list[Any]:
     """Draw the samples once: every check judges by the same ones."""
     if not validation:
         return []
     # A seed of its own: validation must not see the augmentations of the training.
-    samples = _Samples(validation, settings.side, settings.seed + 1)
-    loader = DataLoader(samples, batch_size=settings.batch, sampler=range(_VALIDATION_SAMPLES))
-    return list(loader)
+    samples = _Samples(recipe, validation, settings, settings.seed + 1)
+    numbers = range(_VALIDATION_SAMPLES)
+    return list(DataLoader(samples, settings.batch, sampler=numbers, collate_fn=recipe.batch))
 
 
 def _learn(
-    state: _State, image: Tensor, targets: Mapping[str, Tensor], settings: TrainingSettings
+    state: _State, batch: Any, settings: TrainingSettings, device: str, recipe: Recipe
 ) -> dict[str, float]:
+    # Some networks draw numbers while they learn: the same ones, resumed or not.
+    torch.manual_seed(settings.seed + state.step)
     for group in state.optimiser.param_groups:
         group["lr"] = _learning_rate(state.step, settings)
     state.network.train()
-    losses = _losses(state.network, image, targets, settings)
+    losses = recipe.losses(state.network, batch, settings, device)
     state.optimiser.zero_grad(set_to_none=True)
     sum(losses.values()).backward()
     nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
@@ -259,39 +227,13 @@ def _learning_rate(step: int, settings: TrainingSettings) -> float:
     return float(settings.learning_rate * share)
 
 
-def _losses(
-    network: UNet, image: Tensor, targets: Mapping[str, Tensor], settings: TrainingSettings
-) -> dict[str, Tensor]:
-    kind = image.device.type
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=_has_bfloat16(kind)):
-        output, star = network(image.contiguous(memory_format=torch.channels_last))
-    losses = head_losses(output, star, targets)
-    losses = {head: losses[head] for head in settings.heads}
-    if settings.threshold_bias:
-        losses["threshold_bias"] = settings.threshold_bias * threshold_bias_loss(output, targets)
-    if settings.split_merge:
-        losses["split_merge"] = settings.split_merge * split_merge_loss(output, targets)
-    return losses
-
-
-def _has_bfloat16(kind: str) -> bool:
-    """Without instructions for it, a CPU computes bfloat16 slower than float32."""
-    if kind == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return kind == "cpu" and torch.backends.mkldnn.is_available() and _cpu_has_bfloat16()
-
-
-def _cpu_has_bfloat16() -> bool:
-    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(probe and probe())
-
-
 def _check(
     state: _State,
     losses: Sequence[Mapping[str, float]],
-    checks: Sequence[tuple[Tensor, dict[str, Tensor]]],
+    checks: Sequence[Any],
     settings: TrainingSettings,
     device: str,
+    recipe: Recipe,
 ) -> dict[str, float]:
     row: dict[str, float] = {
         "step": state.step,
@@ -300,7 +242,7 @@ def _check(
     }
     row["training"] = sum(float(mean) for mean in pd.DataFrame(losses).mean())
     if checks:
-        row["validation"] = _validation_loss(state.average, checks, settings, device)
+        row["validation"] = _validation_loss(state.average, checks, settings, device, recipe)
         if row["validation"] < state.best_loss:
             state.best, state.best_loss, state.n_worse = (
                 _weights(state.average),
@@ -314,15 +256,16 @@ def _check(
 
 
 def _validation_loss(
-    network: UNet,
-    checks: Sequence[tuple[Tensor, dict[str, Tensor]]],
+    network: nn.Module,
+    checks: Sequence[Any],
     settings: TrainingSettings,
     device: str,
+    recipe: Recipe,
 ) -> float:
+    torch.manual_seed(settings.seed)
     with torch.no_grad():
         totals = [
-            float(sum(_losses(network, image.to(device), _to(targets, device), settings).values()))
-            for image, targets in checks
+            float(sum(recipe.losses(network, batch, settings, device).values())) for batch in checks
         ]
     return float(np.mean(totals))
 
@@ -331,7 +274,7 @@ def _is_exhausted(state: _State, settings: TrainingSettings) -> bool:
     return bool(settings.patience) and state.n_worse >= settings.patience
 
 
-def _weights(network: UNet) -> dict[str, Tensor]:
+def _weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
 
 

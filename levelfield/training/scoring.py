@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from levelfield.evaluation import evaluate_images, summarise
-from levelfield.segmentation.inference import NetworkModel, ready
-from levelfield.segmentation.network import UNet
-from levelfield.segmentation.network_segmenter import segment_with_network
 from levelfield.segmentation.targets import Labels
-from levelfield.training.samples import TrainingImage
+from levelfield.training.samples import Image, TrainingImage
 
 MEANS = ("ap_50", "ap_70")
 """Scores of which every image counts the same."""
@@ -29,38 +24,25 @@ COLUMNS = ("group", "n_images", "n_partly_known", "n_reference", *MEANS, *POOLED
 EVERY_GROUP = "all"
 
 
-def score_weights(
-    weights: Mapping[str, Tensor],
-    images: Sequence[TrainingImage],
-    diameter: float | None = None,
-    device: str = "cpu",
-    outline: float | None = 0.4,
+def score_segmenter(
+    segment: Callable[[Image], Labels], images: Sequence[TrainingImage]
 ) -> pd.DataFrame:
-    """Segment annotated images with the default decoder and compare.
+    """Segment annotated images and compare.
 
     Parameters
     ----------
-    weights
-        Of the network.
+    segment
+        Image (Y, X) to labels.
     images
         At least one. Where parts of an image are unknown, segmented objects that lie mostly there
         are left out: nobody has said whether they are right.
-    diameter, outline
-        Typical diameter of the objects in px, and what draws their outlines; see
-        `levelfield.segmentation.network_segmenter.network`.
-    device
-        Of torch.
 
     Returns
     -------
     DataFrame
         `COLUMNS`, a row for `EVERY_GROUP` and then one per group of images.
     """
-    network = UNet()
-    network.load_state_dict(dict(weights))
-    chosen = torch.device(device)
-    model = NetworkModel(ready(network, chosen), chosen, device, {})
-    objects, scores = evaluate_images(_compared(model, images, diameter, outline))
+    objects, scores = evaluate_images(_compared(segment, images))
     parts = [_summary(objects, scores, []).assign(group=EVERY_GROUP)]
     if len({one.group for one in images}) > 1:
         parts.append(_summary(objects, scores, ["group"]))
@@ -73,15 +55,10 @@ def score_weights(
 
 
 def _compared(
-    model: NetworkModel,
-    images: Sequence[TrainingImage],
-    diameter: float | None,
-    outline: float | None,
+    segment: Callable[[Image], Labels], images: Sequence[TrainingImage]
 ) -> Iterator[tuple[dict, Labels, Labels]]:
     for number, one in enumerate(images):
-        plane = [one.image[None]]
-        given = {"diameter": diameter, "outline": outline}
-        found = segment_with_network(plane, [{"model": model}], **given)[0].labels
+        found = segment(one.image)
         # A field may be there twice, as reviewed and as edited; its number tells them apart.
         description = {"group": one.group, "name": one.name, "number": number}
         yield description, known_objects(found, one.labels), np.maximum(one.labels, 0)

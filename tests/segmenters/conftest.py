@@ -13,9 +13,9 @@ from nuclei import held_out_images, training_images, write_training_images
 
 from levelfield.evaluation import evaluate_image
 from levelfield.segmentation import segment_objects
-from levelfield.segmentation.mask_rcnn_network import save_network
 from levelfield.segmentation.models import load_model
-from levelfield.training.mask_rcnn import MaskRcnnSettings, train_mask_rcnn
+from levelfield.training.kinds import KINDS
+from levelfield.training.loop import train
 from levelfield.training.samples import training_image
 from levelfield.workers.exchange import environment_python
 
@@ -78,9 +78,11 @@ def mask_rcnn_file(tmp_path_factory) -> Path:
         training_image(str(number), "nuclei", image, labels)
         for number, (image, labels) in enumerate(training_images())
     ]
-    settings = MaskRcnnSettings("small", steps=500, batch=4, side=128, learning_rate=2e-3)
+    kind = KINDS["mask_rcnn"]
+    settings = kind.settings({"steps": 500}, fine_tuning=False)
+    weights = train(images, [], settings, recipe=kind.recipe).weights
     path = tmp_path_factory.mktemp("mask_rcnn") / "small.safetensors"
-    save_network(path, train_mask_rcnn(images, settings).weights, {"backbone": "small"})
+    kind.write(path, weights, settings, {})
     return path
 
 

@@ -33,6 +33,22 @@ def training_images() -> list[tuple[np.ndarray, np.ndarray]]:
     return [_read(name) for name in _names(TRAINING_GROUPS)]
 
 
+def write_training_sheet(path: Path) -> Path:
+    """Write a sheet of the same images, for the workflow's own training."""
+    names = _names(TRAINING_GROUPS)
+    groups = pd.read_csv(BBBC038 / "index.csv").set_index("name")["group"]
+    rows = [
+        {
+            "image": BBBC038 / "images" / f"{name}.png",
+            "labels": BBBC038 / "labels" / f"{name}.png",
+            "group": groups[name],
+        }
+        for name in names
+    ]
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
 def held_out_images() -> list[tuple[np.ndarray, np.ndarray]]:
     """The first images of the group that nothing is trained on."""
     return [_read(name) for name in _names((HELD_OUT_GROUP,))[:N_HELD_OUT]]

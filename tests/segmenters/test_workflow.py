@@ -4,7 +4,9 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from nuclei import write_training_sheet
 from segment_anything_networks import write_small_network
 from workflow_runs import small_screen
 
@@ -18,8 +20,7 @@ def screen(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("screen")
     screen = small_screen(folder / "screen")
     files = {
-        method: request.getfixturevalue(f"{method}_file")
-        for method in ("mask_rcnn", "cellpose3", "instanseg")
+        method: request.getfixturevalue(f"{method}_file") for method in ("cellpose3", "instanseg")
     }
     files["stardist"] = zipped(request.getfixturevalue("stardist_folder"), folder / "small.zip")
     files["sam"] = write_small_network(folder / "sam.pth")
@@ -37,12 +38,26 @@ def screen(request, tmp_path_factory):
         objects=objects,
         readouts={},
         device="cpu",
+        networks={
+            "mask_rcnn": {
+                "method": "mask_rcnn",
+                "training": str(write_training_sheet(folder / "training.csv")),
+                "parameters": {"steps": 500},
+            }
+        },
         weights={
             name: {"source": str(path), "sha256": sha256_of(path)} for name, path in files.items()
         },
     )
     screen.run_well()
     return screen
+
+
+def test_the_mask_rcnn_was_trained_by_the_workflow_and_judged(screen):
+    folder = screen.folder / "results" / "networks" / "mask_rcnn" / "generation_1"
+    evaluation = pd.read_csv(folder / "evaluation.csv")
+    assert evaluation.loc[evaluation["group"] == "all", "ap_50"].item() > 0.3
+    assert (folder / "losses.png").stat().st_size > 5000
 
 
 def zipped(folder: Path, path: Path) -> Path:

@@ -1,0 +1,164 @@
+"""The kinds of networks that can be trained here, by the method that uses their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from levelfield.segmentation import mask_rcnn_network, network
+from levelfield.segmentation.inference import NetworkModel, ready
+from levelfield.segmentation.mask_rcnn import mask_rcnn
+from levelfield.segmentation.network_segmenter import segment_with_network
+from levelfield.training.mask_rcnn import MASK_RCNN
+from levelfield.training.recipe import Recipe, TrainingSettings
+from levelfield.training.samples import Image, TrainingImage
+from levelfield.training.scoring import Labels
+from levelfield.training.unet import UNET
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class NetworkKind:
+    """How networks of one kind are trained, kept and judged.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        For `levelfield.training.loop.train`.
+    read : callable
+        File to weights to start from.
+    write : callable
+        File, weights, settings, and facts about them; writes what the method reads.
+    segmenter : callable
+        Weights, settings, device and typical diameter (px) to a function that segments an image
+        (Y, X) with the method's defaults.
+    defaults, fine_tuning : mapping
+        What replaces the defaults of `TrainingSettings`: always, and where training starts from
+        weights.
+    knows_parts : bool
+        Whether it can learn from images of which only parts are known.
+    """
+
+    recipe: Recipe
+    read: Callable[[Path], Weights]
+    write: Callable[[Path, Weights, TrainingSettings, Mapping[str, str]], None]
+    segmenter: Callable[[Weights, TrainingSettings, str, float | None], Callable[[Image], Labels]]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    fine_tuning: Mapping[str, Any] = field(default_factory=dict)
+    knows_parts: bool = True
+
+    def settings(self, parameters: Mapping[str, Any], fine_tuning: bool) -> TrainingSettings:
+        """Return the settings of a training, given those of a config."""
+        own = dict(self.defaults) | (dict(self.fine_tuning) if fine_tuning else {})
+        given = own | dict(parameters)
+        if "heads" in given:
+            given["heads"] = tuple(given["heads"])
+        return TrainingSettings(**given)
+
+    def check_images(self, images: Sequence[TrainingImage]) -> None:
+        """Check that the network can learn from images.
+
+        Raises
+        ------
+        ValueError
+            If it needs whole images and only a part of one is known.
+        """
+        for one in images:
+            if not self.knows_parts and (one.labels < 0).any():
+                raise ValueError(
+                    f"of the image '{one.name}' only parts are known, and a Mask R-CNN would take "
+                    "the rest for background. Train it on images that are annotated completely, "
+                    "or train the method network."
+                )
+
+
+def _read_unet(path: Path) -> Weights:
+    return network.load_network(path)[0]
+
+
+def _write_unet(
+    path: Path, weights: Weights, settings: TrainingSettings, facts: Mapping[str, str]
+) -> None:
+    network.save_network(path, weights, facts)
+
+
+def unet_segmenter(
+    weights: Weights,
+    device: str = "cpu",
+    diameter: float | None = None,
+    outline: float | None = 0.4,
+) -> Callable[[Image], Labels]:
+    """Return a function that segments an image (Y, X) with the default decoder.
+
+    Parameters
+    ----------
+    weights
+        Of the network.
+    device
+        Of torch.
+    diameter, outline
+        Typical diameter of the objects in px, and what draws their outlines; see
+        `levelfield.segmentation.network_segmenter.network`.
+    """
+    unet = network.UNet()
+    unet.load_state_dict(dict(weights))
+    chosen = torch.device(device)
+    model = NetworkModel(ready(unet, chosen), chosen, device, {})
+    parameters = {"diameter": diameter, "outline": outline}
+
+    def segment(image: Image) -> Labels:
+        return segment_with_network([image[None]], [{"model": model}], **parameters)[0].labels
+
+    return segment
+
+
+def _segment_with_unet(
+    weights: Weights, settings: TrainingSettings, device: str, diameter: float | None
+) -> Callable[[Image], Labels]:
+    return unet_segmenter(weights, device, diameter)
+
+
+def _write_mask_rcnn(
+    path: Path, weights: Weights, settings: TrainingSettings, facts: Mapping[str, str]
+) -> None:
+    mask_rcnn_network.save_network(path, weights, {**facts, "backbone": settings.backbone})
+
+
+def _segment_with_mask_rcnn(
+    weights: Weights, settings: TrainingSettings, device: str, diameter: float | None
+) -> Callable[[Image], Labels]:
+    built = mask_rcnn_network.build_network(settings.backbone)
+    MASK_RCNN.start(built, weights)
+    chosen = torch.device(device)
+    model = mask_rcnn_network.MaskRcnnModel(built.eval().to(chosen), {}, chosen, device)
+
+    def segment(image: Image) -> Labels:
+        return mask_rcnn(image[None], model).labels
+
+    return segment
+
+
+KINDS: dict[str, NetworkKind] = {
+    "network": NetworkKind(
+        UNET,
+        _read_unet,
+        _write_unet,
+        _segment_with_unet,
+        fine_tuning={"steps": 100, "batch": 8, "learning_rate": 1e-3, "check_every": 10},
+    ),
+    "mask_rcnn": NetworkKind(
+        MASK_RCNN,
+        mask_rcnn_network.read_weights,
+        _write_mask_rcnn,
+        _segment_with_mask_rcnn,
+        defaults={"steps": 600, "batch": 4, "learning_rate": 2e-3, "check_every": 50},
+        fine_tuning={"steps": 300, "learning_rate": 1e-3},
+        knows_parts=False,
+    ),
+}
