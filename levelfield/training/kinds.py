@@ -150,7 +150,7 @@ KINDS: dict[str, NetworkKind] = {
         _read_unet,
         _write_unet,
         _segment_with_unet,
-        fine_tuning={"steps": 100, "batch": 8, "learning_rate": 1e-3, "check_every": 10},
+        fine_tuning={"steps": 600, "batch": 8, "learning_rate": 5e-4, "check_every": 50},
     ),
     "mask_rcnn": NetworkKind(
         MASK_RCNN,
