@@ -24,6 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from levelfield.qc.balance import PASS_LEVEL, difference, equivalence_verdict, ratio_estimate
 from levelfield.qc.calibration import FILE, INDICATORS, Calibration, Recogniser
 from levelfield.qc.evidence import VARIANT_COLUMNS
+from levelfield.qc.judgement import LARGEST_OUTSIDE
 from levelfield.qc.looks import LARGEST_RANGE, LARGEST_SATURATED
 from levelfield.qc.rules import Constants
 
@@ -424,8 +425,6 @@ def range_tables(data: Path) -> tuple[pd.DataFrame, tuple[Recogniser, ...]]:
     """Train what recognises images outside of the calibration; judge it on what was left out."""
     table = pd.concat([pd.read_parquet(path) for path in sorted(data.glob("*_range.parquet"))])
     table = table[table["n_objects"] >= 5].reset_index(drop=True)
-    table["crowding"] = np.log(table["crowding"].clip(lower=5e-3))
-    table["diameter"] = np.log(table["diameter"])
     table["reason"] = table["change"].str.split(" ").str[0].map(REASONS).fillna("")
     # Cytoplasm comes from one plate: half of its wells are left out at a time, else whole groups.
     plate = table["group"] == "bbbc013"
@@ -446,6 +445,10 @@ def range_tables(data: Path) -> tuple[pd.DataFrame, tuple[Recogniser, ...]]:
     judged = table.assign(flagged=flagged)
     keys = ["change", "kind"]
     result = judged.groupby(keys)["flagged"].agg(["mean", "size"]).reset_index()
+    # As the verdict asks it: of a control class, here a group's images, too many are outside.
+    classes = judged.groupby(["group", *keys])["flagged"].mean() > LARGEST_OUTSIDE
+    shares = classes.groupby(keys).mean().rename("classes_flagged")
+    result = result.merge(shares.reset_index(), on=keys)
     groups = judged[judged["reason"] == ""].groupby("group")["flagged"].agg(["mean", "size"])
     groups = groups.reset_index().assign(kind="all three")
     groups["change"] = "none, " + groups.pop("group")

@@ -434,37 +434,54 @@ def collect_planted(group: str, images: int) -> tuple[pd.DataFrame, pd.DataFrame
 def collect_range(group: str, images: int) -> pd.DataFrame:
     """How images of a group look (`levelfield.qc.calibration.indicators`), plain and degraded."""
     index = pd.read_csv(DATA / "index.csv")
-    names = index.loc[index["group"] == group, "name"].tolist()[:images]
+    names = index.loc[index["group"] == group, "name"].tolist()
+    names = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, images).astype(int))]
     model, rows = network_for(group), []
     for place, name in enumerate(names):
         for change in ("none", *DEGRADED):
             scene = read_scene(name, change, model, place)
-            if scene.reference.max() == 0:
-                continue
-            for kind in ("classical", "network", "cellpose"):
-                setting = "flow" if kind == "network" else "default"
-                rows.append(
-                    looks_of(scene, scene.labels(kind, setting), (group, name, change, kind))
-                )
+            if scene.reference.max() > 0:
+                rows += looks_of_kinds(scene, group, name, change)
     return pd.concat(rows, ignore_index=True)
+
+
+def looks_of_kinds(scene: Scene, group: str, name: str, change: str) -> list[pd.DataFrame]:
+    rows = []
+    for kind in ("classical", "network", "cellpose"):
+        labels = scene.labels(kind, "flow" if kind == "network" else "default")
+        rows.append(looks_of(scene, labels, (group, name, change, kind)))
+    return rows
 
 
 def collect_bbbc013(images: int) -> pd.DataFrame:
-    """Do so for BBBC013: nuclei, and the cytoplasmic stain segmented as if it were nuclei."""
+    """Do so for BBBC013: nuclei, and the cytoplasmic stain segmented as if it were nuclei.
+
+    Without references, the classical labels of plain nuclei take their place. Drugs move the stain
+    into the nuclei: only of negative wells is it one of the cytoplasm.
+    """
     folder, rows = DATA.parent / "bbbc013", []
     model = load_model(ROOT / "levelfield" / "weights" / "nuclei.safetensors")
-    for channel, change in ((2, "none"), (1, "cytoplasm")):
-        for path in sorted(folder.rglob(f"Channel{channel}-*.tif"))[:: max(1, 96 // images)]:
-            image = np.asarray(Image.open(path), np.float32) / 255
-            found = {"classical": segment_objects(image[None], "classical", {}).labels}
-            if found["classical"].max() == 0:
-                continue
-            scene = Scene(image, found["classical"], model)
-            found |= {"network": scene.labels("network", "flow")}
-            found |= {"cellpose": scene.labels("cellpose", "default")}
-            for kind, labels in found.items():
-                rows.append(looks_of(scene, labels, ("bbbc013", path.stem, change, kind)))
+    wells = pd.read_csv(folder / "platemap.csv")
+    negative = set(wells.loc[wells["role"] == "negative", "well"])
+    for path in sorted(folder.rglob("Channel1-*.tif")):
+        row, column = path.stem.split("-")[2:]
+        if f"{row}{int(column):02d}" in negative:
+            scene = classical_scene(path, model)
+            rows += looks_of_kinds(scene, "bbbc013", path.stem, "cytoplasm")
+    for place, path in enumerate(sorted(folder.rglob("Channel2-*.tif"))[:: 96 // images]):
+        plain = classical_scene(path, model)
+        rows += looks_of_kinds(plain, "bbbc013", path.stem, "none")
+        if place % 2:
+            continue
+        for change in DEGRADED:
+            changed = with_phenotype(change, plain.image, plain.reference, place)
+            rows += looks_of_kinds(Scene(*changed, model), "bbbc013", path.stem, change)
     return pd.concat(rows, ignore_index=True)
+
+
+def classical_scene(path: Path, model: NetworkModel) -> Scene:
+    image = np.asarray(Image.open(path), np.float32) / 255
+    return Scene(image, segment_objects(image[None], "classical", {}).labels, model)
 
 
 def looks_of(scene: Scene, labels: np.ndarray, head: tuple[str, str, str, str]) -> pd.DataFrame:
@@ -494,6 +511,7 @@ def main() -> None:
     parser.add_argument("--groups", nargs="*")
     parser.add_argument("--images", type=int, default=12, help="images per group")
     parser.add_argument("--transformed", type=int, default=4, help="of these, also as phenotypes")
+    parser.add_argument("--only-range", action="store_true", help="only how images look")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     folds = pd.read_csv(ROOT / "benchmarks" / "folds.csv")
@@ -501,10 +519,11 @@ def main() -> None:
         started = time.perf_counter()
         if group == "bbbc013":
             looks = collect_bbbc013(2 * options.images)
-            looks.to_parquet(options.out / f"{group}_range.parquet")
-            continue
-        looks = collect_range(group, options.transformed)
+        else:
+            looks = collect_range(group, 2 * options.transformed)
         looks.to_parquet(options.out / f"{group}_range.parquet")
+        if group == "bbbc013" or options.only_range:
+            continue
         store(options.out, f"{group}_planted", *collect_planted(group, options.images))
         objects, pairs = collect(group, options.images, options.transformed)
         store(options.out, group, objects, pairs)

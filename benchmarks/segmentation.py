@@ -12,7 +12,8 @@ Prints and writes, from one run:
 * ``results/segmentation_network.csv`` and ``segmentation_network_groups.csv``: the decoders of
   the small network beside the classical methods, on the groups that its weights have not seen. The
   diameter is measured once for each group, as the workflow does for a plate. With ``--network``
-  and ``--table`` the same for other weights;
+  and ``--table`` the same for other weights; with ``--segmenters FOLDER`` also the small models
+  of other segmenters that ``train_segmenters.py`` has left there;
 * ``results/segmentation_speed.csv``: a 1080 x 1080 px site, against the same steps written with
   scikit-image and SciPy calls as a user would, and the largest memory in multiples of the image.
 
@@ -40,6 +41,7 @@ from levelfield.evaluation import evaluate_image
 from levelfield.segmentation import segment_objects
 from levelfield.segmentation.decoders import DECODERS
 from levelfield.segmentation.inference import load_model
+from levelfield.segmentation.models import load_model as load_segmenter
 from levelfield.segmentation.network_segmenter import decode
 from levelfield.segmentation.pixel_classifier import classes_from_labels, train_pixel_classifier
 from levelfield.segmentation.threshold import GLOBAL_THRESHOLDS
@@ -139,7 +141,39 @@ def score(index, load, methods) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def score_network(index, load, model, methods) -> pd.DataFrame:
+# Diameter in px of the objects that the small models of `train_segmenters.py` learned from.
+LEARNED_DIAMETER = 15.0
+SEGMENTERS = {
+    "stardist": ("stardist.zip", lambda diameter: {"scale": LEARNED_DIAMETER / diameter}),
+    "mask_rcnn": (
+        "mask_rcnn.safetensors",
+        lambda diameter: {"scale": LEARNED_DIAMETER / diameter},
+    ),
+    "cellpose3": ("cellpose3", lambda diameter: {"diameter": diameter}),
+    # The model says that it was trained at 0.5 µm per px.
+    "instanseg": (
+        "instanseg.pt",
+        lambda diameter: {"pixel_size": 0.5 * LEARNED_DIAMETER / diameter},
+    ),
+    "cellpose": ("cellpose", lambda diameter: {"diameter": diameter}),
+}
+
+
+def segmenters(folder: Path | None) -> dict[str, Callable]:
+    """Return functions from an image and the typical diameter to labels, of what is there."""
+    found = {}
+    for name, (file, parameters) in SEGMENTERS.items():
+        if folder is not None and (folder / file).exists():
+            model = load_segmenter(name, folder / file, "cpu")
+            found[f"{name}, small model"] = partial(segmented, name, model, parameters)
+    return found
+
+
+def segmented(name, model, parameters, image, diameter):
+    return segment_objects(image[None], name, parameters(diameter), {"model": model}).labels
+
+
+def score_network(index, load, model, methods, others) -> pd.DataFrame:
     """One row per method and image: every decoder of one prediction, and classical methods."""
     rows = []
     for group, part in index.groupby("group", sort=False):
@@ -157,7 +191,9 @@ def score_network(index, load, model, methods) -> pd.DataFrame:
                 for decoder in DECODERS
             }
             runs["network: flow, outline: null"] = partial(decoded, prediction, outline=None)
+            runs["network: flow, outline: 0.45"] = partial(decoded, prediction, outline=0.45)
             runs |= methods
+            runs |= {title: partial(run, diameter=diameter) for title, run in others.items()}
             for title, run in runs.items():
                 start = time.process_time()
                 labels = run(image)
@@ -279,7 +315,7 @@ def write(table: pd.DataFrame, name: str) -> None:
     print(f"\n{path.name}\n{table.round(3).to_string(index=False)}", flush=True)
 
 
-def network_tables(folder: Path, table: str, index, load) -> None:
+def network_tables(folder: Path, table: str, others: dict, index, load) -> None:
     """Compare the decoders with classical methods on images that the weights have not seen."""
     model = load_model(folder / "weights.safetensors")
     split = pd.read_csv(folder / "split.csv")
@@ -290,7 +326,7 @@ def network_tables(folder: Path, table: str, index, load) -> None:
         "own outlines (default)": method(),
         **candidates(),
     }
-    scores = score_network(judged, load, model, classical)
+    scores = score_network(judged, load, model, classical, others)
     means = scores.drop(columns=["name", "group"]).groupby("method", sort=False).mean()
     write(means.reset_index(), table)
     groups = scores.drop(columns="name").groupby(["method", "group"], sort=False).mean()
@@ -311,6 +347,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take each N-th image of a group only")
     parser.add_argument("--network", type=Path, default=NETWORK, help="weights and their split")
     parser.add_argument("--table", default="segmentation_network", help="name of their table")
+    parser.add_argument("--segmenters", type=Path, help="weights of other segmenters")
     parser.add_argument("--only-network", action="store_true", help="leave the other tables alone")
     options = parser.parse_args()
     index = pd.read_csv(options.data / "index.csv")
@@ -320,7 +357,8 @@ def main() -> None:
         labels = np.asarray(Image.open(options.data / "labels" / f"{name}.png"))
         return image.astype(np.float32) / 255, labels.astype(np.int32)
 
-    network_tables(options.network, options.table, index, load)
+    others = segmenters(options.segmenters)
+    network_tables(options.network, options.table, others, index, load)
     if options.only_network:
         return
     # The forest learns from one image of each of five groups, which no method is judged on.

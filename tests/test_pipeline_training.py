@@ -158,9 +158,7 @@ def test_weights_that_are_trained_here_are_for_one_method_alone():
     content = config(start="other", generation=0)
     check(content)
     content["objects"]["Nuclei"]["method"] = "cellpose"
-    with pytest.raises(
-        ConfigError, match="and this set is segmented with cellpose"
-    ):
+    with pytest.raises(ConfigError, match="and this set is segmented with cellpose"):
         check(content)
     with pytest.raises(ConfigError, match="described under 'weights' too"):
         check(config(start="x", generation=0) | {"weights": {"mine": {}}})

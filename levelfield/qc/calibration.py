@@ -21,15 +21,9 @@ NOT_ASKED = "not calibrated"
 FEWEST_OBJECTS = 5
 """With fewer objects in an image nothing is said of it, and it counts as within."""
 INDICATORS: dict[str, tuple[str, ...]] = {
-    "blurred": (
-        *("sharpness", "grain", "agreement", "lowest_agreement"),
-        *("diameter", "texture", "contrast"),
-    ),
+    "blurred": ("sharpness", "grain", "background_correlation", "background_fineness"),
     "noisy": ("grain", "contrast"),
-    "crowded": (
-        *("contact", "crowding", "agreement", "lowest_agreement"),
-        *("solidity", "ellipse_fit"),
-    ),
+    "crowded": ("contact", "crowding", "lowest_agreement"),
     "not nuclei": (
         *("solidity", "ellipse_fit", "roundness"),
         *("agreement", "lowest_agreement", "texture"),
@@ -142,6 +136,8 @@ def indicators(objects: pd.DataFrame) -> pd.DataFrame:
         diameter=2 * np.sqrt(objects["area_px"] / np.pi),
     )
     found = table.groupby(FIELD, sort=True).agg(
+        background_correlation=("background_correlation", "first"),
+        background_fineness=("background_fineness", "first"),
         n_objects=(NUMBER, "size"),
         sharpness=("edge_sharpness", "median"),
         grain=("grain", "median"),

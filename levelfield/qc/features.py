@@ -67,6 +67,8 @@ OBJECT_COLUMNS = (
     "texture",
     "grain",
     "saturated",
+    "background_correlation",
+    "background_fineness",
     "contact",
     "cut_shape_saddle",
     "cut_intensity_saddle",
@@ -76,6 +78,8 @@ OBJECT_COLUMNS = (
 PAIR_COLUMNS = (*SEAM_COLUMNS, *OPINIONS_ON_SEAMS)
 SMALLEST_PART = 0.06
 DENSITY_NEIGHBOURS = 5
+_FEWEST_BACKGROUND = 50  # px
+_NO_NOISE = 1e-12  # variance of what is clipped
 # An intensity this close to the detector's maximum is clipped (correction moves it a little).
 CLIPPED = 0.98
 
@@ -119,7 +123,8 @@ def field_features(
         ``ellipse_fit``, ``roundness``: the deepest pixel's depth over the radius), intensity
         (``contrast_to_noise``: median over the noise of the background; ``edge_sharpness``:
         gradient at the edge times diameter over median; ``texture``: standard deviation over mean;
-        ``grain``: the part of it that is finer than 1 px; ``saturated``: share of clipped pixels),
+        ``grain``: the part of it that is finer than 1 px; ``saturated``: share of clipped pixels;
+        ``background_correlation`` and ``background_fineness``: the field's `background_grain`),
         ``contact`` (share of the outline that faces other objects), and the best virtual cut
         (``cut_*``; saddles are 1 and the seam's columns NaN without one).
         ``pairs`` with `PAIR_COLUMNS`: the seam between two touching objects.
@@ -197,6 +202,7 @@ def _looks(
     np.maximum.at(deepest, owner, depth.ravel()[inside])
     edge = inner_boundary(labels, background_only=True).ravel()[inside]
     rim = inner_boundary(labels, background_only=False).ravel()[inside]
+    correlation, fineness = background_grain(labels, image)
     noise = max(background_noise(labels, image), 1e-4)
     spread = np.sqrt(np.maximum(mean(above**2) - mean(above) ** 2, 0))
     return {
@@ -208,8 +214,40 @@ def _looks(
         "texture": spread / average,
         "grain": np.sqrt(mean(fine**2)) / average,
         "saturated": mean((image.ravel()[inside] >= CLIPPED).astype(float)),
+        "background_correlation": np.full(count, correlation),
+        "background_fineness": np.full(count, fineness),
         "contact": 1 - mean(edge.astype(float), rim),
     }
+
+
+def background_grain(labels: NDArray[np.int32], image: NDArray[np.float32]) -> tuple[float, float]:
+    """Say how fine the noise of the background is: what blurs an image smooths its noise too.
+
+    Returns
+    -------
+    correlation : float
+        Of neighbouring pixels along x, slow changes removed; about 0 for a camera's noise.
+    fineness : float
+        Logarithm of how much stronger the noise is below 1 px than from 1 to 2 px.
+        Where the background is clipped, or there is none, both are those of white noise.
+
+    Notes
+    -----
+    Away from objects, since halos are no noise. Whether a camera's own noise is white was not
+    assumed: the limits are learned (`levelfield.qc.calibration`).
+    """
+    reach = 2 * int(typical_diameter(labels) / 4) + 3
+    away = ndimage.maximum_filter((labels > 0).view(np.uint8), reach) == 0
+    fine = ndimage.gaussian_filter(image, 1.0)
+    coarse = ndimage.gaussian_filter(image, 2.0)
+    rest = (image - coarse).astype(float)
+    pairs = away[:, 1:] & away[:, :-1]
+    own, next_one = rest[:, :-1][pairs], rest[:, 1:][pairs]
+    if own.size < _FEWEST_BACKGROUND or own.var() < _NO_NOISE:
+        return 0.0, 1.0
+    below, above = (image - fine)[away].astype(float), (fine - coarse)[away].astype(float)
+    ratio = (below.var() + _NO_NOISE) / (above.var() + _NO_NOISE)
+    return float((own * next_one).mean() / (own**2).mean()), float(0.5 * np.log(ratio))
 
 
 def empty_features() -> FieldFeatures:
