@@ -34,6 +34,7 @@ from levelfield.qc.evidence import (
 )
 from levelfield.qc.features import NEIGHBOUR, NUMBER
 from levelfield.qc.looks import SATURATED_OBJECT
+from levelfield.qc.sampling import object_risk
 from levelfield.qc.terms import MERGE_TERMS, SEAM_TERMS, VARIANTS, merge_terms, names_of, seam_terms
 from levelfield.qc.trees import train_trees
 from levelfield.qc.typical import typical_object
@@ -188,6 +189,19 @@ def field_table(scored: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
+def reviewable(scored: pd.DataFrame) -> pd.DataFrame:
+    """Keep what a review of phenotypes needs: what objects add to the balance, and seem to add."""
+    own = scored[scored["beside"] != "none"]
+    used = own["image"].isin(own.loc[own["phenotype"] != "none", "image"])
+    own = own[used]
+    lacking = (own["n_parts"] - 1).where(own["is_merge"], 0)
+    return own[[*PLATE, "beside", "phenotype"]].assign(
+        truth=own["true_excess_share"].fillna(0) - lacking,
+        evidence=own["balance_contribution"],
+        risk=object_risk(own),
+    )
+
+
 def auc(chance: np.ndarray, truth: np.ndarray) -> float:
     """Area under the ROC curve."""
     n_true, n_false = int(truth.sum()), int((~truth).sum())
@@ -216,15 +230,16 @@ def rank_rows(prepared: Prepared, model: EvidenceModel, group: str) -> pd.DataFr
 
 def judge(
     prepared: Prepared, altered: tuple[pd.DataFrame, pd.DataFrame], group: str
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Leave a group out: its fields, those with planted errors, and how well errors are ranked."""
+) -> tuple[pd.DataFrame, ...]:
+    """Leave a group out: its fields, those with planted errors, ranks of errors, and objects."""
     model = prepared.train(group)
-    fields = field_table(score(prepared.objects, prepared.pairs, model, group))
+    scored = score(prepared.objects, prepared.pairs, model, group)
+    fields = field_table(scored)
     with_errors = pd.DataFrame()
     if (altered[0]["group"] == group).any():
         with_errors = field_table(score(*altered, model, group))
     print(f"{group} left out", flush=True)
-    return fields, with_errors, rank_rows(prepared, model, group)
+    return fields, with_errors, rank_rows(prepared, model, group), reviewable(scored)
 
 
 def write(name: str, table: pd.DataFrame, about: str) -> None:
@@ -253,10 +268,11 @@ def main() -> None:
     groups = sorted(prepared.objects["group"].unique())
     jobs = (delayed(judge)(prepared, altered, group) for group in groups)
     parts = zip(*Parallel(n_jobs=options.jobs)(jobs), strict=True)
-    fields, with_errors, ranks = (pd.concat(part, ignore_index=True) for part in parts)
+    fields, with_errors, ranks, objects = (pd.concat(part, ignore_index=True) for part in parts)
     print(ranks.groupby(["variant", "kind"])[["merge_auc", "seam_auc"]].mean().round(3))
     write("qc_ranks.csv", ranks, about)
     fields.to_parquet(options.out / "fields.parquet")
+    objects.to_parquet(options.out / "objects.parquet")
     with_errors.to_parquet(options.out / "planted.parquet")
     model = prepared.train(None)
     MODEL.parent.mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ SEED = 7
 STEPS = 240
 BATCH = 2
 SIDE = 256  # px, the only one that the network takes
-DIAMETER = 30.0  # px, to which Cellpose scales what it segments
+DIAMETER = 15.0  # px; Cellpose leaves the scale of images alone when it is told 30
 
 
 def train_cellpose(images: list[np.ndarray], labels: list[np.ndarray], path: Path) -> Path:
