@@ -6,8 +6,9 @@
 Prints, and writes to benchmarks/results/: `qc_wells.csv` (agreement with the truth per well, beside
 baselines), `qc_differences.csv` (error of differences between segmentations, and the constants),
 `qc_phenotypes.csv` (classes that really differ), `qc_planted.csv` (planted errors in one class),
-`qc_coverage.csv` (coverage, false passes and fails, power over wells), `qc_range.csv` (which images
-are recognised as outside of the calibration). With ``--write`` the constants go to
+`qc_coverage.csv` (coverage, false passes and fails, power over wells), `qc_reviewed.csv` (classes
+that really differ, once objects are reviewed), `qc_range.csv` (which images are recognised as
+outside of the calibration). With ``--write`` the constants go to
 levelfield/qc/model/calibration.json.
 """
 
@@ -16,9 +17,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from qc_review import Objects, stratified
+from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from levelfield.qc.balance import PASS_LEVEL, difference, equivalence_verdict, ratio_estimate
@@ -34,6 +38,11 @@ KINDS = ("classical", "network", "cellpose")
 METHODS = {"classical": "classical", "network": "network", "cellpose": "cellpose-like"}
 WELL_IMAGES = 4
 Z90 = 1.645
+SETTINGS = "settings"
+CLASS_OBJECTS = 800
+COVERED = 0.92
+# Constant in percentage points, shares of the size and of the range: nothing is known to a point.
+ERROR_BOUNDS = ((1.0, 10.0), (0.0, 0.5), (0.0, 1.0))
 HEAVY = ("strongly_speckled",)
 LOOKS = {"look_size": 1.3, "look_sharpness": 1.5, "look_contrast": 1.5, "look_grain": 1.5}
 
@@ -143,12 +152,68 @@ def held_out_constants(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def coverage(table: pd.DataFrame, extra: float = 0.0) -> float:
-    """Share of differences within their 90 % interval, by systematic error alone."""
-    sigma = np.sqrt(table["sigma"] ** 2 + (table["range"] / 2) ** 2 + extra**2)
-    return float(
-        (np.abs(table["truth"] - table["slope"] * table["estimate"]) <= Z90 * sigma).mean()
-    )
+class ErrorModel(NamedTuple):
+    """Systematic error of a difference: a constant, and shares of its size and of the range."""
+
+    constant: float
+    of_size: float
+    of_range: float
+
+    def sigma(self, table: pd.DataFrame) -> np.ndarray:
+        """Return one standard deviation for each row of ``value`` and ``range``."""
+        squares = (self.of_size * table["value"]) ** 2 + (self.of_range * table["range"]) ** 2
+        return np.sqrt(self.constant**2 + squares).to_numpy()
+
+
+def fit_errors(table: pd.DataFrame) -> ErrorModel:
+    """Find the normal errors under which the ``error`` of all rows is most likely.
+
+    Differences between segmentations and those between classes that look different weigh the same.
+    """
+    error = table["error"].to_numpy()
+    weight = (1 / table.groupby("source")["error"].transform("size")).to_numpy()
+
+    def cost(given: np.ndarray) -> float:
+        square = ErrorModel(*given).sigma(table) ** 2
+        return float((weight * (np.log(square) + error**2 / square)).sum())
+
+    starts = ([2.0, 0.1, 0.3], [1.0, 0.3, 0.1], [3.0, 0.0, 0.5])
+    found = [minimize(cost, one, bounds=ERROR_BOUNDS, method="L-BFGS-B") for one in starts]
+    return ErrorModel(*map(float, min(found, key=lambda one: one.fun).x))
+
+
+def calibrated_errors(table: pd.DataFrame) -> tuple[float, ErrorModel, pd.DataFrame]:
+    """Slope and error model of a kind of segmenter, and how they did on groups left out.
+
+    Returns
+    -------
+    slope : float
+        True difference over the estimated one.
+    model : ErrorModel
+        Fitted to all groups, then widened until 90 % intervals hold `COVERED` of what is found on
+        groups that are left out: errors have longer tails than a normal distribution.
+    held_out : DataFrame
+        ``source``, ``covered`` and ``half_width`` of every difference, its group left out.
+    """
+
+    def prepared(rows: pd.DataFrame, slope: float) -> pd.DataFrame:
+        value = slope * rows["estimate"]
+        return rows.assign(value=value, error=rows["truth"] - value)
+
+    parts = []
+    for group, own in table.groupby("group"):
+        rest = table[table["group"] != group]
+        slope, _ = slope_and_sigma(rest[rest["source"] == SETTINGS])
+        sigma = fit_errors(prepared(rest, slope)).sigma(prepared(own, slope))
+        parts.append(prepared(own, slope).assign(sigma=sigma))
+    held_out = pd.concat(parts)
+    ratio = held_out["error"].abs() / held_out["sigma"]
+    widen = max(1.0, *(one.quantile(COVERED) / Z90 for _, one in ratio.groupby(held_out["source"])))
+    slope, _ = slope_and_sigma(table[table["source"] == SETTINGS])
+    model = ErrorModel(*(widen * part for part in fit_errors(prepared(table, slope))))
+    half = widen * Z90 * held_out["sigma"]
+    held_out = held_out.assign(covered=held_out["error"].abs() <= half, half_width=half)
+    return slope, model, held_out
 
 
 def phenotype_differences(fields: pd.DataFrame) -> pd.DataFrame:
@@ -190,53 +255,56 @@ def constants(fields: pd.DataFrame) -> tuple[dict, pd.DataFrame]:
             ("threshold", "bias", "true_bias", 1.0),
         ):
             table = setting_differences(fields, estimate, truth)
-            table = table[table["kind"] == kind]
-            if question == "threshold":
-                table = table.assign(range=0.0)
-            slope, sigma = slope_and_sigma(table)
-            row = {"kind": kind, "question": question, "slope": slope, "sigma_settings": sigma}
-            row["coverage_settings_held_out"] = coverage(held_out_constants(table))
-            looks = ordinary[ordinary["kind"] == kind]
+            table = table[table["kind"] == kind].assign(source=SETTINGS)
+            row = {"kind": kind, "question": question}
+            worst = phenotypes[phenotypes["kind"] == kind]
             if question == "split_merge":
-                error = looks["truth"] - slope * looks["estimate"]
-                beyond = np.sort(np.abs(error))
-                known = np.sqrt((looks["range"] / 2) ** 2)
-                row["sigma_phenotypes"] = float(np.sqrt(np.mean(error**2)))
-                # The smallest systematic error with which 90 % of phenotypes are covered.
-                grid = np.arange(sigma, 15, 0.1)
-                share = [
-                    float((np.abs(error) <= Z90 * np.hypot(known, one)).mean()) for one in grid
-                ]
-                sigma = (
-                    float(grid[int(np.argmax(np.array(share) >= 0.90))]) if len(beyond) else sigma
-                )
+                looks = ordinary[ordinary["kind"] == kind].assign(source="phenotypes")
+                both = pd.concat([table, looks], ignore_index=True)
+                slope, errors, held_out = calibrated_errors(both)
+                outside = np.sqrt(np.mean((worst["truth"] - slope * worst["estimate"]) ** 2))
+                for source, part in held_out.groupby("source"):
+                    row[f"coverage_{source}_held_out"] = part["covered"].mean()
+                    row[f"half_width_{source}"] = part["half_width"].mean()
             else:
-                row["sigma_phenotypes"] = float(np.sqrt(np.mean(looks["bias_error"] ** 2)))
-                sigma = max(sigma, row["sigma_phenotypes"])
+                slope, sigma = slope_and_sigma(table)
+                held_out = held_out_constants(table)
+                error = (held_out["truth"] - held_out["slope"] * held_out["estimate"]).abs()
+                row[f"coverage_{SETTINGS}_held_out"] = (error <= Z90 * held_out["sigma"]).mean()
+                seen = float(
+                    np.sqrt(np.mean(ordinary.loc[ordinary["kind"] == kind, "bias_error"] ** 2))
+                )
+                errors = ErrorModel(max(sigma, seen), 0.0, 0.0)
+                # Where classes look different; of saturated ones nothing is answered.
+                moved = worst[worst["looks"] & ~worst["beside"].isin(["saturated", *HEAVY])]
+                outside = max(np.sqrt(np.mean(moved["bias_error"] ** 2)), 1.5 * errors.constant)
             own = class_means[class_means["kind"] == kind].dropna(subset=[estimate, truth])
             zero = float(floor[estimate].mean())
             of_class = pd.DataFrame(
                 {"estimate": own[estimate] - zero, "truth": own[truth], "group": own["group"]}
             )
             slope_class, sigma_class = slope_and_sigma(of_class)
-            worst = phenotypes[phenotypes["kind"] == kind]
-            outside = float(np.sqrt(np.mean((worst["truth"] - slope * worst["estimate"]) ** 2)))
             row |= {
-                "sigma_difference": sigma,
+                "slope": slope,
+                "sigma_difference": errors.constant,
+                "share_difference": errors.of_size,
+                "range_weight": errors.of_range,
                 "slope_class": slope_class,
                 "sigma_class": sigma_class,
                 "floor_class": zero,
-                "sigma_outside": outside if question == "split_merge" else 2 * sigma,
+                "sigma_outside": float(outside),
             }
             rows.append(row)
             found[question, "nuclei", METHODS[kind]] = Constants(
                 slope=round(slope, 3),
                 sigma_class=round(sigma_class / unit, 4),
-                sigma_difference=round(sigma / unit, 4),
+                sigma_difference=round(errors.constant / unit, 4),
                 calibrated=True,
                 slope_class=round(slope_class, 3),
                 floor_class=round(zero / unit, 4),
-                sigma_outside=round(row["sigma_outside"] / unit, 4),
+                sigma_outside=round(float(outside) / unit, 4),
+                share_difference=round(errors.of_size, 3),
+                range_weight=round(errors.of_range, 3),
             )
     return found, pd.DataFrame(rows)
 
@@ -245,10 +313,12 @@ def phenotype_table(fields: pd.DataFrame, found: dict) -> pd.DataFrame:
     """Error of the difference, coverage, forced undecided, false passes and fails, by phenotype."""
     table = phenotype_differences(fields)
     of_kind = {kind: found["split_merge", "nuclei", METHODS[kind]] for kind in KINDS}
-    slope = table["kind"].map({kind: one.slope for kind, one in of_kind.items()})
-    sigma = table["kind"].map({kind: 100 * one.sigma_difference for kind, one in of_kind.items()})
-    value = slope * table["estimate"]
-    width = np.hypot(sigma, table["range"] / 2)
+    value, width = np.zeros(len(table)), np.zeros(len(table))
+    for kind, one in of_kind.items():
+        mine = (table["kind"] == kind).to_numpy()
+        own = table[mine].assign(value=one.slope * table.loc[mine, "estimate"])
+        errors = ErrorModel(100 * one.sigma_difference, one.share_difference, one.range_weight)
+        value[mine], width[mine] = own["value"], errors.sigma(own)
     error = table["truth"] - value
     forced = (table["range"] > 100 * LARGEST_RANGE) | table["looks"]
     passes = (np.abs(value) + Z90 * width < 10) & ~forced
@@ -399,6 +469,71 @@ def planted_table(planted: pd.DataFrame, found: dict, runs: int) -> pd.DataFrame
     return table.groupby(["planted", "kind"]).mean().reset_index()
 
 
+def reviewed_table(objects: pd.DataFrame, runs: int) -> pd.DataFrame:
+    """Phenotypes once 50 or 100 objects of each class are reviewed, as the product draws them.
+
+    A class is `CLASS_OBJECTS` objects, drawn with replacement from those of its images.
+    """
+    rows, random = [], np.random.default_rng(11)
+    keys = ["group", "kind", "setting", "beside"]
+    for (_, kind, _, phenotype), own in objects.groupby(keys):
+        classes = [own[own["phenotype"] == phenotype], own[own["phenotype"] == "none"]]
+        if min(map(len, classes)) < 20:
+            continue
+        arrays = [part[["truth", "evidence", "risk"]].to_numpy(float) for part in classes]
+        for number in (50, 100):
+            for _ in range(runs):
+                drawn = [
+                    Objects(*part[random.integers(0, len(part), CLASS_OBJECTS)].T, None)
+                    for part in arrays
+                ]
+                truth = drawn[0].truth.mean() - drawn[1].truth.mean()
+                found = difference(*(stratified(random, part, number) for part in drawn))
+                low, high = found.interval(PASS_LEVEL)
+                rows.append(
+                    {
+                        "phenotype": phenotype,
+                        "kind": kind,
+                        "reviewed": number,
+                        "error_pp": 100 * (found.value - truth),
+                        "covered": low <= truth <= high,
+                        "half_width_pp": 50 * (high - low),
+                        "size": abs(truth),
+                        "passed_10pp": equivalence_verdict(found, 0.10) == "pass",
+                        "passed_5pp": equivalence_verdict(found, 0.05) == "pass",
+                    }
+                )
+    table = pd.DataFrame(rows)
+    return pd.concat(
+        [
+            _reviewed_summary(table, ["phenotype", "reviewed"]),
+            _reviewed_summary(table.assign(phenotype="all"), ["phenotype", "reviewed"]),
+        ],
+        ignore_index=True,
+    )
+
+
+def _reviewed_summary(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    rows = []
+    for names, own in table.groupby(keys):
+        small, beyond_10, beyond_5 = own["size"] < 0.02, own["size"] > 0.10, own["size"] > 0.05
+        rows.append(
+            dict(zip(keys, names, strict=True))
+            | {
+                "bias_pp": own["error_pp"].mean(),
+                "rms_error_pp": np.sqrt((own["error_pp"] ** 2).mean()),
+                "coverage": own["covered"].mean(),
+                "half_width_pp": own["half_width_pp"].mean(),
+                "pass_10pp_when_below_2pp": own.loc[small, "passed_10pp"].mean(),
+                "false_pass_10pp": own.loc[beyond_10, "passed_10pp"].mean(),
+                "pass_5pp_when_below_2pp": own.loc[small, "passed_5pp"].mean(),
+                "false_pass_5pp": own.loc[beyond_5, "passed_5pp"].mean(),
+                "n": len(own),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 REASONS = {"blur": "blurred", "noise": "noisy", "crowd": "crowded", "cytoplasm": "not nuclei"}
 # Of plain images each recogniser flags about this share.
 FLAGGED = 0.02
@@ -481,6 +616,9 @@ def main() -> None:
     altered = pd.read_parquet(options.scores / "planted.parquet")
     note = f"{about}; 8 wells per class, {options.runs} plates per case"
     write("qc_planted.csv", planted_table(altered, found, options.runs), note)
+    objects = pd.read_parquet(options.scores / "objects.parquet")
+    reviewed = reviewed_table(objects, max(1, options.runs // 6))
+    write("qc_reviewed.csv", reviewed, f"{about}; {CLASS_OBJECTS} objects per class")
     result, recognisers = range_tables(options.data)
     write("qc_range.csv", result, about)
     runs = coverage_table(fields, found, options.runs)

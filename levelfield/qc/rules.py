@@ -61,6 +61,10 @@ class Constants:
         What faultless labels of one class read. It cancels in a difference.
     sigma_outside : float, optional
         Systematic error where images are outside of what was calibrated; by default that within.
+    share_difference : float
+        Systematic error of a difference per size of the difference; added as variances.
+    range_weight : float
+        Systematic error per range of the estimate over the variants of the evidence; likewise.
     """
 
     slope: float
@@ -70,6 +74,8 @@ class Constants:
     slope_class: float | None = None
     floor_class: float = 0.0
     sigma_outside: float | None = None
+    share_difference: float = 0.0
+    range_weight: float = 0.5
 
     def correct(
         self,
@@ -88,19 +94,22 @@ class Constants:
         is_difference : bool
             Between two classes, or of one.
         variants : float
-            Range of the estimate over the variants of the evidence; half of it is added to the
-            systematic error, as variances.
+            Range of the estimate over the variants of the evidence.
         outside : bool
             Whether the images are outside of what was calibrated.
         """
         slope = self.slope
         if not is_difference and self.slope_class is not None:
             slope = self.slope_class
-        sigma = self.sigma_difference if is_difference else self.sigma_class
+        sigma = self.sigma_class
+        if is_difference:
+            grows = self.share_difference * slope * estimate.value
+            sigma = float(np.hypot(self.sigma_difference, grows))
         if outside and self.sigma_outside is not None:
             sigma = max(sigma, self.sigma_outside)
         floor = 0.0 if is_difference else self.floor_class
-        return with_systematic_error(estimate, slope, float(np.hypot(sigma, variants / 2)), floor)
+        sigma = float(np.hypot(sigma, self.range_weight * variants))
+        return with_systematic_error(estimate, slope, sigma, floor)
 
 
 EXACT = Constants(1.0, 0.0, 0.0, calibrated=True)
