@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nuclei import held_out_images, training_images, write_training_images
+from train_cellpose import train_cellpose
 
 from levelfield.evaluation import evaluate_image
 from levelfield.segmentation import segment_objects
@@ -70,6 +71,13 @@ def instanseg_file(samples, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("instanseg")
     run_in("instanseg", "train_instanseg.py", samples, folder)
     return folder / "small.pt"
+
+
+@pytest.fixture(scope="session")
+def cellpose_file(tmp_path_factory) -> Path:
+    images, labels = zip(*training_images(), strict=True)
+    path = tmp_path_factory.mktemp("cellpose") / "small"
+    return train_cellpose(list(images), list(labels), path)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ from workflow_runs import small_screen
 
 from levelfield.pipeline.weights import sha256_of
 
-NUCLEI = ("stardist", "mask_rcnn", "cellpose3", "instanseg")
+NUCLEI = ("stardist", "mask_rcnn", "cellpose3", "instanseg", "cellpose")
+SETS = (*(f"Nuclei{number}" for number in range(len(NUCLEI))), "Anything")
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +21,22 @@ def screen(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("screen")
     screen = small_screen(folder / "screen")
     files = {
-        method: request.getfixturevalue(f"{method}_file") for method in ("cellpose3", "instanseg")
+        method: request.getfixturevalue(f"{method}_file")
+        for method in ("cellpose3", "instanseg", "cellpose")
     }
     files["stardist"] = zipped(request.getfixturevalue("stardist_folder"), folder / "small.zip")
     files["sam"] = write_small_network(folder / "sam.pth")
     objects = {
         f"Nuclei{number}": {"method": method, "channels": ["DNA"], "weights": method}
         for number, method in enumerate(NUCLEI)
+    }
+    # The model learned at the scale of the images: 30 px leaves it as it is.
+    objects["Nuclei4"]["parameters"] = {"diameter": 30}
+    objects["Anything"] = {
+        "method": "segment_anything",
+        "channels": ["DNA"],
+        "weights": "sam",
+        "parameters": {"points_per_side": 8, "minimum_quality": 0, "minimum_stability": 0},
     }
     objects["Cells"] = {
         "method": "segment_anything_cells",
@@ -74,13 +84,15 @@ def test_every_site_of_both_control_classes_has_objects_of_every_segmenter(scree
     for number in range(len(NUCLEI)):
         counts = sites[f"Count_Nuclei{number}"].astype(float)
         for kind in ("negcon", "poscon"):
-            assert np.count_nonzero(counts[kinds == kind] > 20) >= 2
+            assert np.count_nonzero(counts[kinds == kind] > 20) >= 2, NUCLEI[number]
+    # Of random weights, whatever it is.
+    assert (sites["Count_Anything"].astype(float) > 0).all()
     assert (sites["Count_Cells"].astype(float) == sites["Count_Nuclei0"].astype(float)).all()
 
 
 def test_the_tables_say_where_it_was_computed_and_what_overlapped(screen):
     sites = screen.table("sites.csv")
-    for name in ("Nuclei0", "Nuclei1", "Nuclei2", "Nuclei3", "Cells"):
+    for name in (*SETS, "Cells"):
         assert (sites[f"Segmentation_Device_{name}"] == "cpu").all()
     for name in ("Nuclei0", "Nuclei1", "Cells"):
         assert sites[f"Segmentation_OverlappedFraction_{name}"].astype(float).between(0, 1).all()
@@ -88,6 +100,8 @@ def test_the_tables_say_where_it_was_computed_and_what_overlapped(screen):
 
 def test_the_verdict_has_figures_of_every_segmenter(screen):
     verdict = screen.table("qc/verdict.csv")
-    for number in range(len(NUCLEI)):
-        rows = verdict[verdict["object_set"] == f"Nuclei{number}"]
+    for name in SETS:
+        rows = verdict[verdict["object_set"] == name]
         assert set(rows["question"]) >= {"split_merge", "threshold"}
+        known = rows[(rows["question"] == "threshold") & (rows["scope"] != "difference")]
+        assert known["estimate"].astype(float).notna().any() or name == "Anything"
