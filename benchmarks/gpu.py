@@ -41,7 +41,8 @@ from segment_anything.modeling.image_encoder import ImageEncoderViT
 
 from levelfield.devices import choose_device
 from levelfield.segmentation import segment_images
-from levelfield.segmentation.cellpose import CellposeModel, model
+from levelfield.segmentation.cellpose import model
+from levelfield.segmentation.cellpose.model import CellposeModel
 from levelfield.segmentation.models import load_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]

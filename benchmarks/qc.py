@@ -9,7 +9,7 @@ baselines), `qc_differences.csv` (error of differences between segmentations, an
 `qc_coverage.csv` (coverage, false passes and fails, power over wells), `qc_reviewed.csv` (classes
 that really differ, once objects are reviewed), `qc_range.csv` (which images are recognised as
 outside of the calibration). With ``--write`` the constants go to
-levelfield/qc/model/calibration.json.
+levelfield/qc/evidence/model/calibration.json.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from levelfield.qc.balance import PASS_LEVEL, difference, equivalence_verdict, ratio_estimate
-from levelfield.qc.calibration import FILE, INDICATORS, Calibration, Recogniser
-from levelfield.qc.evidence import VARIANT_COLUMNS
+from levelfield.qc.evidence.calibration import FILE, INDICATORS, Calibration, Recogniser
+from levelfield.qc.evidence.looks import LARGEST_RANGE, LARGEST_SATURATED
+from levelfield.qc.evidence.scores import VARIANT_COLUMNS
 from levelfield.qc.judgement import LARGEST_OUTSIDE
-from levelfield.qc.looks import LARGEST_RANGE, LARGEST_SATURATED
 from levelfield.qc.rules import Constants
 
 RESULTS = Path(__file__).parent / "results"

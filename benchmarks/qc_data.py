@@ -32,15 +32,15 @@ from skimage.segmentation import expand_labels
 from levelfield.evaluation.image import evaluate_image
 from levelfield.evaluation.overlap import count_overlap, number_labels
 from levelfield.objects import renumber
-from levelfield.qc.calibration import indicators
-from levelfield.qc.evidence import FIELD
-from levelfield.qc.features import NEIGHBOUR, NUMBER, field_features
-from levelfield.qc.geometry import inner_distance, typical_diameter
-from levelfield.qc.second_opinion import SecondOpinion, opinion_scale, second_opinion
+from levelfield.qc.evidence.calibration import indicators
+from levelfield.qc.evidence.features import NEIGHBOUR, NUMBER, field_features
+from levelfield.qc.evidence.geometry import inner_distance, typical_diameter
+from levelfield.qc.evidence.scores import FIELD
+from levelfield.qc.evidence.second_opinion import SecondOpinion, opinion_scale, second_opinion
 from levelfield.segmentation.cellpose.dynamics import find_objects
-from levelfield.segmentation.cellpose_options import CellposeOptions
-from levelfield.segmentation.inference import NetworkModel, load_model, predict, scale_for
-from levelfield.segmentation.network_segmenter import decode
+from levelfield.segmentation.cellpose.options import CellposeOptions
+from levelfield.segmentation.network.inference import NetworkModel, load_model, predict, scale_for
+from levelfield.segmentation.network.segmenter import decode
 from levelfield.segmentation.registry import segment_objects
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -448,7 +448,7 @@ def collect_planted(group: str, images: int) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 def collect_range(group: str, images: int) -> pd.DataFrame:
-    """How images of a group look (`levelfield.qc.calibration.indicators`), plain and degraded."""
+    """How images of a group look (`levelfield.qc.evidence.calibration`), plain and degraded."""
     index = pd.read_csv(DATA / "index.csv")
     names = index.loc[index["group"] == group, "name"].tolist()
     names = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, images).astype(int))]

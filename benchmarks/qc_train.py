@@ -5,7 +5,7 @@
 
 Leave-one-group-out: for every group of BBBC038 all variants of the evidence are trained on the
 other groups and score this one. From these scores come the tables of benchmarks/results/qc_*.csv
-and the constants of levelfield/qc/model/calibration.json; levelfield/qc/model/evidence.npz is then
+and the constants of levelfield/qc/evidence/model/calibration.json; evidence.npz beside it is then
 trained on all groups. `make train-qc` runs both commands.
 """
 
@@ -23,7 +23,9 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy.stats import rankdata
 
-from levelfield.qc.evidence import (
+from levelfield.qc.evidence.features import NEIGHBOUR, NUMBER
+from levelfield.qc.evidence.looks import SATURATED_OBJECT
+from levelfield.qc.evidence.scores import (
     FIELD,
     MODEL,
     OBJECT_SET,
@@ -32,12 +34,17 @@ from levelfield.qc.evidence import (
     _row_of_object,
     score_objects,
 )
-from levelfield.qc.features import NEIGHBOUR, NUMBER
-from levelfield.qc.looks import SATURATED_OBJECT
-from levelfield.qc.sampling import object_risk
-from levelfield.qc.terms import MERGE_TERMS, SEAM_TERMS, VARIANTS, merge_terms, names_of, seam_terms
-from levelfield.qc.trees import train_trees
-from levelfield.qc.typical import typical_object
+from levelfield.qc.evidence.terms import (
+    MERGE_TERMS,
+    SEAM_TERMS,
+    VARIANTS,
+    merge_terms,
+    names_of,
+    seam_terms,
+)
+from levelfield.qc.evidence.trees import train_trees
+from levelfield.qc.evidence.typical import typical_object
+from levelfield.qc.review.sampling import object_risk
 
 RESULTS = Path(__file__).parent / "results"
 PLATE = ["group", "kind", "setting"]

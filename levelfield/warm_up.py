@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from levelfield.measurement import compile_kernels as compile_measurement
 from levelfield.pipeline.quality import ask_network
-from levelfield.qc.features import field_features
+from levelfield.qc.evidence.features import field_features
 from levelfield.segmentation import segment_objects
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from levelfield.segmentation.prediction import Prediction
-from levelfield.segmentation.targets import SAME_OBJECT, make_targets
+from levelfield.segmentation.network.prediction import Prediction
+from levelfield.segmentation.network.targets import SAME_OBJECT, make_targets
 
 
 def perfect_prediction(labels):

@@ -5,8 +5,8 @@ import pandas as pd
 from qc_images import load_nuclei
 from real_images import BBBC038
 
-from levelfield.qc.evidence import FIELD, VARIANT_COLUMNS
-from levelfield.qc.features import field_features
+from levelfield.qc.evidence.features import field_features
+from levelfield.qc.evidence.scores import FIELD, VARIANT_COLUMNS
 
 PLATE, SET = "P1", "Nuclei"
 

@@ -14,12 +14,12 @@ from segment_anything.modeling.image_encoder import Attention
 
 from levelfield.devices import Device
 from levelfield.objects import renumber
-from levelfield.segmentation.cellpose import CellposeModel, CellposeOptions
 from levelfield.segmentation.cellpose.attention import FusedAttention
 from levelfield.segmentation.cellpose.dynamics import find_objects
 from levelfield.segmentation.cellpose.lanes import ahead
-from levelfield.segmentation.cellpose.model import _finish, _labels
+from levelfield.segmentation.cellpose.model import CellposeModel, _finish, _labels
 from levelfield.segmentation.cellpose.normalisation import resize
+from levelfield.segmentation.cellpose.options import CellposeOptions
 
 CPU = torch.device("cpu")
 DEVICE = Device(CPU, "cpu")

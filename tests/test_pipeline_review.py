@@ -6,7 +6,7 @@ from conftest import REPOSITORY
 
 from levelfield.pipeline.review import label_checksums, read_review
 from levelfield.pipeline.tables import write_csv
-from levelfield.qc.sampling import LIST_COLUMNS
+from levelfield.qc.review.sampling import LIST_COLUMNS
 from levelfield.sheets import SheetError
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "review.yaml"

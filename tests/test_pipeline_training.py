@@ -20,7 +20,7 @@ from levelfield.pipeline.training_settings import (
     review_files,
     weights_file,
 )
-from levelfield.segmentation.mask_rcnn_network import load_mask_rcnn
+from levelfield.segmentation.mask_rcnn.network import load_mask_rcnn
 from levelfield.sheets import ConfigError, SheetError, check_config
 from levelfield.training.kinds import KINDS
 from levelfield.training.recipe import TrainingSettings

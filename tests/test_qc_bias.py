@@ -5,7 +5,7 @@ import pytest
 from qc_images import dilated, eroded, nuclei_and_cells, nuclei_by_group
 from scipy import ndimage
 
-from levelfield.qc.bias import threshold_bias
+from levelfield.qc.evidence.bias import threshold_bias
 
 GROUPS = nuclei_by_group()
 # Pixels within a distance of 1.5 px of a mask form a square around each of its pixels, within 2 px

@@ -8,12 +8,12 @@ from qc_plates import group_images, with_field
 from scipy import ndimage
 from test_qc_evidence import WEIGHTS
 
-from levelfield.qc.calibration import Calibration, indicators, shipped_calibration
-from levelfield.qc.features import field_features
-from levelfield.qc.geometry import typical_diameter
-from levelfield.qc.second_opinion import opinion_scale, second_opinion
-from levelfield.segmentation.inference import predict
+from levelfield.qc.evidence.calibration import Calibration, indicators, shipped_calibration
+from levelfield.qc.evidence.features import field_features
+from levelfield.qc.evidence.geometry import typical_diameter
+from levelfield.qc.evidence.second_opinion import opinion_scale, second_opinion
 from levelfield.segmentation.models import load_model
+from levelfield.segmentation.network.inference import predict
 from levelfield.segmentation.registry import segment_objects
 
 

@@ -10,19 +10,25 @@ from qc_images import merged, split
 from qc_plates import features_of_wells, fields_of, group_images, layout, with_field
 from scipy import ndimage
 
-from levelfield.qc.evidence import (
+from levelfield.qc.evidence.features import (
+    NEIGHBOUR,
+    NUMBER,
+    OBJECT_COLUMNS,
+    PAIR_COLUMNS,
+    field_features,
+)
+from levelfield.qc.evidence.scores import (
     MODEL,
     EvidenceModel,
     attribute_seams,
     score_objects,
     shipped_model,
 )
-from levelfield.qc.features import NEIGHBOUR, NUMBER, OBJECT_COLUMNS, PAIR_COLUMNS, field_features
+from levelfield.qc.evidence.second_opinion import second_opinion
+from levelfield.qc.evidence.typical import typical_object
 from levelfield.qc.plate import assess_plate
-from levelfield.qc.second_opinion import second_opinion
-from levelfield.qc.typical import typical_object
-from levelfield.segmentation.inference import predict
 from levelfield.segmentation.models import load_model
+from levelfield.segmentation.network.inference import predict
 
 WEIGHTS = Path(__file__).parents[1] / "levelfield" / "weights" / "nuclei.safetensors"
 GROUPS = ["256x256_1", "256x256_4", "520x696_2"]

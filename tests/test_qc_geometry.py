@@ -6,9 +6,9 @@ from qc_images import nuclei_by_group
 from scipy import ndimage
 from skimage.measure import regionprops
 
-from levelfield.qc.cuts import best_cuts
-from levelfield.qc.features import local_background
-from levelfield.qc.geometry import (
+from levelfield.qc.evidence.cuts import best_cuts
+from levelfield.qc.evidence.features import local_background
+from levelfield.qc.evidence.geometry import (
     axis_lengths,
     contacts,
     coordinate_sums,

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from qc_plates import invented_objects
 
-from levelfield.qc.looks import different_looks
+from levelfield.qc.evidence.looks import different_looks
 
 
 def objects(**changes):

@@ -6,7 +6,7 @@ import pytest
 from qc_images import dilated, load_bbbc013
 from qc_plates import features_of_wells, fields_of, group_images, layout, with_field
 
-from levelfield.qc.features import empty_features
+from levelfield.qc.evidence.features import empty_features
 from levelfield.qc.plate import assess_plate
 from levelfield.segmentation.registry import segment_objects
 

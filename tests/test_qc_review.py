@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from qc_plates import PLATE, SET, all_within, invented_objects, layout
 
 from levelfield.qc.comparison import comparisons, plate_estimates
-from levelfield.qc.review import OBJECT, read_answers, review_estimates
-from levelfield.qc.reviewers import cohen_kappa, reviewer_agreement
-from levelfield.qc.rules import Constants, Margins, Rules
-from levelfield.qc.sampling import (
+from levelfield.qc.review.estimates import OBJECT, read_answers, review_estimates
+from levelfield.qc.review.reviewers import cohen_kappa, reviewer_agreement
+from levelfield.qc.review.sampling import (
     ReviewPlan,
     allocate,
     choose_for_review,
@@ -21,12 +20,13 @@ from levelfield.qc.sampling import (
     object_risk,
     risk_strata,
 )
-from levelfield.qc.stratified import (
+from levelfield.qc.review.stratified import (
     Stratum,
     foreseen_estimate,
     reviews_to_decide,
     stratified_estimate,
 )
+from levelfield.qc.rules import Constants, Margins, Rules
 from levelfield.qc.summary import flag_objects, site_table
 from levelfield.qc.verdict import plate_verdict, reviewed_table, screen_verdict
 

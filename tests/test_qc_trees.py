@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from levelfield.qc.trees import BoostedTrees, train_trees
+from levelfield.qc.evidence.trees import BoostedTrees, train_trees
 
 NAMES = ["a", "b", "c"]
 

@@ -13,10 +13,10 @@ from scipy import ndimage
 from levelfield.evaluation import evaluate_image
 from levelfield.objects import renumber
 from levelfield.parameters import default_values, parameter_names
-from levelfield.segmentation.decoders import DECODERS, jury, opinions
-from levelfield.segmentation.decoders.consensus import agreed
-from levelfield.segmentation.prediction import Prediction
-from levelfield.segmentation.targets import AFFINITY_OFFSETS, N_RAYS
+from levelfield.segmentation.network.decoders import DECODERS, jury, opinions
+from levelfield.segmentation.network.decoders.consensus import agreed
+from levelfield.segmentation.network.prediction import Prediction
+from levelfield.segmentation.network.targets import AFFINITY_OFFSETS, N_RAYS
 
 LOSSLESS = ("flow", "affinity", "three_class", "star_seeds", "consensus")
 GROUPS_OF_TWO = ("256x256_1", "256x256_3", "520x696_2")  # the densest

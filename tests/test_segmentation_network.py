@@ -9,10 +9,11 @@ from safetensors.torch import save_file
 from scipy import ndimage
 
 from levelfield.evaluation import evaluate_image
-from levelfield.segmentation import inference, segment_images, segment_objects
-from levelfield.segmentation.inference import load_model, predict, predict_all, scale_for
-from levelfield.segmentation.network import UNet, load_network, save_network
-from levelfield.segmentation.network_segmenter import decode
+from levelfield.segmentation import segment_images, segment_objects
+from levelfield.segmentation.network import inference
+from levelfield.segmentation.network.inference import load_model, predict, predict_all, scale_for
+from levelfield.segmentation.network.segmenter import decode
+from levelfield.segmentation.network.unet import UNet, load_network, save_network
 from levelfield.segmentation.normalisation import normalise
 
 WEIGHTS = REPOSITORY / "levelfield" / "weights" / "nuclei.safetensors"

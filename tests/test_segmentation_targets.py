@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from levelfield.segmentation.targets import (
+from levelfield.segmentation.network.targets import (
     AFFINITY_OFFSETS,
     BACKGROUND,
     BOTH_BACKGROUND,

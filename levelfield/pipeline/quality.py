@@ -20,13 +20,13 @@ from levelfield.pipeline.summary import stack
 from levelfield.pipeline.unfinished import Unfinished
 from levelfield.plan import PLATE_SHAPES
 from levelfield.planted import mark_verdict
-from levelfield.qc.calibration import shipped_calibration
-from levelfield.qc.features import field_features
-from levelfield.qc.geometry import typical_diameter
+from levelfield.qc.evidence.calibration import shipped_calibration
+from levelfield.qc.evidence.features import field_features
+from levelfield.qc.evidence.geometry import typical_diameter
+from levelfield.qc.evidence.second_opinion import SecondOpinion, opinion_scale, second_opinion
 from levelfield.qc.plate import PlateQuality, ReviewInput, assess_plate
+from levelfield.qc.review.sampling import ReviewPlan
 from levelfield.qc.rules import Margins, Rules
-from levelfield.qc.sampling import ReviewPlan
-from levelfield.qc.second_opinion import SecondOpinion, opinion_scale, second_opinion
 from levelfield.qc.verdict import screen_verdict
 
 # The code that decides an evidence feature's value: a change here computes it anew.
@@ -92,7 +92,7 @@ def evidence_pack(
     -------
     dict of str to DataFrame
         ``evidence``, a row per object, and ``pairs``, a row per pair of touching objects
-        (`levelfield.qc.features.field_features`), each with the object set's name.
+        (`levelfield.qc.evidence.features.field_features`), each with the object set's name.
     """
     parts = {
         "channels": [[c.name, c.maximum] for c in job.reader.channels],
@@ -151,8 +151,8 @@ def ask_network(plane: np.ndarray, labels: np.ndarray) -> SecondOpinion | None:
     if not labels.any():
         return None
     # Here, because only jobs that look at pixels need torch.
-    from levelfield.segmentation.inference import predict
     from levelfield.segmentation.models import load_model
+    from levelfield.segmentation.network.inference import predict
 
     model = load_model("network", _OPINION_WEIGHTS, "cpu")
     scale = opinion_scale(typical_diameter(labels))
@@ -175,7 +175,7 @@ def kinds_of(one: ObjectSetSettings) -> tuple[str, str]:
     """Return the kinds of objects and of segmenter that a calibration is looked up by.
 
     Objects that are grown from others are cells; all others count as nuclei, and what does not
-    look like nuclei is recognised by its features (`levelfield.qc.calibration`).
+    look like nuclei is recognised by its features (`levelfield.qc.evidence.calibration`).
     """
     return ("cells" if one.parents else "nuclei"), one.method
 

@@ -11,7 +11,7 @@ from levelfield.pipeline.quality import judged_sets, verdict_rules
 from levelfield.pipeline.settings import object_sets
 from levelfield.planted import mark_verdict
 from levelfield.qc.comparison import comparisons, plate_estimates
-from levelfield.qc.evidence import FIELD
+from levelfield.qc.evidence.scores import FIELD
 from levelfield.qc.truth import truth_table
 from levelfield.qc.verdict import plate_verdict
 

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from levelfield.qc.balance import Estimate, difference, ratio_estimate
-from levelfield.qc.evidence import OBJECT_SET, VARIANT_COLUMNS
-from levelfield.qc.looks import different_looks
+from levelfield.qc.evidence.looks import different_looks
+from levelfield.qc.evidence.scores import OBJECT_SET, VARIANT_COLUMNS
 
 QUESTIONS = ("agreement", "threshold", "split_merge")
 RAW, MATCHED = "raw", "density_matched"

@@ -30,8 +30,8 @@ from levelfield.qc.balance import (
     worse,
 )
 from levelfield.qc.comparison import MATCHED, RAW
-from levelfield.qc.looks import LARGEST_RANGE, SATURATION
-from levelfield.qc.review import COMPLETE, UNREVIEWED
+from levelfield.qc.evidence.looks import LARGEST_RANGE, SATURATION
+from levelfield.qc.review.estimates import COMPLETE, UNREVIEWED
 from levelfield.qc.rules import EXACT, Constants, Rules
 
 UNITS = {"split_merge": ("pp", 100.0), "threshold": ("px", 1.0), "agreement": ("%", 100.0)}
@@ -58,7 +58,7 @@ class Case:
     matched : Estimate or None
         The same at equal local density.
     review : mapping
-        Of `levelfield.qc.review.review_estimates`; empty without any.
+        Of `levelfield.qc.review.estimates.review_estimates`; empty without any.
     constants : Constants
         Behind the estimate that counts.
     """

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from levelfield.qc.calibration import shipped_calibration
 from levelfield.qc.comparison import comparisons, plate_estimates
 from levelfield.qc.confounders import confounder_table
-from levelfield.qc.evidence import OBJECT_SET, score_objects
-from levelfield.qc.features import empty_features
-from levelfield.qc.review import read_answers, review_estimates
-from levelfield.qc.reviewers import reviewer_agreement
+from levelfield.qc.evidence.calibration import shipped_calibration
+from levelfield.qc.evidence.features import empty_features
+from levelfield.qc.evidence.scores import OBJECT_SET, score_objects
+from levelfield.qc.review.estimates import read_answers, review_estimates
+from levelfield.qc.review.reviewers import reviewer_agreement
+from levelfield.qc.review.sampling import ReviewPlan, choose_for_review
 from levelfield.qc.rules import Rules
-from levelfield.qc.sampling import ReviewPlan, choose_for_review
 from levelfield.qc.summary import SITE, flag_objects, site_table, well_table
 from levelfield.qc.verdict import plate_verdict, reviewed_table
 
@@ -71,7 +71,7 @@ def assess_plate(
     plate : str
         Name of the plate.
     objects, pairs : pandas.DataFrame
-        Features of all packs (`levelfield.qc.features.field_features`), with
+        Features of all packs (`levelfield.qc.evidence.features.field_features`), with
         ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set`` in front. May be empty.
     fields : pandas.DataFrame
         ``Metadata_Plate, Metadata_Well, Metadata_Site`` of all fields that are not excluded;

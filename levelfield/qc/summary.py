@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from levelfield.qc.evidence import FIELD, OBJECT_SET
-from levelfield.qc.features import NUMBER
+from levelfield.qc.evidence.features import NUMBER
+from levelfield.qc.evidence.scores import FIELD, OBJECT_SET
 
 DEAD_ZONE_PX = 0.5
 MISBOUNDED_SHARE = 0.2
@@ -23,7 +23,7 @@ def flag_objects(scored: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     scored : pandas.DataFrame
-        From `levelfield.qc.evidence.score_objects`.
+        From `levelfield.qc.evidence.scores.score_objects`.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def site_table(
         Object sets that the QC assesses.
     outside : pandas.Series
         By field, how it is unlike those of the calibration, empty where it is not
-        (`levelfield.qc.calibration.Calibration.outside`).
+        (`levelfield.qc.evidence.calibration.Calibration.outside`).
 
     Returns
     -------

@@ -23,7 +23,7 @@ from levelfield.qc.balance import (
     ratio_estimate,
 )
 from levelfield.qc.comparison import Comparison
-from levelfield.qc.evidence import OBJECT_SET
+from levelfield.qc.evidence.scores import OBJECT_SET
 from levelfield.qc.summary import threshold_call
 from levelfield.qc.verdict import WORST
 

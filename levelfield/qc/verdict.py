@@ -32,7 +32,7 @@ from levelfield.qc.judgement import (
     pass_was_withheld,
     review_contradicts,
 )
-from levelfield.qc.review import COMPLETE, PARTIAL, REVIEW_COLUMNS, UNREVIEWED
+from levelfield.qc.review.estimates import COMPLETE, PARTIAL, REVIEW_COLUMNS, UNREVIEWED
 from levelfield.qc.rules import Rules
 
 VERDICT_COLUMNS = (
@@ -79,7 +79,7 @@ def plate_verdict(
     rules : Rules, optional
         Margins, methods and constants.
     reviewed : pandas.DataFrame, optional
-        From `levelfield.qc.review.review_estimates`.
+        From `levelfield.qc.review.estimates.review_estimates`.
 
     Returns
     -------

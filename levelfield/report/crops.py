@@ -13,8 +13,8 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from levelfield.qc.comparison import comparisons
-from levelfield.qc.evidence import OBJECT_SET
-from levelfield.qc.features import NUMBER
+from levelfield.qc.evidence.features import NUMBER
+from levelfield.qc.evidence.scores import OBJECT_SET
 from levelfield.qc.summary import DEAD_ZONE_PX
 from levelfield.report.distributions import control_groups
 from levelfield.report.gallery import Reader, rgb

@@ -12,12 +12,12 @@ from scipy import ndimage
 
 from levelfield.parameters import call_with, default_values, require_choice
 from levelfield.preprocessing import apply_steps
-from levelfield.segmentation.cellpose_segmenter import cellpose, segment_with_cellpose
+from levelfield.segmentation.cellpose.segmenter import cellpose, segment_with_cellpose
 from levelfield.segmentation.classical import classical
 from levelfield.segmentation.editing import edited, masked
 from levelfield.segmentation.imported import labels
-from levelfield.segmentation.mask_rcnn import mask_rcnn
-from levelfield.segmentation.network_segmenter import network, segment_with_network
+from levelfield.segmentation.mask_rcnn.segmenter import mask_rcnn
+from levelfield.segmentation.network.segmenter import network, segment_with_network
 from levelfield.segmentation.other_environments import (
     cellpose3,
     instanseg,
@@ -27,8 +27,11 @@ from levelfield.segmentation.other_environments import (
 from levelfield.segmentation.pixel_classifier import pixel_classifier
 from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.secondary import expansion, propagation, subtraction, watershed
-from levelfield.segmentation.segment_anything import segment_anything, segment_anything_cells
-from levelfield.segmentation.stardist import stardist
+from levelfield.segmentation.segment_anything.segmenter import (
+    segment_anything,
+    segment_anything_cells,
+)
+from levelfield.segmentation.stardist.segmenter import stardist
 from levelfield.segmentation.threshold import find_threshold
 
 # A segmenter's positional parameters are the image and what it builds on, by role; its keyword-only

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from levelfield.segmentation import mask_rcnn_network, network
-from levelfield.segmentation.inference import NetworkModel, ready
-from levelfield.segmentation.mask_rcnn import mask_rcnn
-from levelfield.segmentation.network_segmenter import segment_with_network
+from levelfield.segmentation.mask_rcnn import network as mask_rcnn_network
+from levelfield.segmentation.mask_rcnn.segmenter import mask_rcnn
+from levelfield.segmentation.network import unet
+from levelfield.segmentation.network.inference import NetworkModel, ready
+from levelfield.segmentation.network.segmenter import segment_with_network
 from levelfield.training.mask_rcnn import MASK_RCNN
 from levelfield.training.recipe import Recipe, TrainingSettings
 from levelfield.training.samples import Image, TrainingImage
@@ -79,13 +80,13 @@ class NetworkKind:
 
 
 def _read_unet(path: Path) -> Weights:
-    return network.load_network(path)[0]
+    return unet.load_network(path)[0]
 
 
 def _write_unet(
     path: Path, weights: Weights, settings: TrainingSettings, facts: Mapping[str, str]
 ) -> None:
-    network.save_network(path, weights, facts)
+    unet.save_network(path, weights, facts)
 
 
 def unet_segmenter(
@@ -104,12 +105,12 @@ def unet_segmenter(
         Of torch.
     diameter, outline
         Typical diameter of the objects in px, and what draws their outlines; see
-        `levelfield.segmentation.network_segmenter.network`.
+        `levelfield.segmentation.network.segmenter.network`.
     """
-    unet = network.UNet()
-    unet.load_state_dict(dict(weights))
+    built = unet.UNet()
+    built.load_state_dict(dict(weights))
     chosen = torch.device(device)
-    model = NetworkModel(ready(unet, chosen), chosen, device, {})
+    model = NetworkModel(ready(built, chosen), chosen, device, {})
     parameters = {"diameter": diameter, "outline": outline}
 
     def segment(image: Image) -> Labels:

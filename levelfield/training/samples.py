@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.segmentation.network.targets import Labels, Targets, make_targets
 from levelfield.segmentation.normalisation import normalise
-from levelfield.segmentation.targets import Labels, Targets, make_targets
 
 Image = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from levelfield.segmentation.cellpose.diffusion import flow_errors
-from levelfield.segmentation.cellpose_options import CellposeOptions
+from levelfield.segmentation.cellpose.options import CellposeOptions
 
 _FLOW_SCALE = 5.0  # the network's flow has about this length
 _MARGIN = 20  # px around the image in which pixels may end

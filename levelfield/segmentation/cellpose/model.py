@@ -36,9 +36,9 @@ from levelfield.segmentation.cellpose.network import (
     load_network,
 )
 from levelfield.segmentation.cellpose.normalisation import normalise, resize
+from levelfield.segmentation.cellpose.options import CellposeOptions
 from levelfield.segmentation.cellpose.pooling import predict_all
 from levelfield.segmentation.cellpose.tiles import Canvas
-from levelfield.segmentation.cellpose_options import CellposeOptions
 from levelfield.segmentation.classical import filter_objects
 from levelfield.segmentation.result import Segmentation
 

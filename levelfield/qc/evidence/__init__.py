@@ -1,0 +1,1 @@
+"""What the pixels say about every object and every seam, and how far it can be trusted."""

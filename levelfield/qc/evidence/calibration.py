@@ -1,0 +1,161 @@
+"""What the evidence was calibrated on, and which images are outside of that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from levelfield.qc.evidence.features import NUMBER
+from levelfield.qc.evidence.scores import FIELD
+from levelfield.qc.rules import Constants
+
+FILE = Path(__file__).parent / "model" / "calibration.json"
+NOT_ASKED = "not calibrated"
+FEWEST_OBJECTS = 5
+"""With fewer objects in an image nothing is said of it, and it counts as within."""
+INDICATORS: dict[str, tuple[str, ...]] = {
+    "blurred": ("sharpness", "grain", "background_correlation", "background_fineness"),
+    "noisy": ("grain", "contrast"),
+    "crowded": ("contact", "crowding", "lowest_agreement"),
+    "not nuclei": (
+        *("solidity", "ellipse_fit", "roundness"),
+        *("agreement", "lowest_agreement", "texture"),
+    ),
+}
+"""What is looked at to recognise each way of being outside of the calibration."""
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """Recognises one way of being outside: a weighted sum of indicators beyond a limit.
+
+    Attributes
+    ----------
+    reason : str
+        A name in `INDICATORS`.
+    weights : mapping of str to float
+        By indicator.
+    limit : float
+        Images whose sum exceeds this are outside.
+    """
+
+    reason: str
+    weights: Mapping[str, float]
+    limit: float
+
+    def recognises(self, table: pd.DataFrame) -> NDArray[np.bool_]:
+        """Tell of each row of `indicators` whether it is outside; False where one is missing."""
+        total = sum(weight * table[name] for name, weight in self.weights.items())
+        return (total > self.limit).to_numpy(bool)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is known of the evidence's own error.
+
+    Attributes
+    ----------
+    constants : mapping of (str, str, str) to Constants
+        By question, kind of object and kind of segmenter.
+    recognisers : tuple of Recogniser
+        Of images outside of what was calibrated.
+    """
+
+    constants: Mapping[tuple[str, str, str], Constants]
+    recognisers: tuple[Recogniser, ...]
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        rows = [
+            {"question": question, "objects": objects, "segmenter": segmenter} | vars(constants)
+            for (question, objects, segmenter), constants in self.constants.items()
+        ]
+        content = {"constants": rows, "outside": [vars(one) for one in self.recognisers]}
+        path.write_text(json.dumps(content, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Calibration:
+        """Read what `save` wrote."""
+        content = json.loads(path.read_text())
+        keys = ("question", "objects", "segmenter")
+        constants = {
+            tuple(row[key] for key in keys): Constants(
+                **{name: value for name, value in row.items() if name not in keys}
+            )
+            for row in content["constants"]
+        }
+        return cls(constants, tuple(Recogniser(**row) for row in content["outside"]))
+
+    def outside(self, objects: pd.DataFrame) -> pd.Series:
+        """Say of each field how its images are unlike those of the calibration.
+
+        Parameters
+        ----------
+        objects : pandas.DataFrame
+            Features of objects with `levelfield.qc.evidence.scores.FIELD` in front.
+
+        Returns
+        -------
+        pandas.Series
+            Text by field, empty where it is within: reasons (`INDICATORS`), or `NOT_ASKED` for
+            object sets of which no network was asked (cells), for which nothing was calibrated.
+        """
+        table = indicators(objects)
+        answers = pd.Series("", table.index, dtype=object)
+        enough = (table["n_objects"] >= FEWEST_OBJECTS).to_numpy()
+        for one in self.recognisers:
+            found = one.recognises(table) & enough
+            answers[found] = np.where(
+                answers[found] == "", one.reason, answers[found] + "; " + one.reason
+            )
+        answers[table["agreement"].isna().to_numpy()] = NOT_ASKED
+        return answers
+
+
+@lru_cache(maxsize=1)
+def shipped_calibration() -> Calibration:
+    """Load the calibration that comes with Levelfield, once."""
+    return Calibration.load(FILE)
+
+
+def indicators(objects: pd.DataFrame) -> pd.DataFrame:
+    """Describe how the objects of each field look: all `INDICATORS` and ``n_objects`` by `FIELD`.
+
+    Medians over objects, except for the means ``contact`` and both agreements with the jury;
+    logarithms of what has a scale.
+    """
+    table = objects.assign(
+        crowding=objects["local_density"] * objects["area_px"] / 1e4,
+        diameter=2 * np.sqrt(objects["area_px"] / np.pi),
+    )
+    found = table.groupby(FIELD, sort=True).agg(
+        background_correlation=("background_correlation", "first"),
+        background_fineness=("background_fineness", "first"),
+        n_objects=(NUMBER, "size"),
+        sharpness=("edge_sharpness", "median"),
+        grain=("grain", "median"),
+        contrast=("contrast_to_noise", "median"),
+        texture=("texture", "median"),
+        solidity=("solidity", "median"),
+        ellipse_fit=("ellipse_fit", "median"),
+        roundness=("roundness", "median"),
+        contact=("contact", "mean"),
+        crowding=("crowding", "median"),
+        diameter=("diameter", "median"),
+        agreement=("jury_agreement", "mean"),
+        lowest_agreement=("jury_lowest", "mean"),
+    )
+    for name in ("sharpness", "grain", "contrast", "texture", "crowding", "diameter"):
+        found[name] = _log(found[name])
+    return found
+
+
+def _log(values: pd.Series) -> NDArray[np.float64]:
+    return np.log(np.maximum(values.to_numpy(float), 5e-3))

@@ -1,0 +1,235 @@
+"""The seam between two touching objects, or between the two sides of a virtual cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numba import njit
+from numpy.typing import NDArray
+
+from levelfield.qc.evidence.geometry import (
+    Contacts,
+    RowExtents,
+    axis_lengths,
+    contacts,
+    coordinate_sums,
+    hull_areas,
+    object_areas,
+    percentile_per_group,
+    percentile_per_label,
+)
+
+NUMBER = "Metadata_ObjectNumber"
+NEIGHBOUR = "Metadata_NeighbourNumber"
+SEAM_COLUMNS = (
+    NUMBER,
+    NEIGHBOUR,
+    "seam_brightness",
+    "seam_lowest",
+    "seam_highest",
+    "seam_gradient",
+    "seam_similarity",
+    "seam_roundness",
+    "seam_width",
+    "seam_length",
+    "seam_solidity",
+    "seam_solidity_gain",
+    "seam_ellipse_fit",
+    "seam_ellipse_gain",
+    "seam_area_px",
+    "seam_smaller_area_px",
+)
+_LEAST = 1e-6
+
+
+def seam_features(
+    labels: NDArray[np.int32],
+    smooth: NDArray[np.float32],
+    gradient: NDArray[np.float32],
+    extents: RowExtents,
+) -> pd.DataFrame:
+    """Describe the seam of every touching pair, with `SEAM_COLUMNS`.
+
+    Parameters
+    ----------
+    labels : (Y, X) int32
+        Objects, or parts of objects.
+    smooth : (Y, X) float32
+        Lightly smoothed image above local background.
+    gradient : (Y, X) float32
+        Magnitude of its gradient, per px.
+    extents : RowExtents
+        Of ``labels``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``seam_brightness``
+            Median along the seam over the mean of both sides' medians.
+        ``seam_lowest, seam_highest``
+            15th and 85th percentile along the seam over the 90th percentile of the dimmer side.
+        ``seam_gradient``
+            Median gradient along the seam, times the smaller side's diameter, over the same.
+        ``seam_similarity``
+            Median of the dimmer side over that of the brighter one.
+        ``seam_roundness``
+            Minor over major axis of the union.
+        ``seam_width, seam_length``
+            Length of the seam over the minor axis of the union, and over the smaller side's
+            diameter.
+        ``seam_solidity, seam_solidity_gain``
+            Solidity of the union, and how much higher that of the parts is.
+        ``seam_ellipse_fit, seam_ellipse_gain``
+            Overlap (intersection over union) of the union with the ellipse of its moments, and how
+            much higher that of the parts is.
+        ``seam_area_px, seam_smaller_area_px``
+            Areas of the union and of the smaller side in px.
+    """
+    touching = contacts(labels, smooth)
+    pairs = touching.pairs
+    if len(pairs) == 0:
+        return no_seams()
+    one, other = pairs.T
+    first, second = (object_areas(labels).astype(float)[label - 1] for label in (one, other))
+    smaller = np.minimum(first, second)
+    sums = coordinate_sums(labels)
+    major, minor = axis_lengths(sums[one - 1] + sums[other - 1])
+    # Contacts count a slanted seam along both axes; pi / 4 is the mean over directions.
+    length = np.pi / 4 * np.bincount(touching.pair_of_contact)
+    diameter = 2 * np.sqrt(smaller / np.pi)
+    solidity, solidity_gain = _solidity(pairs, first, second, extents)
+    fit, fit_gain = _ellipse_fit(labels, pairs, sums, first, second, extents)
+    return pd.DataFrame(
+        {
+            NUMBER: one,
+            NEIGHBOUR: other,
+            **_brightness(touching, labels, smooth, gradient, diameter),
+            "seam_roundness": minor / major,
+            "seam_width": length / minor,
+            "seam_length": length / diameter,
+            "seam_solidity": solidity,
+            "seam_solidity_gain": solidity_gain,
+            "seam_ellipse_fit": fit,
+            "seam_ellipse_gain": fit_gain,
+            "seam_area_px": first + second,
+            "seam_smaller_area_px": smaller,
+        }
+    )
+
+
+def no_seams() -> pd.DataFrame:
+    """Return the table of a field in which nothing touches."""
+    types = {name: np.int64 if name in (NUMBER, NEIGHBOUR) else float for name in SEAM_COLUMNS}
+    return pd.DataFrame({name: np.empty(0, types[name]) for name in SEAM_COLUMNS})
+
+
+def _brightness(
+    touching: Contacts, labels: NDArray, smooth: NDArray, gradient: NDArray, diameter: NDArray
+) -> dict[str, NDArray]:
+    pairs, of_contact = touching.pairs, touching.pair_of_contact
+    n_objects = int(labels.max())
+
+    def along(values: NDArray, percentile: float) -> NDArray:
+        return percentile_per_group(values, of_contact, len(pairs), percentile)
+
+    middle = np.maximum(percentile_per_label(labels, smooth, 50, n_objects), _LEAST)[pairs - 1]
+    peaks = np.maximum(percentile_per_label(labels, smooth, 90, n_objects), _LEAST)[pairs - 1]
+    dimmer = peaks.min(axis=1)
+    steep = contacts(labels, gradient).intensity
+    return {
+        "seam_brightness": np.clip(along(touching.intensity, 50) / middle.mean(axis=1), 0, 2),
+        "seam_lowest": np.clip(along(touching.intensity, 15) / dimmer, 0, 2),
+        "seam_highest": np.clip(along(touching.intensity, 85) / dimmer, 0, 2),
+        "seam_gradient": np.clip(along(steep, 50) * diameter / dimmer, 0, 20),
+        "seam_similarity": middle.min(axis=1) / middle.max(axis=1),
+    }
+
+
+def _solidity(
+    pairs: NDArray, first: NDArray, second: NDArray, extents: RowExtents
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    hull = np.maximum(hull_areas(extents), 1)
+    union = first + second
+    divided = (first**2 / hull[pairs[:, 0] - 1] + second**2 / hull[pairs[:, 1] - 1]) / union
+    whole = union / np.maximum(hull_areas(extents, pairs), 1)
+    return whole, divided - whole
+
+
+def _ellipse_fit(
+    labels: NDArray,
+    pairs: NDArray,
+    sums: NDArray,
+    first: NDArray,
+    second: NDArray,
+    extents: RowExtents,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    single = ellipse_fit(labels, extents, sums)
+    whole = ellipse_fit(labels, extents, sums, pairs)
+    parts = first * single[pairs[:, 0] - 1] + second * single[pairs[:, 1] - 1]
+    return whole, parts / (first + second) - whole
+
+
+def ellipse_fit(
+    labels: NDArray[np.int32],
+    extents: RowExtents,
+    sums: NDArray[np.float64],
+    pairs: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
+    """Overlap of objects, or of unions of two, with the ellipses of the same second moments.
+
+    Parameters
+    ----------
+    labels : (Y, X) int32
+        Objects.
+    extents, sums
+        `levelfield.qc.evidence.geometry.row_extents` and `coordinate_sums` of them.
+    pairs : (p, 2) int64, optional
+        Labels whose unions are wanted; every single label without it.
+
+    Returns
+    -------
+    (n,) or (p,) float64
+        Intersection over union, 1 for an ellipse; 0 for a label without pixels.
+    """
+    if pairs is None:
+        single = np.arange(1, len(sums) + 1)
+        pairs = np.stack([single, single], axis=1)
+        together = sums
+    else:
+        together = sums[pairs[:, 0] - 1] + sums[pairs[:, 1] - 1]
+    number = np.maximum(together[:, 0], 1)
+    y, x = together[:, 1] / number, together[:, 2] / number
+    variance_y = together[:, 3] / number - y**2 + 1 / 12
+    variance_x = together[:, 4] / number - x**2 + 1 / 12
+    covariance = together[:, 5] / number - x * y
+    determinant = np.maximum(variance_y * variance_x - covariance**2, 1e-6)
+    shape = np.stack([y, x, variance_y, variance_x, covariance, determinant], axis=1)
+    inside = _pixels_in_ellipse(
+        labels, pairs, shape, extents.top, extents.height, extents.start, extents.left,
+        extents.right,
+    )  # fmt: skip
+    ellipse = 4 * np.pi * np.sqrt(determinant)
+    return np.where(together[:, 0] > 0, inside / (together[:, 0] + ellipse - inside), 0.0)
+
+
+# numba: counts the pixels of many small objects one by one, without a mask for each
+@njit(cache=True)
+def _pixels_in_ellipse(labels, pairs, shape, top, height, start, left, right):  # noqa: ANN001, ANN202
+    counts = np.zeros(len(pairs))
+    for index in range(len(pairs)):
+        centre_y, centre_x, yy, xx, xy, determinant = shape[index]
+        for side in range(2):
+            label = pairs[index, side]
+            if side == 1 and label == pairs[index, 0]:
+                break
+            for row in range(height[label - 1]):
+                y = top[label - 1] + row
+                at = start[label - 1] + row
+                for x in range(left[at], right[at]):
+                    if labels[y, x] != label:
+                        continue
+                    dy, dx = y - centre_y, x - centre_x
+                    reach = (xx * dy * dy - 2 * xy * dx * dy + yy * dx * dx) / determinant
+                    if reach <= 4:
+                        counts[index] += 1
+    return counts

@@ -1,0 +1,170 @@
+"""What the evidence reads of objects and seams: features made comparable between plates.
+
+Every term is a ratio, to the typical object of the plate or within the object itself, so that it
+means the same on any plate, at any magnification and exposure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+_CUT_LIGHT = ("brightness", "lowest", "highest", "gradient", "similarity")
+_CUT_FORM = (
+    "roundness",
+    "width",
+    "length",
+    "solidity",
+    "solidity_gain",
+    "ellipse_fit",
+    "ellipse_gain",
+)
+_CUT_NETWORK = ("network_separation", "network_boundary")
+_JURY = ("agreement", "lowest", "splitting", "merging", "missing")
+# What a term depends on: the object's absolute size, how bright it is, its form, or the network.
+MERGE_TERMS: dict[str, tuple[str, ...]] = {
+    "size": ("relative_area", "relative_intensity", "relative_part", "crowding"),
+    "light": (
+        "relative_brightness",
+        "texture",
+        "grain",
+        "edge_sharpness",
+        "contrast_to_noise",
+        "cut_intensity_saddle",
+        *(f"cut_seam_{name}" for name in _CUT_LIGHT),
+    ),
+    "form": (
+        "solidity",
+        "axis_ratio",
+        "ellipse_fit",
+        "roundness",
+        "contact",
+        "touches_border",
+        "cut_shape_saddle",
+        "part_of_object",
+        *(f"cut_seam_{name}" for name in _CUT_FORM),
+    ),
+    "network": (
+        "cut_network_saddle",
+        *(f"cut_seam_{name}" for name in _CUT_NETWORK),
+        *(f"jury_{name}" for name in _JURY),
+    ),
+}
+SEAM_TERMS: dict[str, tuple[str, ...]] = {
+    "size": ("relative_area", "relative_intensity", "relative_part", "crowding"),
+    "light": (
+        "contrast_to_noise",
+        "grain",
+        "edge_sharpness",
+        *(f"seam_{name}" for name in _CUT_LIGHT),
+    ),
+    "form": (
+        "part_of_object",
+        "solidity_lower",
+        "roundness_lower",
+        "contact_higher",
+        *(f"seam_{name}" for name in _CUT_FORM),
+    ),
+    "network": (
+        *(f"seam_{name}" for name in _CUT_NETWORK),
+        "jury_agreement_lower",
+        "jury_merging_lower",
+        "jury_merging_higher",
+        "jury_missing_higher",
+    ),
+}
+# By the features that a variant sees. Verdicts come from "all" (or "image" where no network was
+# asked); the others tell how far the answer depends on what it is read from.
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "all": ("size", "light", "form", "network"),
+    "image": ("size", "light", "form"),
+    "no_size": ("light", "form", "network"),
+    "no_light": ("size", "form", "network"),
+    "shape": ("form",),
+    "network": ("network",),
+}
+
+
+def names_of(terms: dict[str, tuple[str, ...]], variant: str) -> list[str]:
+    """Return the terms that a variant reads, of `MERGE_TERMS` or `SEAM_TERMS`."""
+    return [name for family in VARIANTS[variant] for name in terms[family]]
+
+
+def merge_terms(objects: pd.DataFrame, typical: pd.DataFrame) -> pd.DataFrame:
+    """Return `MERGE_TERMS` of every object.
+
+    Parameters
+    ----------
+    objects : DataFrame
+        Features of objects (`levelfield.qc.evidence.features.OBJECT_COLUMNS`).
+    typical : DataFrame
+        Row by row, ``area_px`` and ``integrated_intensity`` of the plate's typical object.
+    """
+    area, light = typical["area_px"], typical["integrated_intensity"]
+    part = objects["cut_seam_smaller_area_px"]
+    made = {
+        "relative_area": _log(objects["area_px"] / area),
+        "relative_intensity": _log(objects["integrated_intensity"] / light),
+        "relative_part": _log(part / area),
+        "crowding": objects["local_density"] * area / 1e4,
+        "relative_brightness": _log(objects["mean_intensity"] / (light / area)),
+        "part_of_object": part / objects["area_px"],
+        "contrast_to_noise": _log(objects["contrast_to_noise"]),
+        "touches_border": objects["touches_border"].astype(float),
+    }
+    plain = [n for family in MERGE_TERMS.values() for n in family if n not in made]
+    return objects[plain].assign(**made)
+
+
+def seam_terms(
+    objects: pd.DataFrame,
+    pairs: pd.DataFrame,
+    ends: Sequence[NDArray[np.int64]],
+    typical: pd.DataFrame,
+) -> pd.DataFrame:
+    """Return `SEAM_TERMS` of every touching pair.
+
+    Parameters
+    ----------
+    objects, typical
+        As for `merge_terms`.
+    pairs : DataFrame
+        Features of pairs (`levelfield.qc.evidence.features.PAIR_COLUMNS`).
+    ends : two of (p,) int64
+        Rows of the two objects of each pair.
+    """
+
+    def both(name: str) -> NDArray[np.float64]:
+        values = objects[name].to_numpy(float)
+        return np.stack([values[end] for end in ends])
+
+    area, light = (typical[name].to_numpy(float)[ends[0]] for name in typical)
+    union, part = pairs["seam_area_px"], pairs["seam_smaller_area_px"]
+    made = {
+        "relative_area": _log(union / area),
+        "relative_intensity": _log(both("integrated_intensity").sum(axis=0) / light),
+        "relative_part": _log(part / area),
+        "crowding": both("local_density").mean(axis=0) * area / 1e4,
+        "part_of_object": part / union,
+        "contrast_to_noise": _log(both("contrast_to_noise").mean(axis=0)),
+        "grain": both("grain").mean(axis=0),
+        "edge_sharpness": both("edge_sharpness").mean(axis=0),
+        "solidity_lower": both("solidity").min(axis=0),
+        "roundness_lower": both("roundness").min(axis=0),
+        "contact_higher": both("contact").max(axis=0),
+        "jury_agreement_lower": both("jury_agreement").min(axis=0),
+        "jury_merging_lower": both("jury_merging").min(axis=0),
+        "jury_merging_higher": both("jury_merging").max(axis=0),
+        "jury_missing_higher": both("jury_missing").max(axis=0),
+    }
+    plain = [n for family in SEAM_TERMS.values() for n in family if n not in made]
+    return pairs[plain].assign(**made)
+
+
+def _log(values: pd.Series | NDArray) -> NDArray[np.float64]:
+    """Logarithm of what is positive, else NaN."""
+    values = np.asarray(values, float)
+    return np.log(values, where=values > 0, out=np.full(values.shape, np.nan))

@@ -1,0 +1,113 @@
+"""How far two reviewers agree, which bounds what any segmentation can reach in their eyes."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from levelfield.qc.evidence.scores import OBJECT_SET
+from levelfield.qc.review.estimates import CANNOT_TELL, CORRECT, ERRORS, OBJECT, Answers
+
+REVIEWER_COLUMNS = (
+    "plate",
+    "object_set",
+    "reviewer",
+    "other_reviewer",
+    "answer",
+    "n_objects",
+    "n_reviewer",
+    "n_other_reviewer",
+    "same",
+    "kappa",
+    "kappa_low",
+    "kappa_high",
+)
+ANY = "any"
+
+
+def cohen_kappa(one: ArrayLike, other: ArrayLike) -> tuple[float, float]:
+    """Agreement of two people beyond chance, and its standard error.
+
+    Parameters
+    ----------
+    one, other : (n,)
+        What each said of the same n objects.
+
+    Returns
+    -------
+    kappa, standard_error : float
+        1 for complete agreement, 0 for that of chance. NaN without objects, or where both gave one
+        and the same answer throughout, which chance explains as well.
+
+    Notes
+    -----
+    J. Cohen, *A coefficient of agreement for nominal scales* (1960); the large-sample error of
+    J. L. Fleiss, J. Cohen & B. S. Everitt (1969).
+    """
+    codes, answers = pd.factorize(np.concatenate([np.asarray(one), np.asarray(other)]))
+    number, kinds = len(codes) // 2, len(answers)
+    if number == 0:
+        return float("nan"), float("nan")
+    table = np.zeros((kinds, kinds))
+    np.add.at(table, (codes[:number], codes[number:]), 1 / number)
+    rows, columns = table.sum(1), table.sum(0)
+    observed, chance = float(np.trace(table)), float(rows @ columns)
+    if np.isclose(chance, 1):
+        return float("nan"), float("nan")
+    kappa = (observed - chance) / (1 - chance)
+    left = 1 - kappa
+    on_diagonal = np.sum(np.diag(table) * (1 - (rows + columns) * left) ** 2)
+    # In the Fleiss formula a cell (i, j) meets the column total of i and the row total of j.
+    totals = (columns[:, None] + rows[None, :]) ** 2
+    off_diagonal = left**2 * (np.sum(table * totals) - np.sum(np.diag(table * totals)))
+    variance = on_diagonal + off_diagonal - (kappa - chance * left) ** 2
+    return kappa, float(np.sqrt(max(variance, 0) / number) / (1 - chance))
+
+
+def reviewer_agreement(plate: str, answers: Answers) -> pd.DataFrame:
+    """Compare every two reviewers on the objects that both looked at: ``qc/reviewers.csv``.
+
+    Parameters
+    ----------
+    plate : str
+        Name of the plate.
+    answers : Answers
+        From `levelfield.qc.review.estimates.read_answers`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `REVIEWER_COLUMNS`, a row per object set, pair of reviewers and answer, and one for all
+        answers together (``any``): objects that both could tell, how often each gave the answer,
+        ``same`` (share on which they say the same: the bound) and Cohen's ``kappa`` with its 90 %
+        interval. These are figures of the sample, in which doubtful objects are over-represented.
+    """
+    told = answers.rows[answers.rows["answer"] != CANNOT_TELL]
+    rows = []
+    for object_set, own in told.groupby(OBJECT_SET, sort=True):
+        table = own.pivot_table("answer", OBJECT, "reviewer", aggfunc="first")
+        for one, other in combinations(sorted(table.columns), 2):
+            both = table[[one, other]].dropna()
+            if len(both):
+                head = (plate, object_set, one, other)
+                rows += [(*head, *row) for row in _rows_of_pair(both[one], both[other])]
+    return pd.DataFrame(rows, columns=list(REVIEWER_COLUMNS))
+
+
+def _rows_of_pair(one: pd.Series, other: pd.Series) -> list[tuple]:
+    rows = [(ANY, len(one), len(one), len(one), *_agreement(one, other))]
+    for answer in (CORRECT, *ERRORS):
+        first, second = one == answer, other == answer
+        if first.any() or second.any():
+            counts = (len(one), int(first.sum()), int(second.sum()))
+            rows.append((answer, *counts, *_agreement(first, second)))
+    return rows
+
+
+def _agreement(one: pd.Series, other: pd.Series) -> tuple[float, float, float, float]:
+    kappa, error = cohen_kappa(one, other)
+    low, high = kappa - 1.645 * error, kappa + 1.645 * error
+    return float((one.to_numpy() == other.to_numpy()).mean()), kappa, max(low, -1.0), min(high, 1.0)

@@ -1,0 +1,235 @@
+"""Which objects people should look at: strata by risk, shares by Neyman's rule, a seeded draw.
+
+A few objects hold most of the errors, and the evidence knows roughly which. So the objects of a
+control class are cut into strata by risk, a stratum gets the more of the review the larger it is
+and the less its answers can be foreseen, and within a stratum chance decides. Every object has a
+random number of its own, made from its place and a seed: a larger review contains the smaller one,
+and what happens to other fields changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from levelfield.qc.comparison import Comparison
+from levelfield.qc.evidence.features import NUMBER
+from levelfield.qc.evidence.scores import FIELD, OBJECT_SET
+
+RISK_CUTS = (0.02, 0.08, 0.25, 0.6)
+FEWEST_PER_STRATUM = 3
+FIELDS_PER_CLASS = 5
+SEED = 1
+USUALLY_LACKING = 1.25
+"""Objects that a merge lacks, about; the draw needs no more than the order of risks."""
+LIST_COLUMNS = (
+    "order",
+    "plate",
+    "well",
+    "site",
+    "object_set",
+    "object_number",
+    "centre_y_px",
+    "centre_x_px",
+    "checksum",
+    "reviewer",
+    "answer",
+    "f",
+    "m",
+)
+_NAMES = dict(zip([*FIELD, NUMBER], LIST_COLUMNS[1:6], strict=True))
+
+
+@dataclass(frozen=True)
+class ReviewPlan:
+    """How much is reviewed.
+
+    Attributes
+    ----------
+    per_class : int
+        Objects of every object set and control class.
+    fields_per_class : int
+        Whole fields of every object set and control class, on which missed objects are counted.
+    seed : int
+        Of the draw.
+    """
+
+    per_class: int = 100
+    fields_per_class: int = FIELDS_PER_CLASS
+    seed: int = SEED
+
+
+def object_risk(objects: pd.DataFrame) -> NDArray[np.float64]:
+    """How far an object may change the balance, 0 to 1, by its evidence.
+
+    Parameters
+    ----------
+    objects : pandas.DataFrame
+        From `levelfield.qc.summary.flag_objects`.
+    """
+    of_split = 0.5 * objects["fragment_evidence"].to_numpy(float)
+    of_merge = USUALLY_LACKING * objects["merge_evidence"].to_numpy(float)
+    return np.clip(np.fmax(of_split, of_merge), 0, 1)
+
+
+def risk_strata(risk: ArrayLike) -> NDArray[np.int64]:
+    """Return the stratum of each risk, 0 (none) to 4 (high), cut at `RISK_CUTS`."""
+    return np.digitize(np.asarray(risk, float), RISK_CUTS)
+
+
+def foreseen_variance(risk: NDArray[np.float64]) -> float:
+    """Variance of the answers that the risk of a stratum's objects lets expect."""
+    return float(np.mean(risk * (1 - risk)) + 0.01)
+
+
+def allocate(sizes: ArrayLike, variances: ArrayLike, number: int) -> NDArray[np.int64]:
+    """Divide a review among strata.
+
+    Every stratum gets at least 3 objects, or all that it has; the rest goes where it lowers the
+    variance of the mean most. A larger review never takes an object from a stratum.
+
+    Parameters
+    ----------
+    sizes : (s,) int
+        Objects of each stratum.
+    variances : (s,) float
+        Foreseen variance of the answers within each.
+    number : int
+        Objects to be reviewed; the minimum per stratum may exceed it.
+
+    Returns
+    -------
+    (s,) int64
+
+    Notes
+    -----
+    Neyman's allocation in whole numbers: T. Wright, *Exact optimal sample allocation* (2017).
+    """
+    sizes, spreads = np.asarray(sizes, np.int64), np.sqrt(np.asarray(variances, float))
+    given = np.minimum(sizes, FEWEST_PER_STRATUM)
+    stratum = np.repeat(np.arange(len(sizes)), np.maximum(sizes - given, 0))
+    if len(stratum) == 0:
+        return given
+    starts = np.concatenate([np.arange(low, size) for low, size in zip(given, sizes, strict=True)])
+    # The object after the n-th lowers the variance by (size * spread)^2 / (n (n + 1)).
+    gains = (sizes * spreads)[stratum] / np.sqrt(starts * (starts + 1.0))
+    best = np.argsort(-gains, kind="stable")[: max(0, number - int(given.sum()))]
+    return given + np.bincount(stratum[best], minlength=len(sizes))
+
+
+def random_numbers(places: pd.DataFrame, seed: int) -> NDArray[np.float64]:
+    """Return a uniform random number per row, made from the row's content and a seed alone."""
+    texts = map("\n".join, zip(*(places[name].astype(str) for name in places), strict=True))
+    numbers = [
+        int.from_bytes(hashlib.blake2b(f"{seed}\n{text}".encode(), digest_size=7).digest(), "big")
+        for text in texts
+    ]
+    return np.array(numbers, float) / 2.0**56
+
+
+def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> NDArray[np.bool_]:
+    """Draw the objects of one class and object set that are to be reviewed.
+
+    Parameters
+    ----------
+    objects : pandas.DataFrame
+        All its objects, from `levelfield.qc.summary.flag_objects`.
+    plan : ReviewPlan
+        How many.
+
+    Returns
+    -------
+    (n,) bool
+    """
+    risk = object_risk(objects)
+    strata = risk_strata(risk)
+    n_strata = len(RISK_CUTS) + 1
+    members = [np.flatnonzero(strata == stratum) for stratum in range(n_strata)]
+    variances = [foreseen_variance(risk[each]) if len(each) else 0.0 for each in members]
+    numbers = allocate([len(each) for each in members], variances, plan.per_class)
+    chance = random_numbers(objects[[*FIELD, NUMBER]], plan.seed)
+    chosen = np.zeros(len(objects), bool)
+    for each, number in zip(members, numbers, strict=True):
+        chosen[each[np.argsort(chance[each], kind="stable")[:number]]] = True
+    return chosen
+
+
+def review_classes(pairs: Sequence[Comparison]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return the wells of every control class: ``{(scope, name): wells}``."""
+    classes = {}
+    for pair in pairs:
+        classes["negcon", pair.negative_name] = pair.negative_wells
+        classes["poscon", pair.perturbation] = pair.positive_wells
+    return {key: wells for key, wells in classes.items() if wells}
+
+
+def choose_for_review(
+    objects: pd.DataFrame,
+    pairs: Sequence[Comparison],
+    plan: ReviewPlan | None = None,
+    checksums: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Choose what people should look at: ``qc/review_list.csv``.
+
+    Blinded: neither class nor evidence is shown, and the order is random. A person who knows the
+    layout still recognises a class by its wells; a page for the review can hide them.
+
+    Parameters
+    ----------
+    objects : pandas.DataFrame
+        From `levelfield.qc.summary.flag_objects`, one plate.
+    pairs : sequence of Comparison
+        The plate's controls.
+    plan : ReviewPlan, optional
+        How many, and the seed.
+    checksums : pandas.DataFrame, optional
+        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum`` of the label images.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `LIST_COLUMNS`: rows of the review sheet (workflow/schemas/review.yaml) with an empty
+        answer. Objects first, then whole fields (object_number 0) to count missed objects on.
+    """
+    plan = plan or ReviewPlan()
+    chosen_objects, chosen_fields = [], []
+    for wells in review_classes(pairs).values():
+        of_class = objects[objects["Metadata_Well"].isin(wells)]
+        for _, own in of_class.groupby(OBJECT_SET, sort=True):
+            chosen_objects.append(own[drawn(own, plan)])
+            fields = own[FIELD].drop_duplicates()
+            order = np.argsort(random_numbers(fields, plan.seed), kind="stable")
+            chosen_fields.append(fields.iloc[order[: plan.fields_per_class]].assign(**{NUMBER: 0}))
+    listed = [
+        _shuffled(pd.concat(tables, ignore_index=True), plan.seed)
+        for tables in (chosen_objects, chosen_fields)
+        if tables
+    ]
+    if not listed:
+        return pd.DataFrame(columns=list(LIST_COLUMNS))
+    return _as_sheet(pd.concat(listed, ignore_index=True), checksums)
+
+
+def _shuffled(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Put rows in random order; another seed than the draw's, which went by risk."""
+    rows = rows.drop_duplicates([*FIELD, NUMBER])
+    order = np.argsort(random_numbers(rows[[*FIELD, NUMBER]], seed + 1), kind="stable")
+    return rows.iloc[order]
+
+
+def _as_sheet(rows: pd.DataFrame, checksums: pd.DataFrame | None) -> pd.DataFrame:
+    if checksums is None:
+        rows = rows.assign(checksum="")
+    else:
+        rows = rows.merge(checksums[[*FIELD, "checksum"]], on=FIELD, how="left")
+    sheet = rows.rename(columns=_NAMES).assign(order=np.arange(len(rows)) + 1)
+    centres: Mapping[str, pd.Series] = {
+        name: sheet[name].round(1) for name in ("centre_y_px", "centre_x_px") if name in sheet
+    }
+    blank = dict.fromkeys(["reviewer", "answer", "f", "m"], "")
+    return sheet.assign(**centres, **blank).reindex(columns=list(LIST_COLUMNS))

@@ -1,0 +1,1 @@
+"""The small network, which predicts several representations of objects at once."""

@@ -1,0 +1,176 @@
+"""Affinities: a mutex watershed joins pairs of pixels that belong together (Wolf et al. 2018).
+
+The most certain pair comes first. A pair that attracts joins two clusters, unless they exclude each
+other; a pair that repels makes two clusters exclude each other for good. No seeds, no threshold on
+sizes.
+
+Wolf et al., "The mutex watershed: efficient, parameter-free image partitioning", ECCV 2018.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from levelfield.objects import equivalent_diameters, keep_objects
+from levelfield.parameters import require_number
+from levelfield.segmentation.network.decoders.finishing import Labels, finish
+from levelfield.segmentation.network.decoders.flooding import flood
+from levelfield.segmentation.network.prediction import Prediction
+from levelfield.segmentation.network.targets import AFFINITY_OFFSETS
+
+_N_NEAR = 2  # the first offsets join pixels, the others tell objects apart
+_STRIDE = 2  # px between far pairs; all of them would say the same, four times as slowly
+_LEVELS = 65535  # of certainty: so that a radix sort serves, which is stable and fast
+
+Pairs = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
+
+
+def affinity(
+    prediction: Prediction,
+    *,
+    foreground: float = 0.5,
+    joining: float = 0.45,
+    dividing: float = 0.5,
+    minimum_foreground: float = 0.85,
+    minimum_diameter: float = 4.0,
+) -> Labels:
+    """Join the pixels of the foreground by their affinities.
+
+    Parameters
+    ----------
+    prediction
+        What the network says.
+    foreground
+        Pixels above this probability are foreground; higher makes smaller objects.
+    joining
+        Neighbours that belong together with more than this probability attract each other, others
+        repel; higher splits more.
+    dividing
+        Distant pixels that belong together with less than this probability repel each other; higher
+        splits more.
+    minimum_foreground, minimum_diameter
+        See `levelfield.segmentation.network.decoders.finishing.finish`.
+
+    Returns
+    -------
+    (Y, X) int32, numbered 1..n in raster order.
+    """
+    for name, value in (("foreground", foreground), ("joining", joining), ("dividing", dividing)):
+        require_number(name, value, 0, 1)
+    mask = prediction.foreground > foreground
+    n_pixels = int(mask.sum())
+    numbers = np.full(mask.shape, -1, np.int32)
+    numbers[mask] = np.arange(n_pixels, dtype=np.int32)
+    pairs = [
+        _pairs(numbers, prediction.affinities[index], index, joining, dividing)
+        for index in range(len(AFFINITY_OFFSETS))
+    ]
+    first, second, attraction = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    certainty = np.minimum(np.abs(attraction) * _LEVELS, _LEVELS).astype(np.uint16)
+    order = np.argsort(_LEVELS - certainty, kind="stable")
+    labels = np.zeros(mask.shape, np.int32)
+    labels[mask] = _mutex_watershed(first[order], second[order], attraction[order] > 0, n_pixels)
+    # Doubtful edges crumble; the crumbs belong to the objects beside them.
+    objects = keep_objects(labels, equivalent_diameters(labels) >= minimum_diameter)
+    labels = flood(objects, mask, prediction.foreground)
+    return finish(labels, prediction.foreground, minimum_foreground, minimum_diameter)
+
+
+def _pairs(
+    numbers: NDArray[np.int32],
+    together: NDArray[np.float32],
+    index: int,
+    joining: float,
+    dividing: float,
+) -> Pairs:
+    """Return the pairs at one offset that say something, and how much they attract each other."""
+    dy, dx = AFFINITY_OFFSETS[index]
+    far = index >= _N_NEAR
+    step = _STRIDE if far else 1
+    rows, columns = (_overlapping(n, d, step) for n, d in zip(numbers.shape, (dy, dx), strict=True))
+    first, second = numbers[rows[0], columns[0]], numbers[rows[1], columns[1]]
+    attraction = together[rows[0], columns[0]] - np.float32(dividing if far else joining)
+    useful = (first >= 0) & (second >= 0)
+    if far:
+        useful &= attraction < 0
+    return first[useful], second[useful], attraction[useful]
+
+
+def _overlapping(length: int, shift: int, step: int) -> tuple[slice, slice]:
+    """Return where an axis lies in itself, and in itself shifted."""
+    start, stop = max(0, -shift), max(length - max(0, shift), max(0, -shift))
+    return slice(start, stop, step), slice(start + shift, stop + shift, step)
+
+
+@njit(cache=True, nogil=True)
+def _root(parents: NDArray[np.int32], node: int) -> int:
+    while parents[node] != node:
+        parents[node] = parents[parents[node]]
+        node = parents[node]
+    return node
+
+
+@njit(cache=True, nogil=True)
+def _mutex_watershed(
+    first: NDArray[np.int32],
+    second: NDArray[np.int32],
+    attracts: NDArray[np.bool_],
+    n_nodes: int,
+) -> NDArray[np.int32]:
+    """Return the cluster (1..n) of every node; pairs come with the most certain first.
+
+    Compiled because each pair depends on those before it. What a cluster excludes is a linked list,
+    so that two clusters' lists join in one step.
+    """
+    parents = np.arange(n_nodes, dtype=np.int32)
+    sizes = np.ones(n_nodes, np.int32)
+    heads = np.full(n_nodes, -1, np.int32)
+    tails = np.full(n_nodes, -1, np.int32)
+    n_excluded = np.zeros(n_nodes, np.int32)
+    n_entries = 0
+    capacity = 2 * (len(attracts) - attracts.sum())
+    following = np.empty(capacity, np.int32)
+    excluded = np.empty(capacity, np.int32)
+    for pair in range(len(first)):
+        one, other = _root(parents, first[pair]), _root(parents, second[pair])
+        if one == other:
+            continue
+        if n_excluded[one] > n_excluded[other]:
+            one, other = other, one
+        entry = heads[one]
+        while entry >= 0 and _root(parents, excluded[entry]) != other:
+            entry = following[entry]
+        if entry >= 0:
+            continue
+        if attracts[pair]:
+            if sizes[one] > sizes[other]:
+                one, other = other, one
+            parents[one] = other
+            sizes[other] += sizes[one]
+            n_excluded[other] += n_excluded[one]
+            if heads[one] >= 0:
+                if heads[other] >= 0:
+                    following[tails[other]] = heads[one]
+                else:
+                    heads[other] = heads[one]
+                tails[other] = tails[one]
+            continue
+        for mine, theirs in ((one, other), (other, one)):
+            excluded[n_entries], following[n_entries] = theirs, heads[mine]
+            if heads[mine] < 0:
+                tails[mine] = n_entries
+            heads[mine] = n_entries
+            n_excluded[mine] += 1
+            n_entries += 1
+    clusters = np.zeros(n_nodes, np.int32)
+    numbers = np.zeros(n_nodes, np.int32)
+    n_clusters = 0
+    for node in range(n_nodes):
+        root = _root(parents, node)
+        if numbers[root] == 0:
+            n_clusters += 1
+            numbers[root] = n_clusters
+        clusters[node] = numbers[root]
+    return clusters

@@ -1,0 +1,1 @@
+"""Segment Anything: from prompts, or from a grid of points."""

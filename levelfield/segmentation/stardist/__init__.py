@@ -1,0 +1,1 @@
+"""StarDist, without TensorFlow."""
