@@ -15,6 +15,7 @@ from levelfield.qc.evidence.features import (
     NUMBER,
     OBJECT_COLUMNS,
     PAIR_COLUMNS,
+    background_grain,
     field_features,
 )
 from levelfield.qc.evidence.scores import (
@@ -109,6 +110,30 @@ def test_tables_have_the_promised_columns_even_for_an_empty_field():
         assert table[asked].isna().all(axis=None)
         unsure = [name for name in table if name.startswith(("cut_seam", "threshold"))]
         assert table.drop(columns=[*asked, *unsure]).notna().all(axis=None)
+
+
+def test_blur_smooths_the_noise_of_the_background_and_dimming_does_not():
+    image, labels = IMAGES["256x256_4"][0]
+    rng = np.random.default_rng(2)
+    noise = rng.normal(0, 0.02, image.shape).astype(np.float32)
+    white = background_grain(labels, noise)
+    assert abs(white[0]) < 0.15
+    assert background_grain(labels, 0.1 * noise) == pytest.approx(white, abs=1e-3)
+    blurred = background_grain(labels, ndimage.gaussian_filter(noise, 1.5))
+    assert blurred[0] > white[0] + 0.4
+    assert blurred[1] < white[1] - 0.4
+    real = background_grain(labels, image)
+    worse = background_grain(labels, ndimage.gaussian_filter(image, 2.0))
+    assert worse[0] > real[0] + 0.15
+
+
+def test_a_clipped_background_or_none_counts_as_white():
+    labels = np.zeros((40, 40), np.int32)
+    labels[10:20, 10:20] = 1
+    assert background_grain(labels, np.where(labels, 0.5, 0).astype(np.float32)) == (0.0, 1.0)
+    full = np.ones((40, 40), np.int32)
+    noise = np.random.default_rng(0).random((40, 40)).astype(np.float32)
+    assert background_grain(full, noise) == (0.0, 1.0)
 
 
 def test_division_into_packs_and_their_order_do_not_change_a_byte():

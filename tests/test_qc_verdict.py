@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from qc_plates import PLATE, SET, all_within, invented_objects, layout
 
+from levelfield.qc.balance import Estimate
 from levelfield.qc.comparison import comparisons, density_matched_weights, plate_estimates
 from levelfield.qc.rules import UNCALIBRATED, Constants, Margins, Rules
 from levelfield.qc.summary import flag_objects, site_table
@@ -351,6 +352,17 @@ def test_saturation_in_one_class_withholds_the_threshold_too():
     balance, threshold = calibrated_verdict(estimates_of(wells))
     assert balance["verdict"] == threshold["verdict"] == "undecided"
     assert "shorter exposure" in threshold["advice"]
+
+
+def test_the_systematic_error_of_a_difference_grows_with_it_and_that_of_a_class_does_not():
+    constants = Constants(1.2, 0.02, 0.01, calibrated=True, share_difference=0.2, range_weight=0.3)
+    small, large = (Estimate(value, 1e-6, 9.0, 8) for value in (0.0, 0.10))
+    of = [constants.correct(one, is_difference=True).systematic_variance for one in (small, large)]
+    assert of == pytest.approx([0.01**2, 0.01**2 + (0.2 * 0.12) ** 2])
+    widened = constants.correct(small, is_difference=True, variants=0.05)
+    assert widened.systematic_variance == pytest.approx(0.01**2 + (0.3 * 0.05) ** 2)
+    alone = constants.correct(large, is_difference=False)
+    assert alone.systematic_variance == pytest.approx(0.02**2)
 
 
 def test_variants_that_disagree_widen_the_interval_and_then_withhold_the_verdict():

@@ -238,8 +238,7 @@ def background_grain(labels: NDArray[np.int32], image: NDArray[np.float32]) -> t
     """
     reach = 2 * int(typical_diameter(labels) / 4) + 3
     away = ndimage.maximum_filter((labels > 0).view(np.uint8), reach) == 0
-    fine = ndimage.gaussian_filter(image, 1.0)
-    coarse = ndimage.gaussian_filter(image, 2.0)
+    fine, coarse = (_smooth_within(image, away, sigma) for sigma in (1.0, 2.0))
     rest = (image - coarse).astype(float)
     pairs = away[:, 1:] & away[:, :-1]
     own, next_one = rest[:, :-1][pairs], rest[:, 1:][pairs]
@@ -248,6 +247,14 @@ def background_grain(labels: NDArray[np.int32], image: NDArray[np.float32]) -> t
     below, above = (image - fine)[away].astype(float), (fine - coarse)[away].astype(float)
     ratio = (below.var() + _NO_NOISE) / (above.var() + _NO_NOISE)
     return float((own * next_one).mean() / (own**2).mean()), float(0.5 * np.log(ratio))
+
+
+def _smooth_within(
+    image: NDArray[np.float32], mask: NDArray[np.bool_], sigma: float
+) -> NDArray[np.float32]:
+    """Smooth with what is inside the mask only: bright objects beside it must not leak in."""
+    weight = ndimage.gaussian_filter(mask.astype(np.float32), sigma)
+    return ndimage.gaussian_filter(np.where(mask, image, 0), sigma) / np.maximum(weight, 1e-3)
 
 
 def empty_features() -> FieldFeatures:
