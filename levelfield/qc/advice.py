@@ -91,8 +91,9 @@ class Finding:
     outside_share : float
         Share of images outside of what the evidence was calibrated on, where that is too many;
         else 0.
-    matched_value : float
-        Density-matched difference; NaN when the classes do not overlap in density.
+    matched_value, matched_low, matched_high : float
+        Density-matched difference and its 90 % interval; NaN when the classes do not overlap in
+        density.
     side_value : float
         Value of the class that is farther from zero; the row's own value for one class.
     review : Review
@@ -120,6 +121,8 @@ class Finding:
     forced: str = ""
     outside_share: float = 0.0
     matched_value: float = float("nan")
+    matched_low: float = float("nan")
+    matched_high: float = float("nan")
     side_value: float = float("nan")
     review: Review = field(default_factory=Review)
 
@@ -396,7 +399,21 @@ def _density(finding: Finding) -> str:
             "These wells share no local density, so crowding may explain a difference as well as "
             "the segmentation does."
         )
-    return f"At equal local density the difference is {finding.matched_value:.2g} {finding.unit}."
+    text = f"At equal local density the difference is {finding.matched_value:.2g} {finding.unit}"
+    if not np.isfinite(finding.matched_low):
+        return f"{text}."
+    text += (
+        f" (90 % interval {finding.matched_low:.2g} to {finding.matched_high:.2g} {finding.unit})"
+    )
+    if finding.verdict == "undecided" and _twin_leaves_margin(finding) and not finding.forced:
+        return f"{text}, which leaves the margin: the verdict is the worse of the two."
+    return f"{text}."
+
+
+def _twin_leaves_margin(finding: Finding) -> bool:
+    """Whether the density-matched interval leaves the margin, and the raw one does not."""
+    raw = max(-finding.ci_low, finding.ci_high)
+    return raw < finding.margin <= max(-finding.matched_low, finding.matched_high)
 
 
 def _action(finding: Finding) -> str:

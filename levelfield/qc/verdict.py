@@ -241,6 +241,8 @@ def _finding(case: Case, verdict: Verdict, rules: Rules) -> Finding:
     if case.question == "agreement" and case.is_difference:
         unit = "pp"
     low, high = case.estimate.interval(PASS_LEVEL) if case.judged else (np.nan, np.nan)
+    twin = case.matched if case.judged else None
+    matched_low, matched_high = twin.interval(PASS_LEVEL) if twin else (np.nan, np.nan)
     return Finding(
         question=case.question,
         object_set=row["object_set"],
@@ -263,6 +265,8 @@ def _finding(case: Case, verdict: Verdict, rules: Rules) -> Finding:
         forced=case.forced,
         outside_share=float(row["outside_share"]) if case.outside else 0.0,
         matched_value=case.matched.value * scale if case.matched else np.nan,
+        matched_low=matched_low * scale,
+        matched_high=matched_high * scale,
         side_value=(float(row["side_value"]) - case.constants.floor_class) * scale,
         review=_review_finding(case),
     )
@@ -303,7 +307,9 @@ def _wells_needed(case: Case) -> int | None:
     if not case.is_difference:
         return wells_to_decide(case.estimate, case.margin, (fewest,))
     wells = (fewest, int(case.row["n_wells"]) - fewest)
-    return wells_to_decide(case.estimate, case.margin, wells)
+    twins = [one for one in (case.estimate, case.matched) if one is not None]
+    needed = [wells_to_decide(one, case.margin, wells) for one in twins]
+    return None if None in needed else max(needed)
 
 
 def _fail_beyond(estimate: Estimate, margin: float) -> float:
