@@ -16,6 +16,6 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         plate_dtype(index),
         read_flat_fields(snakemake.input.illumination),
         dict(zip(snakemake.params.weights, map(Path, snakemake.input.weights), strict=True)),
-        snakemake.params.device,
+        snakemake.config["device"],
     )
     write_csv(table, snakemake.output[0])

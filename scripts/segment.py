@@ -25,7 +25,7 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         read_measured(snakemake.input.thresholds, "threshold"),
         read_measured(snakemake.input.diameters, "diameter"),
         dict(zip(snakemake.params.weights, map(Path, snakemake.input.weights), strict=True)),
-        snakemake.params.device,
+        snakemake.config["device"],
         read_layout(sheet, snakemake.params.n_wells) if sheet else None,
     )
     unfinished = Unfinished(Path(snakemake.params.store).parent / "unfinished", f"segment_{pack}")

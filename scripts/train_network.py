@@ -19,7 +19,7 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
             start=Path(given.start) if given.start else None,
             earlier=tuple(Path(path) for path in params.earlier),
             folder=Path(snakemake.output.weights).parent,
-            device=params.device,
+            device=snakemake.config["device"],
             workers=snakemake.threads - 1,
         )
     )

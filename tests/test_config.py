@@ -87,6 +87,14 @@ def test_a_set_that_builds_on_one_below_it_is_refused():
         object_sets(config)
 
 
+def test_a_set_with_more_channels_than_its_method_sees_is_refused():
+    wrong = changed("objects.Nuclei.channels", ["DNA", "FKHR"])
+    with pytest.raises(ConfigError, match=r"classical sees one channel, and these are 2 \(DNA"):
+        object_sets(wrong)
+    wrong["objects"]["Nuclei"]["steps"] = [{"step": "combine_channels"}]
+    object_sets(wrong)
+
+
 def test_a_set_that_sees_an_unknown_channel_is_refused():
     with pytest.raises(ConfigError, match=r"'GFP' is no channel\. Allowed: DNA, FKHR"):
         object_sets(changed("objects.Nuclei.channels", ["GFP"]))

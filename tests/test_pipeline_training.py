@@ -180,6 +180,19 @@ def test_a_mask_rcnn_learns_from_a_sheet_like_any_network(sheet, schemas, tmp_pa
     assert pd.read_csv(one.folder / "evaluation.csv")["role"].tolist() == ["test", "validation"]
 
 
+def test_a_mask_rcnn_learns_from_whole_images_only():
+    corrections = {"object_set": "Nuclei", "reviews": ["review.csv"]}
+    content = config(method="mask_rcnn", corrections=corrections)
+    content["objects"]["Nuclei"]["method"] = "mask_rcnn"
+    with pytest.raises(ConfigError, match=r"corrections\.reviews: a Mask R-CNN learns from"):
+        check(content)
+    corrections |= {"reviews": [], "edited": "changes"}
+    with pytest.raises(ConfigError, match=r"corrections\.edited: a Mask R-CNN"):
+        check(content)
+    corrections["edited"] = "field"
+    check(content)
+
+
 def test_parameters_of_the_other_method_are_refused():
     own = {"method": "mask_rcnn", "training": __file__, "parameters": {"heads": ["flow"]}}
     with pytest.raises(ConfigError, match=r"parameters\.heads: this is for the method network"):

@@ -147,6 +147,12 @@ def test_weights_that_fit_are_taken_over(disks, tmp_path):
     assert trained["roi_heads.box_predictor.cls_score.weight"].shape == (2, 128)
 
 
+def test_a_start_of_another_network_is_refused():
+    start = {name: torch.zeros(3) for name in ("foreground.weight", "flow.weight")}
+    with pytest.raises(ValueError, match="another network or another backbone"):
+        MASK_RCNN.start(build_network("small"), start)
+
+
 def test_images_of_which_only_parts_are_known_are_refused(disks):
     image, labels = disks
     labels = np.where(labels == 0, -1, labels)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import yaml
 import zarr
-from conftest import DEMO_IMAGES, REPOSITORY
+from real_images import BBBC013 as DEMO_IMAGES
+from real_images import REPOSITORY
 
 COMMAND = [sys.executable, "-m", "snakemake"]
 

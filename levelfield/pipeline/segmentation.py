@@ -144,6 +144,16 @@ class SegmentationJob:
         return [str(device) for device in found if device.type == "cuda"]
 
     @property
+    def is_alone_on_gpu(self) -> bool:
+        """Whether one process must do: others would hold the same models on the same GPU."""
+        learned = {one.method for one in self.sets if one.weights}
+        if not learned or learned <= set(METHODS_FOR_THREADS):
+            return False
+        from levelfield.devices import choose_device
+
+        return choose_device(self.device).torch.type == "cuda"
+
+    @property
     def fields_at_once(self) -> int:
         """Fields that are segmented together, which matters to a GPU only."""
         learned = [self.model(one) for one in self.sets if one.weights]
@@ -245,6 +255,9 @@ def segment_pack(
     gpus = job.gpus
     if gpus:
         job = replace(job, device=gpus[0])
+    elif job.is_alone_on_gpu and workers > 1:
+        log.info("%s: one process, since every further one would load the models again", what)
+        workers = 1
     step = job.fields_at_once if sites else 1
     together = [sites[first : first + step] for first in range(0, len(sites), step)]
     # Another run of this job may still be at work, at the first fields: meet it from the other end.

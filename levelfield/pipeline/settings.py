@@ -28,6 +28,17 @@ METHODS_WITH_WEIGHTS = (
     "instanseg",
 )
 
+MOST_CHANNELS = {
+    "network": 1,
+    "mask_rcnn": 1,
+    "cellpose": 3,
+    "cellpose3": 2,
+    "segment_anything": 3,
+    "segment_anything_cells": 3,
+    **dict.fromkeys(METHODS_WITH_THRESHOLD, 1),
+}
+"""That a method sees. Those that are not here depend on the model."""
+
 METHODS_WITH_CLASSIFIER = ("pixel_classifier", *METHODS_WITH_THRESHOLD)
 """The first segments what a forest calls foreground; to the others its probability is the image."""
 
@@ -106,6 +117,7 @@ def object_sets(config: Mapping) -> list[ObjectSetSettings]:
                 planted=planted.get(name),
             )
         )
+        _check_channels(sets[-1])
         _check_threshold(sets[-1])
         _check_weights(sets[-1])
         _check_planted(sets[-1])
@@ -115,6 +127,19 @@ def object_sets(config: Mapping) -> list[ObjectSetSettings]:
 def sets_with_plate_diameter(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
     """Return the object sets of learned segmenters whose diameter the config does not give."""
     return [one for one in sets if one.method == "network" and not one.parameters.get("diameter")]
+
+
+def _check_channels(one: ObjectSetSettings) -> None:
+    """Refuse more channels than the method sees; steps may make fewer of them."""
+    most = MOST_CHANNELS.get(one.method)
+    if most is None or one.steps or one.classifier or len(one.channels) <= most:
+        return
+    allowed = "one channel" if most == 1 else f"at most {most} channels"
+    raise ConfigError(
+        f"objects.{one.name}.channels: method {one.method} sees {allowed}, and these are "
+        f"{len(one.channels)} ({', '.join(one.channels)}). Name fewer, or make one of them with "
+        "the step combine_channels."
+    )
 
 
 def _check_threshold(one: ObjectSetSettings) -> None:

@@ -22,7 +22,7 @@ from levelfield.segmentation.imported import read_labels
 from levelfield.sheets import ConfigError, SheetError, check_sheet, read_sheet
 from levelfield.training.corrections import UNKNOWN
 from levelfield.training.generations import generations
-from levelfield.training.kinds import KINDS, Weights
+from levelfield.training.kinds import KINDS
 from levelfield.training.loop import train
 from levelfield.training.picture import draw_generations, draw_losses
 from levelfield.training.recipe import TrainingSettings
@@ -155,7 +155,7 @@ def train_network(job: NetworkTraining) -> None:
     )
     start = kind.read(job.start) if job.start else None
     device = str(choose_device(job.device).torch)
-    checkpoint = folder / f"checkpoint_{_mark(job, settings, table)}.pt"
+    checkpoint = folder / f"checkpoint_{_mark(job, settings, table, images)}.pt"
     result = train(
         *(chosen[TRAINING], chosen[VALIDATION], settings, start, device, job.workers, checkpoint),
         progress(f"train {network.name} {network.generation}", settings.steps),
@@ -166,7 +166,7 @@ def train_network(job: NetworkTraining) -> None:
     write_csv(result.history, folder / "history.csv")
     _save_picture(draw_losses(result.history, network.name), folder / "losses.png")
     kind.write(folder / "weights.safetensors", result.weights, settings, _facts(job, settings))
-    _judge(job, chosen, start, settings, device)
+    _judge(job, chosen, device)
     for path in folder.glob("checkpoint_*.pt"):
         path.unlink()
 
@@ -186,10 +186,18 @@ def _roles(job: NetworkTraining, table: pd.DataFrame, seed: int) -> list[str]:
     return [roles[group] for group in table["group"]]
 
 
-def _mark(job: NetworkTraining, settings: TrainingSettings, table: pd.DataFrame) -> str:
+def _mark(
+    job: NetworkTraining,
+    settings: TrainingSettings,
+    table: pd.DataFrame,
+    images: Sequence[TrainingImage],
+) -> str:
     """Return what tells this training from any other, for the name of its checkpoint."""
     digest = hashlib.sha256(repr(asdict(settings)).encode())
     digest.update(table.to_csv(index=False).encode())
+    for one in images:
+        digest.update(one.image.tobytes())
+        digest.update(one.labels.tobytes())
     for path in (*job.sheets, *([job.start] if job.start else [])):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -226,21 +234,22 @@ def progress(what: str, steps: int) -> Callable[[dict[str, float], float], None]
 def _judge(
     job: NetworkTraining,
     chosen: Mapping[str, Sequence[TrainingImage]],
-    start: Weights | None,
-    settings: TrainingSettings,
     device: str,
 ) -> None:
     """Score all generations on the images that this one was not trained on."""
     kind = KINDS[job.network.method]
-    weights = {} if start is None else {0: start}
+    files = {0: job.start} if job.start else {}
     for number, folder in enumerate([*job.earlier, job.folder], start=1):
         if (folder / "weights.safetensors").is_file():
-            weights[number] = kind.read(folder / "weights.safetensors")
+            files[number] = folder / "weights.safetensors"
     diameters = [one.diameter for one in chosen[TRAINING]]
     diameter = float(np.nanmedian(diameters)) if np.isfinite(diameters).any() else None
     tables = []
-    for number, some in weights.items():
-        segment = kind.segmenter(some, settings, device, diameter)
+    for number, path in files.items():
+        segment = kind.segmenter(path, device, diameter)
+        if segment is None:
+            log.info("generation %d is not scored: %s is only a start", number, path.name)
+            continue
         for role in (TEST, VALIDATION):
             if chosen[role]:
                 scores = score_segmenter(segment, chosen[role])

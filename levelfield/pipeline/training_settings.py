@@ -143,6 +143,7 @@ def _check(network: NetworkSettings, config: Mapping) -> None:
                 f"{key}.parameters.{parameter}: this is for the method {of}, and the network is "
                 f"for {network.method}. Take it out, or correct networks.{network.name}.method."
             )
+    _check_whole_images(network)
     if network.generation == 0 and not network.start:
         raise ConfigError(
             f"{key}: generation 0 uses the weights named as `start`, and there are none. Name "
@@ -162,6 +163,20 @@ def _check(network: NetworkSettings, config: Mapping) -> None:
         raise ConfigError(
             f"{key}.corrections.object_set: '{network.corrections.object_set}' is not under "
             f"'objects'. Allowed: {', '.join(config['objects'])}."
+        )
+
+
+def _check_whole_images(network: NetworkSettings) -> None:
+    """Refuse corrections of parts of images for a network that learns from whole ones."""
+    corrections = network.corrections
+    if network.method != "mask_rcnn" or corrections is None:
+        return
+    wrong = "reviews" if corrections.reviews else "edited" if corrections.edited != "field" else ""
+    if wrong:
+        raise ConfigError(
+            f"networks.{network.name}.corrections.{wrong}: a Mask R-CNN learns from images that "
+            "are annotated completely, and this says only what is right in parts of them. Use "
+            "`edited: field` without reviews, or train for the method network."
         )
 
 

@@ -96,8 +96,9 @@ def _read_catalogue(path: Path) -> dict[str, dict[str, str]]:
 def _weights(name: str, known: Mapping[str, Mapping[str, str]]) -> Weights:
     if name not in known:
         raise ConfigError(
-            f"weights: '{name}' is not there, but an object set names it. Allowed: "
-            f"{', '.join(sorted(known))}; or describe weights of your own under 'weights'."
+            f"weights: '{name}' is not there, but an object set, or `start` of a network, names "
+            f"it. Allowed: {', '.join(sorted(known))}; or describe weights of your own under "
+            "'weights'."
         )
     rule = known[name]
     if "source" not in rule:

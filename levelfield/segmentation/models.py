@@ -40,15 +40,22 @@ def _cellpose(path: Path, rule: str) -> Any:
 
 
 def _cellpose3(path: Path, rule: str) -> Any:
-    from levelfield.workers.exchange import Worker
-
-    return Worker("cellpose3", path, rule)
+    return _worker("cellpose3", path, rule)
 
 
 def _instanseg(path: Path, rule: str) -> Any:
+    return _worker("instanseg", path, rule)
+
+
+def _worker(name: str, path: Path, rule: str) -> Any:
+    # The device is chosen here: a worker must not fall back to the CPU where a GPU was granted.
+    from levelfield.devices import choose_device
     from levelfield.workers.exchange import Worker
 
-    return Worker("instanseg", path, rule)
+    device = choose_device(rule)
+    worker = Worker(name, path, str(device.torch))
+    worker.device_name = device.name
+    return worker
 
 
 # A loader takes the file of weights and the config's rule for the device; what it returns has a

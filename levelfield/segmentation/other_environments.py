@@ -33,6 +33,7 @@ def cellpose3(
     model: Package,
     *,
     diameter: float | None = None,
+    model_diameter: float | None = None,
     flow_threshold: float = 0.4,
     cell_probability: float = 0.0,
     iterations: int | None = None,
@@ -54,6 +55,9 @@ def cellpose3(
         Typical diameter of the objects in px, the same for all images; none: that of the objects
         which the model learned from. It is never measured per image, or it would drift between the
         controls.
+    model_diameter
+        To which the model's images were scaled in training, px; none: what its file says, else 30.
+        Of the published model `nuclei` it is 17, which its file does not say.
     flow_threshold
         Objects whose flows differ more from what their shape would give are dropped; 0 keeps all.
     cell_probability
@@ -73,6 +77,7 @@ def segment_with_cellpose3(
     parents: Sequence[Mapping[str, Any]],
     *,
     diameter: float | None = None,
+    model_diameter: float | None = None,
     flow_threshold: float = 0.4,
     cell_probability: float = 0.0,
     iterations: int | None = None,
@@ -83,12 +88,15 @@ def segment_with_cellpose3(
     """Segment many images at once; parameters are those of `cellpose3`."""
     if diameter is not None:
         require_number("diameter", diameter, 1)
+    if model_diameter is not None:
+        require_number("model_diameter", model_diameter, 1)
     if iterations is not None:
         require_number("iterations", iterations, 1)
     require_number("flow_threshold", flow_threshold, 0)
     require_number("cell_probability", cell_probability)
     sent = {
         "diameter": diameter,
+        "model_diameter": model_diameter,
         "flow_threshold": flow_threshold,
         "cell_probability": cell_probability,
         "iterations": iterations,

@@ -37,8 +37,9 @@ class NetworkKind:
     write : callable
         File, weights, settings, and facts about them; writes what the method reads.
     segmenter : callable
-        Weights, settings, device and typical diameter (px) to a function that segments an image
-        (Y, X) with the method's defaults.
+        File of weights, device and typical diameter (px) to a function that segments an image
+        (Y, X) with the method's defaults; to None where the file is no whole network of this kind
+        (torchvision's weights know other objects).
     defaults, fine_tuning : mapping
         What replaces the defaults of `TrainingSettings`: always, and where training starts from
         weights.
@@ -49,7 +50,7 @@ class NetworkKind:
     recipe: Recipe
     read: Callable[[Path], Weights]
     write: Callable[[Path, Weights, TrainingSettings, Mapping[str, str]], None]
-    segmenter: Callable[[Weights, TrainingSettings, str, float | None], Callable[[Image], Labels]]
+    segmenter: Callable[[Path, str, float | None], Callable[[Image], Labels] | None]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fine_tuning: Mapping[str, Any] = field(default_factory=dict)
     knows_parts: bool = True
@@ -120,9 +121,9 @@ def unet_segmenter(
 
 
 def _segment_with_unet(
-    weights: Weights, settings: TrainingSettings, device: str, diameter: float | None
+    path: Path, device: str, diameter: float | None
 ) -> Callable[[Image], Labels]:
-    return unet_segmenter(weights, device, diameter)
+    return unet_segmenter(_read_unet(path), device, diameter)
 
 
 def _write_mask_rcnn(
@@ -132,12 +133,11 @@ def _write_mask_rcnn(
 
 
 def _segment_with_mask_rcnn(
-    weights: Weights, settings: TrainingSettings, device: str, diameter: float | None
-) -> Callable[[Image], Labels]:
-    built = mask_rcnn_network.build_network(settings.backbone)
-    MASK_RCNN.start(built, weights)
-    chosen = torch.device(device)
-    model = mask_rcnn_network.MaskRcnnModel(built.eval().to(chosen), {}, chosen, device)
+    path: Path, device: str, diameter: float | None
+) -> Callable[[Image], Labels] | None:
+    if not mask_rcnn_network.is_trained_here(path):
+        return None
+    model = mask_rcnn_network.load_mask_rcnn(path, device)
 
     def segment(image: Image) -> Labels:
         return mask_rcnn(image[None], model).labels

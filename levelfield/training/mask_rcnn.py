@@ -31,6 +31,12 @@ def _start(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
         for name, tensor in weights.items()
         if name in own and own[name].shape == tensor.shape
     }
+    if len(fitting) < len(own) / 2:
+        raise ValueError(
+            f"of the {len(own)} arrays of this Mask R-CNN only {len(fitting)} are in the weights "
+            "to start from: they are of another network or another backbone. Name weights of the "
+            "same `backbone` as `start`, or leave `start` out and train from scratch."
+        )
     log.info("%d of %d arrays of weights are taken over", len(fitting), len(own))
     network.load_state_dict(fitting, strict=False)
 
@@ -43,7 +49,11 @@ def _sample(
     number: int,
 ) -> Sample:
     image, labels = draw_crop(images, weights, settings.side, seed, number)
-    return torch.from_numpy(image), instance_targets(labels)
+    # Beyond the image's edge it is mirrored, objects and all, and nobody has drawn those.
+    beyond, background = labels < 0, labels == 0
+    if beyond.any():
+        image = np.where(beyond, np.median(image[background]) if background.any() else 0, image)
+    return torch.from_numpy(image.astype(np.float32)), instance_targets(labels)
 
 
 def instance_targets(labels: NDArray[np.int32]) -> dict[str, Tensor]:

@@ -11,21 +11,16 @@ import torch
 from cellpose.models import CellposeModel
 from serve import serve
 
-NUCLEI_DIAMETER = 17.0  # px; of the published model `nuclei`, whose file does not say so
-
 
 def load(path: Path, rule: str) -> tuple[CellposeModel, str]:
     """Load a published or a user's model."""
-    if rule == "auto":
-        rule = "cuda" if torch.cuda.is_available() else "cpu"
     if rule.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda', but torch sees no GPU; set 'device: cpu' in the config")
+        raise ValueError(
+            f"device is {rule!r}, but the torch of this environment ({torch.__version__}) sees no "
+            "GPU; build the environment with a torch for this driver, or set 'device: cpu'"
+        )
     torch.set_num_threads(1)
-    diameter = NUCLEI_DIAMETER if path.name.startswith("nuclei") else 30.0
-    device = torch.device(rule)
-    model = CellposeModel(device=device, pretrained_model=str(path), diam_mean=diameter)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    return model, f"{rule} ({name})" if name else rule
+    return CellposeModel(device=torch.device(rule), pretrained_model=str(path)), rule
 
 
 def segment(
@@ -37,6 +32,8 @@ def segment(
         raise ValueError(
             f"Cellpose 3 sees 1 channel, or 2 (cytoplasm and nuclei), but was given {n_channels}"
         )
+    if parameters["model_diameter"] is not None:
+        model.diam_mean = parameters["model_diameter"]
     masks = model.eval(
         list(images),
         channels=[0, 0] if n_channels == 1 else [1, 2],

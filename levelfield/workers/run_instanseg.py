@@ -18,10 +18,11 @@ SCRIPT = "instanseg.pt"  # the name of the TorchScript in published archives
 
 def load(path: Path, rule: str) -> tuple[InstanSeg, str]:
     """Load a TorchScript, or a published archive with one in it."""
-    if rule == "auto":
-        rule = "cuda" if torch.cuda.is_available() else "cpu"
     if rule.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda', but torch sees no GPU; set 'device: cpu' in the config")
+        raise ValueError(
+            f"device is {rule!r}, but the torch of this environment ({torch.__version__}) sees no "
+            "GPU; build the environment with a torch for this driver, or set 'device: cpu'"
+        )
     torch.set_num_threads(1)
     network = torch.jit.load(_script(path), map_location="cpu")
     return InstanSeg(network, device=rule, verbosity=0, channels_last=False), rule

@@ -7,6 +7,7 @@ from levelfield.pipeline.training_settings import (
     weights_file,
 )
 from levelfield.pipeline.weights import named_weights
+from levelfield.sheets import read_sheet
 
 
 def read_weights(config):
@@ -73,6 +74,17 @@ def uncollected():
 
 
 UNCOLLECTED = uncollected()
+
+
+def training_files(wildcards):
+    """The images and labels that the sheet of a network names: who changes them trains anew."""
+    sheet = NETWORKS[wildcards.network].training
+    if not sheet:
+        return []
+    named = read_sheet(Path(sheet)).reindex(columns=["image", "labels", "known"])
+    return sorted(
+        {path for path in named.to_numpy().ravel() if isinstance(path, str) and path}
+    )
 
 
 def collected(wildcards):

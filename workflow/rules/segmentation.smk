@@ -39,7 +39,6 @@ rule measure_diameters:
     params:
         science=science("images", "channels", "objects"),
         weights=list(SET_WEIGHTS),
-        device=config["device"],
     message:
         "Measuring the diameters of objects of plate {wildcards.plate}"
     script:
@@ -73,7 +72,6 @@ rule segment:
         science=science("images", "channels", "objects"),
         saturated_percent=config["qc"]["saturated_percent"],
         weights=list(SET_WEIGHTS),
-        device=config["device"],
     message:
         "Segmenting {wildcards.pack} of plate {wildcards.plate}"
     script:

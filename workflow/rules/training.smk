@@ -72,6 +72,7 @@ rule collect_training:
 rule train_network:
     input:
         sheet=lambda wildcards: NETWORKS[wildcards.network].training or [],
+        annotated=training_files,
         collected=collected,
         start=lambda wildcards: (
             f"resources/weights/{NETWORKS[wildcards.network].start}"
@@ -106,7 +107,6 @@ rule train_network:
         earlier=lambda wildcards: generation_files(
             wildcards.network, "", range(1, int(wildcards.generation))
         ),
-        device=config["device"],
     message:
         "Training generation {wildcards.generation} of network {wildcards.network}"
     script:

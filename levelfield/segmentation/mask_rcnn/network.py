@@ -239,6 +239,15 @@ def _paste(score: float, box: Tensor, mask: Tensor, shape: tuple[int, int]) -> P
     return Proposal(score, top, left, pasted.numpy())
 
 
+def is_trained_here(path: Path) -> bool:
+    """Whether a file is one of `save_network`, and not for instance torchvision's."""
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get("kind") == KIND
+    except Exception:  # safetensors has an exception class of its own
+        return False
+
+
 def load_mask_rcnn(path: Path, rule: str = "cpu") -> MaskRcnnModel:
     """Read a network that `save_network` wrote.
 
@@ -257,8 +266,8 @@ def load_mask_rcnn(path: Path, rule: str = "cpu") -> MaskRcnnModel:
         raise ValueError(f"{path} cannot be read as safetensors: {error}") from None
     if facts.get("kind") != KIND:
         raise ValueError(
-            f"{path} holds no weights of a Mask R-CNN that was trained here; train one with "
-            "levelfield.training.mask_rcnn, see docs/segmenters.md"
+            f"{path} holds no weights of a Mask R-CNN that was trained here; let the workflow "
+            "train one (networks: ... method: mask_rcnn, see docs/training.md)"
         )
     network = build_network(facts["backbone"])
     network.load_state_dict(weights)
