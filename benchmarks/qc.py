@@ -41,8 +41,10 @@ Z90 = 1.645
 SETTINGS = "settings"
 CLASS_OBJECTS = 800
 COVERED = 0.92
-# Constant in percentage points, shares of the size and of the range: nothing is known to a point.
-ERROR_BOUNDS = ((1.0, 10.0), (0.0, 0.5), (0.0, 1.0))
+# Constant in percentage points, shares of the size and of the range. Eleven groups of images do not
+# say more exactly what happens on others: with less, planted errors (`qc_planted.csv`) of the
+# network's segmentations were covered in three of four cases only.
+ERROR_BOUNDS = ((1.75, 10.0), (0.1, 0.5), (0.0, 1.0))
 HEAVY = ("strongly_speckled",)
 LOOKS = {"look_size": 1.3, "look_sharpness": 1.5, "look_contrast": 1.5, "look_grain": 1.5}
 
