@@ -24,6 +24,7 @@ from scipy.stats import zscore
 from skimage.measure import regionprops_table
 
 from levelfield.evaluation.image import evaluate_image
+from levelfield.qc.evidence.features import NUMBER
 
 RESULTS = Path(__file__).parent / "results"
 WELL_IMAGES = 4
@@ -53,7 +54,7 @@ def collect(group: str, images: int) -> pd.DataFrame:
                 labels, properties=("label", "area", "perimeter", "eccentricity")
             )
             truth = evaluate_image(labels, scene.reference).predicted_objects
-            known = truth.set_index("object_number")[["is_merge", "is_fragment"]]
+            known = truth.set_index(NUMBER)[["is_merge", "is_fragment"]]
             table = pd.DataFrame(shapes).join(known, on="label")
             head = {"group": group, "kind": kind, "setting": name_of(setting, moved)}
             rows.append(table.assign(**head, well=place // WELL_IMAGES))
