@@ -108,7 +108,9 @@ def _weights(name: str, known: Mapping[str, Mapping[str, str]]) -> Weights:
     if not rule["source"].startswith("http") and not path.is_file():
         raise ConfigError(f"weights.{name}.source: there is no file '{path}'. Correct the path.")
     if "sha256" not in rule:
-        own = f" This file's is {sha256_of(path)}." if path.is_file() else ""
+        own = f" `curl -L {rule['source']} | sha256sum` prints it."
+        if path.is_file():
+            own = f" This file's is {sha256_of(path)}."
         raise ConfigError(
             f"weights.{name}.sha256 is missing. Add it, so that no other file is ever used in "
             f"its place.{own}"
