@@ -36,7 +36,7 @@ test-slurm: $(ENV)/dev.installed ## install Slurm (as root), and bring about fai
 	$(BIN)/python -m pytest -m "slurm or mishaps" tests/test_slurm.py tests/test_failures.py --durations 0 -rs
 
 test-segmenters: $(ENV)/dev.installed $(SEGMENTERS:%=.venvs/%.installed) ## install the segmenters' own environments, and test them
-	@echo "== The segmenters: small models are trained, which takes about half an hour"
+	@echo "== The segmenters: small models are trained, which takes about an hour"
 	$(BIN)/python -m pytest tests/segmenters --durations 0
 
 lint: $(ENV)/dev.installed ## check style: ruff, snakefmt, snakemake --lint
