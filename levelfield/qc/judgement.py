@@ -5,7 +5,7 @@ The rule (QC.md): *pass* when the 90 % interval lies inside ±margin, *fail* whe
 corrected for the others (`levelfield.qc.balance.holm`): object sets and positive controls are one
 family per question, since the plate fails as soon as one of them does.
 
-Evidence is doubted in three ways. Its variants disagree: half of their range widens the interval.
+Evidence is doubted in three ways. Its variants disagree: their range widens the interval.
 Images are outside of what it was calibrated on: its error is larger, and it cannot pass. The
 classes look different, or the variants contradict each other: it is undecided until a review.
 """
