@@ -65,7 +65,8 @@ def test_the_plan_is_that_of_snakemake(tmp_path):
     # A second set's network is trained here; it makes nothing that others build on.
     learned = {"method": "network", "channels": ["DNA"], "weights": "here"}
     config["objects"]["Learned"] = learned | {"parameters": {"diameter": 20}}
-    (screen.folder / "training.csv").write_text("image,labels,group\n")
+    image = next(screen.folder.rglob("Channel2-*.tif"))
+    (screen.folder / "training.csv").write_text(f"image,labels,group\n{image},{image},day\n")
     network = {"training": str(screen.folder / "training.csv"), "start": "nuclei"}
     screen.change_config(objects=config["objects"], networks={"here": network})
     printed = screen.run_well("--dry-run", "--quiet", "rules")

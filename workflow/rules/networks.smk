@@ -81,7 +81,10 @@ def training_files(wildcards):
     sheet = NETWORKS[wildcards.network].training
     if not sheet:
         return []
-    named = read_sheet(Path(sheet)).reindex(columns=["image", "labels", "known"])
+    try:
+        named = read_sheet(Path(sheet)).reindex(columns=["image", "labels", "known"])
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
     return sorted(
         {path for path in named.to_numpy().ravel() if isinstance(path, str) and path}
     )
