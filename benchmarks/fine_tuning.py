@@ -132,6 +132,8 @@ def draw(table: pd.DataFrame) -> Figure:
             some = part[(part["weights"] == way) & (part["outlines"] == outlines)]
             look = {"color": colour, "linestyle": "-" if outlines == "image" else ":"}
             look["label"] = f"{way}, outlines of the {outlines}"
+            if some.empty:  # not among --ways
+                continue
             if way == "as shipped":
                 axes.axhline(some["ap_70"].iloc[0], **look)
             else:

@@ -133,10 +133,14 @@ class SegmentationJob:
         return notes_of_sets(self.planted(well), made_from)
 
     @property
+    def learned_methods(self) -> set[str]:
+        """Methods of the sets that are made with weights."""
+        return {one.method for one in self.sets if one.weights}
+
+    @property
     def gpus(self) -> list[str]:
         """Rules of the GPUs that this job may share among threads; none if it needs none."""
-        learned = [one.method for one in self.sets if one.weights]
-        if not learned or not set(learned) <= set(METHODS_FOR_THREADS):
+        if not self.learned_methods or not self.learned_methods <= set(METHODS_FOR_THREADS):
             return []
         from levelfield.devices import choose_devices
 
@@ -146,8 +150,7 @@ class SegmentationJob:
     @property
     def is_alone_on_gpu(self) -> bool:
         """Whether one process must do: others would hold the same models on the same GPU."""
-        learned = {one.method for one in self.sets if one.weights}
-        if not learned or learned <= set(METHODS_FOR_THREADS):
+        if self.learned_methods <= set(METHODS_FOR_THREADS):
             return False
         from levelfield.devices import choose_device
 
@@ -255,7 +258,7 @@ def segment_pack(
     gpus = job.gpus
     if gpus:
         job = replace(job, device=gpus[0])
-    elif job.is_alone_on_gpu and workers > 1:
+    elif workers > 1 and job.is_alone_on_gpu:
         log.info("%s: one process, since every further one would load the models again", what)
         workers = 1
     step = job.fields_at_once if sites else 1

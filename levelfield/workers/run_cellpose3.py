@@ -20,7 +20,9 @@ def load(path: Path, rule: str) -> tuple[CellposeModel, str]:
             "GPU; build the environment with a torch for this driver, or set 'device: cpu'"
         )
     torch.set_num_threads(1)
-    return CellposeModel(device=torch.device(rule), pretrained_model=str(path)), rule
+    model = CellposeModel(device=torch.device(rule), pretrained_model=str(path))
+    model.own_diameter = model.diam_mean
+    return model, rule
 
 
 def segment(
@@ -32,8 +34,8 @@ def segment(
         raise ValueError(
             f"Cellpose 3 sees 1 channel, or 2 (cytoplasm and nuclei), but was given {n_channels}"
         )
-    if parameters["model_diameter"] is not None:
-        model.diam_mean = parameters["model_diameter"]
+    # Object sets may share a model: what one of them asks for must not stay for the next.
+    model.diam_mean = parameters["model_diameter"] or model.own_diameter
     masks = model.eval(
         list(images),
         channels=[0, 0] if n_channels == 1 else [1, 2],

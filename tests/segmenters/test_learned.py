@@ -24,6 +24,22 @@ def test_labels_do_not_depend_on_what_is_segmented_together(method, load, reques
         np.testing.assert_array_equal(alone.labels, result.labels)
 
 
+def test_what_one_object_set_asks_of_a_model_does_not_stay_for_the_next(load, request):
+    model = load("cellpose3", request.getfixturevalue("cellpose3_file"))
+    image = held_out_images()[0][0][None]
+
+    def labels(**parameters):
+        return segment_objects(image, "cellpose3", parameters, {"model": model}).labels
+
+    first, other, again = (
+        labels(diameter=15),
+        labels(diameter=15, model_diameter=30),
+        labels(diameter=15),
+    )
+    assert (first != other).any()
+    np.testing.assert_array_equal(first, again)
+
+
 @pytest.mark.parametrize(
     ("method", "says"), [("cellpose3", "1 channel, or 2"), ("instanseg", "method instanseg")]
 )
