@@ -7,10 +7,10 @@ labels, the truth. Networks are cross-fitted: those asked about a group never sa
 (benchmarks/folds.csv). Some images come again as *phenotypes*, transformed together with their
 reference.
 
-    python benchmarks/qc_data.py --out FOLDER [--groups NAME ...] [--images 12]
+    python benchmarks/qc_data.py --out FOLDER [--groups NAME ...] [--images 24]
 
 Writes FOLDER/<group>_objects.parquet and FOLDER/<group>_pairs.parquet, and to <group>_range.parquet
-how images look that are blurred, noisy, crowded or of cytoplasm; about 3 minutes a group.
+how images look that are blurred, noisy, crowded or of cytoplasm; about 4 minutes a group.
 """
 
 from __future__ import annotations
@@ -525,7 +525,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--groups", nargs="*")
-    parser.add_argument("--images", type=int, default=12, help="images per group")
+    parser.add_argument("--images", type=int, default=24, help="images per group")
+    parser.add_argument("--planted", type=int, default=12, help="of these, also with errors")
     parser.add_argument("--transformed", type=int, default=4, help="of these, also as phenotypes")
     parser.add_argument("--only-range", action="store_true", help="only how images look")
     options = parser.parse_args()
@@ -534,13 +535,13 @@ def main() -> None:
     for group in options.groups or ["bbbc013", *folds.loc[folds["fold"] > 0, "group"]]:
         started = time.perf_counter()
         if group == "bbbc013":
-            looks = collect_bbbc013(2 * options.images)
+            looks = collect_bbbc013(2 * options.planted)
         else:
             looks = collect_range(group, 2 * options.transformed)
         looks.to_parquet(options.out / f"{group}_range.parquet")
         if group == "bbbc013" or options.only_range:
             continue
-        store(options.out, f"{group}_planted", *collect_planted(group, options.images))
+        store(options.out, f"{group}_planted", *collect_planted(group, options.planted))
         objects, pairs = collect(group, options.images, options.transformed)
         store(options.out, group, objects, pairs)
         print(

@@ -1,7 +1,7 @@
 """Train and calibrate the evidence of the QC, and judge it on groups that it did not see.
 
-    python benchmarks/qc_data.py --out FOLDER          (the data, about 40 minutes)
-    python benchmarks/qc_train.py --data FOLDER        (this, about 15 minutes)
+    python benchmarks/qc_data.py --out FOLDER          (the data, about an hour)
+    python benchmarks/qc_train.py --data FOLDER        (this, about 20 minutes)
 
 Leave-one-group-out: for every group of BBBC038 all variants of the evidence are trained on the
 other groups and score this one. From these scores come the tables of benchmarks/results/qc_*.csv
@@ -49,7 +49,7 @@ from levelfield.qc.review.sampling import object_risk
 RESULTS = Path(__file__).parent / "results"
 PLATE = ["group", "kind", "setting"]
 WELL_IMAGES = 4
-MOST_ROWS = 60_000
+MOST_ROWS = 80_000
 
 
 def read(data: Path, *, planted: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -217,6 +217,14 @@ def auc(chance: np.ndarray, truth: np.ndarray) -> float:
     return (rankdata(chance)[truth].sum() - n_true * (n_true + 1) / 2) / (n_true * n_false)
 
 
+def seam_chances(prepared: Prepared, model: EvidenceModel, group: str) -> pd.DataFrame:
+    """How false each seam of a group seems, beside whether it is; for `qc_seams.py`."""
+    mine = (prepared.pairs["group"] == group) & (prepared.pairs["phenotype"] == "none")
+    chance = model.seam["all"].probability(prepared.seam[mine])
+    columns = [*PLATE, "image", NUMBER, NEIGHBOUR, "is_false"]
+    return prepared.pairs.loc[mine, columns].assign(chance=chance)
+
+
 def rank_rows(prepared: Prepared, model: EvidenceModel, group: str) -> pd.DataFrame:
     """AUC of merges and seams of a group, kind by kind, for every variant."""
     rows = []
@@ -238,7 +246,7 @@ def rank_rows(prepared: Prepared, model: EvidenceModel, group: str) -> pd.DataFr
 def judge(
     prepared: Prepared, altered: tuple[pd.DataFrame, pd.DataFrame], group: str
 ) -> tuple[pd.DataFrame, ...]:
-    """Leave a group out: its fields, those with planted errors, ranks of errors, and objects."""
+    """Leave a group out: fields, those with planted errors, ranks of errors, objects, and seams."""
     model = prepared.train(group)
     scored = score(prepared.objects, prepared.pairs, model, group)
     fields = field_table(scored)
@@ -246,7 +254,8 @@ def judge(
     if (altered[0]["group"] == group).any():
         with_errors = field_table(score(*altered, model, group))
     print(f"{group} left out", flush=True)
-    return fields, with_errors, rank_rows(prepared, model, group), reviewable(scored)
+    ranks, seams = (make(prepared, model, group) for make in (rank_rows, seam_chances))
+    return fields, with_errors, ranks, reviewable(scored), seams
 
 
 def write(name: str, table: pd.DataFrame, about: str) -> None:
@@ -275,11 +284,14 @@ def main() -> None:
     groups = sorted(prepared.objects["group"].unique())
     jobs = (delayed(judge)(prepared, altered, group) for group in groups)
     parts = zip(*Parallel(n_jobs=options.jobs)(jobs), strict=True)
-    fields, with_errors, ranks, objects = (pd.concat(part, ignore_index=True) for part in parts)
+    fields, with_errors, ranks, objects, seams = (
+        pd.concat(part, ignore_index=True) for part in parts
+    )
     print(ranks.groupby(["variant", "kind"])[["merge_auc", "seam_auc"]].mean().round(3))
     write("qc_ranks.csv", ranks, about)
     fields.to_parquet(options.out / "fields.parquet")
     objects.to_parquet(options.out / "objects.parquet")
+    seams.to_parquet(options.out / "seams.parquet")
     with_errors.to_parquet(options.out / "planted.parquet")
     model = prepared.train(None)
     MODEL.parent.mkdir(exist_ok=True)
