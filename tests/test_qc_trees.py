@@ -23,10 +23,11 @@ def trained():
 def test_probabilities_are_those_of_scikit_learn_missing_values_included(trained):
     table, truth, weight, trees = trained
     model = HistGradientBoostingClassifier(
-        max_iter=110,
+        max_iter=160,
         max_leaf_nodes=15,
         min_samples_leaf=20,
-        learning_rate=0.1,
+        learning_rate=0.07,
+        max_features=0.3,
         l2_regularization=1.0,
         early_stopping=False,
         random_state=0,

@@ -179,6 +179,20 @@ def test_classes_without_common_density_cannot_be_matched_and_do_not_pass():
     table = verdict_of(wells, rules=Rules(constants=CALIBRATED))
     found = row(table, "split_merge", "difference", "drug")
     assert found["verdict"] == "undecided" and "share no local density" in found["advice"]
+    assert "more wells decide it only where both classes have some" in found["advice"]
+
+
+def test_a_single_well_at_the_shared_density_scatters_like_the_others_of_its_class():
+    sparse = wells_of("A", 7, density=8) | {"A08": {"density": 20}}
+    dense = {f"B{k:02d}": {"density": 18 if k < 5 else 22} for k in range(1, 9)}
+    estimates = estimates_of(sparse | dense)
+    found = estimates.query("question == 'threshold' and scope == 'difference'")
+    matched = found.set_index("adjustment").loc["density_matched"]
+    assert matched["fewest_wells"] == 8 and matched["n_wells"] < 16
+    negative = row(estimates, "threshold", "negcon")
+    assert matched["variance"] > 7 * negative["variance"]
+    table = plate_verdict(estimates, Rules(constants=CALIBRATED))
+    assert row(table, "threshold", "difference", "drug")["verdict"] == "pass"
 
 
 @pytest.mark.parametrize(

@@ -295,6 +295,12 @@ def _standing(finding: Finding) -> str:
             f"it, a calibration on annotated wells{_or_review(finding)} would."
         )
     if finding.wells_needed is None:
+        if finding.scope == "difference" and not np.isfinite(finding.matched_value):
+            text = (
+                f"Undecided at {margin}: more wells decide it only where both classes have some at "
+                "the same local density"
+            )
+            return f"{text}, or {_review_of(finding)}." if finding.review.needed else f"{text}."
         if finding.question == "threshold":
             return f"Undecided at {margin}: no number of wells decides it."
         return f"Undecided at {margin}: no number of wells decides it, {_review_of(finding)} would."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -325,7 +325,23 @@ def _matched_difference(positive: pd.DataFrame, negative: pd.DataFrame) -> Estim
     )
     if weights is None:
         return difference(ratio_estimate([], []), ratio_estimate([], []))
-    return difference(class_estimate(positive, weights[0]), class_estimate(negative, weights[1]))
+    return difference(
+        *(
+            _single_well(class_estimate(units, weight), class_estimate(units))
+            for units, weight in zip((positive, negative), weights, strict=True)
+        )
+    )
+
+
+def _single_well(matched: Estimate, of_class: Estimate) -> Estimate:
+    """Give an estimate from one well the scatter that the wells of its class have."""
+    if matched.n_wells != 1:
+        return matched
+    return replace(
+        matched,
+        variance=of_class.variance * of_class.n_wells,
+        degrees_of_freedom=of_class.degrees_of_freedom,
+    )
 
 
 def _row(
