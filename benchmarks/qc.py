@@ -26,7 +26,6 @@ from qc_calibration import (
     METHODS,
     QUESTIONS,
     Z90,
-    ErrorModel,
     calibrate,
     held_out_constants,
 )
@@ -44,7 +43,7 @@ from qc_cases import (
 from qc_outside import range_tables
 from qc_review import Objects, stratified
 
-from levelfield.qc.balance import PASS_LEVEL, difference, equivalence_verdict
+from levelfield.qc.balance import PASS_LEVEL, Estimate, difference, equivalence_verdict
 from levelfield.qc.evidence.calibration import FILE, Calibration
 from levelfield.qc.evidence.looks import LARGEST_RANGE
 from levelfield.qc.evidence.scores import VARIANT_COLUMNS
@@ -139,19 +138,17 @@ def constants_table(gaps: pd.DataFrame, found: dict) -> pd.DataFrame:
 def phenotype_table(gaps: pd.DataFrame, held_out: dict) -> pd.DataFrame:
     """Error of the difference, coverage, forced undecided, false passes and fails, by phenotype."""
     table = gaps[gaps["differing"] == "phenotype"].reset_index(drop=True)
-    used = [
-        held_out[row.group]["split_merge", "nuclei", METHODS[row.kind]]
+    read = [
+        held_out[row.group]["split_merge", "nuclei", METHODS[row.kind]].correct(
+            Estimate(row.balance / 100, 0.0, np.inf, 2),
+            is_difference=True,
+            variants=row.range / 100,
+            outside=row.looks,
+        )
         for row in table.itertuples()
     ]
-    value = np.array([one.slope for one in used]) * table["balance"]
-    own = table.assign(value=value)
-    width = np.concatenate(
-        [
-            ErrorModel(100 * one.sigma_difference, one.share_difference, one.range_weight).sigma(
-                own.iloc[[place]]
-            )
-            for place, one in enumerate(used)
-        ]
+    value, width = (
+        100 * np.array([getattr(one, name) for one in read]) for name in ("value", "standard_error")
     )
     error = table["true_balance"] - value
     forced = (table["range"] > 100 * LARGEST_RANGE) | table["looks"]

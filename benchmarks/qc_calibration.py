@@ -139,8 +139,9 @@ def _constants(
     contradicted = (gaps["range"] > 100 * LARGEST_RANGE) & (name == "split_merge")
     ordinary = gaps[~gaps["looks"] & ~contradicted & (gaps["differing"] != "nothing")]
     slope, errors = fitted(ordinary, question.bounds)
-    # Of saturated classes nothing is answered.
+    # Where classes look different because they are; of saturated ones nothing is answered.
     odd = gaps[gaps["looks"] & ~gaps["saturated"] & ~gaps["what"].isin(HEAVY)]
+    odd = odd[odd["differing"].isin(["images", "phenotype"])]
     missed = (odd["truth"] - slope * odd["estimate"]).abs()
     widest = missed.groupby(odd["differing"]).quantile(COVERED).mean() / Z90
     own = classes.assign(estimate=classes["estimate"] - floor)

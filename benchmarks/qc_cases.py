@@ -255,7 +255,7 @@ def judge_balance(
     rates = [part[:, 1:].sum(axis=0) / part[:, 0].sum() for part in drawn]
     gap = dict(zip(SUMS[1:], rates[0] - rates[1], strict=True))
     spread = float(np.ptp([gap[name] for name in VARIANT_COLUMNS]))
-    estimate = constant.correct(raw, is_difference=True, variants=spread)
+    estimate = constant.correct(raw, is_difference=True, variants=spread, outside=known["looks"])
     withheld = spread > LARGEST_RANGE or known["looks"]
     return _judged(estimate, known["true_balance"], 100.0, MARGIN_BALANCE, withheld=withheld)
 

@@ -50,6 +50,8 @@ RESULTS = Path(__file__).parent / "results"
 PLATE = ["group", "kind", "setting"]
 WELL_IMAGES = 4
 MOST_ROWS = 80_000
+PHENOTYPES_WEIGH = 1.0
+"""All of them together, over what plain images weigh: controls are meant to look different."""
 
 
 def read(data: Path, *, planted: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -91,9 +93,11 @@ def typical_rows(objects: pd.DataFrame) -> pd.DataFrame:
 
 def weights(table: pd.DataFrame) -> np.ndarray:
     """Let every group count the same, every kind of segmenter in it, and phenotypes half."""
-    own = np.where(table["phenotype"] == "none", 1.0, 0.5)
+    looks = table["phenotype"] != "none"
     keys = [table["group"], table["kind"]]
-    share = pd.Series(own, table.index).groupby(keys).transform("sum")
+    of_part = table.groupby([*keys, looks])["group"].transform("size")
+    own = np.where(looks, PHENOTYPES_WEIGH, 1.0) / of_part
+    share = own.groupby(keys).transform("sum")
     return (own / share * len(table) / table.groupby(["group", "kind"]).ngroups).to_numpy()
 
 

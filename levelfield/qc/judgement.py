@@ -258,13 +258,13 @@ def _corrected(row: Mapping, constants: Constants) -> Estimate:
         estimate_of(row),
         is_difference=row["scope"] == "difference",
         variants=_variants_range(row),
-        outside=_is_outside(row) or _looks_move_threshold(row),
+        outside=_is_outside(row) or _looks_different(row),
     )
 
 
-def _looks_move_threshold(row: Mapping) -> bool:
-    """Whether the classes look different: it moves the threshold's edges, but not by much."""
-    return row["question"] == "threshold" and row["scope"] == "difference" and bool(row["looks"])
+def _looks_different(row: Mapping) -> bool:
+    """Whether the classes look different, for which the evidence errs by more."""
+    return row["scope"] == "difference" and bool(row["looks"])
 
 
 def _variants_range(row: Mapping) -> float:
