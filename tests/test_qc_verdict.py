@@ -1,5 +1,7 @@
 """From scored objects to the verdict: classes, margins, honesty and words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -359,6 +361,19 @@ def test_classes_that_look_different_are_undecided_however_clear_the_evidence():
         assert "The classes look different: sharpness (0.50×)" in balance["advice"]
         assert "Review 50 objects per class" in balance["advice"]
         assert threshold["verdict"] == "pass"
+
+
+def test_classes_that_look_different_have_wider_intervals_for_both_questions():
+    rules = Rules(
+        constants={name: replace(one, sigma_outside=0.3) for name, one in CALIBRATED.items()}
+    )
+    for question in ("split_merge", "threshold"):
+        widths = []
+        for changed in ({}, {"sharpness": 2.0}):
+            wells = wells_of("A") | wells_of("B", **changed)
+            found = row(verdict_of(wells, rules=rules), question, "difference", "drug")
+            widths.append(found["ci_high"] - found["ci_low"])
+        assert widths[1] > 2 * widths[0]
 
 
 def test_saturation_in_one_class_withholds_the_threshold_too():
