@@ -419,3 +419,43 @@ def test_images_outside_of_the_calibration_cannot_pass_but_can_fail():
 def test_a_failure_by_the_evidence_alone_says_that_nobody_reviewed_it():
     balance, _ = calibrated_verdict(estimates_of(wells_of("A") | wells_of("B", merge=0.4)))
     assert balance["verdict"] == "fail" and "Fail, unreviewed" in balance["advice"]
+
+
+def test_a_class_of_images_outside_has_a_wider_interval_too():
+    constants = Constants(1.0, 0.05, 0.01, calibrated=True, sigma_outside=0.03)
+    one = Estimate(0.0, 1e-6, 9.0, 8)
+    usual, outside = (
+        constants.correct(one, is_difference=False, outside=where).systematic_variance
+        for where in (False, True)
+    )
+    assert (usual, outside) == pytest.approx((0.05**2, 0.05**2 + 0.03**2))
+
+
+def test_one_plate_of_images_outside_withholds_the_pass_of_a_screen():
+    wells = wells_of("A") | wells_of("B")
+    rules = Rules(constants=CALIBRATED)
+    plates = [estimates_of(wells, plate=f"P{k}", seed=k) for k in range(4)]
+    balance = row(screen_verdict(plates, rules), "split_merge", "difference", "drug")
+    assert balance["verdict"] == "pass"
+    plates[2] = estimates_of(wells, plate="P2", seed=2, within=False)
+    for question in ("split_merge", "threshold"):
+        found = row(screen_verdict(plates, rules), question, "difference", "drug")
+        assert found["verdict"] == "undecided"
+
+
+def test_the_class_that_is_farther_off_is_chosen_after_what_faultless_labels_read_is_taken_off():
+    constants = CALIBRATED | {
+        "threshold": Constants(1.0, 0.1, 0.1, calibrated=True, floor_class=0.6)
+    }
+    wells = wells_of("A", bias=-1.4) | wells_of("B", bias=1.6)
+    rules = Rules(constants=constants, methods={SET: "classical"})
+    words = row(verdict_of(wells, rules=rules), "threshold", "difference", "drug")["advice"]
+    assert "lower outline" in words and "raise outline" not in words
+
+
+def test_a_difference_of_balance_names_both_classes():
+    wells = wells_of("A", merge=0.05) | wells_of("B", merge=0.4)
+    words = row(
+        verdict_of(wells, rules=Rules(constants=CALIBRATED)), "split_merge", "difference", "drug"
+    )["advice"]
+    assert "lower: more merges or fewer splits" in words and "in the negative wells" in words

@@ -159,8 +159,8 @@ def test_verdicts_are_told_by_word_and_shape_not_by_colour_alone():
     layout = layout_of(96)
     verdicts = {("Nuclei", "threshold"): "fail", ("Cells", "threshold"): "pass"}
     html = plate_page(report_of(layout, 96, verdict=verdict_of(layout, verdicts)))
-    for word in ("pass", "fail", "undecided"):
-        shape = f'<use href="#icon-{word}"/></svg>{word}</span>'
+    for word, rest in (("pass", ", unreviewed"), ("fail", ", unreviewed"), ("undecided", "")):
+        shape = f'<use href="#icon-{word}"/></svg>{word}{rest}</span>'
         assert shape in html
         assert f'<symbol id="icon-{word}"' in html
 

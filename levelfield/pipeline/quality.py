@@ -20,7 +20,7 @@ from levelfield.pipeline.summary import stack
 from levelfield.pipeline.unfinished import Unfinished
 from levelfield.plan import PLATE_SHAPES
 from levelfield.planted import mark_verdict
-from levelfield.qc.evidence.calibration import shipped_calibration
+from levelfield.qc.evidence.calibration import CALIBRATED_LEVEL, shipped_calibration
 from levelfield.qc.evidence.features import field_features
 from levelfield.qc.evidence.geometry import typical_diameter
 from levelfield.qc.evidence.second_opinion import SecondOpinion, opinion_scale, second_opinion
@@ -162,10 +162,13 @@ def ask_network(plane: np.ndarray, labels: np.ndarray) -> SecondOpinion | None:
 def verdict_rules(science: Mapping, withheld: str = "") -> Rules:
     """Return what turns estimates into verdicts, from the config's ``objects`` and ``qc``."""
     sets = judged_sets(object_sets(science))
+    calibrations = shipped_calibration().constants
+    if science["qc"]["threshold_level"] != CALIBRATED_LEVEL:
+        calibrations = {key: one for key, one in calibrations.items() if key[0] != "threshold"}
     return Rules(
         margins=Margins(**science["qc"]["margins"]),
         methods={one.name: one.method for one in sets},
-        calibrations=shipped_calibration().constants,
+        calibrations=calibrations,
         kinds={one.name: kinds_of(one) for one in sets},
         withheld=withheld,
     )

@@ -94,8 +94,8 @@ class Finding:
     matched_value, matched_low, matched_high : float
         Density-matched difference and its 90 % interval; NaN when the classes do not overlap in
         density.
-    side_value : float
-        Value of the class that is farther from zero; the row's own value for one class.
+    positive_value, negative_value : float
+        Of a difference, the values of its classes.
     review : Review
         What people said.
     """
@@ -123,7 +123,8 @@ class Finding:
     matched_value: float = float("nan")
     matched_low: float = float("nan")
     matched_high: float = float("nan")
-    side_value: float = float("nan")
+    positive_value: float = float("nan")
+    negative_value: float = float("nan")
     review: Review = field(default_factory=Review)
 
 
@@ -158,8 +159,8 @@ def advice(finding: Finding) -> str:
 
 
 _AGREEMENT = {
-    "unreviewed": "Undecided: whether objects are right takes a reference or a review, and this "
-    "plate has neither.",
+    "unreviewed": "Undecided: whether objects are right takes a review of qc/review_list.csv, or "
+    "reference labels, whose answer stands in qc/truth.csv.",
     "partial": "Undecided: the review is not finished.",
     "complete": "Undecided.",
 }
@@ -223,8 +224,8 @@ _WORDS = {
         "{set} are under-segmented by {n}",
     ),
     ("split_merge", "difference"): (
-        "{set} are {n} more over-segmented",
-        "{set} are {n} more under-segmented",
+        "the balance of {set} is {n} higher: more splits or fewer merges",
+        "the balance of {set} is {n} lower: more merges or fewer splits",
     ),
     ("agreement", "class"): ("{n} of {set} look right", "{n} of {set} look right"),
     ("agreement", "difference"): ("{n} more of {set} look right", "{n} fewer of {set} look right"),
@@ -242,17 +243,25 @@ def _found(finding: Finding) -> str:
         what += f" (90 % interval {finding.ci_low:.2g} to {finding.ci_high:.2g} {finding.unit})"
     if kind == "difference":
         where = f"In the positive control {finding.perturbation}, against its negative wells,"
-        return f"{where} {what}."
+        return f"{where} {what}.{_both(finding)}"
     where = f"In the {_CLASS_NAMES[finding.scope]} {finding.perturbation},"
     return f"{where} {what}.{_images(finding)}"
+
+
+def _both(finding: Finding) -> str:
+    """Give the values of both classes, where their sign says what is wrong."""
+    values = finding.positive_value, finding.negative_value
+    if finding.question != "split_merge" or not np.isfinite(values).all():
+        return ""
+    return f" It is {values[0]:+.2g} there and {values[1]:+.2g} in the negative wells."
 
 
 def _images(finding: Finding) -> str:
     if finding.question != "threshold" or not np.isfinite(finding.fraction_low):
         return ""
     return (
-        f" The threshold is too low in {_percent(finding.fraction_low)} of images and too high in "
-        f"{_percent(finding.fraction_high)}."
+        f" The threshold is too low (masks too large) in {_percent(finding.fraction_low)} of "
+        f"images and too high in {_percent(finding.fraction_high)}."
     )
 
 
@@ -302,7 +311,10 @@ def _standing(finding: Finding) -> str:
             )
             return f"{text}, or {_review_of(finding)}." if finding.review.needed else f"{text}."
         if finding.question == "threshold":
-            return f"Undecided at {margin}: no number of wells decides it."
+            return (
+                f"Undecided at {margin}: no number of wells decides it, reference labels of some "
+                "wells would, as people differ in where they draw an edge."
+            )
         return f"Undecided at {margin}: no number of wells decides it, {_review_of(finding)} would."
     text = f"Undecided: about {finding.wells_needed} wells per class would decide it at {margin}"
     return f"{text}, or {_review_of(finding)}." if finding.review.needed else f"{text}."
@@ -422,12 +434,20 @@ def _twin_leaves_margin(finding: Finding) -> bool:
     return raw < finding.margin <= max(-finding.matched_low, finding.matched_high)
 
 
+def _farther(finding: Finding) -> float:
+    """Value of the class that is farther from zero."""
+    if finding.scope != "difference":
+        return finding.value
+    values = [one for one in (finding.positive_value, finding.negative_value) if np.isfinite(one)]
+    return max(values, key=abs, default=float("nan"))
+
+
 def _action(finding: Finding) -> str:
-    side = finding.side_value if finding.scope == "difference" else finding.value
+    side = _farther(finding)
     if not np.isfinite(side) or side == 0:
         return ""
     if max(abs(side), abs(finding.value)) < WORTH_TURNING * finding.margin:
-        return "Nothing needs turning on this evidence."
+        return "Nothing is far enough off to turn a parameter."
     knob = turn(finding.method, finding.question, finding.object_set, side)
     if finding.scope == "difference":
         return (

@@ -32,7 +32,8 @@ ESTIMATE_COLUMNS = (
     "n_objects",
     "fraction_low",
     "fraction_high",
-    "side_value",
+    "positive_value",
+    "negative_value",
     "missing",
     "variants_low",
     "variants_high",
@@ -351,8 +352,8 @@ def _row(
     estimate: Estimate,
     classes: Sequence[tuple[str, Estimate]],
 ) -> dict:
-    """Return one row; ``side_value`` is the value of the class that is farther from zero."""
-    values = [each.value for _, each in classes if np.isfinite(each.value)]
+    """Return one row, with the values of the classes that it is of."""
+    values = {kind: each.value for kind, each in classes}
     return {
         "scope": scope,
         "perturbation": name,
@@ -362,7 +363,8 @@ def _row(
         "degrees_of_freedom": estimate.degrees_of_freedom,
         "n_wells": estimate.n_wells,
         "fewest_wells": min(each.n_wells for _, each in classes),
-        "side_value": max(values, key=abs, default=float("nan")),
+        "positive_value": values.get("poscon", float("nan")),
+        "negative_value": values.get("negcon", float("nan")),
         "missing": "+".join(kind for kind, each in classes if each.n_wells == 0),
     }
 

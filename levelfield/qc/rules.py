@@ -106,7 +106,9 @@ class Constants:
             grows = self.share_difference * slope * estimate.value
             sigma = float(np.hypot(self.sigma_difference, grows))
         if outside and self.sigma_outside is not None:
-            sigma = max(sigma, self.sigma_outside)
+            # That of a difference holds all its errors, that of a class also what people agree on.
+            widen = max if is_difference else np.hypot
+            sigma = float(widen(sigma, self.sigma_outside))
         floor = 0.0 if is_difference else self.floor_class
         sigma = float(np.hypot(sigma, self.range_weight * variants))
         return with_systematic_error(estimate, slope, sigma, floor)

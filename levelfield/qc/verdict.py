@@ -220,12 +220,14 @@ def _over_plates(group: pd.DataFrame) -> dict:
         "n_objects": int(group["n_objects"].sum()),
         "fraction_low": _weighted_mean(group["fraction_low"].to_numpy(float), weights),
         "fraction_high": _weighted_mean(group["fraction_high"].to_numpy(float), weights),
-        "side_value": _weighted_mean(group["side_value"].to_numpy(float), weights),
+        "positive_value": _weighted_mean(group["positive_value"].to_numpy(float), weights),
+        "negative_value": _weighted_mean(group["negative_value"].to_numpy(float), weights),
         "missing": "" if (group["missing"] == "").any() else group["missing"].iloc[0],
         "variants_low": float(group["variants_low"].mean()),
         "variants_high": float(group["variants_high"].mean()),
         "looks": "; ".join(dict.fromkeys(look for look in group["looks"] if look)),
-        "outside_share": _weighted_mean(group["outside_share"].to_numpy(float), weights),
+        # One plate outside of the calibration is enough to doubt the mean.
+        "outside_share": float(group["outside_share"].max()),
     }
 
 
@@ -250,7 +252,7 @@ def _finding(case: Case, verdict: Verdict, rules: Rules) -> Finding:
         perturbation=row["perturbation"],
         method=rules.methods.get(row["object_set"], ""),
         value=case.estimate.value * scale,
-        margin=margin * scale,
+        margin=round(margin * scale, 9),
         unit=unit,
         ci_low=low * scale,
         ci_high=high * scale,
@@ -267,9 +269,17 @@ def _finding(case: Case, verdict: Verdict, rules: Rules) -> Finding:
         matched_value=case.matched.value * scale if case.matched else np.nan,
         matched_low=matched_low * scale,
         matched_high=matched_high * scale,
-        side_value=(float(row["side_value"]) - case.constants.floor_class) * scale,
+        positive_value=_class_value(case, "positive_value") * scale,
+        negative_value=_class_value(case, "negative_value") * scale,
         review=_review_finding(case),
     )
+
+
+def _class_value(case: Case, name: str) -> float:
+    """Return the value of one class of a difference, corrected as the row of that class is."""
+    constants = case.constants
+    slope = constants.slope if constants.slope_class is None else constants.slope_class
+    return slope * (float(case.row[name]) - constants.floor_class)
 
 
 def _review_finding(case: Case) -> Review:

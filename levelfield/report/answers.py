@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from levelfield.qc.comparison import Comparison
+from levelfield.qc.evidence.calibration import MERGE_FLOOR, SPLIT_FLOOR
 from levelfield.report.distributions import control_groups
 from levelfield.report.intervals import interval_plot, interval_scale
 from levelfield.report.numbers import count, interval, measured
@@ -65,6 +66,7 @@ class Cell:
     scope: str
     name: str
     verdict: str
+    unreviewed: bool
     estimate: str
     interval: str
     counts: str
@@ -213,6 +215,7 @@ def _cell(row: Mapping, scales: Mapping, notes: Mapping[tuple, str]) -> Cell:
         scope=row["scope"],
         name=row["perturbation"],
         verdict=row["verdict"],
+        unreviewed=row["verdict"] != "undecided" and row["n_reviewed"] == 0,
         estimate=measured(row["estimate"], row["unit"]),
         interval=interval(row["ci_low"], row["ci_high"], row["unit"]),
         counts=" · ".join(counts),
@@ -309,7 +312,11 @@ def _split_merge_note(sites: pd.DataFrame) -> str:
         (sites[name].fillna(0) * sites["n_objects"]).sum() / objects
         for name in ("split_rate", "merge_rate")
     )
-    return f"split {split:.1%}, merged {merged:.1%} of objects".replace("%", " %")
+    found = [
+        f"{name} {share:.1%}" if share > floor else f"{name} at the floor (≤ {floor:.1%})"
+        for name, share, floor in (("split", split, SPLIT_FLOOR), ("merged", merged, MERGE_FLOOR))
+    ]
+    return f"{', '.join(found)} of objects".replace("%", " %")
 
 
 def headline(found: Sequence[Answer], within_limit: bool) -> str:
