@@ -20,7 +20,7 @@ FILE = Path(__file__).parent / "model" / "calibration.json"
 NOT_ASKED = "not calibrated"
 CALIBRATED_LEVEL = 0.4
 """Where the edge was sought, between background and object; of other levels nothing is known."""
-SPLIT_FLOOR, MERGE_FLOOR = 0.017, 0.019
+SPLIT_FLOOR, MERGE_FLOOR = 0.016, 0.018
 """Shares of objects that faultless labels read as (benchmarks/results/qc_wells.csv)."""
 FEWEST_OBJECTS = 5
 """With fewer objects in an image nothing is said of it, and it counts as within."""
