@@ -78,6 +78,9 @@ def _closing(verdict: pd.DataFrame) -> list[str]:
         "The row of a question is the plate's answer: its worst difference between a positive "
         "control and its negative wells."
     )
+    said = verdict[verdict["verdict"].isin(["pass", "fail"])]
+    if (said["n_reviewed"] == 0).any():
+        text += " A pass or fail without reviewed objects rests on the evidence alone."
     if (answers["verdict"] == "undecided").any():
         text += " The report says what would decide the undecided ones."
     lines = textwrap.wrap(text, WIDTH)
