@@ -145,7 +145,8 @@ def advice(finding: Finding) -> str:
         )
     sentences = [_found(finding)]
     if finding.question == "agreement" and not finding.review.decides:
-        sentences += [_AGREEMENT[finding.review.state], _missed(finding), _review(finding)]
+        sentences += [_AGREEMENT[finding.review.state], _enough(finding)]
+        sentences += [_missed(finding), _review(finding)]
         return " ".join(sentence for sentence in sentences if sentence)
     sentences += [_standing(finding), _outside(finding)]
     if finding.question == "agreement":
@@ -164,6 +165,14 @@ _AGREEMENT = {
     "partial": "Undecided: the review is not finished.",
     "complete": "Undecided.",
 }
+
+
+def _enough(finding: Finding) -> str:
+    """Say how many reviewed objects should decide the agreement."""
+    if not finding.review.needed:
+        return ""
+    objects = "in each class" if finding.scope == "difference" else "of this class"
+    return f"About {finding.review.needed} reviewed objects {objects} would decide it."
 
 
 def _missed(finding: Finding) -> str:

@@ -201,7 +201,8 @@ def _reviews_over_plates(group: pd.DataFrame) -> dict:
         "n_wells": int(group["n_wells"].sum()),
         "missed_per_object": float(group["missed_per_object"].mean()),
         "n_missed_fields": int(group["n_missed_fields"].sum()),
-        "reviews_needed": float("nan"),
+        # Of each plate, for the plate that needs most.
+        "reviews_needed": float(group["reviews_needed"].max()),
         "notes": "",
     }
 

@@ -6,6 +6,7 @@ count; `review_estimates` makes stratified estimates of them (`levelfield.qc.rev
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,12 +14,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from levelfield.qc.balance import Estimate, difference, ratio_estimate
+from levelfield.qc.balance import (
+    Estimate,
+    at_least_verdict,
+    difference,
+    equivalence_verdict,
+    ratio_estimate,
+)
 from levelfield.qc.comparison import QUESTIONS, Comparison
 from levelfield.qc.evidence.features import NUMBER
 from levelfield.qc.evidence.scores import FIELD, OBJECT_SET
 from levelfield.qc.review.sampling import ReviewPlan, drawn, object_risk, review_classes
 from levelfield.qc.review.stratified import (
+    MOST_REVIEWS,
     Stratum,
     reviews_to_decide,
     strata_of,
@@ -421,9 +429,11 @@ def _review_row(row: Mapping, sides: Sequence[_ReviewedClass], n_sides: int, rul
 def _reviews_needed(
     row: Mapping, sides: Sequence[_ReviewedClass], n_sides: int, reviewed: float, rules: Rules
 ) -> float:
-    """Objects per class whose review should decide the balance; NaN for other questions."""
-    if row["question"] != "split_merge" or len(sides) < n_sides:
+    """Objects per class whose review should decide a row; NaN where it cannot."""
+    if row["question"] == "threshold" or len(sides) < n_sides:
         return float("nan")
+    if row["question"] == "agreement":
+        return _agreement_reviews(row, rules)
     constants = rules.constants_of(row["question"], row["object_set"])
     read = Estimate(float(row["value"]), 0.0, float("inf"), 0)
     value = constants.correct(read, is_difference=n_sides == 2).value
@@ -431,3 +441,24 @@ def _reviews_needed(
     margin = rules.margins.split_merge / 100
     number = reviews_to_decide([side.strata for side in sides], value, margin)
     return float("nan") if number is None else float(number)
+
+
+def _agreement_reviews(row: Mapping, rules: Rules) -> float:
+    """Objects per class that would decide the share of right ones, if it is as it seems.
+
+    Drawn at random: a review by strata of risk needs fewer, if the evidence is good.
+    """
+    least, is_difference = rules.margins.agreement / 100, row["scope"] == "difference"
+    names = ("positive_value", "negative_value") if is_difference else ("value",)
+    shares = np.clip([float(row[name]) for name in names], 0.005, 0.995)
+    spread = float(np.sum(shares * (1 - shares)))
+
+    def decided(number: int) -> bool:
+        seen = Estimate(float(row["value"]), spread / number, float("inf"), 0)
+        if is_difference:
+            return equivalence_verdict(seen, 1 - least) != "undecided"
+        return at_least_verdict(seen, least) != "undecided"
+
+    numbers = range(10, MOST_REVIEWS + 1, 10)
+    place = bisect_left(numbers, True, key=decided)
+    return float(numbers[place]) if place < len(numbers) else float("nan")
