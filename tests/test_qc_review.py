@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from qc_plates import PLATE, SET, all_within, invented_objects, layout
 
 from levelfield.qc.comparison import comparisons, plate_estimates
-from levelfield.qc.review.estimates import OBJECT, read_answers, review_estimates
+from levelfield.qc.review.estimates import (
+    OBJECT,
+    _agreement_reviews,
+    read_answers,
+    review_estimates,
+)
 from levelfield.qc.review.reviewers import cohen_kappa, reviewer_agreement
 from levelfield.qc.review.sampling import (
     ReviewPlan,
@@ -540,3 +545,16 @@ def test_two_reviewers_are_averaged_and_compared_per_error():
         table.loc["any", "kappa_low"] < table.loc["any", "kappa"] < table.loc["any", "kappa_high"]
     )
     assert reviewer_agreement(PLATE, read_answers(first, PLATE, objects)).empty
+
+
+def test_reviews_that_would_decide_the_agreement_are_at_most_all_objects():
+    rules = Rules()
+    clear, close = (
+        {"scope": "poscon", "value": value, "positive_value": value, "negative_value": np.nan}
+        for value in (0.97, 0.903)
+    )
+    assert 10 < _agreement_reviews(clear, [800], rules) < 100
+    assert 600 < _agreement_reviews(close, [800], rules) <= 800
+    both = {"scope": "difference", "value": -0.02, "positive_value": 0.95, "negative_value": 0.97}
+    assert 10 < _agreement_reviews(both, [800, 600], rules) < 100
+    assert np.isnan(_agreement_reviews(both, [800, 0], rules))

@@ -433,7 +433,7 @@ def _reviews_needed(
     if row["question"] == "threshold" or len(sides) < n_sides:
         return float("nan")
     if row["question"] == "agreement":
-        return _agreement_reviews(row, rules)
+        return _agreement_reviews(row, [_n_objects(side) for side in sides], rules)
     constants = rules.constants_of(row["question"], row["object_set"])
     read = Estimate(float(row["value"]), 0.0, float("inf"), 0)
     value = constants.correct(read, is_difference=n_sides == 2).value
@@ -443,7 +443,11 @@ def _reviews_needed(
     return float("nan") if number is None else float(number)
 
 
-def _agreement_reviews(row: Mapping, rules: Rules) -> float:
+def _n_objects(side: _ReviewedClass) -> int:
+    return sum(stratum.size for stratum in side.strata)
+
+
+def _agreement_reviews(row: Mapping, sizes: Sequence[int], rules: Rules) -> float:
     """Objects per class that would decide the share of right ones, if it is as it seems.
 
     Drawn at random: a review by strata of risk needs fewer, if the evidence is good.
@@ -451,14 +455,19 @@ def _agreement_reviews(row: Mapping, rules: Rules) -> float:
     least, is_difference = rules.margins.agreement / 100, row["scope"] == "difference"
     names = ("positive_value", "negative_value") if is_difference else ("value",)
     shares = np.clip([float(row[name]) for name in names], 0.005, 0.995)
-    spread = float(np.sum(shares * (1 - shares)))
+    spreads = shares * (1 - shares)
+    if min(sizes, default=0) == 0:
+        return float("nan")
 
     def decided(number: int) -> bool:
-        seen = Estimate(float(row["value"]), spread / number, float("inf"), 0)
+        many = np.minimum(number, sizes)
+        variance = float(np.sum(spreads / many * (1 - many / np.array(sizes))))
+        seen = Estimate(float(row["value"]), variance, float("inf"), 0)
         if is_difference:
             return equivalence_verdict(seen, 1 - least) != "undecided"
         return at_least_verdict(seen, least) != "undecided"
 
-    numbers = range(10, MOST_REVIEWS + 1, 10)
+    most = min(max(sizes), MOST_REVIEWS)
+    numbers = [*range(10, most, 10), most]
     place = bisect_left(numbers, True, key=decided)
     return float(numbers[place]) if place < len(numbers) else float("nan")
