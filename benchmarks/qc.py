@@ -32,6 +32,7 @@ from qc_calibration import (
 from qc_cases import (
     DIFFERING,
     JUDGES,
+    MARGINS,
     WELL_IMAGES,
     Case,
     differences,
@@ -49,7 +50,6 @@ from levelfield.qc.evidence.looks import LARGEST_RANGE
 from levelfield.qc.evidence.scores import VARIANT_COLUMNS
 
 RESULTS = Path(__file__).parent / "results"
-MARGINS = {"split_merge": 10.0, "threshold": 0.5}
 CLASS_OBJECTS = 800
 
 
@@ -358,7 +358,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--scores", type=Path, required=True)
-    parser.add_argument("--plates", type=int, default=30, help="of each group, kind and difference")
+    parser.add_argument("--plates", type=int, default=20, help="of each group, kind and difference")
     parser.add_argument("--write", action="store_true", help="install the calibration")
     options = parser.parse_args()
     about = json.loads((options.scores / "about.json").read_text())["about"]

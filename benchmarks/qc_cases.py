@@ -31,7 +31,7 @@ SUMS = ["n", "balance", *VARIANT_COLUMNS, "true_balance"]
 LOOKS = {"look_size": 1.3, "look_sharpness": 1.5, "look_contrast": 1.5, "look_grain": 1.5}
 MEANS = ["bias", "true_bias", *LOOKS, "look_saturated"]
 WELL_IMAGES = 4
-MARGIN_BALANCE, MARGIN_BIAS = 0.10, 0.5
+MARGINS = {"split_merge": 10.0, "threshold": 0.5}
 DIFFERING = ("nothing", "segmentation", "images", "phenotype", "planted")
 
 
@@ -257,7 +257,9 @@ def judge_balance(
     spread = float(np.ptp([gap[name] for name in VARIANT_COLUMNS]))
     estimate = constant.correct(raw, is_difference=True, variants=spread, outside=known["looks"])
     withheld = spread > LARGEST_RANGE or known["looks"]
-    return _judged(estimate, known["true_balance"], 100.0, MARGIN_BALANCE, withheld=withheld)
+    return _judged(
+        estimate, known["true_balance"], 100.0, MARGINS["split_merge"], withheld=withheld
+    )
 
 
 def judge_bias(
@@ -271,14 +273,16 @@ def judge_bias(
     drawn = [each.wells(n_wells, random).means[:, 0] for each in plate[::-1]]
     raw = difference(*(mean_estimate(part) for part in drawn))
     estimate = constant.correct(raw, is_difference=True, outside=known["looks"])
-    return _judged(estimate, known["true_bias"], 1.0, MARGIN_BIAS, withheld=known["saturated"])
+    return _judged(
+        estimate, known["true_bias"], 1.0, MARGINS["threshold"], withheld=known["saturated"]
+    )
 
 
 def _judged(
     estimate: Estimate, truth: float, unit: float, margin: float, *, withheld: bool
 ) -> Judged:
     low, high = (unit * end for end in estimate.interval(PASS_LEVEL))
-    verdict = "withheld" if withheld else equivalence_verdict(estimate, margin)
+    verdict = "withheld" if withheld else equivalence_verdict(estimate, margin / unit)
     return Judged(truth, unit * estimate.value, bool(low <= truth <= high), verdict)
 
 

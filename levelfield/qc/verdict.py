@@ -278,9 +278,8 @@ def _finding(case: Case, verdict: Verdict, rules: Rules) -> Finding:
 
 def _class_value(case: Case, name: str) -> float:
     """Return the value of one class of a difference, corrected as the row of that class is."""
-    constants = case.constants
-    slope = constants.slope if constants.slope_class is None else constants.slope_class
-    return slope * (float(case.row[name]) - constants.floor_class)
+    read = Estimate(float(case.row[name]), 0.0, float("inf"), 0)
+    return case.constants.correct(read, is_difference=False).value
 
 
 def _review_finding(case: Case) -> Review:

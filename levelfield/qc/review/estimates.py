@@ -6,7 +6,6 @@ count; `review_estimates` makes stratified estimates of them (`levelfield.qc.rev
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,8 +25,8 @@ from levelfield.qc.evidence.features import NUMBER
 from levelfield.qc.evidence.scores import FIELD, OBJECT_SET
 from levelfield.qc.review.sampling import ReviewPlan, drawn, object_risk, review_classes
 from levelfield.qc.review.stratified import (
-    MOST_REVIEWS,
     Stratum,
+    fewest_reviews,
     reviews_to_decide,
     strata_of,
     stratified_estimate,
@@ -467,7 +466,5 @@ def _agreement_reviews(row: Mapping, sizes: Sequence[int], rules: Rules) -> floa
             return equivalence_verdict(seen, 1 - least) != "undecided"
         return at_least_verdict(seen, least) != "undecided"
 
-    most = min(max(sizes), MOST_REVIEWS)
-    numbers = [*range(10, most, 10), most]
-    place = bisect_left(numbers, True, key=decided)
-    return float(numbers[place]) if place < len(numbers) else float("nan")
+    number = fewest_reviews(decided, max(sizes))
+    return float("nan") if number is None else float(number)

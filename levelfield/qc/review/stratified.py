@@ -9,7 +9,7 @@ narrower; prediction-powered inference (Angelopoulos et al. 2023) is the same id
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -177,6 +177,19 @@ def reviews_to_decide(
         moved = Estimate(value, together.variance, together.degrees_of_freedom, 0)
         return equivalence_verdict(moved, margin) != "undecided"
 
+    return fewest_reviews(decided, largest)
+
+
+def fewest_reviews(decided: Callable[[int], bool], largest: int) -> int | None:
+    """Return the smallest of 10, 20, ... objects per class that decides; None if none does.
+
+    Parameters
+    ----------
+    decided : callable
+        Tells of a number of objects whether it is enough; if it is, so are all larger ones.
+    largest : int
+        Objects of the larger class.
+    """
     most = min(largest, MOST_REVIEWS)
     numbers = [*range(10, most, 10), most]
     place = bisect_left(numbers, True, key=decided)
