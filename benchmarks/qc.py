@@ -44,10 +44,10 @@ from qc_cases import (
 from qc_outside import range_tables
 from qc_review import Objects, stratified
 
-from levelfield.qc.balance import PASS_LEVEL, Estimate, difference, equivalence_verdict
 from levelfield.qc.evidence.calibration import FILE, Calibration
 from levelfield.qc.evidence.looks import LARGEST_RANGE
 from levelfield.qc.evidence.scores import VARIANT_COLUMNS
+from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate, difference, equivalence_verdict
 
 RESULTS = Path(__file__).parent / "results"
 CLASS_OBJECTS = 800

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from levelfield.qc.evidence.looks import LARGEST_RANGE
-from levelfield.qc.rules import Constants
+from levelfield.qc.verdict.rules import Constants
 
 KINDS = ("classical", "network", "cellpose")
 # By the name of the method in the config; Cellpose's own weights are not calibrated by anything.

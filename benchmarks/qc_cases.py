@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from levelfield.qc.balance import (
+from levelfield.qc.evidence.looks import LARGEST_RANGE, LARGEST_SATURATED
+from levelfield.qc.evidence.scores import VARIANT_COLUMNS
+from levelfield.qc.statistics.estimates import (
     PASS_LEVEL,
     Estimate,
     difference,
@@ -23,9 +25,7 @@ from levelfield.qc.balance import (
     mean_estimate,
     ratio_estimate,
 )
-from levelfield.qc.evidence.looks import LARGEST_RANGE, LARGEST_SATURATED
-from levelfield.qc.evidence.scores import VARIANT_COLUMNS
-from levelfield.qc.rules import Constants
+from levelfield.qc.verdict.rules import Constants
 
 SUMS = ["n", "balance", *VARIANT_COLUMNS, "true_balance"]
 LOOKS = {"look_size": 1.3, "look_sharpness": 1.5, "look_contrast": 1.5, "look_grain": 1.5}

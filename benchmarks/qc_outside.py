@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from levelfield.qc.evidence.calibration import INDICATORS, Recogniser
-from levelfield.qc.judgement import LARGEST_OUTSIDE
+from levelfield.qc.verdict.rule import LARGEST_OUTSIDE
 
 REASONS = {"blur": "blurred", "noise": "noisy", "crowd": "crowded", "cytoplasm": "not nuclei"}
 # Of plain images a recogniser flags this share at most, and as few as the second where it still

@@ -25,9 +25,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from levelfield.qc.balance import Estimate, difference, equivalence_verdict
 from levelfield.qc.review.sampling import RISK_CUTS, allocate, foreseen_variance, risk_strata
 from levelfield.qc.review.stratified import stratified_estimate
+from levelfield.qc.statistics.estimates import Estimate, difference, equivalence_verdict
 
 RESULTS = Path(__file__).parent / "results"
 EVIDENCE = ("as measured", "blind in one class", "meaningless")

@@ -2,7 +2,7 @@
 
 Wells with 200 objects on average, whose balance scatters by 3 pp around that of their class; an
 estimator that reads 1/1.13 of a difference and errs by 2.7 pp in every plate (QC.md's constants).
-The functions are those of `levelfield.qc.balance`.
+The functions are those of `levelfield.qc.statistics.estimates`.
 
     python benchmarks/qc_statistics.py [--runs 1000]
 
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from levelfield.qc.balance import (
+from levelfield.qc.statistics.estimates import (
     Estimate,
     combine_plates,
     difference,

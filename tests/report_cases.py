@@ -12,8 +12,8 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 
 from levelfield.plan import PLATE_SHAPES, row_letters
-from levelfield.qc.comparison import comparisons
-from levelfield.qc.verdict import VERDICT_COLUMNS
+from levelfield.qc.statistics.comparison import comparisons
+from levelfield.qc.verdict.tables import VERDICT_COLUMNS
 from levelfield.report import Gallery, PlateReport
 
 OBJECT_SETS = ("Nuclei", "Cells")

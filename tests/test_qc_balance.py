@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from levelfield.qc.balance import (
+from levelfield.qc.statistics.estimates import (
     Estimate,
     at_least_verdict,
     combine_plates,

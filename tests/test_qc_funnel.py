@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levelfield.qc.funnel import fit_funnel
+from levelfield.qc.statistics.funnel import fit_funnel
 
 
 @pytest.mark.parametrize("n_wells", [4, 16])

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qc_plates import PLATE, SET, all_within, invented_objects, layout
 
-from levelfield.qc.comparison import comparisons, plate_estimates
 from levelfield.qc.review.estimates import (
     OBJECT,
     _agreement_reviews,
@@ -31,9 +30,10 @@ from levelfield.qc.review.stratified import (
     reviews_to_decide,
     stratified_estimate,
 )
-from levelfield.qc.rules import Constants, Margins, Rules
-from levelfield.qc.summary import flag_objects, site_table
-from levelfield.qc.verdict import plate_verdict, reviewed_table, screen_verdict
+from levelfield.qc.statistics.comparison import comparisons, plate_estimates
+from levelfield.qc.statistics.summary import flag_objects, site_table
+from levelfield.qc.verdict.rules import Constants, Margins, Rules
+from levelfield.qc.verdict.tables import plate_verdict, reviewed_table, screen_verdict
 
 GOOD = Constants(1.0, 0.02, 0.02, calibrated=True)
 RULES = Rules(constants={"split_merge": GOOD, "threshold": GOOD})

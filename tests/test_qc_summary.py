@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from qc_plates import SET, all_within, invented_objects, layout
 
-from levelfield.qc.confounders import confounder_table
-from levelfield.qc.summary import flag_objects, site_table, threshold_call, well_table
+from levelfield.qc.statistics.confounders import confounder_table
+from levelfield.qc.statistics.summary import flag_objects, site_table, threshold_call, well_table
 
 WELLS = {
     "A01": {"bias": 1.0, "merge": 0.2},

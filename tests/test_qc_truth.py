@@ -9,8 +9,8 @@ from skimage.draw import disk
 
 from levelfield.evaluation import evaluation_tables
 from levelfield.objects import expand
-from levelfield.qc.balance import PASS_LEVEL, difference, ratio_estimate
-from levelfield.qc.comparison import comparisons
+from levelfield.qc.statistics.comparison import comparisons
+from levelfield.qc.statistics.estimates import PASS_LEVEL, difference, ratio_estimate
 from levelfield.qc.truth import TRUTH_COLUMNS, class_truth, truth_table
 
 N_OBJECTS = 25

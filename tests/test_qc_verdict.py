@@ -7,11 +7,15 @@ import pandas as pd
 import pytest
 from qc_plates import PLATE, SET, all_within, invented_objects, layout
 
-from levelfield.qc.balance import Estimate
-from levelfield.qc.comparison import comparisons, density_matched_weights, plate_estimates
-from levelfield.qc.rules import UNCALIBRATED, Constants, Margins, Rules
-from levelfield.qc.summary import flag_objects, site_table
-from levelfield.qc.verdict import VERDICT_COLUMNS, plate_verdict, screen_verdict
+from levelfield.qc.statistics.comparison import (
+    comparisons,
+    density_matched_weights,
+    plate_estimates,
+)
+from levelfield.qc.statistics.estimates import Estimate
+from levelfield.qc.statistics.summary import flag_objects, site_table
+from levelfield.qc.verdict.rules import UNCALIBRATED, Constants, Margins, Rules
+from levelfield.qc.verdict.tables import VERDICT_COLUMNS, plate_verdict, screen_verdict
 
 DESIGN_COLUMNS = [
     *("plate", "question", "object_set", "scope", "perturbation", "estimate", "unit"),

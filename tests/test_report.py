@@ -31,7 +31,7 @@ from report_cases import (
 from skimage.segmentation import find_boundaries
 
 from levelfield.plan import PLATE_SHAPES
-from levelfield.qc.comparison import comparisons
+from levelfield.qc.statistics.comparison import comparisons
 from levelfield.report import (
     ScreenReport,
     choose_gallery,

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from report_cases import layout_of, real_field, report_of, verdict_of
 
-from levelfield.qc.comparison import comparisons
 from levelfield.qc.evidence.features import field_features
+from levelfield.qc.statistics.comparison import comparisons
 from levelfield.report import plate_page
 from levelfield.report.crops import OWN_COLOUR, choose_crops, draw_crops
 from levelfield.report.distributions import control_groups

@@ -26,8 +26,8 @@ from levelfield.qc.evidence.geometry import typical_diameter
 from levelfield.qc.evidence.second_opinion import SecondOpinion, opinion_scale, second_opinion
 from levelfield.qc.plate import PlateQuality, ReviewInput, assess_plate
 from levelfield.qc.review.sampling import ReviewPlan
-from levelfield.qc.rules import Margins, Rules
-from levelfield.qc.verdict import screen_verdict
+from levelfield.qc.verdict.rules import Margins, Rules
+from levelfield.qc.verdict.tables import screen_verdict
 
 # The code that decides an evidence feature's value: a change here computes it anew.
 _EVIDENCE_CODE = ("levelfield.illumination", "levelfield.qc", "levelfield.segmentation")

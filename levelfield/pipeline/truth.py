@@ -10,10 +10,10 @@ from levelfield.evaluation.tables import ALL_SIZES
 from levelfield.pipeline.quality import judged_sets, verdict_rules
 from levelfield.pipeline.settings import object_sets
 from levelfield.planted import mark_verdict
-from levelfield.qc.comparison import comparisons, plate_estimates
 from levelfield.qc.evidence.scores import FIELD
+from levelfield.qc.statistics.comparison import comparisons, plate_estimates
 from levelfield.qc.truth import truth_table
-from levelfield.qc.verdict import plate_verdict
+from levelfield.qc.verdict.tables import plate_verdict
 
 
 def plate_truth(

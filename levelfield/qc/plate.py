@@ -8,17 +8,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from levelfield.qc.comparison import comparisons, plate_estimates
-from levelfield.qc.confounders import confounder_table
 from levelfield.qc.evidence.calibration import shipped_calibration
 from levelfield.qc.evidence.features import empty_features
 from levelfield.qc.evidence.scores import OBJECT_SET, score_objects
 from levelfield.qc.review.estimates import read_answers, review_estimates
 from levelfield.qc.review.reviewers import reviewer_agreement
 from levelfield.qc.review.sampling import ReviewPlan, choose_for_review
-from levelfield.qc.rules import Rules
-from levelfield.qc.summary import SITE, flag_objects, site_table, well_table
-from levelfield.qc.verdict import plate_verdict, reviewed_table
+from levelfield.qc.statistics.comparison import comparisons, plate_estimates
+from levelfield.qc.statistics.confounders import confounder_table
+from levelfield.qc.statistics.summary import SITE, flag_objects, site_table, well_table
+from levelfield.qc.verdict.rules import Rules
+from levelfield.qc.verdict.tables import plate_verdict, reviewed_table
 
 
 class ReviewInput(NamedTuple):

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from levelfield.evaluation.tables import ALL_SIZES
-from levelfield.qc.balance import (
+from levelfield.qc.evidence.scores import OBJECT_SET
+from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.statistics.estimates import (
     PASS_LEVEL,
     Estimate,
     at_least_verdict,
@@ -22,10 +24,8 @@ from levelfield.qc.balance import (
     holm,
     ratio_estimate,
 )
-from levelfield.qc.comparison import Comparison
-from levelfield.qc.evidence.scores import OBJECT_SET
-from levelfield.qc.summary import threshold_call
-from levelfield.qc.verdict import WORST
+from levelfield.qc.statistics.summary import threshold_call
+from levelfield.qc.verdict.tables import WORST
 
 TRUTH_COLUMNS = (
     "plate",

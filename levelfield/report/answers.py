@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.comparison import Comparison
 from levelfield.qc.evidence.calibration import MERGE_FLOOR, SPLIT_FLOOR
+from levelfield.qc.statistics.comparison import Comparison
 from levelfield.report.distributions import control_groups
 from levelfield.report.intervals import interval_plot, interval_scale
 from levelfield.report.numbers import count, interval, measured
@@ -134,7 +134,7 @@ def answers(
     verdict : pandas.DataFrame
         ``qc/verdict.csv`` of one plate.
     pairs : sequence of Comparison
-        The plate's controls, from `levelfield.qc.comparison.comparisons`.
+        The plate's controls, from `levelfield.qc.statistics.comparison.comparisons`.
     qc_sites : pandas.DataFrame
         ``qc/sites.csv``, for the plain rates beside an estimate.
     reviewed : pandas.DataFrame, optional

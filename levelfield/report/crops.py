@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
-from levelfield.qc.comparison import comparisons
 from levelfield.qc.evidence.features import NUMBER
 from levelfield.qc.evidence.scores import OBJECT_SET
-from levelfield.qc.summary import DEAD_ZONE_PX
+from levelfield.qc.statistics.comparison import comparisons
+from levelfield.qc.statistics.summary import DEAD_ZONE_PX
 from levelfield.report.distributions import control_groups
 from levelfield.report.gallery import Reader, rgb
 from levelfield.report.numbers import measured
@@ -132,7 +132,7 @@ def choose_crops(
     objects : pandas.DataFrame
         ``qc/objects.parquet``.
     layout : pandas.DataFrame
-        See `levelfield.qc.comparison.comparisons`.
+        See `levelfield.qc.statistics.comparison.comparisons`.
     per_control : int
         At most so many, and at most one of a field, so that one bad field does not hide others.
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.balance import Estimate, mean_estimate
-from levelfield.qc.comparison import Comparison
+from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.statistics.estimates import Estimate, mean_estimate
 from levelfield.report.numbers import plain
 from levelfield.report.quantities import Quantity
 from levelfield.report.svg import (

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
-from levelfield.qc.comparison import comparisons
+from levelfield.qc.statistics.comparison import comparisons
 from levelfield.report.distributions import control_groups
 
 Picture = NDArray[np.float32]
@@ -112,7 +112,7 @@ def choose_gallery(
     qc_sites : pandas.DataFrame
         ``qc/sites.csv``; may be empty, and then only typical fields are chosen.
     layout : pandas.DataFrame
-        The layout, see `levelfield.qc.comparison.comparisons`.
+        The layout, see `levelfield.qc.statistics.comparison.comparisons`.
 
     Returns
     -------

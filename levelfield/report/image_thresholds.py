@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.summary import DEAD_ZONE_PX
+from levelfield.qc.statistics.summary import DEAD_ZONE_PX
 from levelfield.report.distributions import Group, spread
 from levelfield.report.numbers import measured, plain
 from levelfield.report.svg import Scale, drawing, element, marker, text, title, value_limits

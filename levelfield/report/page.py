@@ -13,7 +13,7 @@ import yaml
 from markupsafe import Markup
 
 from levelfield.planted import COLUMN, planted_note
-from levelfield.qc.comparison import Comparison, comparisons
+from levelfield.qc.statistics.comparison import Comparison, comparisons
 from levelfield.report.answers import Answer, answers, headline
 from levelfield.report.crops import ERROR_TYPES, Crop
 from levelfield.report.distributions import control_groups, draw_distribution

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from levelfield.qc.evidence.features import NUMBER
 from levelfield.qc.evidence.scores import FIELD
-from levelfield.qc.rules import Constants
+from levelfield.qc.verdict.rules import Constants
 
 FILE = Path(__file__).parent / "model" / "calibration.json"
 NOT_ASKED = "not calibrated"

@@ -13,14 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from levelfield.qc.balance import (
-    Estimate,
-    at_least_verdict,
-    difference,
-    equivalence_verdict,
-    ratio_estimate,
-)
-from levelfield.qc.comparison import QUESTIONS, Comparison
 from levelfield.qc.evidence.features import NUMBER
 from levelfield.qc.evidence.scores import FIELD, OBJECT_SET
 from levelfield.qc.review.sampling import ReviewPlan, drawn, object_risk, review_classes
@@ -31,7 +23,15 @@ from levelfield.qc.review.stratified import (
     strata_of,
     stratified_estimate,
 )
-from levelfield.qc.rules import Rules
+from levelfield.qc.statistics.comparison import QUESTIONS, Comparison
+from levelfield.qc.statistics.estimates import (
+    Estimate,
+    at_least_verdict,
+    difference,
+    equivalence_verdict,
+    ratio_estimate,
+)
+from levelfield.qc.verdict.rules import Rules
 
 SHEET_COLUMNS = ("plate", "well", "site", "object_set", "object_number", "reviewer", "answer")
 OBJECT = [*FIELD, NUMBER]
@@ -286,9 +286,9 @@ def review_estimates(
     plate : str
         Name of the plate.
     objects : pandas.DataFrame
-        From `levelfield.qc.summary.flag_objects`.
+        From `levelfield.qc.statistics.summary.flag_objects`.
     estimates : pandas.DataFrame
-        From `levelfield.qc.comparison.plate_estimates`.
+        From `levelfield.qc.statistics.comparison.plate_estimates`.
     pairs : sequence of Comparison
         The plate's controls.
     answers : Answers

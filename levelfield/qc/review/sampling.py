@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from levelfield.qc.comparison import Comparison
 from levelfield.qc.evidence.features import NUMBER
 from levelfield.qc.evidence.scores import FIELD, OBJECT_SET
+from levelfield.qc.statistics.comparison import Comparison
 
 RISK_CUTS = (0.02, 0.08, 0.25, 0.6)
 FEWEST_PER_STRATUM = 3
@@ -73,7 +73,7 @@ def object_risk(objects: pd.DataFrame) -> NDArray[np.float64]:
     Parameters
     ----------
     objects : pandas.DataFrame
-        From `levelfield.qc.summary.flag_objects`.
+        From `levelfield.qc.statistics.summary.flag_objects`.
     """
     of_split = 0.5 * objects["fragment_evidence"].to_numpy(float)
     of_merge = USUALLY_LACKING * objects["merge_evidence"].to_numpy(float)
@@ -145,7 +145,7 @@ def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> NDArray[np.bool_]:
     Parameters
     ----------
     objects : pandas.DataFrame
-        All its objects, from `levelfield.qc.summary.flag_objects`.
+        All its objects, from `levelfield.qc.statistics.summary.flag_objects`.
     plan : ReviewPlan
         How many.
 
@@ -189,7 +189,7 @@ def choose_for_review(
     Parameters
     ----------
     objects : pandas.DataFrame
-        From `levelfield.qc.summary.flag_objects`, one plate.
+        From `levelfield.qc.statistics.summary.flag_objects`, one plate.
     pairs : sequence of Comparison
         The plate's controls.
     plan : ReviewPlan, optional

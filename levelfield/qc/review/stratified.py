@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from levelfield.qc.balance import Estimate, difference, equivalence_verdict
 from levelfield.qc.review.sampling import (
     FEWEST_PER_STRATUM,
     RISK_CUTS,
@@ -23,6 +22,7 @@ from levelfield.qc.review.sampling import (
     foreseen_variance,
     risk_strata,
 )
+from levelfield.qc.statistics.estimates import Estimate, difference, equivalence_verdict
 
 # A stratum whose few answers agree is not known exactly: two answers' worth of this variance is
 # mixed in, that of errors that are neither rare nor common.

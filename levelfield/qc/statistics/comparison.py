@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from levelfield.qc.balance import Estimate, difference, ratio_estimate
 from levelfield.qc.evidence.looks import different_looks
 from levelfield.qc.evidence.scores import OBJECT_SET, VARIANT_COLUMNS
+from levelfield.qc.statistics.estimates import Estimate, difference, ratio_estimate
 
 QUESTIONS = ("agreement", "threshold", "split_merge")
 RAW, MATCHED = "raw", "density_matched"
@@ -216,7 +216,7 @@ def plate_estimates(
     plate : str
         Name of the plate.
     objects, sites : pandas.DataFrame
-        From `levelfield.qc.summary.flag_objects` and `site_table`.
+        From `levelfield.qc.statistics.summary.flag_objects` and `site_table`.
     layout : pandas.DataFrame
         See `comparisons`.
     object_sets : sequence of str

@@ -2,7 +2,7 @@
 
 The rule (QC.md): *pass* when the 90 % interval lies inside ±margin, *fail* when it does not and the
 95 % interval excludes zero, else *undecided*. A failure of one difference among several is
-corrected for the others (`levelfield.qc.balance.holm`): object sets and positive controls are one
+corrected for the others (`levelfield.qc.statistics.estimates.holm`): object sets and positive controls are one
 family per question, since the plate fails as soon as one of them does.
 
 Evidence is doubted in three ways. Its variants disagree: their range widens the interval.
@@ -19,7 +19,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from levelfield.qc.balance import (
+from levelfield.qc.evidence.looks import LARGEST_RANGE, SATURATION
+from levelfield.qc.review.estimates import COMPLETE, UNREVIEWED
+from levelfield.qc.statistics.comparison import MATCHED, RAW
+from levelfield.qc.statistics.estimates import (
     FAIL_LEVEL,
     Estimate,
     Verdict,
@@ -29,10 +32,7 @@ from levelfield.qc.balance import (
     holm,
     worse,
 )
-from levelfield.qc.comparison import MATCHED, RAW
-from levelfield.qc.evidence.looks import LARGEST_RANGE, SATURATION
-from levelfield.qc.review.estimates import COMPLETE, UNREVIEWED
-from levelfield.qc.rules import EXACT, Constants, Rules
+from levelfield.qc.verdict.rules import EXACT, Constants, Rules
 
 UNITS = {"split_merge": ("pp", 100.0), "threshold": ("px", 1.0), "agreement": ("%", 100.0)}
 SMALLEST_UNREVIEWED_MARGIN = 0.10

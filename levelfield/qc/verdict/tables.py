@@ -1,10 +1,10 @@
 """The verdict: four questions, per control class and for the difference between classes.
 
-What may be claimed. Where the evidence is uncalibrated (`levelfield.qc.rules.UNCALIBRATED`) nothing
+What may be claimed. Where the evidence is uncalibrated (`levelfield.qc.verdict.rules.UNCALIBRATED`) nothing
 passes; a gross failure is still called, when the 95 % interval, widened by a generous systematic
 error, lies wholly beyond the margin. agreement is undecided without a review. Where both classes
 were reviewed, the review decides agreement and split_merge by its sampling error alone, and can
-take back a pass of the threshold. `levelfield.qc.judgement` holds the rule, this module the tables.
+take back a pass of the threshold. `levelfield.qc.verdict.rule` holds the rule, this module the tables.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from levelfield.qc.advice import Finding, Review, advice
-from levelfield.qc.balance import (
+from levelfield.qc.review.estimates import COMPLETE, PARTIAL, REVIEW_COLUMNS, UNREVIEWED
+from levelfield.qc.statistics.estimates import (
     FAIL_LEVEL,
     PASS_LEVEL,
     Estimate,
@@ -23,7 +23,7 @@ from levelfield.qc.balance import (
     combine_plates,
     wells_to_decide,
 )
-from levelfield.qc.judgement import (
+from levelfield.qc.verdict.rule import (
     UNITS,
     Case,
     cases,
@@ -32,8 +32,8 @@ from levelfield.qc.judgement import (
     pass_was_withheld,
     review_contradicts,
 )
-from levelfield.qc.review.estimates import COMPLETE, PARTIAL, REVIEW_COLUMNS, UNREVIEWED
-from levelfield.qc.rules import Rules
+from levelfield.qc.verdict.rules import Rules
+from levelfield.qc.wording.advice import Finding, Review, advice
 
 VERDICT_COLUMNS = (
     "plate",
@@ -75,7 +75,7 @@ def plate_verdict(
     Parameters
     ----------
     estimates : pandas.DataFrame
-        From `levelfield.qc.comparison.plate_estimates`.
+        From `levelfield.qc.statistics.comparison.plate_estimates`.
     rules : Rules, optional
         Margins, methods and constants.
     reviewed : pandas.DataFrame, optional
@@ -144,7 +144,7 @@ def screen_verdict(
     """Judge a screen from the estimates of its plates: ``results/screen/verdict.csv``.
 
     Plates are blocks: every plate's estimate of a control counts the same, and the scatter between
-    plates widens the interval (`levelfield.qc.balance.combine_plates`). Controls that stand on some
+    plates widens the interval (`levelfield.qc.statistics.estimates.combine_plates`). Controls that stand on some
     plates only are combined over those.
 
     Parameters

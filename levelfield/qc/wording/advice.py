@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from levelfield.qc.balance import Verdict
-from levelfield.qc.remedies import turn
+from levelfield.qc.statistics.estimates import Verdict
+from levelfield.qc.wording.parameters import turn
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Edge wells, rows and columns, and above all local density differ between control classes, and dense
 fields under-report merges. This table says how strongly balance and threshold bias follow each;
-the density-matched difference is part of the verdict (`levelfield.qc.comparison`).
+the density-matched difference is part of the verdict (`levelfield.qc.statistics.comparison`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def confounder_table(plate: str, wells: pd.DataFrame, n_rows: int, n_columns: in
     plate : str
         Name of the plate.
     wells : pandas.DataFrame
-        From `levelfield.qc.summary.well_table`.
+        From `levelfield.qc.statistics.summary.well_table`.
     n_rows, n_columns : int
         Plate format, for the edge.
 

@@ -42,6 +42,8 @@ class Estimate:
         Wells that count, over all classes involved.
     systematic_variance : float
         Variance of the estimator's own error, which more wells do not reduce.
+    systematic_degrees_of_freedom : float
+        Of the systematic variance; infinite when it counts as known.
     """
 
     value: float
@@ -49,6 +51,7 @@ class Estimate:
     degrees_of_freedom: float
     n_wells: int
     systematic_variance: float = 0.0
+    systematic_degrees_of_freedom: float = float("inf")
 
     @property
     def standard_error(self) -> float:
@@ -85,11 +88,16 @@ class Estimate:
         return min(1.0, 2 * float(tail.sf(excess / error)))
 
     def _all_degrees_of_freedom(self) -> float:
-        """Satterthwaite's, the systematic variance counting as known."""
-        if self.variance == 0 or not np.isfinite(self.degrees_of_freedom):
+        """Satterthwaite's, of sampling and systematic variance together."""
+        total = self.variance + self.systematic_variance
+        if not total > 0:
             return float("inf")
-        share = self.variance / (self.variance + self.systematic_variance)
-        return self.degrees_of_freedom / share**2
+        parts = (
+            (self.variance / total, self.degrees_of_freedom),
+            (self.systematic_variance / total, self.systematic_degrees_of_freedom),
+        )
+        spread = sum(share**2 / freedom for share, freedom in parts if share > 0)
+        return 1 / spread if spread > 0 else float("inf")
 
 
 def _student_quantile(probability: float, degrees_of_freedom: float) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from levelfield.qc.balance import Estimate, with_systematic_error
+from levelfield.qc.statistics.estimates import Estimate, with_systematic_error
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,81 @@
+"""What the questions of the verdict are measured by: one or several measures a question.
+
+Values are fractions of objects, or px; a `Measure` knows how they are shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AGREEMENT, FOUND, THRESHOLD, SPLIT_MERGE = "agreement", "found", "threshold", "split_merge"
+QUESTIONS = (AGREEMENT, FOUND, THRESHOLD, SPLIT_MERGE)
+"""In the order in which people ask them."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number by which a question is judged.
+
+    Attributes
+    ----------
+    name : str
+        In the tables.
+    question : str
+        One of `QUESTIONS`.
+    unit : str
+        Of a class: ``%``, ``pp`` or ``px``. A difference of percentages is in ``pp``.
+    scale : float
+        Units per fraction of objects, or per px.
+    signed : bool
+        Whether a class can err both ways. Rates cannot: only too much is wrong.
+    is_share_of_right : bool
+        Whether large values of a class are good; such a class passes above its margin.
+    """
+
+    name: str
+    question: str
+    unit: str
+    scale: float
+    signed: bool = False
+    is_share_of_right: bool = False
+
+    def unit_of(self, scope: str) -> str:
+        """Return the unit of a row: a difference of percentages is in percentage points."""
+        return "pp" if scope == "difference" and self.unit == "%" else self.unit
+
+
+MEASURES: dict[str, Measure] = {
+    measure.name: measure
+    for measure in (
+        Measure("agreement", AGREEMENT, "%", 100.0, is_share_of_right=True),
+        Measure("missed", FOUND, "pp", 100.0),
+        Measure("invented", FOUND, "pp", 100.0),
+        Measure("bias", THRESHOLD, "px", 1.0, signed=True),
+        Measure("balance", SPLIT_MERGE, "pp", 100.0, signed=True),
+        Measure("splits", SPLIT_MERGE, "pp", 100.0),
+        Measure("merges", SPLIT_MERGE, "pp", 100.0),
+    )
+}
+"""All measures by name, in the order in which they are shown.
+
+agreement
+    Right objects over predicted and missed ones. Right: neither split, merged, invented nor badly
+    outlined.
+missed
+    Objects without a label, over true objects.
+invented
+    Labels without an object, over predicted objects.
+bias
+    Distance from the visible edge to the outline, px; above 0 the outlines are too large.
+balance
+    Excess fragments minus lacking objects, over predicted objects.
+splits
+    Excess fragments over predicted objects.
+merges
+    Objects that hold two or more, over predicted objects.
+"""
+
+
+def measures_of(question: str) -> tuple[Measure, ...]:
+    """Return the measures of a question."""
+    return tuple(one for one in MEASURES.values() if one.question == question)

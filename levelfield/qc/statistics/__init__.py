@@ -1,0 +1,1 @@
+"""Statistics of the QC: estimates with their variances, classes compared, plates and screens."""

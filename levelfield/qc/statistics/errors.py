@@ -1,0 +1,138 @@
+"""How far the evidence itself errs: slope, floor, and a variance that grows with every doubt.
+
+Nothing withholds an answer: what makes the evidence doubtful adds to the variance of the estimate,
+by an amount that was learned on plates whose truth is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+
+from levelfield.qc.statistics.estimates import Estimate
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """What speaks against trusting the evidence of one row; 0 where nothing does.
+
+    Attributes
+    ----------
+    variants : float
+        Range of the estimate over the variants of the evidence, in the unit of the estimate.
+    size, sharpness, contrast, grain : float
+        Appearance shift: absolute logarithm of the ratio of the class to the negative wells that
+        it is held against, of typical area, edge sharpness, contrast over noise and fine texture.
+        0 for negative wells.
+    saturation : float
+        Difference of the shares of saturated objects; 0 for negative wells.
+    outside : float
+        Share of images outside of what the evidence was calibrated on; of a difference that of the
+        class that has more.
+    """
+
+    variants: float = 0.0
+    size: float = 0.0
+    sharpness: float = 0.0
+    contrast: float = 0.0
+    grain: float = 0.0
+    saturation: float = 0.0
+    outside: float = 0.0
+
+    def as_dict(self) -> dict[str, float]:
+        """Return all doubts by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+DOUBTS = tuple(each.name for each in fields(Doubts))
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """Standard deviation of the evidence's own error: a constant, and what each doubt adds.
+
+    Attributes
+    ----------
+    constant : float
+        Where nothing is doubtful; fraction of objects, or px.
+    of_value : float
+        Per size of the corrected value.
+    of_doubts : mapping of str to float
+        Per unit of each doubt, by the names of `Doubts`; 0 for those not named.
+    """
+
+    constant: float
+    of_value: float = 0.0
+    of_doubts: Mapping[str, float] = field(default_factory=dict)
+
+    def parts(self, value: float, doubts: Doubts) -> dict[str, float]:
+        """Return the variance that each source adds, by name; they sum to the whole."""
+        known = doubts.as_dict()
+        found = {"constant": self.constant**2, "value": (self.of_value * value) ** 2}
+        for name, weight in self.of_doubts.items():
+            size = known[name]
+            found[name] = (weight * size) ** 2 if np.isfinite(size) else 0.0
+        return found
+
+    def sigma(self, value: float, doubts: Doubts) -> float:
+        """Return one standard deviation, in the unit of the estimate."""
+        return float(np.sqrt(sum(self.parts(value, doubts).values())))
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What is known of the evidence's error for one measure, kind of object and segmenter.
+
+    Attributes
+    ----------
+    calibrated : bool
+        False: nothing passes, and only gross failures fail.
+    slope_class, slope_difference : float
+        True value per value read (after the floor is taken off).
+    floor : float
+        What faultless labels of one class read. It cancels in a difference.
+    error_class, error_difference : ErrorModel
+        Of the corrected value.
+    degrees_of_freedom : float
+        Of the errors: groups of images that they were learned on, less one.
+    between_wells : float
+        Usual scatter between wells of one class (one standard deviation), which stands in where
+        no class has two wells.
+    """
+
+    calibrated: bool
+    slope_class: float = 1.0
+    slope_difference: float = 1.0
+    floor: float = 0.0
+    error_class: ErrorModel = ErrorModel(0.0)
+    error_difference: ErrorModel = ErrorModel(0.0)
+    degrees_of_freedom: float = float("inf")
+    between_wells: float = 0.0
+
+    def value(self, read: float, *, is_difference: bool) -> float:
+        """Correct a value: of a class less the floor, times the slope."""
+        if is_difference:
+            return read * self.slope_difference
+        return (read - self.floor) * self.slope_class
+
+    def correct(
+        self, estimate: Estimate, *, is_difference: bool, doubts: Doubts | None = None
+    ) -> Estimate:
+        """Correct an estimate, and add the variance of its systematic error."""
+        slope = self.slope_difference if is_difference else self.slope_class
+        model = self.error_difference if is_difference else self.error_class
+        value = self.value(estimate.value, is_difference=is_difference)
+        sigma = model.sigma(value, doubts or Doubts()) if np.isfinite(value) else model.constant
+        return replace(
+            estimate,
+            value=value,
+            variance=estimate.variance * slope**2,
+            systematic_variance=sigma**2,
+            systematic_degrees_of_freedom=self.degrees_of_freedom,
+        )
+
+
+EXACT = Constants(calibrated=True)
+"""Of an estimate that people have reviewed: it errs by its sampling alone."""

@@ -1,0 +1,1 @@
+"""Training and calibration of the evidence on segmentations whose errors are known."""

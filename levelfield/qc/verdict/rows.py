@@ -1,0 +1,219 @@
+"""Typed records of the verdict. They decide; words are made of them last (`levelfield.qc.wording`).
+
+A `Row` is one estimate held against its margin, an `Answer` the plate's answer to one question: its
+worst row. Tables on disk hold their fields one by one, and are read back as the same records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from levelfield.qc.measures import MEASURES, Measure
+from levelfield.qc.statistics.errors import Doubts
+from levelfield.qc.statistics.estimates import Estimate, Verdict
+
+Scope = Literal["negcon", "poscon", "difference"]
+Basis = Literal["evidence", "review"]
+Reason = Literal[
+    "inside",  # pass: the 90 % interval lies within the margin
+    "beyond",  # fail: beyond the margin, and zero is excluded
+    "no_wells",  # a class has no wells with objects
+    "nothing_measured",  # no objects, or no edge with contrast
+    "one_well",  # a class has one well: its scatter is borrowed, and it cannot pass
+    "sampling",  # the interval is too wide, mostly by the scatter between wells
+    "doubt",  # the interval is too wide, mostly by the evidence's own error
+    "multiplicity",  # it would fail alone, not among so many rows
+    "uncalibrated",  # nothing is known of the evidence's error for this kind of object
+    "reviewers_disagree",  # the evidence passes, the review contradicts it
+    "excluded_sites",  # the plate gets no verdict
+]
+Step = Literal["none", "review", "wells", "layout", "annotate", "expose", "look", "images"]
+ReviewState = Literal["unreviewed", "partial", "complete"]
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """The cheapest thing to do next.
+
+    Attributes
+    ----------
+    kind : str
+        review objects; add wells; declare controls in the layout; annotate fields; expose shorter;
+        look at images; see why images are left out.
+    amount : int
+        Objects per class, wells per class, or fields; 0 where it has no number.
+    minutes : int
+        Of a person's time; 0 where it is not known.
+    """
+
+    kind: Step = "none"
+    amount: int = 0
+    minutes: int = 0
+
+
+@dataclass(frozen=True)
+class ReviewCounts:
+    """How far the review of a row's classes is.
+
+    Attributes
+    ----------
+    state : str
+        unreviewed, partial, complete. Only a complete review decides.
+    n_drawn, n_reviewed, n_cannot_tell : int
+        Objects that were to be looked at, with an answer that says something, and those that
+        nobody could tell.
+    """
+
+    state: ReviewState = "unreviewed"
+    n_drawn: int = 0
+    n_reviewed: int = 0
+    n_cannot_tell: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One estimate, held against its margin. In fractions of objects, or px.
+
+    Attributes
+    ----------
+    plate, object_set, measure_name : str
+        Whose, and of what (`levelfield.qc.measures.MEASURES`).
+    scope : str
+        negcon, poscon or difference.
+    perturbation : str
+        Name of the control, with its dose where one control has several.
+    estimate : Estimate
+        What is judged: corrected, systematic error included.
+    matched : Estimate or None
+        A difference at equal local density, judged with it: the verdict is the worse of the two.
+    margin : float
+        Largest harmless size; of the agreement of a class the least share.
+    verdict : str
+        pass, fail or undecided.
+    reason : str
+        Why.
+    basis : str
+        evidence or review.
+    calibrated : bool
+        Whether the evidence is calibrated for this kind of object and segmenter.
+    evidence : Estimate
+        What the evidence says, also where the review decides.
+    by_matched : bool
+        Whether the density-matched estimate decided.
+    doubts : Doubts
+        What widens the interval.
+    doubt_shares : mapping of str to float
+        Share of the whole variance that each source adds: sampling, constant, value, and doubts.
+    review : ReviewCounts
+        How far people are.
+    reviewed : Estimate or None
+        What they say, about this control (with the scatter between wells).
+    reviewed_these_wells : Estimate or None
+        The same about the wells that were imaged alone.
+    n_wells, fewest_wells, n_sites, n_objects : int
+        Behind the estimate; fewest: of the smaller class.
+    positive_value, negative_value : float
+        Corrected values of both classes of a difference, NaN otherwise.
+    fraction_low, fraction_high : float
+        Shares of images whose threshold is too low and too high, where the measure is bias.
+    missing : tuple of str
+        Classes without wells.
+    at_floor : bool
+        Whether a rate is below what faultless labels read.
+    next_step : NextStep
+        The cheapest that would decide an undecided row, or would confirm an unreviewed one.
+    """
+
+    plate: str
+    object_set: str
+    measure_name: str
+    scope: Scope
+    perturbation: str
+    estimate: Estimate
+    margin: float
+    verdict: Verdict
+    reason: Reason
+    matched: Estimate | None = None
+    basis: Basis = "evidence"
+    calibrated: bool = True
+    evidence: Estimate | None = None
+    by_matched: bool = False
+    doubts: Doubts = Doubts()
+    doubt_shares: dict[str, float] = field(default_factory=dict)
+    review: ReviewCounts = ReviewCounts()
+    reviewed: Estimate | None = None
+    reviewed_these_wells: Estimate | None = None
+    n_wells: int = 0
+    fewest_wells: int = 0
+    n_sites: int = 0
+    n_objects: int = 0
+    positive_value: float = float("nan")
+    negative_value: float = float("nan")
+    fraction_low: float = float("nan")
+    fraction_high: float = float("nan")
+    missing: tuple[str, ...] = ()
+    at_floor: bool = False
+    next_step: NextStep = NextStep()
+
+    @property
+    def measure(self) -> Measure:
+        """What is measured."""
+        return MEASURES[self.measure_name]
+
+    @property
+    def question(self) -> str:
+        """Which question the row answers."""
+        return self.measure.question
+
+    @property
+    def unit(self) -> str:
+        """Unit in which the row is shown."""
+        return self.measure.unit_of(self.scope)
+
+    @property
+    def unreviewed(self) -> bool:
+        """Whether a pass or fail rests on the evidence alone; it is said wherever it is shown."""
+        return self.verdict != "undecided" and self.basis == "evidence"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The plate's answer to one question for one object set: its worst row.
+
+    Attributes
+    ----------
+    plate, object_set, question : str
+        Whose, and to what.
+    verdict : str
+        fail if any row fails, pass if all pass, else undecided.
+    worst : Row
+        The row that decides, which the headline names.
+    rows : tuple of Row
+        All rows of the question.
+    negative, positive, both : str
+        Verdicts of the negative wells, of the worst positive control, and of the worst difference.
+    shared : bool
+        Whether both classes fail in the same direction and no difference does: counts are wrong,
+        contrasts may still hold.
+    cancelling : bool
+        Whether splits and merges fail although their balance does not.
+    """
+
+    plate: str
+    object_set: str
+    question: str
+    verdict: Verdict
+    worst: Row
+    rows: tuple[Row, ...]
+    negative: Verdict
+    positive: Verdict
+    both: Verdict
+    shared: bool = False
+    cancelling: bool = False
+
+    @property
+    def unreviewed(self) -> bool:
+        """Whether the answer rests on the evidence alone in any row that counts for it."""
+        counted = self.rows if self.verdict == "pass" else (self.worst,)
+        return self.verdict != "undecided" and any(row.basis == "evidence" for row in counted)

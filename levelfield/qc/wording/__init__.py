@@ -1,0 +1,1 @@
+"""The verdict in words: advice, headlines, and which parameter to change."""
