@@ -9,4 +9,4 @@ OBJECT_SET = "object_set"
 FIELD = [*SITE, OBJECT_SET]
 """One object set of one site."""
 NUMBER = "Metadata_ObjectNumber"
-NEIGHBOUR = "Neighbour_ObjectNumber"
+NEIGHBOUR = "Metadata_NeighbourNumber"

@@ -47,6 +47,7 @@ class Doubts:
 
 
 DOUBTS = tuple(each.name for each in fields(Doubts))
+NO_DOUBTS = Doubts()
 
 
 @dataclass(frozen=True)

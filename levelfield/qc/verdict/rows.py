@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from levelfield.qc.measures import MEASURES, Measure
-from levelfield.qc.statistics.errors import Doubts
+from levelfield.qc.statistics.errors import NO_DOUBTS, Doubts
 from levelfield.qc.statistics.estimates import Estimate, Verdict
 
 Scope = Literal["negcon", "poscon", "difference"]
@@ -69,6 +69,9 @@ class ReviewCounts:
     n_drawn: int = 0
     n_reviewed: int = 0
     n_cannot_tell: int = 0
+
+
+_NOTHING, _NOT_REVIEWED = NextStep(), ReviewCounts()
 
 
 @dataclass(frozen=True)
@@ -139,9 +142,9 @@ class Row:
     calibrated: bool = True
     evidence: Estimate | None = None
     by_matched: bool = False
-    doubts: Doubts = Doubts()
+    doubts: Doubts = NO_DOUBTS
     doubt_shares: dict[str, float] = field(default_factory=dict)
-    review: ReviewCounts = ReviewCounts()
+    review: ReviewCounts = _NOT_REVIEWED
     reviewed: Estimate | None = None
     reviewed_these_wells: Estimate | None = None
     n_wells: int = 0
@@ -154,7 +157,7 @@ class Row:
     fraction_high: float = float("nan")
     missing: tuple[str, ...] = ()
     at_floor: bool = False
-    next_step: NextStep = NextStep()
+    next_step: NextStep = _NOTHING
 
     @property
     def measure(self) -> Measure:
