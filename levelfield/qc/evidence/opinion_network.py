@@ -21,9 +21,9 @@ from levelfield.segmentation.normalisation import normalise
 SHIPPED_OPINION = Path(__file__).parent / "model" / "second_opinion.onnx"
 NAME = "levelfield-opinion-1"
 # Largest side of a tile (px), so that a process stays within 500 MB.
-_TILE = 704
+_TILE = 640
 # Tiles share so many px, more than an object is wide at the scale at which the network is asked.
-_OVERLAP = 64
+_OVERLAP = 48
 
 
 @dataclass(frozen=True)
