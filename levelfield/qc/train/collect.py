@@ -25,9 +25,9 @@ from tqdm import tqdm
 
 from levelfield.qc.evidence.candidates import find_candidates
 from levelfield.qc.evidence.features import field_features
+from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
 from levelfield.qc.train import cytoplasm
-from levelfield.qc.train.images import COLLECTIONS, FOLDS, Sources, chosen_images
-from levelfield.qc.train.opinion_network import calibration_images, export_opinion
+from levelfield.qc.train.images import FOLDS, Sources, chosen_images
 from levelfield.qc.train.opinions import Opinions
 from levelfield.qc.train.phenotypes import DEGRADED, PHENOTYPES, with_change
 from levelfield.qc.train.segmentations import (
@@ -182,18 +182,6 @@ def _small(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(floats | texts)
 
 
-def export_networks(sources: Sources) -> None:
-    """Write every cross-fitted network as the second opinion asks it.
-
-    The range of its activations is measured on images of groups that it may know.
-    """
-    sources.opinions.mkdir(parents=True, exist_ok=True)
-    for fold in sorted({*FOLDS.values()}):
-        unknown = [group for group, own in FOLDS.items() if own == fold]
-        images = calibration_images(sources.data / COLLECTIONS[0], unknown)
-        export_opinion(sources.weights_of(fold), sources.opinion_of(fold), images)
-
-
 def main() -> None:
     """Collect all groups, or some."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -210,8 +198,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
-    sources = Sources(chosen.data, chosen.networks, SHIPPED, chosen.out / "networks")
-    export_networks(sources)
+    sources = Sources(chosen.data, chosen.networks, SHIPPED, SHIPPED_OPINION)
     looks = cytoplasm.collect(sources, 4 * chosen.degraded)
     looks.to_parquet(chosen.out / "cytoplasm.parquet")
     every = tasks(sources, chosen.images, chosen.transformed, chosen.planted, chosen.degraded)

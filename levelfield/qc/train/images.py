@@ -46,17 +46,18 @@ class Sources:
     data : Path
         Folder with `COLLECTIONS` and ``bbbc013``.
     networks : Path
-        Folder with ``fold1``, ``fold2`` and ``fold3``: weights of cross-fitted networks.
+        Folder with ``fold1``, ``fold2`` and ``fold3``: cross-fitted networks, as weights and as the
+        second opinion asks them.
     shipped : Path
         Weights of the network that comes with Levelfield.
-    opinions : Path
-        Folder of the same networks as the second opinion asks them (``<fold>.onnx``).
+    shipped_opinion : Path
+        The same network as the second opinion asks it.
     """
 
     data: Path
     networks: Path
     shipped: Path
-    opinions: Path
+    shipped_opinion: Path
 
     def weights_of(self, fold: int) -> Path:
         """Return the weights of a network that never saw a fold."""
@@ -64,7 +65,9 @@ class Sources:
 
     def opinion_of(self, fold: int) -> Path:
         """Return the same network as the second opinion asks it."""
-        return self.opinions / f"{fold}.onnx"
+        if fold == 4:
+            return self.shipped_opinion
+        return self.networks / f"fold{fold}" / "second_opinion.onnx"
 
     def index(self) -> pd.DataFrame:
         """List all images of `FOLDS`: ``collection, name, group``."""
