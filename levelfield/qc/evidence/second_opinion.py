@@ -28,6 +28,7 @@ from levelfield.segmentation.network.decoders.jury import jury, opinions
 from levelfield.segmentation.network.prediction import Prediction
 
 OPINIONS_ON_OBJECTS = (
+    "network_foreground",
     "cut_network_saddle",
     "jury_agreement",
     "jury_lowest",
@@ -234,14 +235,18 @@ def opinions_on_objects(
     -------
     dict of str to (n,) float64
         ``cut_network_saddle``: the best cut through the predicted distance
-        (`levelfield.qc.evidence.cuts.best_cuts`). ``jury_agreement, jury_lowest``: mean and lowest
+        (`levelfield.qc.evidence.cuts.best_cuts`). ``network_foreground``: mean probability of being
+        part of an object. ``jury_agreement, jury_lowest``: mean and lowest
         overlap of the object with those of the jury's members. ``jury_splitting, jury_merging,
         jury_missing``: shares of the members that split it, merge it with a neighbour, or have too
         little there.
     """
     count = int(labels.max(initial=0))
     depth = np.maximum(ndimage.gaussian_filter(opinion.depth, _SMOOTHING_PX), 1e-3)
-    result = {"cut_network_saddle": best_cuts(labels, depth, smallest_part).saddle}
+    result = {
+        "cut_network_saddle": best_cuts(labels, depth, smallest_part).saddle,
+        "network_foreground": _means(labels, opinion.foreground),
+    }
     table = jury(labels, opinion.given)
     row = table["Metadata_ObjectNumber"].to_numpy() - 1
     for name, values in (
@@ -254,6 +259,13 @@ def opinions_on_objects(
         result[name] = np.full(count, np.nan)
         result[name][row] = values
     return result
+
+
+def _means(labels: NDArray[np.int32], values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean over each label's pixels; 0 for a missing one."""
+    areas = object_areas(labels)
+    total = np.bincount(labels.ravel(), values.ravel(), minlength=len(areas) + 1)[1:]
+    return total / np.maximum(areas, 1)
 
 
 def without_opinion(names: tuple[str, ...], count: int) -> dict[str, NDArray[np.float64]]:
