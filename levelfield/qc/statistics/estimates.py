@@ -169,7 +169,7 @@ def difference(positive: Estimate, negative: Estimate) -> Estimate:
     variance = positive.variance + negative.variance
     freedom = float("nan")
     if np.isfinite(variance):
-        freedom = _satterthwaite(
+        freedom = satterthwaite(
             [positive.variance, negative.variance],
             [positive.degrees_of_freedom, negative.degrees_of_freedom],
         )
@@ -178,7 +178,7 @@ def difference(positive: Estimate, negative: Estimate) -> Estimate:
     )
 
 
-def _satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> float:
+def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> float:
     """Degrees of freedom of a sum of independent variances (Satterthwaite 1946)."""
     total = sum(variances)
     if total == 0:
