@@ -1,4 +1,4 @@
-"""What turns readings into verdicts: margins, calibration constants, methods."""
+"""What turns readings into verdicts: margins and calibration constants."""
 
 from __future__ import annotations
 
@@ -124,8 +124,6 @@ class Rules:
     ----------
     margins : Margins
         Largest harmless sizes.
-    methods : mapping of str to str
-        Segmentation method of each object set, for the advice.
     constants : mapping of str to Constants
         Per measure, for objects and segmenters that nothing more specific is known of;
         uncalibrated by default.
@@ -141,12 +139,15 @@ class Rules:
     """
 
     margins: Margins = field(default_factory=Margins)
-    methods: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, Constants] = field(default_factory=lambda: dict(UNCALIBRATED))
     calibrations: Mapping[tuple[str, str, str], Constants] = field(default_factory=dict)
     kinds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     withheld: str = ""
     review_per_class: int = OBJECTS_TO_REVIEW
+
+    def margin(self, measure: str, scope: str) -> float:
+        """Return the margin of a row (`Margins.of`)."""
+        return self.margins.of(measure, scope)
 
     def constants_of(self, measure: str, object_set: str) -> Constants:
         """Return the constants of the object set's kind if they were calibrated, else the rest."""

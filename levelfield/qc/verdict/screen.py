@@ -19,6 +19,7 @@ from levelfield.qc.verdict.cases import (
     bound_of_row,
     decides,
     error_model,
+    error_size,
     held,
     held_reading,
     key_of,
@@ -113,10 +114,10 @@ def _screen_case(rows: Sequence[_OnPlate], matched: Sequence[_OnPlate], rules: R
         blocks = [row.block(constants) for row in chosen]
         found = combine_blocks(blocks, constants.degrees_of_freedom)
         if np.isfinite(found.value) and not all(row.by_review for row in chosen):
-            grown = (model.of_value * found.value) ** 2
+            grown = (model.of_value * error_size(found.value, reading, constants)) ** 2
             systematic = found.systematic_variance + grown
             found = replace(found, systematic_variance=systematic)
-            return held(found, model, bound)
+            return held(found, reading, constants, bound)
         return Held(found, found)
 
     there = [row for row in rows if np.isfinite(row.reading.value)]

@@ -11,6 +11,10 @@ from levelfield.qc.verdict.rows import NextStep, Reason
 
 SECONDS_PER_OBJECT = 8
 """That a person looks at one object of a review."""
+SECONDS_PER_FIELD = 60
+"""That a person searches one field for missed objects."""
+FIELDS_TO_SEARCH = 8
+"""Per class, where no better number is known."""
 FIELDS_TO_ANNOTATE = 4
 """Per class, where reference outlines would tell what a review cannot."""
 MINUTES_PER_FIELD = 15
@@ -44,10 +48,10 @@ def next_step(case: Case, verdict: Verdict, reason: Reason, usual_review: int) -
     return _review_or_wells(case, reason, usual_review)
 
 
-def review_step(objects_per_class: int, classes: int) -> NextStep:
-    """Return a review of so many objects per class, with its minutes."""
-    minutes = ceil(objects_per_class * classes * SECONDS_PER_OBJECT / 60)
-    return NextStep("review", objects_per_class, minutes)
+def review_step(per_class: int, classes: int, measure: str) -> NextStep:
+    """Return a review of so many objects per class, of missed ones so many fields, with minutes."""
+    seconds = SECONDS_PER_FIELD if measure == "missed" else SECONDS_PER_OBJECT
+    return NextStep("review", per_class, ceil(per_class * classes * seconds / 60))
 
 
 def _classes(case: Case) -> int:
@@ -56,12 +60,14 @@ def _classes(case: Case) -> int:
 
 def _review(case: Case, usual_review: int) -> NextStep | None:
     """Return the review that would decide a row; None where no review would."""
-    if case.reading.measure == "bias":
+    measure = case.reading.measure
+    if measure == "bias":
         return None
-    number = case.reviews_needed if case.asked else usual_review
+    usual = FIELDS_TO_SEARCH if measure == "missed" else usual_review
+    number = case.reviews_needed if case.asked else usual
     if number is None or (case.by_review and number <= 0):
         return None
-    return review_step(number, _classes(case))
+    return review_step(number, _classes(case), measure)
 
 
 def _confirm(case: Case, usual_review: int) -> NextStep:
