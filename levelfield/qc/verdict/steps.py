@@ -13,7 +13,7 @@ SECONDS_PER_OBJECT = 8
 """That a person looks at one object of a review."""
 SECONDS_PER_FIELD = 60
 """That a person searches one field for missed objects."""
-FIELDS_TO_SEARCH = 8
+FIELDS_TO_SEARCH = 5
 """Per class, where no better number is known."""
 FIELDS_TO_ANNOTATE = 4
 """Per class, where reference outlines would tell what a review cannot."""
