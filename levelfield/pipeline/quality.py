@@ -15,8 +15,8 @@ import pandas as pd
 
 from levelfield.illumination import FlatField
 from levelfield.pipeline.fields import FieldReader, field_reader, flat_field_marks, identify
-from levelfield.pipeline.reuse import code_version, field_fingerprints, join, map_changed_fields
 from levelfield.pipeline.methods import advice_methods
+from levelfield.pipeline.reuse import code_version, field_fingerprints, join, map_changed_fields
 from levelfield.pipeline.review import label_checksums
 from levelfield.pipeline.settings import ObjectSetSettings, object_sets
 from levelfield.pipeline.summary import stack
@@ -181,9 +181,7 @@ def verdict_rules(science: Mapping, withheld: str = "") -> Rules:
     sets = judged_sets(object_sets(science))
     calibrations = shipped_calibration().constants
     if science["qc"]["threshold_level"] != CALIBRATED_LEVEL:
-        calibrations = {
-            key: one for key, one in calibrations.items() if key[0] not in _BY_LEVEL
-        }
+        calibrations = {key: one for key, one in calibrations.items() if key[0] not in _BY_LEVEL}
     return Rules(
         margins=Margins(**science["qc"]["margins"]),
         calibrations=calibrations,

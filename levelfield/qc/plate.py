@@ -222,15 +222,11 @@ def _review_tables(
 ) -> dict[str, pd.DataFrame]:
     """Return the review beside the evidence, and the list of what people should look at."""
     said = {(row.object_set, row.measure_name, row.scope, row.perturbation): row for row in rows}
-    evidence = {
-        key_of(row): said[key_of(row)].evidence for row in reviewed if key_of(row) in said
-    }
+    evidence = {key_of(row): said[key_of(row)].evidence for row in reviewed if key_of(row) in said}
     known = {key: one for key, one in evidence.items() if one is not None}
     return {
         "reviewed": reviewed_table(reviewed, known),
-        "review_list": choose_for_review(
-            objects, candidates, pairs, review.plan, review.checksums
-        ),
+        "review_list": choose_for_review(objects, candidates, pairs, review.plan, review.checksums),
     }
 
 
@@ -256,9 +252,7 @@ def answer_table(
     return to_table(answer_lines(answers, texts, coverage), AnswerLine)
 
 
-def coverage_of(
-    wells: pd.DataFrame, uncovered: Sequence[NotCovered]
-) -> dict[str, tuple[int, int]]:
+def coverage_of(wells: pd.DataFrame, uncovered: Sequence[NotCovered]) -> dict[str, tuple[int, int]]:
     """Count by object set the treated wells, and those that look like neither control class."""
     treated = wells[wells["Metadata_ControlType"] == "trt"]
     return {
@@ -280,4 +274,3 @@ def _of_design(table: pd.DataFrame, empty: pd.DataFrame, design: PlateDesign) ->
     kept = design.fields[SITE].drop_duplicates()
     own = table[table[OBJECT_SET].isin(list(design.object_sets))]
     return own.merge(kept.astype(own[SITE].dtypes), on=SITE, how="inner")[list(table.columns)]
-

@@ -117,7 +117,96 @@ class Case:
         return self.by_review or self.constants.calibrated
 
     @property
-    def held(estimate: Estimate, reading: Reading, constants: Constants, bound: Bound) -> Held:
+    def held(self) -> list[Held]:
+        """All estimates that are judged: raw and density-matched."""
+        return [one for one in (self.decides, self.matched) if one is not None]
+
+
+def plate_cases(
+    readings: Sequence[Reading], reviewed: Sequence[Reviewed], rules: Rules
+) -> list[Case]:
+    """Put every raw row together with its density-matched estimate and its review."""
+    reviews = {key_of(row): row for row in reviewed}
+    matched = {row.key: row for row in readings if row.adjustment == MATCHED}
+    return [
+        _plate_case(row, matched.get(row.key), reviews.get(row.key), rules)
+        for row in readings
+        if row.adjustment == RAW
+    ]
+
+
+def key_of(row: Reviewed) -> Key:
+    """Return which row of a plate a review is of."""
+    return row.object_set, row.measure, row.scope, row.perturbation
+
+
+def _plate_case(
+    reading: Reading, matched: Reading | None, review: Reviewed | None, rules: Rules
+) -> Case:
+    constants = rules.constants_of(reading.measure, reading.object_set)
+    bound = bound_of_row(reading, rules)
+    evidence = held_reading(reading, constants, bound)
+    at_equal_density = held_reading(matched, constants, bound) if matched else None
+    case = Case(
+        reading,
+        bound,
+        constants,
+        evidence,
+        evidence,
+        at_equal_density,
+        shares=variance_shares(reading, evidence.estimate, constants),
+    )
+    return case if review is None else with_review(case, review)
+
+
+def with_review(case: Case, review: Reviewed) -> Case:
+    """Add a review: it decides where it is complete, but of the threshold it has no px."""
+    case = replace(
+        case,
+        review=ReviewCounts(review.state, review.n_drawn, review.n_reviewed, review.n_cannot_tell),
+        asked=True,
+        reviews_needed=review.reviews_needed,
+    )
+    if not decides(review):
+        return case
+    said = known_scatter(review.estimate, case.reading, case.constants)
+    case = replace(case, reviewed=said, these_wells=review.these_wells)
+    if case.reading.measure == "bias":
+        return case
+    equal = review.matched
+    if equal is not None:
+        equal = known_scatter(equal, case.reading, case.constants)
+    return replace(
+        case,
+        by_review=True,
+        decides=Held(said, said),
+        matched=None if equal is None else Held(equal, equal),
+    )
+
+
+def decides(review: Reviewed) -> bool:
+    """Whether a review is complete and has an estimate."""
+    return review.state == "complete" and bool(np.isfinite(review.estimate.value))
+
+
+def bound_of_row(reading: Reading, rules: Rules) -> Bound:
+    """Return what a row is held against."""
+    margin = rules.margins.of(reading.measure, reading.scope)
+    return bound_of(MEASURES[reading.measure], reading.scope, margin)
+
+
+def held_reading(reading: Reading, constants: Constants, bound: Bound) -> Held:
+    """Correct a reading by its calibration."""
+    found = constants.correct(
+        reading.estimate,
+        is_difference=reading.scope == "difference",
+        doubts=reading.doubts,
+    )
+    found = known_scatter(found, reading, constants)
+    return held(found, reading, constants, bound)
+
+
+def held(estimate: Estimate, reading: Reading, constants: Constants, bound: Bound) -> Held:
     """Say what variance a corrected estimate would have if the true error were zero.
 
     The error that grows with the value is smaller there.
