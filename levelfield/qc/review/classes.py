@@ -186,7 +186,7 @@ class ClassReview:
         return weights[places.get_indexer(pd.MultiIndex.from_frame(self.objects[FIELD]))]
 
     def _true_per_size(self, fields: Sample) -> float:
-        """Return the true objects behind labels per unit of size, by the review where it is done."""
+        """Return true objects behind labels per unit of size, by the review where it is done."""
         true = self.fields["true_labels"].to_numpy(float)
         share = float(np.sum(fields.weights * true) / np.sum(fields.weights * fields.sizes))
         if self.of_objects.state != COMPLETE:

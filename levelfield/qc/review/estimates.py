@@ -34,7 +34,6 @@ from levelfield.qc.statistics.decision import bound_of
 from levelfield.qc.statistics.density import density_matched_weights
 from levelfield.qc.statistics.errors import Constants
 from levelfield.qc.statistics.estimates import Estimate, difference
-from levelfield.qc.statistics.records import nested
 from levelfield.qc.verdict.rows import ReviewState, Scope
 
 SHARE = "share"
@@ -97,9 +96,9 @@ class ReviewedRow:
     n_drawn: int
     n_reviewed: int
     n_cannot_tell: int
-    estimate: Estimate = nested("control_")
-    these_wells: Estimate = nested("these_wells_")
-    matched: Estimate | None = nested("matched_")
+    estimate: Estimate
+    these_wells: Estimate
+    matched: Estimate | None
     reviews_needed: int | None = None
     notes: str = ""
     unit: str = "pp"
@@ -260,9 +259,7 @@ def _estimates(
     found: Sequence[Reviewed], borrowed: Sequence[Spread | None]
 ) -> tuple[Estimate, Estimate]:
     """Return the estimate about the control, and that about these wells."""
-    controls = [
-        each.this_control(scatter) for each, scatter in zip(found, borrowed, strict=True)
-    ]
+    controls = [each.this_control(scatter) for each, scatter in zip(found, borrowed, strict=True)]
     wells = [each.these_wells() for each in found]
     if len(found) == 1:
         return controls[0], wells[0]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from levelfield.qc.review.classes import COMPLETE, GUARD_MISSED, ClassReview, object_evidence
 from levelfield.qc.review.sampling import (
+    FEWEST_PER_STRATUM,
     RISK_CUTS,
     UNFORESEEN,
     allocate,
@@ -82,7 +83,7 @@ def reviews_needed(
 
 
 def fewest_reviews(decided: Callable[[int], bool], largest: int, step: int = STEP) -> int | None:
-    """Return the smallest of `step`, 2 `step`, ... objects per class that decides; None if none.
+    """Return the smallest multiple of `step`, at least 3, that decides; None if none does.
 
     Parameters
     ----------
@@ -94,7 +95,8 @@ def fewest_reviews(decided: Callable[[int], bool], largest: int, step: int = STE
         How fine.
     """
     most = min(largest, MOST_REVIEWS)
-    numbers = [*range(step, most, step), most]
+    first = step * -(-FEWEST_PER_STRATUM // step)
+    numbers = [*range(first, most, step), most]
     place = bisect_left(numbers, True, key=decided)
     return numbers[place] if place < len(numbers) else None
 

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from levelfield.qc.statistics.estimates import Estimate, ratio_estimate
@@ -66,7 +67,7 @@ def together(parts: Sequence[Spread]) -> Spread:
         for each in parts
         if each.variance > 0
     ]
-    return Spread(total, 1 / sum(shares) if sum(shares) > 0 else float("inf"))
+    return Spread(total, float(1 / sum(shares)) if sum(shares) > 0 else float("inf"))
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,7 @@ def _guarded(residuals: NDArray[np.float64], guard: float) -> float:
 
 
 def _over_wells(sample: Sample, values: NDArray[np.float64]) -> Estimate:
-    _, well = np.unique(sample.wells.astype(str), return_inverse=True)
+    well, _ = pd.factorize(sample.wells)
     return ratio_estimate(
         np.bincount(well, values), np.bincount(well, sample.weights * sample.sizes)
     )
