@@ -30,7 +30,7 @@ FIELDS_PER_CLASS = 5
 SEED = 1
 USUALLY_LACKING = 1.25
 """Objects that a merge lacks, about; the draw needs no more than the order of risks."""
-WEIGHT_OF_INVENTED, WEIGHT_OF_WRONG = 0.5, 0.2
+WEIGHT_OF_INVENTED, WEIGHT_OF_WRONG = 0.25, 0.1
 """How far a label without an object, and anything else that is not right, count beside errors of
 the balance. The second is below the cut of the two highest strata, so that outlines that are off
 everywhere do not push doubtful merges and fragments out of them."""
@@ -81,7 +81,7 @@ def object_risk(objects: pd.DataFrame) -> NDArray[np.float64]:
     """How far an object may change what is judged, 0 to 1, by its evidence.
 
     The largest of: what the object may change of the balance (half of a fragment; 1.25 objects of a
-    merge), half of the evidence that it is invented, and a fifth of the evidence that it is not
+    merge), a quarter of the evidence that it is invented, and a tenth of that that it is not
     right. It never falls when any of these grows. Unknown evidence counts as none: such an object
     is drawn with those of no risk, and the review corrects for what it is.
 

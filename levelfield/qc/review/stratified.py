@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from levelfield.qc.statistics.estimates import Estimate, ratio_estimate
 
@@ -31,6 +32,9 @@ from levelfield.qc.statistics.estimates import Estimate, ratio_estimate
 # mixed in, that of errors that are neither rare nor common.
 GUARD_VARIANCE = 0.125
 GUARD_ANSWERS = 2
+LIKELY = 0.4
+"""Share of cases in which the scatter between wells is taken for less than it is, when degrees of
+freedom are counted."""
 NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 
@@ -68,6 +72,20 @@ def together(parts: Sequence[Spread]) -> Spread:
         if each.variance > 0
     ]
     return Spread(total, float(1 / sum(shares)) if sum(shares) > 0 else float("inf"))
+
+
+def _likely(spread: Spread) -> Spread:
+    """Return a variance that is too large in six of ten cases.
+
+    A variance from few wells is mostly too small. Where it happens to be, Satterthwaite's degrees
+    of freedom would rest on the draw, and make the interval narrow just when it must not be: with
+    two wells and 400 objects a 90 % interval covered 80 %, with this 88 %.
+    """
+    freedom = spread.degrees_of_freedom
+    if not np.isfinite(freedom):
+        return spread
+    expected = freedom / float(stats.chi2.ppf(LIKELY, freedom))
+    return replace(spread, variance=spread.variance * expected)
 
 
 @dataclass(frozen=True)
@@ -110,7 +128,9 @@ class Reviewed:
         of_wells = self.of_wells
         if not np.isfinite(of_wells.variance) and scatter is not None and self.n_wells:
             of_wells = replace(scatter, variance=scatter.variance / self.n_wells)
-        return self._estimate(together([self.of_objects, of_wells]))
+        whole = together([self.of_objects, of_wells])
+        freedom = together([self.of_objects, _likely(of_wells)]).degrees_of_freedom
+        return self._estimate(replace(whole, degrees_of_freedom=freedom))
 
     def scatter(self) -> Spread:
         """Return the variance between single wells."""
