@@ -195,7 +195,7 @@ def study(
             )
     head = {
         "evidence": kind,
-        "auc": np.mean(auc),
+        "auc": np.nanmean(auc),
         "n_wells": n_wells,
         "k": number,
         "margin_pp": 100 * margin,
