@@ -186,10 +186,18 @@ def _check_planted(one: ObjectSetSettings) -> None:
             f"objects.{one.name}.planted: the outlines of method {one.method} are those of other "
             f"sets, and would no longer fit them. Plant into {', '.join(one.parents.values())}."
         )
-    if one.planted.grow_px < 0 and "parent" in one.parents:
+    if "parent" not in one.parents:
+        return
+    parent = one.parents["parent"]
+    if one.planted.shrinks:
         raise ConfigError(
             f"objects.{one.name}.planted: shrunk objects would no longer hold their parents. Let "
-            f"them grow, or shrink {one.parents['parent']}."
+            f"them grow, or shrink {parent}."
+        )
+    if one.planted.renumbers:
+        raise ConfigError(
+            f"objects.{one.name}.planted: {one.planted.error} gives objects new numbers, and they "
+            f"belong to {parent} by their numbers. Plant it into {parent}."
         )
 
 
