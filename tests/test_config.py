@@ -9,7 +9,6 @@ from conftest import REPOSITORY
 from levelfield.pipeline.settings import object_sets
 from levelfield.sheets import ConfigError, check_config, with_defaults
 
-
 SHIPPED = ["config.yaml", "bbbc013.yaml", "demo_planted.yaml", "demo_missed.yaml"]
 
 

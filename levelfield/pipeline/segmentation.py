@@ -92,7 +92,7 @@ class SegmentationJob:
     device : str
         Rule for the device of learned segmenters, see `levelfield.devices.choose_device`.
     control_types : mapping of str to str
-        Of the wells; needed only where errors are planted.
+        Of the wells that get planted errors, by well.
     """
 
     plate: str
@@ -176,12 +176,13 @@ def segmentation_job(
     diameters: Mapping[str, float] | None = None,
     weights: Mapping[str, Path] | None = None,
     device: str = "cpu",
-    layout: pd.DataFrame | None = None,
+    control_types: Mapping[str, str] | None = None,
 ) -> SegmentationJob:
     """Describe a job from the config's sections ``images``, ``channels`` and ``objects``.
 
-    `thresholds` and `diameters` hold what was measured on the plate as a whole, by object set; the
-    layout is needed only where errors are planted in the wells of a control type.
+    `thresholds` and `diameters` hold what was measured on the plate as a whole, by object set;
+    `control_types` are those of the wells that get planted errors
+    (`levelfield.pipeline.settings.planted_wells`).
     """
     measured = {"threshold": thresholds or {}, "diameter": diameters or {}}
     return SegmentationJob(
@@ -197,12 +198,8 @@ def segmentation_job(
         classifiers=classifiers or {},
         weights={name: (path, _sha256(path)) for name, path in (weights or {}).items()},
         device=device,
-        control_types={} if layout is None else _control_types(layout),
+        control_types=control_types or {},
     )
-
-
-def _control_types(layout: pd.DataFrame) -> dict[str, str]:
-    return dict(zip(layout["Metadata_Well"], layout["Metadata_ControlType"], strict=True))
 
 
 def _sha256(path: Path) -> str:

@@ -46,6 +46,10 @@ PARENT_ROLES = ("parent", "minus", "within")
 """Keys of an object set that name another set."""
 
 
+THRESHOLD_CONTROLS = {"negcon": ("negcon",), "controls": ("negcon", "poscon")}
+"""Control types that a threshold is measured on, by ``threshold_from``; else on all wells."""
+
+
 @dataclass(frozen=True)
 class ObjectSetSettings:
     """How one object set is made.
@@ -127,6 +131,31 @@ def object_sets(config: Mapping) -> list[ObjectSetSettings]:
 def sets_with_plate_diameter(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
     """Return the object sets of learned segmenters whose diameter the config does not give."""
     return [one for one in sets if one.method == "network" and not one.parameters.get("diameter")]
+
+
+def threshold_wells(
+    sets: Sequence[ObjectSetSettings], control_types: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Return the wells that the threshold of a set is measured on, by object set.
+
+    Sets whose threshold is measured image by image are left out. `control_types` are by well.
+    """
+    found = {}
+    for one in sets:
+        if one.threshold_from != "image":
+            kinds = THRESHOLD_CONTROLS.get(one.threshold_from)
+            found[one.name] = [
+                well for well, kind in control_types.items() if kinds is None or kind in kinds
+            ]
+    return found
+
+
+def planted_wells(
+    sets: Sequence[ObjectSetSettings], control_types: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the control types of those wells that get planted errors, by well."""
+    kinds = {one.planted.control_type for one in sets if one.planted is not None}
+    return {well: kind for well, kind in control_types.items() if kind in kinds}
 
 
 def _check_channels(one: ObjectSetSettings) -> None:
