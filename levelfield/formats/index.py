@@ -23,6 +23,9 @@ INDEX_COLUMNS = (
     "bytes",
     "fault",
 )
+NO_SITE = -1
+"""Number in place of a site's in rows that stand for a whole well; some exports count from 0."""
+
 _PLANE = ["well", "site", "channel", "z", "time"]
 
 
@@ -166,7 +169,7 @@ def _add_missing_channels(
 
 def _add_missing_wells(planes: pd.DataFrame, plate: str, layout: pd.DataFrame) -> pd.DataFrame:
     wells = layout.loc[~layout["Metadata_Well"].isin(planes["well"]), "Metadata_Well"]
-    missing = pd.DataFrame({"well": wells, "site": 0, "channel": "", "z": 0, "time": 0})
+    missing = pd.DataFrame({"well": wells, "site": NO_SITE, "channel": "", "z": 0, "time": 0})
     return _append(planes, plate, missing, "the layout has this well, but no image is of it")
 
 

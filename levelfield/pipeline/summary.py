@@ -126,7 +126,7 @@ def excluded_sites(index: pd.DataFrame, segmented: pd.DataFrame) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        `EXCLUDED_COLUMNS`, one row per site, in plate order. Site 0 stands for a well of the
+        `EXCLUDED_COLUMNS`, one row per site, in plate order. Site -1 stands for a well of the
         layout that has no image at all.
     """
     faulty = index[index["fault"] != ""]
