@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from levelfield.qc.statistics.funnel import Funnel, fit_funnel
 from levelfield.report.distributions import Group
-from levelfield.report.numbers import measured, plain
+from levelfield.qc.wording.numbers import measured, plain
 from levelfield.report.svg import Scale, drawing, element, marker, text, title, value_limits
 
 WIDTH, HEIGHT = 500, 300
