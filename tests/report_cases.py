@@ -13,8 +13,8 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 
 from levelfield.plan import PLATE_SHAPES, row_letters
-from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.measures import MEASURES, QUESTIONS, measures_of
+from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate
 from levelfield.qc.verdict.rows import Answer, NextStep, ReviewCounts, Row
 from levelfield.qc.wording.advice import row_advice

@@ -17,6 +17,7 @@ from levelfield.qc.wording.parameters import Method, clash, from_parent, paramet
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, Question, name_of_row
 from levelfield.report.intervals import interval_plot, interval_scale
 from levelfield.report.records import ShownAnswer, ShownRow
+from levelfield.report.svg import Scale
 
 NO_METHODS: Mapping[str, Method] = MappingProxyType({})
 SCOPES = ("negcon", "poscon", "difference")
@@ -172,10 +173,8 @@ def _overview(answer: ShownAnswer, scope: str, verdict: str) -> Overview:
     unreviewed = verdict != "undecided" and any(row.basis == "evidence" for row in counted)
     if worst is None:
         return Overview(scope, verdict, unreviewed)
-    several = len({row.perturbation for row in rows}) > 1
     says = MEASURE_TITLES[worst.measure_name] if len({row.measure_name for row in rows}) > 1 else ""
-    named = ", ".join(part for part in (says, worst.perturbation if several else "") if part)
-    return Overview(scope, verdict, unreviewed, worst.value_words, named)
+    return Overview(scope, verdict, unreviewed, worst.value_words, says)
 
 
 def _lines(answer: ShownAnswer, negative_of: Mapping[str, str]) -> list[Line]:
@@ -219,7 +218,7 @@ def _margins(rows: Mapping[str, ShownRow | None]) -> str:
     return f"harmless: {', '.join(said)}" if said else ""
 
 
-def _cell(row: ShownRow | None, scale) -> Cell | None:
+def _cell(row: ShownRow | None, scale: Scale) -> Cell | None:
     if row is None:
         return None
     counts = [

@@ -18,9 +18,9 @@ from skimage.segmentation import find_boundaries
 from levelfield.qc.columns import NUMBER, OBJECT_SET
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.summary import DEAD_ZONE_PX
+from levelfield.qc.wording.numbers import measured
 from levelfield.report.distributions import Group, control_groups
 from levelfield.report.gallery import Reader, rgb
-from levelfield.qc.wording.numbers import measured
 
 PER_CONTROL = 5
 CANDIDATE = "candidate"
@@ -289,7 +289,7 @@ def _window(choice: CropChoice, shape: Sequence[int]) -> tuple[slice, slice]:
 
 
 def _outlines(labels: NDArray[np.int32], choice: CropChoice, window: tuple[slice, slice]) -> bytes:
-    """Draw the object's outline, or a ring where it has none, in colour and its neighbours' in grey.
+    """Draw the object's outline, or a ring where it has none, in colour; all others in grey.
 
     The ground is transparent.
     """

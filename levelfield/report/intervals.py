@@ -16,6 +16,8 @@ from levelfield.report.svg import CLASS_COLOURS, Scale, drawing, element, marker
 WIDTH, HEIGHT = 230, 46
 _AXIS_Y, _MARK_Y = 30, 16
 _ROOM_FOR_LABELS = 76
+_UPPER_HALF = 55.0
+"""Shares that all lie above it are drawn from 50 %."""
 _CHARACTER = 5.6
 """Width of a letter of a label, px."""
 
@@ -23,20 +25,13 @@ _CHARACTER = 5.6
 class Interval(Protocol):
     """What is drawn: an estimate with its 90 % interval and margin, in ``unit``."""
 
-    @property
-    def measure_name(self) -> str: ...
-    @property
-    def scope(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def estimate(self) -> float: ...
-    @property
-    def ci_low(self) -> float: ...
-    @property
-    def ci_high(self) -> float: ...
-    @property
-    def margin(self) -> float: ...
+    measure_name: str
+    scope: str
+    unit: str
+    estimate: float
+    ci_low: float
+    ci_high: float
+    margin: float
 
 
 def _kind(row: Interval) -> str:
@@ -50,7 +45,7 @@ def _kind(row: Interval) -> str:
 def interval_scale(rows: Sequence[Interval]) -> Scale:
     """Return the scale that the given rows of one measure share.
 
-    Shares run from 0 to 100, rates of a class from 0 up, as they cannot err below; all others are
+    Shares run from 0 or 50 to 100, rates of a class from 0 up, as they cannot err below; all others are
     symmetric about zero and hold every interval and 1.6 margins.
     """
     start, end = 10, WIDTH - 10
@@ -58,7 +53,9 @@ def interval_scale(rows: Sequence[Interval]) -> Scale:
         return Scale(-1, 1, start, end)
     kind = _kind(rows[0])
     if kind == "share":
-        return Scale(0, 100, start, end)
+        lows = [value for row in rows for value in (row.estimate, row.ci_low, row.margin)]
+        lowest = min((value for value in lows if math.isfinite(value)), default=0.0)
+        return Scale(50 if lowest > _UPPER_HALF else 0, 100, start, end)
     ends = [abs(value) for row in rows for value in (row.estimate, row.ci_low, row.ci_high)]
     reach = max((value for value in ends if math.isfinite(value)), default=0.0)
     reach = max(1.05 * reach, *(1.6 * row.margin for row in rows))
@@ -97,7 +94,7 @@ def _ground(row: Interval, scale: Scale) -> list[ElementTree.Element]:
     """Draw the harmless range, the axis and its labels."""
     margin, kind = row.margin, _kind(row)
     low, high, places = {
-        "share": (margin, 100.0, (0.0, margin)),
+        "share": (margin, 100.0, (scale.low, margin)),
         "rate": (0.0, margin, (0.0, margin)),
         "signed": (-margin, margin, (-margin, 0.0, margin)),
     }[kind]

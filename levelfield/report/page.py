@@ -14,7 +14,9 @@ from markupsafe import Markup
 
 from levelfield.planted import COLUMN, planted_note
 from levelfield.qc.statistics.comparison import Comparison, comparisons
+from levelfield.qc.wording.advice import next_step_words
 from levelfield.qc.wording.headlines import plate_headline
+from levelfield.qc.wording.numbers import count, interval, measured, plain
 from levelfield.qc.wording.parameters import Method
 from levelfield.qc.wording.questions import BOTH_CLASSES, QUESTIONS
 from levelfield.report.answers import AnswerView, answer_views
@@ -24,9 +26,8 @@ from levelfield.report.funnel import draw_funnel
 from levelfield.report.gallery import Gallery, GalleryPicture
 from levelfield.report.heatmaps import draw_plate_map, map_definitions
 from levelfield.report.image_thresholds import draw_image_thresholds
-from levelfield.qc.wording.numbers import count, interval, measured, plain
 from levelfield.report.quantities import quantities
-from levelfield.report.records import read_answers
+from levelfield.report.records import ShownAnswer, read_answers
 from levelfield.report.side_tables import count_lines, not_covered_lines, trend_lines
 from levelfield.report.svg import drawing, marker
 from levelfield.report.truth import truth_answers
@@ -154,6 +155,7 @@ def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
             for key, question in QUESTIONS.items()
             if key in by_question
         ],
+        "to_be_sure": _to_be_sure(found),
         "both_classes": BOTH_CLASSES,
         "counts": count_lines(data.counts),
         "trends": trend_lines(data.trend),
@@ -162,6 +164,12 @@ def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
         "n_treated": max((one.n_treated for one in found), default=0),
         "n_not_covered": len({one.well for one in not_covered}),
     }
+
+
+def _to_be_sure(answers: Sequence[ShownAnswer]) -> list[str]:
+    """Say once what would confirm what was decided without anybody looking."""
+    steps = [one.next_step for one in answers if one.unreviewed]
+    return [f"To be sure: {words}" for words in dict.fromkeys(map(next_step_words, steps)) if words]
 
 
 def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from levelfield.qc.measures import MEASURES, Measure
 from levelfield.qc.verdict.rows import NextStep
-from levelfield.qc.wording.advice import aim, next_head, next_step_words
+from levelfield.qc.wording.advice import aim, next_head, next_step_in_short
 from levelfield.qc.wording.numbers import NOTHING, count, interval, measured
 from levelfield.qc.wording.parameters import Aim
 
@@ -182,7 +182,7 @@ class ShownRow:
         return interval(self.ci_low, self.ci_high, self.unit)
 
     def reading_words(self, reading: Reading) -> str:
-        """Write another reading of the row: "−2.1 pp (−4.0 to −0.2 pp)"; empty where there is none."""
+        """Write another reading: "−2.1 pp (−4.0 to −0.2 pp)"; empty where there is none."""
         value, low, high = reading
         if not math.isfinite(value):
             return ""
@@ -240,9 +240,9 @@ class ShownAnswer:
     headline: str
 
     @property
-    def next_words(self) -> str:
+    def next_in_short(self) -> str:
         """What to do next, with its cost; empty where nothing is to be done."""
-        words = next_step_words(self.next_step)
+        words = next_step_in_short(self.next_step)
         return f"{next_head(self.verdict)}: {words}" if words else ""
 
     def of_scope(self, scope: str) -> tuple[ShownRow, ...]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.report.intervals import interval_plot, interval_scale
 from levelfield.qc.measures import AGREEMENT, SPLIT_MERGE, THRESHOLD
 from levelfield.qc.wording.numbers import count, interval, measured
 from levelfield.qc.wording.questions import QUESTIONS
+from levelfield.report.intervals import interval_plot, interval_scale
 from levelfield.report.svg import Scale
 
 _SIDES = ("", "same_sites_", "truth_")

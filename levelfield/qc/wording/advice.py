@@ -63,12 +63,27 @@ def next_step_words(step: NextStep) -> str:
         "wells": f"use {_amount(step, 'well')} per class",
         "layout": "declare the control wells in the layout (control_type negcon and poscon, the "
         "same control_group for both)",
-        "annotate": f"annotate {_amount(step, 'field')} of this assay, for a calibration of its own",
+        "annotate": f"annotate {_amount(step, 'field')} of this assay, to calibrate on them",
         "expose": "expose shorter, so that objects are not saturated",
         "look": "look at these wells and their outlines",
         "images": "see excluded_sites.csv for why their images are left out",
     }[step.kind]
     return f"{words} (about {count(step.minutes, 'minute')})" if step.minutes and words else words
+
+
+def next_step_in_short(step: NextStep) -> str:
+    """Say the same for a table cell: "review 50 objects per class (9 min)"."""
+    words = {
+        "none": "",
+        "review": f"review {_amount(step, 'object')} per class",
+        "wells": f"use {_amount(step, 'well')} per class",
+        "layout": "declare control wells in the layout",
+        "annotate": f"annotate {_amount(step, 'field')}",
+        "expose": "expose shorter",
+        "look": "look at the outlines",
+        "images": "see excluded_sites.csv",
+    }[step.kind]
+    return f"{words} ({step.minutes} min)" if step.minutes and words else words
 
 
 def _amount(step: NextStep, noun: str) -> str:
@@ -287,9 +302,7 @@ def _review(row: Row) -> str:
     sentences = [f"{count(review.n_reviewed, 'object')} reviewed."]
     if row.basis == "review":
         sentences += [_beside("The evidence alone says", row, row.evidence)]
-        sentences += [
-            _beside("Of these wells alone the review says", row, row.reviewed_these_wells)
-        ]
+        sentences += [_beside("Of these wells alone it says", row, row.reviewed_these_wells)]
     else:
         sentences += [_beside("The review says", row, row.reviewed)]
     asked = review.n_reviewed + review.n_cannot_tell

@@ -16,33 +16,27 @@ from levelfield.qc.wording.questions import QUESTIONS, answer_words, name_of_row
 SHARED = "Both classes are off alike: counts are wrong, contrasts may still hold."
 MERGED_ALIKE = "Both classes are merged alike: counts are wrong, contrasts may still hold."
 SPLIT_ALIKE = "Both classes are split alike: counts are wrong, contrasts may still hold."
+MOST_ROWS_NAMED = 2
+"""In the headline of a plate; with more it names the answers alone."""
 CANCELLING = "Splits and merges cancel in the balance, not in the objects."
 
 
 class NamedRow(Protocol):
     """What a headline needs of the row that decides."""
 
-    @property
-    def measure_name(self) -> str: ...
-    @property
-    def scope(self) -> str: ...
-    @property
-    def perturbation(self) -> str: ...
+    measure_name: str
+    scope: str
+    perturbation: str
 
 
 class Judged(Protocol):
     """What the headline of a plate needs of an answer, be it made or read from a table."""
 
-    @property
-    def object_set(self) -> str: ...
-    @property
-    def question(self) -> str: ...
-    @property
-    def verdict(self) -> str: ...
-    @property
-    def unreviewed(self) -> bool: ...
-    @property
-    def worst(self) -> NamedRow: ...
+    object_set: str
+    question: str
+    verdict: str
+    unreviewed: bool
+    worst: NamedRow
 
 
 def answer_headline(answer: Answer) -> str:
@@ -134,7 +128,11 @@ def _are(some: Sequence[Judged]) -> str:
 
 
 def _names(failed: Sequence[Judged]) -> str:
-    """Name every failed answer by the row that decides it."""
+    """Name every failed answer, and if there are few the row that decides it."""
+    if len(failed) > MOST_ROWS_NAMED:
+        return "; ".join(
+            f"{one.object_set}, {QUESTIONS[one.question].title.lower()}" for one in failed
+        )
     return "; ".join(
         f"{one.object_set}, {QUESTIONS[one.question].title.lower()} ("
         f"{name_of_row(one.worst.measure_name, one.worst.scope, one.worst.perturbation)})"
