@@ -173,7 +173,7 @@ def _overview(answer: ShownAnswer, scope: str, verdict: str) -> Overview:
     unreviewed = verdict != "undecided" and any(row.basis == "evidence" for row in counted)
     if worst is None:
         return Overview(scope, verdict, unreviewed)
-    says = MEASURE_TITLES[worst.measure_name] if len({row.measure_name for row in rows}) > 1 else ""
+    says = worst.measure_name if len({row.measure_name for row in rows}) > 1 else ""
     return Overview(scope, verdict, unreviewed, worst.value_words, says)
 
 
