@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.measures import MEASURES
+from levelfield.qc.measures import MEASURES, Measure
 from levelfield.qc.wording.numbers import interval, measured, plain
 from levelfield.qc.wording.questions import MEASURE_TITLES
 from levelfield.report.svg import (
@@ -36,9 +36,8 @@ DRIFT_COLUMNS = (
     "ci_low",
     "ci_high",
     "unit",
-    "margin",
 )
-"""Of ``screen/drift.csv``: corrected class values by plate; ``date`` is empty where unknown."""
+"""Of ``screen/drift.csv``: corrected values by plate; ``date`` is empty where unknown."""
 WIDTH, HEIGHT = 500, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 34
 _ROOM_FOR_NAME, _CHARACTER = 62, 5.8
@@ -47,13 +46,17 @@ _SIDE_BY_SIDE = 5.0
 """Between the controls of one plate, px."""
 
 
-def drift_charts(drift: pd.DataFrame | None) -> list[tuple[str, Markup]]:
-    """Draw a chart for every object set and measure.
+def drift_charts(
+    drift: pd.DataFrame | None, margins: Mapping[str, float]
+) -> list[tuple[str, Markup]]:
+    """Draw the values of both classes, a chart for every object set and measure.
 
     Parameters
     ----------
     drift : pandas.DataFrame or None
-        ``screen/drift.csv``.
+        ``screen/drift.csv``; differences are left out.
+    margins : mapping of str to float
+        Margin of a class by measure, in its unit.
 
     Returns
     -------
@@ -75,23 +78,27 @@ def drift_charts(drift: pd.DataFrame | None) -> list[tuple[str, Markup]]:
         )
     if drift["plate"].nunique() < 2:
         return []
-    table = drift.sort_values("order", kind="stable").assign(date=_dates(drift["date"]))
+    table = drift[drift["scope"] != "difference"].sort_values("order", kind="stable")
+    table = table.assign(date=table["date"].fillna("").astype(str))
     charts = []
     for (object_set, measure), rows in table.groupby(["object_set", "measure"], sort=False):
         caption = f"{object_set}: {MEASURE_TITLES[measure]} ({rows['unit'].iloc[0]})"
-        charts.append((caption, _chart(rows, caption)))
+        harmless = _harmless(MEASURES[measure], margins[measure])
+        charts.append((caption, _chart(rows, harmless, caption)))
     return charts
 
 
-def _dates(dates: pd.Series) -> pd.Series:
-    return dates.fillna("").astype(str)
+def _harmless(measure: Measure, margin: float) -> tuple[float, float]:
+    if measure.is_share_of_right:
+        return margin, 100.0
+    return (-margin if measure.signed else 0.0), margin
 
 
-def _chart(rows: pd.DataFrame, caption: str) -> Markup:
+def _chart(rows: pd.DataFrame, harmless: tuple[float, float], caption: str) -> Markup:
     plates = list(dict.fromkeys(rows["plate"].astype(str)))
     across = Scale(-0.5, len(plates) - 0.5, _LEFT, WIDTH - _RIGHT)
-    upwards = _upwards(rows)
-    parts = [*_ground(rows, upwards), *_names(rows, plates, across)]
+    upwards = _upwards(rows, harmless)
+    parts = [*_ground(harmless, upwards), *_names(rows, plates, across)]
     controls = list(
         dict.fromkeys(zip(rows["scope"], rows["perturbation"].astype(str), strict=True))
     )
@@ -102,23 +109,14 @@ def _chart(rows: pd.DataFrame, caption: str) -> Markup:
     return drawing(WIDTH, HEIGHT, f"{caption} of every plate", parts)
 
 
-def _upwards(rows: pd.DataFrame) -> Scale:
-    """Return a scale with every interval, zero and the harmless range."""
-    low, high = _harmless(rows)
+def _upwards(rows: pd.DataFrame, harmless: tuple[float, float]) -> Scale:
+    """Return a scale with every interval and the harmless range."""
     ends = rows[["estimate", "ci_low", "ci_high"]].to_numpy(float).ravel()
-    return Scale(*value_limits(np.array([*ends, low, high, 0.0 if high < 100 else low])), *_SPAN)
+    return Scale(*value_limits(np.array([*ends, *harmless])), *_SPAN)
 
 
-def _harmless(rows: pd.DataFrame) -> tuple[float, float]:
-    measure, margin = MEASURES[rows["measure"].iloc[0]], float(rows["margin"].iloc[0])
-    if measure.is_share_of_right:
-        return margin, 100.0
-    return (-margin if measure.signed else 0.0), margin
-
-
-def _ground(rows: pd.DataFrame, upwards: Scale) -> list[ElementTree.Element]:
-    low, high = _harmless(rows)
-    top, bottom = upwards(high), upwards(low)
+def _ground(harmless: tuple[float, float], upwards: Scale) -> list[ElementTree.Element]:
+    bottom, top = (upwards(end) for end in harmless)
     width = WIDTH - _RIGHT - _LEFT
     band = element("rect", x=_LEFT, y=top, width=width, height=bottom - top, class_="margin")
     band.append(title("harmless range"))

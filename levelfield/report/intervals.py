@@ -42,6 +42,11 @@ def _kind(row: Interval) -> str:
     return "share" if measure.is_share_of_right else "rate"
 
 
+def is_signed(row: Interval) -> bool:
+    """Whether a value is shown with its sign: it can err both ways."""
+    return _kind(row) == "signed"
+
+
 def interval_scale(rows: Sequence[Interval]) -> Scale:
     """Return the scale that the given rows of one measure share.
 
@@ -73,7 +78,7 @@ def interval_plot(row: Interval, scale: Scale) -> Markup:
         From `interval_scale`, so that the plots of one measure can be compared by eye.
     """
     between = interval(row.ci_low, row.ci_high, row.unit)
-    name = measured(row.estimate, row.unit, signed=_kind(row) == "signed")
+    name = measured(row.estimate, row.unit, signed=is_signed(row))
     name += f", 90 % interval {between}" if between else ", no interval"
     parts = _ground(row, scale)
     if math.isfinite(row.estimate):

@@ -27,7 +27,7 @@ from levelfield.report.gallery import Gallery, GalleryPicture
 from levelfield.report.heatmaps import draw_plate_map, map_definitions
 from levelfield.report.image_thresholds import draw_image_thresholds
 from levelfield.report.quantities import quantities
-from levelfield.report.records import ShownAnswer, read_answers
+from levelfield.report.records import ShownAnswer, class_margins, read_answers
 from levelfield.report.side_tables import count_lines, not_covered_lines, trend_lines
 from levelfield.report.svg import drawing, marker
 from levelfield.report.truth import truth_answers
@@ -174,7 +174,7 @@ def _to_be_sure(answers: Sequence[ShownAnswer]) -> list[str]:
 
 def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
     object_sets = list(data.verdict["object_set"].unique())
-    margins = _margins(data.verdict)
+    margins = class_margins(data.verdict)
     shown = quantities(data.wells, data.sites, data.qc_wells, object_sets, margins)
     groups = control_groups(pairs)
     return {
@@ -263,15 +263,6 @@ def sign(scope: str) -> Markup:
     names = {"negcon": "negative control", "poscon": "positive control"}
     picture = drawing(12, 12, names.get(scope, scope), [marker(scope, 6, 6, 4.5)])
     return picture.replace(Markup("<svg"), Markup('<svg class="sign"'), 1)
-
-
-def _margins(verdict: pd.DataFrame) -> dict[str, float]:
-    """Return the margin of a class by measure."""
-    classes = verdict[verdict["scope"] != "difference"]
-    return {
-        str(measure): float(rows["margin"].iloc[0])
-        for measure, rows in classes.groupby("measure", sort=True)
-    }
 
 
 def _summary(data: PlateReport, facts: Mapping) -> list[tuple[str, str]]:

@@ -242,7 +242,7 @@ class ShownAnswer:
     @property
     def next_in_short(self) -> str:
         """What to do next, with its cost; empty where nothing is to be done."""
-        words = next_step_in_short(self.next_step)
+        words = next_step_in_short(self.next_step, self.worst.measure_name)
         return f"{next_head(self.verdict)}: {words}" if words else ""
 
     def of_scope(self, scope: str) -> tuple[ShownRow, ...]:
@@ -262,7 +262,8 @@ def _excess(row: ShownRow) -> float:
         return math.inf
     if row.measure.is_share_of_right and row.scope != "difference":
         return (100.0 - row.estimate) / max(100.0 - row.margin, 1e-9)
-    return abs(row.estimate) / row.margin
+    one_sided = row.scope != "difference" and not row.measure.signed
+    return (row.estimate if one_sided else abs(row.estimate)) / row.margin
 
 
 def read_rows(verdict: pd.DataFrame) -> list[ShownRow]:
@@ -290,6 +291,15 @@ def read_answers(answers: pd.DataFrame, verdict: pd.DataFrame) -> list[ShownAnsw
     for row in read_rows(verdict):
         rows.setdefault((row.plate, row.object_set, row.question), []).append(row)
     return [_answer(one, rows) for one in answers.to_dict("records")]
+
+
+def class_margins(verdict: pd.DataFrame) -> dict[str, float]:
+    """Return the margin of a class by measure, in its unit, from ``qc/verdict.csv``."""
+    classes = verdict[verdict["scope"] != "difference"]
+    return {
+        str(measure): float(rows["margin"].iloc[0])
+        for measure, rows in classes.groupby("measure", sort=True)
+    }
 
 
 def _answer(one: Mapping[str, Any], rows: Mapping[tuple, list[ShownRow]]) -> ShownAnswer:

@@ -15,11 +15,10 @@ from levelfield.qc.wording.questions import (
     QUESTIONS,
     Question,
     answer_words,
-    name_of_row,
 )
 from levelfield.report.drift import drift_charts
 from levelfield.report.page import environment
-from levelfield.report.records import ShownAnswer, read_answers
+from levelfield.report.records import ShownAnswer, class_margins, read_answers
 
 SCREEN = "screen"
 
@@ -77,14 +76,14 @@ def screen_page(data: ScreenReport) -> str:
             rows=[SCREEN, *names] if together else names,
             screen=SCREEN if together else None,
             headline=screen_headline(together, len(names)) if together else "",
-            screen_answers=[(one, _title(one), _worst(one)) for one in together],
+            screen_answers=[(one, _title(one)) for one in together],
             both_classes=BOTH_CLASSES,
             columns=columns,
             column_groups=_groups(columns),
             cells=cells,
             tally=_tally([one for one in found if one.plate in names]),
             addresses={name: f"../{quote(name)}/report.html" for name in names},
-            drift=drift_charts(data.drift),
+            drift=drift_charts(data.drift, class_margins(data.verdict)),
             readouts=_readout_table(data.readouts),
             versions=data.versions,
         )
@@ -93,11 +92,6 @@ def screen_page(data: ScreenReport) -> str:
 
 def _title(answer: ShownAnswer) -> str:
     return f"{answer.object_set}, {QUESTIONS[answer.question].title.lower()}"
-
-
-def _worst(answer: ShownAnswer) -> str:
-    row = answer.worst
-    return f"{name_of_row(row.measure_name, row.scope, row.perturbation)}, {row.value_words}"
 
 
 def _groups(columns: Sequence[tuple[str, Question]]) -> list[tuple[str, list[Question]]]:

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.measures import AGREEMENT, SPLIT_MERGE, THRESHOLD
 from levelfield.qc.wording.numbers import count, interval, measured
-from levelfield.qc.wording.questions import QUESTIONS
-from levelfield.report.intervals import interval_plot, interval_scale
+from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS
+from levelfield.report.intervals import interval_plot, interval_scale, is_signed
 from levelfield.report.svg import Scale
 
 _SIDES = ("", "same_sites_", "truth_")
-_MEASURES = {AGREEMENT: "agreement", THRESHOLD: "bias", SPLIT_MERGE: "balance"}
-"""That references are held against, by question."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class TruthLine:
 
     Attributes
     ----------
-    scope, name, counts : str
+    measure, scope, name, counts : str
         Of the row.
     note : str
         Shares of images that are thresholded too low and too high, by the references.
@@ -57,6 +54,7 @@ class TruthLine:
         By the evidence on the whole plate and on the fields that have a reference, and by these.
     """
 
+    measure: str
     scope: str
     name: str
     counts: str
@@ -87,6 +85,7 @@ def _lines(rows: list[Mapping]) -> list[TruthLine]:
     }
     return [
         TruthLine(
+            measure=MEASURE_TITLES[row["measure"]],
             scope=row["scope"],
             name=row["perturbation"],
             counts=" · ".join(
@@ -113,7 +112,7 @@ def _side(row: Mapping, prefix: str) -> Side:
     value = "truth" if prefix == "truth_" else f"{prefix}estimate"
     verdicts = {"": row["verdict"], "truth_": row["truth_verdict"]}
     return Side(
-        measure_name=row["measure"] if "measure" in row else _MEASURES[row["question"]],
+        measure_name=row["measure"],
         scope=row["scope"],
         unit=row["unit"],
         margin=row["margin"],
@@ -127,7 +126,7 @@ def _side(row: Mapping, prefix: str) -> Side:
 def _reading(side: Side, scale: Scale) -> Reading:
     between = interval(side.ci_low, side.ci_high, side.unit)
     return Reading(
-        value=measured(side.estimate, side.unit),
+        value=measured(side.estimate, side.unit, signed=is_signed(side)),
         interval=f"90 % interval {between}" if between else "no interval",
         verdict=side.verdict or "",
         plot=interval_plot(side, scale),

@@ -49,8 +49,15 @@ def row_advice(row: Row, method: Method = _NO_METHOD, others: Sequence[Row] = ()
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def next_step_words(step: NextStep) -> str:
+def next_step_words(step: NextStep, measure: str = "") -> str:
     """Say what to do next, with its cost: "review 50 objects per class of ... (about 9 minutes)".
+
+    Parameters
+    ----------
+    step : NextStep
+        What to do.
+    measure : str
+        Of the row that asks for it: what is missed is looked for in whole fields.
 
     Returns
     -------
@@ -59,7 +66,7 @@ def next_step_words(step: NextStep) -> str:
     """
     words = {
         "none": "",
-        "review": f"review {_amount(step, 'object')} per class of qc/review_list.csv",
+        "review": _review_words(step, measure) + " of qc/review_list.csv",
         "wells": f"use {_amount(step, 'well')} per class",
         "layout": "declare the control wells in the layout (control_type negcon and poscon, the "
         "same control_group for both)",
@@ -71,11 +78,11 @@ def next_step_words(step: NextStep) -> str:
     return f"{words} (about {count(step.minutes, 'minute')})" if step.minutes and words else words
 
 
-def next_step_in_short(step: NextStep) -> str:
+def next_step_in_short(step: NextStep, measure: str = "") -> str:
     """Say the same for a table cell: "review 50 objects per class (9 min)"."""
     words = {
         "none": "",
-        "review": f"review {_amount(step, 'object')} per class",
+        "review": _review_words(step, measure),
         "wells": f"use {_amount(step, 'well')} per class",
         "layout": "declare control wells in the layout",
         "annotate": f"annotate {_amount(step, 'field')}",
@@ -84,6 +91,12 @@ def next_step_in_short(step: NextStep) -> str:
         "images": "see excluded_sites.csv",
     }[step.kind]
     return f"{words} ({step.minutes} min)" if step.minutes and words else words
+
+
+def _review_words(step: NextStep, measure: str) -> str:
+    if measure == "missed":
+        return f"search {_amount(step, 'field')} per class for missed objects"
+    return f"review {_amount(step, 'object')} per class"
 
 
 def _amount(step: NextStep, noun: str) -> str:
@@ -96,7 +109,7 @@ def sentence(text: str) -> str:
 
 
 def _next(row: Row) -> str:
-    words = next_step_words(row.next_step)
+    words = next_step_words(row.next_step, row.measure_name)
     if not words:
         return ""
     return f"{next_head(row.verdict)}: {words}."

@@ -53,7 +53,7 @@ def answer_headline(answer: Answer) -> str:
     if answer.cancelling:
         sentences.append(CANCELLING)
     if answer.verdict == "undecided":
-        step = next_step_words(worst.next_step)
+        step = next_step_words(worst.next_step, worst.measure_name)
         sentences.append(f"Next: {step}." if step else "")
     return " ".join(one for one in sentences if one)
 
