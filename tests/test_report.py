@@ -32,6 +32,7 @@ from skimage.segmentation import find_boundaries
 
 from levelfield.plan import PLATE_SHAPES
 from levelfield.qc.statistics.comparison import comparisons
+from levelfield.qc.wording.numbers import interval, measured, plain
 from levelfield.report import (
     ScreenReport,
     choose_gallery,
@@ -44,7 +45,6 @@ from levelfield.report.answers import answers
 from levelfield.report.distributions import _RADIUS, control_groups, draw_distribution, spread
 from levelfield.report.gallery import COMPOSITE
 from levelfield.report.heatmaps import colours_of, draw_plate_map
-from levelfield.report.numbers import interval, measured, plain
 from levelfield.report.quantities import Quantity, quantities
 from levelfield.report.text import WIDTH
 
