@@ -10,6 +10,7 @@ from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from levelfield.illumination import FlatField

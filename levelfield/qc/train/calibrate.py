@@ -27,7 +27,7 @@ COVERED = 0.92
 Z90 = 1.645
 LARGEST_SHARE = 0.3
 """Of the error per size of the value: less than half, or large errors would never fail."""
-ALIKE = ("nothing", "segmentation", "planted", "planted in both")
+ALIKE = ("nothing", "segmentation", "density", "planted", "planted in both")
 """Plates whose classes look alike."""
 _LOOKS = tuple(name for name in DOUBTS if name != "variants")
 
@@ -81,7 +81,7 @@ def calibrate(
     keep = rows["fold"] != fold
     if family:
         keep &= rows["family"] != family
-    keep &= ~rows["what"].isin(EXTREME)
+    keep &= ~rows["what"].isin(EXTREME) & ~rows["differing"].str.endswith("same images")
     known, base = rows[keep], floor[floor["fold"] != fold]
     found = {}
     for kind in KINDS:

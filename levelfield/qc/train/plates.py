@@ -1,8 +1,9 @@
 """Plates whose truth is known: two control classes made of different images of one group.
 
 The classes are disjoint random halves of a group's images. What differs between them: nothing; the
-segmentation; a phenotype of the positive half; degraded images; errors planted into one class, or
-into both. Wells are drawn from the images of a half.
+segmentation; the number of cells (the sparser images against the denser ones); a phenotype of the
+positive half; degraded images; errors planted into one class, or into both. Wells are drawn from
+the images of a half.
 """
 
 from __future__ import annotations
@@ -24,7 +25,17 @@ from levelfield.qc.train.segmentations import KINDS, REFERENCE
 
 WELL_IMAGES = 4
 FEWEST_IMAGES = 3
-DIFFERING = ("nothing", "segmentation", "phenotype", "degraded", "planted", "planted in both")
+DIFFERING = (
+    "nothing",
+    "segmentation",
+    "density",
+    "phenotype",
+    "phenotype, same images",
+    "degraded",
+    "planted",
+    "planted in both",
+)
+"""What differs between the classes of a plate; only "same images" are not disjoint halves."""
 _SHIFTS = {
     "size": ("look_diameter", 2.0),  # of areas
     "sharpness": ("look_sharpness", 1.0),
@@ -234,8 +245,8 @@ def all_plates(fields: pd.DataFrame, draws: int) -> list[Plate]:
     fields = fields[fields["kind"] != REFERENCE]
     plain = fields[(fields["phenotype"] == "none") & (fields["beside"] == "none")]
     good = plain[plain["planted"] == "none"]
-    plates = [*_drawn(good, draws)]
-    plates += _changed(fields, plain)
+    plates = [*_drawn(good, draws), *_sparser(good)]
+    plates += _changed(fields)
     plates += _planted(plain)
     return plates
 
@@ -265,8 +276,18 @@ def _drawn(good: pd.DataFrame, draws: int) -> Iterator[Plate]:
                 yield Plate(group, kind, differing, "", *map(_class_of, classes))
 
 
-def _changed(fields: pd.DataFrame, plain: pd.DataFrame) -> Iterator[Plate]:
-    """Phenotypes and degraded images of one half, against plain images of the other."""
+def _sparser(good: pd.DataFrame) -> Iterator[Plate]:
+    """Compare the half of a group's images with fewer cells to the other, in every segmentation."""
+    for (group, kind, _), own in good.groupby(["group", "kind", "setting"], sort=True):
+        images = own.sort_values(["true_n", "image"], kind="stable")
+        half = len(images) // 2
+        if half >= FEWEST_IMAGES:
+            sparse, dense = images.iloc[:half], images.iloc[half:]
+            yield Plate(group, kind, "density", "", _class_of(dense), _class_of(sparse))
+
+
+def _changed(fields: pd.DataFrame) -> Iterator[Plate]:
+    """Compare phenotypes and degraded images of one half to plain images of the other, or itself."""
     changed = fields[fields["phenotype"] != "none"]
     keys = ["group", "kind", "setting", "phenotype"]
     negative_rows = fields[fields["phenotype"] == "none"]
@@ -277,11 +298,14 @@ def _changed(fields: pd.DataFrame, plain: pd.DataFrame) -> Iterator[Plate]:
             & (negative_rows["setting"] == setting)
             & (negative_rows["planted"] == "none")
             & (negative_rows["beside"] == name)
-            & (negative_rows["half"] == 0)
         ]
-        if min(len(own), len(beside)) >= FEWEST_IMAGES:
-            differing = "degraded" if name in DEGRADED else "phenotype"
-            yield Plate(group, kind, differing, name, _class_of(beside), _class_of(own))
+        other, same = beside[beside["half"] == 0], beside[beside["image"].isin(own["image"])]
+        positive = _class_of(own)
+        differing = "degraded" if name in DEGRADED else "phenotype"
+        if min(len(own), len(other)) >= FEWEST_IMAGES:
+            yield Plate(group, kind, differing, name, _class_of(other), positive)
+        if min(len(own), len(same)) >= FEWEST_IMAGES and differing == "phenotype":
+            yield Plate(group, kind, "phenotype, same images", name, _class_of(same), positive)
 
 
 def _planted(plain: pd.DataFrame) -> Iterator[Plate]:
