@@ -25,8 +25,8 @@ from levelfield.plan import PLATE_SHAPES
 from levelfield.planted import mark_verdict
 from levelfield.qc.evidence.calibration import CALIBRATED_LEVEL, shipped_calibration
 from levelfield.qc.evidence.features import field_features
-from levelfield.qc.evidence.geometry import typical_diameter
-from levelfield.qc.evidence.second_opinion import SecondOpinion, opinion_scale, second_opinion
+from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
+from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.qc.plate import (
     PlateDesign,
     PlateFeatures,
@@ -46,8 +46,6 @@ from levelfield.qc.verdict.screen import Drift, drift, screen_cases
 
 # The code that decides an evidence feature's value: a change here computes it anew.
 _EVIDENCE_CODE = ("levelfield.illumination", "levelfield.qc", "levelfield.segmentation")
-# The network that is asked for a second opinion: Levelfield's own, whatever made the labels.
-_OPINION_WEIGHTS = Path(__file__).parents[1] / "weights" / "nuclei.safetensors"
 TABLES = ("evidence", "pairs", "candidates", "fields")
 _BY_LEVEL = ("bias", "agreement")
 """Measures that depend on where the edge is sought."""
@@ -116,7 +114,7 @@ def evidence_pack(
         "sets": [[s.name, list(s.channels), sorted(s.parents.items())] for s in job.sets],
         "level": job.threshold_level,
         "flat_fields": flat_field_marks(job.reader.flat_fields),
-        "opinion": hashlib.sha256(_OPINION_WEIGHTS.read_bytes()).hexdigest(),
+        "opinion": hashlib.sha256(SHIPPED_OPINION.read_bytes()).hexdigest(),
         "code": code_version(_EVIDENCE_CODE),
     }
     fields = field_fingerprints(segmented, parts)
@@ -147,33 +145,12 @@ def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, p
             plane,
             inner=labels[one.parents["parent"]] if "parent" in one.parents else None,
             level=job.threshold_level,
-            opinion=None if one.parents else ask_network(plane, labels[one.name]),
+            opinion=None if one.parents else ask_second_opinion(plane, labels[one.name]),
         )
         for name, table in zip(TABLES, features, strict=True):
             table.insert(0, "object_set", one.name)
             found[name].append(identify(table, field))
     return {name: stack(tables) for name, tables in found.items()}
-
-
-def ask_network(plane: np.ndarray, labels: np.ndarray) -> SecondOpinion | None:
-    """Ask the small network, which knows nuclei, about the objects of one field.
-
-    Parameters
-    ----------
-    plane : (Y, X) float32
-        The channel in which the objects were segmented.
-    labels : (Y, X) int32
-        The objects; without any, nobody is asked.
-    """
-    if not labels.any():
-        return None
-    # Here, because only jobs that look at pixels need torch.
-    from levelfield.segmentation.models import load_model
-    from levelfield.segmentation.network.inference import predict
-
-    model = load_model("network", _OPINION_WEIGHTS, "cpu")
-    scale = opinion_scale(typical_diameter(labels))
-    return second_opinion(predict(model, plane, scale), plane.shape)
 
 
 def verdict_rules(science: Mapping, withheld: str = "") -> Rules:
