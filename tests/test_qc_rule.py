@@ -205,7 +205,7 @@ def test_a_missing_class_leaves_it_and_the_difference_undecided(there, gone):
     for scope in (gone, "difference"):
         row = row_of(rows, "merges", scope)
         assert (row.verdict, row.reason) == ("undecided", "no_wells")
-        assert row.next_step.kind == "layout" and gone in row.missing
+        assert row.next_step.kind == "images" and gone in row.missing
     other = {"poscon": "negcon", "negcon": "poscon"}[gone]
     assert row_of(rows, "merges", other).verdict == "pass"
     assert set(verdicts(rows).values()) == {"undecided"}
@@ -216,6 +216,7 @@ def test_a_layout_without_positive_controls_still_judges_the_negative_ones():
     rows = rows_of(wells_of("A", merge=0.4), sheet=sheet[sheet["Metadata_ControlType"] != "poscon"])
     answer = answer_to(rows, "split_merge")
     assert answer.negative == "fail" and answer.verdict == "fail"
+    assert row_of(rows, "merges", "difference").next_step.kind == "layout"
 
 
 def test_uncalibrated_nothing_passes_and_gross_failures_still_fail():

@@ -1,5 +1,7 @@
 """The verdict from reference labels: planted errors come back as they were planted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +11,15 @@ from skimage.draw import disk
 
 from levelfield.evaluation import evaluation_tables
 from levelfield.objects import expand
+from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.estimates import PASS_LEVEL, difference, ratio_estimate
-from levelfield.qc.truth import TRUTH_COLUMNS, class_truth, truth_table
+from levelfield.qc.statistics.records import columns_of, from_table
+from levelfield.qc.truth import class_truth, truth_lines, truth_table
+from levelfield.qc.verdict.rules import Margins
+from levelfield.qc.verdict.tables import VerdictLine
 
 N_OBJECTS = 25
-UNITS = {"agreement": "pp", "threshold": "px", "split_merge": "pp"}
-MARGINS = {"%": 90.0, "px": 0.5, "pp": 10.0}
 PAIRS = comparisons(layout())
 
 
@@ -42,31 +46,39 @@ def images_of(wells: dict[str, np.ndarray]) -> pd.DataFrame:
     return evaluation_tables(pairs).images.assign(object_set=SET)
 
 
-def verdict_rows() -> pd.DataFrame:
-    rows = []
-    for question, unit in UNITS.items():
-        for scope, name in (("negcon", "DMSO"), ("poscon", "drug"), ("difference", "drug")):
-            own = "%" if question == "agreement" and scope != "difference" else unit
-            rows.append((PLATE, question, SET, scope, name, 1.5, own, 0.5, 2.5, MARGINS[own]))
-        rows.append((*rows[-1][:4], "worst", *rows[-1][5:]))
-    names = ["plate", "question", "object_set", "scope", "perturbation", "estimate", "unit"]
-    table = pd.DataFrame(rows, columns=[*names, "ci_low", "ci_high", "margin"])
-    return table.assign(verdict="undecided")
+def verdict_rows(**changed) -> list[VerdictLine]:
+    """Lines as of a verdict, with the same estimate everywhere."""
+    empty = pd.DataFrame([dict.fromkeys(columns_of(VerdictLine), np.nan)])
+    blank = from_table(empty, VerdictLine)[0]
+    known = {"plate": PLATE, "object_set": SET, "verdict": "undecided", "estimate": 1.5}
+    return [
+        replace(
+            blank,
+            **known | {"ci_low": 0.5, "ci_high": 2.5} | changed,
+            question=measure.question,
+            measure=measure.name,
+            scope=scope,
+            perturbation="DMSO" if scope == "negcon" else "drug",
+            unit=measure.unit_of(scope),
+            margin=round(Margins().of(measure.name, scope) * measure.scale, 9),
+        )
+        for measure in MEASURES.values()
+        for scope in ("negcon", "poscon", "difference")
+    ]
 
 
 def truth_of(wells: dict[str, np.ndarray]) -> pd.DataFrame:
-    verdict = verdict_rows()
-    same = verdict.assign(estimate=9.0, ci_low=8.0, ci_high=10.0)
-    table = truth_table(images_of(wells), verdict, same, PAIRS)
-    return table.set_index(["question", "scope"])
+    same = verdict_rows(estimate=9.0, ci_low=8.0, ci_high=10.0)
+    lines = truth_lines(images_of(wells), verdict_rows(), same, PAIRS)
+    return truth_table(lines).set_index(["measure", "scope"])
 
 
 def test_planted_splits_and_merges_come_back_in_points():
     wells = {f"A0{i}": planted() for i in (1, 2, 3)}
-    wells |= {f"B0{i}": planted(n_splits=3 + i, n_merges=1) for i in (1, 2, 3)}
-    found = truth_of(wells).loc["split_merge"]
-    excess = [3 + i - 1 for i in (1, 2, 3)]
-    objects = [N_OBJECTS + 3 + i - 1 for i in (1, 2, 3)]
+    wells |= {f"B0{i}": planted(n_splits=8 + i, n_merges=1) for i in (1, 2, 3)}
+    found = truth_of(wells).loc["balance"]
+    excess = [8 + i - 1 for i in (1, 2, 3)]
+    objects = [N_OBJECTS + 8 + i - 1 for i in (1, 2, 3)]
     assert found.loc["negcon", "truth"] == 0
     assert found.loc["negcon", "truth_verdict"] == "pass"
     assert found.loc["poscon", "truth"] == pytest.approx(100 * sum(excess) / sum(objects))
@@ -82,7 +94,7 @@ def test_planted_splits_and_merges_come_back_in_points():
 
 def test_planted_growth_comes_back_in_px_and_in_shares_of_images():
     wells = {"A01": planted(), "A02": planted(), "B01": planted(grow=1), "B02": planted(grow=1)}
-    found = truth_of(wells).loc["threshold"]
+    found = truth_of(wells).loc["bias"]
     assert found.loc["negcon", ["truth", "fraction_low"]].tolist() == [0, 0]
     assert found.loc["poscon", "truth"] == pytest.approx(0.95, abs=0.15)
     assert found.loc["poscon", "fraction_low"] == 1
@@ -106,14 +118,33 @@ def test_the_interval_of_a_share_ends_at_none_and_all():
     assert found[["truth_ci_low", "truth_ci_high"]].tolist() == [0, 100]
 
 
-def test_estimates_stand_beside_the_truth_and_the_worst_row_has_none():
+def test_estimates_stand_beside_the_truth():
     table = truth_of({"A01": planted(), "B01": planted()}).reset_index()
-    assert list(table[list(TRUTH_COLUMNS)].columns) == list(TRUTH_COLUMNS)
-    assert len(table) == 9
+    assert len(table) == 3 * len(MEASURES)
     assert (table["estimate"] == 1.5).all()
     assert (table["same_sites_estimate"] == 9.0).all()
     assert table["truth_ci_low"].isna().all(), "one well of each class has no interval"
     assert (table["truth_verdict"] == "undecided").all()
+
+
+def test_planted_merges_and_splits_that_cancel_are_apart_in_the_truth():
+    wells = {f"A0{i}": planted() for i in (1, 2)}
+    wells |= {f"B0{i}": planted(n_splits=6, n_merges=6) for i in (1, 2)}
+    found = truth_of(wells)
+    assert found.loc[("balance", "poscon"), "truth"] == pytest.approx(0)
+    assert found.loc[("splits", "poscon"), "truth_verdict"] == "fail"
+    assert found.loc[("merges", "poscon"), "truth_verdict"] == "fail"
+    assert found.loc[("balance", "poscon"), "truth_verdict"] == "pass"
+
+
+def test_erased_objects_are_missed_in_the_truth():
+    gone = np.where(np.isin(reference(), [1, 2, 3, 4, 5]), 0, reference())
+    wells = {"A01": planted(), "A02": planted(), "B01": gone, "B02": gone}
+    found = truth_of(wells)
+    assert found.loc[("missed", "poscon"), "truth"] == pytest.approx(20)
+    assert found.loc[("missed", "difference"), "truth_verdict"] == "fail"
+    assert found.loc[("agreement", "poscon"), "truth"] == pytest.approx(80)
+    assert found.loc[("invented", "poscon"), "truth"] == 0
 
 
 def test_a_class_without_references_has_no_truth_and_no_difference():
@@ -129,6 +160,6 @@ def test_wells_are_the_units_and_large_wells_weigh_more():
     images = images_of({"A01": planted(n_splits=5), "A02": planted()})
     more = pd.concat([images, images[images["Metadata_Well"] == "A02"]], ignore_index=True)
     whole = more[more["size_class"] == "all"]
-    found = class_truth(whole, "split_merge")
+    found = class_truth(whole, "balance")
     assert found.n_wells == 2
     assert found.value == pytest.approx(5 / (30 + 25 + 25))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -44,6 +44,8 @@ class Reading:
         Shares of the images whose threshold is too low and too high.
     missing : tuple of str
         Classes without imaged wells.
+    undeclared : tuple of str
+        Those of them that have no wells in the layout either.
     doubts : Doubts
         What speaks against trusting it.
     """
@@ -67,6 +69,7 @@ class Reading:
     fraction_low: float
     fraction_high: float
     missing: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
     doubts: Doubts = field(default=NO_DOUBTS, metadata={"prefix": "doubt_"})
 
     @property
@@ -140,8 +143,9 @@ def plate_readings(
                     ("negcon", pair.negative_wells),
                 )
             )
+            shift = appearance_shift(positive.objects, negative.objects)
             for measure in MEASURES:
-                rows = _rows_of_pair(measure, pair, positive, negative)
+                rows = _rows_of_pair(measure, pair, positive, negative, shift)
                 known = pair.negative_wells in seen
                 found += [
                     replace(row, plate=plate, object_set=object_set)
@@ -178,13 +182,17 @@ def _side(kind: str, wells: tuple[str, ...], objects: pd.DataFrame, sums: pd.Dat
 
 
 def _rows_of_pair(
-    measure: str, pair: Comparison, positive: _Side, negative: _Side
+    measure: str,
+    pair: Comparison,
+    positive: _Side,
+    negative: _Side,
+    shift: Mapping[str, float],
 ) -> list[Reading]:
     own = {side.kind: side.estimate(measure) for side in (positive, negative)}
     of_positive = borrow_scatter(own["poscon"], own["negcon"])
     of_negative = borrow_scatter(own["negcon"], own["poscon"])
     doubts = {
-        scope: row_doubts(scope, measure, positive, negative)
+        scope: _row_doubts(scope, measure, positive, negative, shift)
         for scope in ("negcon", "poscon", "difference")
     }
     classes = [(positive, own["poscon"]), (negative, own["negcon"])]
@@ -216,7 +224,9 @@ def borrow_scatter(estimate: Estimate, other: Estimate) -> Estimate:
     )
 
 
-def row_doubts(scope: str, measure: str, positive: _Side, negative: _Side) -> Doubts:
+def _row_doubts(
+    scope: str, measure: str, positive: _Side, negative: _Side, shift: Mapping[str, float]
+) -> Doubts:
     """Return what speaks against trusting the evidence of one row."""
     if scope == "negcon":
         return Doubts(
@@ -227,7 +237,6 @@ def row_doubts(scope: str, measure: str, positive: _Side, negative: _Side) -> Do
     if scope == "difference":
         means = means - _variant_means(negative.objects, measure)
         outside = max(positive.outside, negative.outside)
-    shift = appearance_shift(positive.objects, negative.objects)
     return Doubts(variants=_range(means), outside=outside, **shift)
 
 
@@ -337,5 +346,6 @@ def _reading(
         fraction_low=low,
         fraction_high=high,
         missing=tuple(side.kind for side, _ in classes if side.sums.empty),
+        undeclared=tuple(side.kind for side, _ in classes if not side.wells),
         doubts=doubts,
     )

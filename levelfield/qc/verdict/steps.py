@@ -38,7 +38,7 @@ def next_step(case: Case, verdict: Verdict, reason: Reason, usual_review: int) -
     if reason == "excluded_sites":
         return NextStep("images")
     if reason == "no_wells":
-        return NextStep("layout")
+        return NextStep("layout" if case.reading.undeclared else "images")
     if reason in ("nothing_measured", "reviewers_disagree"):
         return NextStep("look")
     if reason == "one_well":
