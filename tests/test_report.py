@@ -479,7 +479,7 @@ def test_screen_leads_to_every_plate_and_shows_every_answer():
     assert "../P%202/%23%3F/report.html" in page.links
     assert "<script" not in html
     assert "Plate by plate: 1 fail, unreviewed · 23 undecided." in page.text
-    assert "3 plates together: not decided yet." in page.text
+    assert "3 plates together. Not decided yet." in page.text
     assert "All plates together" in page.text
     assert html.count('class="badge') == 4 * 8
     assert html.count("negative undecided, positive undecided, both together fail") == 1
@@ -536,7 +536,7 @@ def test_drift_of_one_plate_of_unknown_dates_or_values():
     bare.loc[bare["plate"] == "P1", "estimate"] = np.nan
     for _, picture in drift_charts(bare, margins):
         assert "nan" not in picture
-    with pytest.raises(ValueError, match="drift.csv lacks order"):
+    with pytest.raises(ValueError, match=r"drift.csv lacks order"):
         drift_charts(bare.drop(columns="order"), margins)
 
 

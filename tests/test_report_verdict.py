@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -242,7 +243,7 @@ def test_a_reviewed_plate_says_yes_without_reservation():
     ]
     said = plate_headline(judged, {"within_limit": True})
     assert said == "Yes. Every question passes for both control classes, reviewed."
-    assert screen_headline(judged, 3).startswith("3 plates together: yes.")
+    assert screen_headline(judged, 3).startswith("3 plates together. Yes.")
     assert "unreviewed" not in verdict_text(*tables_of(judged), facts())
 
 
@@ -385,7 +386,7 @@ def test_labels_of_plots_never_touch_nor_leave_the_drawing(measure, scope, value
     assert ends
     assert ends[0][0] >= 0
     assert ends[-1][1] <= width
-    assert all(a[1] <= b[0] for a, b in zip(ends, ends[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in pairwise(ends))
 
 
 # --- which parameter --------------------------------------------------------------------------
