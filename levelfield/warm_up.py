@@ -13,8 +13,8 @@ import numpy as np
 from scipy import ndimage
 
 from levelfield.measurement import compile_kernels as compile_measurement
-from levelfield.pipeline.quality import ask_network
 from levelfield.qc.evidence.features import field_features
+from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.segmentation import segment_objects
 
 
@@ -24,7 +24,7 @@ def compile_kernels() -> None:
     nuclei = segment_objects(image[:1], "classical", {}).labels
     cells = segment_objects(image[1:], "propagation", {}, {"parent": nuclei}).labels
     compile_measurement()
-    field_features(nuclei, image[0], opinion=ask_network(image[0], nuclei))
+    field_features(nuclei, image[0], opinion=ask_second_opinion(image[0], nuclei))
     field_features(cells, image[1], inner=nuclei)
 
 

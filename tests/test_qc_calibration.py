@@ -6,22 +6,16 @@ import pytest
 from qc_images import load_bbbc013
 from qc_plates import group_images, with_field
 from scipy import ndimage
-from test_qc_evidence import WEIGHTS
 
 from levelfield.qc.evidence.calibration import Calibration, indicators, shipped_calibration
 from levelfield.qc.evidence.features import field_features
-from levelfield.qc.evidence.geometry import typical_diameter
-from levelfield.qc.evidence.second_opinion import opinion_scale, second_opinion
-from levelfield.segmentation.models import load_model
-from levelfield.segmentation.network.inference import predict
+from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.segmentation.registry import segment_objects
 
 
 def features(image, ask=True):
     labels = segment_objects(image[None], "classical", {}).labels
-    model = load_model("network", WEIGHTS, "cpu")
-    scale = opinion_scale(typical_diameter(labels))
-    opinion = second_opinion(predict(model, image, scale), image.shape) if ask else None
+    opinion = ask_second_opinion(image, labels) if ask else None
     return with_field(field_features(labels, image, opinion=opinion).objects, "A01", 1)
 
 
@@ -69,9 +63,8 @@ def test_objects_that_no_network_was_asked_about_are_never_within(images):
 def test_few_objects_say_nothing():
     image, labels = group_images("256x256_1", 1)[0]
     few = np.where(labels <= 3, labels, 0)
-    model = load_model("network", WEIGHTS, "cpu")
     blurred = ndimage.gaussian_filter(image, 4.0)
-    opinion = second_opinion(predict(model, blurred), image.shape)
+    opinion = ask_second_opinion(blurred, few)
     objects = with_field(field_features(few, blurred, opinion=opinion).objects, "A01", 1)
     assert (shipped_calibration().outside(objects) == "").all()
 

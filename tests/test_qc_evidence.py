@@ -1,7 +1,6 @@
 """Split and merge evidence: it follows planted errors, in the class they were planted in."""
 
 import functools
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,13 +24,10 @@ from levelfield.qc.evidence.scores import (
     score_objects,
     shipped_model,
 )
-from levelfield.qc.evidence.second_opinion import second_opinion
+from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.qc.evidence.typical import typical_object
 from levelfield.qc.plate import assess_plate
-from levelfield.segmentation.models import load_model
-from levelfield.segmentation.network.inference import predict
 
-WEIGHTS = Path(__file__).parents[1] / "levelfield" / "weights" / "nuclei.safetensors"
 GROUPS = ["256x256_1", "256x256_4", "520x696_2"]
 IMAGES = {group: group_images(group, 6) for group in GROUPS}
 
@@ -175,10 +171,9 @@ def test_variants_that_need_the_network_are_empty_where_nobody_asked_it():
 
 
 def test_the_networks_opinion_decides_where_it_was_asked():
-    model = load_model("network", WEIGHTS, "cpu")
     image, labels = IMAGES["520x696_2"][0]
     wrong, _ = merged(labels, 0.3, np.random.default_rng(0))
-    opinion = second_opinion(predict(model, image), image.shape)
+    opinion = ask_second_opinion(image, labels)
     tables = [field_features(each, image, opinion=opinion) for each in (labels, wrong)]
     scored = [
         score_objects(*(with_field(table, "A01", 1) for table in features)) for features in tables

@@ -13,6 +13,7 @@ from levelfield.segmentation import segment_images, segment_objects
 from levelfield.segmentation.network import inference
 from levelfield.segmentation.network.inference import load_model, predict, predict_all, scale_for
 from levelfield.segmentation.network.segmenter import decode
+from levelfield.segmentation.network.tiles import tiles
 from levelfield.segmentation.network.unet import UNet, load_network, save_network
 from levelfield.segmentation.normalisation import normalise
 
@@ -85,7 +86,7 @@ def test_tiles_leave_no_seams(model, nuclei, monkeypatch):
     image = np.block([[one[:240, :240] for one, _ in nuclei[:2]] for _ in range(2)])
     whole = decode(predict(model, image), image.shape).labels
     monkeypatch.setattr(inference, "TILE", 320)
-    assert len(list(inference._tiles(image.shape))) > 1
+    assert len(list(tiles(image.shape, inference.TILE, inference.OVERLAP))) > 1
     tiled = decode(predict(model, image), image.shape).labels
     scores = evaluate_image(tiled, whole).scores
     assert scores["ap_70"] >= 0.97

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,16 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from levelfield.qc.evidence.features import NUMBER
-from levelfield.qc.evidence.scores import FIELD
-from levelfield.qc.verdict.rules import Constants
+from levelfield.qc.columns import FIELD, NUMBER
+from levelfield.qc.statistics.errors import Constants, ErrorModel
 
 FILE = Path(__file__).parent / "model" / "calibration.json"
 NOT_ASKED = "not calibrated"
 CALIBRATED_LEVEL = 0.4
 """Where the edge was sought, between background and object; of other levels nothing is known."""
-SPLIT_FLOOR, MERGE_FLOOR = 0.016, 0.018
-"""Shares of objects that faultless labels read as (benchmarks/results/qc_wells.csv)."""
 FEWEST_OBJECTS = 5
 """With fewer objects in an image nothing is said of it, and it counts as within."""
 INDICATORS: dict[str, tuple[str, ...]] = {
@@ -60,6 +57,9 @@ class Recogniser:
         return (total > self.limit).to_numpy(bool)
 
 
+_KEYS = ("measure", "objects", "segmenter")
+
+
 @dataclass(frozen=True)
 class Calibration:
     """What is known of the evidence's own error.
@@ -67,7 +67,7 @@ class Calibration:
     Attributes
     ----------
     constants : mapping of (str, str, str) to Constants
-        By question, kind of object and kind of segmenter.
+        By measure, kind of object and kind of segmenter.
     recognisers : tuple of Recogniser
         Of images outside of what was calibrated.
     """
@@ -78,23 +78,22 @@ class Calibration:
     def save(self, path: Path) -> None:
         """Write it as JSON."""
         rows = [
-            {"question": question, "objects": objects, "segmenter": segmenter} | vars(constants)
-            for (question, objects, segmenter), constants in self.constants.items()
+            dict(zip(_KEYS, key, strict=True)) | asdict(constants)
+            for key, constants in self.constants.items()
         ]
-        content = {"constants": rows, "outside": [vars(one) for one in self.recognisers]}
+        content = {"constants": rows, "outside": [asdict(one) for one in self.recognisers]}
         path.write_text(json.dumps(content, indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Calibration:
         """Read what `save` wrote."""
         content = json.loads(path.read_text())
-        keys = ("question", "objects", "segmenter")
-        constants = {
-            tuple(row[key] for key in keys): Constants(
-                **{name: value for name, value in row.items() if name not in keys}
-            )
-            for row in content["constants"]
-        }
+        constants = {}
+        for row in content["constants"]:
+            key = tuple(row.pop(name) for name in _KEYS)
+            for name in ("error_class", "error_difference"):
+                row[name] = ErrorModel(**row[name])
+            constants[key] = Constants(**row)
         return cls(constants, tuple(Recogniser(**row) for row in content["outside"]))
 
     def outside(self, objects: pd.DataFrame) -> pd.Series:

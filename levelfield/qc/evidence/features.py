@@ -21,6 +21,7 @@ from levelfield.qc.evidence.geometry import (
     axis_lengths,
     checked_field,
     coordinate_sums,
+    enlarged,
     hull_areas,
     inner_boundary,
     inner_distance,
@@ -291,25 +292,13 @@ def local_background(
     total = ndimage.gaussian_filter(total, sigma, truncate=3)
     number = ndimage.gaussian_filter(number, sigma, truncate=3)
     coarse = total / (number + 1e-3 * block**2)
-    y = np.clip((np.arange(image.shape[0]) + 0.5) / block - 0.5, 0, coarse.shape[0] - 1)
-    x = np.clip((np.arange(image.shape[1]) + 0.5) / block - 0.5, 0, coarse.shape[1] - 1)
-    return (overall + _bilinear(coarse, y, x)).astype(np.float32)
+    return (overall + enlarged(coarse, image.shape, (1 / block, 1 / block))).astype(np.float32)
 
 
 def _block_sums(image: NDArray, block: int) -> NDArray:
     rows = np.arange(0, image.shape[0], block)
     columns = np.arange(0, image.shape[1], block)
     return np.add.reduceat(np.add.reduceat(image, rows, axis=0), columns, axis=1)
-
-
-def _bilinear(coarse: NDArray, y: NDArray, x: NDArray) -> NDArray:
-    """Interpolate a coarse image on the grid y by x, one axis after the other."""
-    y0 = np.minimum(y.astype(int), max(coarse.shape[0] - 2, 0))
-    x0 = np.minimum(x.astype(int), max(coarse.shape[1] - 2, 0))
-    y1, x1 = np.minimum(y0 + 1, coarse.shape[0] - 1), np.minimum(x0 + 1, coarse.shape[1] - 1)
-    part_y, part_x = (y - y0)[:, None], (x - x0)[None, :]
-    rows = coarse[y0] * (1 - part_y) + coarse[y1] * part_y
-    return rows[:, x0] * (1 - part_x) + rows[:, x1] * part_x
 
 
 def _object_table(labels: NDArray, above: NDArray, extents: RowExtents) -> pd.DataFrame:

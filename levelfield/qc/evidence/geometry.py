@@ -308,3 +308,35 @@ def axis_lengths(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     middle = (variance_y + variance_x) / 2
     spread = np.hypot((variance_y - variance_x) / 2, covariance)
     return 4 * np.sqrt(middle + spread), 4 * np.sqrt(np.maximum(middle - spread, 1 / 12))
+
+
+def enlarged(coarse: NDArray, shape: tuple[int, int], step: tuple[float, float]) -> NDArray:
+    """Interpolate a coarse image on a finer grid, one axis after the other.
+
+    Parameters
+    ----------
+    coarse : (y, x)
+        Values at the middles of its pixels.
+    shape : (int, int)
+        Of the result.
+    step : (float, float)
+        Coarse pixels per pixel of the result, along y and x.
+    """
+    y, x = (
+        np.clip((np.arange(length) + 0.5) * each - 0.5, 0, given - 1)
+        for length, each, given in zip(shape, step, coarse.shape, strict=True)
+    )
+    y0, x0 = (
+        np.minimum(at.astype(int), max(given - 2, 0))
+        for at, given in zip((y, x), coarse.shape, strict=True)
+    )
+    y1, x1 = np.minimum(y0 + 1, coarse.shape[0] - 1), np.minimum(x0 + 1, coarse.shape[1] - 1)
+    part_y, part_x = (y - y0)[:, None], (x - x0)[None, :]
+    rows = coarse[y0] * (1 - part_y) + coarse[y1] * part_y
+    return rows[:, x0] * (1 - part_x) + rows[:, x1] * part_x
+
+
+def resized(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Bring an image to another shape by linear interpolation."""
+    step = tuple(given / length for given, length in zip(image.shape, shape, strict=True))
+    return enlarged(image, shape, step).astype(np.float32)

@@ -1,10 +1,11 @@
-"""Split and merge evidence per object, from raw features and the plate's typical object.
+"""Evidence per object and per candidate, from raw features and the plate's typical object.
 
-Two ensembles of boosted trees, trained on segmentations of nuclei with known errors, give for every
-object the probability that it is two or more (*merge*), and for every touching pair that the seam
-between them is false. They come in variants that see only part of the features: where variants
-disagree about a difference of classes, a phenotype may be mistaken for an error, and the range of
-their answers says how far. What they were trained and judged on is in ``model/evidence.md``.
+Ensembles of boosted trees, trained on segmentations of nuclei with known errors, give for every
+object the probability that it is two or more (*merge*), that there is nothing (*invented*) and that
+it is right, for every touching pair that the seam between them is false, and for every candidate
+that it is an object without a label (*missed*). Merges and seams come in variants that see only
+part of the features: where variants disagree about a difference of classes, a phenotype may be
+mistaken for an error. What they were trained and judged on is in ``model/evidence.md``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,18 +22,33 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from levelfield.qc.evidence.features import NEIGHBOUR, NUMBER
-from levelfield.qc.evidence.terms import VARIANTS, merge_terms, seam_terms
+from levelfield.qc.columns import FIELD, NEIGHBOUR, NUMBER, OBJECT_SET
+from levelfield.qc.evidence.candidates import CANDIDATE, PARENT
+from levelfield.qc.evidence.terms import VARIANTS, candidate_terms, merge_terms, seam_terms
 from levelfield.qc.evidence.trees import BoostedTrees
 from levelfield.qc.evidence.typical import TypicalObject, typical_object
 
-OBJECT_SET = "object_set"
-FIELD = ["Metadata_Plate", "Metadata_Well", "Metadata_Site", OBJECT_SET]
 MODEL = Path(__file__).parent / "model" / "evidence.npz"
 WITH_NETWORK, WITHOUT_NETWORK = "all", "image"
 OWN_REFERENCES = "own_references"
 _WITHOUT = ("image", "shape")
-VARIANT_COLUMNS = tuple(f"balance_{name}" for name in (*VARIANTS, OWN_REFERENCES))
+ALL_VARIANTS = (*VARIANTS, OWN_REFERENCES)
+OF_VARIANTS = {
+    "balance": "balance_contribution",
+    "splits": "split_evidence",
+    "merges": "merge_evidence",
+}
+"""Measures that come by variant, and the column of each that the verdict rests on."""
+VARIANT_COLUMNS = tuple(f"{name}_{variant}" for name in OF_VARIANTS for variant in ALL_VARIANTS)
+MISBOUNDED_SHARE = 0.2
+LEAST_MISBOUNDED_PX = 0.5
+
+
+class Scored(NamedTuple):
+    """The evidence of a plate: its objects and its candidates."""
+
+    objects: pd.DataFrame
+    candidates: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -42,20 +59,30 @@ class EvidenceModel:
     ----------
     merge, seam : mapping of str to BoostedTrees
         By variant (`levelfield.qc.evidence.terms.VARIANTS`).
+    invented, right, missed : BoostedTrees
+        Of objects, objects and candidates.
     lacking_per_merge : float
         Objects that an object with merge probability 1 lacks, on average.
+    missed_per_candidate : float
+        Missed objects per expected one: some leave no candidate, some candidates hold several.
     """
 
     merge: Mapping[str, BoostedTrees]
     seam: Mapping[str, BoostedTrees]
+    invented: BoostedTrees
+    right: BoostedTrees
+    missed: BoostedTrees
     lacking_per_merge: float
+    missed_per_candidate: float
 
     def save(self, path: Path) -> None:
         """Write the model as an `.npz` of plain arrays."""
-        parts = {"lacking_per_merge": np.array(self.lacking_per_merge)}
+        parts = {name: np.array(getattr(self, name)) for name in _FACTORS}
         for kind in ("merge", "seam"):
             for variant, trees in getattr(self, kind).items():
                 parts |= trees.arrays(f"{kind}/{variant}")
+        for kind in _SINGLE:
+            parts |= getattr(self, kind).arrays(kind)
         np.savez_compressed(path, **parts)
 
     @classmethod
@@ -67,7 +94,12 @@ class EvidenceModel:
             {name: BoostedTrees.from_arrays(arrays, f"{kind}/{name}") for name in VARIANTS}
             for kind in ("merge", "seam")
         )
-        return cls(merge, seam, float(arrays["lacking_per_merge"]))
+        single = (BoostedTrees.from_arrays(arrays, kind) for kind in _SINGLE)
+        return cls(merge, seam, *single, *(float(arrays[name]) for name in _FACTORS))
+
+
+_SINGLE = ("invented", "right", "missed")
+_FACTORS = ("lacking_per_merge", "missed_per_candidate")
 
 
 @lru_cache(maxsize=1)
@@ -76,18 +108,20 @@ def shipped_model() -> EvidenceModel:
     return EvidenceModel.load(MODEL)
 
 
-def score_objects(
+def score_plate(
     objects: pd.DataFrame,
     pairs: pd.DataFrame,
+    candidates: pd.DataFrame,
     classes: Mapping[str, str] | None = None,
     model: EvidenceModel | None = None,
-) -> pd.DataFrame:
-    """Add the evidence to the objects of a plate.
+) -> Scored:
+    """Turn the features of a plate into evidence.
 
     Parameters
     ----------
-    objects, pairs : pandas.DataFrame
-        `levelfield.qc.evidence.features.field_features` of all fields and object sets of one
+    objects, pairs, candidates : pandas.DataFrame
+        `levelfield.qc.evidence.features.field_features` and
+        `levelfield.qc.evidence.candidates.find_candidates` of all fields and object sets of one
         plate, each with the columns `FIELD` in front.
     classes : mapping of str to str, optional
         Control class of each well, for the variant whose typical object is that of its own class.
@@ -96,7 +130,7 @@ def score_objects(
 
     Returns
     -------
-    pandas.DataFrame
+    Scored
         The objects, sorted by field and number, with
 
         ``merge_evidence``
@@ -107,15 +141,24 @@ def score_objects(
             number of excess fragments.
         ``fragment_evidence``
             Probability that this object is a piece of one.
+        ``lacking_evidence``
+            Expected objects that this one lacks.
         ``balance_contribution``
             Expected excess fragments minus expected lacking objects.
-        ``balance_<variant>``
+        ``invented_evidence``
+            Probability that there is no object; NaN where no network was asked.
+        ``right_evidence``
+            Probability that it overlaps with the object that is there by an intersection over
+            union of 0.7 at least, and is neither a merge nor a fragment.
+        ``balance_<variant>, splits_<variant>, merges_<variant>``
             The same by each variant of the evidence (`VARIANT_COLUMNS`); NaN where a variant
             needs the network's opinion and nobody asked it.
         ``relative_area``
             Area over the typical object's.
         ``evidence``
             The variant behind the evidence: all, or image where no network was asked.
+
+        The candidates, sorted likewise, with ``missed_evidence``: expected missed objects.
 
     Raises
     ------
@@ -124,32 +167,78 @@ def score_objects(
     """
     _require(objects, [*FIELD, NUMBER], "objects")
     _require(pairs, [*FIELD, NUMBER, NEIGHBOUR], "pairs")
+    _require(candidates, [*FIELD, CANDIDATE], "candidates")
     model = model or shipped_model()
     objects = objects.sort_values([*FIELD, NUMBER], kind="stable", ignore_index=True)
     pairs = pairs.sort_values([*FIELD, NUMBER, NEIGHBOUR], kind="stable", ignore_index=True)
-    ends = _row_of_object(objects, pairs, NUMBER), _row_of_object(objects, pairs, NEIGHBOUR)
+    candidates = candidates.sort_values([*FIELD, CANDIDATE], kind="stable", ignore_index=True)
+    typical = typical_objects(objects, objects[OBJECT_SET])
+    return Scored(
+        _score_objects(objects, pairs, typical, classes, model),
+        _score_candidates(candidates, typical, model),
+    )
+
+
+def _score_objects(
+    objects: pd.DataFrame,
+    pairs: pd.DataFrame,
+    typical: Mapping[str, TypicalObject],
+    classes: Mapping[str, str] | None,
+    model: EvidenceModel,
+) -> pd.DataFrame:
+    ends = rows_of_pairs(objects, pairs)
     asked = objects["jury_agreement"].notna().to_numpy()
-    typical = _typical_rows(objects, objects[OBJECT_SET])
-    terms = merge_terms(objects, typical), seam_terms(objects, pairs, ends, typical)
+    reference = rows_of_typical(typical, objects[OBJECT_SET])
+    terms = merge_terms(objects, reference), seam_terms(objects, pairs, ends, reference)
     scores = {name: _scores(terms, ends, name, model) for name in VARIANTS}
     chosen = {
         name: np.where(asked, with_network, scores[WITHOUT_NETWORK][name])
         for name, with_network in scores[WITH_NETWORK].items()
     }
-    balances = {
-        f"balance_{name}": np.where(asked | (name in _WITHOUT), one["balance_contribution"], np.nan)
+    variants = {
+        f"{measure}_{name}": np.where(asked | (name in _WITHOUT), one[column], np.nan)
         for name, one in scores.items()
+        for measure, column in OF_VARIANTS.items()
     }
-    own = np.full(len(objects), np.nan)
+    for measure in OF_VARIANTS:
+        variants[f"{measure}_{OWN_REFERENCES}"] = np.full(len(objects), np.nan)
     if classes is not None:
-        own = _own_references(objects, pairs, ends, asked, classes, model)
+        variants |= _own_references(objects, pairs, ends, asked, classes, model)
+    right = np.where(asked, model.right.probability(terms[0]), _right_by_parts(objects, chosen))
     return objects.assign(
         **chosen,
-        **balances,
-        **{f"balance_{OWN_REFERENCES}": own},
-        relative_area=objects["area_px"] / typical["area_px"],
+        invented_evidence=np.where(asked, model.invented.probability(terms[0]), np.nan),
+        right_evidence=right,
+        **variants,
+        relative_area=objects["area_px"] / reference["area_px"],
         evidence=np.where(asked, WITH_NETWORK, WITHOUT_NETWORK),
     )
+
+
+def _score_candidates(
+    candidates: pd.DataFrame, typical: Mapping[str, TypicalObject], model: EvidenceModel
+) -> pd.DataFrame:
+    """Add ``missed_evidence``; of sets without any object, candidates are their own measure."""
+    missing = set(candidates[OBJECT_SET]) - set(typical)
+    if missing:
+        own = candidates[candidates[OBJECT_SET].isin(missing)]
+        typical = dict(typical) | typical_objects(own, own[OBJECT_SET])
+    terms = candidate_terms(candidates, rows_of_typical(typical, candidates[OBJECT_SET]))
+    chance = model.missed_per_candidate * model.missed.probability(terms)
+    certain = (candidates["found_by"] == PARENT).to_numpy()
+    return candidates.assign(missed_evidence=np.where(certain, 1.0, chance))
+
+
+def _right_by_parts(objects: pd.DataFrame, scores: Mapping[str, NDArray]) -> NDArray[np.float64]:
+    """Estimate what is right where no network was asked: undivided, unmerged, its edge in place.
+
+    The edge is out of place if it is off by more than a fifth of the object's radius, which is an
+    intersection over union of about 0.7; an unmeasured edge counts as right.
+    """
+    radius = np.sqrt(objects["area_px"] / np.pi)
+    limit = np.maximum(MISBOUNDED_SHARE * radius, LEAST_MISBOUNDED_PX)
+    in_place = ~(objects["threshold_bias_px"].abs() > limit).to_numpy()
+    return (1 - scores["merge_evidence"]) * (1 - scores["fragment_evidence"]) * in_place
 
 
 def _own_references(
@@ -159,16 +248,18 @@ def _own_references(
     asked: NDArray[np.bool_],
     classes: Mapping[str, str],
     model: EvidenceModel,
-) -> NDArray[np.float64]:
-    """Balance of every object with its own control class as the measure of what is typical."""
+) -> dict[str, NDArray[np.float64]]:
+    """Evidence of every object with its own control class as the measure of what is typical."""
     group = objects[OBJECT_SET] + "|" + objects["Metadata_Well"].map(classes).fillna("")
-    typical = _typical_rows(objects, group)
-    terms = merge_terms(objects, typical), seam_terms(objects, pairs, ends, typical)
-    both = [
-        _scores(terms, ends, name, model)["balance_contribution"]
-        for name in (WITH_NETWORK, WITHOUT_NETWORK)
-    ]
-    return np.where(asked, *both)
+    reference = rows_of_typical(typical_objects(objects, group), group)
+    terms = merge_terms(objects, reference), seam_terms(objects, pairs, ends, reference)
+    with_network, without = (
+        _scores(terms, ends, name, model) for name in (WITH_NETWORK, WITHOUT_NETWORK)
+    )
+    return {
+        f"{measure}_{OWN_REFERENCES}": np.where(asked, with_network[column], without[column])
+        for measure, column in OF_VARIANTS.items()
+    }
 
 
 def _require(table: pd.DataFrame, columns: list[str], what: str) -> None:
@@ -180,17 +271,17 @@ def _require(table: pd.DataFrame, columns: list[str], what: str) -> None:
         )
 
 
-def _typical_rows(objects: pd.DataFrame, group: pd.Series) -> pd.DataFrame:
-    """Return the typical object of each object's group, row by row."""
-    found: dict[str, TypicalObject] = {
-        name: typical_object(rows) for name, rows in objects.groupby(group, sort=True)
-    }
+def typical_objects(objects: pd.DataFrame, group: pd.Series) -> dict[str, TypicalObject]:
+    """Find the typical object of each group of objects."""
+    return {str(name): typical_object(rows) for name, rows in objects.groupby(group, sort=True)}
+
+
+def rows_of_typical(typical: Mapping[str, TypicalObject], group: pd.Series) -> pd.DataFrame:
+    """Return the typical object of each row's group: its attributes as columns."""
     return pd.DataFrame(
         {
-            "area_px": group.map({name: one.area_px for name, one in found.items()}),
-            "integrated_intensity": group.map(
-                {name: one.integrated_intensity for name, one in found.items()}
-            ),
+            name: group.map({key: getattr(one, name) for key, one in typical.items()})
+            for name in ("area_px", "integrated_intensity", "contrast_to_noise")
         }
     ).astype(float)
 
@@ -207,6 +298,7 @@ def _scores(
         "merge_evidence": merge,
         "split_evidence": split,
         "fragment_evidence": fragment,
+        "lacking_evidence": model.lacking_per_merge * merge,
         "balance_contribution": split - model.lacking_per_merge * merge,
     }
 
@@ -240,6 +332,19 @@ def attribute_seams(
         np.add.at(split, end, evidence / 2)
         np.add.at(fragment, end, np.log1p(-np.minimum(evidence, 1 - 1e-9)))
     return split, 1 - np.exp(fragment)
+
+
+def rows_of_pairs(
+    objects: pd.DataFrame, pairs: pd.DataFrame
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return in which rows of the objects the two ends of each pair stand.
+
+    Raises
+    ------
+    ValueError
+        When a pair names an object that is not there.
+    """
+    return _row_of_object(objects, pairs, NUMBER), _row_of_object(objects, pairs, NEIGHBOUR)
 
 
 def _row_of_object(objects: pd.DataFrame, pairs: pd.DataFrame, column: str) -> NDArray[np.int64]:

@@ -7,20 +7,28 @@ is evidence like any other, and not the truth.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.transform import resize
 
 from levelfield.qc.evidence.cuts import best_cuts
-from levelfield.qc.evidence.geometry import contacts, percentile_per_group
+from levelfield.qc.evidence.geometry import (
+    contacts,
+    object_areas,
+    percentile_per_group,
+    resized,
+    typical_diameter,
+)
+from levelfield.qc.evidence.opinion_network import OpinionNetwork, load_opinion
 from levelfield.segmentation.network.decoders.jury import jury, opinions
 from levelfield.segmentation.network.prediction import Prediction
 
 OPINIONS_ON_OBJECTS = (
+    "network_foreground",
     "cut_network_saddle",
     "jury_agreement",
     "jury_lowest",
@@ -33,6 +41,17 @@ OPINIONS_ON_SEAMS = ("seam_network_separation", "seam_network_boundary")
 _SMOOTHING_PX = 0.7
 # Objects of about this diameter (px) are what the opinion is calibrated for.
 _BEST_DIAMETER = 20.0
+# Who of `levelfield.segmentation.network.decoders.jury.MEMBERS` is asked: those that read different
+# outputs, and are quick.
+JURY = ("flow", "affinity", "three_class", "components")
+# The member whose objects are the network's own.
+_OWN = "flow"
+# With fewer objects, a field does not say how large its objects are.
+_FEWEST = 5
+# Labels whose typical diameter is another than that of the network's objects by more than this
+# factor are merged, in pieces, or something else: the network's own diameter counts then.
+_OTHER_SIZE = 2.0
+_ROUNDS = 3  # of asking; the scales from 1 to 1/4 are reached from any of them
 
 
 @dataclass(frozen=True)
@@ -48,14 +67,82 @@ class SecondOpinion:
         Probability of a boundary between object and anything else.
     depth : (Y, X) float32
         Predicted distance to the edge, 1 at an object's centre.
+    foreground : (Y, X) float32
+        Probability of being part of an object.
     given : dict of str to (Y, X) int32
-        Objects by each member of the jury (`levelfield.segmentation.network.decoders.jury`).
+        Objects by each member of the `JURY`.
     """
 
     separation: NDArray[np.float32]
     boundary: NDArray[np.float32]
     depth: NDArray[np.float32]
+    foreground: NDArray[np.float32]
     given: dict[str, NDArray[np.int32]]
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """The network's own objects (Y, X), numbered 1..n."""
+        return self.given[_OWN]
+
+
+def ask_second_opinion(
+    plane: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    network: OpinionNetwork | None = None,
+) -> SecondOpinion:
+    """Ask the small network, which knows nuclei, about one field.
+
+    The field is scaled by what its labels are wide. Where there are few, or the network sees
+    objects of another size altogether, the network's own objects say how wide: the labels that
+    are to be judged may be what is wrong.
+
+    Parameters
+    ----------
+    plane : (Y, X) float32
+        The channel in which the objects were segmented.
+    labels : (Y, X) int32
+        The objects that were found; there may be none.
+    network : OpinionNetwork, optional
+        Who is asked; the shipped one if nobody is named.
+    """
+    network = network or load_opinion()
+    return opinion_for(
+        labels, lambda scale: second_opinion(network.predict(plane, scale), plane.shape)
+    )
+
+
+def opinion_for(labels: NDArray[np.int32], read: Callable[[float], SecondOpinion]) -> SecondOpinion:
+    """Read a field at the scale that suits its objects; see `ask_second_opinion`.
+
+    Parameters
+    ----------
+    labels : (Y, X) int32
+        The objects that were found; there may be none.
+    read : callable
+        From a scale to what the network says at it.
+    """
+    enough = np.count_nonzero(object_areas(labels)) >= _FEWEST
+    diameter = typical_diameter(labels) if enough else None
+    scale = 1.0 if diameter is None else opinion_scale(diameter)
+    for _ in range(_ROUNDS):
+        opinion = read(scale)
+        wanted = _wanted_scale(opinion.labels, diameter, scale)
+        if wanted == scale:
+            break
+        scale, diameter = wanted, None
+    return opinion
+
+
+def _wanted_scale(own: NDArray[np.int32], diameter: float | None, scale: float) -> float:
+    """Return the scale at which to ask, given the network's objects and the labels' diameter."""
+    seen = typical_diameter(own)
+    if np.isnan(seen):
+        return scale
+    if diameter is not None:
+        few = np.count_nonzero(object_areas(own)) < _FEWEST
+        if few or max(seen / diameter, diameter / seen) <= _OTHER_SIZE:
+            return scale
+    return opinion_scale(seen)
 
 
 def opinion_scale(diameter: float) -> float:
@@ -81,21 +168,25 @@ def second_opinion(prediction: Prediction, shape: tuple[int, int]) -> SecondOpin
     Parameters
     ----------
     prediction : Prediction
-        `levelfield.segmentation.network.inference.predict` of the field.
+        Of the field, for instance by `levelfield.qc.evidence.opinion_network`.
     shape : (int, int)
         Of the field.
     """
     separation = 1 - prediction.affinities[:2].min(axis=0)
-    maps = (separation, prediction.classes[2], prediction.distance)
-    given = opinions(prediction)
+    maps = [separation, prediction.classes[2], prediction.distance, prediction.foreground]
+    given = opinions(prediction, JURY)
     if separation.shape != shape:
-        maps = tuple(resize(each, shape, order=1, anti_aliasing=False) for each in maps)
+        maps = [resized(each, shape) for each in maps]
         given = {name: _nearest(labels, shape) for name, labels in given.items()}
     return SecondOpinion(*(np.ascontiguousarray(each, np.float32) for each in maps), given)
 
 
 def _nearest(labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
-    return resize(labels, shape, order=0, preserve_range=True, anti_aliasing=False).astype(np.int32)
+    y, x = (
+        ((np.arange(length) + 0.5) * (given / length)).astype(int)
+        for length, given in zip(shape, labels.shape, strict=True)
+    )
+    return labels[y[:, None], x]
 
 
 def opinions_on_seams(
@@ -144,14 +235,18 @@ def opinions_on_objects(
     -------
     dict of str to (n,) float64
         ``cut_network_saddle``: the best cut through the predicted distance
-        (`levelfield.qc.evidence.cuts.best_cuts`). ``jury_agreement, jury_lowest``: mean and lowest
+        (`levelfield.qc.evidence.cuts.best_cuts`). ``network_foreground``: mean probability of being
+        part of an object. ``jury_agreement, jury_lowest``: mean and lowest
         overlap of the object with those of the jury's members. ``jury_splitting, jury_merging,
         jury_missing``: shares of the members that split it, merge it with a neighbour, or have too
         little there.
     """
     count = int(labels.max(initial=0))
     depth = np.maximum(ndimage.gaussian_filter(opinion.depth, _SMOOTHING_PX), 1e-3)
-    result = {"cut_network_saddle": best_cuts(labels, depth, smallest_part).saddle}
+    result = {
+        "cut_network_saddle": best_cuts(labels, depth, smallest_part).saddle,
+        "network_foreground": _means(labels, opinion.foreground),
+    }
     table = jury(labels, opinion.given)
     row = table["Metadata_ObjectNumber"].to_numpy() - 1
     for name, values in (
@@ -164,6 +259,13 @@ def opinions_on_objects(
         result[name] = np.full(count, np.nan)
         result[name][row] = values
     return result
+
+
+def _means(labels: NDArray[np.int32], values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean over each label's pixels; 0 for a missing one."""
+    areas = object_areas(labels)
+    total = np.bincount(labels.ravel(), values.ravel(), minlength=len(areas) + 1)[1:]
+    return total / np.maximum(areas, 1)
 
 
 def without_opinion(names: tuple[str, ...], count: int) -> dict[str, NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""What the evidence reads of objects and seams: features made comparable between plates.
+"""What the evidence reads of objects, seams and candidates: features comparable between plates.
 
 Every term is a ratio, to the typical object of the plate or within the object itself, so that it
 means the same on any plate, at any magnification and exposure.
@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from levelfield.qc.evidence.candidates import RESIDUAL
 
 _CUT_LIGHT = ("brightness", "lowest", "highest", "gradient", "similarity")
 _CUT_FORM = (
@@ -51,6 +53,7 @@ MERGE_TERMS: dict[str, tuple[str, ...]] = {
         "cut_network_saddle",
         *(f"cut_seam_{name}" for name in _CUT_NETWORK),
         *(f"jury_{name}" for name in _JURY),
+        "network_foreground",
     ),
 }
 SEAM_TERMS: dict[str, tuple[str, ...]] = {
@@ -81,11 +84,25 @@ SEAM_TERMS: dict[str, tuple[str, ...]] = {
 VARIANTS: dict[str, tuple[str, ...]] = {
     "all": ("size", "light", "form", "network"),
     "image": ("size", "light", "form"),
-    "no_size": ("light", "form", "network"),
-    "no_light": ("size", "form", "network"),
     "shape": ("form",),
     "network": ("network",),
 }
+# Of places where an object may be missing; jury and network say how much speaks for an object.
+CANDIDATE_TERMS = (
+    "relative_area",
+    "relative_brightness",
+    "contrast_to_noise",
+    "contrast_to_rim",
+    "contrast_to_labels",
+    "solidity",
+    "covered",
+    "distance_to_label",
+    "touches_border",
+    "is_residual",
+    "jury_agreement",
+    "jury_finding",
+    "network_foreground",
+)
 
 
 def names_of(terms: dict[str, tuple[str, ...]], variant: str) -> list[str]:
@@ -162,6 +179,34 @@ def seam_terms(
     }
     plain = [n for family in SEAM_TERMS.values() for n in family if n not in made]
     return pairs[plain].assign(**made)
+
+
+def candidate_terms(candidates: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """Return `CANDIDATE_TERMS` of every candidate.
+
+    Parameters
+    ----------
+    candidates : DataFrame
+        Features of candidates (`levelfield.qc.evidence.candidates.CANDIDATE_COLUMNS`).
+    reference : DataFrame
+        Row by row, ``area_px``, ``integrated_intensity`` and ``contrast_to_noise`` of the plate's
+        reference object.
+    """
+    area, light = reference["area_px"], reference["integrated_intensity"]
+    diameter = 2 * np.sqrt(area / np.pi)
+    noise_ratio = candidates["contrast_to_noise"]
+    made = {
+        "relative_area": _log(candidates["area_px"] / area),
+        "relative_brightness": _log(candidates["mean_intensity"] / (light / area)),
+        "contrast_to_noise": _log(noise_ratio),
+        "contrast_to_rim": _log(candidates["contrast_to_rim"]),
+        "contrast_to_labels": _log(noise_ratio / reference["contrast_to_noise"]),
+        "distance_to_label": np.minimum(candidates["distance_to_label_px"] / diameter, 10.0),
+        "touches_border": candidates["touches_border"].astype(float),
+        "is_residual": (candidates["found_by"] == RESIDUAL).astype(float),
+    }
+    plain = [name for name in CANDIDATE_TERMS if name not in made]
+    return candidates[plain].assign(**made)[list(CANDIDATE_TERMS)]
 
 
 def _log(values: pd.Series | NDArray) -> NDArray[np.float64]:

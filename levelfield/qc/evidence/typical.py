@@ -19,10 +19,13 @@ class TypicalObject:
         Mode of the areas; NaN without objects.
     integrated_intensity : float
         Mode of the intensities above background, summed over each object; NaN without objects.
+    contrast_to_noise : float
+        Median of the objects' contrasts over the noise of their background; NaN without objects.
     """
 
     area_px: float
     integrated_intensity: float
+    contrast_to_noise: float
 
 
 def typical_object(objects: pd.DataFrame) -> TypicalObject:
@@ -41,6 +44,7 @@ def typical_object(objects: pd.DataFrame) -> TypicalObject:
     return TypicalObject(
         _mode(chosen["area_px"].to_numpy(float)),
         _mode(chosen["integrated_intensity"].to_numpy(float)),
+        float(chosen["contrast_to_noise"].median()) if len(chosen) else float("nan"),
     )
 
 

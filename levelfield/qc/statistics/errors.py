@@ -101,6 +101,8 @@ class Constants:
     between_wells : float
         Usual scatter between wells of one class (one standard deviation), which stands in where
         no class has two wells.
+    of_right : bool
+        Whether a class's value is a share of right objects: its error grows with what is wrong.
     """
 
     calibrated: bool
@@ -111,6 +113,7 @@ class Constants:
     error_difference: ErrorModel = ErrorModel(0.0)
     degrees_of_freedom: float = float("inf")
     between_wells: float = 0.0
+    of_right: bool = False
 
     def value(self, read: float, *, is_difference: bool) -> float:
         """Correct a value: of a class less the floor, times the slope."""
@@ -125,7 +128,8 @@ class Constants:
         slope = self.slope_difference if is_difference else self.slope_class
         model = self.error_difference if is_difference else self.error_class
         value = self.value(estimate.value, is_difference=is_difference)
-        sigma = model.sigma(value, doubts or Doubts()) if np.isfinite(value) else model.constant
+        size = 1 - value if self.of_right and not is_difference else value
+        sigma = model.sigma(size, doubts or NO_DOUBTS) if np.isfinite(value) else model.constant
         return replace(
             estimate,
             value=value,

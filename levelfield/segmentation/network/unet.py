@@ -27,8 +27,6 @@ GROUPS = {
     "cell_probability": 1,
     "affinities": len(AFFINITY_OFFSETS),
 }
-# The sides of what the network is given must be a multiple of this (px).
-MULTIPLE = 16
 _NAME = "levelfield-unet-1"
 _LARGEST_RAY = 6.0  # natural logarithm of px
 
@@ -83,7 +81,7 @@ class UNet(nn.Module):
         ----------
         image
             (N, 1, Y, X), scaled as by `levelfield.segmentation.normalisation.normalise`; the sides
-            are multiples of `MULTIPLE`.
+            are multiples of `levelfield.segmentation.network.tiles.MULTIPLE`.
         """
         features = functional.pixel_unshuffle(image, 2)
         kept = []

@@ -6,7 +6,7 @@ show in the affinities.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,7 @@ FOUND_ABOVE = 0.5  # intersection over union
 
 def opinions(
     prediction: Prediction,
+    members: Iterable[str] = tuple(MEMBERS),
     *,
     foreground: float = 0.5,
     minimum_foreground: float = 0.85,
@@ -47,6 +48,8 @@ def opinions(
     ----------
     prediction
         What the network says.
+    members
+        Who is asked: names in `MEMBERS`.
     foreground, minimum_foreground, minimum_diameter
         As for the decoders.
     """
@@ -55,7 +58,7 @@ def opinions(
         "minimum_foreground": minimum_foreground,
         "minimum_diameter": minimum_diameter,
     }
-    return {name: decode(prediction, **shared) for name, decode in MEMBERS.items()}
+    return {name: MEMBERS[name](prediction, **shared) for name in members}
 
 
 def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:

@@ -1,0 +1,230 @@
+"""Places where an object may be missing: candidates, and what the pixels say of each.
+
+A candidate is an object of the second opinion that no label covers, or a bright blob that neither a
+label nor the second opinion holds. Whether it is an object that was missed is for the trained
+evidence to say (`levelfield.qc.evidence.scores`); of objects that grow from others (cells), a
+parent without a child is missed for certain.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from levelfield.evaluation.overlap import count_overlap, number_labels
+from levelfield.qc.evidence.bias import background_noise
+from levelfield.qc.evidence.features import local_background
+from levelfield.qc.evidence.geometry import (
+    hull_areas,
+    object_areas,
+    percentile_per_label,
+    row_extents,
+    typical_diameter,
+)
+from levelfield.qc.evidence.second_opinion import SecondOpinion
+
+CANDIDATE = "candidate"
+SECOND_OPINION, RESIDUAL, PARENT = "second opinion", "residual", "parent"
+COVERED_BELOW = 0.3
+"""Share of a candidate that labels may cover."""
+CANDIDATE_COLUMNS = (
+    CANDIDATE,
+    "found_by",
+    "centre_y_px",
+    "centre_x_px",
+    "area_px",
+    "touches_border",
+    "mean_intensity",
+    "integrated_intensity",
+    "contrast_to_noise",
+    "contrast_to_rim",
+    "solidity",
+    "covered",
+    "distance_to_label_px",
+    "jury_agreement",
+    "jury_finding",
+    "network_foreground",
+    "typical_diameter_px",
+)
+_BLOB_NOISE = 4.0
+"""Residual blobs rise above the background by this many standard deviations of its noise,"""
+_BLOB_CONTRAST = 0.12
+"""and by this share of the field's typical contrast;"""
+_BLOB_AREA = 0.15
+"""they have at least this share of the area of a typical object."""
+_RIM_PX = 3
+
+
+def find_candidates(
+    labels: NDArray[np.int32], image: NDArray[np.float32], opinion: SecondOpinion
+) -> tuple[NDArray[np.int32], pd.DataFrame]:
+    """Find where objects may be missing, and describe each place.
+
+    Parameters
+    ----------
+    labels : (Y, X) int32
+        Objects that were found; may be empty.
+    image : (Y, X) float32
+        The channel in which the objects were segmented.
+    opinion : SecondOpinion
+        What the small network says of the field.
+
+    Returns
+    -------
+    candidates : (Y, X) int32
+        The places, numbered from 1.
+    table : pandas.DataFrame
+        `CANDIDATE_COLUMNS`, a row each: areas in px, intensities above the local background,
+        ``contrast_to_noise`` (median over the noise of the background), ``contrast_to_rim`` (mean
+        less that of the 3 px around it, over the same noise), ``covered`` (share under labels),
+        ``distance_to_label_px`` (least; infinite without labels), ``jury_agreement`` and
+        ``jury_finding`` (mean overlap with the jury's objects, share of its members that have one),
+        ``network_foreground`` (mean probability).
+    """
+    seen = opinion.labels
+    known = labels if labels.any() else seen
+    diameter = typical_diameter(known) if known.any() else 20.0
+    background = local_background(np.maximum(labels, seen), image, diameter)
+    above = image - background
+    noise = max(background_noise(np.maximum(labels, seen), image), 1e-4)
+    uncovered = _uncovered_objects(labels, seen)
+    blobs = _residual_blobs(labels, seen, above, diameter)
+    n_seen = int(uncovered.max(initial=0))
+    candidates = np.where(blobs > 0, blobs + n_seen, uncovered).astype(np.int32)
+    if not candidates.any():
+        return candidates, no_candidates()
+    table = _describe(candidates, labels, above, noise, opinion)
+    found_by = np.where(table[CANDIDATE] <= n_seen, SECOND_OPINION, RESIDUAL)
+    table = table.assign(found_by=found_by, typical_diameter_px=diameter)
+    return candidates, table[list(CANDIDATE_COLUMNS)]
+
+
+def no_candidates() -> pd.DataFrame:
+    """Return the table of a field without candidates: all columns, no rows."""
+    kinds = dict.fromkeys(CANDIDATE_COLUMNS, np.float64)
+    kinds |= {CANDIDATE: np.int64, "found_by": object, "touches_border": bool}
+    return pd.DataFrame({name: np.empty(0, kind) for name, kind in kinds.items()})
+
+
+def childless_parents(labels: NDArray[np.int32], parents: NDArray[np.int32]) -> pd.DataFrame:
+    """List the parents in which no object lies: `CANDIDATE_COLUMNS`, pixel features unknown.
+
+    Parameters
+    ----------
+    labels, parents : (Y, X) int32
+        Objects, and the objects that they grow from.
+    """
+    areas = object_areas(parents)
+    covered = np.bincount(parents[labels > 0], minlength=len(areas) + 1)[1:]
+    without = np.flatnonzero((areas > 0) & (covered == 0)) + 1
+    if without.size == 0:
+        return no_candidates()
+    centres = np.array(ndimage.center_of_mass(parents > 0, parents, without))
+    rows = no_candidates().reindex(range(len(without)))
+    return rows.assign(
+        **{
+            CANDIDATE: np.arange(1, len(without) + 1),
+            "found_by": PARENT,
+            "centre_y_px": centres[:, 0],
+            "centre_x_px": centres[:, 1],
+            "area_px": areas[without - 1].astype(float),
+            "touches_border": False,
+        }
+    )
+
+
+def _uncovered_objects(labels: NDArray, seen: NDArray) -> NDArray[np.int32]:
+    """Return the objects of the second opinion that labels hardly cover, renumbered."""
+    areas = object_areas(seen)
+    covered = np.bincount(seen[labels > 0], minlength=len(areas) + 1)[1:]
+    missing = (areas > 0) & (covered < COVERED_BELOW * areas)
+    numbers = np.concatenate([[0], np.where(missing, np.cumsum(missing), 0)])
+    return numbers[seen].astype(np.int32)
+
+
+def _residual_blobs(
+    labels: NDArray, seen: NDArray, above: NDArray, diameter: float
+) -> NDArray[np.int32]:
+    """Return bright blobs (Y, X) that neither labels nor the second opinion hold, from 1."""
+    smooth = ndimage.gaussian_filter(above, max(1.0, 0.08 * diameter))
+    taken = (labels > 0) | (seen > 0)
+    near = ndimage.maximum_filter(taken.view(np.uint8), 2 * round(max(2.0, 0.2 * diameter)) + 1)
+    free = near == 0
+    if free.sum() < 50:
+        return np.zeros(labels.shape, np.int32)
+    rest = smooth[free]
+    spread = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
+    level = float(np.median(rest)) + _BLOB_NOISE * max(spread, 1e-4)
+    if taken.any():
+        level = max(level, _BLOB_CONTRAST * float(np.median(above[taken])))
+    blobs, number = ndimage.label(free & (smooth > level))
+    if number == 0:
+        return blobs.astype(np.int32)
+    large = np.bincount(blobs.ravel()) >= _BLOB_AREA * np.pi * diameter**2 / 4
+    large[0] = False
+    return np.where(large, np.cumsum(large), 0)[blobs].astype(np.int32)
+
+
+def _describe(
+    candidates: NDArray, labels: NDArray, above: NDArray, noise: float, opinion: SecondOpinion
+) -> pd.DataFrame:
+    count = int(candidates.max())
+    inside = np.flatnonzero(candidates.ravel())
+    owner = candidates.ravel()[inside]
+    area = object_areas(candidates).astype(float)
+    y, x = np.divmod(inside, candidates.shape[1])
+
+    def mean(values: NDArray) -> NDArray[np.float64]:
+        return np.bincount(owner, values, minlength=count + 1)[1:] / np.maximum(area, 1)
+
+    away = np.full(candidates.shape, np.inf)
+    if labels.any():
+        away = ndimage.distance_transform_edt(labels == 0)
+    nearest = np.full(count + 1, np.inf)
+    np.minimum.at(nearest, owner, away.ravel()[inside])
+    rim = ndimage.maximum_filter(candidates, 2 * _RIM_PX + 1)
+    rim = np.where((candidates == 0) & (labels == 0), rim, 0)
+    around = np.flatnonzero(rim.ravel())
+    of_rim = rim.ravel()[around]
+    n_around = np.maximum(np.bincount(of_rim, minlength=count + 1)[1:], 1)
+    outside = np.bincount(of_rim, above.ravel()[around], minlength=count + 1)[1:] / n_around
+    border = np.zeros(count + 1, bool)
+    border[np.concatenate([candidates[0], candidates[-1], candidates[:, 0], candidates[:, -1]])] = (
+        True
+    )
+    brightness = mean(above.ravel()[inside].astype(float))
+    agreement, finding = _jury_on(candidates, opinion)
+    hulls = np.maximum(hull_areas(row_extents(candidates)), 1)
+    return pd.DataFrame(
+        {
+            CANDIDATE: np.arange(1, count + 1),
+            "centre_y_px": mean(y.astype(float)),
+            "centre_x_px": mean(x.astype(float)),
+            "area_px": area,
+            "touches_border": border[1:],
+            "mean_intensity": brightness,
+            "integrated_intensity": brightness * area,
+            "contrast_to_noise": percentile_per_label(candidates, above, 50, count) / noise,
+            "contrast_to_rim": (brightness - outside) / noise,
+            "solidity": area / hulls,
+            "covered": mean((labels.ravel()[inside] > 0).astype(float)),
+            "distance_to_label_px": nearest[1:],
+            "jury_agreement": agreement,
+            "jury_finding": finding,
+            "network_foreground": mean(opinion.foreground.ravel()[inside].astype(float)),
+        }
+    )
+
+
+def _jury_on(
+    candidates: NDArray, opinion: SecondOpinion
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean of the best overlaps with the jury's objects, and the share of members with one."""
+    places = number_labels(candidates, "candidates")
+    best = np.zeros((len(opinion.given), len(places.labels)))
+    for member, given in enumerate(opinion.given.values()):
+        overlap = count_overlap(number_labels(given, "opinion"), places)
+        np.maximum.at(best[member], overlap.reference, overlap.iou)
+    return best.mean(axis=0), (best >= 0.5).mean(axis=0)

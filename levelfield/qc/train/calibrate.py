@@ -1,0 +1,251 @@
+"""From plates whose truth is known to the constants that are shipped: how far the evidence errs.
+
+Slopes and floors come from plain segmentations and planted errors. The variance of the evidence's
+error is fitted in two steps, by likelihood: a constant, a share of the value and the disagreement
+of variants on plates whose classes look alike; then what each doubt adds, on phenotypes and
+degraded images. Each step is widened until 90 % intervals hold `COVERED` of what was left out, in
+every kind of plate, since errors have longer tails than a normal distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from levelfield.qc.measures import MEASURES
+from levelfield.qc.statistics.errors import DOUBTS, Constants, ErrorModel
+from levelfield.qc.train.images import FOLDS
+from levelfield.qc.train.phenotypes import EXTREME
+from levelfield.qc.train.plates import Plate, read_rows
+from levelfield.qc.train.segmentations import KINDS, METHODS, REFERENCE
+
+COVERED = 0.92
+Z90 = 1.645
+LARGEST_SHARE = 0.3
+"""Of the error per size of the value: less than half, or large errors would never fail."""
+ALIKE = ("nothing", "segmentation", "density", "planted", "planted in both")
+"""Plates whose classes look alike."""
+_LOOKS = tuple(name for name in DOUBTS if name != "variants")
+
+
+def whole_rows(plates: Sequence[Plate]) -> pd.DataFrame:
+    """Return every row of every plate, read from all its images: a table with truth and doubts."""
+    rows = []
+    for plate in plates:
+        head = {"group": plate.group, "kind": plate.kind, "differing": plate.differing}
+        head |= {"what": plate.what, "family": plate.family, "fold": plate.fold}
+        for row in read_rows(plate):
+            rows.append(
+                head
+                | {"measure": row.measure, "scope": row.scope, "read": row.estimate.value}
+                | {"truth": row.truth}
+                | row.doubts.as_dict()
+            )
+    return pd.DataFrame(rows).dropna(subset=["read", "truth"]).reset_index(drop=True)
+
+
+def floors(fields: pd.DataFrame) -> pd.DataFrame:
+    """Return what faultless labels read: ``measure, fold, group, read``, a row per group."""
+    own = fields[(fields["kind"] == REFERENCE) & (fields["beside"] == "none")]
+    own = own[own["phenotype"] == "none"]
+    rows = []
+    for group, images in own.groupby("group", sort=True):
+        for measure in MEASURES:
+            top, bottom = (images[f"{part}_{measure}"].sum() for part in ("read", "of"))
+            rows.append((measure, FOLDS[group], group, top / max(bottom, 1e-9)))
+    return pd.DataFrame(rows, columns=["measure", "fold", "group", "read"])
+
+
+def calibrate(
+    rows: pd.DataFrame, floor: pd.DataFrame, *, fold: int | None = None, family: str | None = None
+) -> dict[tuple[str, str, str], Constants]:
+    """Find the constants of all measures and kinds of segmenter.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `whole_rows`.
+    floor : DataFrame
+        From `floors`.
+    fold, family : optional
+        Left out: a fold of groups, a family of phenotypes.
+
+    Returns
+    -------
+    dict of (measure, kind of object, kind of segmenter) to Constants
+    """
+    keep = rows["fold"] != fold
+    if family:
+        keep &= rows["family"] != family
+    keep &= ~rows["what"].isin(EXTREME) & ~rows["differing"].str.endswith("same images")
+    known, base = rows[keep], floor[floor["fold"] != fold]
+    found = {}
+    for kind in KINDS:
+        for measure in MEASURES:
+            own = known[(known["kind"] == kind) & (known["measure"] == measure)]
+            reads = base.loc[base["measure"] == measure, "read"]
+            found[measure, "nuclei", METHODS[kind]] = _constants(own, measure, float(reads.mean()))
+    return found
+
+
+def _constants(rows: pd.DataFrame, measure: str, faultless: float) -> Constants:
+    floor, slope_class, slope_difference = _line(rows, measure, faultless)
+    is_difference = rows["scope"] == "difference"
+    value = np.where(
+        is_difference, slope_difference * rows["read"], slope_class * (rows["read"] - floor)
+    )
+    judged = rows.assign(value=value, error=rows["truth"] - value)
+    if MEASURES[measure].is_share_of_right:  # the error grows with what is wrong
+        judged["value"] = np.where(is_difference, judged["value"], 1 - judged["value"])
+    return Constants(
+        calibrated=True,
+        slope_class=round(slope_class, 3),
+        slope_difference=round(slope_difference, 3),
+        floor=round(floor, 4),
+        error_class=fit_errors(judged[~is_difference], measure),
+        error_difference=fit_errors(judged[is_difference], measure),
+        degrees_of_freedom=float(rows["group"].nunique() - 1),
+        between_wells=round(_between(rows), 4),
+        of_right=MEASURES[measure].is_share_of_right,
+    )
+
+
+def _line(rows: pd.DataFrame, measure: str, faultless: float) -> tuple[float, float, float]:
+    """Return floor and slopes. Of the bias there are none: what is read is the distance itself."""
+    if measure == "bias":
+        return 0.0, 1.0, 1.0
+    alike = rows[rows["differing"].isin(("segmentation", "planted", "planted in both"))]
+    gaps, classes = (alike[alike["scope"] == "difference"], alike[alike["scope"] != "difference"])
+    slope_difference = _slope(gaps["read"], gaps["truth"], gaps)
+    if MEASURES[measure].is_share_of_right:
+        slope_class = _slope(faultless - classes["read"], 1 - classes["truth"], classes)
+        return faultless - 1 / slope_class, slope_class, slope_difference
+    slope_class = _slope(classes["read"] - faultless, classes["truth"], classes)
+    return faultless, slope_class, slope_difference
+
+
+def _slope(read: pd.Series, truth: pd.Series, rows: pd.DataFrame) -> float:
+    """Least squares through the origin, drawn a little towards 1; kinds and groups count alike."""
+    weight = 1 / rows.groupby(["differing", "group"])["read"].transform("size")
+    x, y, w = read.to_numpy(), truth.to_numpy(), (weight / weight.sum()).to_numpy()
+    prior = 0.1 * float(w @ x**2) + 1e-6
+    return float(np.clip((w @ (x * y) + prior) / (w @ x**2 + prior), 0.5, 2.0))
+
+
+def _between(rows: pd.DataFrame) -> float:
+    """Scatter of a measure between classes of one group in one segmentation, a well's stand-in."""
+    same = rows[rows["differing"] == "nothing"]
+    gaps = same.loc[same["scope"] == "difference", "truth"]
+    return float(np.sqrt(np.mean(gaps**2) / 2)) if len(gaps) else 0.0
+
+
+# ------------------------------------------------------------------ the variance of the error
+
+
+def fit_errors(rows: pd.DataFrame, measure: str) -> ErrorModel:
+    """Fit the variance of the error of one measure, kind of segmenter and kind of row.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        With ``error, value, differing, family, fold`` and all doubts.
+    measure : str
+        Decides the least constant: 0.2 pp, or 0.02 px.
+    """
+    least = 0.02 if measure == "bias" else 0.002
+    alike = rows[rows["differing"].isin(ALIKE)]
+    first = _widened(alike, ("constant", "value", "variants"), {}, least, by="fold")
+    other = rows[~rows["differing"].isin(ALIKE)]
+    second = _widened(other, _LOOKS, first, 0.0, by="family")
+    weights = {name: round(float(np.sqrt(second[name])), 4) for name in _LOOKS if second[name] > 0}
+    if first["variants"] > 0:
+        weights["variants"] = round(float(np.sqrt(first["variants"])), 4)
+    return ErrorModel(
+        constant=round(float(np.sqrt(first["constant"])), 4),
+        of_value=round(float(np.sqrt(first["value"])), 3),
+        of_doubts=weights,
+    )
+
+
+def _widened(
+    rows: pd.DataFrame,
+    names: Sequence[str],
+    fixed: Mapping[str, float],
+    least: float,
+    *,
+    by: str,
+) -> dict[str, float]:
+    """Fit squared weights of `names` beside `fixed` ones, widened to cover what is left out.
+
+    Kinds of plates (phenotypes by family) weigh alike, and the worst covered one decides.
+    """
+    part = "differing" if by == "fold" else "family"
+    rows = rows.assign(part=rows[part].where(rows[part] != "", rows["differing"]))
+    ratios = []
+    for left_out in rows[by].unique():
+        own, rest = rows[rows[by] == left_out], rows[rows[by] != left_out]
+        if len(rest):
+            found = _fit(rest, names, fixed, least)
+            ratios.append(_squares(own, found | dict(fixed)))
+    found = _fit(rows, names, fixed, least)
+    if not ratios:
+        return found
+    held_out = pd.concat(ratios)
+    kinds = held_out.groupby(rows.loc[held_out.index, "differing"])
+    widen = max(1.0, float((kinds.quantile(COVERED) ** 0.5).max()) / Z90)
+    return {name: weight * widen**2 for name, weight in found.items()}
+
+
+def _terms(rows: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
+    columns = {"constant": np.ones(len(rows)), "value": rows["value"].to_numpy()}
+    return np.stack(
+        [(columns[n] if n in columns else rows[n].fillna(0.0).to_numpy()) ** 2 for n in names],
+        axis=1,
+    )
+
+
+def _squares(rows: pd.DataFrame, weights: Mapping[str, float]) -> pd.Series:
+    """Return squared errors over their variances."""
+    names = list(weights)
+    variance = _terms(rows, names) @ np.array([weights[name] for name in names])
+    return rows["error"] ** 2 / np.maximum(variance, 1e-12)
+
+
+def _fit(
+    rows: pd.DataFrame, names: Sequence[str], fixed: Mapping[str, float], least: float
+) -> dict[str, float]:
+    """Find the squared weights under which normal errors are most likely."""
+    terms = _terms(rows, names)
+    base = np.zeros(len(rows))
+    if fixed:
+        base = _terms(rows, list(fixed)) @ np.array(list(fixed.values()))
+    square = rows["error"].to_numpy() ** 2
+    weight = (1 / rows.groupby("part")["error"].transform("size")).to_numpy()
+    weight = weight / weight.sum()
+
+    def cost(given: NDArray) -> tuple[float, NDArray]:
+        variance = np.maximum(base + terms @ given, 1e-10)
+        value = float(weight @ (np.log(variance) + square / variance))
+        return value, terms.T @ (weight * (1 / variance - square / variance**2))
+
+    typical = float(weight @ square) + 1e-8
+    scale = np.maximum(weight @ terms, 1e-9)
+    bounds = [
+        (least**2, None)
+        if name == "constant"
+        else (0.0, LARGEST_SHARE**2)
+        if name == "value"
+        else (0.0, None)
+        for name in names
+    ]
+    best = None
+    for share in (0.1, 0.5):
+        start = np.clip(share * typical / scale, [low for low, _ in bounds], None)
+        start = np.minimum(start, [np.inf if high is None else high for _, high in bounds])
+        made = minimize(cost, start, jac=True, bounds=bounds, method="L-BFGS-B")
+        best = made if best is None or made.fun < best.fun else best
+    return dict(zip(names, map(float, best.x), strict=True))

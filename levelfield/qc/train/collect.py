@@ -1,0 +1,217 @@
+"""Collect the data behind the evidence: features of many segmentations, with the truth beside them.
+
+    python -m levelfield.qc.train.collect --data FOLDER --networks FOLDER --out FOLDER
+
+Every annotated image is segmented in many ways, good and bad. Half of them come again with
+phenotypes, transformed together with their reference, and some with errors planted into good
+segmentations. Networks are cross-fitted: those asked about a group of images never saw it. Writes
+``<name>.parquet`` of `TABLES`, a row per object, touching pair, candidate and field.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from levelfield.qc.evidence.candidates import find_candidates
+from levelfield.qc.evidence.features import field_features
+from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
+from levelfield.qc.train import cytoplasm
+from levelfield.qc.train.images import FOLDS, Sources, chosen_images
+from levelfield.qc.train.opinions import Opinions
+from levelfield.qc.train.phenotypes import DEGRADED, PHENOTYPES, with_change
+from levelfield.qc.train.segmentations import (
+    GOOD,
+    OF_PHENOTYPES,
+    REFERENCE,
+    SETTINGS,
+    Scene,
+)
+from levelfield.qc.train.truth import add_truth
+from levelfield.segmentation.network.inference import load_model
+from levelfield.segmentation.planting import (
+    dimness_order,
+    plant_drops,
+    plant_growth,
+    plant_merges,
+    plant_splits,
+    size_order,
+)
+
+TABLES = ("objects", "pairs", "candidates", "fields")
+HEAD = ("group", "image", "half", "phenotype", "kind", "setting", "planted")
+"""Of which segmentation a row is: what was done to the image, to it, and to the result."""
+DOSES = (0.02, 0.05, 0.1, 0.2, 0.4)
+SHIFTS_PX = (-1.0, 1.0, 2.0)
+SHIPPED = Path(__file__).parents[2] / "weights" / "nuclei.safetensors"
+
+Planting = Callable[[NDArray[np.int32], NDArray[np.float32], np.random.Generator], NDArray]
+
+
+class Task(NamedTuple):
+    """One image, and what is made of it."""
+
+    group: str
+    collection: str
+    name: str
+    half: int
+    phenotypes: tuple[str, ...]
+    plantings: tuple[str, ...]
+
+
+def plantings() -> dict[str, Planting]:
+    """Return all errors that are planted, by a name such as "splits 0.1"."""
+    found: dict[str, Planting] = {}
+    for dose in DOSES:
+        found[f"splits {dose:g}"] = lambda labels, image, rng, d=dose: plant_splits(labels, d, rng)
+        found[f"merges {dose:g}"] = lambda labels, image, rng, d=dose: plant_merges(labels, d, rng)
+        found[f"drops {dose:g}"] = lambda labels, image, rng, d=dose: plant_drops(labels, d, rng)
+    for dose in (0.1, 0.2, 0.4):
+        found[f"drops of small {dose:g}"] = lambda labels, image, rng, d=dose: plant_drops(
+            labels, d, rng, size_order(labels)
+        )
+        found[f"drops of dim {dose:g}"] = lambda labels, image, rng, d=dose: plant_drops(
+            labels, d, rng, dimness_order(labels, image)
+        )
+    for dose in (0.1, 0.2):
+        found[f"splits and merges {dose:g}"] = lambda labels, image, rng, d=dose: plant_splits(
+            plant_merges(labels, d, rng), d, rng
+        )
+    for shift in SHIFTS_PX:
+        found[f"moved {shift:g}"] = lambda labels, image, rng, s=shift: plant_growth(labels, s)
+    return found
+
+
+def tasks(sources: Sources, most: int, transformed: int, planted: int, degraded: int) -> list[Task]:
+    """List all images: how many of each half are changed is given per kind of change."""
+    index, found = sources.index(), []
+    for group in FOLDS:
+        own = chosen_images(index, group, most)
+        rank = own.groupby("half").cumcount()
+        for row, place in zip(own.itertuples(), rank, strict=True):
+            changed = row.half == 1 and place < transformed
+            found.append(
+                Task(
+                    group,
+                    row.collection,
+                    row.name,
+                    int(row.half),
+                    (*PHENOTYPES, *(DEGRADED if place < degraded else ())) if changed else (),
+                    tuple(plantings()) if place < planted else (),
+                )
+            )
+    return found
+
+
+def segmentations(
+    task: Task, scene: Scene, phenotype: str
+) -> Iterator[tuple[str, str, str, NDArray[np.int32]]]:
+    """Give kind, setting, planted error and labels of all segmentations of one image."""
+    if phenotype != "none":
+        for kind, setting in OF_PHENOTYPES if phenotype in PHENOTYPES else GOOD:
+            yield kind, setting, "none", scene.labels(kind, setting)
+        return
+    made = {}
+    for kind, settings in SETTINGS.items():
+        for setting in settings:
+            made[kind, setting] = scene.labels(kind, setting)
+            yield kind, setting, "none", made[kind, setting]
+    yield REFERENCE, REFERENCE, "none", scene.reference
+    known = plantings()
+    for kind, setting in GOOD:
+        labels = made[kind, setting]
+        if labels.max(initial=0) == 0:
+            continue
+        for name in task.plantings:
+            # The same random numbers at every dose, so that a larger one holds the smaller.
+            rng = np.random.default_rng(zlib.crc32(task.name.encode()))
+            yield kind, setting, name, known[name](labels, scene.image, rng)
+
+
+def collect_image(task: Task, sources: Sources) -> dict[str, pd.DataFrame]:
+    """Collect the tables of one image in all its forms."""
+    torch.set_num_threads(1)
+    fold = FOLDS[task.group]
+    model = load_model(sources.weights_of(fold))
+    image, reference = sources.read(task.collection, task.name)
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    for phenotype in ("none", *task.phenotypes):
+        changed = with_change(
+            phenotype, image, reference, seed=zlib.crc32(f"{task.name} {phenotype}".encode())
+        )
+        scene = Scene(*changed, model)
+        if scene.reference.max(initial=0) == 0:
+            continue
+        opinions = Opinions(scene.image, sources.opinion_of(fold))
+        for kind, setting, planted, labels in segmentations(task, scene, phenotype):
+            values = (task.group, task.name, task.half, phenotype, kind, setting, planted)
+            head = dict(zip(HEAD, values, strict=True))
+            for name, table in zip(TABLES, collect_field(labels, scene, opinions), strict=True):
+                found[name].append(table.assign(**head))
+    return {name: _small(pd.concat(parts, ignore_index=True)) for name, parts in found.items()}
+
+
+def collect_field(
+    labels: NDArray[np.int32], scene: Scene, opinions: Opinions
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Collect `TABLES` of one segmentation of one image."""
+    opinion = opinions.of(labels)
+    features = field_features(labels, scene.image, opinion=opinion)
+    candidates = find_candidates(labels, scene.image, opinion)
+    truth = add_truth(features, candidates, labels, scene.reference)
+    seen = int(len(np.unique(opinion.labels)) - 1)
+    counts = {"n": len(truth.objects), "n_second_opinion": seen} | truth.counts
+    counts["reference_bias_px"] = scene.reference_bias_px
+    return truth.objects, truth.pairs, truth.candidates, pd.DataFrame([counts])
+
+
+def _small(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep floats in single precision, and texts that repeat as categories."""
+    floats = dict.fromkeys(table.select_dtypes("float64").columns, np.float32)
+    texts = dict.fromkeys([n for n in HEAD if n != "half"], "category")
+    return table.astype(floats | texts)
+
+
+def main() -> None:
+    """Collect all groups, or some."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of the image collections")
+    parser.add_argument(
+        "--networks", type=Path, required=True, help="folder of fold1, fold2, fold3"
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--groups", nargs="*", default=list(FOLDS))
+    parser.add_argument("--images", type=int, default=24, help="images per group")
+    parser.add_argument("--transformed", type=int, default=8, help="of these, as phenotypes")
+    parser.add_argument("--planted", type=int, default=5, help="of each half, with planted errors")
+    parser.add_argument("--degraded", type=int, default=4, help="of these, blurred, noisy, crowded")
+    parser.add_argument("--jobs", type=int, default=2)
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    sources = Sources(chosen.data, chosen.networks, SHIPPED, SHIPPED_OPINION)
+    looks = cytoplasm.collect(sources, 4 * chosen.degraded)
+    looks.to_parquet(chosen.out / "cytoplasm.parquet")
+    every = tasks(sources, chosen.images, chosen.transformed, chosen.planted, chosen.degraded)
+    for group in chosen.groups:
+        own = [task for task in every if task.group == group]
+        work = Parallel(n_jobs=chosen.jobs, return_as="generator")(
+            delayed(collect_image)(task, sources) for task in own
+        )
+        parts = list(tqdm(work, total=len(own), desc=group, unit="image", mininterval=10))
+        for name in TABLES:
+            table = pd.concat([part[name] for part in parts], ignore_index=True)
+            _small(table).to_parquet(chosen.out / f"{group}_{name}.parquet")
+
+
+if __name__ == "__main__":
+    main()

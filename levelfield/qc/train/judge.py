@@ -1,0 +1,145 @@
+"""Judge plates whose truth is known as the product does, by constants that knew nothing of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from levelfield.qc.measures import MEASURES, QUESTIONS
+from levelfield.qc.statistics.errors import Constants
+from levelfield.qc.statistics.estimates import PASS_LEVEL
+from levelfield.qc.statistics.readings import RAW, Reading
+from levelfield.qc.train.calibrate import calibrate
+from levelfield.qc.train.images import FOLDS
+from levelfield.qc.train.phenotypes import FAMILIES
+from levelfield.qc.train.plates import WELL_IMAGES, Plate, ReadRow, read_rows
+from levelfield.qc.train.segmentations import METHODS
+from levelfield.qc.verdict.answer import answers_of
+from levelfield.qc.verdict.cases import plate_cases
+from levelfield.qc.verdict.rule import judge
+from levelfield.qc.verdict.rules import Rules
+
+N_WELLS = 8
+HeldOut = Mapping[tuple[int, str], Mapping[tuple[str, str, str], Constants]]
+
+
+class Judged(NamedTuple):
+    """What the product says of many plates.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        A row per plate, drawing, measure and scope: ``group, kind, differing, what, run, measure,
+        scope, truth, value, low, high, margin, covered, verdict``. In fractions and px.
+    answers : DataFrame
+        A row per plate, drawing and question: ``verdict, negative, positive, both`` and more.
+    """
+
+    rows: pd.DataFrame
+    answers: pd.DataFrame
+
+
+def held_out_constants(rows: pd.DataFrame, floor: pd.DataFrame, jobs: int) -> HeldOut:
+    """Calibrate for every fold and family of phenotypes on all others; "" leaves out no family."""
+    keys = [(fold, family) for fold in sorted({*FOLDS.values()}) for family in ("", *FAMILIES)]
+    made = Parallel(n_jobs=jobs)(
+        delayed(calibrate)(rows, floor, fold=fold, family=family or None) for fold, family in keys
+    )
+    return dict(zip(keys, made, strict=True))
+
+
+def judge_plates(plates: Sequence[Plate], constants: HeldOut, runs: int) -> Judged:
+    """Draw wells of every plate several times, and judge each drawing.
+
+    Parameters
+    ----------
+    plates : sequence of Plate
+        Whose truth is known.
+    constants : mapping
+        From `held_out_constants`.
+    runs : int
+        Drawings of each plate.
+    """
+    rows, answers = [], []
+    for number, plate in enumerate(plates):
+        rules = Rules(
+            calibrations=constants[plate.fold, plate.family],
+            kinds={"Nuclei": ("nuclei", METHODS[plate.kind])},
+        )
+        head = {"group": plate.group, "kind": plate.kind, "differing": plate.differing}
+        head |= {"what": plate.what, "plate": number}
+        for run in range(runs):
+            random = np.random.default_rng([number, run])
+            read = list(read_rows(plate, N_WELLS, random))
+            found = _judged(read, rules)
+            rows += [head | {"run": run} | one for one in found[0]]
+            answers += [head | {"run": run} | one for one in found[1]]
+    return Judged(pd.DataFrame(rows), pd.DataFrame(answers))
+
+
+def _judged(read: Sequence[ReadRow], rules: Rules) -> tuple[list[dict], list[dict]]:
+    cases = plate_cases([_reading(row) for row in read], [], rules)
+    judged = judge(cases, rules)
+    truths = {(row.measure, row.scope): row.truth for row in read}
+    rows = []
+    for one in judged:
+        low, high = one.estimate.interval(PASS_LEVEL)
+        truth = truths[one.measure_name, one.scope]
+        rows.append(
+            {
+                "measure": one.measure_name,
+                "scope": one.scope,
+                "truth": truth,
+                "value": one.estimate.value,
+                "low": low,
+                "high": high,
+                "margin": one.margin,
+                "covered": bool(low <= truth <= high),
+                "verdict": one.verdict,
+            }
+        )
+    answers = [
+        {
+            "question": answer.question,
+            "verdict": answer.verdict,
+            "negative": answer.negative,
+            "positive": answer.positive,
+            "both": answer.both,
+            "shared": answer.shared,
+            "cancelling": answer.cancelling,
+            "worst": answer.worst.measure_name,
+        }
+        for answer in answers_of(judged)
+        if answer.question in QUESTIONS
+    ]
+    return rows, answers
+
+
+def _reading(row: ReadRow) -> Reading:
+    is_difference = row.scope == "difference"
+    estimate = row.estimate
+    return Reading(
+        plate="",
+        object_set="Nuclei",
+        measure=row.measure,
+        question=MEASURES[row.measure].question,
+        scope=row.scope,
+        perturbation="negative" if row.scope == "negcon" else "positive",
+        adjustment=RAW,
+        value=estimate.value,
+        variance=estimate.variance,
+        degrees_of_freedom=estimate.degrees_of_freedom,
+        n_wells=estimate.n_wells,
+        fewest_wells=estimate.n_wells // (2 if is_difference else 1),
+        n_sites=WELL_IMAGES * estimate.n_wells,
+        n_objects=1,
+        positive_value=float("nan"),
+        negative_value=float("nan"),
+        fraction_low=float("nan"),
+        fraction_high=float("nan"),
+        doubts=row.doubts,
+    )

@@ -1,0 +1,39 @@
+"""The second opinion on one image, kept for all segmentations of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levelfield.qc.evidence.opinion_network import load_opinion
+from levelfield.qc.evidence.second_opinion import SecondOpinion, opinion_for, second_opinion
+
+
+@dataclass
+class Opinions:
+    """What a network says of one image (Y, X), at every scale at which it was asked.
+
+    Attributes
+    ----------
+    image : (Y, X) float32
+        The image.
+    network : Path
+        ONNX file of the network (`levelfield.qc.train.opinion_network`).
+    """
+
+    image: NDArray[np.float32]
+    network: Path
+    known: dict[float, SecondOpinion] = field(default_factory=dict)
+
+    def of(self, labels: NDArray[np.int32]) -> SecondOpinion:
+        """Ask about a segmentation (Y, X) of the image, as the QC does."""
+        return opinion_for(labels, self._at)
+
+    def _at(self, scale: float) -> SecondOpinion:
+        if scale not in self.known:
+            prediction = load_opinion(self.network).predict(self.image, scale)
+            self.known[scale] = second_opinion(prediction, self.image.shape)
+        return self.known[scale]

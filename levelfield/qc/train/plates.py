@@ -1,0 +1,334 @@
+"""Plates whose truth is known: two control classes made of different images of one group.
+
+The classes are disjoint random halves of a group's images. What differs between them: nothing; the
+segmentation; the number of cells (the sparser images against the denser ones); a phenotype of the
+positive half; degraded images; errors planted into one class, or into both. Wells are drawn from
+the images of a half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from levelfield.qc.evidence.scores import ALL_VARIANTS, OF_VARIANTS
+from levelfield.qc.measures import MEASURES
+from levelfield.qc.statistics.errors import Doubts
+from levelfield.qc.statistics.estimates import Estimate, difference, ratio_estimate
+from levelfield.qc.train.images import FOLDS
+from levelfield.qc.train.phenotypes import DEGRADED, FAMILY_OF
+from levelfield.qc.train.segmentations import KINDS, REFERENCE
+
+WELL_IMAGES = 4
+FEWEST_IMAGES = 3
+DIFFERING = (
+    "nothing",
+    "segmentation",
+    "density",
+    "phenotype",
+    "phenotype, same images",
+    "degraded",
+    "planted",
+    "planted in both",
+)
+"""What differs between the classes of a plate; only "same images" are not disjoint halves."""
+_SHIFTS = {
+    "size": ("look_diameter", 2.0),  # of areas
+    "sharpness": ("look_sharpness", 1.0),
+    "contrast": ("look_contrast", 1.0),
+    "grain": ("look_grain", 1.0),
+}
+
+
+def with_measures(fields: pd.DataFrame) -> pd.DataFrame:
+    """Add numerators and denominators of every measure, read and true, to a table of images.
+
+    Parameters
+    ----------
+    fields : DataFrame
+        `levelfield.qc.train.evidence.field_table` of many images.
+
+    Returns
+    -------
+    DataFrame
+        With ``read_<measure>, of_<measure>, true_<measure>, true_of_<measure>``, and for variants
+        ``read_<measure>_<variant>``. The true bias is that of the outline to the visible edge: its
+        distance to what annotators drew, plus theirs to the edge.
+    """
+    n = fields["n"].astype(float)
+    filled = fields.fillna(
+        dict.fromkeys(["merges", "splits", "lacking", "balance", "invented", "right"], 0.0)
+    )
+    there = n - filled["splits"] - filled["invented"] + filled["lacking"] + filled["missed"]
+    edge = fields["true_outline_px"] + fields["reference_bias_px"]
+    known = fields["bias"].notna() & edge.notna()
+    columns = {
+        "agreement": (filled["right"], n + filled["missed"]),
+        "missed": (filled["missed"], np.maximum(there, 0)),
+        "invented": (filled["invented"], n),
+        "bias": (fields["bias"].where(known, 0.0), known.astype(float)),
+        "balance": (filled["balance"], n),
+        "splits": (filled["splits"], n),
+        "merges": (filled["merges"], n),
+    }
+    truth = {
+        "agreement": (fields["true_right"], n + fields["true_missed"]),
+        "missed": (fields["true_missed"], fields["true_n"]),
+        "invented": (fields["true_invented"], n),
+        "bias": (edge.where(known, 0.0), known.astype(float)),
+        "balance": (fields["true_excess"] - fields["true_lacking"], n),
+        "splits": (fields["true_excess"], n),
+        "merges": (fields["true_merges"], n),
+    }
+    made = {}
+    for name in MEASURES:
+        made[f"read_{name}"], made[f"of_{name}"] = columns[name]
+        made[f"true_{name}"], made[f"true_of_{name}"] = truth[name]
+    for measure in OF_VARIANTS:
+        for variant in ALL_VARIANTS:
+            made[f"read_{measure}_{variant}"] = fields[f"{measure}_{variant}"].fillna(0.0)
+    return fields.assign(**made)
+
+
+READ = [f"{part}_{name}" for name in MEASURES for part in ("read", "of", "true", "true_of")]
+OF_ALL_VARIANTS = [f"read_{m}_{v}" for m in OF_VARIANTS for v in ALL_VARIANTS]
+LOOKS = [*(column for column, _ in _SHIFTS.values()), "saturated", "outside"]
+COLUMNS = {name: place for place, name in enumerate([*READ, *OF_ALL_VARIANTS, *LOOKS])}
+
+
+class ControlClass(NamedTuple):
+    """Images of one class, a row each, with `COLUMNS`."""
+
+    images: NDArray[np.float64]
+
+    def wells(self, n_wells: int, random: np.random.Generator) -> NDArray[np.float64]:
+        """Draw wells of `WELL_IMAGES` images, with replacement: sums over their images."""
+        drawn = random.integers(0, len(self.images), (n_wells, WELL_IMAGES))
+        return np.nansum(self.images[drawn], axis=1)
+
+    def truth(self, measure: str) -> float:
+        """Return the true value of all images together."""
+        top, bottom = (np.nansum(self.column(f"{part}_{measure}")) for part in ("true", "true_of"))
+        return float(top / bottom) if bottom > 0 else float("nan")
+
+    def read(self, measure: str) -> float:
+        """Return what the evidence reads of all images together."""
+        top, bottom = (np.nansum(self.column(f"{part}_{measure}")) for part in ("read", "of"))
+        return float(top / bottom) if bottom > 0 else float("nan")
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return one of `COLUMNS`."""
+        return self.images[:, COLUMNS[name]]
+
+
+class Plate(NamedTuple):
+    """Two control classes, where they come from, and what differs between them."""
+
+    group: str
+    kind: str
+    differing: str
+    what: str
+    negative: ControlClass
+    positive: ControlClass
+
+    @property
+    def fold(self) -> int:
+        """Fold of the group."""
+        return FOLDS[self.group]
+
+    @property
+    def family(self) -> str:
+        """Family of the phenotype; empty without one."""
+        return FAMILY_OF.get(self.what, "")
+
+
+class ReadRow(NamedTuple):
+    """One row of a plate's verdict before correction, with its truth. In fractions or px."""
+
+    measure: str
+    scope: str
+    estimate: Estimate
+    doubts: Doubts
+    truth: float
+
+
+def read_rows(
+    plate: Plate, n_wells: int | None = None, random: np.random.Generator | None = None
+) -> Iterator[ReadRow]:
+    """Give all rows of a plate's verdict as the evidence reads them.
+
+    Parameters
+    ----------
+    plate : Plate
+        The plate.
+    n_wells : int, optional
+        Wells to draw for each class; by default every image is a well, once.
+    random : Generator, optional
+        For the draw.
+    """
+    classes = {"negcon": plate.negative, "poscon": plate.positive}
+    drawn = {
+        scope: one.images if n_wells is None else one.wells(n_wells, random)
+        for scope, one in classes.items()
+    }
+    shift = appearance_shift(plate)
+    for measure in MEASURES:
+        estimates = {scope: _estimate(wells, measure) for scope, wells in drawn.items()}
+        truths = {scope: one.truth(measure) for scope, one in classes.items()}
+        estimates["difference"] = difference(estimates["poscon"], estimates["negcon"])
+        truths["difference"] = truths["poscon"] - truths["negcon"]
+        variants = _variants(drawn, measure)
+        for scope in ("negcon", "poscon", "difference"):
+            doubts = {"variants": variants[scope], "outside": outside(plate, scope)}
+            if scope != "negcon":
+                doubts |= shift
+            yield ReadRow(measure, scope, estimates[scope], Doubts(**doubts), truths[scope])
+
+
+def _estimate(wells: NDArray, measure: str) -> Estimate:
+    top, bottom = (wells[:, COLUMNS[f"{part}_{measure}"]] for part in ("read", "of"))
+    return ratio_estimate(np.nan_to_num(top), np.nan_to_num(bottom))
+
+
+def _variants(drawn: dict[str, NDArray], measure: str) -> dict[str, float]:
+    """Range of each scope's value over the variants of the evidence; 0 where there are none."""
+    if measure not in OF_VARIANTS:
+        return dict.fromkeys(("negcon", "poscon", "difference"), 0.0)
+    places = [COLUMNS[f"read_{measure}_{variant}"] for variant in ALL_VARIANTS]
+    sums = {scope: np.nansum(wells, axis=0) for scope, wells in drawn.items()}
+    values = {
+        scope: each[places] / max(each[COLUMNS[f"of_{measure}"]], 1) for scope, each in sums.items()
+    }
+    values["difference"] = values["poscon"] - values["negcon"]
+    return {scope: float(np.ptp(each)) for scope, each in values.items()}
+
+
+def appearance_shift(plate: Plate) -> dict[str, float]:
+    """Return how differently the classes look, by the names of `Doubts`."""
+    found = {}
+    for name, (column, factor) in _SHIFTS.items():
+        one, other = (np.nanmean(each.column(column)) for each in plate[-2:])
+        found[name] = float(abs(factor * (one - other)))
+    one, other = (np.nanmean(each.column("saturated")) for each in plate[-2:])
+    return {name: value if np.isfinite(value) else 0.0 for name, value in found.items()} | {
+        "saturation": float(abs(one - other)) if np.isfinite(one - other) else 0.0
+    }
+
+
+def outside(plate: Plate, scope: str) -> float:
+    """Return the share of images outside of the calibration, of the class that has more."""
+    of_class = {
+        "negcon": [plate.negative],
+        "poscon": [plate.positive],
+        "difference": [plate.negative, plate.positive],
+    }[scope]
+    return max(float(np.nanmean(one.column("outside"))) for one in of_class)
+
+
+# ------------------------------------------------------------------ drawing plates
+
+
+def all_plates(fields: pd.DataFrame, draws: int) -> list[Plate]:
+    """Make all plates of a table of images.
+
+    Parameters
+    ----------
+    fields : DataFrame
+        From `with_measures`, with ``outside`` (`levelfield.qc.train.range`).
+    draws : int
+        Random halves of each group and kind of segmenter, with one and with two segmentations.
+    """
+    fields = fields[fields["kind"] != REFERENCE]
+    plain = fields[(fields["phenotype"] == "none") & (fields["beside"] == "none")]
+    good = plain[plain["planted"] == "none"]
+    plates = [*_drawn(good, draws), *_sparser(good)]
+    plates += _changed(fields)
+    plates += _planted(plain)
+    return plates
+
+
+def _class_of(images: pd.DataFrame) -> ControlClass:
+    return ControlClass(images[list(COLUMNS)].to_numpy(float))
+
+
+def _drawn(good: pd.DataFrame, draws: int) -> Iterator[Plate]:
+    """Random halves of each group: in the same segmentation, and in another one."""
+    for (group, kind), own in good.groupby(["group", "kind"], sort=True):
+        random = np.random.default_rng([FOLDS[group], len(own), KINDS.index(kind)])
+        settings = sorted(own["setting"].unique())
+        names = np.array(sorted(own["image"].unique()))
+        by_setting = {name: rows.set_index("image") for name, rows in own.groupby("setting")}
+        for number in range(2 * draws):
+            order = random.permutation(names)
+            halves = order[: len(order) // 2], order[len(order) // 2 :]
+            one, other = random.choice(settings, 2, replace=False)
+            differing = DIFFERING[number % 2]
+            other = one if differing == "nothing" else other
+            classes = [
+                by_setting[setting].reindex(half).dropna(subset=["n"])
+                for setting, half in ((one, halves[0]), (other, halves[1]))
+            ]
+            if min(map(len, classes)) >= FEWEST_IMAGES:
+                yield Plate(group, kind, differing, "", *map(_class_of, classes))
+
+
+def _sparser(good: pd.DataFrame) -> Iterator[Plate]:
+    """Compare the half of a group's images with fewer cells to the other, in every segmentation."""
+    for (group, kind, _), own in good.groupby(["group", "kind", "setting"], sort=True):
+        images = own.sort_values(["true_n", "image"], kind="stable")
+        half = len(images) // 2
+        if half >= FEWEST_IMAGES:
+            sparse, dense = images.iloc[:half], images.iloc[half:]
+            yield Plate(group, kind, "density", "", _class_of(dense), _class_of(sparse))
+
+
+def _changed(fields: pd.DataFrame) -> Iterator[Plate]:
+    """Compare phenotypes and degraded images of one half to plain images of the other, or itself."""
+    changed = fields[fields["phenotype"] != "none"]
+    keys = ["group", "kind", "setting", "phenotype"]
+    negative_rows = fields[fields["phenotype"] == "none"]
+    for (group, kind, setting, name), own in changed.groupby(keys, sort=True):
+        beside = negative_rows[
+            (negative_rows["group"] == group)
+            & (negative_rows["kind"] == kind)
+            & (negative_rows["setting"] == setting)
+            & (negative_rows["planted"] == "none")
+            & (negative_rows["beside"] == name)
+        ]
+        other, same = beside[beside["half"] == 0], beside[beside["image"].isin(own["image"])]
+        positive = _class_of(own)
+        differing = "degraded" if name in DEGRADED else "phenotype"
+        if min(len(own), len(other)) >= FEWEST_IMAGES:
+            yield Plate(group, kind, differing, name, _class_of(other), positive)
+        if min(len(own), len(same)) >= FEWEST_IMAGES and differing == "phenotype":
+            yield Plate(group, kind, "phenotype, same images", name, _class_of(same), positive)
+
+
+def _planted(plain: pd.DataFrame) -> Iterator[Plate]:
+    """Errors planted into good segmentations: in the positive half, and in both."""
+    planted = plain[plain["planted"] != "none"]
+    keys = ["group", "kind", "setting"]
+    for (group, kind, setting), own in planted.groupby(keys, sort=True):
+        images = set(own["image"])
+        good = plain[
+            (plain["group"] == group)
+            & (plain["kind"] == kind)
+            & (plain["setting"] == setting)
+            & (plain["planted"] == "none")
+            & plain["image"].isin(images)
+        ]
+        clean = [good[good["half"] == half] for half in (0, 1)]
+        if min(map(len, clean)) < 2:
+            continue
+        yield Plate(group, kind, "planted", "none", *map(_class_of, clean))
+        for name, rows in own.groupby("planted", sort=True):
+            halves = [rows[rows["half"] == half] for half in (0, 1)]
+            if min(map(len, halves)) < 2:
+                continue
+            one = Plate(group, kind, "planted", name, _class_of(clean[0]), _class_of(halves[1]))
+            yield one
+            yield Plate(group, kind, "planted in both", name, *map(_class_of, halves))

@@ -1,0 +1,338 @@
+"""Calibrate the evidence, judge plates whose truth is known, and write what came of it.
+
+    python -m levelfield.qc.train.tables --collected FOLDER --scored FOLDER --results FOLDER
+
+All constants are fixed before anything is judged: for every plate by images of other folds and
+phenotypes of other families. Figures have 90 % intervals from resampled groups of images. Writes
+``qc_*.csv`` to the folder of results and, with ``--write``, the calibration that is shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from levelfield.qc.evidence.calibration import FILE, Calibration
+from levelfield.qc.measures import FOUND, MEASURES, SPLIT_MERGE, THRESHOLD
+from levelfield.qc.train.calibrate import calibrate, floors, whole_rows
+from levelfield.qc.train.judge import N_WELLS, Judged, held_out_constants, judge_plates
+from levelfield.qc.train.phenotypes import EXTREME
+from levelfield.qc.train.plates import all_plates, with_measures
+from levelfield.qc.train.range import fit_recognisers, flag_outside, range_table, shown
+from levelfield.qc.train.segmentations import KINDS
+
+ALL_KINDS = "all"
+BOOTSTRAPS = 400
+PHENOTYPE = "phenotype"
+HALF, FULL, LARGE = (0.4, 0.6), 1.0, (1.2, 1.6)
+"""Sizes of a true error over its margin: about half of it, beyond it, and about 1.4 of it."""
+WELL_IMAGES = 4
+
+
+def by_groups(
+    table: pd.DataFrame, figure: Callable[[pd.DataFrame], float]
+) -> tuple[float, float, float]:
+    """Return a figure with its 90 % interval, groups of images being resampled.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With ``group``.
+    figure : callable
+        Of a table; it must be a mean or a function of sums, as rows are repeated.
+    """
+    value = figure(table)
+    parts = [own for _, own in table.groupby("group", sort=True)]
+    if len(parts) < 2:
+        return value, float("nan"), float("nan")
+    random = np.random.default_rng(0)
+    found = [
+        figure(pd.concat([parts[i] for i in random.integers(0, len(parts), len(parts))]))
+        for _ in range(BOOTSTRAPS)
+    ]
+    low, high = np.nanquantile(found, [0.05, 0.95]) if np.isfinite(found).any() else (np.nan,) * 2
+    return value, float(low), float(high)
+
+
+def share_by_groups(flags: pd.Series, groups: pd.Series) -> tuple[float, float, float]:
+    """Return a share with its 90 % interval, groups being resampled; NaN where nothing counts."""
+    known = flags.notna()
+    sums = flags[known].astype(float).groupby(groups[known]).agg(["sum", "size"]).to_numpy()
+    if len(sums) == 0:
+        return (float("nan"),) * 3
+    value = float(sums[:, 0].sum() / sums[:, 1].sum())
+    drawn = np.random.default_rng(0).integers(0, len(sums), (BOOTSTRAPS, len(sums)))
+    shares = sums[drawn, 0].sum(axis=1) / sums[drawn, 1].sum(axis=1)
+    low, high = np.quantile(shares, [0.05, 0.95])
+    return value, float(low), float(high)
+
+
+# ------------------------------------------------------------------ agreement with the truth
+
+
+def agreement_table(fields: pd.DataFrame) -> pd.DataFrame:
+    """Correlation and mean error of what is read against the truth, in wells of four images."""
+    keys = ["group", "kind", "setting", "planted"]
+    own = fields[(fields["phenotype"] == "none") & (fields["beside"] == "none")]
+    own = own[own["kind"].isin(KINDS)]
+    own = own.assign(well=own.groupby(keys).cumcount() // WELL_IMAGES)
+    parts = [f"{part}_{name}" for name in MEASURES for part in ("read", "of", "true", "true_of")]
+    wells = own.groupby([*keys, "well"])[parts].sum().reset_index()
+    plain = wells["planted"] == "none"
+    rows = []
+    for name, measure in MEASURES.items():
+        chosen = wells[plain | wells["planted"].str.startswith("drops")]
+        if name != "missed":
+            chosen = wells[plain]
+        chosen = chosen.assign(
+            read=measure.scale * chosen[f"read_{name}"] / chosen[f"of_{name}"].clip(lower=1e-9),
+            truth=measure.scale * chosen[f"true_{name}"] / chosen[f"true_of_{name}"],
+        ).dropna(subset=["read", "truth"])
+        for kind in (*KINDS, ALL_KINDS):
+            mine = chosen[(chosen["kind"] == kind) | (kind == ALL_KINDS)]
+            r, r_low, r_high = by_groups(mine, lambda t: float(t["read"].corr(t["truth"])))
+            error = mine["read"] - mine["truth"]
+            rows.append(
+                {"measure": name, "unit": measure.unit, "kind": kind, "n_wells": len(mine)}
+                | {"r": r, "r_low": r_low, "r_high": r_high}
+                | {"mean_absolute_error": error.abs().mean(), "mean_error": error.mean()}
+            )
+    return pd.DataFrame(rows)
+
+
+# ------------------------------------------------------------------ verdicts
+
+
+def scaled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add the true error over the margin, and errors in units."""
+    limit = rows["margin"].where(
+        (rows["measure"] != "agreement") | (rows["scope"] == "difference"), 1 - rows["margin"]
+    )
+    truth = rows["truth"].where(
+        (rows["measure"] != "agreement") | (rows["scope"] == "difference"), 1 - rows["truth"]
+    )
+    scale = rows["measure"].map({name: one.scale for name, one in MEASURES.items()})
+    return rows.assign(size=truth.abs() / limit, error=(rows["value"] - rows["truth"]) * scale)
+
+
+def coverage_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """How often 90 % intervals hold the truth, by kind of plate, segmenter, measure and scope."""
+    known = rows[rows["low"].notna() & ~rows["what"].isin(EXTREME)]
+    found = []
+    for (differing, measure, scope), own in known.groupby(["differing", "measure", "scope"]):
+        for kind in (*KINDS, ALL_KINDS):
+            mine = own[(own["kind"] == kind) | (kind == ALL_KINDS)]
+            if len(mine):
+                share, low, high = share_by_groups(mine["covered"], mine["group"])
+                found.append(
+                    {"differing": differing, "measure": measure, "scope": scope, "kind": kind}
+                    | {"coverage": share, "coverage_low": low, "coverage_high": high}
+                    | {"n": len(mine)}
+                )
+    return pd.DataFrame(found)
+
+
+def _when(rows: pd.DataFrame, verdict: str, chosen: pd.Series) -> pd.Series:
+    return (rows["verdict"] == verdict).where(chosen)
+
+
+def rule_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """False passes, false fails and power of single rows, by measure, scope and segmenter."""
+    rows = rows[~rows["what"].isin(EXTREME)]
+    found = []
+    for (measure, scope), own in rows.groupby(["measure", "scope"]):
+        for kind in (*KINDS, ALL_KINDS):
+            mine = own[(own["kind"] == kind) | (kind == ALL_KINDS)]
+            row = {"measure": measure, "scope": scope, "kind": kind, "n": len(mine)}
+            for name, flags in (
+                ("passes_below_a_fifth", _when(mine, "pass", mine["size"] < 0.2)),
+                ("false_pass", _when(mine, "pass", mine["size"] > FULL)),
+                ("false_fail_at_half", _when(mine, "fail", mine["size"].between(*HALF))),
+                ("fails_at_1.4", _when(mine, "fail", mine["size"].between(*LARGE))),
+                ("fails_beyond_1.6", _when(mine, "fail", mine["size"] > LARGE[1])),
+            ):
+                value, low, high = share_by_groups(flags, mine["group"])
+                row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+                row[f"n_{name}"] = int(flags.notna().sum())
+            found.append(row)
+    return pd.DataFrame(found)
+
+
+def phenotype_table(judged: Judged) -> pd.DataFrame:
+    """Error, coverage, answers and false verdicts of differences, by phenotype and segmenter.
+
+    ``paired``: both classes are the same images, as in earlier studies; else disjoint halves.
+    """
+    rows, answers = judged
+    rows = rows[rows["scope"] == "difference"]
+    found = []
+    for differing in (PHENOTYPE, f"{PHENOTYPE}, same images"):
+        own = rows[rows["differing"] == differing]
+        said = answers[answers["differing"] == differing]
+        names = {name: [name] for name in sorted(own["what"].unique())}
+        every = set(names)
+        names |= {"all": sorted(every), "all but extreme": sorted(every - set(EXTREME))}
+        for what, members in names.items():
+            for kind in (*KINDS, ALL_KINDS):
+                mine = own[own["what"].isin(members) & ((own["kind"] == kind) | (kind == "all"))]
+                answer = said[said["what"].isin(members)]
+                answer = answer[(answer["kind"] == kind) | (kind == ALL_KINDS)]
+                if len(mine):
+                    head = {"phenotype": what, "kind": kind, "paired": differing != PHENOTYPE}
+                    found.append(head | _of_phenotype(mine, answer))
+    return pd.DataFrame(found)
+
+
+def _of_phenotype(rows: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]:
+    row: dict[str, float] = {}
+    for measure in ("balance", "splits", "merges", "missed", "bias", "agreement"):
+        own = rows[rows["measure"] == measure]
+        row[f"rms_{measure}"], row[f"rms_{measure}_low"], row[f"rms_{measure}_high"] = by_groups(
+            own, lambda t: float(np.sqrt((t["error"] ** 2).mean()))
+        )
+        row[f"coverage_{measure}"] = own["covered"].mean()
+    balance = rows[rows["measure"] == "balance"]
+    row["false_pass_balance"] = _when(balance, "pass", balance["size"] > FULL).mean()
+    row["false_fail_at_half_balance"] = _when(
+        balance, "fail", balance["size"].between(*HALF)
+    ).mean()
+    for question in (SPLIT_MERGE, THRESHOLD, FOUND):
+        own = answers[answers["question"] == question]
+        row[f"answered_{question}"] = (own["both"] != "undecided").mean()
+    row["n"] = len(balance)
+    return row
+
+
+def planted_table(judged: Judged) -> pd.DataFrame:
+    """Errors planted into good segmentations of one class and of both: what is read and said."""
+    rows, answers = judged
+    planted = rows["differing"].str.startswith("planted")
+    keys = ["differing", "what", "kind"]
+    question = {"splits": SPLIT_MERGE, "merges": SPLIT_MERGE, "drops": FOUND, "moved": THRESHOLD}
+    measure = {"splits": "splits", "merges": "merges", "drops": "missed", "moved": "bias"}
+    found = []
+    for (differing, what, kind), own in rows[planted].groupby(keys, sort=True):
+        word = what.split(" ")[0]
+        if word not in measure:
+            continue
+        scope = "difference" if differing == "planted" else "poscon"
+        of_measure = own[(own["measure"] == measure[word]) & (own["scope"] == scope)]
+        balance = own[(own["measure"] == "balance") & (own["scope"] == scope)]
+        said = answers[
+            (answers["differing"] == differing)
+            & (answers["what"] == what)
+            & (answers["kind"] == kind)
+            & (answers["question"] == question[word])
+        ]
+        unit = MEASURES[measure[word]].scale
+        fails, low, high = share_by_groups(said["verdict"] == "fail", said["group"])
+        found.append(
+            {"planted": what, "in": "one class" if differing == "planted" else "both"}
+            | {"kind": kind, "measure": measure[word], "judged": scope}
+            | {"truth": unit * of_measure["truth"].mean()}
+            | {"estimate": unit * of_measure["value"].mean()}
+            | {"covered": of_measure["covered"].mean()}
+            | {"true_balance": 100 * balance["truth"].mean()}
+            | {"fails": fails, "fails_low": low, "fails_high": high}
+            | {"passes": (said["verdict"] == "pass").mean()}
+            | {"shared": said["shared"].mean(), "cancelling": said["cancelling"].mean()}
+            | {"n": len(said)}
+        )
+    return pd.DataFrame(found)
+
+
+def missed_table(judged: Judged) -> pd.DataFrame:
+    """Classes that lose objects, and classes that truly have fewer: what *found* says."""
+    rows, answers = judged
+    found_answers = answers[answers["question"] == FOUND]
+    difference = rows[(rows["measure"] == "missed") & (rows["scope"] == "difference")]
+    lost = difference.assign(lost=difference["truth"])
+    keys = ["group", "kind", "differing", "what", "plate", "run"]
+    both = found_answers.merge(lost[[*keys, "lost"]], on=keys)
+    cases = {
+        "loses 20 % or more": both["lost"] >= 0.2,
+        "loses 10 to 20 %": both["lost"].between(0.1, 0.2),
+        "truly fewer cells, loses less than 2.5 %": (both["differing"] == "density")
+        & (both["lost"].abs() < 0.025),
+        "nothing differs": (both["differing"] == "nothing") & (both["lost"].abs() < 0.025),
+    }
+    table = []
+    for name, chosen in cases.items():
+        for kind in (*KINDS, ALL_KINDS):
+            mine = both[chosen & ((both["kind"] == kind) | (kind == ALL_KINDS))]
+            share, low, high = share_by_groups(mine["verdict"] == "fail", mine["group"])
+            by_difference = share_by_groups(mine["both"] == "fail", mine["group"])[0]
+            table.append(
+                {"case": name, "kind": kind, "fails": share, "fails_low": low, "fails_high": high}
+                | {"difference_fails": by_difference, "n": len(mine)}
+            )
+    return pd.DataFrame(table)
+
+
+# ------------------------------------------------------------------ writing
+
+
+def write(folder: Path, name: str, table: pd.DataFrame, about: str) -> None:
+    """Write a table with a line about it, and print it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("w") as file:
+        file.write(f"# {about}\n")
+        table.round(4).to_csv(file, index=False)
+    print(f"\n{name}\n{table.round(3).to_string(index=False)}", flush=True)
+
+
+def main() -> None:
+    """Calibrate, judge and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--collected", type=Path, required=True)
+    parser.add_argument("--scored", type=Path, required=True)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument(
+        "--draws", type=int, default=10, help="random halves of each group and kind"
+    )
+    parser.add_argument("--runs", type=int, default=2, help="drawings of wells of each plate")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help="install the calibration")
+    chosen = parser.parse_args()
+    fields = with_measures(pd.read_parquet(chosen.scored / "fields.parquet"))
+    cytoplasm = pd.read_parquet(chosen.collected / "cytoplasm.parquet")
+    looks = shown(fields, cytoplasm)
+    fields["outside"] = flag_outside(fields, looks)
+    plates = all_plates(fields, chosen.draws)
+    rows, floor = whole_rows(plates), floors(fields)
+    about = (
+        f"{len(plates)} plates of {fields['group'].nunique()} groups, {N_WELLS} wells per class; "
+        f"levelfield {version('levelfield')}, Python {platform.python_version()}, "
+        f"scikit-learn {version('scikit-learn')}, {platform.machine()}, {date.today()}"
+    )
+    constants = held_out_constants(rows, floor, chosen.jobs)
+    if chosen.write:
+        Calibration(calibrate(rows, floor), fit_recognisers(looks)).save(FILE)
+    judged = judge_plates(plates, constants, chosen.runs)
+    judged = Judged(scaled(judged.rows), judged.answers)
+    judged.rows.to_parquet(chosen.scored / "judged.parquet")
+    judged.answers.to_parquet(chosen.scored / "answers.parquet")
+    ranks = pd.read_parquet(chosen.scored / "ranks.parquet")
+    known = ranks.assign(weight=1.0).groupby(["evidence", "variant", "kind"])["auc"]
+    for name, table in (
+        ("qc_ranks.csv", known.agg(["mean", "min", "count"]).reset_index()),
+        ("qc_agreement.csv", agreement_table(fields)),
+        ("qc_coverage.csv", coverage_table(judged.rows)),
+        ("qc_rule.csv", rule_table(judged.rows)),
+        ("qc_phenotypes.csv", phenotype_table(judged)),
+        ("qc_planted.csv", planted_table(judged)),
+        ("qc_missed.csv", missed_table(judged)),
+        ("qc_range.csv", range_table(looks)),
+    ):
+        write(chosen.results, name, table, about)
+
+
+if __name__ == "__main__":
+    main()
