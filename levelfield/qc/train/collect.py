@@ -61,7 +61,7 @@ Planting = Callable[[NDArray[np.int32], NDArray[np.float32], np.random.Generator
 
 
 class Task(NamedTuple):
-    """One image, and what is made of it; of a larger one than `side` (px) the middle, if it is set."""
+    """One image, and what is made of it; with a `side` (px), of its middle alone."""
 
     group: str
     collection: str
@@ -95,7 +95,9 @@ def plantings() -> dict[str, Planting]:
     return found
 
 
-def tasks(sources: Sources, most: int, transformed: int, planted: int, degraded: int) -> list[Task]:
+def tasks(
+    sources: Sources, most: int, transformed: int, planted: int, degraded: int, side: int = 0
+) -> list[Task]:
     """List all images: how many of each half are changed is given per kind of change."""
     index, found = sources.index(), []
     for group in FOLDS:

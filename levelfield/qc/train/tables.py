@@ -27,6 +27,7 @@ from levelfield.qc.train.phenotypes import EXTREME
 from levelfield.qc.train.plates import all_plates, with_measures
 from levelfield.qc.train.range import fit_recognisers, flag_outside, range_table, shown
 from levelfield.qc.train.segmentations import KINDS
+from levelfield.qc.train.targets import target_table
 
 ALL_KINDS = "all"
 BOOTSTRAPS = 400
@@ -321,17 +322,19 @@ def main() -> None:
     judged.answers.to_parquet(chosen.scored / "answers.parquet")
     ranks = pd.read_parquet(chosen.scored / "ranks.parquet")
     known = ranks.assign(weight=1.0).groupby(["evidence", "variant", "kind"])["auc"]
-    for name, table in (
-        ("qc_ranks.csv", known.agg(["mean", "min", "count"]).reset_index()),
-        ("qc_agreement.csv", agreement_table(fields)),
-        ("qc_coverage.csv", coverage_table(judged.rows)),
-        ("qc_rule.csv", rule_table(judged.rows)),
-        ("qc_phenotypes.csv", phenotype_table(judged)),
-        ("qc_planted.csv", planted_table(judged)),
-        ("qc_missed.csv", missed_table(judged)),
-        ("qc_range.csv", range_table(looks)),
-    ):
-        write(chosen.results, name, table, about)
+    tables = {
+        "ranks": known.agg(["mean", "min", "count"]).reset_index(),
+        "agreement": agreement_table(fields),
+        "coverage": coverage_table(judged.rows),
+        "rule": rule_table(judged.rows),
+        "phenotypes": phenotype_table(judged),
+        "planted": planted_table(judged),
+        "missed": missed_table(judged),
+        "range": range_table(looks),
+    }
+    tables["targets"] = target_table(tables)
+    for name, table in tables.items():
+        write(chosen.results, f"qc_{name}.csv", table, about)
 
 
 if __name__ == "__main__":
