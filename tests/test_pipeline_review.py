@@ -1,12 +1,15 @@
 """The review sheet as a file, and the checksums that its answers are held against."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
 from levelfield.pipeline.review import label_checksums, log_review, read_review
 from levelfield.pipeline.tables import write_csv
-from levelfield.qc.review.sampling import LIST_COLUMNS
+from levelfield.qc.review.answers import check_answers, read_answers
+from levelfield.qc.review.sampling import LIST_COLUMNS, ReviewPlan, choose_for_review
+from levelfield.qc.statistics.comparison import Comparison
 from levelfield.sheets import SheetError
 
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "review.yaml"
@@ -36,6 +39,32 @@ def test_a_site_numbered_0_is_taken_as_the_list_wrote_it(tmp_path):
     ]
     with pytest.raises(SheetError, match="site"):
         read_review(written(tmp_path, site=-1), SCHEMA)
+
+
+def test_a_list_of_site_0_goes_to_disk_is_filled_in_and_counts(tmp_path):
+    objects = pd.DataFrame(
+        {
+            "Metadata_Plate": "P",
+            "Metadata_Well": np.repeat(["A01", "A02", "B01", "B02"], 30),
+            "Metadata_Site": 0,
+            "object_set": "Nuclei",
+            "Metadata_ObjectNumber": np.tile(np.arange(30) + 1, 4),
+            "right_evidence": 0.9,
+            **dict.fromkeys(["merge_evidence", "fragment_evidence", "invented_evidence"], 0.02),
+        }
+    )
+    candidates = objects.head(0).assign(missed_evidence=0.0)
+    controls = [Comparison("drug", "DMSO", ("B01", "B02"), ("A01", "A02"))]
+    sheet = choose_for_review(objects, candidates, controls, ReviewPlan(20))
+    whole_field = sheet["object_number"] == 0
+    sheet["answer"] = np.where(whole_field, "missed", "correct")
+    sheet["m"] = np.where(whole_field, "0", "")
+    path = tmp_path / "review.csv"
+    write_csv(sheet.assign(reviewer="A"), path)
+    read = read_review(path, SCHEMA)
+    check_answers(read, "P")
+    answers = read_answers(read, "P", objects, None, candidates)
+    assert len(answers.objects) == 40 and len(answers.missed) == 4 and not answers.notes
 
 
 @pytest.mark.parametrize(

@@ -20,17 +20,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from report_cases import (
     OBJECT_SETS,
+    answers_of,
     excluded_of,
     layout_of,
     plate_facts,
     readouts_of,
     real_field,
     report_of,
-    verdict_of,
+    tables_of,
 )
 from skimage.segmentation import find_boundaries
 
 from levelfield.plan import PLATE_SHAPES
+from levelfield.qc.measures import QUESTIONS
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.wording.numbers import interval, measured, plain
 from levelfield.report import (
@@ -41,8 +43,8 @@ from levelfield.report import (
     screen_page,
     verdict_text,
 )
-from levelfield.report.answers import answers
 from levelfield.report.distributions import _RADIUS, control_groups, draw_distribution, spread
+from levelfield.report.drift import drift_charts
 from levelfield.report.gallery import COMPOSITE
 from levelfield.report.heatmaps import colours_of, draw_plate_map
 from levelfield.report.quantities import Quantity, quantities
@@ -129,78 +131,25 @@ def test_verdict_comes_before_everything_else(real_page):
 
 def test_every_row_of_the_verdict_is_on_the_page():
     layout = layout_of(96, positives=("Drug A", "Drug B"))
-    verdict = verdict_of(layout)
-    page = Page(plate_page(report_of(layout, 96, verdict=verdict))).text
-    for row in verdict.to_dict("records"):
-        assert measured(row["estimate"], row["unit"]) in page
+    data = report_of(layout, 96)
+    page = Page(plate_page(data)).text
+    for row in data.verdict.to_dict("records"):
         assert interval(row["ci_low"], row["ci_high"], row["unit"]) in page
         assert row["advice"] in page
+    for headline in data.answers["headline"]:
+        assert headline in page
 
 
-@pytest.mark.parametrize(
-    ("verdicts", "said"),
-    [
-        ({}, "Not decided yet. No question fails, but 6 of 6 are undecided."),
-        ({("Nuclei", "threshold"): "fail"}, "No. 1 of 6 questions fail: Nuclei, threshold."),
-        (
-            {(name, key): "pass" for name in OBJECT_SETS for key in ("agreement", "threshold")}
-            | {(name, "split_merge"): "pass" for name in OBJECT_SETS},
-            "Yes. Every question passes, and the control classes do not differ.",
-        ),
-    ],
-)
-def test_headline_says_how_the_plate_stands(verdicts, said):
-    layout = layout_of(96)
-    html = plate_page(report_of(layout, 96, verdict=verdict_of(layout, verdicts)))
-    assert said in Page(html).text
-
-
-def test_verdicts_are_told_by_word_and_shape_not_by_colour_alone():
-    layout = layout_of(96)
-    verdicts = {("Nuclei", "threshold"): "fail", ("Cells", "threshold"): "pass"}
-    html = plate_page(report_of(layout, 96, verdict=verdict_of(layout, verdicts)))
-    for word, rest in (("pass", ", unreviewed"), ("fail", ", unreviewed"), ("undecided", "")):
-        shape = f'<use href="#icon-{word}"/></svg>{word}{rest}</span>'
-        assert shape in html
-        assert f'<symbol id="icon-{word}"' in html
-
-
-def test_worst_difference_is_attributed_to_its_control():
-    layout = layout_of(96, positives=("Drug A", "Drug B", "Drug C"))
-    verdict = verdict_of(layout)
-    data = report_of(layout, 96, verdict=verdict)
-    for answer in answers(verdict, comparisons(layout), data.qc_sites):
-        assert answer.worst_control == "Drug C"  # the last is the largest, see verdict_of
-        assert answer.worst_line.difference.estimate == answer.worst.estimate
-
-
-def test_verdict_without_an_answer_for_the_plate_is_refused():
-    layout = layout_of(96)
-    verdict = verdict_of(layout)
-    data = report_of(layout, 96, verdict=verdict[verdict["perturbation"] != "worst"])
-    with pytest.raises(ValueError, match="'worst', which answers for the plate"):
-        plate_page(data)
-
-
-def test_shares_of_images_and_objects_stand_beside_the_estimates():
-    layout = layout_of(96)
-    data = report_of(layout, 96)
-    sites = data.qc_sites.copy()
-    nuclei = (sites["object_set"] == "Nuclei") & (sites["Metadata_ControlType"] == "negcon")
-    sites.loc[nuclei, "threshold_call"] = ["low"] * 2 + ["high"] * 4 + ["ok"] * 2
-    sites.loc[nuclei, ["split_rate", "merge_rate"]] = (0.02, 0.3)
-    sites.loc[nuclei & (sites["Metadata_Well"] == "A01"), ["n_objects", "merge_rate"]] = (700, 0.1)
-    page = Page(plate_page(report_of(layout, 96, qc_sites=sites))).text
-    assert "too low in 25 %, too high in 50 % of images" in page
-    assert "split 2.0 %, merged 20.0 % of objects" in page
+def test_shares_of_images_stand_beside_the_threshold():
+    page = Page(plate_page(report_of(layout_of(96), 96))).text
+    assert page.count("too low in 25 %, too high in 12 % of images") == 4
 
 
 def test_plate_without_positive_control_has_a_page():
     layout = layout_of(96, positives=())
-    verdict = verdict_of(layout, estimate=np.nan)
-    html = plate_page(report_of(layout, 96, verdict=verdict))
+    html = plate_page(report_of(layout, 96))
     page = Page(html).text
-    assert "6 of 6 are undecided" in page
+    assert "8 of 8 answers are undecided" in page
     assert "No readout could be computed" in page
     assert page.count("no wells") >= 6
     assert html.count("<figcaption>Nuclei: threshold bias") == 2  # the map, and the negative wells
@@ -208,7 +157,7 @@ def test_plate_without_positive_control_has_a_page():
 
 def test_plate_without_any_control_has_a_page():
     layout = layout_of(24, positives=()).assign(Metadata_ControlType="trt")
-    page = Page(plate_page(report_of(layout, 24, verdict=verdict_of(layout, estimate=np.nan)))).text
+    page = Page(plate_page(report_of(layout, 24))).text
     assert "The layout declares no control wells." in page
 
 
@@ -216,7 +165,7 @@ def test_plate_of_missing_values_has_a_page():
     layout = layout_of(96)
     html = plate_page(report_of(layout, 96, empty=True))
     maps = html.count('class="plate-ground"')
-    assert maps == 8
+    assert maps == 18
     assert html.count("url(#hatching)") == 96 * maps
     assert not re.search(r"\bnan\b", html, re.IGNORECASE)
 
@@ -227,7 +176,7 @@ def test_plate_without_a_usable_image_has_a_page():
     tables = {"qc_sites": data.qc_sites.iloc[:0], "qc_wells": data.qc_wells.iloc[:0]}
     bare = data.sites[["Metadata_Plate", *layout.columns, "Metadata_Site"]].iloc[:0]
     html = plate_page(replace(data, sites=bare, **tables))
-    assert "This plate gets no verdict." in html
+    assert "No verdict. Too many images had to be left out." in html
     assert "No control has a usable image." in html
 
 
@@ -237,7 +186,6 @@ def test_plate_beyond_the_limit_of_excluded_sites_says_that_it_has_no_verdict(n_
     rows = [(well, 1, "all-zero image", "a.tif") for well in layout["Metadata_Well"][:n_excluded]]
     data = report_of(layout, 96, plate=plate_facts(96, n_excluded), excluded=excluded_of(rows))
     page = Page(plate_page(data)).text
-    assert ("This plate gets no verdict." in page) == banner
     assert ("No verdict. Too many images had to be left out." in page) == banner
     if banner:
         assert "12 of 96 sites (12.5 %) had to be left out" in page
@@ -383,7 +331,7 @@ def test_sets_that_count_the_same_share_a_map():
 
 
 def _quantities(data):
-    return quantities(data.wells, data.sites, data.qc_wells, OBJECT_SETS, {"threshold": 0.5})
+    return quantities(data.wells, data.sites, data.qc_wells, OBJECT_SETS, {"bias": 1.0})
 
 
 def test_gallery_takes_the_typical_and_the_worst_fields_of_each_control():
@@ -392,15 +340,16 @@ def test_gallery_takes_the_typical_and_the_worst_fields_of_each_control():
     sites = data.sites.assign(Count_Nuclei=100)
     controls = layout["Metadata_ControlType"] == "negcon"
     sites.loc[controls, "Count_Nuclei"] = [10, 20, 51, 49, 80, 90, 95, 5]  # the median is 50
-    judged = data.qc_sites.assign(balance=0.01, threshold_bias_px=-0.1)
+    judged = data.qc_sites.assign(balance=0.01, threshold_bias_px=-0.1, missed_rate=0.0)
     cells = judged["object_set"] == "Cells"
     judged.loc[cells & (judged["Metadata_Well"] == "G01"), "threshold_bias_px"] = -1.25
     judged.loc[~cells & (judged["Metadata_Well"] == "C01"), "balance"] = -0.3
+    judged.loc[~cells & (judged["Metadata_Well"] == "D01"), "missed_rate"] = 0.4
     chosen = choose_gallery(sites, judged, layout)
     own = {one.well: one.why for one in chosen if one.scope == "negcon"}
     assert own == {
         "C01": "typical: 51 Nuclei; largest imbalance: Nuclei −30 pp",
-        "D01": "typical: 49 Nuclei",
+        "D01": "typical: 49 Nuclei; largest share of missed objects: Nuclei +40 pp",
         "G01": "largest threshold bias: Cells −1.2 px",
     }
     assert [one.control for one in chosen if one.scope == "poscon"] == ["Drug A"] * 2
@@ -409,7 +358,7 @@ def test_gallery_takes_the_typical_and_the_worst_fields_of_each_control():
 def test_gallery_of_a_plate_without_evidence_shows_typical_fields():
     layout = layout_of(96)
     data = report_of(layout, 96)
-    nothing = data.qc_sites.assign(balance=np.nan, threshold_bias_px=np.nan)
+    nothing = data.qc_sites.assign(balance=np.nan, threshold_bias_px=np.nan, missed_rate=np.nan)
     chosen = choose_gallery(data.sites, nothing, layout)
     assert len(chosen) == 4
     assert all(one.why.startswith("typical") for one in chosen)
@@ -467,7 +416,8 @@ def test_outlines_that_would_hide_others_wait_to_be_switched_on():
     html = plate_page(replace(data, gallery=gallery))
     assert 'id="outline-1" checked>' in html
     assert 'id="outline-2">' in html
-    unknown = replace(data, gallery=gallery, verdict=data.verdict.iloc[:0])
+    nothing = {"verdict": data.verdict.iloc[:0], "answers": data.answers.iloc[:0]}
+    unknown = replace(data, gallery=gallery, **nothing)
     assert 'id="outline-2" checked>' in plate_page(unknown)
 
 
@@ -506,10 +456,13 @@ def test_same_tables_give_the_same_bytes_in_any_process():
 
 def screen_of(names: list[str], **verdicts: dict) -> ScreenReport:
     layout = layout_of(96)
-    tables = [verdict_of(layout, verdicts.get(name), plate=name) for name in names]
+    tables = [
+        tables_of(answers_of(layout, verdicts.get(name), plate=name)) for name in (*names, "screen")
+    ]
     return ScreenReport(
         plates=pd.concat([plate_facts(96, name=name) for name in names]),
-        verdict=pd.concat([*tables, verdict_of(layout, plate="screen")]),
+        answers=pd.concat([table[0] for table in tables]),
+        verdict=pd.concat([table[1] for table in tables]),
         readouts=pd.concat(
             [readouts_of(layout, name, 0.1 * i) for i, name in enumerate(names, start=1)]
         ),
@@ -525,41 +478,99 @@ def test_screen_leads_to_every_plate_and_shows_every_answer():
     assert set(links) == {f"../{name}/report.html" for name in names}
     assert "../P%202/%23%3F/report.html" in page.links
     assert "<script" not in html
-    assert "0 answers pass, 1 fail, 17 undecided." in page.text
+    assert "Plate by plate: 1 fail, unreviewed · 23 undecided." in page.text
+    assert "3 plates together. Not decided yet." in page.text
     assert "All plates together" in page.text
-    assert html.count('class="badge') == 4 * 6
+    assert html.count('class="badge') == 4 * 8
+    assert html.count("negative undecided, positive undecided, both together fail") == 1
     for z_prime in ("0.1", "0.2", "0.3"):
         assert f'<td class="number">{z_prime}</td>' in html
 
 
 def test_screen_with_a_plate_that_lacks_an_object_set_leaves_its_cells_open():
     data = screen_of(["P1", "P2"])
-    verdict = data.verdict
-    kept = verdict[(verdict["plate"] != "P2") | (verdict["object_set"] == "Nuclei")]
-    html = screen_page(ScreenReport(data.plates, kept, data.readouts.iloc[:0]))
-    assert html.count("<td>–</td>") == 3
+    kept = [
+        table[(table["plate"] != "P2") | (table["object_set"] == "Nuclei")]
+        for table in (data.answers, data.verdict)
+    ]
+    html = screen_page(ScreenReport(data.plates, *kept, data.readouts.iloc[:0]))
+    assert len(re.findall(r"<td[^>]*>–</td>", html)) == len(QUESTIONS)
     assert "No plate has a readout and a positive control." in Page(html).text
+
+
+def drift_of(names: list[str], **changes) -> pd.DataFrame:
+    rows = [
+        (name, f"2026-03-{order:02d}", order, "Nuclei", measure, scope, control, value, unit)
+        for order, name in enumerate(names, start=1)
+        for measure, unit, value in (("bias", "px", 0.2 * order), ("agreement", "%", 95.0))
+        for scope, control in (("negcon", "DMSO"), ("poscon", "Drug A"), ("difference", "Drug A"))
+    ]
+    head = ["plate", "date", "order", "object_set", "measure", "scope", "perturbation"]
+    table = pd.DataFrame(rows, columns=[*head, "estimate", "unit"])
+    ends = {"ci_low": table["estimate"] - 0.5, "ci_high": table["estimate"] + 0.5}
+    return table.assign(**(ends | changes))
+
+
+def test_drift_shows_both_classes_of_every_plate_in_order():
+    names = ["late", "early"]
+    drift = drift_of(names).assign(order=lambda table: (table["plate"] == "late") + 1)
+    charts = dict(drift_charts(drift, {"bias": 1.0, "agreement": 90.0}))
+    assert list(charts) == ["Nuclei: threshold bias (px)", "Nuclei: agreement (%)"]
+    picture = charts["Nuclei: threshold bias (px)"]
+    assert picture.index(">early<") < picture.index(">late<")
+    assert ">2026-03-01<" in picture
+    said = re.findall(r"<title>(\w+), (.+?): (\S+) px \(", picture)
+    assert len(said) == 4  # differences are left out
+    assert ("early", "DMSO", "+0.40") in said
+    band = float(re.search(r'<rect[^>]* height="([\d.]+)" class="margin"', picture)[1])
+    zero = re.search(r'y1="([\d.]+)" y2="\1" class="zero"', picture)
+    assert band > 20
+    assert zero
+
+
+def test_drift_of_one_plate_of_unknown_dates_or_values():
+    margins = {"bias": 1.0, "agreement": 90.0}
+    assert drift_charts(None, margins) == []
+    assert drift_charts(drift_of(["P1"]), margins) == []
+    bare = drift_of(["P1", "P2"], date=np.nan, ci_low=np.nan, ci_high=np.nan)
+    bare.loc[bare["plate"] == "P1", "estimate"] = np.nan
+    for _, picture in drift_charts(bare, margins):
+        assert "nan" not in picture
+    with pytest.raises(ValueError, match=r"drift.csv lacks order"):
+        drift_charts(bare.drop(columns="order"), margins)
+
+
+def test_drift_is_on_the_page_of_the_screen():
+    data = screen_of(["P1", "P2"])
+    html = screen_page(replace(data, drift=drift_of(["P1", "P2"])))
+    assert '<section id="drift">' in html
+    assert '<section id="drift">' not in screen_page(data)
 
 
 def test_verdict_text_is_narrow_and_whole():
     long = "a compound with quite an unreasonably long systematic name, 10 µM"
     layout = layout_of(96, positives=(long, "Drug B"))
-    verdict = verdict_of(layout, {("Nuclei", "threshold"): "fail"})
-    text = verdict_text(pd.concat([verdict, verdict.assign(plate="P2")]))
+    verdicts = {("Nuclei", "threshold"): "fail", ("Cells", "threshold"): "pass"}
+    both = [tables_of(answers_of(layout, verdicts, plate=name)) for name in ("P1", "P2")]
+    answers, verdict = (pd.concat(tables) for tables in zip(*both, strict=True))
+    facts = pd.concat([plate_facts(96, name=name) for name in ("P1", "P2")])
+    text = verdict_text(answers, verdict, facts)
     lines = text.splitlines()
     assert max(map(len, lines)) <= WIDTH <= 100
-    assert (
-        sum(line.startswith(("  negative", "  positive", "  difference")) for line in lines) == 60
-    )
-    assert lines.count(next(line for line in lines if line.startswith("Nuclei, threshold  "))) == 2
-    assert text.count("Nuclei, fail: Worst: Advice on Nuclei, threshold") == 2
-    assert "Cells, fail" not in text
+    rows = [line for line in lines if line.startswith(("    neg", "    pos", "    diff"))]
+    assert len(rows) == len(verdict)
+    assert sum(line.rstrip().endswith("unreviewed") for line in rows) == 2 * (1 + 5)
+    flat = " ".join(text.split())
+    assert flat.count("Nuclei, threshold: Fail, unreviewed. Worst: threshold bias, ") == 2
+    assert flat.count("raise outline of Nuclei from 0.4 (default) by 0.05") == 2
 
 
 def test_verdict_text_of_a_plate_without_positive_control():
-    text = verdict_text(verdict_of(layout_of(96, positives=()), estimate=np.nan))
-    assert "UNDECIDED" in text
-    assert "nan" not in text
+    layout = layout_of(96, positives=())
+    for empty in (True, False):
+        text = verdict_text(*tables_of(answers_of(layout, empty=empty)), plate_facts(96))
+        assert "8 of 8 answers are undecided" in text
+        assert not re.search(r"\bnan\b", text)
 
 
 @pytest.mark.parametrize(
@@ -591,32 +602,3 @@ def test_captions_of_the_workflow_report_are_sound(caption):
     text = environment.from_string(caption.read_text("utf-8")).render(snakemake=snakemake)
     assert len(text) > 80
     publish_parts(text, writer="html", settings_overrides={"halt_level": 2})
-
-
-def reviewed_of(verdict: pd.DataFrame, state: str) -> pd.DataFrame:
-    """Return ``qc/reviewed.csv`` with one state for every row of a verdict but the worst."""
-    rows = verdict[verdict["perturbation"] != "worst"]
-    figures = {
-        f"{name}_{part}": value
-        for name, value in (("evidence", 2.5), ("reviewed", -1.5))
-        for part in ("estimate", "ci_low", "ci_high")
-    }
-    keys = ["plate", "question", "object_set", "scope", "perturbation", "unit"]
-    return rows[keys].assign(review=state, n_drawn=120, n_reviewed=90, **figures)
-
-
-@pytest.mark.parametrize(
-    ("state", "words"),
-    [
-        ("complete", ["by the evidence alone +2.5 pp", "by the review, too large minus too small"]),
-        ("partial", ["review unfinished: 90 of 120 objects"]),
-        ("unreviewed", []),
-    ],
-)
-def test_a_review_stands_beside_the_evidence(state, words):
-    layout = layout_of(96)
-    page = plate_page(report_of(layout, 96, reviewed=reviewed_of(verdict_of(layout), state)))
-    for text in words:
-        assert text in page
-    assert ("by the evidence alone" in page) == (state == "complete")
-    assert ("unfinished" in page) == (state == "partial")

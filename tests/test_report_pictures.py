@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from report_cases import layout_of, real_field, report_of, verdict_of
+from report_cases import layout_of, real_field, report_of
 
 from levelfield.qc.evidence.features import field_features
 from levelfield.qc.statistics.comparison import comparisons
@@ -99,8 +99,8 @@ def judged() -> pd.DataFrame:
         head = {"Metadata_Plate": "P1", "Metadata_Well": well, "Metadata_ControlType": kind}
         tables.append(found.assign(**head, Metadata_Site=1, object_set="Nuclei"))
     objects = pd.concat(tables, ignore_index=True)
-    nothing = dict.fromkeys(("merge_evidence", "fragment_evidence", "threshold_bias_px"), 0.0)
-    return objects.assign(**nothing)
+    kinds = ("merge_evidence", "fragment_evidence", "invented_evidence", "threshold_bias_px")
+    return objects.assign(**dict.fromkeys(kinds, 0.0))
 
 
 def whole(judged: pd.DataFrame, well: str) -> pd.Index:
@@ -155,6 +155,46 @@ def test_crops_show_their_object_in_its_colour_and_stay_inside_the_image(judged)
         assert 0 < own.sum() < outline
 
 
+def candidates_of(well: str, centre: tuple[float, float], evidence: float) -> pd.DataFrame:
+    place = {"Metadata_Plate": "P1", "Metadata_Well": well, "Metadata_Site": 1, "candidate": 7}
+    seen = {"area_px": 200.0, "missed_evidence": evidence, "found_by": "second opinion"}
+    y, x = centre
+    row = place | seen | {"object_set": "Nuclei", "centre_y_px": y, "centre_x_px": x}
+    return pd.DataFrame([row])
+
+
+def test_what_is_missed_is_shown_in_a_ring_at_its_place(judged):
+    candidates = candidates_of("A02", (200.0, 300.0), 0.8)
+    choices = choose_crops(judged, LAYOUT, candidates)
+    assert [(one.error, one.scope, one.well, one.number) for one in choices] == [
+        ("Missed", "poscon", "A02", 7)
+    ]
+    (crop,) = draw_crops(choices, lambda well, site: real_field(well), {"Nuclei": 0})
+    inks = np.asarray(Image.open(io.BytesIO(crop.outlines)).convert("RGBA"))
+    ring = (inks[..., :3] == np.rint(255 * rgb(OWN_COLOUR))).all(-1) & (inks[..., 3] > 0)
+    y, x = np.nonzero(ring)
+    start = [round(middle) - crop.choice.side // 2 for middle in crop.choice.centre]
+    distance = np.hypot(y - (200 - start[0]), x - (300 - start[1]))
+    assert len(y) > 30
+    assert np.allclose(distance, crop.choice.ring, atol=1)
+    assert crop.choice.ring > np.sqrt(200 / np.pi)  # the object stays visible inside
+    assert "in the ring" in plate_page(report_of(LAYOUT, 96, crops=(crop,)))
+
+
+def test_weak_candidates_and_plates_without_objects_show_nothing_missed(judged):
+    assert choose_crops(judged, LAYOUT, candidates_of("A02", (200.0, 300.0), 0.2)) == []
+    assert choose_crops(judged, LAYOUT, candidates_of("A02", (9.0, 9.0), 0.9).iloc[:0]) == []
+    only = choose_crops(judged.iloc[:0], LAYOUT, candidates_of("A01", (9.0, 9.0), 0.9))
+    assert [one.error for one in only] == ["Missed"]
+
+
+def test_an_invented_object_is_shown_with_its_outline(judged):
+    objects = judged.copy()
+    objects.loc[whole(objects, "A01")[0], "invented_evidence"] = 0.9
+    (choice,) = choose_crops(objects, LAYOUT)
+    assert (choice.error, choice.says, choice.ring) == ("Invented", "90 %", 0.0)
+
+
 def test_the_page_shows_crops_thresholds_and_funnels(judged):
     data = report_of(LAYOUT, 96)
     assert "Worst objects" not in plate_page(data)
@@ -171,7 +211,7 @@ def test_the_page_shows_crops_thresholds_and_funnels(judged):
 
 
 def truth_of(verdict: pd.DataFrame) -> pd.DataFrame:
-    rows = verdict[(verdict["perturbation"] != "worst") & (verdict["object_set"] == "Nuclei")]
+    rows = verdict[verdict["object_set"] == "Nuclei"]
     figures = {
         f"{name}{part}": value
         for name, value in (("same_sites_", 1.25), ("truth_", -2.75))
@@ -184,7 +224,7 @@ def truth_of(verdict: pd.DataFrame) -> pd.DataFrame:
 def test_estimate_and_truth_stand_beside_each_other():
     data = report_of(LAYOUT, 96)
     assert "Estimate and truth" not in plate_page(data)
-    truth = truth_of(verdict_of(LAYOUT))
+    truth = truth_of(data.verdict)
     page = plate_page(replace(data, truth=truth))
     section = page[page.index('<section id="truth"') : page.index('<section id="readouts"')]
     assert "Nuclei · splits and merges" in section
@@ -197,4 +237,9 @@ def test_estimate_and_truth_stand_beside_each_other():
         np.nan,
         "",
     ]
-    assert plate_page(replace(data, truth=truth)).count("By the references") == 3
+    assert (
+        plate_page(replace(data, truth=truth)).count(
+            '<td><span class="only-phone label">By the references'
+        )
+        == 14  # seven measures, without the positive class
+    )

@@ -69,16 +69,6 @@ def test_control_types_make_labels_again_only_where_these_depend_on_them(
     assert planned == TABLES_AND_PAGES | again | follows
 
 
-def test_another_file_with_the_same_wells_makes_no_labels(screen):
-    sheet, layout = screen.folder / "plates.tsv", screen.folder / "layout.csv"
-    before = sheet.read_text()
-    (screen.folder / "renamed.csv").write_text(layout.read_text().replace("no drug", "DMSO"))
-    sheet.write_text(before.replace("layout.csv", "renamed.csv"))
-    planned = jobs(screen.run_well("--dry-run", "--quiet", "rules"))
-    sheet.write_text(before)
-    assert planned == TABLES_AND_PAGES
-
-
 def test_a_well_that_is_called_a_control_later_must_have_images(screen):
     before = (screen.folder / "layout.csv").read_text()
     with_gap = before + "H12,trt,nothing,\n"

@@ -16,11 +16,10 @@ from levelfield.qc.wording.numbers import count
 from levelfield.qc.wording.parameters import Method, clash, from_parent, parameter_change
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, Question, name_of_row
 from levelfield.report.intervals import interval_plot, interval_scale
-from levelfield.report.records import ShownAnswer, ShownRow
+from levelfield.report.records import SCOPES, ShownAnswer, ShownRow
 from levelfield.report.svg import Scale
 
 NO_METHODS: Mapping[str, Method] = MappingProxyType({})
-SCOPES = ("negcon", "poscon", "difference")
 
 
 @dataclass(frozen=True)
@@ -151,26 +150,20 @@ def _view(
     anchor: str, answer: ShownAnswer, change: str, negative_of: Mapping[str, str]
 ) -> AnswerView:
     worst = answer.worst
-    verdicts = (answer.negative, answer.positive, answer.both)
     return AnswerView(
         anchor=anchor,
         answer=answer,
         question=QUESTIONS[answer.question],
         worst=name_of_row(worst.measure_name, worst.scope, worst.perturbation),
         change=change,
-        overview=tuple(
-            _overview(answer, scope, verdict)
-            for scope, verdict in zip(SCOPES, verdicts, strict=True)
-        ),
+        overview=tuple(_overview(answer, scope) for scope in SCOPES),
         lines=tuple(_lines(answer, negative_of)),
     )
 
 
-def _overview(answer: ShownAnswer, scope: str, verdict: str) -> Overview:
-    rows = answer.of_scope(scope)
-    worst = answer.worst_of(scope)
-    counted = rows if verdict == "pass" else [row for row in rows if row.verdict == verdict]
-    unreviewed = verdict != "undecided" and any(row.basis == "evidence" for row in counted)
+def _overview(answer: ShownAnswer, scope: str) -> Overview:
+    rows, worst = answer.of_scope(scope), answer.worst_of(scope)
+    verdict, unreviewed = answer.verdict_of(scope), answer.unreviewed_in(scope)
     if worst is None:
         return Overview(scope, verdict, unreviewed)
     says = worst.measure_name if len({row.measure_name for row in rows}) > 1 else ""

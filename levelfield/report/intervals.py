@@ -50,7 +50,7 @@ def is_signed(row: Interval) -> bool:
 def interval_scale(rows: Sequence[Interval]) -> Scale:
     """Return the scale that the given rows of one measure share.
 
-    Shares run from 0 or 50 to 100, rates of a class from 0 up, as they cannot err below; all others are
+    Shares run from 0 or 50 to 100, rates of a class from 0 up (they cannot err below); others are
     symmetric about zero and hold every interval and 1.6 margins.
     """
     start, end = 10, WIDTH - 10

@@ -167,9 +167,19 @@ def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
 
 
 def _to_be_sure(answers: Sequence[ShownAnswer]) -> list[str]:
-    """Say once what would confirm what was decided without anybody looking."""
-    steps = [one.next_step for one in answers if one.unreviewed]
-    return [f"To be sure: {words}" for words in dict.fromkeys(map(next_step_words, steps)) if words]
+    """Say once what would confirm what was decided without anybody looking.
+
+    Of several reviews it is the largest, which serves the others too.
+    """
+    largest: dict[tuple[str, bool], ShownAnswer] = {}
+    for one in answers:
+        if one.unreviewed:
+            key = one.next_step.kind, one.worst.measure_name == "missed"
+            known = largest.setdefault(key, one)
+            if one.next_step.amount > known.next_step.amount:
+                largest[key] = one
+    words = [next_step_words(one.next_step, one.worst.measure_name) for one in largest.values()]
+    return [f"To be sure: {one}" for one in words if one]
 
 
 def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:

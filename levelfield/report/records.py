@@ -81,6 +81,7 @@ ANSWER_COLUMNS = (
 """Of ``qc/answers.csv``."""
 
 
+SCOPES = ("negcon", "poscon", "difference")
 Reading = tuple[float, float, float]
 """A value and its 90 % interval."""
 
@@ -248,6 +249,16 @@ class ShownAnswer:
     def of_scope(self, scope: str) -> tuple[ShownRow, ...]:
         """Return the rows of one class, or of the differences."""
         return tuple(row for row in self.rows if row.scope == scope)
+
+    def verdict_of(self, scope: str) -> str:
+        """Return the verdict of a class, or of the difference."""
+        return {"negcon": self.negative, "poscon": self.positive, "difference": self.both}[scope]
+
+    def unreviewed_in(self, scope: str) -> bool:
+        """Whether the verdict of a class, or of the difference, rests on the evidence alone."""
+        verdict, rows = self.verdict_of(scope), self.of_scope(scope)
+        counted = rows if verdict == "pass" else [row for row in rows if row.verdict == verdict]
+        return verdict != "undecided" and any(row.basis == "evidence" for row in counted)
 
     def worst_of(self, scope: str) -> ShownRow | None:
         """Return the row that a class, or the difference, stands or falls with."""

@@ -18,7 +18,7 @@ from levelfield.qc.wording.questions import (
 )
 from levelfield.report.drift import drift_charts
 from levelfield.report.page import environment
-from levelfield.report.records import ShownAnswer, class_margins, read_answers
+from levelfield.report.records import SCOPES, ShownAnswer, class_margins, read_answers
 
 SCREEN = "screen"
 
@@ -77,6 +77,7 @@ def screen_page(data: ScreenReport) -> str:
             screen=SCREEN if together else None,
             headline=screen_headline(together, len(names)) if together else "",
             screen_answers=[(one, _title(one)) for one in together],
+            scopes=SCOPES,
             both_classes=BOTH_CLASSES,
             columns=columns,
             column_groups=_groups(columns),

@@ -11,11 +11,11 @@ from levelfield.planted import note_of_verdict
 from levelfield.qc.wording.headlines import plate_headline
 from levelfield.qc.wording.numbers import NOTHING
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, answer_words
-from levelfield.report.records import ShownAnswer, ShownRow, read_answers
+from levelfield.report.records import SCOPES, ShownAnswer, ShownRow, read_answers
 
 WIDTH = 92
 _ROW_WIDTHS = (32, 12, 20, 10)
-_ANSWER_WIDTHS = (34, 20, 13, 13)
+_ANSWER_WIDTHS = (24, 17, 17, 17)
 _SCOPES = {"negcon": "negative", "poscon": "positive", "difference": "difference"}
 
 
@@ -50,7 +50,9 @@ def _plate(plate: str, answers: Sequence[ShownAnswer], facts: Mapping, planted: 
         lines += [*_wrapped(planted), ""]
     lines += [*_wrapped(plate_headline(answers, facts)), ""]
     lines += [_columns(_ANSWER_WIDTHS, "", "answer", "negative", "positive", "both"), "-" * WIDTH]
-    lines += [_answer_line(one) for one in answers]
+    for object_set in dict.fromkeys(one.object_set for one in answers):
+        lines.append(object_set)
+        lines += [_answer_line(one) for one in answers if one.object_set == object_set]
     for one in answers:
         lines += ["", *_details(one)]
     return [*lines, ""]
@@ -61,9 +63,11 @@ def _title(answer: ShownAnswer) -> str:
 
 
 def _answer_line(answer: ShownAnswer) -> str:
-    said = answer_words(answer.verdict, answer.unreviewed)
-    each = (answer.negative, answer.positive, answer.both)
-    return _columns(_ANSWER_WIDTHS, _title(answer), said, *each)
+    """Write one answer, and that of each class: none without saying that nobody looked."""
+    said = [answer_words(answer.verdict, answer.unreviewed)]
+    for scope in SCOPES:
+        said.append(answer_words(answer.verdict_of(scope), answer.unreviewed_in(scope)))
+    return _columns(_ANSWER_WIDTHS, f"  {QUESTIONS[answer.question].title.lower()}", *said)
 
 
 def _details(answer: ShownAnswer) -> list[str]:

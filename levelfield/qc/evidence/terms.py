@@ -158,7 +158,9 @@ def seam_terms(
         values = objects[name].to_numpy(float)
         return np.stack([values[end] for end in ends])
 
-    area, light = (typical[name].to_numpy(float)[ends[0]] for name in typical)
+    area, light = (
+        typical[name].to_numpy(float)[ends[0]] for name in ("area_px", "integrated_intensity")
+    )
     union, part = pairs["seam_area_px"], pairs["seam_smaller_area_px"]
     made = {
         "relative_area": _log(union / area),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,6 @@ from levelfield.qc.measures import MEASURES
 from levelfield.qc.review.answers import OBJECT, PER_OBJECT, Answers
 from levelfield.qc.review.sampling import (
     ReviewPlan,
-    class_fields,
     drawn,
     drawn_fields,
     object_risk,
@@ -29,8 +29,8 @@ from levelfield.qc.review.stratified import (
     objects_sample,
     stratified_mean,
 )
+from levelfield.qc.review.units import field_table, object_evidence
 from levelfield.qc.statistics.estimates import Estimate
-from levelfield.qc.statistics.summary import DEAD_ZONE_PX, MISBOUNDED_SHARE
 from levelfield.qc.verdict.rows import ReviewState
 
 UNREVIEWED: ReviewState = "unreviewed"
@@ -76,9 +76,7 @@ class ClassReview:
     objects : pandas.DataFrame
         Its scored objects, in the order of `risk` and of the samples.
     fields : pandas.DataFrame
-        `FIELD`, ``n_labels``, ``true_labels`` (true objects behind the labels, by the evidence),
-        ``found`` (missed objects, by the evidence) with its ``spread`` (variance), and ``size``
-        (true and missed objects together).
+        From `levelfield.qc.review.units.field_table`.
     risk : (n,) float64
         Of the objects.
     answers : mapping of str to (n,) float64
@@ -128,6 +126,22 @@ class ClassReview:
         Reviewed
             Without a value unless the review of the measure is complete.
         """
+        if weights is not None:
+            return self._reviewed(measure, weights)
+        if measure not in self._known:
+            self._known[measure] = self._reviewed(measure, None)
+        return self._known[measure]
+
+    @cached_property
+    def _known(self) -> dict[str, Reviewed]:
+        """Hold what was estimated without weights, which is asked for several times."""
+        return {}
+
+    @cached_property
+    def _read(self) -> dict[str, Estimate]:
+        return {}
+
+    def _reviewed(self, measure: str, weights: NDArray[np.float64] | None) -> Reviewed:
         if self.state(measure) != COMPLETE:
             return NOT_REVIEWED
         if measure in PER_OBJECT and measure != "agreement":
@@ -142,6 +156,11 @@ class ClassReview:
 
     def read(self, measure: str) -> Estimate:
         """Return what the evidence alone says, the well as the unit."""
+        if measure not in self._read:
+            self._read[measure] = self._reading(measure)
+        return self._read[measure]
+
+    def _reading(self, measure: str) -> Estimate:
         if measure in PER_OBJECT and measure != "agreement":
             return self.object_sample(measure).evidence_estimate()
         fields = self.field_sample()
@@ -196,33 +215,6 @@ class ClassReview:
         return share * max(1 - sum(wrong), 0.0) / max(1 - float(sum(read)), 0.1)
 
 
-def object_evidence(objects: pd.DataFrame, measure: str) -> NDArray[np.float64]:
-    """Return what the evidence says in place of an answer; 0 where it says nothing.
-
-    Parameters
-    ----------
-    objects : pandas.DataFrame
-        Scored objects.
-    measure : str
-        One of `PER_OBJECT`. The bias is 1 for an object whose outline is off by more than a fifth
-        of its radius to the outside, −1 to the inside.
-    """
-    if measure == "bias":
-        bias = objects["threshold_bias_px"].fillna(0).to_numpy(float)
-        radius = np.sqrt(objects["area_px"].to_numpy(float) / np.pi)
-        return np.sign(bias) * (np.abs(bias) > np.maximum(MISBOUNDED_SHARE * radius, DEAD_ZONE_PX))
-    return np.nan_to_num(objects[_EVIDENCE[measure]].to_numpy(float))
-
-
-_EVIDENCE = {
-    "agreement": "right_evidence",
-    "invented": "invented_evidence",
-    "balance": "balance_contribution",
-    "splits": "split_evidence",
-    "merges": "merge_evidence",
-}
-
-
 def class_review(
     objects: pd.DataFrame, candidates: pd.DataFrame, answers: Answers, plan: ReviewPlan
 ) -> ClassReview:
@@ -244,7 +236,7 @@ def class_review(
     looked_at = known["answered"].notna().to_numpy()
     answered = looked_at & chosen
     usable = answered & known["agreement"].notna().to_numpy()
-    fields = _field_table(objects, candidates)
+    fields = field_table(objects, candidates)
     to_search = drawn_fields(fields, plan)
     counts = fields[FIELD].merge(answers.missed, on=FIELD, how="left")["n_missed"].to_numpy(float)
     n_missed = np.where(to_search, counts, np.nan)
@@ -265,23 +257,6 @@ def class_review(
         Progress(int(to_search.sum()), searched, searched, searched > 0),
         int((looked_at & ~chosen).sum()),
     )
-
-
-def _field_table(objects: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
-    fields = class_fields(objects, candidates)
-    excess = object_evidence(objects, "balance") + object_evidence(objects, "invented")
-    labels = objects[FIELD].assign(n_labels=1, excess=excess).groupby(FIELD).sum().reset_index()
-    chance = candidates["missed_evidence"].astype(float)
-    missed = candidates[FIELD].assign(found=chance, spread=chance * (1 - chance))
-    missed = missed.groupby(FIELD).sum().reset_index()
-    for table in (labels, missed):
-        fields = fields.merge(table, on=FIELD, how="left")
-    numbers = ["n_labels", "excess", "found", "spread"]
-    fields[numbers] = fields[numbers].astype(float).fillna(0.0)
-    true = np.maximum(fields["n_labels"] - fields["excess"], 0.0)
-    # A field in which nothing is seen counts as one object, so that a miss in it counts at all.
-    size = np.maximum(true + fields["found"], 1.0)
-    return fields.drop(columns="excess").assign(true_labels=true, size=size)
 
 
 def _missed_rate(missed: Reviewed, true_per_size: float) -> Reviewed:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from levelfield.qc.review.classes import COMPLETE, GUARD_MISSED, ClassReview, object_evidence
+from levelfield.qc.review.classes import COMPLETE, GUARD_MISSED, ClassReview
 from levelfield.qc.review.sampling import (
     FEWEST_PER_STRATUM,
     RISK_CUTS,
@@ -25,6 +25,7 @@ from levelfield.qc.review.stratified import (
     Spread,
     together,
 )
+from levelfield.qc.review.units import object_evidence
 from levelfield.qc.statistics.decision import FEWEST_TO_PASS, Bound, decide
 from levelfield.qc.statistics.estimates import Estimate, difference
 

@@ -139,13 +139,15 @@ def allocate(sizes: ArrayLike, variances: ArrayLike, number: int) -> NDArray[np.
     """
     sizes, spreads = np.asarray(sizes, np.int64), np.sqrt(np.asarray(variances, float))
     given = np.minimum(sizes, FEWEST_PER_STRATUM)
-    stratum = np.repeat(np.arange(len(sizes)), np.maximum(sizes - given, 0))
+    left = max(0, number - int(given.sum()))
+    most = np.minimum(sizes, given + left)
+    stratum = np.repeat(np.arange(len(sizes)), most - given)
     if len(stratum) == 0:
         return given
-    starts = np.concatenate([np.arange(low, size) for low, size in zip(given, sizes, strict=True)])
+    starts = np.concatenate([np.arange(low, high) for low, high in zip(given, most, strict=True)])
     # The object after the n-th lowers the variance by (size * spread)^2 / (n (n + 1)).
     gains = (sizes * spreads)[stratum] / np.sqrt(starts * (starts + 1.0))
-    best = np.argsort(-gains, kind="stable")[: max(0, number - int(given.sum()))]
+    best = np.argsort(-gains, kind="stable")[:left]
     return given + np.bincount(stratum[best], minlength=len(sizes))
 
 

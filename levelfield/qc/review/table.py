@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.review.estimates import ReviewedRow
-from levelfield.qc.review.sampling import review_minutes
+from levelfield.qc.review.sampling import FIELDS_PER_CLASS, review_minutes
 from levelfield.qc.review.stratified import NOTHING
 from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate
 from levelfield.qc.statistics.records import columns_of, from_table, to_table
@@ -108,9 +107,16 @@ def _shown(row: ReviewedRow, evidence: Estimate | None) -> dict[str, object]:
             f"{name}_ci_high": high * scale,
         }
     found.pop("these_wells_estimate")
-    needed, n_classes = row.reviews_needed, 2 if row.scope == "difference" else 1
-    minutes = np.nan
-    if needed is not None:
-        many = needed * n_classes
-        minutes = review_minutes(0, many) if row.reviews_of == "fields" else review_minutes(many)
-    return found | {"minutes_needed": minutes}
+    return found | {"minutes_needed": _minutes(row)}
+
+
+def _minutes(row: ReviewedRow) -> float:
+    """Return a person's time for the reviews that a row needs, in all of its classes."""
+    if row.reviews_needed is None:
+        return float("nan")
+    n_classes = 2 if row.scope == "difference" else 1
+    many = row.reviews_needed * n_classes
+    if row.reviews_of == "fields":
+        return review_minutes(0, many)
+    # Right objects are a share of the missed ones, too, which are counted on whole fields.
+    return review_minutes(many, FIELDS_PER_CLASS * n_classes if row.measure == "agreement" else 0)

@@ -23,6 +23,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from levelfield.objects import renumber
 from levelfield.qc.evidence.candidates import find_candidates
 from levelfield.qc.evidence.features import field_features
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
@@ -53,13 +54,14 @@ HEAD = ("group", "image", "half", "phenotype", "kind", "setting", "planted")
 """Of which segmentation a row is: what was done to the image, to it, and to the result."""
 DOSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 SHIFTS_PX = (-1.0, 1.0, 2.0)
+_CYTOPLASM = 12  # images of BBBC013, of cytoplasm and of nuclei
 SHIPPED = Path(__file__).parents[2] / "weights" / "nuclei.safetensors"
 
 Planting = Callable[[NDArray[np.int32], NDArray[np.float32], np.random.Generator], NDArray]
 
 
 class Task(NamedTuple):
-    """One image, and what is made of it."""
+    """One image, and what is made of it; of a larger one than `side` (px) the middle, if it is set."""
 
     group: str
     collection: str
@@ -67,6 +69,7 @@ class Task(NamedTuple):
     half: int
     phenotypes: tuple[str, ...]
     plantings: tuple[str, ...]
+    side: int = 0
 
 
 def plantings() -> dict[str, Planting]:
@@ -108,6 +111,7 @@ def tasks(sources: Sources, most: int, transformed: int, planted: int, degraded:
                     int(row.half),
                     (*PHENOTYPES, *(DEGRADED if place < degraded else ())) if changed else (),
                     tuple(plantings()) if place < planted else (),
+                    side,
                 )
             )
     return found
@@ -143,7 +147,7 @@ def collect_image(task: Task, sources: Sources) -> dict[str, pd.DataFrame]:
     torch.set_num_threads(1)
     fold = FOLDS[task.group]
     model = load_model(sources.weights_of(fold))
-    image, reference = sources.read(task.collection, task.name)
+    image, reference = _middle(*sources.read(task.collection, task.name), task.side)
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     for phenotype in ("none", *task.phenotypes):
         changed = with_change(
@@ -159,6 +163,17 @@ def collect_image(task: Task, sources: Sources) -> dict[str, pd.DataFrame]:
             for name, table in zip(TABLES, collect_field(labels, scene, opinions), strict=True):
                 found[name].append(table.assign(**head))
     return {name: _small(pd.concat(parts, ignore_index=True)) for name, parts in found.items()}
+
+
+def _middle(
+    image: NDArray[np.float32], labels: NDArray[np.int32], side: int
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return the middle square of an image and its labels; all of it for a side of 0."""
+    if not side:
+        return image, labels
+    starts = [max(0, (length - side) // 2) for length in image.shape]
+    window = tuple(slice(start, start + side) for start in starts)
+    return np.ascontiguousarray(image[window]), renumber(np.ascontiguousarray(labels[window]))
 
 
 def collect_field(
@@ -195,13 +210,17 @@ def main() -> None:
     parser.add_argument("--transformed", type=int, default=8, help="of these, as phenotypes")
     parser.add_argument("--planted", type=int, default=5, help="of each half, with planted errors")
     parser.add_argument("--degraded", type=int, default=4, help="of these, blurred, noisy, crowded")
+    parser.add_argument("--side", type=int, default=0, help="px; the middle of larger images")
     parser.add_argument("--jobs", type=int, default=2)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     sources = Sources(chosen.data, chosen.networks, SHIPPED, SHIPPED_OPINION)
-    looks = cytoplasm.collect(sources, 4 * chosen.degraded)
-    looks.to_parquet(chosen.out / "cytoplasm.parquet")
-    every = tasks(sources, chosen.images, chosen.transformed, chosen.planted, chosen.degraded)
+    if not (chosen.out / "cytoplasm.parquet").exists():
+        looks = cytoplasm.collect(sources, _CYTOPLASM)
+        looks.to_parquet(chosen.out / "cytoplasm.parquet")
+    every = tasks(
+        sources, chosen.images, chosen.transformed, chosen.planted, chosen.degraded, chosen.side
+    )
     for group in chosen.groups:
         own = [task for task in every if task.group == group]
         work = Parallel(n_jobs=chosen.jobs, return_as="generator")(

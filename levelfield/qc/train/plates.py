@@ -287,7 +287,7 @@ def _sparser(good: pd.DataFrame) -> Iterator[Plate]:
 
 
 def _changed(fields: pd.DataFrame) -> Iterator[Plate]:
-    """Compare phenotypes and degraded images of one half to plain images of the other, or itself."""
+    """Compare changed images of one half to plain images of the other half, or of itself."""
     changed = fields[fields["phenotype"] != "none"]
     keys = ["group", "kind", "setting", "phenotype"]
     negative_rows = fields[fields["phenotype"] == "none"]

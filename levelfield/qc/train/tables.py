@@ -144,7 +144,7 @@ def _when(rows: pd.DataFrame, verdict: str, chosen: pd.Series) -> pd.Series:
 
 
 def rule_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """False passes, false fails and power of single rows, by measure, scope and segmenter."""
+    """Count false passes, false fails and power of single rows, by measure, scope and segmenter."""
     rows = rows[~rows["what"].isin(EXTREME)]
     found = []
     for (measure, scope), own in rows.groupby(["measure", "scope"]):

@@ -66,7 +66,7 @@ def next_step_words(step: NextStep, measure: str = "") -> str:
     """
     words = {
         "none": "",
-        "review": _review_words(step, measure) + " of qc/review_list.csv",
+        "review": _review_words(step, measure, " of qc/review_list.csv"),
         "wells": f"use {_amount(step, 'well')} per class",
         "layout": "declare the control wells in the layout (control_type negcon and poscon, the "
         "same control_group for both)",
@@ -93,10 +93,10 @@ def next_step_in_short(step: NextStep, measure: str = "") -> str:
     return f"{words} ({step.minutes} min)" if step.minutes and words else words
 
 
-def _review_words(step: NextStep, measure: str) -> str:
+def _review_words(step: NextStep, measure: str, source: str = "") -> str:
     if measure == "missed":
-        return f"search {_amount(step, 'field')} per class for missed objects"
-    return f"review {_amount(step, 'object')} per class"
+        return f"search {_amount(step, 'field')} per class{source} for missed objects"
+    return f"review {_amount(step, 'object')} per class{source}"
 
 
 def _amount(step: NextStep, noun: str) -> str:

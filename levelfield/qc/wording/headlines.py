@@ -142,11 +142,5 @@ def _names(failed: Sequence[Judged]) -> str:
 
 def screen_headline(answers: Sequence[Judged], n_plates: int) -> str:
     """Say how a screen stands, by the answers to all plates together."""
-    plates = f"{n_plates} plate{'s' * (n_plates != 1)}"
-    return f"{plates[0].upper()}{plates[1:]} together: " + _lowered(
-        plate_headline(answers, {"within_limit": True})
-    )
-
-
-def _lowered(text: str) -> str:
-    return f"{text[0].lower()}{text[1:]}"
+    plates = f"{n_plates} plate{'s' * (n_plates != 1)} together"
+    return f"{plates}. {plate_headline(answers, {'within_limit': True})}"
