@@ -1,13 +1,23 @@
 """Quality control of segmentation, in both control classes.
 
-Is the segmentation good enough, and equally good for negative and positive controls? ``features``
-(with ``geometry``, ``cuts``, ``seams`` and ``bias``) looks at labels and image together, field by
-field, and ``second_opinion`` at what the small network says of the same pixels. ``evidence`` turns
-that into probabilities once the whole plate is there: ``terms`` are what its ``trees`` read,
-relative to the plate's ``typical`` object; ``calibration`` knows how far to trust it. ``summary``
-makes rates per site and well; ``balance`` holds the statistics; ``comparison``, ``looks`` and
-``confounders`` compare the classes. ``sampling`` draws objects for people to look at, ``review``
-reads what they say, ``stratified`` makes estimates of it, ``reviewers`` compares two of them.
-``judgement`` applies the rule, ``verdict`` makes the tables, ``advice`` says it in words, with
-``remedies``. ``plate`` runs the chain for one plate.
+Is the segmentation good enough, and equally good for negative and positive controls? Imports run
+one way through the rooms of this package:
+
+``columns, measures``
+    Names of columns, and what the questions are measured by.
+``statistics``
+    Sums of fields, estimates over wells, differences, the rule for one estimate and for a family of
+    rows, plates as random effects, and records as tables.
+``evidence``
+    What labels and image say together, field by field, and what the second opinion says of the same
+    pixels, turned into probabilities; its calibration.
+``verdict``
+    Rows held against their margins, the answers of plates and screens, and what to do next.
+``review``
+    Objects drawn for people to look at, what they say, and the estimates that follow.
+``wording``
+    Advice and headlines, made last.
+
+``plate`` runs the chain for one plate, ``truth`` sets reference labels beside its answers, and
+``train`` makes the evidence and its calibration.
 """

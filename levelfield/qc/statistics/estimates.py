@@ -164,7 +164,7 @@ def difference(positive: Estimate, negative: Estimate) -> Estimate:
     """Positive minus negative class, Welch–Satterthwaite degrees of freedom.
 
     Systematic variances are not added: what a difference's own error is, is a matter of
-    calibration, see `with_systematic_error`.
+    calibration, see `levelfield.qc.statistics.errors.Constants`.
     """
     variance = positive.variance + negative.variance
     freedom = float("nan")
