@@ -7,7 +7,7 @@ import yaml
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
-from report_cases import layout_of, report_of, verdict_of
+from report_cases import answers_of, layout_of, plate_facts, report_of, tables_of
 from scipy.spatial.distance import cdist
 from skimage.draw import disk
 from workflow_runs import LAYOUT, small_screen
@@ -126,15 +126,17 @@ def test_layout_and_verdict_say_what_was_planted():
     concerned = marked[COLUMN] != ""
     assert set(layout.loc[concerned, "Metadata_ControlType"]) == {"poscon"}
     assert concerned.sum() == 8
-    verdict = verdict_of(layout)
+    answers, verdict = tables_of(answers_of(layout))
     assert mark_verdict(verdict, {"Nuclei": {}}) is verdict
-    said = mark_verdict(verdict.replace({"object_set": {"Cells": "Spots"}}), OBJECTS)
+    others = {"object_set": {"Cells": "Spots"}}
+    said = mark_verdict(verdict.replace(others), OBJECTS)
     nuclei = said["object_set"] == "Nuclei"
     assert said.loc[nuclei, "advice"].str.startswith(f"{NOTE} ").all()
     assert not said.loc[~nuclei, "advice"].str.contains("PLANTED").any()
     assert said.loc[~nuclei, "planted"].eq("").all()
-    assert verdict_text(said).splitlines()[2] == NOTE
-    assert "PLANTED" not in verdict_text(verdict)
+    facts = plate_facts(96)
+    assert verdict_text(answers.replace(others), said, facts).splitlines()[2] == NOTE
+    assert "PLANTED" not in verdict_text(answers, verdict, facts)
 
 
 def test_the_page_says_it_at_its_head_and_nowhere_without_need():

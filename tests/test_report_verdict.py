@@ -11,6 +11,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from qc_plates import layout as qc_layout
+from qc_plates import rows_of, wells_of
 from report_cases import (
     METHODS,
     OBJECT_SETS,
@@ -31,7 +33,9 @@ from report_cases import (
 
 from levelfield.pipeline.methods import advice_methods
 from levelfield.pipeline.settings import object_sets
+from levelfield.pipeline.tables import read_csv, write_csv
 from levelfield.qc.measures import MEASURES, QUESTIONS
+from levelfield.qc.plate import answer_table, verdict_table
 from levelfield.qc.verdict.rows import NextStep, Reason, ReviewCounts, Step
 from levelfield.qc.wording.advice import (
     WITHHELD,
@@ -507,3 +511,26 @@ def test_reviews_that_nobody_could_tell_are_told():
 def test_missing_values_do_not_reach_the_words():
     row = row_of("bias", fraction_low=np.nan, fraction_high=np.nan, n_wells=1)
     assert "too low in" not in row_advice(row)
+
+
+# --- from the tables that the QC writes -------------------------------------------------------
+
+
+def test_tables_of_the_qc_are_read_back_and_shown(tmp_path):
+    wells = wells_of("A") | {f"B{column:02d}": {"merge": 0.4} for column in range(1, 9)}
+    rows = rows_of(wells)
+    kept = {}
+    for name, table in (("answers", answer_table(rows)), ("verdict", verdict_table(rows, {}))):
+        write_csv(table, tmp_path / f"{name}.csv")
+        kept[name] = read_csv(tmp_path / f"{name}.csv")
+    facts = plate_facts(36)
+    text = verdict_text(**kept, facts=facts)
+    headline = plate_headline(read_answers(**kept), {"within_limit": True})
+    assert headline in flat(text)
+    assert not re.search(r"\bnan\b", text)
+    data = report_of(qc_layout(), 96, plate=facts, **kept)
+    page = flat(plate_page(data))
+    assert headline in page
+    for one in kept["answers"]["headline"]:
+        assert one in page
+        assert one in flat(text)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
-from report_cases import layout_of, plate_facts, readouts_of, report_of, verdict_of
+from report_cases import answers_of, layout_of, plate_facts, readouts_of, report_of, tables_of
 
 from levelfield.evaluation.tables import evaluate_images, summarise
 from levelfield.pipeline.weights import named_weights
@@ -149,10 +149,12 @@ def test_the_page_of_a_plate_shows_hostile_wells_files_and_names():
 
 def test_the_page_of_a_screen_shows_hostile_plates_that_are_not_in_it():
     layout = hostile_layout()
+    answers, verdict = tables_of(answers_of(layout, plate=HOSTILE))
     html = screen_page(
         ScreenReport(
             plates=plate_facts(96, name=HOSTILE),
-            verdict=verdict_of(layout, plate=HOSTILE),
+            answers=answers,
+            verdict=verdict,
             readouts=readouts_of(layout, HOSTILE),
             versions={HOSTILE: HOSTILE},
             unfinished=[HOSTILE],

@@ -1,8 +1,10 @@
 """Reports for people: a page per plate, a page for the screen, and the verdict as plain text.
 
-``numbers`` and ``svg`` are the ground; ``heatmaps``, ``distributions``, ``intervals`` and
-``gallery`` draw; ``answers`` orders the verdict table; ``page`` and ``screen`` put the pages
-together from the templates beside them; ``text`` is for the terminal. The same tables give the
+``records`` reads the verdict's tables, for pages and terminal alike, and all words and numbers come
+from `levelfield.qc.wording`. ``svg`` is the ground of ``heatmaps``, ``distributions``,
+``intervals``, ``drift`` and ``gallery``, which draw; ``answers`` and ``side_tables`` order what is
+shown; ``page`` and ``screen`` put the pages together from the templates beside them; ``text`` is
+for the terminal. The same tables give the
 same bytes, and a page needs nothing but itself.
 """
 
