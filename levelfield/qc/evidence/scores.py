@@ -64,7 +64,7 @@ class EvidenceModel:
     lacking_per_merge : float
         Objects that an object with merge probability 1 lacks, on average.
     missed_per_candidate : float
-        Missed objects per expected one: some leave no candidate, some candidates hold several.
+        Missed objects per candidate that is one: some hold several.
     """
 
     merge: Mapping[str, BoostedTrees]

@@ -124,8 +124,21 @@ def _line(rows: pd.DataFrame, measure: str, faultless: float) -> tuple[float, fl
     if MEASURES[measure].is_share_of_right:
         slope_class = _slope(faultless - classes["read"], 1 - classes["truth"], classes)
         return faultless - 1 / slope_class, slope_class, slope_difference
+    if measure == "missed":
+        return -_unseen(rows, slope_difference) / slope_difference, *(slope_difference,) * 2
     slope_class = _slope(classes["read"] - faultless, classes["truth"], classes)
     return faultless, slope_class, slope_difference
+
+
+def _unseen(rows: pd.DataFrame, slope: float) -> float:
+    """Return the share of objects that is missed without leaving a candidate: median over groups.
+
+    Small objects that the second opinion misses, too. It differs between groups, and cancels in a
+    difference.
+    """
+    own = rows[(rows["scope"] != "difference") & rows["differing"].isin(("nothing", "density"))]
+    rest = own["truth"] - slope * own["read"]
+    return float(rest.groupby(own["group"]).mean().median())
 
 
 def _slope(read: pd.Series, truth: pd.Series, rows: pd.DataFrame) -> float:

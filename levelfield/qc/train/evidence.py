@@ -148,7 +148,11 @@ class Prepared:
             right,
             missed,
             _factor(lacking, merge["all"].probability(self.objects.iloc[keep]), own),
-            self._missed_per_candidate(missed, fold, family),
+            _factor(
+                known["n_missed"].iloc[places],
+                missed.probability(self.candidates.iloc[places]),
+                candidates.iloc[places],
+            ),
         )
 
     def _variants(
@@ -165,20 +169,6 @@ class Prepared:
             variant: _train(terms, table, keep, truth, names_of(families, variant))
             for variant in VARIANTS
         }
-
-    def _missed_per_candidate(
-        self, missed: BoostedTrees, fold: int | None, family: str | None
-    ) -> float:
-        """Missed objects of all fields over those that the candidates let expect."""
-        _, _, candidates, fields = self.collected
-        own = candidates[_trained_on(candidates, fold, family)]
-        chance = missed.probability(self.candidates.loc[own.index])
-        expected = own.assign(chance=chance).groupby(FIELD)["chance"].sum()
-        known = fields[_trained_on(fields, fold, family)].set_index(FIELD)
-        together = pd.DataFrame({"true": known["true_missed"]}).join(expected).fillna({"chance": 0})
-        weight = weights(known.reset_index())
-        total = weight @ together["true"].to_numpy(), weight @ together["chance"].to_numpy()
-        return round(float(total[0] / total[1]), 3)
 
 
 def _trained_on(table: pd.DataFrame, fold: int | None, family: str | None) -> NDArray[np.bool_]:
