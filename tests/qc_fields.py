@@ -1,4 +1,4 @@
-"""Synthetic fields of discs for the tests of the QC, with a second opinion that needs no network."""
+"""Synthetic fields of discs for tests of the QC, with a second opinion that needs no network."""
 
 import numpy as np
 from scipy import ndimage

@@ -177,11 +177,13 @@ def segmentations(
 
 
 def collect_image(task: Task, sources: Sources) -> dict[str, pd.DataFrame]:
-    """Collect the tables of one image in all its forms."""
+    """Collect the tables of one image in all its forms; none of an image without any object."""
     torch.set_num_threads(1)
     fold = FOLDS[task.group]
     model = load_model(sources.weights_of(fold))
     image, reference = _middle(*sources.read(task.collection, task.name), task.side)
+    if not reference.any():
+        return {}
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     for phenotype in ("none", *task.phenotypes):
         changed = with_change(
@@ -254,7 +256,7 @@ def main() -> None:
         )
         parts = list(tqdm(work, total=len(own), desc=group, unit="image", mininterval=10))
         for name in TABLES:
-            table = pd.concat([part[name] for part in parts], ignore_index=True)
+            table = pd.concat([part[name] for part in parts if part], ignore_index=True)
             _small(table).to_parquet(chosen.out / f"{group}_{name}.parquet")
 
 
