@@ -26,7 +26,8 @@ def sources():
 
 def small_tasks(group, images=3, side=160):
     index = pd.read_csv(BBBC038 / "index.csv").assign(collection=BBBC038.name)
-    own = chosen_images(index[index["n"] >= 40], group, images)
+    there = index["name"].isin({path.stem for path in (BBBC038 / "images").iterdir()})
+    own = chosen_images(index[there & (index["n"] >= 20)], group, images)
     return [
         collect.Task(
             group,
