@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from levelfield.qc.evidence.calibration import INDICATORS
 from levelfield.qc.evidence.scores import ALL_VARIANTS, OF_VARIANTS
 from levelfield.qc.train.plates import COLUMNS, ControlClass, Plate, with_measures
 
-LOOKS = ("diameter", "sharpness", "contrast", "grain")
+LOOKS = sorted({"diameter", *(name for names in INDICATORS.values() for name in names)})
+SHIFTING = ("diameter", "sharpness", "contrast", "grain")
 
 
 def images(rng, number, *, n=60, appearance=0.0, error=0.0, **rates):
@@ -42,7 +44,10 @@ def images(rng, number, *, n=60, appearance=0.0, error=0.0, **rates):
             "right": np.maximum(right - error * n, 0),
             "saturated": 0.0,
             "outside": 0.0,
-            **{f"look_{name}": appearance + rng.normal(0, 0.05, number) for name in LOOKS},
+            **{
+                f"look_{name}": appearance * (name in SHIFTING) + rng.normal(0, 0.05, number)
+                for name in LOOKS
+            },
         }
     )
     variants = {f"{m}_{v}": table[m] for m in OF_VARIANTS for v in ALL_VARIANTS}
@@ -63,7 +68,7 @@ def fields_of_group(rng, group, settings, *, number=12, kind="classical", phenot
                 **head,
             )
         )
-    return with_measures(pd.concat(parts, ignore_index=True))
+    return pd.concat(parts, ignore_index=True)
 
 
 def control_class(rng, number=16, **options):

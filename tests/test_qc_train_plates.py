@@ -63,7 +63,8 @@ def fields():
     changed = fields_of_group(
         rng, "256x256_1", {("default", "none"): {}}, phenotype="dim", appearance=0.5
     )
-    return pd.concat([plain, beside, changed[changed["half"] == 1]], ignore_index=True)
+    parts = [plain, beside, changed[changed["half"] == 1]]
+    return with_measures(pd.concat(parts, ignore_index=True))
 
 
 def test_all_kinds_of_plates_come_of_the_fields(fields):
