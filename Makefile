@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENV := .venv
 BIN := $(ENV)/bin
 TRAINED := trained
+DATA ?= ../shared/data
 AGAIN := --steps 4500 --learning_rate 0.002 --seed 1
 INSTALL := install --quiet --disable-pip-version-check
 
@@ -76,17 +77,17 @@ env-%: .venvs/%.installed ## build the environment of a segmenter or of a benchm
 	.venvs/$*/bin/pip $(INSTALL) --require-hashes -r $<
 	@touch $@
 
-train-nuclei: $(ENV)/dev.installed ## train the shipped weights for nuclei anew (hours on a CPU; resumes)
+train-nuclei: $(ENV)/dev.installed ## train the shipped weights for nuclei again (hours on a CPU; resumes)
 	$(BIN)/python benchmarks/train_network.py --fold 1 --steps 8000 --out $(TRAINED)/first
 	$(BIN)/python benchmarks/train_network.py --fold 1 --start $(TRAINED)/first/weights.safetensors $(AGAIN) --out $(TRAINED)/fold1
 	$(BIN)/python benchmarks/train_network.py --fold 0 --validation --start $(TRAINED)/first/weights.safetensors $(AGAIN) --out $(TRAINED)/nuclei
 
-train-qc: $(ENV)/dev.installed ## train and calibrate the QC's evidence anew (an hour)
-	$(BIN)/python benchmarks/qc_data.py --out $(TRAINED)/qc
-	$(BIN)/python benchmarks/qc_train.py --data $(TRAINED)/qc --out $(TRAINED)/qc_scores
-	$(BIN)/python benchmarks/qc.py --data $(TRAINED)/qc --scores $(TRAINED)/qc_scores --write
+train-qc: $(ENV)/dev.installed ## train and calibrate the QC's evidence again (hours; the images under DATA)
+	$(BIN)/python -m levelfield.qc.train.collect --data $(DATA) --networks benchmarks/networks --out $(TRAINED)/qc
+	$(BIN)/python -m levelfield.qc.train.evidence --collected $(TRAINED)/qc --out $(TRAINED)/qc_scores
+	$(BIN)/python -m levelfield.qc.train.tables --collected $(TRAINED)/qc --scored $(TRAINED)/qc_scores --results benchmarks/results --write
 
-lock: $(ENV)/dev.installed ## resolve the dependencies of pyproject.toml anew
+lock: $(ENV)/dev.installed ## resolve the dependencies of pyproject.toml again
 	$(BIN)/python envs/lock.py
 
 audit: ## look up known vulnerabilities of all pinned packages; says so where it could not

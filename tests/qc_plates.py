@@ -6,8 +6,10 @@ from qc_images import load_nuclei
 from real_images import BBBC038
 
 from levelfield.qc.columns import FIELD
+from levelfield.qc.evidence.candidates import find_candidates, no_candidates
 from levelfield.qc.evidence.features import field_features
 from levelfield.qc.evidence.scores import VARIANT_COLUMNS, Scored
+from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.qc.plate import PlateDesign
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.errors import Constants, ErrorModel
@@ -47,13 +49,18 @@ def layout(positive="B", negative="A", columns=12, group=""):
     )
 
 
-def features_of_wells(wells):
-    """Features of {well: [(image, labels), ...]}, with the field's columns in front."""
-    tables = {"objects": [], "pairs": []}
+def features_of_wells(wells, ask=False):
+    """Objects, pairs and candidates of {well: [(image, labels), ...]}.
+
+    Without a network's opinion there are no candidates.
+    """
+    tables = {"objects": [], "pairs": [], "candidates": []}
     for well, fields in wells.items():
         for site, (image, labels) in enumerate(fields, start=1):
-            found = field_features(labels, image)
-            for name, table in (("objects", found.objects), ("pairs", found.pairs)):
+            opinion = ask_second_opinion(image, labels) if ask else None
+            found = field_features(labels, image, opinion=opinion)
+            places = find_candidates(labels, image, opinion)[1] if ask else no_candidates()
+            for name, table in zip(tables, (*found[:2], places), strict=True):
                 tables[name].append(with_field(table, well, site))
     return tuple(pd.concat(parts, ignore_index=True) for parts in tables.values())
 

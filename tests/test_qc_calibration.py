@@ -7,9 +7,16 @@ from qc_images import load_bbbc013
 from qc_plates import group_images, with_field
 from scipy import ndimage
 
-from levelfield.qc.evidence.calibration import Calibration, indicators, shipped_calibration
+from levelfield.qc.evidence.calibration import (
+    Calibration,
+    Recogniser,
+    indicators,
+    shipped_calibration,
+)
 from levelfield.qc.evidence.features import field_features
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
+from levelfield.qc.measures import MEASURES
+from levelfield.qc.statistics.errors import DOUBTS, Constants, ErrorModel
 from levelfield.segmentation.registry import segment_objects
 
 
@@ -75,17 +82,45 @@ def test_indicators_do_not_depend_on_the_order_of_objects(images):
 
 
 def test_a_saved_calibration_is_the_same(tmp_path):
-    known = shipped_calibration()
+    model = ErrorModel(0.01, 0.2, {"contrast": 0.05, "variants": 0.6})
+    constants = Constants(
+        calibrated=True,
+        slope_class=1.2,
+        slope_difference=1.1,
+        floor=0.03,
+        error_class=model,
+        error_difference=ErrorModel(0.02),
+        degrees_of_freedom=12.0,
+        between_wells=0.01,
+        of_right=True,
+    )
+    known = Calibration(
+        {("agreement", "nuclei", "network"): constants},
+        (Recogniser("blurred", {"sharpness": -1.5, "grain": -0.25}, 2.5),),
+    )
     known.save(tmp_path / "again.json")
     assert Calibration.load(tmp_path / "again.json") == known
 
 
-def test_nuclei_by_the_classical_method_and_by_the_network_are_calibrated():
+def test_nuclei_by_all_calibrated_segmenters_have_constants_for_every_measure():
     known = shipped_calibration().constants
-    for question in ("split_merge", "threshold"):
-        for method in ("classical", "network"):
-            constants = known[question, "nuclei", method]
-            assert constants.calibrated and constants.slope > 0
-            assert constants.sigma_outside >= constants.sigma_difference * 0.99
-    assert ("split_merge", "nuclei", "cellpose") not in known
+    for measure in MEASURES:
+        for method in ("classical", "network", "cellpose-like"):
+            constants = known[measure, "nuclei", method]
+            assert constants.calibrated
+            assert constants.slope_class > 0 and constants.slope_difference > 0
+            assert constants.of_right == (measure == "agreement")
+            for model in (constants.error_class, constants.error_difference):
+                assert model.constant > 0 and 0 <= model.of_value < 0.5
+                assert set(model.of_doubts) <= set(DOUBTS)
+                assert min(model.of_doubts.values(), default=0) >= 0
+    assert not any(method == "cellpose" for _, _, method in known)
     assert not any(kind == "cells" for _, kind, _ in known)
+
+
+def test_several_reasons_are_all_named(images):
+    objects = features(images[0], ask=True)
+    always = [Recogniser(reason, {"contrast": 1.0}, -100.0) for reason in ("blurred", "noisy")]
+    assert Calibration({}, tuple(always)).outside(objects).tolist() == ["blurred; noisy"]
+    never = Recogniser("crowded", {"contrast": 1.0}, 100.0)
+    assert Calibration({}, (never,)).outside(objects).tolist() == [""]

@@ -1,4 +1,4 @@
-"""Split and merge evidence: it follows planted errors, in the class they were planted in."""
+"""The evidence of objects and candidates: it follows planted errors, in the class they are in."""
 
 import functools
 
@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from qc_images import merged, split
-from qc_plates import features_of_wells, fields_of, group_images, layout, with_field
+from qc_plates import features_of_wells, group_images, layout, with_field
+from qc_training import small_model
 from scipy import ndimage
 
+from levelfield.qc.columns import NEIGHBOUR, NUMBER
+from levelfield.qc.evidence.candidates import PARENT, childless_parents
 from levelfield.qc.evidence.features import (
-    NEIGHBOUR,
-    NUMBER,
     OBJECT_COLUMNS,
     PAIR_COLUMNS,
     background_grain,
@@ -19,22 +20,29 @@ from levelfield.qc.evidence.features import (
 )
 from levelfield.qc.evidence.scores import (
     MODEL,
+    VARIANT_COLUMNS,
     EvidenceModel,
     attribute_seams,
-    score_objects,
+    score_plate,
     shipped_model,
 )
-from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.qc.evidence.typical import typical_object
-from levelfield.qc.plate import assess_plate
+from levelfield.segmentation.planting import plant_drops
 
 GROUPS = ["256x256_1", "256x256_4", "520x696_2"]
 IMAGES = {group: group_images(group, 6) for group in GROUPS}
 
 
+CLASSES = dict(layout()[["Metadata_Well", "Metadata_ControlType"]].to_numpy())
+
+
+def scored(wells, model=None, ask=False):
+    return score_plate(*features_of_wells(wells, ask), CLASSES, model or small_model())
+
+
 @functools.cache
 def rates(plant, share, group):
-    """Mean rates per class when the positive wells have a share of their objects altered."""
+    """Evidence per object and class when the positive wells have a share of objects altered."""
     wells = {}
     for index, (image, labels) in enumerate(IMAGES[group]):
         row = "AB"[index % 2]
@@ -42,10 +50,10 @@ def rates(plant, share, group):
         wells[f"{row}{index // 2 + 1:02d}"] = [
             (image, plant(labels, share, rng)[0] if row == "B" else labels)
         ]
-    tables = features_of_wells(wells)
-    quality = assess_plate("P1", *tables, fields_of(wells), layout(), (3, 12), ["Nuclei"])
-    kinds = quality.wells.groupby("Metadata_ControlType")[["split_rate", "merge_rate", "balance"]]
-    return kinds.mean()
+    objects = scored(wells, shipped_model()).objects
+    kinds = objects.groupby(objects["Metadata_Well"].map(CLASSES))
+    means = kinds[["split_evidence", "merge_evidence", "balance_contribution"]].mean()
+    return means.set_axis(["split_rate", "merge_rate", "balance"], axis=1)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -77,11 +85,11 @@ def test_the_merged_object_is_the_one_with_the_evidence():
     image, labels = IMAGES["520x696_2"][0]
     wrong, number = merged(labels, 0.1, np.random.default_rng(0))
     assert number >= 3
-    scored = score_objects(*features_of_wells({"A01": [(image, wrong)]}))
+    objects = scored({"A01": [(image, wrong)]}, shipped_model()).objects
     areas = np.bincount(labels.ravel(), minlength=labels.max() + 1)
     grown = np.bincount(wrong.ravel(), minlength=labels.max() + 1) > areas + 1
-    grown = scored[NUMBER].map(lambda label: bool(grown[label]))
-    ranks = scored["merge_evidence"].rank(pct=True)
+    grown = objects[NUMBER].map(lambda label: bool(grown[label]))
+    ranks = objects["merge_evidence"].rank(pct=True)
     assert ranks[grown].mean() > 0.9
 
 
@@ -133,14 +141,15 @@ def test_a_clipped_background_or_none_counts_as_white():
 
 
 def test_division_into_packs_and_their_order_do_not_change_a_byte():
-    wells = {f"A{k + 1:02d}": [pair] for k, pair in enumerate(IMAGES["256x256_1"][:4])}
-    objects, pairs = features_of_wells(wells)
+    wells = {f"A{k + 1:02d}": [pair] for k, pair in enumerate(IMAGES["256x256_1"][:3])}
+    tables = features_of_wells(wells, ask=True)
     shuffled = [
         pd.concat([part[1] for part in list(table.groupby("Metadata_Well"))[::-1]])
-        for table in (objects, pairs)
+        for table in tables
     ]
-    one, other = score_objects(objects, pairs), score_objects(*shuffled)
-    pd.testing.assert_frame_equal(one, other, check_exact=True)
+    one, other = (score_plate(*each, CLASSES, small_model()) for each in (tables, shuffled))
+    pd.testing.assert_frame_equal(one.objects, other.objects, check_exact=True)
+    pd.testing.assert_frame_equal(one.candidates, other.candidates, check_exact=True)
 
 
 def test_typical_object_is_the_mode_and_ignores_clumps_debris_and_cut_objects():
@@ -149,38 +158,99 @@ def test_typical_object_is_the_mode_and_ignores_clumps_debris_and_cut_objects():
         [rng.normal(300, 20, 500), rng.normal(620, 40, 150), rng.uniform(5, 40, 100)]
     )
     objects = pd.DataFrame(
-        {"area_px": area, "integrated_intensity": area * 0.5, "touches_border": False}
+        {
+            "area_px": area,
+            "integrated_intensity": area * 0.5,
+            "contrast_to_noise": 30.0,
+            "touches_border": False,
+        }
     )
     cut = objects.assign(area_px=100.0, touches_border=True)
     found = typical_object(pd.concat([objects, cut]))
     assert found.area_px == pytest.approx(300, rel=0.04)
     assert found.integrated_intensity == pytest.approx(150, rel=0.04)
+    assert found.contrast_to_noise == 30
     assert typical_object(cut).area_px == pytest.approx(100, rel=0.04)
     assert np.isnan(typical_object(objects.head(0)).area_px)
 
 
-def test_variants_that_need_the_network_are_empty_where_nobody_asked_it():
+def test_where_nobody_asked_a_network_its_variants_and_invented_objects_are_unknown():
     image, labels = IMAGES["256x256_1"][0]
-    scored = score_objects(*features_of_wells({"A01": [(image, labels)]}), {"A01": "negcon"})
-    assert (scored["evidence"] == "image").all()
-    assert scored["balance_network"].isna().all() and scored["balance_all"].isna().all()
-    assert scored[["balance_shape", "balance_own_references"]].notna().all(axis=None)
-    pd.testing.assert_series_equal(
-        scored["balance_contribution"], scored["balance_image"], check_names=False
-    )
+    objects = scored({"A01": [(image, labels)]}).objects
+    assert (objects["evidence"] == "image").all()
+    assert objects[["balance_network", "balance_all", "invented_evidence"]].isna().all(axis=None)
+    assert objects[["balance_shape", "balance_own_references"]].notna().all(axis=None)
+    assert objects["right_evidence"].between(0, 1).all()
+    for measure, column in (
+        ("balance", "balance_contribution"),
+        ("splits", "split_evidence"),
+        ("merges", "merge_evidence"),
+    ):
+        pd.testing.assert_series_equal(
+            objects[column], objects[f"{measure}_image"], check_names=False
+        )
+
+
+def test_where_it_was_asked_all_evidence_is_known_and_probabilities_are_such():
+    objects, candidates = scored({"A01": [IMAGES["256x256_4"][0]]}, ask=True)
+    assert (objects["evidence"] == "all").all()
+    assert objects[list(VARIANT_COLUMNS)].notna().all(axis=None)
+    for name in ("merge", "fragment", "invented", "right"):
+        assert objects[f"{name}_evidence"].between(0, 1).all()
+    assert (candidates["missed_evidence"] >= 0).all()
+    balance = objects["split_evidence"] - objects["lacking_evidence"]
+    assert np.allclose(objects["balance_contribution"], balance)
 
 
 def test_the_networks_opinion_decides_where_it_was_asked():
     image, labels = IMAGES["520x696_2"][0]
     wrong, _ = merged(labels, 0.3, np.random.default_rng(0))
-    opinion = ask_second_opinion(image, labels)
-    tables = [field_features(each, image, opinion=opinion) for each in (labels, wrong)]
-    scored = [
-        score_objects(*(with_field(table, "A01", 1) for table in features)) for features in tables
+    found = [
+        scored({"A01": [(image, each)]}, shipped_model(), ask=True).objects
+        for each in (labels, wrong)
     ]
-    assert (scored[0]["evidence"] == "all").all()
-    assert scored[1]["merge_evidence"].mean() > scored[0]["merge_evidence"].mean() + 0.02
-    assert scored[1]["balance_network"].mean() < scored[0]["balance_network"].mean() - 0.02
+    assert (found[0]["evidence"] == "all").all()
+    assert found[1]["merge_evidence"].mean() > found[0]["merge_evidence"].mean() + 0.02
+    assert found[1]["balance_network"].mean() < found[0]["balance_network"].mean() - 0.02
+
+
+def missed_after_drops(model, group="256x256_4"):
+    image, labels = IMAGES[group][0]
+    found = []
+    for share in (0.0, 0.2, 0.5):
+        left = plant_drops(labels, share, np.random.default_rng(0))
+        candidates = scored({"A01": [(image, left)]}, model, ask=True).candidates
+        found.append(candidates["missed_evidence"].sum())
+    return found, labels.max()
+
+
+def test_the_more_objects_are_dropped_the_more_missed_ones_are_expected():
+    (none, some, half), _ = missed_after_drops(small_model())
+    assert none < some < half
+
+
+@pytest.mark.parametrize("group", ["256x256_1", "256x256_4"])
+def test_the_shipped_evidence_counts_the_missed_objects(group):
+    (none, _, half), number = missed_after_drops(shipped_model(), group)
+    assert none < 0.1 * number
+    assert half - none == pytest.approx(0.5 * number, rel=0.35)
+
+
+def test_a_field_without_any_label_still_has_its_candidates():
+    image, labels = IMAGES["256x256_4"][0]
+    objects, candidates = scored({"A01": [(image, np.zeros_like(labels))]}, ask=True)
+    assert objects.empty and {*VARIANT_COLUMNS, "right_evidence"} <= set(objects)
+    assert len(candidates) > 0.5 * labels.max()
+    assert np.isfinite(candidates["missed_evidence"]).all()
+
+
+def test_a_parent_without_a_child_is_missed_for_certain():
+    image, labels = IMAGES["256x256_4"][0]
+    objects, pairs, candidates = features_of_wells({"A01": [(image, labels)]})
+    assert candidates.empty
+    parents = with_field(childless_parents(np.where(labels == 1, 0, labels), labels), "A01", 1)
+    found = score_plate(objects, pairs, parents, CLASSES, small_model()).candidates
+    assert found["found_by"].tolist() == [PARENT] and found["missed_evidence"].tolist() == [1.0]
 
 
 def test_a_control_class_of_smaller_nuclei_is_held_against_its_own_typical_object():
@@ -188,10 +258,9 @@ def test_a_control_class_of_smaller_nuclei_is_held_against_its_own_typical_objec
     small = tuple(
         ndimage.zoom(each, 0.6, order=order) for each, order in zip(two, (1, 0), strict=True)
     )
-    tables = features_of_wells({"A01": [one], "B01": [small]})
-    scored = score_objects(*tables, {"A01": "negcon", "B01": "poscon"})
-    changed = scored["balance_own_references"] != scored["balance_image"]
-    assert changed[scored["Metadata_Well"] == "B01"].mean() > 0.2
+    objects = scored({"A01": [one], "B01": [small]}, shipped_model()).objects
+    changed = objects["balance_own_references"] != objects["balance_image"]
+    assert changed[objects["Metadata_Well"] == "B01"].mean() > 0.2
 
 
 def test_the_shipped_model_is_plain_data_that_saves_to_the_same_bytes(tmp_path):
@@ -205,9 +274,11 @@ def test_the_shipped_model_is_plain_data_that_saves_to_the_same_bytes(tmp_path):
 
 def test_a_pair_of_an_object_that_is_not_there_is_refused():
     image, labels = IMAGES["256x256_1"][0]
-    objects, pairs = features_of_wells({"A01": [(image, labels)]})
+    objects, pairs, candidates = features_of_wells({"A01": [(image, labels)]})
     lost = objects[objects[NUMBER] != pairs[NEIGHBOUR].iloc[0]]
     with pytest.raises(ValueError, match="table of objects lacks"):
-        score_objects(lost, pairs)
-    with pytest.raises(ValueError, match="lacks Metadata_Well"):
-        score_objects(objects.drop(columns="Metadata_Well"), pairs)
+        score_plate(lost, pairs, candidates, model=small_model())
+    with pytest.raises(ValueError, match="objects lacks Metadata_Well"):
+        score_plate(objects.drop(columns="Metadata_Well"), pairs, candidates)
+    with pytest.raises(ValueError, match="candidates lacks candidate"):
+        score_plate(objects, pairs, candidates.drop(columns="candidate"))

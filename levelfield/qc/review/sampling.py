@@ -23,7 +23,7 @@ from levelfield.qc.statistics.comparison import Comparison
 
 RISK_CUTS = (0.02, 0.08, 0.25, 0.6)
 FEWEST_PER_STRATUM = 3
-# Of those tried on BBBC038, among the ones with most power (benchmarks/qc.py, `reviewed_table`).
+# Of those tried on BBBC038, among the ones with most power.
 # What errors really vary by is more in the stratum of highest risk, and less in the one below.
 SPREAD_OF_ERRORS, UNFORESEEN = 0.5, 0.01
 FIELDS_PER_CLASS = 5

@@ -231,7 +231,14 @@ def _squares(rows: pd.DataFrame, weights: Mapping[str, float]) -> pd.Series:
 def _fit(
     rows: pd.DataFrame, names: Sequence[str], fixed: Mapping[str, float], least: float
 ) -> dict[str, float]:
-    """Find the squared weights under which normal errors are most likely."""
+    """Find the squared weights under which normal errors are most likely.
+
+    Of what never occurs in the rows nothing can be learned: its weight is 0.
+    """
+    occurring = [name for name in names if _terms(rows, [name]).any()]
+    absent = dict.fromkeys(set(names) - set(occurring), 0.0)
+    if absent:
+        return {**absent, **(_fit(rows, occurring, fixed, least) if occurring else {})}
     terms = _terms(rows, names)
     base = np.zeros(len(rows))
     if fixed:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,6 +60,38 @@ SHIPPED = Path(__file__).parents[2] / "weights" / "nuclei.safetensors"
 Planting = Callable[[NDArray[np.int32], NDArray[np.float32], np.random.Generator], NDArray]
 
 
+class Amount(NamedTuple):
+    """How much is made of the images of a group: small images are many and cheap.
+
+    Attributes
+    ----------
+    images : int
+        Images of the group.
+    transformed, degraded : int
+        Of these, all in the positive half: those that come with phenotypes, and those of them that
+        come blurred, noisy and crowded as well.
+    planted : int
+        Of each half, those that get planted errors.
+    side : int
+        Only the middle square of larger images is taken, px; 0 takes all of them.
+    """
+
+    images: int
+    transformed: int
+    planted: int
+    degraded: int
+    side: int
+
+
+AMOUNTS: dict[str, Amount] = {
+    "256x256": Amount(images=18, transformed=6, planted=4, degraded=3, side=0),
+    "360x360": Amount(images=10, transformed=4, planted=3, degraded=2, side=400),
+    "520x696": Amount(images=10, transformed=4, planted=3, degraded=2, side=400),
+    "aits": Amount(images=10, transformed=4, planted=3, degraded=2, side=640),
+}
+"""By the part of a group's name before its first underscore."""
+
+
 class Task(NamedTuple):
     """One image, and what is made of it; with a `side` (px), of its middle alone."""
 
@@ -95,25 +127,25 @@ def plantings() -> dict[str, Planting]:
     return found
 
 
-def tasks(
-    sources: Sources, most: int, transformed: int, planted: int, degraded: int, side: int = 0
-) -> list[Task]:
-    """List all images: how many of each half are changed is given per kind of change."""
+def tasks(sources: Sources, groups: Sequence[str]) -> list[Task]:
+    """List all images of some groups, with what is made of each (`AMOUNTS`)."""
     index, found = sources.index(), []
-    for group in FOLDS:
-        own = chosen_images(index, group, most)
+    for group in groups:
+        amount = AMOUNTS[group.split("_")[0]]
+        own = chosen_images(index, group, amount.images)
         rank = own.groupby("half").cumcount()
         for row, place in zip(own.itertuples(), rank, strict=True):
-            changed = row.half == 1 and place < transformed
+            changed = row.half == 1 and place < amount.transformed
+            degraded = DEGRADED if place < amount.degraded else ()
             found.append(
                 Task(
                     group,
                     row.collection,
                     row.name,
                     int(row.half),
-                    (*PHENOTYPES, *(DEGRADED if place < degraded else ())) if changed else (),
-                    tuple(plantings()) if place < planted else (),
-                    side,
+                    (*PHENOTYPES, *degraded) if changed else (),
+                    tuple(plantings()) if place < amount.planted else (),
+                    amount.side,
                 )
             )
     return found
@@ -145,11 +177,13 @@ def segmentations(
 
 
 def collect_image(task: Task, sources: Sources) -> dict[str, pd.DataFrame]:
-    """Collect the tables of one image in all its forms."""
+    """Collect the tables of one image in all its forms; none of an image without any object."""
     torch.set_num_threads(1)
     fold = FOLDS[task.group]
     model = load_model(sources.weights_of(fold))
     image, reference = _middle(*sources.read(task.collection, task.name), task.side)
+    if not reference.any():
+        return {}
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     for phenotype in ("none", *task.phenotypes):
         changed = with_change(
@@ -207,12 +241,7 @@ def main() -> None:
         "--networks", type=Path, required=True, help="folder of fold1, fold2, fold3"
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--groups", nargs="*", default=list(FOLDS))
-    parser.add_argument("--images", type=int, default=24, help="images per group")
-    parser.add_argument("--transformed", type=int, default=8, help="of these, as phenotypes")
-    parser.add_argument("--planted", type=int, default=5, help="of each half, with planted errors")
-    parser.add_argument("--degraded", type=int, default=4, help="of these, blurred, noisy, crowded")
-    parser.add_argument("--side", type=int, default=0, help="px; the middle of larger images")
+    parser.add_argument("--groups", nargs="*", default=list(FOLDS), choices=list(FOLDS))
     parser.add_argument("--jobs", type=int, default=2)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -220,17 +249,14 @@ def main() -> None:
     if not (chosen.out / "cytoplasm.parquet").exists():
         looks = cytoplasm.collect(sources, _CYTOPLASM)
         looks.to_parquet(chosen.out / "cytoplasm.parquet")
-    every = tasks(
-        sources, chosen.images, chosen.transformed, chosen.planted, chosen.degraded, chosen.side
-    )
     for group in chosen.groups:
-        own = [task for task in every if task.group == group]
+        own = tasks(sources, [group])
         work = Parallel(n_jobs=chosen.jobs, return_as="generator")(
             delayed(collect_image)(task, sources) for task in own
         )
         parts = list(tqdm(work, total=len(own), desc=group, unit="image", mininterval=10))
         for name in TABLES:
-            table = pd.concat([part[name] for part in parts], ignore_index=True)
+            table = pd.concat([part[name] for part in parts if part], ignore_index=True)
             _small(table).to_parquet(chosen.out / f"{group}_{name}.parquet")
 
 

@@ -90,7 +90,7 @@ def _as_plate(table: pd.DataFrame) -> pd.DataFrame:
     texts = dict.fromkeys(table.select_dtypes("category").columns, str)
     table = table.astype(numbers | texts)
     return table.assign(
-        Metadata_Plate=table[_PLATE].agg(" ".join, axis=1),
+        Metadata_Plate=table[_PLATE[0]].str.cat(table[_PLATE[1:]], sep=" "),
         Metadata_Well=table["phenotype"] + " " + table["image"],
         Metadata_Site=1,
         **{OBJECT_SET: "Nuclei"},

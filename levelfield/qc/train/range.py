@@ -37,9 +37,10 @@ def shown(fields: pd.DataFrame, cytoplasm: pd.DataFrame) -> pd.DataFrame:
     own = own.rename(columns={f"look_{name}": name for name in names}).assign(
         change=own["phenotype"], n_objects=own["n"], part=own["group"].map(FOLDS).astype(str)
     )
-    # Cytoplasm comes from one plate: half of its wells are left out at a time, else whole folds.
-    half = (pd.factorize(cytoplasm["image"])[0] % 2).astype(str)
-    other = cytoplasm.assign(part=np.char.add("bbbc013 ", half))
+    # Cytoplasm comes from one plate: a quarter of its wells is left out at a time, else a whole
+    # fold. Of two parts none would be left where one is left out to be judged and one for limits.
+    quarter = (pd.factorize(cytoplasm["image"])[0] % 4).astype(str)
+    other = cytoplasm.assign(part=np.char.add("bbbc013 ", quarter))
     columns = [*names, "group", "image", "kind", "change", "n_objects", "part"]
     table = pd.concat([own[columns], other[columns]], ignore_index=True)
     table = table[table["n_objects"] >= FEWEST_OBJECTS].reset_index(drop=True)
