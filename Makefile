@@ -10,7 +10,7 @@ SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-planted test test-slurm test-segmenters train-nuclei train-qc lint lock audit clean
+.PHONY: help demo demo-planted demo-missed test test-slurm test-segmenters train-nuclei train-qc lint lock audit clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -22,10 +22,16 @@ demo: $(ENV)/run.installed ## install, and run the workflow on the demo plate
 	@$(BIN)/levelfield verdict BBBC013-demo
 
 demo-planted: $(ENV)/run.installed ## the same with nuclei of the positive controls grown on purpose, which must fail
-	@echo "== The demo plate with an error planted into its positive controls"
+	@echo "== The demo plate with nuclei grown in its positive controls"
 	$(BIN)/snakemake --profile profiles/local --configfile config/demo_planted.yaml
 	@echo
 	@$(BIN)/levelfield verdict BBBC013-demo --results results_planted
+
+demo-missed: $(ENV)/run.installed ## the same with a quarter of their nuclei dropped on purpose, which must fail
+	@echo "== The demo plate with nuclei missing in its positive controls"
+	$(BIN)/snakemake --profile profiles/local --configfile config/demo_missed.yaml
+	@echo
+	@$(BIN)/levelfield verdict BBBC013-demo --results results_missed
 
 test: $(ENV)/dev.installed ## install, and run the tests
 	@echo "== The tests: several minutes, with the real workflow among them"
@@ -88,4 +94,4 @@ audit: ## look up known vulnerabilities of all pinned packages; says so where it
 	.venvs/audit/bin/python envs/audit.py
 
 clean: ## remove the environments and the results
-	rm -rf $(ENV) .venvs results results_planted .snakemake
+	rm -rf $(ENV) .venvs results results_planted results_missed .snakemake

@@ -139,11 +139,12 @@ def _verify(chosen: argparse.Namespace) -> int:
 
 def _verdict(chosen: argparse.Namespace) -> int:
     results = _results_of(chosen.plate, chosen.results)
-    if not (results / "qc" / "verdict.csv").is_file():
+    tables = [results / name for name in ("qc/answers.csv", "qc/verdict.csv", "plate.csv")]
+    if not all(path.is_file() for path in tables):
         raise FileNotFoundError(
             f"plate '{results.name}' has no verdict yet. Let snakemake finish it first."
         )
-    print(verdict_text(read_csv(results / "qc" / "verdict.csv")))
+    print(verdict_text(*map(read_csv, tables)))
     for row in read_csv(results / "readouts.csv").itertuples():
         print(f"{row.readout}, {row.perturbation} against its negative wells: Z' {row.z_prime:.2f}")
     print(f"\nReport: {results / 'report.html'}")

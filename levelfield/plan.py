@@ -63,12 +63,13 @@ class _Layouts:
     """The wells of the layouts of a screen, each read once; plates often share one."""
 
     schema: Mapping | None
-    read: dict[tuple[Path, int], tuple[str, ...]] = field(default_factory=dict)
+    read: dict[tuple[Path, int], dict[str, str]] = field(default_factory=dict)
 
-    def wells(self, path: Path, n_wells: int) -> tuple[str, ...]:
+    def control_types(self, path: Path, n_wells: int) -> dict[str, str]:
         if (path, n_wells) not in self.read:
             layout = read_layout(path, n_wells, self.schema)
-            self.read[path, n_wells] = tuple(layout["Metadata_Well"])
+            wells, kinds = layout["Metadata_Well"], layout["Metadata_ControlType"]
+            self.read[path, n_wells] = dict(zip(wells, kinds, strict=True))
         return self.read[path, n_wells]
 
 
@@ -101,9 +102,14 @@ class Plate:
 
     # Read when asked for: a job of a large screen needs the layout of one plate only.
     @cached_property
+    def control_types(self) -> dict[str, str]:
+        """By well of the layout, row by row, what it is to the screen."""
+        return self.layouts.control_types(self.layout_path, self.n_wells)
+
+    @cached_property
     def wells(self) -> tuple[str, ...]:
         """Wells of the layout, row by row, as ``A01``."""
-        return self.layouts.wells(self.layout_path, self.n_wells)
+        return tuple(self.control_types)
 
     @cached_property
     def packs(self) -> tuple[Pack, ...]:
@@ -309,7 +315,7 @@ def read_plates(config: Mapping, schemas: Mapping[str, Mapping] | None = None) -
         plates[plate.name] = plate
         if schemas is not None:
             _check_images(plate, path, line)
-            layouts.wells(plate.layout_path, plate.n_wells)
+            layouts.control_types(plate.layout_path, plate.n_wells)
     return plates
 
 

@@ -12,11 +12,23 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from levelfield.sheets import ConfigError
+
 PLANTED = "PLANTED"
 COLUMN = "Metadata_Planted"
 """Of tables with a row per well, site or object: what was planted there; empty elsewhere."""
 
 _MADE_FROM = ("parent", "minus", "within")
+
+
+ERRORS = ("grow_px", "drop_percent", "split_percent", "merge_percent")
+"""Keys of the config that say which error is planted; each planting has one of them."""
+
+_CHANGES = {
+    "drop_percent": "dropped",
+    "split_percent": "cut in two",
+    "merge_percent": "joined to neighbours",
+}
 
 
 @dataclass(frozen=True)
@@ -27,24 +39,57 @@ class Planting:
     ----------
     control_type : str
         The wells that get it: negcon, poscon, trt or empty.
-    grow_px : float
-        How far objects grow; below 0 they shrink.
+    error : str
+        One of `ERRORS`.
+    amount : float
+        For ``grow_px`` how far objects grow, px (below 0 they shrink); else percent of the objects.
     """
 
     control_type: str
-    grow_px: float
+    error: str
+    amount: float
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether objects lose pixels at their rim."""
+        return self.error == "grow_px" and self.amount < 0
+
+    @property
+    def renumbers(self) -> bool:
+        """Whether objects no longer have the number they were found with."""
+        return self.error in ("split_percent", "merge_percent")
 
     def words(self, object_set: str) -> str:
-        """Say what is planted: "Nuclei of the poscon wells grown by 1.5 px"."""
-        change = "grown" if self.grow_px > 0 else "shrunk"
-        return f"{object_set} of the {self.control_type} wells {change} by {abs(self.grow_px):g} px"
+        """Say what is planted, for instance "Nuclei of the poscon wells grown by 1.5 px"."""
+        whose = f"{object_set} of the {self.control_type} wells"
+        if self.error == "grow_px":
+            return f"{whose} {'shrunk' if self.shrinks else 'grown'} by {abs(self.amount):g} px"
+        return f"{self.amount:g} % of {whose} {_CHANGES[self.error]}"
 
 
 def plantings(objects: Mapping[str, Mapping]) -> dict[str, Planting]:
-    """Return what the config's section ``objects`` plants, by object set."""
+    """Return what the config's section ``objects`` plants, by object set.
+
+    Raises
+    ------
+    ConfigError
+        If a set names no error, or more than one.
+    """
     return {
-        name: Planting(**rule["planted"]) for name, rule in objects.items() if "planted" in rule
+        name: _planting(name, rule["planted"])
+        for name, rule in objects.items()
+        if "planted" in rule
     }
+
+
+def _planting(object_set: str, rule: Mapping) -> Planting:
+    errors = [name for name in ERRORS if name in rule]
+    if len(errors) != 1:
+        raise ConfigError(
+            f"objects.{object_set}.planted: names {' and '.join(errors) or 'no error'}. Name "
+            f"exactly one of {', '.join(ERRORS)}."
+        )
+    return Planting(rule["control_type"], errors[0], rule[errors[0]])
 
 
 def planted_note(objects: Mapping[str, Mapping]) -> str:

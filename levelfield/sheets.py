@@ -194,7 +194,7 @@ def _remedy(error: jsonschema.ValidationError) -> str:
     rule = error.schema if isinstance(error.schema, Mapping) else {}
     texts = {
         "enum": lambda: f"Allowed: {', '.join(map(str, error.validator_value))}.",
-        "type": lambda: f"It must be of type {_plain(error.validator_value)}.",
+        "type": lambda: _kind(error),
         "minimum": lambda: f"It must be at least {error.validator_value}.",
         "exclusiveMinimum": lambda: f"It must be more than {error.validator_value}.",
         "exclusiveMaximum": lambda: f"It must be less than {error.validator_value}.",
@@ -204,8 +204,12 @@ def _remedy(error: jsonschema.ValidationError) -> str:
     return f"{text} {rule['description']}" if "description" in rule else text
 
 
-def _plain(kinds: Any) -> str:
-    return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
+def _kind(error: jsonschema.ValidationError) -> str:
+    """Say what kind of value is needed; of a section, which keys it has."""
+    kinds, keys = error.validator_value, list(error.schema.get("properties", {}))
+    if kinds == "object" and keys:
+        return f"It must hold the keys {', '.join(keys)}."
+    return f"It must be of type {' or '.join([kinds] if isinstance(kinds, str) else kinds)}."
 
 
 def with_defaults(value: Any, schema: Mapping) -> Any:

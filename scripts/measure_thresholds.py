@@ -4,13 +4,12 @@ from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.settings import object_sets, plate_dtype
 from levelfield.pipeline.tables import read_csv, read_flat_fields, write_csv
 from levelfield.pipeline.thresholds import measure_thresholds
-from levelfield.plan import read_layout
 
 with job_log(snakemake.log[0]):
     index = read_csv(snakemake.input.index)
     table = measure_thresholds(
         index,
-        read_layout(snakemake.input.layout, snakemake.params.n_wells),
+        snakemake.params.wells,
         object_sets(snakemake.params.science),
         snakemake.params.science,
         read_flat_fields(snakemake.input.illumination),

@@ -1,7 +1,7 @@
 """Judge the segmentation of a plate in both control classes."""
 
 from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.quality import assess
+from levelfield.pipeline.quality import TABLES, assess
 from levelfield.pipeline.review import log_review, read_review
 from levelfield.pipeline.tables import read_csv, read_packs, write_csv, write_parquet
 from levelfield.plan import read_layout
@@ -11,7 +11,7 @@ with job_log(snakemake.log[0]):
     layout = read_layout(snakemake.input.layout, snakemake.params.n_wells)
     quality = assess(
         snakemake.wildcards.plate,
-        packs=read_packs([*snakemake.input.evidence, *snakemake.input.pairs]),
+        packs=read_packs([path for name in TABLES for path in snakemake.input[name]]),
         sites=read_csv(snakemake.input.sites),
         facts=read_csv(snakemake.input.plate).iloc[0],
         layout=mark_layout(layout, snakemake.params.science["objects"]),
@@ -21,6 +21,6 @@ with job_log(snakemake.log[0]):
         review=read_review(snakemake.input.review, snakemake.params.schema),
     )
     log_review(snakemake.wildcards.plate, quality.reviewed)
-    write_parquet(quality.objects, snakemake.output.objects)
-    for name in quality._fields[1:]:
-        write_csv(getattr(quality, name), snakemake.output[name])
+    for name, table in quality._asdict().items():
+        write = write_parquet if name in ("objects", "candidates") else write_csv
+        write(table, snakemake.output[name])

@@ -7,8 +7,11 @@ from levelfield.pipeline.tables import read_csv, write_csv
 
 with job_log(snakemake.log[0]):
     plates = stack([read_csv(path) for path in snakemake.input.plates])
-    estimates = [read_csv(path) for path in snakemake.input.estimates]
-    reviewed = [read_csv(path) for path in snakemake.input.reviewed]
+    tables = {
+        name: [read_csv(path) for path in snakemake.input[name]]
+        for name in ("estimates", "reviewed", "answers")
+    }
     write_csv(plates, snakemake.output.plates)
-    verdict = assess_screen(estimates, plates, snakemake.params.science, reviewed)
-    write_csv(verdict, snakemake.output.verdict)
+    quality = assess_screen(plates=plates, science=snakemake.params.science, **tables)
+    for name, table in quality._asdict().items():
+        write_csv(table, snakemake.output[name])

@@ -12,6 +12,7 @@ with job_log(snakemake.log[0]):
     truth = plate_truth(
         snakemake.wildcards.plate,
         objects=pd.read_parquet(snakemake.input.objects),
+        candidates=pd.read_parquet(snakemake.input.candidates),
         layout=read_layout(snakemake.input.layout, snakemake.params.n_wells),
         science=snakemake.params.science,
         **tables,

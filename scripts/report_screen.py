@@ -7,10 +7,13 @@ from levelfield.provenance import versions
 from levelfield.report import ScreenReport, screen_page
 
 with job_log(snakemake.log[0]):
+    inputs = snakemake.input
     data = ScreenReport(
-        plates=read_csv(snakemake.input.plates),
-        verdict=stack([read_csv(p) for p in (*snakemake.input.verdicts, snakemake.input.verdict)]),
-        readouts=stack([read_csv(path) for path in snakemake.input.readouts]),
+        plates=read_csv(inputs.plates),
+        answers=stack([read_csv(p) for p in (*inputs.all_answers, inputs.answers)]),
+        verdict=stack([read_csv(p) for p in (*inputs.verdicts, inputs.verdict)]),
+        drift=read_csv(inputs.drift),
+        readouts=stack([read_csv(path) for path in inputs.readouts]),
         versions=versions(),
     )
     write_text(screen_page(data), snakemake.output[0])

@@ -6,13 +6,11 @@ from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.segmentation import segment_pack, segmentation_job
 from levelfield.pipeline.tables import read_csv, read_flat_fields, read_measured, write_csv
 from levelfield.pipeline.unfinished import Unfinished
-from levelfield.plan import read_layout
 from levelfield.segmentation.pixel_classifier import PixelClassifier
 
 with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
     index = read_csv(snakemake.input.index)
-    sheet = snakemake.input.layout
     job = segmentation_job(
         plate,
         snakemake.params.store,
@@ -26,7 +24,7 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         read_measured(snakemake.input.diameters, "diameter"),
         dict(zip(snakemake.params.weights, map(Path, snakemake.input.weights), strict=True)),
         snakemake.config["device"],
-        read_layout(sheet, snakemake.params.n_wells) if sheet else None,
+        snakemake.params.planted_wells,
     )
     unfinished = Unfinished(Path(snakemake.params.store).parent / "unfinished", f"segment_{pack}")
     table = segment_pack(

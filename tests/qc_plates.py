@@ -5,8 +5,19 @@ import pandas as pd
 from qc_images import load_nuclei
 from real_images import BBBC038
 
+from levelfield.qc.columns import FIELD
 from levelfield.qc.evidence.features import field_features
-from levelfield.qc.evidence.scores import FIELD, VARIANT_COLUMNS
+from levelfield.qc.evidence.scores import VARIANT_COLUMNS, Scored
+from levelfield.qc.plate import PlateDesign
+from levelfield.qc.statistics.comparison import comparisons
+from levelfield.qc.statistics.errors import Constants, ErrorModel
+from levelfield.qc.statistics.field_sums import field_sums
+from levelfield.qc.statistics.readings import plate_readings
+from levelfield.qc.statistics.summary import with_calls
+from levelfield.qc.verdict.answer import answers_of
+from levelfield.qc.verdict.cases import plate_cases
+from levelfield.qc.verdict.rule import judge
+from levelfield.qc.verdict.rules import UNCALIBRATED, Rules
 
 PLATE, SET = "P1", "Nuclei"
 
@@ -71,43 +82,157 @@ def fields_of(wells):
     )
 
 
-def invented_objects(wells, *, merge=0.05, bias=0.0, count=60, seed=0):
-    """Scored objects without pixels: {well: {"merge": rate, "split": rate, "bias": px}}."""
+def scored_plate(wells, *, merge=0.02, bias=0.0, count=60, seed=0, object_set=SET):
+    """Scored objects and candidates without pixels.
+
+    Wells are {well: planted}, where `planted` may hold the rates merge, split, invented, missed and
+    misbounded, bias in px, count (true objects) and density, and factors of appearance: size,
+    sharpness, contrast, grain, saturated.
+    """
     rng = np.random.default_rng(seed)
-    tables = []
+    objects, candidates = [], []
     for well, planted in wells.items():
-        number = planted.get("count", count)
-        tables.append(
+        true = planted.get("count", count)
+        n_missed = rng.binomial(true, planted.get("missed", 0.0))
+        objects.append(_objects_of(well, planted, true - n_missed, merge, bias, rng))
+        candidates.append(
             pd.DataFrame(
                 {
-                    "Metadata_Plate": PLATE,
-                    "Metadata_Well": well,
-                    "Metadata_Site": 1 + np.arange(number) % 2,
-                    "object_set": SET,
-                    "Metadata_ObjectNumber": np.arange(number) + 1,
-                    "area_px": rng.normal(300, 30, number),
-                    "mean_intensity": rng.normal(0.4, 0.05, number),
-                    "local_density": planted.get("density", 10) * rng.uniform(0.5, 1.5, number),
-                    "merge_evidence": rng.binomial(1, planted.get("merge", merge), number) * 1.0,
-                    "split_evidence": rng.binomial(1, planted.get("split", 0.05), number) * 1.0,
-                    "fragment_evidence": 0.0,
-                    "threshold_bias_px": planted.get("bias", bias) + rng.normal(0, 0.4, number),
-                    "integrated_intensity": 120.0,
-                    "touches_border": False,
-                    "edge_sharpness": planted.get("sharpness", 4.0),
-                    "contrast_to_noise": 40.0,
-                    "grain": 0.05,
-                    "saturated": planted.get("saturated", 0.0),
+                    "candidate": np.arange(n_missed) + 1,
+                    "site": 1 + np.arange(n_missed) % 2,
+                    "well": well,
+                    "missed_evidence": np.full(n_missed, 0.95),
                 }
             )
         )
-    objects = pd.concat(tables, ignore_index=True)
-    balance = objects["split_evidence"] - 1.25 * objects["merge_evidence"]
-    objects["balance_contribution"] = balance
-    return objects.assign(**dict.fromkeys(VARIANT_COLUMNS, balance))
+    found = pd.concat(objects, ignore_index=True).assign(object_set=object_set)
+    places = pd.concat(candidates, ignore_index=True)
+    missing = pd.DataFrame(
+        {
+            "Metadata_Plate": PLATE,
+            "Metadata_Well": places["well"].astype(object),
+            "Metadata_Site": places["site"].astype(np.int64),
+            "object_set": object_set,
+            "candidate": places["candidate"].astype(np.int64),
+            "centre_y_px": 10.0,
+            "centre_x_px": 10.0,
+            "area_px": 300.0,
+            "missed_evidence": places["missed_evidence"].astype(float),
+            "found_by": "second opinion",
+        }
+    )
+    return Scored(found, missing)
 
 
-def all_within(objects, answer=True):
+def _objects_of(well, planted, number, merge, bias, rng):
+    size = 300 * planted.get("size", 1.0)
+    table = pd.DataFrame(
+        {
+            "Metadata_Plate": PLATE,
+            "Metadata_Well": well,
+            "Metadata_Site": 1 + np.arange(number) % 2,
+            "object_set": SET,
+            "Metadata_ObjectNumber": np.arange(number) + 1,
+            "area_px": rng.normal(size, size / 10, number),
+            "mean_intensity": rng.normal(0.4, 0.05, number),
+            "local_density": planted.get("density", 10) * rng.uniform(0.5, 1.5, number),
+            "merge_evidence": rng.binomial(1, planted.get("merge", merge), number) * 1.0,
+            "split_evidence": rng.binomial(1, planted.get("split", 0.02), number) * 1.0,
+            "invented_evidence": rng.binomial(1, planted.get("invented", 0.01), number) * 1.0,
+            "fragment_evidence": 0.0,
+            "threshold_bias_px": planted.get("bias", bias) + rng.normal(0, 0.4, number),
+            "integrated_intensity": 120.0,
+            "touches_border": False,
+            "edge_sharpness": 4.0 * planted.get("sharpness", 1.0),
+            "contrast_to_noise": 40.0 * planted.get("contrast", 1.0),
+            "grain": 0.05 * planted.get("grain", 1.0),
+            "saturated": planted.get("saturated", 0.0),
+        }
+    )
+    table["lacking_evidence"] = 1.25 * table["merge_evidence"]
+    table["balance_contribution"] = table["split_evidence"] - table["lacking_evidence"]
+    wrong = table[["merge_evidence", "split_evidence", "invented_evidence"]].max(axis=1)
+    misbounded = rng.binomial(1, planted.get("misbounded", 0.0), number)
+    table["right_evidence"] = (1 - wrong) * (1 - misbounded)
+    own = {"balance": "balance_contribution", "splits": "split_evidence"}
+    own["merges"] = "merge_evidence"
+    return table.assign(
+        **{name: table[own[name.split("_")[0]]].to_numpy() for name in VARIANT_COLUMNS}
+    )
+
+
+def opinions_of(scored):
+    """What the second opinion counts: objects and missed ones."""
+    seen = pd.concat([scored.objects[FIELD], scored.candidates[FIELD]])
+    return seen.groupby(FIELD).size().rename("n_second_opinion").reset_index()
+
+
+def sites_of(scored):
+    seen = pd.concat([scored.objects[FIELD[:3]], scored.candidates[FIELD[:3]]])
+    return seen.drop_duplicates().reset_index(drop=True)
+
+
+def all_within(scored, answer=True):
     """Every field is within what the evidence was calibrated on, or none is."""
-    fields = objects.groupby(FIELD).size()
-    return pd.Series("" if answer else "blurred", fields.index, dtype=object)
+    fields = opinions_of(scored).set_index(FIELD).index
+    return pd.Series("" if answer else "blurred", fields, dtype=object)
+
+
+def design_of(scored, sheet=None, object_sets=(SET,), plate=PLATE):
+    sheet = layout() if sheet is None else sheet
+    return PlateDesign(plate, sites_of(scored), sheet, (8, 12), object_sets)
+
+
+def sums_of(scored, rules=None, within=True):
+    rules = rules or Rules()
+    sums = field_sums(
+        *scored, opinions_of(scored), sites_of(scored), [SET], all_within(scored, within)
+    )
+    return with_calls(sums, rules.constants_of)
+
+
+def readings_of(wells, sheet=None, rules=None, within=True, plate=PLATE, **options):
+    """What the data say of invented wells."""
+    scored = scored_plate(wells, **options)
+    pairs = comparisons(layout() if sheet is None else sheet)
+    return plate_readings(plate, scored.objects, sums_of(scored, rules, within), pairs, [SET])
+
+
+def rows_of(wells, rules=None, sheet=None, **options):
+    """Judged rows of invented wells."""
+    rules = rules or CALIBRATED
+    return judge(plate_cases(readings_of(wells, sheet, rules, **options), [], rules), rules)
+
+
+def wells_of(row, number=8, **planted):
+    return {f"{row}{column:02d}": planted for column in range(1, number + 1)}
+
+
+def row_of(rows, measure, scope, perturbation=None):
+    return next(
+        row
+        for row in rows
+        if (row.measure_name, row.scope) == (measure, scope)
+        and perturbation in (None, row.perturbation)
+    )
+
+
+def answer_to(rows, question):
+    return next(one for one in answers_of(rows) if one.question == question)
+
+
+def constants(of_class, of_difference, **options):
+    return Constants(
+        calibrated=True,
+        error_class=ErrorModel(of_class),
+        error_difference=ErrorModel(of_difference),
+        degrees_of_freedom=12.0,
+        between_wells=0.05,
+        **options,
+    )
+
+
+CALIBRATED = Rules(
+    constants={name: constants(0.02, 0.015) for name in UNCALIBRATED if name != "bias"}
+    | {"bias": constants(0.15, 0.1)}
+)

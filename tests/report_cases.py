@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,44 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 
 from levelfield.plan import PLATE_SHAPES, row_letters
+from levelfield.qc.measures import MEASURES, QUESTIONS, measures_of
 from levelfield.qc.statistics.comparison import comparisons
-from levelfield.qc.verdict.tables import VERDICT_COLUMNS
+from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate
+from levelfield.qc.verdict.rows import Answer, NextStep, ReviewCounts, Row
+from levelfield.qc.wording.advice import row_advice
+from levelfield.qc.wording.headlines import answer_headline
+from levelfield.qc.wording.parameters import Method
 from levelfield.report import Gallery, PlateReport
 
 OBJECT_SETS = ("Nuclei", "Cells")
-UNITS = {"agreement": ("pp", 10.0), "threshold": ("px", 0.5), "split_merge": ("pp", 10.0)}
+MARGINS = {
+    "agreement": (0.9, 0.1),
+    "found": (0.05, 0.05),
+    "threshold": (1.0, 0.5),
+    "split_merge": (0.15, 0.1),
+}
+"""Of a class and of the difference, in fractions and px, by question."""
+METHODS = {
+    "Nuclei": Method(
+        "classical",
+        {
+            "outline": 0.4,
+            "declump.depth": 0.1,
+            "threshold.correction": 1.0,
+            "threshold.value": None,
+        },
+        {
+            "outline": 0.4,
+            "declump.depth": 0.08,
+            "threshold.correction": 1.0,
+            "threshold.value": None,
+        },
+    ),
+    "Cells": Method(
+        "propagation", {"threshold.correction": 1.0}, {"threshold.correction": 1.0}, "Nuclei"
+    ),
+}
+ORDER = {"pass": 0, "undecided": 1, "fail": 2}
 NO_GALLERY = Gallery((), {}, {}, {}, 340)
 
 
@@ -36,44 +69,259 @@ def layout_of(n_wells: int, negative: str = "DMSO", positives: tuple[str, ...] =
     return pd.DataFrame(wells, columns=names).assign(**dict.fromkeys(blank, ""))
 
 
-def verdict_of(
-    layout: pd.DataFrame, verdicts: dict | None = None, estimate: float = 0.4, plate: str = "P1"
-) -> pd.DataFrame:
-    """Return a verdict table with every row that a plate of that layout has."""
+def estimate_of(value: float, half_width: float = 0.02) -> Estimate:
+    """Return an estimate whose 90 % interval has about that half width."""
+    return Estimate(value, (half_width / 1.7) ** 2, 20.0, 8)
+
+
+def row_of(measure: str = "merges", scope: str = "negcon", value: float = 0.02, **changes) -> Row:
+    """Return a row as the verdict makes it; a pass, unreviewed, unless changed."""
+    own, difference = MARGINS[MEASURES[measure].question]
+    names = {"negcon": "DMSO", "poscon": "Drug A", "difference": "Drug A"}
+    is_difference = scope == "difference"
+    width = 0.2 if measure == "bias" else 0.02
+    facts = {
+        "plate": "P1",
+        "object_set": "Nuclei",
+        "measure_name": measure,
+        "scope": scope,
+        "perturbation": names[scope],
+        "estimate": estimate_of(value, width),
+        "margin": difference if is_difference else own,
+        "verdict": "pass",
+        "reason": "inside",
+        "evidence": estimate_of(value, width),
+        "matched": estimate_of(value * 0.8, width) if is_difference else None,
+        "positive_value": 1.2 * value if is_difference else np.nan,
+        "negative_value": 0.2 * value if is_difference else np.nan,
+        "fraction_low": 0.25 if measure == "bias" and not is_difference else np.nan,
+        "fraction_high": 0.125 if measure == "bias" and not is_difference else np.nan,
+        "n_wells": 8,
+        "fewest_wells": 4,
+        "n_sites": 8,
+        "n_objects": 1234,
+        "next_step": NextStep("review", 50, 9),
+    }
+    return Row(**(facts | changes))
+
+
+def answer_of(rows, **changes) -> Answer:
+    """Return the answer that rows of one question add up to."""
+
+    def worst(some):
+        return max(some, key=lambda row: ORDER[row.verdict])
+
+    rows = tuple(rows)
+    facts = {
+        name: worst([row for row in rows if row.scope == scope] or rows).verdict
+        for name, scope in (("negative", "negcon"), ("positive", "poscon"), ("both", "difference"))
+    }
+    first = rows[0]
+    head = {"plate": first.plate, "object_set": first.object_set, "question": first.question}
+    decides = worst(rows)
+    facts |= head | {"verdict": decides.verdict, "worst": decides, "rows": rows}
+    return Answer(**(facts | changes))
+
+
+def tables_of(answers) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return ``qc/answers.csv`` and ``qc/verdict.csv`` of some answers."""
+    by_set = {one.object_set: [] for one in answers}
+    for one in answers:
+        by_set[one.object_set] += one.rows
+    lines = [
+        line_of(row, row is one.worst, by_set[row.object_set])
+        for one in answers
+        for row in one.rows
+    ]
+    return pd.DataFrame([_answer_line(one) for one in answers]), pd.DataFrame(lines)
+
+
+def line_of(row: Row, is_worst: bool, others=()) -> dict:
+    """Return a row of ``qc/verdict.csv``, in units."""
+    scale = row.measure.scale
+    low, high = row.estimate.interval(PASS_LEVEL)
+    line = {
+        "plate": row.plate,
+        "question": row.question,
+        "measure": row.measure_name,
+        "estimate": row.estimate.value * scale,
+        "ci_low": low * scale,
+        "ci_high": high * scale,
+        "margin": round(row.margin * scale, 9),
+        "n_reviewed": row.review.n_reviewed,
+        "n_drawn": row.review.n_drawn,
+        "review": row.review.state,
+        "is_worst": is_worst,
+        "advice": row_advice(row, METHODS.get(row.object_set, Method()), others),
+        **_step(row.next_step),
+    }
+    same = ("object_set", "scope", "perturbation", "unit", "n_wells", "n_sites", "n_objects")
+    same += ("basis", "verdict", "reason", "fraction_low", "fraction_high", "at_floor")
+    line |= {name: scale * getattr(row, name) for name in ("positive_value", "negative_value")}
+    line |= {name: getattr(row, name) for name in same}
+    for name, estimate in (
+        ("matched", row.matched),
+        ("evidence", row.evidence),
+        ("these_wells", row.reviewed_these_wells),
+    ):
+        ends = estimate.interval(PASS_LEVEL) if estimate else (np.nan, np.nan)
+        values = (estimate.value if estimate else np.nan, *ends)
+        columns = (name, f"{name}_low", f"{name}_high")
+        line |= {column: scale * value for column, value in zip(columns, values, strict=True)}
+    return line
+
+
+def _step(step: NextStep) -> dict:
+    return {
+        "next_step": step.kind,
+        "next_step_amount": step.amount,
+        "next_step_minutes": step.minutes,
+    }
+
+
+def _answer_line(one: Answer) -> dict:
+    names = ("plate", "object_set", "question", "verdict", "unreviewed", "negative", "positive")
+    return {name: getattr(one, name) for name in (*names, "both", "shared", "cancelling")} | {
+        "worst_measure": one.worst.measure_name,
+        "worst_scope": one.worst.scope,
+        "worst_perturbation": one.worst.perturbation,
+        "n_treated": 72,
+        "n_not_covered": 2,
+        "headline": answer_headline(one),
+        **_step(one.worst.next_step),
+    }
+
+
+UNMEASURED = Estimate(np.nan, np.nan, np.nan, 0)
+
+
+def answers_of(
+    layout: pd.DataFrame,
+    verdicts: dict | None = None,
+    *,
+    empty: bool = False,
+    plate: str = "P1",
+    **changes,
+) -> list[Answer]:
+    """Return the answers of a plate of that layout, with every row that it has.
+
+    Parameters
+    ----------
+    layout
+        From `layout_of`.
+    verdicts
+        Verdict by (object set, question); the others are undecided. What fails does so by its last
+        difference.
+    empty
+        Whether nothing could be measured.
+    plate
+        Its name.
+    **changes
+        Of every row.
+    """
+    answers = []
+    for object_set in OBJECT_SETS:
+        for question in QUESTIONS:
+            verdict = (verdicts or {}).get((object_set, question), "undecided")
+            rows = _rows_of(layout, question, verdict, empty=empty)
+            rows = [replace(row, plate=plate, object_set=object_set, **changes) for row in rows]
+            answers.append(answer_of(rows))
+    return answers
+
+
+def _rows_of(layout: pd.DataFrame, question: str, verdict: str, *, empty: bool) -> list[Row]:
+    rows: dict[tuple, Row] = {}
+    pairs = comparisons(layout)
+    for measure in measures_of(question):
+        for number, pair in enumerate(pairs):
+            for scope, name, missing in (
+                ("negcon", pair.negative_name, not pair.negative_wells),
+                ("poscon", pair.perturbation, not pair.positive_wells),
+                ("difference", pair.perturbation, not pair.positive_wells),
+            ):
+                last = scope == "difference" and number == len(pairs) - 1
+                judged = verdict if verdict != "fail" or last else "undecided"
+                reason = {"pass": "inside", "fail": "beyond", "undecided": "sampling"}[judged]
+                own = MARGINS[question][scope == "difference"]
+                value = {"pass": 0.1, "undecided": 0.8, "fail": 1.5}[judged] * own
+                if measure.is_share_of_right and scope != "difference":
+                    value = {"pass": 0.97, "undecided": 0.91, "fail": 0.7}[judged]
+                row = row_of(measure.name, scope, value, verdict=judged, reason=reason)
+                row = replace(row, perturbation=name)
+                if empty or missing:
+                    row = _nothing(row, "no_wells" if missing else "nothing_measured")
+                rows.setdefault((measure.name, scope, name), row)
+    return list(rows.values())
+
+
+def _nothing(row: Row, reason: str) -> Row:
+    return replace(
+        row,
+        estimate=UNMEASURED,
+        evidence=None,
+        matched=None,
+        verdict="undecided",
+        reason=reason,
+        missing=("poscon",) if reason == "no_wells" else (),
+        positive_value=np.nan,
+        negative_value=np.nan,
+        fraction_low=np.nan,
+        fraction_high=np.nan,
+        n_wells=0,
+        n_sites=0,
+        n_objects=0,
+        next_step=NextStep("layout" if reason == "no_wells" else "look"),
+    )
+
+
+def reviewed_row(row: Row, state: str, n_reviewed: int = 90) -> Row:
+    """Return a row with a review; a complete one decides it."""
+    counts = ReviewCounts(state, 120, n_reviewed, 3)
+    if state != "complete":
+        return replace(row, review=counts)
+    seen = {"reviewed": row.estimate, "reviewed_these_wells": row.estimate}
+    return replace(row, review=counts, basis="review", **seen)
+
+
+def counts_of(layout: pd.DataFrame) -> pd.DataFrame:
+    """Return ``qc/counts.csv``."""
     rows = []
     for object_set in OBJECT_SETS:
-        for question in UNITS:
-            answer = (verdicts or {}).get((object_set, question), "undecided")
-            rows += _question_rows(plate, object_set, question, answer, layout, estimate)
-    return pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
+        for pair in comparisons(layout):
+            for scope, name in (("negcon", pair.negative_name), ("poscon", pair.perturbation)):
+                rows.append(("P1", object_set, scope, name, 8, 8, 1234, 1301.0, 5.2, np.nan))
+    names = ["plate", "object_set", "scope", "perturbation", "n_wells", "n_fields", "n_labels"]
+    return pd.DataFrame(rows, columns=[*names, "n_second_opinion", "missed", "invented"])
 
 
-def _question_rows(plate, object_set, question, answer, layout, estimate) -> list[dict]:
-    unit, margin = UNITS[question]
-    rows = []
-    for number, pair in enumerate(comparisons(layout)):
-        for scope, name in (
-            ("negcon", pair.negative_name),
-            ("poscon", pair.perturbation),
-            ("difference", pair.perturbation),
-        ):
-            if scope == "negcon" and any(row[3:5] == (scope, name) for row in rows):
-                continue  # negative wells that several positive controls share stand there once
-            share = question == "agreement" and scope != "difference"
-            size = estimate * (number + 1)
-            values = (85.0 if share else size, "%" if share else unit, size - 0.3, size + 0.3)
-            judged = answer if scope == "difference" else "undecided"
-            text = f"Advice on {object_set}, {question}, {scope} {name}."
-            counts = (90.0 if share else margin, len(pair.negative_wells), 8, 1234, 0)
-            head = (plate, question, object_set, scope, name)
-            rows.append((*head, *values, *counts, judged, text))
-    rows = [dict(zip(VERDICT_COLUMNS, row, strict=True)) for row in rows]
-    worst = rows[-1] | {"perturbation": "worst", "advice": f"Worst: {rows[-1]['advice']}"}
-    return [*rows, worst]
+def trend_of() -> pd.DataFrame:
+    """Return ``qc/trend.csv``: one measure that rises with the dose, and one that does not vary."""
+    rows = [
+        ("P1", "Nuclei", "merges", "Drug A", 4, 12, 0.81, 3.4, "pp", 0.002),
+        ("P1", "Nuclei", "bias", "Drug A", 3, 12, np.nan, np.nan, "px", np.nan),
+    ]
+    names = ["plate", "object_set", "measure", "perturbation", "n_doses", "n_wells", "spearman"]
+    return pd.DataFrame(rows, columns=[*names, "slope", "unit", "p_value"])
 
 
-def report_of(layout: pd.DataFrame, n_wells: int, *, empty: bool = False, **changes) -> PlateReport:
-    """Return the tables of a plate of one site per well; all values missing if `empty`."""
+def not_covered_of() -> pd.DataFrame:
+    """Return ``qc/not_covered.csv``."""
+    rows = [
+        ("P1", "Nuclei", "C05", "compound 5", 6.3, "size 0.62"),
+        ("P1", "Nuclei", "D07", "compound 7", np.nan, "too few objects"),
+    ]
+    names = ["plate", "object_set", "well", "perturbation", "distance", "reason"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def report_of(
+    layout: pd.DataFrame, n_wells: int, *, empty: bool = False, judged=None, **changes
+) -> PlateReport:
+    """Return the tables of a plate of one site per well; all values missing if `empty`.
+
+    `judged` are its answers; by default all are undecided.
+    """
+    answers, verdict = tables_of(judged or answers_of(layout, empty=empty))
     random = np.random.default_rng(7)
     n = len(layout)
 
@@ -89,7 +337,7 @@ def report_of(layout: pd.DataFrame, n_wells: int, *, empty: bool = False, **chan
         Threshold_FinalThreshold_Nuclei=values(0.1, 0.2),
         Threshold_FinalThreshold_Cells=values(0.05, 0.1),
     )
-    judged = [
+    rates = [
         head.assign(
             object_set=name,
             Metadata_Site=1,
@@ -98,11 +346,15 @@ def report_of(layout: pd.DataFrame, n_wells: int, *, empty: bool = False, **chan
             merge_rate=values(0, 0.05),
             balance=values(-0.05, 0.05),
             threshold_bias_px=values(-0.8, 0.8),
+            missed_rate=values(0, 0.1),
+            invented_rate=values(0, 0.1),
+            agreement=values(0.8, 1),
+            n_second_opinion=0 if empty else 105,
             threshold_call="" if empty else "ok",
         )
         for name in OBJECT_SETS
     ]
-    qc_sites = pd.concat(judged, ignore_index=True)
+    qc_sites = pd.concat(rates, ignore_index=True)
     tables = {
         "plate": plate_facts(n),
         "n_wells": n_wells,
@@ -111,7 +363,9 @@ def report_of(layout: pd.DataFrame, n_wells: int, *, empty: bool = False, **chan
         "wells": wells,
         "excluded": excluded_of([]),
         "readouts": readouts_of(layout),
-        "verdict": verdict_of(layout, estimate=np.nan if empty else 0.4),
+        "answers": answers,
+        "verdict": verdict,
+        "methods": METHODS,
         "qc_sites": qc_sites,
         "qc_wells": qc_sites.drop(columns=["Metadata_Site", "threshold_call"]),
         "illumination": pd.DataFrame(

@@ -9,6 +9,8 @@ from conftest import REPOSITORY
 from levelfield.pipeline.settings import object_sets
 from levelfield.sheets import ConfigError, check_config, with_defaults
 
+SHIPPED = ["config.yaml", "bbbc013.yaml", "demo_planted.yaml", "demo_missed.yaml"]
+
 
 def load(name: str) -> dict:
     return yaml.safe_load((REPOSITORY / "config" / name).read_text())
@@ -19,7 +21,7 @@ def check(config: dict, schemas: dict) -> None:
     check_config(config, schemas["config"], "my.yaml", parts)
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "bbbc013.yaml", "demo_planted.yaml"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_the_shipped_configs_are_right(name, schemas):
     check(load(name), schemas)
 
@@ -30,9 +32,13 @@ def test_the_demo_and_the_whole_plate_share_their_science():
         assert demo[key] == whole[key]
 
 
-def test_the_planted_demo_differs_from_the_demo_by_its_error_and_its_folder_alone():
-    demo, planted = load("config.yaml"), load("demo_planted.yaml")
-    assert planted["objects"]["Nuclei"].pop("planted") == {"control_type": "poscon", "grow_px": 1.5}
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("demo_planted.yaml", {"grow_px": 1.5}), ("demo_missed.yaml", {"drop_percent": 25})],
+)
+def test_the_planted_demos_differ_from_the_demo_by_error_and_folder_alone(name, error):
+    demo, planted = load("config.yaml"), load(name)
+    assert planted["objects"]["Nuclei"].pop("planted") == {"control_type": "poscon"} | error
     assert planted.pop("results") != demo.pop("results")
     assert planted == demo
 
@@ -64,6 +70,19 @@ def changed(path: str, value) -> dict:
             {"control_type": "poscons", "grow_px": 1},
             ["planted.control_type", "poscons", "poscon"],
         ),
+        (
+            "objects.Nuclei.planted",
+            {"control_type": "poscon", "drop_percent": 101},
+            ["planted.drop_percent", "101", "at most 100"],
+        ),
+        (
+            "qc.margins.split_merge",
+            10,
+            ["qc.margins.split_merge: 10", "class, difference", "{class: 15, difference: 10}"],
+        ),
+        ("qc.margins.found", {"class": 101}, ["qc.margins.found.class", "101", "at most 100"]),
+        ("qc.margins.agreement", {"klass": 80}, ["'klass' is not known", "'class'"]),
+        ("qc.margins.threshold.difference", 0, ["threshold.difference", "0", "more than 0"]),
         ("images.bit_depth", "twelve", ["images.bit_depth", "twelve"]),
     ],
 )
@@ -100,8 +119,28 @@ def test_a_set_that_sees_an_unknown_channel_is_refused():
         object_sets(changed("objects.Nuclei.channels", ["GFP"]))
 
 
+@pytest.mark.parametrize(
+    ("planted", "named"),
+    [({}, "no error"), ({"grow_px": 1, "drop_percent": 5}, "grow_px and drop_percent")],
+)
+def test_exactly_one_error_can_be_planted_into_a_set(planted, named):
+    config = changed("objects.Nuclei.planted", {"control_type": "poscon"} | planted)
+    with pytest.raises(ConfigError, match=rf"Nuclei\.planted: names {named}. Name exactly one of"):
+        object_sets(config)
+
+
+MARGINS = {
+    "split_merge": {"class": 15, "difference": 10},
+    "threshold": {"class": 1.0, "difference": 0.5},
+    "agreement": {"class": 90, "difference": 10},
+    "found": {"class": 95, "difference": 5},
+}
+
+
 def test_defaults_fill_what_is_left_out_and_nothing_else(schemas):
-    filled = with_defaults({"qc": {"margins": {"threshold": 1.0}}}, schemas["config"])
-    assert filled["qc"]["margins"] == {"split_merge": 10, "threshold": 1.0, "agreement": 90}
+    filled = with_defaults(load("config.yaml"), schemas["config"])
+    assert filled["qc"]["margins"] == MARGINS
+    filled = with_defaults({"qc": {"margins": {"threshold": {"class": 2}}}}, schemas["config"])
+    assert filled["qc"]["margins"] == MARGINS | {"threshold": {"class": 2, "difference": 0.5}}
     assert filled["packs_per_plate"] == 4
     assert "objects" not in filled

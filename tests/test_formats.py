@@ -11,11 +11,13 @@ from conftest import DEMO_IMAGES, DEMO_PATTERN
 from PIL import Image
 
 from levelfield.formats import INDEX_COLUMNS, index_plate
-from levelfield.formats.index import IndexFault, usable_sites
+from levelfield.formats.index import NO_SITE, IndexFault, usable_sites
 from levelfield.formats.pattern import compile_pattern
 from levelfield.formats.planes import PlaneError, pixel_fault, read_header, read_plane
+from levelfield.pipeline.summary import excluded_sites
 
 CHANNELS = {"DNA": {"match": 2}, "FKHR": {"match": 1}}
+SEGMENTED = ["Metadata_Plate", "Metadata_Well", "Metadata_Site", "fault", "path"]
 IMAGES = {"format": "pattern", "pattern": DEMO_PATTERN, "time_point": 0}
 
 
@@ -97,6 +99,18 @@ def test_a_treated_well_without_images_is_named(small_plate, small_layout):
     more = small_layout.iloc[[0]].assign(Metadata_Well="C01", Metadata_ControlType="trt")
     table = index(small_plate, pd.concat([small_layout, more], ignore_index=True))
     assert faults(table) == {("C01", ""): "the layout has this well, but no image is of it"}
+    assert list(table.loc[table["well"] == "C01", "site"]) == [NO_SITE]
+
+
+def test_sites_may_be_numbered_from_0(small_plate, small_layout):
+    for path in small_plate.glob("*.tif"):
+        path.rename(path.with_name(f"s0_{path.name}"))
+    more = small_layout.iloc[[0]].assign(Metadata_Well="C01", Metadata_ControlType="trt")
+    layout = pd.concat([small_layout, more], ignore_index=True)
+    table = index(small_plate, layout, pattern=rf"s(?P<site>\d+)_{DEMO_PATTERN}")
+    assert set(usable_sites(table)["site"]) == {0}
+    found = excluded_sites(table, pd.DataFrame(columns=SEGMENTED))
+    assert found[["Metadata_Well", "Metadata_Site"]].to_numpy().tolist() == [["C01", NO_SITE]]
 
 
 def test_declared_controls_without_images_stop_the_plate(small_plate, small_layout):

@@ -121,11 +121,19 @@ def test_failures_name_plate_well_site_rule_reason_and_log(tmp_path):
     site, whole = table.to_dict("records")
     assert (site["well"], site["site"], site["rule"]) == ("C07", 3, "segment")
     assert site["log"] == str(logs / "segment_pack2.log")
-    assert (whole["well"], whole["site"], whole["rule"]) == ("C07 to C09", 0, "measure")
+    assert (whole["well"], whole["site"], whole["rule"]) == ("C07 to C09", -1, "measure")
     assert "TIMEOUT" in whole["reason"]
     told = summary(table, 4)
     assert "of 4 plates, 1 have failures" in told
     assert told.index("P C07 to C09, measure") < told.index("P C07 3, segment")
+
+
+def test_a_site_numbered_0_is_a_site(tmp_path):
+    row = {"plate": "P", "well": "C07", "site": 0, "rule": "segment", "file": "a.tif"}
+    table = pd.DataFrame([row | {"reason": "FKHR: every pixel is 0", "log": "x.log"}])
+    told = summary(table[list(COLUMNS)], 1)
+    assert "1 sites left out, 0 jobs or wells failed" in told
+    assert "P C07 0, segment: FKHR" in told
 
 
 def test_a_run_without_failures_says_so():

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
-from levelfield.pipeline.review import label_checksums, read_review
+from levelfield.pipeline.review import label_checksums, log_review, read_review
 from levelfield.pipeline.tables import write_csv
 from levelfield.qc.review.sampling import LIST_COLUMNS
 from levelfield.sheets import SheetError
@@ -28,6 +28,14 @@ def test_a_row_of_the_list_is_a_row_of_the_sheet_before_and_after_it_is_filled_i
     assert read_review(filled, SCHEMA)["m"].tolist() == ["3"]
     field = written(tmp_path, object_number=0, centre_y_px=None, answer="missed", m=0)
     assert read_review(field, SCHEMA)["answer"].tolist() == ["missed"]
+
+
+def test_a_site_numbered_0_is_taken_as_the_list_wrote_it(tmp_path):
+    assert read_review(written(tmp_path, site=0, answer="correct"), SCHEMA)["site"].tolist() == [
+        "0"
+    ]
+    with pytest.raises(SheetError, match="site"):
+        read_review(written(tmp_path, site=-1), SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +71,21 @@ def test_checksums_of_sound_fields_by_object_set():
     table = label_checksums([fields, fields.iloc[:0]], ["Nuclei", "Cells"])
     assert table["checksum"].tolist() == ["n", "c"]
     assert table["object_set"].tolist() == ["Nuclei", "Cells"]
+
+
+def test_the_log_says_how_far_objects_and_fields_are_and_what_does_not_count(caplog):
+    head = {"object_set": "Nuclei", "scope": "poscon", "perturbation": "drug", "state": "partial"}
+    rows = [
+        head | {"measure": "balance", "n_drawn": 100, "n_reviewed": 40, "n_cannot_tell": 2},
+        head | {"measure": "missed", "n_drawn": 5, "n_reviewed": 1, "n_cannot_tell": 0},
+        head | {"measure": "merges", "n_drawn": 9, "n_reviewed": 9, "n_cannot_tell": 0},
+        head | {"measure": "balance", "scope": "difference", "n_drawn": 0, "n_reviewed": 0},
+    ]
+    with caplog.at_level("INFO", logger="levelfield"):
+        log_review("P", pd.DataFrame(rows).assign(notes=["", "2 answers were given.", "", ""]))
+    words = [record.getMessage() for record in caplog.records]
+    assert words == [
+        "plate P, Nuclei, poscon drug: partial, 42 of 100 drawn objects reviewed",
+        "plate P, Nuclei, poscon drug: partial, 1 of 5 drawn whole fields reviewed",
+        "plate P: 2 answers were given.",
+    ]

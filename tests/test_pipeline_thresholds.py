@@ -6,9 +6,14 @@ from conftest import DEMO_PATTERN
 
 from levelfield.formats import index_plate
 from levelfield.pipeline.illumination import fit_plate
-from levelfield.pipeline.settings import METHODS_WITH_THRESHOLD, object_sets
+from levelfield.pipeline.settings import (
+    METHODS_WITH_THRESHOLD,
+    object_sets,
+    planted_wells,
+    threshold_wells,
+)
 from levelfield.pipeline.sites import correct_site, read_site, sites_of
-from levelfield.pipeline.thresholds import chosen_wells, measure_thresholds, with_plate_threshold
+from levelfield.pipeline.thresholds import measure_thresholds, with_plate_threshold
 from levelfield.segmentation import SEGMENTERS, segment_objects, threshold_settings
 
 SCIENCE = {
@@ -49,7 +54,9 @@ def plate(small_plate, small_layout):
 def measure(plate, objects):
     index, layout, fields = plate
     sets = object_sets(SCIENCE | {"objects": objects})
-    table = measure_thresholds(index, layout, sets, SCIENCE, fields, np.dtype("uint8"), 1, "test")
+    kinds = dict(zip(layout["Metadata_Well"], layout["Metadata_ControlType"], strict=True))
+    wells = threshold_wells(sets, kinds)
+    table = measure_thresholds(index, wells, sets, SCIENCE, fields, np.dtype("uint8"), 1, "test")
     return table.set_index("object_set"), sets
 
 
@@ -93,7 +100,26 @@ def test_the_methods_with_a_threshold_are_those_whose_default_measures_one():
     assert tuple(filter(has_threshold, SEGMENTERS)) == METHODS_WITH_THRESHOLD
 
 
-def test_a_layout_without_the_wells_is_refused(small_layout):
-    trt = small_layout.assign(Metadata_ControlType="trt")
+def test_a_layout_without_the_wells_is_refused(plate):
+    index, layout, fields = plate
+    trt = layout.assign(Metadata_ControlType="trt")
     with pytest.raises(ValueError, match="'negcon', but the layout has no well of type negcon"):
-        chosen_wells("negcon", trt)
+        measure((index, trt, fields), ALL)
+
+
+def test_only_the_wells_that_matter_are_asked_for():
+    kinds = {"A01": "negcon", "A02": "poscon", "A03": "trt"}
+    for name, wells in {
+        "negcon": ["A01"],
+        "controls": ["A01", "A02"],
+        "plate": ["A01", "A02", "A03"],
+    }.items():
+        rule = {"method": "classical", "threshold_from": name}
+        sets = object_sets(SCIENCE | {"objects": {"Nuclei": rule, "Spots": ALL["Nuclei"]}})
+        assert threshold_wells(sets, kinds) == {"Nuclei": wells, "Spots": ["A01"]}
+    rule = {"method": "classical", "planted": {"control_type": "trt", "grow_px": 1}}
+    assert threshold_wells(object_sets(SCIENCE | {"objects": {"Nuclei": rule}}), kinds) == {}
+    assert planted_wells(object_sets(SCIENCE | {"objects": {"Nuclei": rule}}), kinds) == {
+        "A03": "trt"
+    }
+    assert planted_wells(sets, kinds) == {}

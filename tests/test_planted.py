@@ -13,10 +13,11 @@ from skimage.draw import disk
 from workflow_runs import LAYOUT, small_screen
 
 from levelfield.evaluation import evaluate_image
+from levelfield.objects import object_numbers
 from levelfield.pipeline.settings import object_sets
 from levelfield.planted import COLUMN, mark_layout, mark_verdict, planted_note, planted_notes
 from levelfield.report import plate_page, verdict_text
-from levelfield.segmentation.planting import plant_growth
+from levelfield.segmentation.planting import plant_error, plant_growth
 from levelfield.sheets import ConfigError
 from levelfield.store import read_labels
 
@@ -104,6 +105,20 @@ def test_all_that_is_made_from_planted_objects_is_marked():
     assert planted_note(unplanted) == ""
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ({"grow_px": -0.5}, "Nuclei of the trt wells shrunk by 0.5 px"),
+        ({"drop_percent": 25}, "25 % of Nuclei of the trt wells dropped"),
+        ({"split_percent": 2.5}, "2.5 % of Nuclei of the trt wells cut in two"),
+        ({"merge_percent": 10}, "10 % of Nuclei of the trt wells joined to neighbours"),
+    ],
+)
+def test_every_error_is_called_by_its_amount(error, words):
+    note = planted_note({"Nuclei": {"planted": {"control_type": "trt"} | error}})
+    assert note == f"PLANTED: {words} after segmentation, on purpose."
+
+
 def test_layout_and_verdict_say_what_was_planted():
     layout = layout_of(96)
     assert mark_layout(layout, {"Nuclei": {}}) is layout
@@ -143,6 +158,8 @@ def test_the_page_says_it_at_its_head_and_nowhere_without_need():
     [
         ("Cytoplasm", {"control_type": "poscon", "grow_px": 1}, ["Cytoplasm.planted", "Cells"]),
         ("Cells", {"control_type": "poscon", "grow_px": -1}, ["no longer hold", "shrink Nuclei"]),
+        ("Cells", {"control_type": "trt", "merge_percent": 5}, ["numbers", "it into Nuclei"]),
+        ("Cells", {"control_type": "trt", "split_percent": 5}, ["numbers", "it into Nuclei"]),
     ],
 )
 def test_errors_that_no_longer_fit_other_sets_are_refused(name, planted, says):
@@ -224,10 +241,34 @@ def test_whatever_holds_the_error_says_so(planted_run):
 
 
 @pytest.mark.workflow
+def test_nuclei_can_be_dropped_and_what_is_made_of_them_follows(planted_run):
+    screen, _ = planted_run
+    config = yaml.safe_load((screen.folder / "config.yaml").read_text())
+    config["objects"]["Nuclei"]["planted"] = {"control_type": "poscon", "drop_percent": 25}
+    (screen.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    packs = [f"results/P/segment/pack{number}.csv" for number in (1, 2)]
+    screen.run_well("--", *packs)
+    before, after = stores(screen)
+    left, were = 0, 0
+    for line in LAYOUT.splitlines():
+        well = line.split(",")[0]
+        plain, planted = (read_labels(store, well, 1, "Nuclei") for store in (before, after))
+        names = ("P", well, 1, "Nuclei")
+        expected = plant_error(plain, "drop_percent", 25, names) if well in POSITIVE else plain
+        assert np.array_equal(planted, expected), well
+        for name in ("Cells", "Cytoplasm"):
+            made = read_labels(after, well, 1, name)
+            assert set(object_numbers(made)) <= set(object_numbers(planted))
+        if well in POSITIVE:
+            left, were = left + len(object_numbers(planted)), were + len(object_numbers(plain))
+    assert left / were == pytest.approx(0.75, abs=0.02)
+
+
+@pytest.mark.workflow
 def test_another_error_makes_only_the_wells_anew_that_get_it(planted_run):
     screen, _ = planted_run
     config = yaml.safe_load((screen.folder / "config.yaml").read_text())
-    config["objects"]["Nuclei"]["planted"]["grow_px"] = -1
+    config["objects"]["Nuclei"]["planted"] = {"control_type": "poscon", "grow_px": -1}
     (screen.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     packs = [f"results/P/segment/pack{number}.csv" for number in (1, 2)]
     screen.run_well("--", *packs)

@@ -11,6 +11,7 @@ from levelfield.objects import object_numbers
 from levelfield.segmentation.planting import (
     dimness_order,
     plant_drops,
+    plant_error,
     plant_merges,
     plant_splits,
     size_order,
@@ -130,6 +131,15 @@ def test_merges_bridge_a_gap_and_no_wider_one():
     merged = planted(plant_merges, labels, 1.0)
     assert list(object_numbers(merged)) == [1, 3]
     assert (merged[12:18, 5:29] == 1).all()
+
+
+@pytest.mark.parametrize("error", ["drop_percent", "split_percent", "merge_percent"])
+def test_the_names_of_a_field_decide_what_is_planted(error):
+    labels = nuclei(3)
+    one = plant_error(labels, error, 30, ("P", "A01", 1, "Nuclei"))
+    assert np.array_equal(one, plant_error(labels, error, 30, ("P", "A01", 1, "Nuclei")))
+    for names in (("Q", "A01", 1, "Nuclei"), ("P", "A02", 1, "Nuclei"), ("P", "A01", 0, "Nuclei")):
+        assert not np.array_equal(one, plant_error(labels, error, 30, names))
 
 
 def test_what_cannot_be_planted_is_refused_or_left_alone():

@@ -32,6 +32,7 @@ from skimage.segmentation import find_boundaries
 
 from levelfield.plan import PLATE_SHAPES
 from levelfield.qc.statistics.comparison import comparisons
+from levelfield.qc.wording.numbers import interval, measured, plain
 from levelfield.report import (
     ScreenReport,
     choose_gallery,
@@ -44,7 +45,6 @@ from levelfield.report.answers import answers
 from levelfield.report.distributions import _RADIUS, control_groups, draw_distribution, spread
 from levelfield.report.gallery import COMPOSITE
 from levelfield.report.heatmaps import colours_of, draw_plate_map
-from levelfield.report.numbers import interval, measured, plain
 from levelfield.report.quantities import Quantity, quantities
 from levelfield.report.text import WIDTH
 
@@ -246,7 +246,7 @@ def test_plate_beyond_the_limit_of_excluded_sites_says_that_it_has_no_verdict(n_
 
 
 def test_excluded_sites_are_listed_with_reason_and_file():
-    rows = [("B03", 2, "DNA: file is truncated", "raw/b03.tif"), ("C04", 0, "no image", "")]
+    rows = [("B03", 2, "DNA: file is truncated", "raw/b03.tif"), ("C04", -1, "no image", "")]
     data = report_of(layout_of(96), 96, excluded=excluded_of(rows), plate=plate_facts(96, 2))
     html = plate_page(data)
     assert '<td>B03</td><td class="number">2</td><td>DNA: file is truncated</td>' in html

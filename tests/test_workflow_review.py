@@ -1,4 +1,7 @@
-"""A review in the real workflow: its coming and its changing do the QC again, and nothing else."""
+"""A review in the real workflow: its coming and its changing do the QC again, and nothing else.
+
+The sites are numbered from 0, as some microscopes do.
+"""
 
 import re
 
@@ -9,20 +12,26 @@ from workflow_runs import small_screen
 
 pytestmark = pytest.mark.workflow
 QC_RULES = {"check_review", "qc_plate", "qc_screen", "report_plate", "report_screen", "provenance"}
+PATTERN = r"Channel(?P<channel>\d)-\d+-(?P<row>[A-H])-(?P<column>\d\d)_s(?P<site>\d)\.tif$"
+VERDICT = ["object_set", "measure", "scope", "perturbation", "estimate", "basis", "verdict"]
 
 
 @pytest.fixture(scope="module")
 def reviewed(tmp_path_factory):
-    """A small screen, run, then reviewed: everything is correct."""
+    """A small screen whose only site is number 0, before its review."""
     screen = small_screen(tmp_path_factory.mktemp("reviewed"))
+    for path in list(screen.images.iterdir()):
+        path.rename(path.with_name(f"{path.stem}_s0.tif"))
     config = yaml.safe_load((screen.folder / "config.yaml").read_text())
-    objects = {"Nuclei": config["objects"]["Nuclei"]}
     sheet = screen.folder / "review.csv"
     screen.change_config(
-        objects=objects, readouts={}, qc={"review": str(sheet), "review_per_class": 30}
+        images=config["images"] | {"pattern": PATTERN},
+        objects={"Nuclei": config["objects"]["Nuclei"]},
+        readouts={},
+        qc={"review": str(sheet), "review_per_class": 30},
     )
     screen.run_well()
-    return screen, sheet, screen.table("qc/verdict.csv"), screen.table("qc/reviewed.csv")
+    return screen, sheet, screen.table("qc/verdict.csv")
 
 
 def answered(screen):
@@ -33,17 +42,29 @@ def answered(screen):
     return rows.assign(reviewer="A")
 
 
-def test_before_the_review_there_is_a_list_and_nothing_is_reviewed(reviewed):
-    screen, _, verdict, table = reviewed
-    assert (verdict["n_reviewed"] == 0).all()
-    assert set(table["review"]) == {"unreviewed"}
+def test_before_the_review_there_is_a_list_of_site_0_and_nothing_is_reviewed(reviewed):
+    screen, _, verdict = reviewed
+    assert (verdict["n_reviewed"] == 0).all() and set(verdict["basis"]) == {"evidence"}
+    assert set(screen.table("qc/reviewed.csv")["state"]) == {"unreviewed"}
     listed = screen.table("qc/review_list.csv")
     assert (listed["object_number"] > 0).sum() == 60
     assert (listed["checksum"].str.len() == 64).all()
+    assert set(listed["site"]) == {0}
+
+
+def test_one_answered_object_changes_no_verdict(reviewed):
+    screen, sheet, before = reviewed
+    answers = screen.table("qc/answers.csv")
+    answered(screen).head(1).to_csv(sheet, index=False)
+    screen.run_well()
+    assert set(screen.table("qc/reviewed.csv")["state"]) == {"unreviewed", "partial"}
+    pd.testing.assert_frame_equal(screen.table("qc/verdict.csv")[VERDICT], before[VERDICT])
+    kept = ["verdict", "unreviewed"]
+    pd.testing.assert_frame_equal(screen.table("qc/answers.csv")[kept], answers[kept])
 
 
 def test_a_review_does_the_qc_again_and_nothing_else(reviewed):
-    screen, sheet, before, _ = reviewed
+    screen, sheet, before = reviewed
     answered(screen).to_csv(sheet, index=False)
     planned = screen.run_well("--dry-run")
     assert (
@@ -51,19 +72,22 @@ def test_a_review_does_the_qc_again_and_nothing_else(reviewed):
         <= QC_RULES
     )
     screen.run_well()
+    table = screen.table("qc/reviewed.csv")
+    assert set(table["state"]) == {"complete"} and set(table["notes"]) == {""}
     verdict = screen.table("qc/verdict.csv")
-    worst = verdict[verdict["perturbation"] == "worst"].set_index("question")
-    assert (worst["n_reviewed"] == 60).all()
-    assert worst.loc["split_merge", "advice"].count("60 of 60 drawn objects are reviewed")
+    decided = verdict[verdict["measure"] != "bias"]
+    assert set(decided["basis"]) == {"review"}
+    own = table[(table["measure"] == "balance") & (table["scope"] == "difference")].iloc[0]
+    assert own["n_reviewed"] == 60
+    assert own["reviewed_ci_low"] <= own["these_wells_ci_low"] <= own["these_wells_ci_high"]
+    found = verdict[(verdict["measure"] == "missed") & (verdict["scope"] == "poscon")].iloc[0]
+    assert found["n_reviewed"] == 3
     assert (before["estimate"] != verdict["estimate"]).any()
-    own = verdict[(verdict["scope"] == "poscon") & (verdict["question"] == "agreement")].iloc[0]
-    assert "missed, as counted on 3 fields" in own["advice"]
-    assert "by the evidence alone" in (screen.results / "report.html").read_text()
     assert "Nothing to be done" in screen.run_well()
 
 
 def test_a_change_of_the_review_is_seen_and_a_wrong_line_is_named(reviewed):
-    screen, sheet, _, _ = reviewed
+    screen, sheet, _ = reviewed
     rows = answered(screen)
     rows.loc[2, "answer"] = "merged"
     rows.to_csv(sheet, index=False)
@@ -77,12 +101,12 @@ def test_a_change_of_the_review_is_seen_and_a_wrong_line_is_named(reviewed):
 
 
 def test_a_review_without_the_second_class_counts_as_unfinished(reviewed):
-    screen, sheet, _, _ = reviewed
+    screen, sheet, _ = reviewed
     rows = answered(screen)
     rows[rows["well"].str.endswith("01")].to_csv(sheet, index=False)
     screen.run_well()
     table = screen.table("qc/reviewed.csv")
-    assert set(table.loc[table["scope"] == "difference", "review"]) == {"partial"}
-    assert set(table.loc[table["scope"] == "negcon", "review"]) == {"complete"}
+    assert set(table.loc[table["scope"] == "difference", "state"]) == {"partial"}
+    assert set(table.loc[table["scope"] == "negcon", "state"]) == {"complete"}
     screen_verdict = pd.read_csv(screen.folder / "results" / "screen" / "verdict.csv")
-    assert (screen_verdict["n_reviewed"] >= 0).all()
+    assert set(screen_verdict.loc[screen_verdict["scope"] == "difference", "basis"]) == {"evidence"}

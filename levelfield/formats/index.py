@@ -23,6 +23,9 @@ INDEX_COLUMNS = (
     "bytes",
     "fault",
 )
+NO_SITE = -1
+"""Number in place of a site's in rows that stand for a whole well; some exports count from 0."""
+
 _PLANE = ["well", "site", "channel", "z", "time"]
 
 
@@ -65,7 +68,7 @@ def check_index(
     """
     planes = _one_time_point(planes, plate, images["time_point"])
     _check_stack(planes, plate, images.get("projection"))
-    _check_controls(planes, plate, layout)
+    check_controls(planes, plate, layout)
     planes = _mark_odd(planes)
     planes = _mark_repeats(planes)
     planes = _mark_unknown_wells(planes, layout)
@@ -95,9 +98,15 @@ def _check_stack(planes: pd.DataFrame, plate: str, projection: str | None) -> No
         )
 
 
-def _check_controls(planes: pd.DataFrame, plate: str, layout: pd.DataFrame) -> None:
+def check_controls(planes: pd.DataFrame, plate: str, layout: pd.DataFrame) -> None:
+    """Raise `IndexFault` if wells that the layout declares as controls have no images.
+
+    `planes` may be the finished index: since it was made, the layout may have come to call other
+    wells controls.
+    """
     controls = layout[layout["Metadata_ControlType"].isin(["negcon", "poscon"])]
-    missing = controls[~controls["Metadata_Well"].isin(planes["well"])]
+    with_images = planes.loc[planes["path"] != "", "well"]
+    missing = controls[~controls["Metadata_Well"].isin(with_images)]
     if len(missing):
         wells = ", ".join(missing["Metadata_Well"] + " (" + missing["Metadata_ControlType"] + ")")
         raise IndexFault(
@@ -160,7 +169,7 @@ def _add_missing_channels(
 
 def _add_missing_wells(planes: pd.DataFrame, plate: str, layout: pd.DataFrame) -> pd.DataFrame:
     wells = layout.loc[~layout["Metadata_Well"].isin(planes["well"]), "Metadata_Well"]
-    missing = pd.DataFrame({"well": wells, "site": 0, "channel": "", "z": 0, "time": 0})
+    missing = pd.DataFrame({"well": wells, "site": NO_SITE, "channel": "", "z": 0, "time": 0})
     return _append(planes, plate, missing, "the layout has this well, but no image is of it")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from levelfield.formats.index import NO_SITE
 from levelfield.pipeline.jobs import Job
 from levelfield.pipeline.logs import read_job_log
 from levelfield.pipeline.snakemake_log import JobError
@@ -14,7 +15,7 @@ from levelfield.pipeline.summary import excluded_sites, stack
 from levelfield.pipeline.tables import read_csv, write_csv
 
 COLUMNS = ("plate", "well", "site", "rule", "reason", "file", "log")
-"""Of ``failures.csv``. Site 0 stands for a whole well, an empty well for the whole plate."""
+"""Of ``failures.csv``. Site -1 stands for a whole well, an empty well for the whole plate."""
 
 _LINES_OF_SUMMARY = 20
 
@@ -52,7 +53,7 @@ def failures_of_plate(plate: str, results: Path, jobs: Iterable[tuple[Job, str]]
     ]
     for job, message in jobs:
         wells = " to ".join(dict.fromkeys((job.wells[0], job.wells[-1]))) if job.wells else ""
-        row = {"plate": plate, "well": wells, "site": 0, "rule": job.rule, "file": ""}
+        row = {"plate": plate, "well": wells, "site": NO_SITE, "rule": job.rule, "file": ""}
         rows.append(row | {"reason": reason_of(job.log, message), "log": str(job.log)})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -124,7 +125,7 @@ def write_failures(
 
 def summary(failures: pd.DataFrame, n_plates: int) -> str:
     """Return what a person reads at the end of a run."""
-    n_jobs = int((failures["site"] == 0).sum()) if len(failures) else 0
+    n_jobs = int((failures["site"] == NO_SITE).sum()) if len(failures) else 0
     plates = sorted(set(failures.loc[failures["log"] != "", "plate"])) if len(failures) else []
     if failures.empty:
         return f"\nlevelfield: {n_plates} plates, nothing left out, nothing failed."
@@ -134,9 +135,10 @@ def summary(failures: pd.DataFrame, n_plates: int) -> str:
         "All of them are in failures.csv of each plate."
     ]
     # Jobs first: a site that was left out costs a site, a job that failed costs the plate.
-    order = failures.assign(_site=failures["site"] > 0).sort_values("_site", kind="stable")
+    order = failures.assign(_site=failures["site"] != NO_SITE).sort_values("_site", kind="stable")
     for row in order.head(_LINES_OF_SUMMARY).itertuples():
-        where = " ".join(str(part) for part in (row.plate, row.well, row.site or "") if part != "")
+        site = "" if row.site == NO_SITE else str(row.site)
+        where = " ".join(part for part in (row.plate, row.well, site) if part)
         lines.append(f"  {where or 'screen'}, {row.rule}: {row.reason} [{row.log}]")
     if len(failures) > _LINES_OF_SUMMARY:
         lines.append(f"  and {len(failures) - _LINES_OF_SUMMARY} more")

@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
+from typing import NamedTuple
 
 import pandas as pd
 
 from levelfield.pipeline.evidence import judged_sets
+from levelfield.pipeline.methods import advice_methods
 from levelfield.pipeline.review import label_checksums
 from levelfield.pipeline.settings import ObjectSetSettings, object_sets
 from levelfield.pipeline.summary import stack
 from levelfield.plan import PLATE_SHAPES
 from levelfield.planted import mark_verdict
 from levelfield.qc.evidence.calibration import CALIBRATED_LEVEL, shipped_calibration
-from levelfield.qc.plate import PlateQuality, ReviewInput, assess_plate
+from levelfield.qc.plate import (
+    PlateDesign,
+    PlateFeatures,
+    PlateQuality,
+    ReviewInput,
+    answer_table,
+    assess_plate,
+    verdict_table,
+)
 from levelfield.qc.review.sampling import ReviewPlan
+from levelfield.qc.review.table import reviewed_rows
+from levelfield.qc.statistics.readings import Reading
+from levelfield.qc.statistics.records import from_table, to_table
+from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Margins, Rules
-from levelfield.qc.verdict.tables import screen_verdict
+from levelfield.qc.verdict.screen import Drift, drift, screen_cases
+
+_BY_LEVEL = ("bias", "agreement")
+"""Measures that depend on where the edge is sought."""
 
 
 def verdict_rules(science: Mapping, withheld: str = "") -> Rules:
-    """Return what turns estimates into verdicts, from the config's ``objects`` and ``qc``."""
+    """Return what turns readings into verdicts, from the config's ``objects`` and ``qc``."""
     sets = judged_sets(object_sets(science))
     calibrations = shipped_calibration().constants
     if science["qc"]["threshold_level"] != CALIBRATED_LEVEL:
-        calibrations = {key: one for key, one in calibrations.items() if key[0] != "threshold"}
+        calibrations = {key: one for key, one in calibrations.items() if key[0] not in _BY_LEVEL}
     return Rules(
         margins=Margins(**science["qc"]["margins"]),
-        methods={one.name: one.method for one in sets},
         calibrations=calibrations,
         kinds={one.name: kinds_of(one) for one in sets},
         withheld=withheld,
+        review_per_class=science["qc"]["review_per_class"],
     )
 
 
@@ -61,7 +79,7 @@ def assess(
     plate : str
         Name of the plate.
     packs : mapping of str to sequence of DataFrame
-        ``evidence`` and ``pairs`` of every pack.
+        `TABLES` of every pack.
     sites : DataFrame
         The plate's table of sound sites.
     facts : Series
@@ -77,24 +95,36 @@ def assess(
     review : DataFrame, optional
         The review sheet of all plates (`levelfield.pipeline.review.read_review`).
     """
-    names = [one.name for one in judged_sets(object_sets(science))]
-    rules = verdict_rules(science, "" if facts["within_limit"] else _withheld(facts))
-    quality = assess_plate(
+    sets = judged_sets(object_sets(science))
+    names = [one.name for one in sets]
+    design = PlateDesign(
         plate,
-        stack(packs["evidence"]),
-        stack(packs["pairs"]),
         sites[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]],
         layout,
         PLATE_SHAPES[n_wells],
         names,
-        rules,
+        advice_methods(sets),
+    )
+    quality = assess_plate(
+        PlateFeatures(*(stack(packs[name]) for name in TABLES)),
+        design,
+        verdict_rules(science, "" if facts["within_limit"] else _withheld(facts)),
         ReviewInput(
             review,
             label_checksums(segmented, names),
             ReviewPlan(per_class=science["qc"]["review_per_class"]),
         ),
     )
-    return quality._replace(verdict=mark_verdict(quality.verdict, science["objects"]))
+    return quality._replace(
+        verdict=mark_verdict(quality.verdict, science["objects"]),
+        answers=_mark_answers(quality.answers, science["objects"]),
+    )
+
+
+def _mark_answers(answers: pd.DataFrame, objects: Mapping) -> pd.DataFrame:
+    """Put what was planted on purpose before the headlines, as before the advice."""
+    marked = mark_verdict(answers.rename(columns={"headline": "advice"}), objects)
+    return marked.rename(columns={"advice": "headline"})
 
 
 def _withheld(facts: pd.Series) -> str:
@@ -105,12 +135,21 @@ def _withheld(facts: pd.Series) -> str:
     )
 
 
+class ScreenQuality(NamedTuple):
+    """The QC tables of a screen, named as the files under ``screen/``."""
+
+    verdict: pd.DataFrame
+    answers: pd.DataFrame
+    drift: pd.DataFrame
+
+
 def assess_screen(
     estimates: Sequence[pd.DataFrame],
     plates: pd.DataFrame,
     science: Mapping,
     reviewed: Sequence[pd.DataFrame] = (),
-) -> pd.DataFrame:
+    answers: Sequence[pd.DataFrame] = (),
+) -> ScreenQuality:
     """Judge a screen from its plates; plates that get no verdict of their own do not count.
 
     Parameters
@@ -118,18 +157,53 @@ def assess_screen(
     estimates : sequence of DataFrame
         ``qc/estimates.csv`` of every plate.
     plates : DataFrame
-        A row per plate, as ``plate.csv``.
+        A row per plate, as ``plate.csv``; with a column ``date`` the plates are in that order.
     science : mapping
         The config's sections ``channels``, ``objects`` and ``qc``.
     reviewed : sequence of DataFrame
         ``qc/reviewed.csv`` of every plate.
+    answers : sequence of DataFrame
+        ``qc/answers.csv`` of every plate, for the wells that the controls say nothing of.
+
+    Raises
+    ------
+    ValueError
+        Without any plate.
     """
+    if not len(estimates):
+        raise ValueError("A screen without plates has no verdict; pass at least one plate's table.")
     within = plates["within_limit"].to_numpy(bool)
-    counted = [table for table, good in zip(estimates, within, strict=True) if good]
-    reviews = list(reviewed)
-    if counted and reviews:
-        reviews = [table for table, good in zip(reviews, within, strict=True) if good]
-    none_counts = "no plate of the screen has few enough sites left out"
-    rules = verdict_rules(science, "" if counted else none_counts)
-    verdict = screen_verdict(counted or estimates, rules, reviews)
-    return mark_verdict(verdict, science["objects"])
+    counts = within if within.any() else np.ones(len(within), bool)
+    none_counts = "" if within.any() else "no plate of the screen has few enough sites left out"
+    rules = verdict_rules(science, none_counts)
+    readings = [from_table(table, Reading) for table in compress(estimates, counts)]
+    reviews = [reviewed_rows(table) for table in compress(reviewed, counts)]
+    rows = judge(screen_cases(readings, reviews, rules), rules)
+    sets = judged_sets(object_sets(science))
+    verdict = verdict_table(rows, advice_methods(sets))
+    found = answer_table(rows, _coverage(list(compress(answers, counts))))
+    return ScreenQuality(
+        mark_verdict(verdict, science["objects"]),
+        _mark_answers(found, science["objects"]),
+        to_table(drift(readings, reviews, rules, _dates(plates)), Drift),
+    )
+
+
+def _coverage(answers: Sequence[pd.DataFrame]) -> dict[str, tuple[int, int]]:
+    """Sum over plates the treated wells, and those that look like neither control class."""
+    if not answers:
+        return {}
+    once = pd.concat([table.drop_duplicates("object_set") for table in answers])
+    sums = once.groupby("object_set")[["n_treated", "n_not_covered"]].sum()
+    return {
+        str(row.Index): (int(row.n_treated), int(row.n_not_covered)) for row in sums.itertuples()
+    }
+
+
+def _dates(plates: pd.DataFrame) -> dict[str, str]:
+    """Return the date of every plate whose row has one."""
+    for column in ("date", "Metadata_Date"):
+        if column in plates:
+            texts = plates[column].fillna("").astype(str)
+            return dict(zip(plates["Metadata_Plate"], texts, strict=True))
+    return {}

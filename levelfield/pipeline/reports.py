@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from levelfield.pipeline.fields import field_reader
+from levelfield.pipeline.methods import advice_methods
 from levelfield.pipeline.settings import object_sets
 from levelfield.pipeline.tables import read_csv, read_flat_fields
 from levelfield.plan import read_layout
@@ -49,7 +50,11 @@ def plate_report(
     reader = field_reader(store, config, read_flat_fields(fields))
     colors = {name: rule.get("color", "FFFFFF") for name, rule in config["channels"].items()}
     choices = choose_gallery(sites, qc_sites, layout)
-    crops = choose_crops(pd.read_parquet(results / "qc" / "objects.parquet"), layout)
+    crops = choose_crops(
+        pd.read_parquet(results / "qc" / "objects.parquet"),
+        layout,
+        pd.read_parquet(results / "qc" / "candidates.parquet"),
+    )
     first_channels = {one.name: list(colors).index(one.channels[0]) for one in object_sets(config)}
     made_from = {"layout": Path(layout_path), "index": results / "index.csv", "flat fields": fields}
     return PlateReport(
@@ -60,8 +65,11 @@ def plate_report(
         wells=read_csv(results / "wells.csv"),
         excluded=read_csv(results / "excluded_sites.csv"),
         readouts=read_csv(results / "readouts.csv"),
+        answers=read_csv(results / "qc" / "answers.csv"),
         verdict=read_csv(results / "qc" / "verdict.csv"),
-        reviewed=read_csv(results / "qc" / "reviewed.csv"),
+        counts=read_csv(results / "qc" / "counts.csv"),
+        trend=read_csv(results / "qc" / "trend.csv"),
+        not_covered=read_csv(results / "qc" / "not_covered.csv"),
         qc_sites=qc_sites,
         qc_wells=read_csv(results / "qc" / "wells.csv"),
         illumination=read_csv(results / "illumination.csv"),
@@ -70,6 +78,7 @@ def plate_report(
         },
         gallery=draw_gallery(choices, reader.read, colors),
         crops=draw_crops(crops, reader.read, first_channels),
+        methods=advice_methods(object_sets(config)),
         truth=read_csv(results / "qc" / "truth.csv") if with_truth else None,
         versions=versions(),
         config=config,

@@ -62,13 +62,22 @@ def label_checksums(segmented: Sequence[pd.DataFrame], object_sets: Sequence[str
 
 
 def log_review(plate: str, reviewed: pd.DataFrame) -> None:
-    """Tell how far the review of a plate is, and what of it does not count."""
-    for row in reviewed[reviewed["question"] == "split_merge"].itertuples():
+    """Tell how far the review of a plate is, and what of it does not count.
+
+    Parameters
+    ----------
+    plate : str
+        Name of the plate.
+    reviewed : DataFrame
+        ``qc/reviewed.csv``.
+    """
+    looked_at = {"balance": "objects", "missed": "whole fields"}
+    for row in reviewed[reviewed["measure"].isin(looked_at)].itertuples():
         if row.scope != "difference":
             log.info(
-                "plate %s, %s, %s %s: %s, %d of %d drawn objects reviewed",
-                *(plate, row.object_set, row.scope, row.perturbation, row.review),
-                *(row.n_reviewed, row.n_drawn),
+                "plate %s, %s, %s %s: %s, %d of %d drawn %s reviewed",
+                *(plate, row.object_set, row.scope, row.perturbation, row.state),
+                *(row.n_reviewed + row.n_cannot_tell, row.n_drawn, looked_at[row.measure]),
             )
     for note in reviewed["notes"].unique():
         if note:

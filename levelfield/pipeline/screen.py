@@ -15,11 +15,12 @@ from levelfield.pipeline.tables import read_csv, write_csv, write_text
 from levelfield.provenance import versions
 from levelfield.report import ScreenReport, screen_page
 
-ESTIMATES, REVIEWED, PLATE, VERDICT, READOUTS = (
+ESTIMATES, REVIEWED, PLATE, VERDICT, ANSWERS, READOUTS = (
     "qc/estimates.csv",
     "qc/reviewed.csv",
     "plate.csv",
     "qc/verdict.csv",
+    "qc/answers.csv",
     "readouts.csv",
 )
 
@@ -43,14 +44,14 @@ class Refreshed:
 
 def finished_plates(plates: Sequence[str], results: Path) -> list[str]:
     """Return the plates that have all that the verdict of a screen is made from."""
-    needed = (ESTIMATES, REVIEWED, PLATE, VERDICT, READOUTS)
+    needed = (ESTIMATES, REVIEWED, PLATE, VERDICT, ANSWERS, READOUTS)
     return [name for name in plates if all((results / name / path).is_file() for path in needed)]
 
 
 def refresh_screen(plates: Sequence[str], results: Path, science: Mapping) -> Refreshed | None:
     """Judge a screen by its finished plates, and write its tables and page.
 
-    What is written is dated before the plates' results, so that the workflow makes it anew as
+    What is written is dated before the plates' results, so that the workflow makes it again as
     soon as all plates are there.
 
     Parameters
@@ -78,20 +79,24 @@ def refresh_screen(plates: Sequence[str], results: Path, science: Mapping) -> Re
         return [read_csv(results / name / path) for name in finished]
 
     facts = stack(all_of(PLATE))
-    verdict = assess_screen(all_of(ESTIMATES), facts, science, all_of(REVIEWED))
+    answers = all_of(ANSWERS)
+    quality = assess_screen(all_of(ESTIMATES), facts, science, all_of(REVIEWED), answers)
     page = screen_page(
         ScreenReport(
             plates=facts,
-            verdict=stack([*all_of(VERDICT), verdict]),
+            verdict=stack([*all_of(VERDICT), quality.verdict]),
+            answers=stack([*answers, quality.answers]),
+            drift=quality.drift,
             readouts=stack(all_of(READOUTS)),
             versions=versions(),
             unfinished=unfinished,
         )
     )
-    write_csv(facts, folder / "plates.csv")
-    write_csv(verdict, folder / "verdict.csv")
+    written = {"plates": facts} | quality._asdict()
+    for name, table in written.items():
+        write_csv(table, folder / f"{name}.csv")
     write_text(page, folder / "report.html")
     before = min((results / name / ESTIMATES).stat().st_mtime for name in finished) - 1
-    for name in ("plates.csv", "verdict.csv", "report.html"):
+    for name in (*(f"{name}.csv" for name in written), "report.html"):
         os.utime(folder / name, (before, before))
     return Refreshed(finished, unfinished, folder / "report.html")

@@ -43,7 +43,7 @@ from levelfield.segmentation import segment_images
 from levelfield.segmentation.imported import label_file, read_labels
 from levelfield.segmentation.models import METHODS_FOR_THREADS, load_model
 from levelfield.segmentation.pixel_classifier import PixelClassifier, foreground_probability
-from levelfield.segmentation.planting import plant_growth
+from levelfield.segmentation.planting import plant_error
 from levelfield.store import Channel, checksum, find_damage, stored_field, write_field
 
 log = logging.getLogger("levelfield")
@@ -92,7 +92,7 @@ class SegmentationJob:
     device : str
         Rule for the device of learned segmenters, see `levelfield.devices.choose_device`.
     control_types : mapping of str to str
-        Of the wells; needed only where errors are planted.
+        Of the wells that get planted errors, by well.
     """
 
     plate: str
@@ -176,12 +176,13 @@ def segmentation_job(
     diameters: Mapping[str, float] | None = None,
     weights: Mapping[str, Path] | None = None,
     device: str = "cpu",
-    layout: pd.DataFrame | None = None,
+    control_types: Mapping[str, str] | None = None,
 ) -> SegmentationJob:
     """Describe a job from the config's sections ``images``, ``channels`` and ``objects``.
 
-    `thresholds` and `diameters` hold what was measured on the plate as a whole, by object set; the
-    layout is needed only where errors are planted in the wells of a control type.
+    `thresholds` and `diameters` hold what was measured on the plate as a whole, by object set;
+    `control_types` are those of the wells that get planted errors
+    (`levelfield.pipeline.settings.planted_wells`).
     """
     measured = {"threshold": thresholds or {}, "diameter": diameters or {}}
     return SegmentationJob(
@@ -197,12 +198,8 @@ def segmentation_job(
         classifiers=classifiers or {},
         weights={name: (path, _sha256(path)) for name, path in (weights or {}).items()},
         device=device,
-        control_types={} if layout is None else _control_types(layout),
+        control_types=control_types or {},
     )
-
-
-def _control_types(layout: pd.DataFrame) -> dict[str, str]:
-    return dict(zip(layout["Metadata_Well"], layout["Metadata_ControlType"], strict=True))
 
 
 def _sha256(path: Path) -> str:
@@ -427,9 +424,7 @@ def _make_labels(
             seen = [foreground_probability(image, forest)[None] for image in seen]
         results = segment_images(seen, one.method, one.parameters, inputs, one.steps)
         for place, (labels, record), result in zip(waiting, made, results, strict=True):
-            planting = job.planted(place.site.well).get(one.name)
-            found = result.labels
-            labels[one.name] = plant_growth(found, planting.grow_px) if planting else found
+            labels[one.name] = _with_planted(result.labels, one.name, place.site, job)
             n_objects = np.count_nonzero(np.bincount(labels[one.name].flat)[1:])
             record[f"Count_{one.name}"] = float(n_objects)
             for fact, value in result.record.items():
@@ -438,6 +433,17 @@ def _make_labels(
             if one.weights:
                 record[f"Segmentation_Device_{one.name}"] = job.model(one).device_name
     return made
+
+
+def _with_planted(
+    labels: np.ndarray, object_set: str, site: Site, job: SegmentationJob
+) -> np.ndarray:
+    """Return labels (Y, X) with the error that the config plants into them, if any."""
+    planting = job.planted(site.well).get(object_set)
+    if planting is None:
+        return labels
+    names = (job.plate, site.well, site.number, object_set)
+    return plant_error(labels, planting.error, planting.amount, names)
 
 
 def _inputs(

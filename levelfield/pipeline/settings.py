@@ -46,6 +46,10 @@ PARENT_ROLES = ("parent", "minus", "within")
 """Keys of an object set that name another set."""
 
 
+THRESHOLD_CONTROLS = {"negcon": ("negcon",), "controls": ("negcon", "poscon")}
+"""Control types that a threshold is measured on, by ``threshold_from``; else on all wells."""
+
+
 @dataclass(frozen=True)
 class ObjectSetSettings:
     """How one object set is made.
@@ -129,6 +133,31 @@ def sets_with_plate_diameter(sets: Sequence[ObjectSetSettings]) -> list[ObjectSe
     return [one for one in sets if one.method == "network" and not one.parameters.get("diameter")]
 
 
+def threshold_wells(
+    sets: Sequence[ObjectSetSettings], control_types: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Return the wells that the threshold of a set is measured on, by object set.
+
+    Sets whose threshold is measured image by image are left out. `control_types` are by well.
+    """
+    found = {}
+    for one in sets:
+        if one.threshold_from != "image":
+            kinds = THRESHOLD_CONTROLS.get(one.threshold_from)
+            found[one.name] = [
+                well for well, kind in control_types.items() if kinds is None or kind in kinds
+            ]
+    return found
+
+
+def planted_wells(
+    sets: Sequence[ObjectSetSettings], control_types: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the control types of those wells that get planted errors, by well."""
+    kinds = {one.planted.control_type for one in sets if one.planted is not None}
+    return {well: kind for well, kind in control_types.items() if kind in kinds}
+
+
 def _check_channels(one: ObjectSetSettings) -> None:
     """Refuse more channels than the method sees; steps may make fewer of them."""
     most = MOST_CHANNELS.get(one.method)
@@ -186,10 +215,18 @@ def _check_planted(one: ObjectSetSettings) -> None:
             f"objects.{one.name}.planted: the outlines of method {one.method} are those of other "
             f"sets, and would no longer fit them. Plant into {', '.join(one.parents.values())}."
         )
-    if one.planted.grow_px < 0 and "parent" in one.parents:
+    if "parent" not in one.parents:
+        return
+    parent = one.parents["parent"]
+    if one.planted.shrinks:
         raise ConfigError(
             f"objects.{one.name}.planted: shrunk objects would no longer hold their parents. Let "
-            f"them grow, or shrink {one.parents['parent']}."
+            f"them grow, or shrink {parent}."
+        )
+    if one.planted.renumbers:
+        raise ConfigError(
+            f"objects.{one.name}.planted: {one.planted.error} gives objects new numbers, and they "
+            f"belong to {parent} by their numbers. Plant it into {parent}."
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from levelfield.formats.index import check_controls
 from levelfield.measurement.tables import well_profiles
 from levelfield.pipeline.measurement import IMAGE
 from levelfield.pipeline.reuse import FINGERPRINT
@@ -63,7 +64,13 @@ def summarise_plate(
         Percentage of sites that may be excluded.
     statistics : sequence of str
         What the table of wells holds of every feature: median, mad, mean, count.
+
+    Raises
+    ------
+    IndexFault
+        If a well that the layout declares as a control has no images.
     """
+    check_controls(index, plate, layout)
     fields = stack(segmented)
     tables = {name: stack(packs).drop(columns=FINGERPRINT) for name, packs in measured.items()}
     images = tables.pop(IMAGE)
@@ -119,7 +126,7 @@ def excluded_sites(index: pd.DataFrame, segmented: pd.DataFrame) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        `EXCLUDED_COLUMNS`, one row per site, in plate order. Site 0 stands for a well of the
+        `EXCLUDED_COLUMNS`, one row per site, in plate order. Site -1 stands for a well of the
         layout that has no image at all.
     """
     faulty = index[index["fault"] != ""]

@@ -41,6 +41,10 @@ _TEXT = (
     "checksum",
     "reviewer",
     "answer",
+    "missing",
+    "headline",
+    "date",
+    "worst_perturbation",
 )
 
 

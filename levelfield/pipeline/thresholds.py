@@ -12,7 +12,7 @@ from levelfield.illumination import FlatField
 from levelfield.pipeline.illumination import spread_sample
 from levelfield.pipeline.progress import map_fields
 from levelfield.pipeline.samples import seen_by_segmenter
-from levelfield.pipeline.settings import ObjectSetSettings
+from levelfield.pipeline.settings import THRESHOLD_CONTROLS, ObjectSetSettings
 from levelfield.pipeline.sites import Site, sites_of
 from levelfield.segmentation import threshold_input, threshold_settings
 from levelfield.segmentation.threshold import measure_threshold
@@ -22,34 +22,9 @@ _PIXELS_PER_SITE = 20_000
 COLUMNS = ("object_set", "threshold_from", "method", "n_sites", "n_pixels", "threshold")
 
 
-def sets_with_plate_threshold(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
-    """Return the object sets whose threshold is not measured image by image."""
-    return [one for one in sets if one.threshold_from != "image"]
-
-
-def chosen_wells(threshold_from: str, layout: pd.DataFrame) -> list[str]:
-    """Return the wells that a threshold is measured on.
-
-    Raises
-    ------
-    ValueError
-        If the layout has none of them.
-    """
-    kinds = {"negcon": ["negcon"], "controls": ["negcon", "poscon"]}.get(threshold_from)
-    wells = layout["Metadata_Well"]
-    if kinds is not None:
-        wells = wells[layout["Metadata_ControlType"].isin(kinds)]
-    if wells.empty:
-        raise ValueError(
-            f"objects: threshold_from is '{threshold_from}', but the layout has no well of type "
-            f"{' or '.join(kinds)}. Choose 'image' or 'plate', or mark the controls in the layout."
-        )
-    return list(wells)
-
-
 def measure_thresholds(
     index: pd.DataFrame,
-    layout: pd.DataFrame,
+    wells: Mapping[str, Sequence[str]],
     sets: Sequence[ObjectSetSettings],
     science: Mapping,
     flat_fields: Mapping[str, FlatField],
@@ -59,15 +34,24 @@ def measure_thresholds(
 ) -> pd.DataFrame:
     """Measure the plate-wide threshold of every object set that asks for one.
 
+    `wells` are those that it is measured on, by object set
+    (`levelfield.pipeline.settings.threshold_wells`).
+
     Returns
     -------
     DataFrame
         `COLUMNS`, a row per object set; ``threshold`` is in intensity units (0-1), before the
         correction factor and bounds.
+
+    Raises
+    ------
+    ValueError
+        If the layout has no well, or the plate no usable site, that a threshold is measured on.
     """
     rows = []
-    for one in sets_with_plate_threshold(sets):
-        sites = spread_sample(sites_of(index, chosen_wells(one.threshold_from, layout)), _SITES)
+    for one in (one for one in sets if one.threshold_from != "image"):
+        _check_wells(wells[one.name], one.threshold_from)
+        sites = spread_sample(sites_of(index, wells[one.name]), _SITES)
         sample = partial(
             _sample_pixels,
             one=one,
@@ -88,6 +72,15 @@ def measure_thresholds(
         n_pixels = sum(map(len, pixels))
         rows.append((one.name, one.threshold_from, method, len(pixels), n_pixels, level))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _check_wells(wells: Sequence[str], threshold_from: str) -> None:
+    if not wells:
+        kinds = " or ".join(THRESHOLD_CONTROLS[threshold_from])
+        raise ValueError(
+            f"objects: threshold_from is '{threshold_from}', but the layout has no well of type "
+            f"{kinds}. Choose 'image' or 'plate', or mark the controls in the layout."
+        )
 
 
 def _sample_pixels(

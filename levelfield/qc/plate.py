@@ -1,24 +1,67 @@
-"""The QC of one plate from end to end: features of all packs in, five tables out."""
+"""The QC of one plate from end to end: features of all packs in, tables out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from levelfield.qc.columns import OBJECT_SET, SITE
 from levelfield.qc.evidence.calibration import shipped_calibration
+from levelfield.qc.evidence.candidates import no_candidates
 from levelfield.qc.evidence.features import empty_features
-from levelfield.qc.evidence.scores import OBJECT_SET, score_objects
-from levelfield.qc.review.estimates import read_answers, review_estimates
+from levelfield.qc.evidence.scores import Scored, score_plate
+from levelfield.qc.review.answers import read_answers
+from levelfield.qc.review.estimates import ReviewedRow, review_estimates
 from levelfield.qc.review.reviewers import reviewer_agreement
 from levelfield.qc.review.sampling import ReviewPlan, choose_for_review
-from levelfield.qc.statistics.comparison import comparisons, plate_estimates
+from levelfield.qc.review.table import reviewed_table
+from levelfield.qc.statistics.comparison import Comparison, comparisons
 from levelfield.qc.statistics.confounders import confounder_table
-from levelfield.qc.statistics.summary import SITE, flag_objects, site_table, well_table
+from levelfield.qc.statistics.coverage import NotCovered, not_covered
+from levelfield.qc.statistics.doses import Trend, dose_trends
+from levelfield.qc.statistics.field_sums import field_sums
+from levelfield.qc.statistics.readings import Reading, plate_readings
+from levelfield.qc.statistics.records import to_table
+from levelfield.qc.statistics.summary import (
+    ClassCount,
+    class_counts,
+    flag_objects,
+    site_table,
+    well_table,
+    with_calls,
+)
+from levelfield.qc.verdict.answer import answers_of
+from levelfield.qc.verdict.cases import key_of, plate_cases
+from levelfield.qc.verdict.rows import Row
+from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Rules
-from levelfield.qc.verdict.tables import plate_verdict, reviewed_table
+from levelfield.qc.verdict.tables import AnswerLine, VerdictLine, answer_lines, verdict_lines
+from levelfield.qc.wording.advice import row_advice
+from levelfield.qc.wording.headlines import answer_headline
+from levelfield.qc.wording.parameters import Method
+
+
+class PlateFeatures(NamedTuple):
+    """What was seen in the pixels of a plate; every table has `FIELD` in front and may be empty.
+
+    Attributes
+    ----------
+    objects, pairs : pandas.DataFrame
+        From `levelfield.qc.evidence.features.field_features`.
+    candidates : pandas.DataFrame
+        From `levelfield.qc.evidence.candidates.find_candidates`.
+    fields : pandas.DataFrame
+        ``n_labels, n_second_opinion``: objects by the segmenter and by the second opinion.
+    """
+
+    objects: pd.DataFrame
+    pairs: pd.DataFrame
+    candidates: pd.DataFrame
+    fields: pd.DataFrame
 
 
 class ReviewInput(NamedTuple):
@@ -39,43 +82,17 @@ class ReviewInput(NamedTuple):
     plan: ReviewPlan = ReviewPlan()
 
 
-class PlateQuality(NamedTuple):
-    """The QC tables of a plate, named as the files under ``qc/``."""
+@dataclass(frozen=True)
+class PlateDesign:
+    """What the plate is.
 
-    objects: pd.DataFrame
-    sites: pd.DataFrame
-    wells: pd.DataFrame
-    estimates: pd.DataFrame
-    confounders: pd.DataFrame
-    reviewed: pd.DataFrame
-    reviewers: pd.DataFrame
-    review_list: pd.DataFrame
-    verdict: pd.DataFrame
-
-
-def assess_plate(
-    plate: str,
-    objects: pd.DataFrame,
-    pairs: pd.DataFrame,
-    fields: pd.DataFrame,
-    layout: pd.DataFrame,
-    shape: tuple[int, int],
-    object_sets: Sequence[str],
-    rules: Rules | None = None,
-    review: ReviewInput | None = None,
-) -> PlateQuality:
-    """Assess one plate.
-
-    Parameters
+    Attributes
     ----------
     plate : str
-        Name of the plate.
-    objects, pairs : pandas.DataFrame
-        Features of all packs (`levelfield.qc.evidence.features.field_features`), with
-        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set`` in front. May be empty.
+        Name.
     fields : pandas.DataFrame
         ``Metadata_Plate, Metadata_Well, Metadata_Site`` of all fields that are not excluded;
-        features of other fields are dropped.
+        what was seen in others is dropped.
     layout : pandas.DataFrame
         One row per well: ``Metadata_Well, Metadata_ControlType, ...``.
     shape : (int, int)
@@ -83,50 +100,177 @@ def assess_plate(
     object_sets : sequence of str
         Object sets to assess. Leave out sets made by subtraction: their outlines are those of
         their parents.
+    methods : mapping of str to Method
+        How each object set is segmented, for the advice.
+    """
+
+    plate: str
+    fields: pd.DataFrame
+    layout: pd.DataFrame
+    shape: tuple[int, int]
+    object_sets: Sequence[str]
+    methods: Mapping[str, Method] = field(default_factory=dict)
+
+
+class PlateQuality(NamedTuple):
+    """The QC tables of a plate, named as the files under ``qc/``."""
+
+    objects: pd.DataFrame
+    candidates: pd.DataFrame
+    sites: pd.DataFrame
+    wells: pd.DataFrame
+    estimates: pd.DataFrame
+    counts: pd.DataFrame
+    trend: pd.DataFrame
+    confounders: pd.DataFrame
+    not_covered: pd.DataFrame
+    reviewed: pd.DataFrame
+    reviewers: pd.DataFrame
+    review_list: pd.DataFrame
+    verdict: pd.DataFrame
+    answers: pd.DataFrame
+
+
+def assess_plate(
+    features: PlateFeatures,
+    design: PlateDesign,
+    rules: Rules | None = None,
+    review: ReviewInput | None = None,
+) -> PlateQuality:
+    """Score what was seen on a plate, and judge it.
+
+    Parameters
+    ----------
+    features : PlateFeatures
+        Of all packs.
+    design : PlateDesign
+        What the plate is.
     rules : Rules, optional
-        Margins, methods, constants, and the reason if the verdict is withheld.
+        Margins, constants, and the reason if the verdict is withheld.
     review : ReviewInput, optional
         What people said, and how much they are asked.
     """
+    empty = (*empty_features(), no_candidates(), pd.DataFrame({"n_second_opinion": np.empty(0)}))
+    objects, pairs, candidates, fields = (
+        _of_design(table, frame, design) for table, frame in zip(features, empty, strict=True)
+    )
+    classes = dict(design.layout[["Metadata_Well", "Metadata_ControlType"]].astype(str).to_numpy())
+    scored = score_plate(objects, pairs, candidates, classes)
+    outside = shipped_calibration().outside(scored.objects)
+    return judge_plate(scored, fields, outside, design, rules, review)
+
+
+def judge_plate(
+    scored: Scored,
+    opinions: pd.DataFrame,
+    outside: pd.Series,
+    design: PlateDesign,
+    rules: Rules | None = None,
+    review: ReviewInput | None = None,
+) -> PlateQuality:
+    """Judge a plate whose objects and candidates are scored.
+
+    Parameters
+    ----------
+    scored : Scored
+        From `levelfield.qc.evidence.scores.score_plate`.
+    opinions : pandas.DataFrame
+        `FIELD`, ``n_second_opinion``.
+    outside : pandas.Series
+        By field, how it is unlike those of the calibration, empty where it is not.
+    design, rules, review
+        As for `assess_plate`.
+    """
     rules, review = rules or Rules(), review or ReviewInput()
-    kept = fields[SITE].drop_duplicates()
-    chosen = [
-        _rows_of(table if len(table.columns) else _without_rows(empty), kept, object_sets)
-        for table, empty in zip((objects, pairs), empty_features(), strict=True)
-    ]
-    scored = flag_objects(score_objects(*chosen, _classes(layout)))
-    outside = shipped_calibration().outside(scored)
-    sites = site_table(scored, fields, layout, object_sets, outside)
-    wells = well_table(sites)
-    estimates = plate_estimates(plate, scored, sites, layout, object_sets)
-    pairs_of_controls = comparisons(layout)
-    answers = read_answers(review.rows, plate, scored, review.checksums)
-    reviewed = review_estimates(
-        plate, scored, estimates, pairs_of_controls, answers, rules, review.plan
+    plate, layout, pairs = design.plate, design.layout, comparisons(design.layout)
+    objects, candidates = flag_objects(scored.objects), scored.candidates
+    sums = with_calls(
+        field_sums(objects, candidates, opinions, design.fields, design.object_sets, outside),
+        rules.constants_of,
     )
+    readings = plate_readings(plate, objects, sums, pairs, design.object_sets)
+    answers = read_answers(review.rows, plate, objects, review.checksums, candidates)
+    reviewed = review_estimates(plate, objects, candidates, pairs, answers, rules, review.plan)
+    uncovered = not_covered(plate, objects, sums, layout, pairs)
+    places = [(one.object_set, one.well) for one in uncovered]
+    wells = well_table(sums, layout, rules.constants_of, places)
+    rows = judge(plate_cases(readings, reviewed, rules), rules)
     return PlateQuality(
-        objects=scored,
-        sites=sites,
+        objects=objects,
+        candidates=candidates,
+        sites=site_table(sums, layout, rules.constants_of, places),
         wells=wells,
-        estimates=estimates,
-        confounders=confounder_table(plate, wells, *shape),
-        reviewed=reviewed_table(estimates, reviewed, rules),
+        estimates=to_table(readings, Reading),
+        counts=to_table(class_counts(plate, sums, pairs, rules.constants_of), ClassCount),
+        trend=to_table(dose_trends(plate, wells), Trend),
+        confounders=confounder_table(plate, wells, *design.shape),
+        not_covered=to_table(uncovered, NotCovered),
         reviewers=reviewer_agreement(plate, answers),
-        review_list=choose_for_review(scored, pairs_of_controls, review.plan, review.checksums),
-        verdict=plate_verdict(estimates, rules, reviewed),
+        verdict=verdict_table(rows, design.methods),
+        answers=answer_table(rows, coverage_of(wells, uncovered)),
+        **_review_tables(objects, candidates, pairs, reviewed, rows, review),
     )
 
 
-def _classes(layout: pd.DataFrame) -> dict[str, str]:
-    return dict(layout[["Metadata_Well", "Metadata_ControlType"]].astype(str).to_numpy())
+def _review_tables(
+    objects: pd.DataFrame,
+    candidates: pd.DataFrame,
+    pairs: Sequence[Comparison],
+    reviewed: Sequence[ReviewedRow],
+    rows: Sequence[Row],
+    review: ReviewInput,
+) -> dict[str, pd.DataFrame]:
+    """Return the review beside the evidence, and the list of what people should look at."""
+    said = {(row.object_set, row.measure_name, row.scope, row.perturbation): row for row in rows}
+    evidence = {key_of(row): said[key_of(row)].evidence for row in reviewed if key_of(row) in said}
+    known = {key: one for key, one in evidence.items() if one is not None}
+    return {
+        "reviewed": reviewed_table(reviewed, known),
+        "review_list": choose_for_review(objects, candidates, pairs, review.plan, review.checksums),
+    }
 
 
-def _rows_of(table: pd.DataFrame, fields: pd.DataFrame, object_sets: Sequence[str]) -> pd.DataFrame:
-    return table[table[OBJECT_SET].isin(object_sets)].merge(fields, on=SITE, how="inner")
+def verdict_table(rows: Sequence[Row], methods: Mapping[str, Method]) -> pd.DataFrame:
+    """Return ``qc/verdict.csv`` of judged rows, words made last."""
+    texts = [
+        row_advice(
+            row,
+            methods.get(row.object_set, Method()),
+            [one for one in rows if one.object_set == row.object_set and one is not row],
+        )
+        for row in rows
+    ]
+    return to_table(verdict_lines(rows, texts), VerdictLine)
 
 
-def _without_rows(features: pd.DataFrame) -> pd.DataFrame:
-    """Give the table of a plate without a single sound field the columns that it would have."""
-    types = {"Metadata_Plate": object, "Metadata_Well": object, "Metadata_Site": np.int64}
-    front = pd.DataFrame({name: np.empty(0, kind) for name, kind in types.items()})
-    return pd.concat([front.assign(**{OBJECT_SET: np.empty(0, object)}), features], axis=1)
+def answer_table(
+    rows: Sequence[Row], coverage: Mapping[str, tuple[int, int]] | None = None
+) -> pd.DataFrame:
+    """Return ``qc/answers.csv`` of judged rows, words made last."""
+    answers = answers_of(rows)
+    texts = [answer_headline(one) for one in answers]
+    return to_table(answer_lines(answers, texts, coverage), AnswerLine)
+
+
+def coverage_of(wells: pd.DataFrame, uncovered: Sequence[NotCovered]) -> dict[str, tuple[int, int]]:
+    """Count by object set the treated wells, and those that look like neither control class."""
+    treated = wells[wells["Metadata_ControlType"] == "trt"]
+    return {
+        str(name): (
+            int((treated[OBJECT_SET] == name).sum()),
+            sum(one.object_set == name for one in uncovered),
+        )
+        for name in wells[OBJECT_SET].unique()
+    }
+
+
+def _of_design(table: pd.DataFrame, empty: pd.DataFrame, design: PlateDesign) -> pd.DataFrame:
+    """Return the rows of the fields and object sets that are judged."""
+    if not len(table.columns):
+        # A plate without a single sound field gets the columns that it would have.
+        types = {"Metadata_Plate": object, "Metadata_Well": object, "Metadata_Site": np.int64}
+        front = pd.DataFrame({name: np.empty(0, kind) for name, kind in types.items()})
+        table = pd.concat([front.assign(**{OBJECT_SET: np.empty(0, object)}), empty], axis=1)
+    kept = design.fields[SITE].drop_duplicates()
+    own = table[table[OBJECT_SET].isin(list(design.object_sets))]
+    return own.merge(kept.astype(own[SITE].dtypes), on=SITE, how="inner")[list(table.columns)]

@@ -1,77 +1,100 @@
 """The verdict's questions answered from reference labels, beside what the evidence says.
 
 Where people have drawn some fields, the same definitions (`levelfield.evaluation.errors`) give the
-truth on these fields: it errs by its sampling alone, the well being the unit as in the verdict.
+truth on these fields: it errs by its sampling alone, the well being the unit as in the verdict. Of
+the threshold it is the distance to the outlines that people drew, whose convention may differ from
+the visible edge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from levelfield.evaluation.tables import ALL_SIZES
-from levelfield.qc.evidence.scores import OBJECT_SET
+from levelfield.qc.columns import OBJECT_SET
+from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.statistics.decision import Bound, bound_of, decide
 from levelfield.qc.statistics.estimates import (
+    NOTHING,
     PASS_LEVEL,
     Estimate,
-    at_least_verdict,
     difference,
-    equivalence_verdict,
-    failure_p_value,
-    holm,
     ratio_estimate,
 )
+from levelfield.qc.statistics.family import failure_level
+from levelfield.qc.statistics.records import to_table
 from levelfield.qc.statistics.summary import threshold_call
-from levelfield.qc.verdict.tables import WORST
-
-TRUTH_COLUMNS = (
-    "plate",
-    "question",
-    "object_set",
-    "scope",
-    "perturbation",
-    "unit",
-    "margin",
-    "truth",
-    "truth_ci_low",
-    "truth_ci_high",
-    "truth_verdict",
-    "n_wells",
-    "n_sites",
-    "n_objects",
-    "fraction_low",
-    "fraction_high",
-    "same_sites_estimate",
-    "same_sites_ci_low",
-    "same_sites_ci_high",
-    "estimate",
-    "ci_low",
-    "ci_high",
-    "verdict",
-)
-_ROW = ["question", OBJECT_SET, "scope", "perturbation"]
-_SCALE = {"px": 1.0, "pp": 100.0, "%": 100.0}
-_NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)
+from levelfield.qc.verdict.tables import VerdictLine
 
 
-def truth_table(
+@dataclass(frozen=True)
+class TruthLine:
+    """One row of ``qc/truth.csv``, in ``unit``; intervals are at 90 %.
+
+    Attributes
+    ----------
+    plate, question, measure, object_set, scope, perturbation, unit, margin
+        As in the verdict.
+    truth, truth_ci_low, truth_ci_high : float
+        From the scatter between the wells that have references; no interval with one well.
+    truth_verdict : str
+        By the rule of the verdict; empty where a class has no references.
+    n_wells, n_sites, n_objects : int
+        That have references.
+    fraction_low, fraction_high : float
+        Shares of images whose threshold is too low and too high.
+    same_sites_estimate, same_sites_ci_low, same_sites_ci_high : float
+        By the evidence, on the fields that have a reference alone.
+    estimate, ci_low, ci_high, verdict
+        As in the verdict.
+    """
+
+    plate: str
+    question: str
+    measure: str
+    object_set: str
+    scope: str
+    perturbation: str
+    unit: str
+    margin: float
+    truth: float
+    truth_ci_low: float
+    truth_ci_high: float
+    truth_verdict: str
+    n_wells: int
+    n_sites: int
+    n_objects: int
+    fraction_low: float
+    fraction_high: float
+    same_sites_estimate: float
+    same_sites_ci_low: float
+    same_sites_ci_high: float
+    estimate: float
+    ci_low: float
+    ci_high: float
+    verdict: str
+
+
+def truth_lines(
     images: pd.DataFrame,
-    verdict: pd.DataFrame,
-    same_sites: pd.DataFrame,
+    verdict: Sequence[VerdictLine],
+    same_sites: Sequence[VerdictLine],
     pairs: Sequence[Comparison],
-) -> pd.DataFrame:
+) -> list[TruthLine]:
     """Set the truth beside the estimate: ``qc/truth.csv``.
 
     Parameters
     ----------
     images : pandas.DataFrame
         ``evaluation/images.csv``: scores of the fields that have a reference, by ``object_set``.
-    verdict : pandas.DataFrame
+    verdict : sequence of VerdictLine
         ``qc/verdict.csv`` of the plate.
-    same_sites : pandas.DataFrame
+    same_sites : sequence of VerdictLine
         The same from the fields that have a reference alone, so that estimate and truth are of the
         same objects.
     pairs : sequence of Comparison
@@ -79,116 +102,118 @@ def truth_table(
 
     Returns
     -------
-    pandas.DataFrame
-        `TRUTH_COLUMNS`, a row for every row of the verdict but the worst, of the object sets that
-        have references. In ``unit``; intervals are at 90 %, from the scatter between the wells that
-        have references. NaN and no verdict where a class has none; no interval with one well.
+    list of TruthLine
+        One for every row of the verdict of the object sets that have references.
     """
     whole = images[images["size_class"] == ALL_SIZES]
-    rows = verdict[verdict["perturbation"] != WORST]
-    rows = rows[rows[OBJECT_SET].isin(whole[OBJECT_SET])].to_dict("records")
-    alike = {_key(row): row for row in same_sites.to_dict("records")}
-    truths = [_truth(row, whole[whole[OBJECT_SET] == row[OBJECT_SET]], pairs) for row in rows]
+    sets = set(whole[OBJECT_SET])
+    alike = {_key(row): row for row in same_sites}
+    rows = [row for row in verdict if row.object_set in sets]
+    own = [whole[whole[OBJECT_SET] == row.object_set] for row in rows]
+    truths = [_truth(row, table, pairs) for row, table in zip(rows, own, strict=True)]
     verdicts = _verdicts(rows, truths)
-    table = [
-        _table_row(row, truth, said, alike.get(_key(row), {}))
-        | _counts(whole[whole[OBJECT_SET] == row[OBJECT_SET]], _wells(row, pairs))
-        for row, truth, said in zip(rows, truths, verdicts, strict=True)
+    return [
+        _line(row, truth, said, alike.get(_key(row)), _images_of(table, _wells(row, pairs)))
+        for row, table, truth, said in zip(rows, own, truths, verdicts, strict=True)
     ]
-    return pd.DataFrame(table, columns=list(TRUTH_COLUMNS))
 
 
-def class_truth(images: pd.DataFrame, question: str) -> Estimate:
-    """Answer a question for one class from its evaluated images, in fractions or px."""
-    if question == "threshold":
-        images = images[images["boundary_bias_px"].notna()]
-        top, bottom = images["boundary_bias_px"], pd.Series(1.0, images.index)
-    else:
-        bottom = images["n_prediction"].astype(float)
-        top = images["n_excess_fragments"] - images["n_lacking_objects"]
-        if question == "agreement":
-            top = (images["agreement"] * bottom).fillna(0.0)
-    sums = pd.DataFrame({"top": top, "bottom": bottom}).groupby(images["Metadata_Well"]).sum()
+def truth_table(lines: Sequence[TruthLine]) -> pd.DataFrame:
+    """Return ``qc/truth.csv``."""
+    return to_table(lines, TruthLine)
+
+
+def class_truth(images: pd.DataFrame, measure: str) -> Estimate:
+    """Answer a measure for one class from its evaluated images, in fractions or px."""
+    found = images["n_prediction"].astype(float)
+    missed, excess = images["n_missed"], images["n_excess_fragments"]
+    top, bottom = {
+        "agreement": ((images["agreement"] * found).fillna(0.0), found + missed),
+        "missed": (missed, images["n_reference"]),
+        "invented": (images["n_extra"], found),
+        "bias": (images["boundary_bias_px"], images["boundary_bias_px"].notna() * 1.0),
+        "balance": (excess - images["n_lacking_objects"], found),
+        "splits": (excess, found),
+        "merges": (images["n_merges"], found),
+    }[measure]
+    sums = pd.DataFrame({"top": top.fillna(0.0), "bottom": bottom})
+    sums = sums.astype(float).groupby(images["Metadata_Well"]).sum()
     return ratio_estimate(sums["top"], sums["bottom"])
 
 
-def _truth(row: Mapping, images: pd.DataFrame, pairs: Sequence[Comparison]) -> Estimate:
+def _truth(row: VerdictLine, images: pd.DataFrame, pairs: Sequence[Comparison]) -> Estimate:
     classes = [
-        class_truth(images[images["Metadata_Well"].isin(wells)], row["question"])
+        class_truth(images[images["Metadata_Well"].isin(wells)], row.measure)
         for wells in _wells(row, pairs)
     ]
     if not classes or not all(one.n_wells for one in classes):
-        return _NOTHING
+        return NOTHING
     return classes[0] if len(classes) == 1 else difference(*classes)
 
 
-def _wells(row: Mapping, pairs: Sequence[Comparison]) -> list[tuple[str, ...]]:
+def _wells(row: VerdictLine, pairs: Sequence[Comparison]) -> list[tuple[str, ...]]:
     """Return the wells of the row's class, or of both its classes, the positive one first."""
     for pair in pairs:
-        name = pair.negative_name if row["scope"] == "negcon" else pair.perturbation
-        if name == row["perturbation"]:
+        name = pair.negative_name if row.scope == "negcon" else pair.perturbation
+        if name == row.perturbation:
             sides = {"poscon": pair.positive_wells, "negcon": pair.negative_wells}
-            return [*sides.values()] if row["scope"] == "difference" else [sides[row["scope"]]]
+            return [*sides.values()] if row.scope == "difference" else [sides[row.scope]]
     return []
 
 
-def _verdicts(rows: Sequence[Mapping], truths: Sequence[Estimate]) -> list[str]:
-    """Judge as the verdict does: failures of differences are corrected for each other."""
-    margins = [_fraction(row["margin"], row["unit"]) for row in rows]
-    chances = np.array(
-        [
-            failure_p_value(truth, margin, calibrated=True)
-            if row["scope"] == "difference"
-            else np.nan
-            for row, truth, margin in zip(rows, truths, margins, strict=True)
+def _verdicts(rows: Sequence[VerdictLine], truths: Sequence[Estimate]) -> list[str]:
+    """Judge as the verdict does, the rows of a question as one family."""
+    bounds = [_bound(row) for row in rows]
+    levels = {}
+    for question in dict.fromkeys(row.question for row in rows):
+        family = [
+            (bound, truth)
+            for row, bound, truth in zip(rows, bounds, truths, strict=True)
+            if row.question == question
         ]
-    )
-    questions = np.array([row["question"] for row in rows])
-    for question in dict.fromkeys(questions):
-        chances[questions == question] = holm(chances[questions == question])
-    found = []
-    for row, truth, margin, chance in zip(rows, truths, margins, chances, strict=True):
-        if not truth.n_wells:
-            found.append("")
-        elif row["unit"] == "%":
-            found.append(at_least_verdict(truth, margin))
-        else:
-            own = None if np.isnan(chance) else float(chance)
-            found.append(equivalence_verdict(truth, margin, p_value=own))
-    return found
+        levels[question] = failure_level(
+            [bound.limit for bound, _ in family],
+            [truth.standard_error for _, truth in family],
+            [truth.all_degrees_of_freedom for _, truth in family],
+        )
+    return [
+        decide(truth, bound, level=levels[row.question]) if truth.n_wells else ""
+        for row, bound, truth in zip(rows, bounds, truths, strict=True)
+    ]
 
 
-def _fraction(value: float, unit: str) -> float:
-    return value / _SCALE[unit]
+def _bound(row: VerdictLine) -> Bound:
+    measure = MEASURES[row.measure]
+    return bound_of(measure, row.scope, row.margin / measure.scale)
 
 
-def _table_row(row: Mapping, truth: Estimate, said: str, alike: Mapping) -> dict:
-    scale = _SCALE[row["unit"]]
+def _images_of(images: pd.DataFrame, wells: Sequence[Sequence[str]]) -> pd.DataFrame:
+    return images[images["Metadata_Well"].isin([well for side in wells for well in side])]
+
+
+def _line(
+    row: VerdictLine, truth: Estimate, said: str, alike: VerdictLine | None, images: pd.DataFrame
+) -> TruthLine:
+    measure = MEASURES[row.measure]
     low, high = truth.interval(PASS_LEVEL)
-    if row["unit"] == "%":  # few wells give a wide interval, but no share beyond all objects
-        low, high = np.clip([low, high], 0.0, 1.0)
-    names = ("estimate", "ci_low", "ci_high")
-    return {
-        **{name: row[name] for name in ("plate", *_ROW, "unit", "margin", *names, "verdict")},
-        "truth": truth.value * scale,
-        "truth_ci_low": low * scale,
-        "truth_ci_high": high * scale,
-        "truth_verdict": said,
-        "n_wells": truth.n_wells,
-        **{f"same_sites_{name}": alike.get(name, np.nan) for name in names},
-    }
-
-
-def _counts(images: pd.DataFrame, wells: Sequence[Sequence[str]]) -> dict:
-    own = images[images["Metadata_Well"].isin([well for side in wells for well in side])]
-    calls = threshold_call(own["boundary_bias_px"])
+    if measure.unit != "px" and row.scope != "difference":
+        # Few wells give a wide interval, but no share beyond all objects.
+        low, high = np.clip([low, high], -1.0 if measure.signed else 0.0, 1.0)
+    calls = threshold_call(images["boundary_bias_px"])
     calls = calls[calls != ""]
-    shares = {
-        f"fraction_{call}": float((calls == call).mean()) if len(calls) else np.nan
-        for call in ("low", "high")
-    }
-    return {"n_sites": len(own), "n_objects": int(own["n_prediction"].sum()), **shares}
+    shares = [float((calls == call).mean()) if len(calls) else np.nan for call in ("low", "high")]
+    nothing = (np.nan,) * 3
+    return TruthLine(
+        *(row.plate, row.question, row.measure, row.object_set, row.scope, row.perturbation),
+        *(row.unit, row.margin),
+        *(float(value) * measure.scale for value in (truth.value, low, high)),
+        said,
+        *(truth.n_wells, len(images), int(images["n_prediction"].sum())),
+        *shares,
+        *((alike.estimate, alike.ci_low, alike.ci_high) if alike else nothing),
+        *(row.estimate, row.ci_low, row.ci_high, row.verdict),
+    )
 
 
-def _key(row: Mapping) -> tuple:
-    return tuple(row[name] for name in _ROW)
+def _key(row: VerdictLine) -> tuple[str, str, str, str]:
+    return row.object_set, row.measure, row.scope, row.perturbation

@@ -1,4 +1,7 @@
-"""Worst crops: of every error type and control, the objects for which the evidence is strongest."""
+"""Worst crops: of every error type and control, the objects for which the evidence is strongest.
+
+What is missed has no outline to show: a ring marks its place.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
-from levelfield.qc.evidence.features import NUMBER
-from levelfield.qc.evidence.scores import OBJECT_SET
+from levelfield.qc.columns import NUMBER, OBJECT_SET
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.summary import DEAD_ZONE_PX
-from levelfield.report.distributions import control_groups
+from levelfield.qc.wording.numbers import measured
+from levelfield.report.distributions import Group, control_groups
 from levelfield.report.gallery import Reader, rgb
-from levelfield.report.numbers import measured
 
 PER_CONTROL = 5
+CANDIDATE = "candidate"
+"""Column with the number of a possible missed object in its field."""
 OWN_COLOUR, OTHERS_COLOUR = "#35d7ff", "#9a9a94"
 LEAST_EVIDENCE = 0.25
 """Of a merge or a split: below it an object says more about the floor of the evidence."""
+RING_WIDTH = 1.6
+"""Of the ring around a missed object, px."""
 _SIDES = (32, 160)
 _DARK, _BRIGHT = 1.0, 99.8
 
@@ -37,11 +43,14 @@ class ErrorType:
     name, text : str
         In a heading, and what it means.
     strength : callable
-        From rows of ``qc/objects.parquet`` to the strength of the evidence, larger for worse.
+        From rows of ``qc/objects.parquet`` (of what is missed, ``qc/candidates.parquet``) to the
+        strength of the evidence, larger for worse.
     least : float
         Below this strength an object is no example.
     unit : str
         ``px``, or nothing for a probability.
+    is_missed : bool
+        Whether it is about objects without an outline.
     """
 
     name: str
@@ -49,9 +58,23 @@ class ErrorType:
     strength: Callable[[pd.DataFrame], pd.Series]
     least: float
     unit: str = ""
+    is_missed: bool = False
 
 
 ERROR_TYPES = (
+    ErrorType(
+        "Missed",
+        "an object without an outline, in the ring",
+        lambda candidates: candidates["missed_evidence"],
+        LEAST_EVIDENCE,
+        is_missed=True,
+    ),
+    ErrorType(
+        "Invented",
+        "an outline without an object",
+        lambda objects: objects["invented_evidence"],
+        LEAST_EVIDENCE,
+    ),
     ErrorType(
         "Merged",
         "one outline around several objects",
@@ -92,13 +115,15 @@ class CropChoice:
     well : str
         Name of the well.
     site, number : int
-        Of the field, and of the object in it.
+        Of the field, and of the object (or the candidate) in it.
     centre : (float, float)
         y and x of the object, px.
     side : int
         Of the crop, px.
     says : str
         How strong the evidence is.
+    ring : float
+        Radius in px of the ring around what has no outline; 0 where there is one.
     """
 
     object_set: str
@@ -111,6 +136,7 @@ class CropChoice:
     centre: tuple[float, float]
     side: int
     says: str
+    ring: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +149,10 @@ class Crop:
 
 
 def choose_crops(
-    objects: pd.DataFrame, layout: pd.DataFrame, per_control: int = PER_CONTROL
+    objects: pd.DataFrame,
+    layout: pd.DataFrame,
+    candidates: pd.DataFrame | None = None,
+    per_control: int = PER_CONTROL,
 ) -> list[CropChoice]:
     """Choose the worst objects of every set, error type and control.
 
@@ -133,6 +162,8 @@ def choose_crops(
         ``qc/objects.parquet``.
     layout : pandas.DataFrame
         See `levelfield.qc.statistics.comparison.comparisons`.
+    candidates : pandas.DataFrame, optional
+        ``qc/candidates.parquet``: places where an object may be missed.
     per_control : int
         At most so many, and at most one of a field, so that one bad field does not hide others.
 
@@ -144,22 +175,39 @@ def choose_crops(
     """
     groups = control_groups(comparisons(layout))
     whole = objects[~objects["touches_border"].astype(bool)]
+    missed = pd.DataFrame() if candidates is None else candidates
+    named = [table[OBJECT_SET] for table in (objects, missed) if len(table)]
+    sets = pd.concat(named).unique() if named else []
     chosen = []
-    for object_set, own in whole.groupby(OBJECT_SET, sort=False):
-        side = _side(own)
+    for object_set in sets:
+        own = {
+            False: whole[whole[OBJECT_SET] == object_set],
+            True: missed[missed[OBJECT_SET] == object_set] if len(missed) else missed,
+        }
+        side = _side(own[False] if len(own[False]) else own[True])
         for error in ERROR_TYPES:
-            strength = error.strength(own)
-            examples = own.assign(strength=strength)[strength >= error.least]
+            table = own[error.is_missed]
+            if table.empty:
+                continue
+            strength = error.strength(table)
+            examples = table.assign(strength=strength)[strength >= error.least]
             for group in groups:
-                worst = examples[examples["Metadata_Well"].isin(group.wells)]
-                worst = worst.sort_values("strength", ascending=False, kind="stable")
-                worst = worst.drop_duplicates(["Metadata_Well", "Metadata_Site"])
-                head = (str(object_set), error.name, group.scope, group.name)
-                chosen += [
-                    CropChoice(*head, *_place(row), side, _says(row, error))
-                    for row in worst.head(per_control).to_dict("records")
-                ]
+                chosen += _worst(examples, str(object_set), error, group, side)[:per_control]
     return chosen
+
+
+def _worst(
+    examples: pd.DataFrame, object_set: str, error: ErrorType, group: Group, side: int
+) -> list[CropChoice]:
+    """Return the examples of one control, the strongest evidence first, one of a field."""
+    worst = examples[examples["Metadata_Well"].isin(group.wells)]
+    worst = worst.sort_values("strength", ascending=False, kind="stable")
+    worst = worst.drop_duplicates(["Metadata_Well", "Metadata_Site"])
+    head = (object_set, error.name, group.scope, group.name)
+    return [
+        CropChoice(*head, *_place(row, error), side, _says(row, error), _ring(row, error))
+        for row in worst.to_dict("records")
+    ]
 
 
 def _side(objects: pd.DataFrame) -> int:
@@ -168,9 +216,16 @@ def _side(objects: pd.DataFrame) -> int:
     return int(np.clip(round(3 * diameter), *_SIDES))
 
 
-def _place(row: Mapping) -> tuple[str, int, int, tuple[float, float]]:
+def _place(row: Mapping, error: ErrorType) -> tuple[str, int, int, tuple[float, float]]:
     centre = float(row["centre_y_px"]), float(row["centre_x_px"])
-    return row["Metadata_Well"], int(row["Metadata_Site"]), int(row[NUMBER]), centre
+    number = int(row[CANDIDATE if error.is_missed else NUMBER])
+    return row["Metadata_Well"], int(row["Metadata_Site"]), number, centre
+
+
+def _ring(row: Mapping, error: ErrorType) -> float:
+    """Return the radius of a ring that leaves the object visible inside."""
+    radius = np.sqrt(float(row["area_px"]) / np.pi) if error.is_missed else 0.0
+    return float(1.3 * radius + 3) if error.is_missed else 0.0
 
 
 def _says(row: Mapping, error: ErrorType) -> str:
@@ -221,7 +276,7 @@ def draw_crop(choice: CropChoice, plane: NDArray[np.float32], labels: NDArray[np
     file = io.BytesIO()
     pixels = np.rint(255 * grey).astype(np.uint8)
     Image.fromarray(pixels).save(file, format="WEBP", quality=88, method=4)
-    return Crop(choice, file.getvalue(), _outlines(own, choice.number))
+    return Crop(choice, file.getvalue(), _outlines(own, choice, window))
 
 
 def _window(choice: CropChoice, shape: Sequence[int]) -> tuple[slice, slice]:
@@ -233,10 +288,19 @@ def _window(choice: CropChoice, shape: Sequence[int]) -> tuple[slice, slice]:
     return slices[0], slices[1]
 
 
-def _outlines(labels: NDArray[np.int32], number: int) -> bytes:
-    """Draw the object's outline in colour and its neighbours' in grey, on a transparent ground."""
+def _outlines(labels: NDArray[np.int32], choice: CropChoice, window: tuple[slice, slice]) -> bytes:
+    """Draw the object's outline, or a ring where it has none, in colour; all others in grey.
+
+    The ground is transparent.
+    """
     edges = find_boundaries(labels, mode="inner")
-    inks = np.where(labels == number, 1, 2) * edges
+    own = (labels == choice.number) if not choice.ring else np.zeros(labels.shape, bool)
+    inks = np.where(own, 1, 2) * edges
+    if choice.ring:
+        y, x = np.ogrid[: labels.shape[0], : labels.shape[1]]
+        centre = [middle - part.start for middle, part in zip(choice.centre, window, strict=True)]
+        distance = np.hypot(y - centre[0], x - centre[1])
+        inks[np.abs(distance - choice.ring) <= RING_WIDTH / 2] = 1
     picture = Image.fromarray(inks.astype(np.uint8))
     palette = [0, 0, 0]
     for colour in (OWN_COLOUR, OTHERS_COLOUR):

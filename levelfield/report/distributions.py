@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.qc.statistics.estimates import Estimate, mean_estimate
-from levelfield.report.numbers import plain
+from levelfield.qc.wording.numbers import plain
 from levelfield.report.quantities import Quantity
 from levelfield.report.svg import (
     CLASS_COLOURS,

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from levelfield.evaluation import summarise
 from levelfield.evaluation.picture import COLOURS, draw_evaluation
 from levelfield.evaluation.tables import ALL_SIZES
-from levelfield.report.numbers import NOTHING, count, measured, plain
+from levelfield.qc.wording.numbers import NOTHING, count, measured, plain
 from levelfield.report.page import environment
 
 WORST_IMAGES = 10

@@ -10,8 +10,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from levelfield.qc.statistics.funnel import Funnel, fit_funnel
+from levelfield.qc.wording.numbers import measured, plain
 from levelfield.report.distributions import Group
-from levelfield.report.numbers import measured, plain
 from levelfield.report.svg import Scale, drawing, element, marker, text, title, value_limits
 
 WIDTH, HEIGHT = 500, 300
@@ -31,7 +31,8 @@ def draw_funnel(wells: pd.DataFrame, groups: Sequence[Group]) -> Markup:
         Rows of ``qc/wells.csv`` of one object set: ``Metadata_Well, n_objects, balance``.
     groups : sequence of Group
         The controls; other wells are grey dots. The limits are those of all negative wells
-        together (`levelfield.qc.statistics.funnel.fit_funnel`), and are left out where these are too few.
+        together (`levelfield.qc.statistics.funnel.fit_funnel`), and are left out where these are
+        too few.
     """
     known = wells[wells["balance"].notna() & (wells["n_objects"] > 0)]
     if known.empty:

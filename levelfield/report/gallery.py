@@ -103,7 +103,7 @@ class Gallery:
 def choose_gallery(
     sites: pd.DataFrame, qc_sites: pd.DataFrame, layout: pd.DataFrame
 ) -> list[Choice]:
-    """Choose the fields of the gallery: for every control two typical and the two worst.
+    """Choose the fields of the gallery: for every control two typical and the worst.
 
     Parameters
     ----------
@@ -118,8 +118,8 @@ def choose_gallery(
     -------
     list of Choice
         For each control the two sites whose count of the first object set is nearest its median,
-        the site with the largest threshold bias and the site with the largest imbalance of any
-        object set. A site that is chosen twice appears once with both reasons.
+        the sites with the largest threshold bias, the largest imbalance and the most missed objects
+        of any object set. A site that is chosen twice appears once with both reasons.
     """
     chosen: list[Choice] = []
     for group in control_groups(comparisons(layout)):
@@ -152,7 +152,10 @@ def _worst(judged: pd.DataFrame) -> list[tuple[tuple[str, int], str]]:
     for column, name, unit, factor in (
         ("threshold_bias_px", "threshold bias", "px", 1),
         ("balance", "imbalance", "pp", 100),
+        ("missed_rate", "share of missed objects", "pp", 100),
     ):
+        if column not in judged:
+            continue
         size = judged[column].abs() if len(judged) else pd.Series(dtype=float)
         if not size.notna().any():
             continue

@@ -14,7 +14,7 @@ from matplotlib import colormaps
 
 from levelfield.plan import PLATE_SHAPES, row_column, row_letters
 from levelfield.planted import COLUMN, PLANTED
-from levelfield.report.numbers import plain
+from levelfield.qc.wording.numbers import plain
 from levelfield.report.quantities import Quantity
 from levelfield.report.svg import drawing, element, marker, text, title
 

@@ -10,8 +10,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from levelfield.qc.statistics.summary import DEAD_ZONE_PX
+from levelfield.qc.wording.numbers import measured, plain
 from levelfield.report.distributions import Group, spread
-from levelfield.report.numbers import measured, plain
 from levelfield.report.svg import Scale, drawing, element, marker, text, title, value_limits
 
 WIDTH, ROW = 500, 58

@@ -3,82 +3,138 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from levelfield.report.numbers import interval, measured
+from levelfield.qc.measures import MEASURES
+from levelfield.qc.wording.numbers import interval, measured
 from levelfield.report.svg import CLASS_COLOURS, Scale, drawing, element, marker, text, title
 
 WIDTH, HEIGHT = 230, 46
 _AXIS_Y, _MARK_Y = 30, 16
-_ROOM_FOR_LABELS = 70
+_ROOM_FOR_LABELS = 76
+_UPPER_HALF = 55.0
+"""Shares that all lie above it are drawn from 50 %."""
+_CHARACTER = 5.6
+"""Width of a letter of a label, px."""
 
 
-def interval_scale(rows: Sequence[Mapping]) -> Scale:
-    """Return the scale that the given rows of the verdict table share.
+class Interval(Protocol):
+    """What is drawn: an estimate with its 90 % interval and margin, in ``unit``."""
 
-    Rows in percent run from 0 to 100; all others are symmetric about zero and hold every interval
-    and 1.6 margins.
+    measure_name: str
+    scope: str
+    unit: str
+    estimate: float
+    ci_low: float
+    ci_high: float
+    margin: float
+
+
+def _kind(row: Interval) -> str:
+    """Say how a row is drawn: ``share`` (0 to 100, large is good), ``rate`` or ``signed``."""
+    measure = MEASURES[row.measure_name]
+    if row.scope == "difference" or measure.signed:
+        return "signed"
+    return "share" if measure.is_share_of_right else "rate"
+
+
+def is_signed(row: Interval) -> bool:
+    """Whether a value is shown with its sign: it can err both ways."""
+    return _kind(row) == "signed"
+
+
+def interval_scale(rows: Sequence[Interval]) -> Scale:
+    """Return the scale that the given rows of one measure share.
+
+    Shares run from 0 or 50 to 100, rates of a class from 0 up, as they cannot err below; all others are
+    symmetric about zero and hold every interval and 1.6 margins.
     """
-    start, end = 8, WIDTH - 8
-    if rows and all(row["unit"] == "%" for row in rows):
-        return Scale(0, 100, start, end)
-    ends = [abs(row[name]) for row in rows for name in ("estimate", "ci_low", "ci_high")]
+    start, end = 10, WIDTH - 10
+    if not rows:
+        return Scale(-1, 1, start, end)
+    kind = _kind(rows[0])
+    if kind == "share":
+        lows = [value for row in rows for value in (row.estimate, row.ci_low, row.margin)]
+        lowest = min((value for value in lows if math.isfinite(value)), default=0.0)
+        return Scale(50 if lowest > _UPPER_HALF else 0, 100, start, end)
+    ends = [abs(value) for row in rows for value in (row.estimate, row.ci_low, row.ci_high)]
     reach = max((value for value in ends if math.isfinite(value)), default=0.0)
-    reach = max(1.05 * reach, *(1.6 * row["margin"] for row in rows))
-    return Scale(-reach, reach, start, end)
+    reach = max(1.05 * reach, *(1.6 * row.margin for row in rows))
+    return Scale(0 if kind == "rate" else -reach, reach, start, end)
 
 
-def interval_plot(row: Mapping, scale: Scale) -> Markup:
-    """Draw one row of the verdict table: margin, interval, estimate.
+def interval_plot(row: Interval, scale: Scale) -> Markup:
+    """Draw one estimate: harmless range, interval, value.
 
     Parameters
     ----------
-    row : mapping
+    row : Interval
         A row of ``qc/verdict.csv``.
     scale : Scale
-        From `interval_scale`, so that the plots of one table can be compared by eye.
+        From `interval_scale`, so that the plots of one measure can be compared by eye.
     """
-    unit, estimate = row["unit"], row["estimate"]
-    name = (
-        f"{measured(estimate, unit)}, 90 % interval {interval(row['ci_low'], row['ci_high'], unit)}"
-    )
-    parts = _ground(row["margin"], unit, scale)
-    if math.isfinite(estimate):
-        colour = CLASS_COLOURS[row["scope"]]
+    between = interval(row.ci_low, row.ci_high, row.unit)
+    name = measured(row.estimate, row.unit, signed=is_signed(row))
+    name += f", 90 % interval {between}" if between else ", no interval"
+    parts = _ground(row, scale)
+    if math.isfinite(row.estimate):
+        colour = CLASS_COLOURS[row.scope]
         group = element("g", title(name))
-        if math.isfinite(row["ci_low"]):
-            low, high = scale(row["ci_low"]), scale(row["ci_high"])
+        if math.isfinite(row.ci_low):
+            low, high = scale(row.ci_low), scale(row.ci_high)
             group.append(_line(low, high, _MARK_Y, colour, 2))
-            for end in (low, high):
-                group.append(_upright(end, _MARK_Y - 4, _MARK_Y + 4, colour, 1.5))
-        group.append(marker(row["scope"], scale(estimate), _MARK_Y, 5))
+            for value, place in ((row.ci_low, low), (row.ci_high, high)):
+                if scale.low <= value <= scale.high:  # an interval that runs on has no end
+                    group.append(_upright(place, _MARK_Y - 4, _MARK_Y + 4, colour, 1.5))
+        group.append(marker(row.scope, scale(row.estimate), _MARK_Y, 5))
         parts.append(group)
     return drawing(WIDTH, HEIGHT, name, parts)
 
 
-def _ground(margin: float, unit: str, scale: Scale) -> list[ElementTree.Element]:
+def _ground(row: Interval, scale: Scale) -> list[ElementTree.Element]:
     """Draw the harmless range, the axis and its labels."""
-    low, high, labels = -margin, margin, (-margin, 0.0, margin)
-    if unit == "%":
-        low, high, labels = margin, 100.0, (0.0, margin)
+    margin, kind = row.margin, _kind(row)
+    low, high, places = {
+        "share": (margin, 100.0, (scale.low, margin)),
+        "rate": (0.0, margin, (0.0, margin)),
+        "signed": (-margin, margin, (-margin, 0.0, margin)),
+    }[kind]
     left, right = scale(low), scale(high)
     parts = [
         element("rect", x=left, y=3, width=right - left, height=_AXIS_Y - 3, class_="margin"),
         _line(scale.start, scale.end, _AXIS_Y, "#8b8b86", 1),
     ]
-    if unit != "%":
+    if kind != "share":
         parts.append(_upright(scale(0), 3, _AXIS_Y, "#8b8b86", 1))
-    for label in labels:
-        parts.append(_upright(scale(label), _AXIS_Y, _AXIS_Y + 3, "#8b8b86", 1))
-    narrow = right - left < _ROOM_FOR_LABELS and unit != "%"
-    written = [(0.0, f"±{margin:g} {unit}")] if narrow else [(x, f"{x:g}") for x in labels]
-    for place, content in written:
-        unit_behind = f" {unit}" if place == labels[-1] else ""
-        content = content.replace("-", "−") + unit_behind
-        parts.append(text(scale(place), _AXIS_Y + 13, content, "middle", class_="tick"))
+    parts += [_upright(scale(place), _AXIS_Y, _AXIS_Y + 3, "#8b8b86", 1) for place in places]
+    return [*parts, *_labels(_contents(row, kind, places, right - left), scale)]
+
+
+def _contents(
+    row: Interval, kind: str, places: Sequence[float], width: float
+) -> list[tuple[float, str]]:
+    """Return where labels are written and what; one for both ends where they would touch."""
+    if kind == "signed" and width < _ROOM_FOR_LABELS:
+        return [(0.0, f"±{row.margin:g} {row.unit}")]
+    if kind != "signed" and width < _ROOM_FOR_LABELS / 2:
+        places = places[-1:]
+    return [
+        (place, f"{place:g}".replace("-", "−") + (f" {row.unit}" if place == places[-1] else ""))
+        for place in places
+    ]
+
+
+def _labels(contents: Sequence[tuple[float, str]], scale: Scale) -> list[ElementTree.Element]:
+    """Write labels under the axis, none beyond the ends of the drawing."""
+    parts = []
+    for place, content in contents:
+        half = _CHARACTER * len(content) / 2
+        x = min(max(scale(place), half + 1), WIDTH - half - 1)
+        parts.append(text(x, _AXIS_Y + 13, content, "middle", class_="tick"))
     return parts
 
 

@@ -14,15 +14,21 @@ from markupsafe import Markup
 
 from levelfield.planted import COLUMN, planted_note
 from levelfield.qc.statistics.comparison import Comparison, comparisons
-from levelfield.report.answers import Answer, answers, headline
+from levelfield.qc.wording.advice import next_step_words
+from levelfield.qc.wording.headlines import plate_headline
+from levelfield.qc.wording.numbers import count, interval, measured, plain
+from levelfield.qc.wording.parameters import Method
+from levelfield.qc.wording.questions import BOTH_CLASSES, QUESTIONS
+from levelfield.report.answers import AnswerView, answer_views
 from levelfield.report.crops import ERROR_TYPES, Crop
 from levelfield.report.distributions import control_groups, draw_distribution
 from levelfield.report.funnel import draw_funnel
 from levelfield.report.gallery import Gallery, GalleryPicture
 from levelfield.report.heatmaps import draw_plate_map, map_definitions
 from levelfield.report.image_thresholds import draw_image_thresholds
-from levelfield.report.numbers import count, interval, measured, plain
 from levelfield.report.quantities import quantities
+from levelfield.report.records import ShownAnswer, class_margins, read_answers
+from levelfield.report.side_tables import count_lines, not_covered_lines, trend_lines
 from levelfield.report.svg import drawing, marker
 from levelfield.report.truth import truth_answers
 
@@ -41,10 +47,13 @@ class PlateReport:
         From `levelfield.plan.read_layout`.
     sites, wells, excluded, readouts : pandas.DataFrame
         The tables of those names; ``readouts`` holds Z′.
-    verdict, qc_sites, qc_wells : pandas.DataFrame
+    answers, verdict, qc_sites, qc_wells : pandas.DataFrame
         The tables under ``qc/``.
-    reviewed : pandas.DataFrame or None
-        ``qc/reviewed.csv``: what people said beside what the evidence says.
+    counts, trend, not_covered : pandas.DataFrame or None
+        ``qc/counts.csv``, ``qc/trend.csv`` and ``qc/not_covered.csv``
+        (`levelfield.report.side_tables`).
+    methods : mapping of str to Method
+        How each object set is segmented, for parameter advice.
     truth : pandas.DataFrame or None
         ``qc/truth.csv``: what reference labels say beside what the evidence says.
     crops : tuple of Crop
@@ -70,6 +79,7 @@ class PlateReport:
     wells: pd.DataFrame
     excluded: pd.DataFrame
     readouts: pd.DataFrame
+    answers: pd.DataFrame
     verdict: pd.DataFrame
     qc_sites: pd.DataFrame
     qc_wells: pd.DataFrame
@@ -79,7 +89,10 @@ class PlateReport:
     versions: Mapping[str, str]
     config: Mapping
     fingerprints: Mapping[str, str] = field(default_factory=dict)
-    reviewed: pd.DataFrame | None = None
+    counts: pd.DataFrame | None = None
+    trend: pd.DataFrame | None = None
+    not_covered: pd.DataFrame | None = None
+    methods: Mapping[str, Method] = field(default_factory=dict)
     truth: pd.DataFrame | None = None
     crops: tuple[Crop, ...] = ()
 
@@ -127,17 +140,41 @@ def _planted_wells(layout: pd.DataFrame) -> set[str]:
 
 
 def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
-    found = answers(data.verdict, pairs, data.qc_sites, data.reviewed)
-    groups: dict[str, list[Answer]] = {}
-    for answer in found:
-        groups.setdefault(answer.object_set, []).append(answer)
-    within_limit = bool(data.plate["within_limit"].iloc[0])
-    return {"headline": headline(found, within_limit), "answer_groups": list(groups.items())}
+    found = read_answers(data.answers, data.verdict)
+    groups: dict[str, list[AnswerView]] = {}
+    by_question: dict[str, list[AnswerView]] = {}
+    for view in answer_views(found, pairs, data.methods):
+        groups.setdefault(view.answer.object_set, []).append(view)
+        by_question.setdefault(view.question.key, []).append(view)
+    not_covered = not_covered_lines(data.not_covered)
+    return {
+        "headline": plate_headline(found, data.plate.iloc[0].to_dict()),
+        "answer_groups": list(groups.items()),
+        "question_groups": [
+            (question, by_question[key])
+            for key, question in QUESTIONS.items()
+            if key in by_question
+        ],
+        "to_be_sure": _to_be_sure(found),
+        "both_classes": BOTH_CLASSES,
+        "counts": count_lines(data.counts),
+        "trends": trend_lines(data.trend),
+        "not_covered": not_covered,
+        "not_covered_known": data.not_covered is not None,
+        "n_treated": max((one.n_treated for one in found), default=0),
+        "n_not_covered": len({one.well for one in not_covered}),
+    }
+
+
+def _to_be_sure(answers: Sequence[ShownAnswer]) -> list[str]:
+    """Say once what would confirm what was decided without anybody looking."""
+    steps = [one.next_step for one in answers if one.unreviewed]
+    return [f"To be sure: {words}" for words in dict.fromkeys(map(next_step_words, steps)) if words]
 
 
 def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
     object_sets = list(data.verdict["object_set"].unique())
-    margins = _margins(data.verdict)
+    margins = class_margins(data.verdict)
     shown = quantities(data.wells, data.sites, data.qc_wells, object_sets, margins)
     groups = control_groups(pairs)
     return {
@@ -226,14 +263,6 @@ def sign(scope: str) -> Markup:
     names = {"negcon": "negative control", "poscon": "positive control"}
     picture = drawing(12, 12, names.get(scope, scope), [marker(scope, 6, 6, 4.5)])
     return picture.replace(Markup("<svg"), Markup('<svg class="sign"'), 1)
-
-
-def _margins(verdict: pd.DataFrame) -> dict[str, float]:
-    differences = verdict[verdict["scope"] == "difference"]
-    return {
-        question: float(rows["margin"].iloc[0])
-        for question, rows in differences.groupby("question", sort=True)
-    }
 
 
 def _summary(data: PlateReport, facts: Mapping) -> list[tuple[str, str]]:

@@ -9,10 +9,17 @@ import numpy as np
 import pandas as pd
 
 READOUT, COUNT, THRESHOLD = "Readout_", "Count_", "Threshold_FinalThreshold_"
-_QUESTIONS = (
-    ("threshold_bias_px", "threshold", "threshold bias", "px", 1),
-    ("balance", "split_merge", "balance of splits and merges", "pp", 100),
+_MEASURES = (
+    ("agreement", "", "agreement", "%", 100),
+    ("missed_rate", "", "missed objects", "%", 100),
+    ("invented_rate", "", "invented objects", "%", 100),
+    ("threshold_bias_px", "bias", "threshold bias", "px", 1),
+    ("balance", "balance", "balance of splits and merges", "pp", 100),
+    ("split_rate", "", "split rate", "%", 100),
+    ("merge_rate", "", "merge rate", "%", 100),
 )
+"""Column of ``qc/wells.csv``, measure whose margin it is drawn with (where zero is the ideal),
+words, unit, and factor. The values are the corrected ones that the verdict rests on."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ def quantities(
     object_sets : sequence of str
         Object sets that the verdict judges, in order.
     margins : mapping of str to float
-        Margin of each question of the verdict.
+        Margin of a class by measure, in its unit.
     """
     chosen = [
         Quantity(f"{_words(name, READOUT)}, median of objects", "", _values(wells, name))
@@ -95,9 +102,10 @@ def _answers(
             f"{object_set}: {name}",
             unit,
             _values(qc_wells[qc_wells["object_set"] == object_set], column, factor),
-            margins.get(question, 1.0),
+            margins.get(measure, 0.0),
         )
-        for column, question, name, unit, factor in _QUESTIONS
+        for column, measure, name, unit, factor in _MEASURES
+        if column in qc_wells
         for object_set in object_sets
     ]
 

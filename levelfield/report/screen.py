@@ -9,8 +9,16 @@ from urllib.parse import quote
 import pandas as pd
 
 from levelfield.planted import note_of_verdict
-from levelfield.report.answers import QUESTIONS, WORST, Question
+from levelfield.qc.wording.headlines import screen_headline
+from levelfield.qc.wording.questions import (
+    BOTH_CLASSES,
+    QUESTIONS,
+    Question,
+    answer_words,
+)
+from levelfield.report.drift import drift_charts
 from levelfield.report.page import environment
+from levelfield.report.records import ShownAnswer, class_margins, read_answers
 
 SCREEN = "screen"
 
@@ -23,11 +31,13 @@ class ScreenReport:
     ----------
     plates : pandas.DataFrame
         ``plate.csv`` of every plate, stacked.
-    verdict : pandas.DataFrame
-        ``qc/verdict.csv`` of every plate, stacked, and if there are any the rows of plate
-        "screen" for all plates together.
+    answers, verdict : pandas.DataFrame
+        ``qc/answers.csv`` and ``qc/verdict.csv`` of every plate, stacked, and if there are any the
+        rows of plate "screen" for all plates together.
     readouts : pandas.DataFrame
         ``readouts.csv`` of every plate, stacked.
+    drift : pandas.DataFrame or None
+        ``screen/drift.csv`` (`levelfield.report.drift`).
     versions : mapping of str to str
         Version by name of the software.
     unfinished : sequence of str
@@ -35,27 +45,26 @@ class ScreenReport:
     """
 
     plates: pd.DataFrame
+    answers: pd.DataFrame
     verdict: pd.DataFrame
     readouts: pd.DataFrame
+    drift: pd.DataFrame | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     unfinished: Sequence[str] = ()
 
 
 def screen_page(data: ScreenReport) -> str:
     """Write the report of a screen as one HTML page, which lies in a folder beside the plates'."""
-    verdict = data.verdict.assign(perturbation=data.verdict["perturbation"].fillna("").astype(str))
-    worst = verdict[(verdict["perturbation"] == WORST) & (verdict["scope"] == "difference")]
+    found = read_answers(data.answers, data.verdict)
+    cells = {(one.plate, one.object_set, one.question): one for one in found}
     columns = [
         (object_set, question)
-        for object_set in worst["object_set"].unique()
-        for question in QUESTIONS
-        if ((worst["object_set"] == object_set) & (worst["question"] == question.key)).any()
+        for object_set in dict.fromkeys(one.object_set for one in found)
+        for question in QUESTIONS.values()
+        if any((one.object_set, one.question) == (object_set, question.key) for one in found)
     ]
-    cells = {
-        (row["plate"], row["object_set"], row["question"]): row for row in worst.to_dict("records")
-    }
-    names = list(data.plates["Metadata_Plate"])
-    together = SCREEN in set(worst["plate"]) and SCREEN not in names
+    names = [str(name) for name in data.plates["Metadata_Plate"]]
+    together = [] if SCREEN in names else [one for one in found if one.plate == SCREEN]
     return (
         environment()
         .get_template("screen.html.j2")
@@ -64,17 +73,25 @@ def screen_page(data: ScreenReport) -> str:
             planted=note_of_verdict(data.verdict),
             unfinished=data.unfinished,
             plates=data.plates.to_dict("records"),
-            rows=[*names, SCREEN] if together else names,
+            rows=[SCREEN, *names] if together else names,
             screen=SCREEN if together else None,
+            headline=screen_headline(together, len(names)) if together else "",
+            screen_answers=[(one, _title(one)) for one in together],
+            both_classes=BOTH_CLASSES,
             columns=columns,
             column_groups=_groups(columns),
             cells=cells,
-            tally=_tally(worst[worst["plate"].isin(names)]),
-            addresses={name: f"../{quote(str(name))}/report.html" for name in names},
+            tally=_tally([one for one in found if one.plate in names]),
+            addresses={name: f"../{quote(name)}/report.html" for name in names},
+            drift=drift_charts(data.drift, class_margins(data.verdict)),
             readouts=_readout_table(data.readouts),
             versions=data.versions,
         )
     )
+
+
+def _title(answer: ShownAnswer) -> str:
+    return f"{answer.object_set}, {QUESTIONS[answer.question].title.lower()}"
 
 
 def _groups(columns: Sequence[tuple[str, Question]]) -> list[tuple[str, list[Question]]]:
@@ -84,9 +101,15 @@ def _groups(columns: Sequence[tuple[str, Question]]) -> list[tuple[str, list[Que
     return list(groups.items())
 
 
-def _tally(worst: pd.DataFrame) -> dict[str, int]:
-    counts = worst["verdict"].value_counts()
-    return {name: int(counts.get(name, 0)) for name in ("pass", "undecided", "fail")}
+def _tally(answers: Sequence[ShownAnswer]) -> list[str]:
+    """Count the answers of all plates, passes and failures without review apart."""
+    counts: dict[str, int] = {}
+    for one in answers:
+        words = answer_words(one.verdict, one.unreviewed)
+        counts[words] = counts.get(words, 0) + 1
+    order = ("fail", "undecided", "pass")
+    words = sorted(counts, key=lambda name: (order.index(name.split(",")[0]), name))
+    return [f"{counts[name]} {name}" for name in words]
 
 
 def _readout_table(readouts: pd.DataFrame) -> dict:

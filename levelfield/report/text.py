@@ -1,89 +1,116 @@
-"""The verdict as plain text, for the end of a run in a terminal."""
+"""The verdict as plain text, for a terminal: the words and numbers of the page."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from levelfield.planted import note_of_verdict
-from levelfield.report.answers import QUESTIONS, WORST
-from levelfield.report.numbers import NOTHING, interval, measured
+from levelfield.qc.wording.headlines import plate_headline
+from levelfield.qc.wording.numbers import NOTHING
+from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, answer_words
+from levelfield.report.records import ShownAnswer, ShownRow, read_answers
 
 WIDTH = 92
-_WIDTHS = (41, 10, 20, 10, 10)
+_ROW_WIDTHS = (32, 12, 20, 10)
+_ANSWER_WIDTHS = (34, 20, 13, 13)
 _SCOPES = {"negcon": "negative", "poscon": "positive", "difference": "difference"}
 
 
-def verdict_text(verdict: pd.DataFrame) -> str:
-    """Write the verdict of one or more plates as a table, and the advice on what fails.
+def verdict_text(answers: pd.DataFrame, verdict: pd.DataFrame, facts: pd.DataFrame) -> str:
+    """Write the verdict of one or more plates: headline, answers, their rows, and the advice.
 
     Parameters
     ----------
-    verdict : pandas.DataFrame
-        ``qc/verdict.csv``, or several of them stacked.
+    answers, verdict : pandas.DataFrame
+        ``qc/answers.csv`` and ``qc/verdict.csv``, or several of them stacked.
+    facts : pandas.DataFrame
+        ``plate.csv``, a row per plate.
 
     Returns
     -------
     str
         At most `WIDTH` columns wide, ending in a line break.
     """
-    verdict = verdict.assign(perturbation=verdict["perturbation"].fillna("").astype(str))
+    found = read_answers(answers, verdict)
+    by_plate = {str(row["Metadata_Plate"]): row for row in facts.to_dict("records")}
     lines: list[str] = []
-    for plate, own in verdict.groupby("plate", sort=False):
-        lines += [f"Plate {plate}: is the segmentation good enough, in both control classes?", ""]
-        if planted := note_of_verdict(own):
-            lines += [*textwrap.wrap(planted, WIDTH), ""]
-        lines += [_line("", "estimate", "90 % interval", "harmless", "verdict"), "-" * WIDTH]
-        for (object_set, key), rows in own.groupby(["object_set", "question"], sort=False):
-            lines += _question(object_set, key, rows.to_dict("records"))
-        lines += ["-" * WIDTH, *_closing(own)]
+    for plate in dict.fromkeys(verdict["plate"].astype(str)):
+        own = [one for one in found if one.plate == plate]
+        planted = note_of_verdict(verdict[verdict["plate"].astype(str) == plate])
+        lines += _plate(plate, own, by_plate[plate], planted)
     return "\n".join(lines) + "\n"
 
 
-def _question(object_set: str, key: str, rows: list[Mapping]) -> list[str]:
-    name = next(one.title for one in QUESTIONS if one.key == key).lower()
-    lines = []
-    for row in rows:
-        if row["perturbation"] == WORST:
-            lines.insert(0, _row(f"{object_set}, {name}", row))
-        else:
-            lines.append(_row(f"  {_SCOPES[row['scope']]:<11}{row['perturbation']}", row))
+def _plate(plate: str, answers: Sequence[ShownAnswer], facts: Mapping, planted: str) -> list[str]:
+    lines = [f"Plate {plate}: is the segmentation good enough, in both control classes?", ""]
+    if planted:
+        lines += [*_wrapped(planted), ""]
+    lines += [*_wrapped(plate_headline(answers, facts)), ""]
+    lines += [_columns(_ANSWER_WIDTHS, "", "answer", "negative", "positive", "both"), "-" * WIDTH]
+    lines += [_answer_line(one) for one in answers]
+    for one in answers:
+        lines += ["", *_details(one)]
+    return [*lines, ""]
+
+
+def _title(answer: ShownAnswer) -> str:
+    return f"{answer.object_set}, {QUESTIONS[answer.question].title.lower()}"
+
+
+def _answer_line(answer: ShownAnswer) -> str:
+    said = answer_words(answer.verdict, answer.unreviewed)
+    each = (answer.negative, answer.positive, answer.both)
+    return _columns(_ANSWER_WIDTHS, _title(answer), said, *each)
+
+
+def _details(answer: ShownAnswer) -> list[str]:
+    """Write an answer's headline, its rows, and for what does not pass the advice."""
+    lines = _wrapped(f"{_title(answer)}: {answer.headline}")
+    head = ("estimate", "90 % interval", "harmless", "verdict")
+    lines.append(_row_columns("", *head))
+    for measure in dict.fromkeys(row.measure_name for row in answer.rows):
+        if len({row.measure_name for row in answer.rows}) > 1:
+            lines.append(f"  {MEASURE_TITLES[measure]}")
+        lines += [_row(row) for row in answer.rows if row.measure_name == measure]
+    if answer.verdict != "pass":
+        lines += _wrapped(answer.worst.advice)
     return lines
 
 
-def _row(name: str, row: Mapping) -> str:
-    unit = row["unit"]
-    return _line(
-        name,
-        measured(row["estimate"], unit),
-        interval(row["ci_low"], row["ci_high"], unit) or NOTHING,
-        f"{'≥ ' if unit == '%' else '±'}{row['margin']:g} {unit}",
-        row["verdict"].upper() if row["perturbation"] == WORST else row["verdict"],
+def _row(row: ShownRow) -> str:
+    margin = f"{row.margin:g} {row.unit}"
+    share = row.measure.is_share_of_right and row.scope != "difference"
+    two_sided = row.scope == "difference" or row.measure.signed
+    return _row_columns(
+        f"    {_SCOPES[row.scope]:<11}{row.perturbation}",
+        row.value_words,
+        row.interval_words or NOTHING,
+        f"{'≥ ' if share else '±' if two_sided else '≤ '}{margin}",
+        answer_words(row.verdict, row.unreviewed),
     )
 
 
-def _line(*cells: str) -> str:
+def _columns(widths: Sequence[int], *cells: str) -> str:
+    parts = [
+        f"{_cut(cell, width - 1):<{width}}" for cell, width in zip(cells, widths, strict=False)
+    ]
+    return "".join([*parts, cells[-1]]).rstrip()
+
+
+def _row_columns(*cells: str) -> str:
+    """Write a row with its numbers to the right, as people compare them."""
     name, *numbers, verdict = cells
-    first = name if len(name) <= _WIDTHS[0] else name[: _WIDTHS[0] - 1] + "…"
-    middle = (f"{cell:>{width}}" for cell, width in zip(numbers, _WIDTHS[1:-1], strict=True))
-    return f"{first:<{_WIDTHS[0]}}{''.join(middle)}  {verdict}".rstrip()
+    parts = [f"{_cut(name, _ROW_WIDTHS[0]):<{_ROW_WIDTHS[0]}}"]
+    parts += [f"{cell:>{width}}" for cell, width in zip(numbers, _ROW_WIDTHS[1:], strict=True)]
+    return f"{''.join(parts)}  {verdict}".rstrip()
 
 
-def _closing(verdict: pd.DataFrame) -> list[str]:
-    """Explain the first rows, and repeat the advice on answers that fail."""
-    answers = verdict[(verdict["perturbation"] == WORST) & (verdict["scope"] == "difference")]
-    text = (
-        "The row of a question is the plate's answer: its worst difference between a positive "
-        "control and its negative wells."
-    )
-    said = verdict[verdict["verdict"].isin(["pass", "fail"])]
-    if (said["n_reviewed"] == 0).any():
-        text += " A pass or fail without reviewed objects rests on the evidence alone."
-    if (answers["verdict"] == "undecided").any():
-        text += " The report says what would decide the undecided ones."
-    lines = textwrap.wrap(text, WIDTH)
-    for row in answers[answers["verdict"] == "fail"].to_dict("records"):
-        lines += ["", *textwrap.wrap(f"{row['object_set']}, fail: {row['advice']}", WIDTH)]
-    return [*lines, ""]
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH)

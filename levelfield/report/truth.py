@@ -8,12 +8,26 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.report.answers import QUESTIONS
-from levelfield.report.intervals import interval_plot, interval_scale
-from levelfield.report.numbers import count, interval, measured
+from levelfield.qc.wording.numbers import count, interval, measured
+from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS
+from levelfield.report.intervals import interval_plot, interval_scale, is_signed
 from levelfield.report.svg import Scale
 
 _SIDES = ("", "same_sites_", "truth_")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the three answers of a row, as `levelfield.report.intervals` draws it."""
+
+    measure_name: str
+    scope: str
+    unit: str
+    margin: float
+    estimate: float
+    ci_low: float
+    ci_high: float
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,7 @@ class TruthLine:
 
     Attributes
     ----------
-    scope, name, counts : str
+    measure, scope, name, counts : str
         Of the row.
     note : str
         Shares of images that are thresholded too low and too high, by the references.
@@ -40,6 +54,7 @@ class TruthLine:
         By the evidence on the whole plate and on the fields that have a reference, and by these.
     """
 
+    measure: str
     scope: str
     name: str
     counts: str
@@ -53,7 +68,7 @@ def truth_answers(truth: pd.DataFrame | None) -> list[tuple[str, list[TruthLine]
     """Return the lines of ``qc/truth.csv`` by object set and question, those that have a truth."""
     if truth is None:
         return []
-    titles = {one.key: one.title.lower() for one in QUESTIONS}
+    titles = {key: one.title.lower() for key, one in QUESTIONS.items()}
     known = truth[truth["truth"].notna()]
     return [
         (f"{object_set} · {titles[question]}", _lines(rows.to_dict("records")))
@@ -64,12 +79,13 @@ def truth_answers(truth: pd.DataFrame | None) -> list[tuple[str, list[TruthLine]
 def _lines(rows: list[Mapping]) -> list[TruthLine]:
     sides = {row: [_side(one, name) for name in _SIDES] for row, one in enumerate(rows)}
     every = [side for own in sides.values() for side in own]
+    kinds = dict.fromkeys(_kind(side) for side in every)
     scales = {
-        unit: interval_scale([side for side in every if side["unit"] == unit])
-        for unit in dict.fromkeys(side["unit"] for side in every)
+        kind: interval_scale([side for side in every if _kind(side) == kind]) for kind in kinds
     }
     return [
         TruthLine(
+            measure=MEASURE_TITLES[row["measure"]],
             scope=row["scope"],
             name=row["perturbation"],
             counts=" · ".join(
@@ -78,7 +94,7 @@ def _lines(rows: list[Mapping]) -> list[TruthLine]:
             ),
             note=_note(row),
             **{
-                name: _reading(side, scales[side["unit"]])
+                name: _reading(side, scales[_kind(side)])
                 for name, side in zip(("estimate", "same_sites", "truth"), own, strict=True)
             },
         )
@@ -86,28 +102,33 @@ def _lines(rows: list[Mapping]) -> list[TruthLine]:
     ]
 
 
-def _side(row: Mapping, prefix: str) -> dict:
+def _kind(side: Side) -> tuple[str, bool]:
+    """Return what may be compared by eye: classes with classes, differences with differences."""
+    return side.measure_name, side.scope == "difference"
+
+
+def _side(row: Mapping, prefix: str) -> Side:
     """Return one of the three answers of a row as if it were a row of the verdict."""
     value = "truth" if prefix == "truth_" else f"{prefix}estimate"
     verdicts = {"": row["verdict"], "truth_": row["truth_verdict"]}
-    return {
-        "scope": row["scope"],
-        "unit": row["unit"],
-        "margin": row["margin"],
-        "estimate": row[value],
-        "ci_low": row[f"{prefix}ci_low"],
-        "ci_high": row[f"{prefix}ci_high"],
-        "verdict": verdicts.get(prefix, ""),
-    }
+    return Side(
+        measure_name=row["measure"],
+        scope=row["scope"],
+        unit=row["unit"],
+        margin=row["margin"],
+        estimate=row[value],
+        ci_low=row[f"{prefix}ci_low"],
+        ci_high=row[f"{prefix}ci_high"],
+        verdict=verdicts.get(prefix, ""),
+    )
 
 
-def _reading(side: Mapping, scale: Scale) -> Reading:
-    unit = side["unit"]
-    between = interval(side["ci_low"], side["ci_high"], unit)
+def _reading(side: Side, scale: Scale) -> Reading:
+    between = interval(side.ci_low, side.ci_high, side.unit)
     return Reading(
-        value=measured(side["estimate"], unit),
+        value=measured(side.estimate, side.unit, signed=is_signed(side)),
         interval=f"90 % interval {between}" if between else "no interval",
-        verdict=side["verdict"] or "",
+        verdict=side.verdict or "",
         plot=interval_plot(side, scale),
     )
 

@@ -7,6 +7,9 @@ the random generator alters, at a larger share, the same objects and more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from hashlib import sha256
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -15,6 +18,36 @@ from levelfield.objects import Labels, expand, keep_objects, object_numbers
 
 _SMALLEST_SPLIT_PX = 30  # what is smaller has no halves that anybody would take for objects
 _BETWEEN_PIXELS = 1.5  # a path of pixels lies at most so far beside the straight line
+
+
+def plant_error(labels: Labels, error: str, amount: float, names: Sequence[str | int]) -> Labels:
+    """Plant an error as a config names it.
+
+    Parameters
+    ----------
+    labels : (Y, X) int32
+        0 = background.
+    error : str
+        ``grow_px``, ``drop_percent``, ``split_percent`` or ``merge_percent``.
+    amount : float
+        Px or percent, as `error` says.
+    names : sequence of str or int
+        Of plate, well, site and object set: they alone decide what is drawn, so that every run and
+        every division of the work alters the same objects.
+
+    Returns
+    -------
+    (Y, X) int32
+    """
+    if error == "grow_px":
+        return plant_growth(labels, amount)
+    plant = {
+        "drop_percent": plant_drops,
+        "split_percent": plant_splits,
+        "merge_percent": plant_merges,
+    }[error]
+    digest = sha256("/".join(map(str, names)).encode()).digest()
+    return plant(labels, amount / 100, np.random.default_rng(int.from_bytes(digest)))
 
 
 def plant_growth(labels: Labels, grow_px: float) -> Labels:

@@ -10,7 +10,9 @@ from levelfield.pipeline.settings import (
     check_measurement,
     measured_sets,
     object_sets,
+    planted_wells,
     sets_with_plate_diameter,
+    threshold_wells,
 )
 from levelfield.plan import read_plates
 from levelfield.sheets import check_config, load_schema, with_defaults
@@ -53,7 +55,6 @@ CHANNELS = list(config["channels"])
 CLASSIFIERS = sorted({one.classifier for one in OBJECT_SETS if one.classifier})
 PLATE_DIAMETERS = bool(sets_with_plate_diameter(OBJECT_SETS))
 PLATE_THRESHOLDS = any(one.threshold_from != "image" for one in OBJECT_SETS)
-PLANTED = any(one.planted for one in OBJECT_SETS)
 RESULTS = config["results"]
 # Where files lie, how and on what work is done and what labels are compared with changes no
 # measurement: it must not make anything anew.
@@ -91,6 +92,14 @@ def all_packs(pattern):
         return expand(f"{PLATE}/{pattern}", plate=wildcards.plate, pack=packs)
 
     return paths
+
+
+def wells_with_planted(wildcards):
+    """The wells of a pack that get planted errors, with their control types."""
+    plate = of_plate(wildcards)
+    wells = plate.pack(wildcards.pack).wells
+    kinds = {well: plate.control_types[well] for well in wells}
+    return planted_wells(OBJECT_SETS, kinds)
 
 
 def review_file(wildcards):

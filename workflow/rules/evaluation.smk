@@ -41,6 +41,7 @@ rule qc_truth:
     input:
         images=rules.evaluate.output.images,
         objects=rules.qc_plate.output.objects,
+        candidates=rules.qc_plate.output.candidates,
         sites=rules.qc_plate.output.sites,
         verdict=rules.qc_plate.output.verdict,
         layout=lambda wildcards: of_plate(wildcards).layout_path,

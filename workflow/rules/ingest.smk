@@ -4,7 +4,8 @@
 rule index_plate:
     input:
         images=lambda wildcards: of_plate(wildcards).images,
-        layout=lambda wildcards: of_plate(wildcards).layout_path,
+        # ancient: only other wells (params) make the index again, and with it all that follows.
+        layout=lambda wildcards: ancient(of_plate(wildcards).layout_path),
     output:
         f"{PLATE}/index.csv",
     log:
@@ -15,6 +16,7 @@ rule index_plate:
         "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
+        wells=lambda wildcards: of_plate(wildcards).wells,
         science=science("images", "channels"),
     message:
         "Listing the images of plate {wildcards.plate}"

@@ -9,12 +9,14 @@ rule qc_evidence:
         # update: a field whose labels are as before keeps its rows.
         evidence=update(f"{PLATE}/qc/evidence/{{pack}}.parquet"),
         pairs=update(f"{PLATE}/qc/pairs/{{pack}}.parquet"),
+        candidates=update(f"{PLATE}/qc/candidates/{{pack}}.parquet"),
+        fields=update(f"{PLATE}/qc/fields/{{pack}}.parquet"),
     log:
         f"{PLATE}/logs/qc_evidence_{{pack}}.log",
     benchmark:
         f"{PLATE}/timings/qc_evidence_{{pack}}.tsv"
     conda:
-        "../../envs/levelfield-cpu.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         store=f"{PLATE}/{{plate}}.zarr",
         science=science("images", "channels", "objects"),
@@ -53,6 +55,8 @@ rule qc_plate:
         segmented=all_packs("segment/{pack}.csv"),
         evidence=all_packs("qc/evidence/{pack}.parquet"),
         pairs=all_packs("qc/pairs/{pack}.parquet"),
+        candidates=all_packs("qc/candidates/{pack}.parquet"),
+        fields=all_packs("qc/fields/{pack}.parquet"),
         sites=rules.summarise_plate.output.sites,
         plate=rules.summarise_plate.output.plate,
         layout=lambda wildcards: of_plate(wildcards).layout_path,
@@ -61,9 +65,13 @@ rule qc_plate:
         ),
     output:
         objects=f"{PLATE}/qc/objects.parquet",
+        candidates=f"{PLATE}/qc/candidates.parquet",
         sites=f"{PLATE}/qc/sites.csv",
         wells=f"{PLATE}/qc/wells.csv",
         estimates=f"{PLATE}/qc/estimates.csv",
+        counts=f"{PLATE}/qc/counts.csv",
+        trend=f"{PLATE}/qc/trend.csv",
+        not_covered=f"{PLATE}/qc/not_covered.csv",
         confounders=f"{PLATE}/qc/confounders.csv",
         reviewed=f"{PLATE}/qc/reviewed.csv",
         reviewers=f"{PLATE}/qc/reviewers.csv",
@@ -74,6 +82,7 @@ rule qc_plate:
             caption="../report/verdict.rst",
             labels={"plate": "{plate}"},
         ),
+        answers=f"{PLATE}/qc/answers.csv",
     log:
         f"{PLATE}/logs/qc_plate.log",
     benchmark:
@@ -94,6 +103,7 @@ rule qc_screen:
     input:
         estimates=expand(rules.qc_plate.output.estimates, plate=PLATES),
         reviewed=expand(rules.qc_plate.output.reviewed, plate=PLATES),
+        answers=expand(rules.qc_plate.output.answers, plate=PLATES),
         plates=expand(rules.summarise_plate.output.plate, plate=PLATES),
     output:
         verdict=report(
@@ -102,6 +112,8 @@ rule qc_screen:
             caption="../report/verdict.rst",
             labels={"plate": "the whole screen"},
         ),
+        answers=f"{RESULTS}/screen/answers.csv",
+        drift=f"{RESULTS}/screen/drift.csv",
         plates=f"{RESULTS}/screen/plates.csv",
     log:
         f"{RESULTS}/screen/logs/qc_screen.log",

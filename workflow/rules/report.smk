@@ -11,10 +11,14 @@ rule report_plate:
             rules.summarise_plate.output.plate,
             rules.summarise_plate.output.readouts,
         ],
+        answers=rules.qc_plate.output.answers,
         verdict=rules.qc_plate.output.verdict,
-        reviewed=rules.qc_plate.output.reviewed,
+        counts=rules.qc_plate.output.counts,
+        trend=rules.qc_plate.output.trend,
+        not_covered=rules.qc_plate.output.not_covered,
         truth=truth_table,
         qc_objects=rules.qc_plate.output.objects,
+        candidates=rules.qc_plate.output.candidates,
         qc_sites=rules.qc_plate.output.sites,
         qc_wells=rules.qc_plate.output.wells,
         illumination=rules.fit_illumination.output.fields,
@@ -46,7 +50,10 @@ rule report_plate:
 rule report_screen:
     input:
         plates=rules.qc_screen.output.plates,
+        answers=rules.qc_screen.output.answers,
+        all_answers=expand(rules.qc_plate.output.answers, plate=PLATES),
         verdict=rules.qc_screen.output.verdict,
+        drift=rules.qc_screen.output.drift,
         verdicts=expand(rules.qc_plate.output.verdict, plate=PLATES),
         readouts=expand(rules.summarise_plate.output.readouts, plate=PLATES),
     output:

@@ -4,7 +4,6 @@
 rule measure_thresholds:
     input:
         index=rules.index_plate.output[0],
-        layout=lambda wildcards: of_plate(wildcards).layout_path,
         illumination=rules.fit_illumination.output.fields,
     output:
         f"{PLATE}/thresholds.csv",
@@ -15,7 +14,10 @@ rule measure_thresholds:
     conda:
         "../../envs/levelfield.yaml"
     params:
-        n_wells=lambda wildcards: of_plate(wildcards).n_wells,
+        # Of the layout, the wells alone: another name of a perturbation measures nothing again.
+        wells=lambda wildcards: threshold_wells(
+            OBJECT_SETS, of_plate(wildcards).control_types
+        ),
         science=science("images", "channels", "objects"),
     message:
         "Measuring the thresholds of plate {wildcards.plate}"
@@ -52,8 +54,6 @@ rule segment:
         illumination=rules.fit_illumination.output.fields,
         thresholds=rules.measure_thresholds.output[0] if PLATE_THRESHOLDS else [],
         diameters=rules.measure_diameters.output[0] if PLATE_DIAMETERS else [],
-        # Which wells are which control matters to labels only where errors are planted.
-        layout=lambda wildcards: of_plate(wildcards).layout_path if PLANTED else [],
         classifiers=expand(rules.train_pixel_classifier.output, classifier=CLASSIFIERS),
         weights=list(SET_WEIGHTS.values()),
     output:
@@ -68,7 +68,8 @@ rule segment:
         wells=lambda wildcards: of_plate(wildcards).pack(wildcards.pack).wells,
         store=f"{PLATE}/{{plate}}.zarr",
         label_folder=config["data_folder"],
-        n_wells=lambda wildcards: of_plate(wildcards).n_wells,
+        # Of the layout, no more than this: another name of a perturbation makes no labels again.
+        planted_wells=wells_with_planted,
         science=science("images", "channels", "objects"),
         saturated_percent=config["qc"]["saturated_percent"],
         weights=list(SET_WEIGHTS),

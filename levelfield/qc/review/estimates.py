@@ -1,470 +1,297 @@
-"""What people said of the objects that they looked at, and what follows for both control classes.
+"""What a review says of every measure, for both control classes and their differences.
 
-`read_answers` turns the rows of a review into numbers per object, and says which rows no longer
-count; `review_estimates` makes stratified estimates of them (`levelfield.qc.review.stratified`).
+Two targets are kept apart: *these wells* as they were imaged, and *this control*, of which they are
+a sample (`levelfield.qc.review.stratified`). A difference is also made at equal local density.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from levelfield.qc.evidence.features import NUMBER
-from levelfield.qc.evidence.scores import FIELD, OBJECT_SET
-from levelfield.qc.review.sampling import ReviewPlan, drawn, object_risk, review_classes
-from levelfield.qc.review.stratified import (
-    Stratum,
-    fewest_reviews,
-    reviews_to_decide,
-    strata_of,
-    stratified_estimate,
+from levelfield.qc.columns import OBJECT_SET
+from levelfield.qc.measures import MEASURES
+from levelfield.qc.review.answers import Answers
+from levelfield.qc.review.classes import (
+    COMPLETE,
+    PARTIAL,
+    REVIEWED_MEASURES,
+    UNREVIEWED,
+    ClassReview,
+    class_review,
 )
-from levelfield.qc.statistics.comparison import QUESTIONS, Comparison
-from levelfield.qc.statistics.estimates import (
-    Estimate,
-    at_least_verdict,
-    difference,
-    equivalence_verdict,
-    ratio_estimate,
-)
-from levelfield.qc.verdict.rules import Rules
+from levelfield.qc.review.foreseen import reviews_needed
+from levelfield.qc.review.notes import notes_of
+from levelfield.qc.review.sampling import ReviewPlan, review_classes
+from levelfield.qc.review.stratified import NOTHING, Reviewed, Spread
+from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.statistics.decision import bound_of
+from levelfield.qc.statistics.density import density_matched_weights
+from levelfield.qc.statistics.errors import Constants
+from levelfield.qc.statistics.estimates import Estimate, difference
+from levelfield.qc.verdict.rows import ReviewState, Scope
 
-SHEET_COLUMNS = ("plate", "well", "site", "object_set", "object_number", "reviewer", "answer")
-OBJECT = [*FIELD, NUMBER]
-CORRECT, MISSED, CANNOT_TELL = "correct", "missed", "cannot_tell"
-ERRORS = ("split", "merged", "too_large", "too_small", "not_an_object")
-UNREVIEWED, PARTIAL, COMPLETE = "unreviewed", "partial", "complete"
-REVIEW_COLUMNS = (
-    "plate",
-    "question",
-    "object_set",
-    "scope",
-    "perturbation",
-    "review",
-    "n_drawn",
-    "n_reviewed",
-    "n_cannot_tell",
-    "value",
-    "variance",
-    "degrees_of_freedom",
-    "n_wells",
-    "missed_per_object",
-    "n_missed_fields",
-    "reviews_needed",
-    "notes",
-)
+SHARE = "share"
+"""Unit of the reviewed bias: share of objects too large less share too small."""
+
+
+class ReviewRules(Protocol):
+    """What the number of reviews that would decide a row depends on."""
+
+    def margin(self, measure: str, scope: str) -> float:
+        """Return the margin of a row, in fractions of objects or px."""
+        ...
+
+    def constants_of(self, measure: str, object_set: str) -> Constants:
+        """Return what is known of the evidence's error."""
+        ...
 
 
 @dataclass(frozen=True)
-class Answers:
-    """A review in numbers.
+class ReviewedRow:
+    """What people said of one measure, in one class or between two.
 
     Attributes
     ----------
-    objects : pandas.DataFrame
-        One row per object that somebody looked at: `OBJECT`, ``split_merge`` (what the object adds
-        to the balance: (f − 1)/f for a piece of f, −(m − 1) for one that holds m), ``agreement``
-        (1 if correct), ``threshold`` (1 if too large, −1 if too small), each the mean over its
-        reviewers, and NaN if nobody could tell.
-    missed : pandas.DataFrame
-        One row per field that was searched for missed objects: `FIELD` and ``n_missed``.
-    rows : pandas.DataFrame
-        One row per answer that counts: `OBJECT`, ``reviewer, answer``.
-    notes : tuple of str
-        What does not count, and why, in sentences.
-    """
-
-    objects: pd.DataFrame
-    missed: pd.DataFrame
-    rows: pd.DataFrame
-    notes: tuple[str, ...]
-
-
-def check_answers(review: pd.DataFrame, plate: str) -> None:
-    """Raise ``ValueError`` for answers of a plate that `read_answers` would refuse.
-
-    Parameters
-    ----------
-    review, plate
-        As for `read_answers`.
-    """
-    _check_rows(_rows_of_plate(review, plate))
-
-
-def read_answers(
-    review: pd.DataFrame | None,
-    plate: str,
-    objects: pd.DataFrame,
-    checksums: pd.DataFrame | None = None,
-) -> Answers:
-    """Turn the rows of a review into numbers per object.
-
-    Parameters
-    ----------
-    review : pandas.DataFrame or None
-        Rows as in workflow/schemas/review.yaml, all text, of any plates. Rows without an answer
-        wait to be filled in and are passed over.
+    object_set, measure : str
+        Of what.
+    scope, perturbation : str
+        negcon, poscon or difference, and the name of the control.
+    state : str
+        unreviewed; partial: not everything that was drawn has its answer, and there is no estimate;
+        complete.
+    n_drawn, n_reviewed, n_cannot_tell : int
+        Objects of the classes (fields, of missed objects) that were to be looked at, with an answer
+        that says something, and those that nobody could tell.
+    estimate : Estimate
+        About this control: V = V_review + s²_between / W. Fractions of objects. NaN unless the
+        review is complete.
+    these_wells : Estimate
+        The same value about the wells that were imaged: the sampling of the review alone.
+    matched : Estimate or None
+        A difference at equal local density, about the control; None where the classes share none.
+    reviews_needed : int or None
+        Objects per class (fields, of missed objects) whose review should decide the row, if it is
+        as it seems. None where more would not: the wells scatter too much, or nothing is known.
+    notes : str
+        What does not count, and why.
+    unit : str
+        As shown: %, pp, or share: the bias, which only contradicts the evidence.
+    reviews_of : str
+        objects or fields.
     plate : str
-        The plate in question; other rows are passed over.
-    objects : pandas.DataFrame
-        All objects of the plate, with `OBJECT`.
-    checksums : pandas.DataFrame, optional
-        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum`` of the label images
-        as they are now.
-
-    Returns
-    -------
-    Answers
-        Rows of objects that are not there, or whose labels have changed since, do not count and
-        are mentioned in the notes.
-
-    Raises
-    ------
-    ValueError
-        When a column is missing, an answer lacks its f or m or is impossible, or one person gave
-        two answers for one object.
+        Name of the plate.
     """
-    rows = _rows_of_plate(review, plate)
-    _check_rows(rows)
-    rows, notes = _current_rows(rows, objects, checksums)
-    whole_fields = rows["answer"] == MISSED
-    found = rows[~whole_fields]
-    values = _values(found)
-    table = pd.concat([found[OBJECT], values], axis=1)
-    per_object = table.groupby(OBJECT, sort=True)[list(values)].mean().reset_index()
-    missed = rows[whole_fields].groupby(FIELD, sort=True)["m"].mean()
-    return Answers(
-        per_object,
-        missed.rename("n_missed").reset_index(),
-        found[[*OBJECT, "reviewer", "answer"]].reset_index(drop=True),
-        tuple(notes),
-    )
 
-
-def _rows_of_plate(review: pd.DataFrame | None, plate: str) -> pd.DataFrame:
-    """Return the filled-in rows of a plate with their line in the file, numbers as numbers."""
-    if review is None:
-        review = pd.DataFrame(columns=list(SHEET_COLUMNS), dtype=object)
-    missing = [name for name in SHEET_COLUMNS if name not in review]
-    if missing:
-        raise ValueError(
-            f"The review has no column {missing[0]}; without it its answers cannot be placed. It "
-            f"has: {', '.join(map(str, review.columns))}."
-        )
-    rows = review.assign(line=np.arange(len(review)) + 2)
-    for name in ("f", "m", "checksum"):
-        rows[name] = rows[name].fillna("").astype(str) if name in rows else ""
-    rows = rows[(rows["plate"].astype(str) == plate) & (rows["answer"].fillna("") != "")]
-    names = dict(zip(SHEET_COLUMNS[:5], OBJECT, strict=True))
-    rows = rows.rename(columns=names)
-    for name in ("Metadata_Site", NUMBER):
-        rows[name] = rows[name].astype(np.int64)
-    return rows.assign(**{name: pd.to_numeric(rows[name]) for name in ("f", "m")})
-
-
-def _check_rows(rows: pd.DataFrame) -> None:
-    """Refuse answers that mean nothing."""
-    whole_field, missed = rows[NUMBER] == 0, rows["answer"] == MISSED
-    for answer, number, least, meaning in (
-        ("split", "f", 2, "into how many pieces the object was cut"),
-        ("merged", "m", 2, "how many objects it holds"),
-        (MISSED, "m", 0, "how many objects of the field have no label"),
-    ):
-        bad = rows[(rows["answer"] == answer) & ~(rows[number] >= least)]
-        _refuse(bad, f"'{answer}' needs {number}, {meaning}: a number of at least {least}.")
-    _refuse(rows[whole_field & ~missed], "a whole field (object_number 0) is answered by 'missed'.")
-    _refuse(
-        rows[missed & ~whole_field], "'missed' is the answer for a whole field: object_number 0."
-    )
-    twice = rows[rows.duplicated([*OBJECT, "reviewer"], keep="first")]
-    _refuse(twice, "this reviewer has answered for this object in an earlier line. Keep one.")
-
-
-def _refuse(bad: pd.DataFrame, why: str) -> None:
-    if len(bad):
-        row = bad.iloc[0]
-        raise ValueError(
-            f"Review, line {row['line']} ({_place(row)}): {why} Correct that line; without it the "
-            "review cannot be counted."
-        )
-
-
-def _place(row: pd.Series) -> str:
-    return (
-        f"{row['Metadata_Plate']}, well {row['Metadata_Well']}, site {row['Metadata_Site']}, "
-        f"{row[OBJECT_SET]} {row[NUMBER]}"
-    )
-
-
-def _current_rows(
-    rows: pd.DataFrame, objects: pd.DataFrame, checksums: pd.DataFrame | None
-) -> tuple[pd.DataFrame, list[str]]:
-    """Leave out rows about labels that are no more, and say so."""
-    notes = []
-    if checksums is not None:
-        now = rows[FIELD].merge(checksums, on=FIELD, how="left")["checksum"].to_numpy()
-        known = rows["checksum"].to_numpy() != ""
-        changed = known & pd.notna(now) & (rows["checksum"].to_numpy() != now)
-        if changed.any():
-            notes.append(
-                f"{_answers(changed.sum())} given on labels that have changed since (first: "
-                f"{_place(rows[changed].iloc[0])}), and do not count: review these objects again."
-            )
-        rows = rows[~changed]
-    places = pd.MultiIndex.from_frame(objects[OBJECT])
-    fields = pd.MultiIndex.from_frame(objects[FIELD].drop_duplicates())
-    there = pd.MultiIndex.from_frame(rows[OBJECT]).isin(places)
-    there |= (rows[NUMBER] == 0).to_numpy() & pd.MultiIndex.from_frame(rows[FIELD]).isin(fields)
-    if not there.all():
-        notes.append(
-            f"{_answers((~there).sum())} given for objects that are not in the labels or not "
-            f"judged (first: {_place(rows[~there].iloc[0])}), and do not count."
-        )
-    return rows[there], notes
-
-
-def _answers(number: int) -> str:
-    return f"{number} answer of the review was" if number == 1 else f"{number} answers were"
-
-
-def _values(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return what each answer means for each question; NaN for "cannot tell"."""
-    answer = rows["answer"]
-    balance = np.select(
-        [answer == "split", answer == "merged"], [(rows["f"] - 1) / rows["f"], 1 - rows["m"]], 0.0
-    )
-    edge = np.select([answer == "too_large", answer == "too_small"], [1.0, -1.0], 0.0)
-    table = pd.DataFrame(
-        {"agreement": (answer == CORRECT) * 1.0, "threshold": edge, "split_merge": balance},
-        index=rows.index,
-    )
-    return table.where(answer != CANNOT_TELL)
-
-
-@dataclass(frozen=True)
-class _ReviewedClass:
-    """One control class and object set, reviewed as far as it is."""
-
+    object_set: str
+    measure: str
+    scope: Scope
+    perturbation: str
+    state: ReviewState
     n_drawn: int
-    n_answered: int
-    n_usable: int
-    n_not_drawn: int
-    n_wells: int
-    strata: list[Stratum]
-    estimates: Mapping[str, Estimate]
-    missed: Estimate
-
-    @property
-    def review(self) -> str:
-        if self.n_answered == 0:
-            return UNREVIEWED
-        whole = all(stratum.reviewed for stratum in self.strata)
-        return COMPLETE if whole else PARTIAL
+    n_reviewed: int
+    n_cannot_tell: int
+    estimate: Estimate
+    these_wells: Estimate
+    matched: Estimate | None
+    reviews_needed: int | None = None
+    notes: str = ""
+    unit: str = "pp"
+    reviews_of: Literal["objects", "fields"] = "objects"
+    plate: str = ""
 
 
 def review_estimates(
     plate: str,
     objects: pd.DataFrame,
-    estimates: pd.DataFrame,
+    candidates: pd.DataFrame,
     pairs: Sequence[Comparison],
     answers: Answers,
-    rules: Rules,
+    rules: ReviewRules,
     plan: ReviewPlan | None = None,
-) -> pd.DataFrame:
-    """Estimate every question from the review, for every class and comparison.
+) -> list[ReviewedRow]:
+    """Estimate every measure from the review, for every class and comparison.
 
-    Only objects that were drawn (`levelfield.qc.review.sampling.drawn`) count: those that somebody
-    picked by eye stand for nothing but themselves. How many others were answered is said in the
-    notes.
+    Only objects and fields that were drawn count: those that somebody picked by eye stand for
+    nothing but themselves. How many others were answered is said in the notes.
 
     Parameters
     ----------
     plate : str
         Name of the plate.
-    objects : pandas.DataFrame
-        From `levelfield.qc.statistics.summary.flag_objects`.
-    estimates : pandas.DataFrame
-        From `levelfield.qc.statistics.comparison.plate_estimates`.
+    objects, candidates : pandas.DataFrame
+        Scored objects and possible missed objects of the fields that are judged.
     pairs : sequence of Comparison
         The plate's controls.
     answers : Answers
-        From `read_answers`.
-    rules : Rules
+        From `levelfield.qc.review.answers.read_answers`.
+    rules : ReviewRules
         Margins and constants, for the number of reviews that would decide a row.
     plan : ReviewPlan, optional
         As for `levelfield.qc.review.sampling.choose_for_review`.
 
     Returns
     -------
-    pandas.DataFrame
-        `REVIEW_COLUMNS`, a row for every raw row of the estimates. ``review`` is *unreviewed*,
-        *partial* (a stratum of a class lacks answers, so there is no estimate) or *complete*.
-        Values are fractions of objects: for the threshold the share that is too large minus the
-        share that is too small. The variance is about these wells as they were imaged; the scatter
-        between plates is for the screen.
+    list of ReviewedRow
+        By object set and measure: each set of negative wells, and every positive control with its
+        difference.
     """
     plan = plan or ReviewPlan()
-    classes = {
-        (object_set, *key): _reviewed_class(
-            objects[(objects[OBJECT_SET] == object_set) & objects["Metadata_Well"].isin(wells)],
-            answers,
-            plan,
-        )
-        for object_set in estimates["object_set"].unique()
-        for key, wells in review_classes(pairs).items()
-    }
-    stray = _stray_note(answers, pairs)
-    negatives = {pair.perturbation: pair.negative_name for pair in pairs}
     rows = []
-    for row in estimates[estimates["adjustment"] == "raw"].to_dict("records"):
-        scope, name = row["scope"], row["perturbation"]
-        keys = [(scope, name)]
-        if scope == "difference":
-            keys = [("poscon", name), ("negcon", negatives[name])]
-        sides = [classes.get((row["object_set"], *key)) for key in keys]
-        found = _review_row(row, [each for each in sides if each], len(keys), rules)
-        notes = [*answers.notes, _not_drawn_note([each for each in sides if each]), stray]
-        rows.append(found | {"notes": " ".join(note for note in notes if note)})
-    return pd.DataFrame(rows, columns=list(REVIEW_COLUMNS))
+    for object_set in sorted({*objects[OBJECT_SET], *candidates[OBJECT_SET]}):
+        own = [table[table[OBJECT_SET] == object_set] for table in (objects, candidates)]
+        classes = {
+            key: class_review(
+                *(table[table["Metadata_Well"].isin(wells)] for table in own), answers, plan
+            )
+            for key, wells in review_classes(pairs).items()
+        }
+        maker = _Rows(plate, object_set, classes, pairs, answers, rules)
+        rows += [row for measure in REVIEWED_MEASURES for row in maker.rows(measure)]
+    return rows
 
 
-def _not_drawn_note(sides: Sequence[_ReviewedClass]) -> str:
-    number = sum(side.n_not_drawn for side in sides)
-    if not number:
-        return ""
-    return (
-        f"{_answers(number)} given for objects of these wells that were not drawn, and do not "
-        "count: only those in qc/review_list.csv do, which new evidence or another "
-        "qc.review_per_class may draw anew."
-    )
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of one object set."""
 
+    plate: str
+    object_set: str
+    classes: Mapping[tuple[str, str], ClassReview]
+    pairs: Sequence[Comparison]
+    answers: Answers
+    rules: ReviewRules
 
-def _stray_note(answers: Answers, pairs: Sequence[Comparison]) -> str:
-    controls = {well for wells in review_classes(pairs).values() for well in wells}
-    number = int((~answers.objects["Metadata_Well"].isin(controls)).sum())
-    if not number:
-        return ""
-    return f"{_answers(number)} given for objects outside of the control wells, and do not count."
+    def rows(self, measure: str) -> list[ReviewedRow]:
+        found, seen = [], set()
+        for pair in self.pairs:
+            if pair.negative_name not in seen:
+                seen.add(pair.negative_name)
+                found.append(self._row(measure, "negcon", pair.negative_name, pair))
+            found.append(self._row(measure, "poscon", pair.perturbation, pair))
+            found.append(self._row(measure, "difference", pair.perturbation, pair))
+        return found
 
-
-def _reviewed_class(objects: pd.DataFrame, answers: Answers, plan: ReviewPlan) -> _ReviewedClass:
-    chosen = drawn(objects, plan)
-    known = objects[OBJECT].merge(
-        answers.objects.assign(answered=True), on=OBJECT, how="left", validate="one_to_one"
-    )
-    looked_at = known["answered"].notna().to_numpy()
-    answered = looked_at & chosen
-    usable = answered & known["agreement"].notna().to_numpy()
-    risk = object_risk(objects)
-    evidence = _evidence(objects)
-    estimates = {
-        question: stratified_estimate(
-            np.where(usable, known[question], np.nan), evidence[question], risk
+    def _row(self, measure: str, scope: Scope, name: str, pair: Comparison) -> ReviewedRow:
+        keys = [("poscon", pair.perturbation), ("negcon", pair.negative_name)]
+        if scope != "difference":
+            keys = [(scope, name)]
+        sides = [self.classes[key] for key in keys if key in self.classes]
+        whole = len(sides) == len(keys)
+        state = _state([side.state(measure) for side in sides]) if whole else UNREVIEWED
+        borrowed = [self._borrowed(measure, key) for key in keys]
+        progress = [side.progress(measure)[0] for side in sides]
+        estimate = these = NOTHING
+        matched = None
+        if state == COMPLETE:
+            found = [side.reviewed(measure) for side in sides]
+            estimate, these = _estimates(found, borrowed)
+            if scope == "difference":
+                matched = _matched(measure, sides, found)
+        is_bias = measure == "bias"
+        row = ReviewedRow(
+            self.object_set,
+            measure,
+            scope,
+            name,
+            state,
+            sum(each.drawn for each in progress),
+            sum(each.usable for each in progress),
+            sum(each.answered - each.usable for each in progress),
+            estimate,
+            these,
+            matched,
+            unit=SHARE if is_bias else MEASURES[measure].unit_of(scope),
+            reviews_of="fields" if measure == "missed" else "objects",
+            notes=notes_of(measure, sides, self.answers, self.pairs),
+            plate=self.plate,
         )
-        for question in QUESTIONS
-    }
-    return _ReviewedClass(
-        int(chosen.sum()),
-        int(answered.sum()),
-        int(usable.sum()),
-        int((looked_at & ~chosen).sum()),
-        objects["Metadata_Well"].nunique(),
-        strata_of(risk, answered, usable),
-        estimates,
-        _missed_per_object(objects, answers.missed),
-    )
+        if not whole or is_bias:
+            return row
+        needed = reviews_needed(sides, measure, *self._judged(row, sides), borrowed)
+        return replace(row, reviews_needed=needed)
+
+    def _judged(self, row: ReviewedRow, sides: Sequence[ClassReview]) -> tuple:
+        """Return the value as it stands, reviewed or corrected, and the row's bound."""
+        is_difference = row.scope == "difference"
+        values = [side.read(row.measure).value for side in sides]
+        read = values[0] - values[1] if is_difference else values[0]
+        constants = self.rules.constants_of(row.measure, self.object_set)
+        value = constants.value(read, is_difference=is_difference)
+        if np.isfinite(row.estimate.value):
+            value = row.estimate.value
+        margin = self.rules.margin(row.measure, row.scope)
+        return value, bound_of(MEASURES[row.measure], row.scope, margin)
+
+    def _borrowed(self, measure: str, key: tuple[str, str]) -> Spread | None:
+        """Return the scatter that a class with one well borrows: of a class that it is held to."""
+        for pair in self.pairs:
+            keys = {("poscon", pair.perturbation), ("negcon", pair.negative_name)}
+            others = [self.classes[each] for each in keys - {key} if each in self.classes]
+            if key in keys and others:
+                scatter = _scatter(others[0], measure)
+                if np.isfinite(scatter.variance):
+                    return scatter
+        constants = self.rules.constants_of(measure, self.object_set)
+        if not constants.between_wells > 0:
+            return None
+        return Spread(constants.between_wells**2, constants.degrees_of_freedom)
 
 
-def _evidence(objects: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
-    """Return what the evidence says in place of an answer."""
-    edge = np.sign(objects["threshold_bias_px"].fillna(0)) * objects["Metadata_cqc_misbounded"]
-    return {
-        "agreement": objects["right_evidence"].to_numpy(float),
-        "threshold": edge.to_numpy(float),
-        "split_merge": objects["balance_contribution"].to_numpy(float),
-    }
+def _state(states: Sequence[ReviewState]) -> ReviewState:
+    return states[0] if len(set(states)) == 1 else PARTIAL
 
 
-def _missed_per_object(objects: pd.DataFrame, missed: pd.DataFrame) -> Estimate:
-    """Missed objects per predicted object of the searched fields, the field as the unit."""
-    counts = objects.groupby(FIELD, sort=True).size().rename("n").reset_index()
-    searched = counts.merge(missed, on=FIELD, how="inner")
-    return ratio_estimate(searched["n_missed"].to_numpy(float), searched["n"].to_numpy(float))
+def _scatter(side: ClassReview, measure: str) -> Spread:
+    """Variance between single wells: by the review where it is complete, else by the evidence."""
+    if side.state(measure) == COMPLETE:
+        return side.reviewed(measure).scatter()
+    read = side.read(measure)
+    return Spread(read.variance * read.n_wells, read.degrees_of_freedom)
 
 
-def _review_row(row: Mapping, sides: Sequence[_ReviewedClass], n_sides: int, rules: Rules) -> dict:
-    question = row["question"]
-    states = [side.review for side in sides]
-    whole = len(sides) == n_sides and all(state == COMPLETE for state in states)
-    if len(sides) < n_sides:  # a class without wells: there is nothing to review
-        sides, states = [], []
-    nothing = all(state == UNREVIEWED for state in states)
-    estimate = Estimate(float("nan"), float("nan"), float("nan"), 0)
-    if whole:
-        found = [side.estimates[question] for side in sides]
-        estimate = found[0] if n_sides == 1 else difference(*found)
-    missed = [side.missed for side in sides if side.missed.n_wells]
-    return {
-        **{name: row[name] for name in ("plate", "question", "object_set", "scope")},
-        "perturbation": row["perturbation"],
-        "review": UNREVIEWED if nothing else COMPLETE if whole else PARTIAL,
-        "n_drawn": sum(side.n_drawn for side in sides),
-        "n_reviewed": sum(side.n_usable for side in sides),
-        "n_cannot_tell": sum(side.n_answered - side.n_usable for side in sides),
-        "value": estimate.value,
-        "variance": estimate.variance,
-        "degrees_of_freedom": estimate.degrees_of_freedom,
-        "n_wells": sum(side.n_wells for side in sides),
-        "missed_per_object": missed[0].value if n_sides == 1 and missed else float("nan"),
-        "n_missed_fields": sum(each.n_wells for each in missed),
-        "reviews_needed": _reviews_needed(row, sides, n_sides, estimate.value, rules),
-    }
+def _estimates(
+    found: Sequence[Reviewed], borrowed: Sequence[Spread | None]
+) -> tuple[Estimate, Estimate]:
+    """Return the estimate about the control, and that about these wells."""
+    controls = [each.this_control(scatter) for each, scatter in zip(found, borrowed, strict=True)]
+    wells = [each.these_wells() for each in found]
+    if len(found) == 1:
+        return controls[0], wells[0]
+    return difference(*controls), difference(*wells)
 
 
-def _reviews_needed(
-    row: Mapping, sides: Sequence[_ReviewedClass], n_sides: int, reviewed: float, rules: Rules
-) -> float:
-    """Objects per class whose review should decide a row; NaN where it cannot."""
-    if row["question"] == "threshold" or len(sides) < n_sides:
-        return float("nan")
-    if row["question"] == "agreement":
-        return _agreement_reviews(row, [_n_objects(side) for side in sides], rules)
-    constants = rules.constants_of(row["question"], row["object_set"])
-    read = Estimate(float(row["value"]), 0.0, float("inf"), 0)
-    value = constants.correct(read, is_difference=n_sides == 2).value
-    value = reviewed if np.isfinite(reviewed) else value
-    margin = rules.margins.split_merge / 100
-    number = reviews_to_decide([side.strata for side in sides], value, margin)
-    return float("nan") if number is None else float(number)
+def _matched(
+    measure: str, sides: Sequence[ClassReview], found: Sequence[Reviewed]
+) -> Estimate | None:
+    """Return the reviewed difference at equal local density.
 
-
-def _n_objects(side: _ReviewedClass) -> int:
-    return sum(stratum.size for stratum in side.strata)
-
-
-def _agreement_reviews(row: Mapping, sizes: Sequence[int], rules: Rules) -> float:
-    """Objects per class that would decide the share of right ones, if it is as it seems.
-
-    Drawn at random: a review by strata of risk needs fewer, if the evidence is good.
+    Objects are matched by their local density; fields, whose missed objects have none, by their
+    number of true objects.
     """
-    least, is_difference = rules.margins.agreement / 100, row["scope"] == "difference"
-    names = ("positive_value", "negative_value") if is_difference else ("value",)
-    shares = np.clip([float(row[name]) for name in names], 0.005, 0.995)
-    spreads = shares * (1 - shares)
-    if min(sizes, default=0) == 0:
-        return float("nan")
-
-    def decided(number: int) -> bool:
-        many = np.minimum(number, sizes)
-        variance = float(np.sum(spreads / many * (1 - many / np.array(sizes))))
-        seen = Estimate(float(row["value"]), variance, float("inf"), 0)
-        if is_difference:
-            return equivalence_verdict(seen, 1 - least) != "undecided"
-        return at_least_verdict(seen, least) != "undecided"
-
-    number = fewest_reviews(decided, max(sizes))
-    return float("nan") if number is None else float(number)
+    by_field = measure in ("missed", "agreement")
+    densities = [
+        side.fields["size"].to_numpy(float)
+        if by_field
+        else side.objects["local_density"].to_numpy(float)
+        for side in sides
+    ]
+    known = [np.isfinite(each) for each in densities]
+    weights = density_matched_weights(
+        *(each[own] for each, own in zip(densities, known, strict=True))
+    )
+    if weights is None:
+        return None
+    estimates = []
+    for side, own, weight, whole in zip(sides, known, weights, found, strict=True):
+        every: NDArray[np.float64] = np.zeros(len(own))
+        every[own] = weight
+        reviewed = side.reviewed(measure, every)
+        estimates.append(reviewed.this_control(whole.scatter()))
+    both = difference(*estimates)
+    return both if np.isfinite(both.value) else None

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from levelfield.qc.evidence.scores import OBJECT_SET
-from levelfield.qc.review.estimates import CANNOT_TELL, CORRECT, ERRORS, OBJECT, Answers
+from levelfield.qc.columns import OBJECT_SET
+from levelfield.qc.review.answers import CANNOT_TELL, CORRECT, ERRORS, OBJECT, Answers
 
 REVIEWER_COLUMNS = (
     "plate",
@@ -75,7 +75,7 @@ def reviewer_agreement(plate: str, answers: Answers) -> pd.DataFrame:
     plate : str
         Name of the plate.
     answers : Answers
-        From `levelfield.qc.review.estimates.read_answers`.
+        From `levelfield.qc.review.answers.read_answers`.
 
     Returns
     -------

@@ -10,6 +10,7 @@ and what happens to other fields changes nothing.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from levelfield.qc.evidence.features import NUMBER
-from levelfield.qc.evidence.scores import FIELD, OBJECT_SET
+from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET
 from levelfield.qc.statistics.comparison import Comparison
 
 RISK_CUTS = (0.02, 0.08, 0.25, 0.6)
@@ -30,6 +30,14 @@ FIELDS_PER_CLASS = 5
 SEED = 1
 USUALLY_LACKING = 1.25
 """Objects that a merge lacks, about; the draw needs no more than the order of risks."""
+WEIGHT_OF_INVENTED, WEIGHT_OF_WRONG = 0.25, 0.1
+"""How far a label without an object, and anything else that is not right, count beside errors of
+the balance. The second is below the cut of the two highest strata, so that outlines that are off
+everywhere do not push doubtful merges and fragments out of them."""
+SECONDS_PER_OBJECT = 8
+"""Of a person's time, to look at one object and answer."""
+SECONDS_PER_FIELD = 60
+"""To search one field for objects without a label; assumed."""
 LIST_COLUMNS = (
     "order",
     "plate",
@@ -45,6 +53,7 @@ LIST_COLUMNS = (
     "f",
     "m",
 )
+_RISKS = ("fragment", "merge", "invented", "right")
 _NAMES = dict(zip([*FIELD, NUMBER], LIST_COLUMNS[1:6], strict=True))
 
 
@@ -58,6 +67,7 @@ class ReviewPlan:
         Objects of every object set and control class.
     fields_per_class : int
         Whole fields of every object set and control class, on which missed objects are counted.
+        All of them where a class has fewer.
     seed : int
         Of the draw.
     """
@@ -68,16 +78,26 @@ class ReviewPlan:
 
 
 def object_risk(objects: pd.DataFrame) -> NDArray[np.float64]:
-    """How far an object may change the balance, 0 to 1, by its evidence.
+    """How far an object may change what is judged, 0 to 1, by its evidence.
+
+    The largest of: what the object may change of the balance (half of a fragment; 1.25 objects of a
+    merge), a quarter of the evidence that it is invented, and a tenth of that that it is not
+    right. It never falls when any of these grows. Unknown evidence counts as none: such an object
+    is drawn with those of no risk, and the review corrects for what it is.
 
     Parameters
     ----------
     objects : pandas.DataFrame
-        From `levelfield.qc.statistics.summary.flag_objects`.
+        Scored objects: ``fragment_evidence, merge_evidence, invented_evidence, right_evidence``.
     """
-    of_split = 0.5 * objects["fragment_evidence"].to_numpy(float)
-    of_merge = USUALLY_LACKING * objects["merge_evidence"].to_numpy(float)
-    return np.clip(np.fmax(of_split, of_merge), 0, 1)
+    evidence = {name: objects[f"{name}_evidence"].to_numpy(float) for name in _RISKS}
+    risks = [
+        0.5 * evidence["fragment"],
+        USUALLY_LACKING * evidence["merge"],
+        WEIGHT_OF_INVENTED * evidence["invented"],
+        WEIGHT_OF_WRONG * (1 - evidence["right"]),
+    ]
+    return np.clip(np.nan_to_num(np.fmax.reduce(risks)), 0, 1)
 
 
 def risk_strata(risk: ArrayLike) -> NDArray[np.int64]:
@@ -145,7 +165,7 @@ def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> NDArray[np.bool_]:
     Parameters
     ----------
     objects : pandas.DataFrame
-        All its objects, from `levelfield.qc.statistics.summary.flag_objects`.
+        All its objects, scored.
     plan : ReviewPlan
         How many.
 
@@ -166,6 +186,38 @@ def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> NDArray[np.bool_]:
     return chosen
 
 
+def class_fields(objects: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
+    """List the fields on which missed objects can be counted, in order.
+
+    Parameters
+    ----------
+    objects, candidates : pandas.DataFrame
+        Scored objects and possible missed objects of one class and object set. A field without any
+        label counts where the second opinion sees an object in it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `FIELD`, one row per field.
+    """
+    tables = [table[FIELD] for table in (objects, candidates) if len(table)]
+    fields = pd.concat(tables or [objects[FIELD]]).drop_duplicates()
+    return fields.sort_values(FIELD, kind="stable", ignore_index=True)
+
+
+def drawn_fields(fields: pd.DataFrame, plan: ReviewPlan) -> NDArray[np.bool_]:
+    """Draw the fields of one class and object set that are to be searched for missed objects."""
+    order = np.argsort(random_numbers(fields[FIELD], plan.seed), kind="stable")
+    chosen = np.zeros(len(fields), bool)
+    chosen[order[: plan.fields_per_class]] = True
+    return chosen
+
+
+def review_minutes(n_objects: int, n_fields: int = 0) -> int:
+    """Return the minutes of a person's time that a review takes, at least 1 unless it is empty."""
+    return math.ceil((n_objects * SECONDS_PER_OBJECT + n_fields * SECONDS_PER_FIELD) / 60)
+
+
 def review_classes(pairs: Sequence[Comparison]) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the wells of every control class: ``{(scope, name): wells}``."""
     classes = {}
@@ -177,6 +229,7 @@ def review_classes(pairs: Sequence[Comparison]) -> dict[tuple[str, str], tuple[s
 
 def choose_for_review(
     objects: pd.DataFrame,
+    candidates: pd.DataFrame,
     pairs: Sequence[Comparison],
     plan: ReviewPlan | None = None,
     checksums: pd.DataFrame | None = None,
@@ -188,8 +241,9 @@ def choose_for_review(
 
     Parameters
     ----------
-    objects : pandas.DataFrame
-        From `levelfield.qc.statistics.summary.flag_objects`, one plate.
+    objects, candidates : pandas.DataFrame
+        Scored objects and possible missed objects of one plate, of the fields that are judged:
+        nothing else is drawn.
     pairs : sequence of Comparison
         The plate's controls.
     plan : ReviewPlan, optional
@@ -206,12 +260,12 @@ def choose_for_review(
     plan = plan or ReviewPlan()
     chosen_objects, chosen_fields = [], []
     for wells in review_classes(pairs).values():
-        of_class = objects[objects["Metadata_Well"].isin(wells)]
-        for _, own in of_class.groupby(OBJECT_SET, sort=True):
+        of_class = [table[table["Metadata_Well"].isin(wells)] for table in (objects, candidates)]
+        for object_set in sorted(set().union(*(table[OBJECT_SET] for table in of_class))):
+            own, missing = (table[table[OBJECT_SET] == object_set] for table in of_class)
             chosen_objects.append(own[drawn(own, plan)])
-            fields = own[FIELD].drop_duplicates()
-            order = np.argsort(random_numbers(fields, plan.seed), kind="stable")
-            chosen_fields.append(fields.iloc[order[: plan.fields_per_class]].assign(**{NUMBER: 0}))
+            fields = class_fields(own, missing)
+            chosen_fields.append(fields[drawn_fields(fields, plan)].assign(**{NUMBER: 0}))
     listed = [
         _shuffled(pd.concat(tables, ignore_index=True), plan.seed)
         for tables in (chosen_objects, chosen_fields)

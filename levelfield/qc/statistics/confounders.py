@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from levelfield.plan import row_column
-from levelfield.qc.evidence.scores import OBJECT_SET
+from levelfield.qc.columns import OBJECT_SET
 
 CONFOUNDER_COLUMNS = (
     "plate",

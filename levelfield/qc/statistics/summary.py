@@ -1,114 +1,65 @@
-"""Rates per site and per well, from the evidence per object."""
+"""Rates per site, well and class, corrected by the same constants as the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from levelfield.qc.evidence.features import NUMBER
-from levelfield.qc.evidence.scores import FIELD, OBJECT_SET
+from levelfield.qc.columns import OBJECT_SET, SITE
+from levelfield.qc.measures import MEASURES
+from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.statistics.errors import Constants
+from levelfield.qc.statistics.field_sums import measure_terms
 
 DEAD_ZONE_PX = 0.5
 MISBOUNDED_SHARE = 0.2
 DOUBTFUL = 0.5
-SITE = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
-WELL = ["Metadata_Plate", "Metadata_Well"]
+RATES = {
+    "agreement": "agreement",
+    "missed": "missed_rate",
+    "invented": "invented_rate",
+    "bias": "threshold_bias_px",
+    "balance": "balance",
+    "splits": "split_rate",
+    "merges": "merge_rate",
+}
+"""Columns of sites and wells, by the measures that they are of."""
+ConstantsOf = Callable[[str, str], Constants]
+"""Gives the constants of a measure and an object set."""
 
 
 def flag_objects(scored: pd.DataFrame) -> pd.DataFrame:
-    """Add what rates are made of, and booleans that pycytominer can drop rows by.
+    """Add booleans that pycytominer can drop rows by.
 
     Parameters
     ----------
     scored : pandas.DataFrame
-        From `levelfield.qc.evidence.scores.score_objects`.
+        Objects from `levelfield.qc.evidence.scores.score_plate`.
 
     Returns
     -------
     pandas.DataFrame
-        With ``right_evidence`` (0 to 1: neither merged, nor a fragment, nor mis-bounded) and
-        ``Metadata_cqc_merged``, ``Metadata_cqc_fragment``, ``Metadata_cqc_misbounded``,
-        ``Metadata_cqc_any``. Mis-bounded is an edge off by more than a fifth of the object's
-        radius, an overlap (IoU) of about 0.7; an unmeasured edge counts as right.
+        With ``Metadata_cqc_merged``, ``Metadata_cqc_fragment``, ``Metadata_cqc_misbounded``,
+        ``Metadata_cqc_invented`` and ``Metadata_cqc_any``. Mis-bounded is an edge off by more than
+        a fifth of the object's radius, an overlap (IoU) of about 0.7; an unmeasured edge counts as
+        right.
     """
     radius = np.sqrt(scored["area_px"] / np.pi)
     misbounded = scored["threshold_bias_px"].abs() > np.maximum(
         MISBOUNDED_SHARE * radius, DEAD_ZONE_PX
     )
-    right = (1 - scored["merge_evidence"]) * (1 - scored["fragment_evidence"]) * ~misbounded
-    merged = scored["merge_evidence"] > DOUBTFUL
-    fragment = scored["fragment_evidence"] > DOUBTFUL
-    return scored.assign(
-        right_evidence=right,
-        Metadata_cqc_merged=merged,
-        Metadata_cqc_fragment=fragment,
-        Metadata_cqc_misbounded=misbounded,
-        Metadata_cqc_any=merged | fragment | misbounded,
-    )
-
-
-def site_table(
-    objects: pd.DataFrame,
-    fields: pd.DataFrame,
-    layout: pd.DataFrame,
-    object_sets: Sequence[str],
-    outside: pd.Series,
-) -> pd.DataFrame:
-    """One row per site and object set: ``qc/sites.csv``.
-
-    Parameters
-    ----------
-    objects : pandas.DataFrame
-        From `flag_objects`, all fields and object sets of a plate.
-    fields : pandas.DataFrame
-        ``Metadata_Plate, Metadata_Well, Metadata_Site`` of every field that was segmented and is
-        not excluded: a field without objects gets a row too.
-    layout : pandas.DataFrame
-        One row per well with ``Metadata_Well`` and further ``Metadata_`` columns.
-    object_sets : sequence of str
-        Object sets that the QC assesses.
-    outside : pandas.Series
-        By field, how it is unlike those of the calibration, empty where it is not
-        (`levelfield.qc.evidence.calibration.Calibration.outside`).
-
-    Returns
-    -------
-    pandas.DataFrame
-        The ``Metadata_`` columns, ``object_set, n_objects, split_rate, merge_rate, balance``
-        (fractions of objects), ``threshold_bias_px`` (median of objects), ``threshold_call`` (low
-        when the threshold is too low and masks are more than 0.5 px too large, high for the
-        opposite, ok, or empty when unmeasured), ``local_density`` and ``mean_intensity`` (medians)
-        ``within_calibration``, and ``outside_calibration``: why not.
-    """
-    rows = (
-        fields[SITE]
-        .drop_duplicates()
-        .merge(pd.DataFrame({OBJECT_SET: list(object_sets)}), how="cross")
-    )
-    grouped = objects.groupby(FIELD, sort=True)
-    sums = grouped.agg(
-        n_objects=(NUMBER, "size"),
-        split_rate=("split_evidence", "mean"),
-        merge_rate=("merge_evidence", "mean"),
-        balance=("balance_contribution", "mean"),
-        threshold_bias_px=("threshold_bias_px", "median"),
-        local_density=("local_density", "median"),
-        mean_intensity=("mean_intensity", "median"),
-    )
-    table = rows.merge(sums.reset_index(), on=FIELD, how="left")
-    table["n_objects"] = table["n_objects"].fillna(0).astype(np.int64)
-    table["threshold_call"] = threshold_call(table["threshold_bias_px"])
-    found = outside.rename("outside_calibration").reset_index()
-    # A field without objects says nothing, so it does not speak against the plate.
-    table = table.merge(found, on=FIELD, how="left").fillna({"outside_calibration": ""})
-    table["within_calibration"] = table["outside_calibration"] == ""
-    table = _with_layout(table, layout, SITE)
-    order = [*_metadata(table), OBJECT_SET, "n_objects", "split_rate", "merge_rate", "balance"]
-    order += ["threshold_bias_px", "threshold_call", "within_calibration", "outside_calibration"]
-    order += ["local_density", "mean_intensity"]
-    return table[order].sort_values([*SITE, OBJECT_SET], kind="stable", ignore_index=True)
+    flags = {
+        "merged": scored["merge_evidence"] > DOUBTFUL,
+        "fragment": scored["fragment_evidence"] > DOUBTFUL,
+        "misbounded": misbounded,
+        "invented": scored["invented_evidence"] > DOUBTFUL,
+    }
+    whole = pd.DataFrame(flags, index=scored.index).any(axis=1)
+    named = {f"Metadata_cqc_{name}": flag for name, flag in (flags | {"any": whole}).items()}
+    return scored.assign(**named)
 
 
 def threshold_call(bias_px: pd.Series) -> pd.Series:
@@ -119,13 +70,68 @@ def threshold_call(bias_px: pd.Series) -> pd.Series:
     return pd.Series(calls, bias_px.index, dtype=object)
 
 
-def well_table(sites: pd.DataFrame) -> pd.DataFrame:
+def with_calls(sums: pd.DataFrame, constants_of: ConstantsOf) -> pd.DataFrame:
+    """Add ``threshold_call`` of the corrected bias to sums of fields."""
+    return sums.assign(threshold_call=threshold_call(_corrected(sums, "bias", constants_of)))
+
+
+def site_table(
+    sums: pd.DataFrame,
+    layout: pd.DataFrame,
+    constants_of: ConstantsOf,
+    not_covered: Iterable[tuple[str, str]] = (),
+) -> pd.DataFrame:
+    """One row per site and object set: ``qc/sites.csv``.
+
+    Parameters
+    ----------
+    sums : pandas.DataFrame
+        From `levelfield.qc.statistics.field_sums.field_sums`, with calls (`with_calls`).
+    layout : pandas.DataFrame
+        One row per well with ``Metadata_Well`` and further ``Metadata_`` columns.
+    constants_of : callable
+        Constants by measure and object set: those of the verdict.
+    not_covered : iterable of (str, str)
+        Object sets and wells that look like neither control class.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The ``Metadata_`` columns, ``object_set, n_objects, n_second_opinion``, corrected
+        ``split_rate, merge_rate, balance, missed_rate, invented_rate, agreement`` (fractions) and
+        ``threshold_bias_px`` (median of objects), ``threshold_call`` (low when the threshold is too
+        low and masks are more than 0.5 px too large, high for the opposite, ok, or empty when
+        unmeasured), ``within_calibration`` and ``outside_calibration``: why not, ``not_covered``,
+        ``local_density`` and ``mean_intensity`` (medians). Corrected rates of few objects may lie
+        below 0.
+    """
+    table = sums[[*SITE, OBJECT_SET, "n_objects", "n_second_opinion"]].copy()
+    table["n_objects"] = table["n_objects"].astype(np.int64)
+    for measure, column in RATES.items():
+        table[column] = _corrected(sums, measure, constants_of)
+    table["threshold_call"] = sums["threshold_call"]
+    table["within_calibration"] = sums["outside_calibration"] == ""
+    table["outside_calibration"] = sums["outside_calibration"]
+    table["not_covered"] = _is_in(table, not_covered)
+    for name in ("local_density", "mean_intensity"):
+        table[name] = sums[name]
+    return _with_layout(table, layout, SITE).sort_values(
+        [*SITE, OBJECT_SET], kind="stable", ignore_index=True
+    )
+
+
+def well_table(
+    sums: pd.DataFrame,
+    layout: pd.DataFrame,
+    constants_of: ConstantsOf,
+    not_covered: Iterable[tuple[str, str]] = (),
+) -> pd.DataFrame:
     """One row per well and object set: ``qc/wells.csv``.
 
     Parameters
     ----------
-    sites : pandas.DataFrame
-        From `site_table`.
+    sums, layout, constants_of, not_covered
+        As for `site_table`.
 
     Returns
     -------
@@ -134,37 +140,123 @@ def well_table(sites: pd.DataFrame) -> pd.DataFrame:
         ``threshold_bias_px`` is the mean of the sites' medians, and ``fraction_low`` and
         ``fraction_high`` are shares of the sites whose edge could be measured.
     """
-    weighted = sites.assign(
-        **{
-            name: sites[name].fillna(0) * sites["n_objects"]
-            for name in ("split_rate", "merge_rate", "balance")
-        },
-        measured=sites["threshold_bias_px"].notna(),
-        low=sites["threshold_call"] == "low",
-        high=sites["threshold_call"] == "high",
-    )
-    keys = [*[name for name in _metadata(sites) if name != "Metadata_Site"], OBJECT_SET]
-    table = weighted.groupby(keys, sort=False, dropna=False).agg(
+    keys = ["Metadata_Plate", "Metadata_Well", OBJECT_SET]
+    calls = sums["threshold_call"]
+    grouped = sums.assign(
+        low=(calls == "low").where(calls != ""),
+        high=(calls == "high").where(calls != ""),
+        within=sums["outside_calibration"] == "",
+    ).astype({"low": float, "high": float})
+    table = grouped.groupby(keys, sort=True).agg(
         n_sites=("Metadata_Site", "size"),
         n_objects=("n_objects", "sum"),
-        split_rate=("split_rate", "sum"),
-        merge_rate=("merge_rate", "sum"),
-        balance=("balance", "sum"),
-        threshold_bias_px=("threshold_bias_px", "mean"),
-        fraction_low=("low", "sum"),
-        fraction_high=("high", "sum"),
-        measured=("measured", "sum"),
-        within_calibration=("within_calibration", "all"),
+        fraction_low=("low", "mean"),
+        fraction_high=("high", "mean"),
+        within_calibration=("within", "all"),
         local_density=("local_density", "mean"),
         mean_intensity=("mean_intensity", "mean"),
     )
-    objects = table["n_objects"].where(table["n_objects"] > 0)
-    for name in ("split_rate", "merge_rate", "balance"):
-        table[name] = table[name] / objects
-    measured = table.pop("measured")
-    for name in ("fraction_low", "fraction_high"):
-        table[name] = table[name] / measured.where(measured > 0)
-    return table.reset_index()
+    opinions = sums.groupby(keys, sort=True)["n_second_opinion"].sum(min_count=1)
+    table.insert(2, "n_second_opinion", opinions)
+    table["n_objects"] = table["n_objects"].astype(np.int64)
+    for measure, column in RATES.items():
+        terms = measure_terms(sums, measure).groupby([sums[key] for key in keys], sort=True).sum()
+        value = terms["top"] / terms["bottom"].where(terms["bottom"] > 0)
+        table[column] = _correct(value, value.index.get_level_values(2), measure, constants_of)
+    table = table.reset_index()
+    table["not_covered"] = _is_in(table, not_covered)
+    order = [*keys, "n_sites", "n_objects", "n_second_opinion", *RATES.values()]
+    rest = [name for name in table if name not in order]
+    return _with_layout(table[[*order, *rest]], layout, keys[:2])
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How many objects the segmenter and the second opinion see in one control class.
+
+    Attributes
+    ----------
+    plate, object_set, scope, perturbation : str
+        Whose; scope is negcon or poscon.
+    n_wells, n_fields : int
+        Imaged.
+    n_labels : int
+        Objects by the segmenter.
+    n_second_opinion : float
+        Objects by the second opinion; NaN where nobody was asked.
+    missed, invented : float
+        Corrected shares of true and of predicted objects, in percent.
+    """
+
+    plate: str
+    object_set: str
+    scope: str
+    perturbation: str
+    n_wells: int
+    n_fields: int
+    n_labels: int
+    n_second_opinion: float
+    missed: float
+    invented: float
+
+
+def class_counts(
+    plate: str, sums: pd.DataFrame, pairs: Sequence[Comparison], constants_of: ConstantsOf
+) -> list[ClassCount]:
+    """Count the objects of every control class: ``qc/counts.csv``."""
+    classes: dict[tuple[str, str], tuple[str, ...]] = {}
+    for pair in pairs:
+        classes["negcon", pair.negative_name] = pair.negative_wells
+        classes["poscon", pair.perturbation] = pair.positive_wells
+    found = []
+    for object_set in dict.fromkeys(sums[OBJECT_SET]):
+        for (scope, name), wells in classes.items():
+            own = sums[(sums[OBJECT_SET] == object_set) & sums["Metadata_Well"].isin(wells)]
+            shares = []
+            for measure in ("missed", "invented"):
+                terms = measure_terms(own, measure).sum()
+                read = terms["top"] / terms["bottom"] if terms["bottom"] > 0 else float("nan")
+                constants = constants_of(measure, str(object_set))
+                scale = MEASURES[measure].scale
+                shares.append(constants.value(read, is_difference=False) * scale)
+            found.append(
+                ClassCount(
+                    plate,
+                    str(object_set),
+                    scope,
+                    name,
+                    own["Metadata_Well"].nunique(),
+                    len(own),
+                    int(own["n_objects"].sum()),
+                    float(own["n_second_opinion"].sum(min_count=1)),
+                    *shares,
+                )
+            )
+    return found
+
+
+def _corrected(sums: pd.DataFrame, measure: str, constants_of: ConstantsOf) -> pd.Series:
+    terms = measure_terms(sums, measure)
+    value = terms["top"] / terms["bottom"].where(terms["bottom"] > 0)
+    return _correct(value, sums[OBJECT_SET], measure, constants_of)
+
+
+def _correct(
+    values: pd.Series, object_sets: Iterable[str], measure: str, constants_of: ConstantsOf
+) -> pd.Series:
+    sets = list(object_sets)
+    known = {name: constants_of(measure, name) for name in dict.fromkeys(sets)}
+    found = [
+        known[name].value(value, is_difference=False)
+        for name, value in zip(sets, values, strict=True)
+    ]
+    return pd.Series(found, values.index, dtype=float)
+
+
+def _is_in(table: pd.DataFrame, chosen: Iterable[tuple[str, str]]) -> pd.Series:
+    wanted = set(chosen)
+    places = zip(table[OBJECT_SET], table["Metadata_Well"], strict=True)
+    return pd.Series([place in wanted for place in places], table.index, dtype=bool)
 
 
 def _metadata(table: pd.DataFrame) -> list[str]:

@@ -1,162 +1,155 @@
-"""What turns estimates into verdicts: margins, calibration constants, methods."""
+"""What turns readings into verdicts: margins and calibration constants."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-import numpy as np
+from levelfield.qc.measures import AGREEMENT, FOUND, MEASURES, SPLIT_MERGE, THRESHOLD
+from levelfield.qc.statistics.errors import Constants, ErrorModel
 
-from levelfield.qc.statistics.estimates import Estimate, with_systematic_error
+CLASS, DIFFERENCE = "class", "difference"
+_DEFAULTS = {
+    SPLIT_MERGE: {CLASS: 15.0, DIFFERENCE: 10.0},
+    THRESHOLD: {CLASS: 1.0, DIFFERENCE: 0.5},
+    AGREEMENT: {CLASS: 90.0, DIFFERENCE: 10.0},
+    FOUND: {CLASS: 95.0, DIFFERENCE: 5.0},
+}
+_UNITS = {SPLIT_MERGE: "pp", THRESHOLD: "px", AGREEMENT: "%", FOUND: "%"}
+_MOST = {THRESHOLD: 50.0}
+OBJECTS_TO_REVIEW = 100
+"""Objects per class that people are asked to review where no better number is known."""
+
+
+def _default(question: str) -> Callable[[], Mapping[str, float]]:
+    return lambda: MappingProxyType(_DEFAULTS[question])
 
 
 @dataclass(frozen=True)
 class Margins:
-    """Largest harmless size of each question, as ``qc.margins`` of the configuration.
+    """Largest harmless sizes of each question, as ``qc.margins`` of the configuration.
 
     Attributes
     ----------
-    split_merge : float
-        Balance, percentage points.
-    threshold : float
+    split_merge : mapping of str to float
+        ``class`` and ``difference``, percentage points: of balance, split rate and merge rate.
+    threshold : mapping of str to float
         Threshold bias, px.
-    agreement : float
-        Smallest acceptable share of right objects, percent.
+    agreement : mapping of str to float
+        ``class``: least share of right objects, percent; ``difference``: percentage points.
+    found : mapping of str to float
+        ``class``: least share of objects that are found, and of labels that are objects, percent;
+        ``difference``: of missed and of invented objects, percentage points.
     """
 
-    split_merge: float = 10.0
-    threshold: float = 0.5
-    agreement: float = 90.0
+    split_merge: Mapping[str, float] = field(default_factory=_default(SPLIT_MERGE))
+    threshold: Mapping[str, float] = field(default_factory=_default(THRESHOLD))
+    agreement: Mapping[str, float] = field(default_factory=_default(AGREEMENT))
+    found: Mapping[str, float] = field(default_factory=_default(FOUND))
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("split_merge", 0, 100),
-            ("threshold", 0, 50),
-            ("agreement", 0, 100),
-        ):
-            value = getattr(self, name)
-            if not low < value < high:
-                raise ValueError(
-                    f"qc.margins.{name} is {value}; it must lie between {low} and {high}. "
-                    "Defaults: split_merge 10 (pp), threshold 0.5 (px), agreement 90 (%)."
-                )
+        for question in _DEFAULTS:
+            _check(question, getattr(self, question))
 
+    def of(self, measure: str, scope: str) -> float:
+        """Return the margin of a row, as a fraction of objects or in px.
 
-@dataclass(frozen=True)
-class Constants:
-    """How an estimate's own error behaves: slope and systematic error of one question.
-
-    Attributes
-    ----------
-    slope : float
-        True difference of classes over the difference read.
-    sigma_class, sigma_difference : float
-        Systematic error (one standard deviation) of a class and of a difference of classes, in
-        fractions or px.
-    calibrated : bool
-        False: nothing passes, and only gross failures fail.
-    slope_class : float, optional
-        The slope for one class by itself; that of a difference by default.
-    floor_class : float
-        What faultless labels of one class read. It cancels in a difference.
-    sigma_outside : float, optional
-        Systematic error where images are outside of what was calibrated; by default that within.
-    share_difference : float
-        Systematic error of a difference per size of the difference; added as variances.
-    range_weight : float
-        Systematic error per range of the estimate over the variants of the evidence; likewise.
-    """
-
-    slope: float
-    sigma_class: float
-    sigma_difference: float
-    calibrated: bool
-    slope_class: float | None = None
-    floor_class: float = 0.0
-    sigma_outside: float | None = None
-    share_difference: float = 0.0
-    range_weight: float = 0.5
-
-    def correct(
-        self,
-        estimate: Estimate,
-        *,
-        is_difference: bool,
-        variants: float = 0.0,
-        outside: bool = False,
-    ) -> Estimate:
-        """Correct an estimate, and add its systematic error.
-
-        Parameters
-        ----------
-        estimate : Estimate
-            As the evidence reads it.
-        is_difference : bool
-            Between two classes, or of one.
-        variants : float
-            Range of the estimate over the variants of the evidence.
-        outside : bool
-            Whether the images are outside of what was calibrated.
+        Of the agreement of a class it is the least share that is harmless; of all others the
+        largest harmless size.
         """
-        slope = self.slope
-        if not is_difference and self.slope_class is not None:
-            slope = self.slope_class
-        sigma = self.sigma_class
-        if is_difference:
-            grows = self.share_difference * slope * estimate.value
-            sigma = float(np.hypot(self.sigma_difference, grows))
-        if outside and self.sigma_outside is not None:
-            # That of a difference holds all its errors, that of a class also what people agree on.
-            widen = max if is_difference else np.hypot
-            sigma = float(widen(sigma, self.sigma_outside))
-        floor = 0.0 if is_difference else self.floor_class
-        sigma = float(np.hypot(sigma, self.range_weight * variants))
-        return with_systematic_error(estimate, slope, sigma, floor)
+        question = MEASURES[measure].question
+        value = getattr(self, question)[DIFFERENCE if scope == DIFFERENCE else CLASS]
+        if question == FOUND and scope != DIFFERENCE:
+            value = 100 - value
+        # Of percent, 12 digits: 100 - 95 must be 0.05 exactly.
+        return round(value / MEASURES[measure].scale, 12)
 
 
-EXACT = Constants(1.0, 0.0, 0.0, calibrated=True)
-"""Of an estimate that people have reviewed: it errs by its sampling alone."""
+def _check(question: str, values: object) -> None:
+    default = _DEFAULTS[question]
+    name, unit = f"qc.margins.{question}", _UNITS[question]
+    example = ", ".join(f"{key}: {value:g}" for key, value in default.items())
+    if not isinstance(values, Mapping):
+        raise ValueError(
+            f"{name} is {values!r}: it has two values, one for each class and one for the "
+            f"difference between classes. Write {name}: {{{example}}} ({unit})."
+        )
+    unknown = sorted(set(values) ^ set(default))
+    if unknown:
+        problem = "is missing" if unknown[0] in default else "is not known"
+        raise ValueError(
+            f"{name}.{unknown[0]} {problem}; there are class and difference. "
+            f"Write {name}: {{{example}}} ({unit})."
+        )
+    most = _MOST.get(question, 100.0)
+    for key, value in values.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 < value < most:
+            raise ValueError(
+                f"{name}.{key} is {value!r}; it must be a number above 0 and below {most:g} "
+                f"({unit}). Default: {default[key]:g}."
+            )
+
+
+def _unknown(of_class: float, of_difference: float, between_wells: float) -> Constants:
+    return Constants(
+        calibrated=False,
+        error_class=ErrorModel(of_class),
+        error_difference=ErrorModel(of_difference),
+        between_wells=between_wells,
+    )
 
 
 # For objects and segmenters that nothing is known of: about three times the errors that are known
-# for nuclei (benchmarks/results/qc_differences.csv). A class by itself also carries the conventions
-# of those who draw outlines (0.5 px).
-UNCALIBRATED: Mapping[str, Constants] = {
-    "split_merge": Constants(1.0, 0.15, 0.14, calibrated=False),
-    "threshold": Constants(1.0, 0.60, 0.30, calibrated=False),
-}
+# for nuclei.
+UNCALIBRATED: Mapping[str, Constants] = MappingProxyType(
+    {
+        "agreement": _unknown(0.20, 0.15, 0.05),
+        "missed": _unknown(0.12, 0.10, 0.04),
+        "invented": _unknown(0.10, 0.08, 0.03),
+        "bias": _unknown(0.60, 0.30, 0.15),
+        "balance": _unknown(0.15, 0.14, 0.04),
+        "splits": _unknown(0.12, 0.10, 0.03),
+        "merges": _unknown(0.12, 0.10, 0.03),
+    }
+)
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What turns estimates into verdicts.
+    """What turns readings into verdicts.
 
     Attributes
     ----------
     margins : Margins
         Largest harmless sizes.
-    methods : mapping of str to str
-        Segmentation method of each object set, for the advice.
     constants : mapping of str to Constants
-        Per question, for objects and segmenters that nothing more specific is known of;
+        Per measure, for objects and segmenters that nothing more specific is known of;
         uncalibrated by default.
     calibrations : mapping of (str, str, str) to Constants
-        Per question, kind of object and kind of segmenter; these come before `constants`.
+        Per measure, kind of object and kind of segmenter; these come before `constants`.
     kinds : mapping of str to (str, str)
         Kind of object and kind of segmenter of each object set, as in `calibrations`.
     withheld : str
         When not empty, the reason why the plate gets no verdict (too many excluded sites): every
-        row is undecided and says so.
+        row is undecided.
+    review_per_class : int
+        Objects per class that a review is asked for where no better number is known.
     """
 
     margins: Margins = field(default_factory=Margins)
-    methods: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, Constants] = field(default_factory=lambda: dict(UNCALIBRATED))
     calibrations: Mapping[tuple[str, str, str], Constants] = field(default_factory=dict)
     kinds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     withheld: str = ""
+    review_per_class: int = OBJECTS_TO_REVIEW
 
-    def constants_of(self, question: str, object_set: str) -> Constants:
+    def margin(self, measure: str, scope: str) -> float:
+        """Return the margin of a row (`Margins.of`)."""
+        return self.margins.of(measure, scope)
+
+    def constants_of(self, measure: str, object_set: str) -> Constants:
         """Return the constants of the object set's kind if they were calibrated, else the rest."""
         kinds = self.kinds.get(object_set, ("", ""))
-        return self.calibrations.get((question, *kinds), self.constants[question])
+        return self.calibrations.get((measure, *kinds), self.constants[measure])

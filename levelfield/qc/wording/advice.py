@@ -1,466 +1,417 @@
-"""The verdict in words: what was found, why it counts or not, what to turn and which way."""
+"""A row of the verdict in words: what was found, why it counts or not, and what to do next."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 
-from levelfield.qc.statistics.estimates import Verdict
-from levelfield.qc.wording.parameters import turn
+from levelfield.qc.measures import MEASURES, SPLIT_MERGE, THRESHOLD
+from levelfield.qc.statistics.estimates import FAIL_LEVEL, PASS_LEVEL, Estimate
+from levelfield.qc.verdict.rows import NextStep, Row
+from levelfield.qc.wording.numbers import count, interval, measured
+from levelfield.qc.wording.parameters import (
+    Aim,
+    Method,
+    change_for,
+    clash,
+    from_parent,
+    parameter_advice,
+)
+from levelfield.qc.wording.questions import CLASS_TITLES, answer_words, name_of_row
 
-
-@dataclass(frozen=True)
-class Review:
-    """What a review adds to one row of the verdict.
-
-    Attributes
-    ----------
-    state : str
-        unreviewed, partial or complete.
-    n_reviewed, n_drawn, n_cannot_tell : int
-        Objects with an answer, objects that were to be looked at, and objects that nobody could
-        tell.
-    decides : bool
-        Whether the row's estimate is that of the review.
-    withholds : bool
-        Whether the evidence would pass, but its pass is not given.
-    contradicts : bool
-        Whether reviewers saw a threshold bias.
-    value, ci_low, ci_high : float
-        By the review, in percent or pp; for the threshold objects too large minus too small.
-    evidence_value : float
-        By the evidence, in the row's unit.
-    needed : int or None
-        Objects per class whose review should decide the row.
-    missed : float
-        Missed objects per 100 objects; NaN when no whole field was searched.
-    n_missed_fields : int
-        Fields that were searched.
-    notes : str
-        What of the review does not count, in sentences.
-    """
-
-    state: str = "unreviewed"
-    n_reviewed: int = 0
-    n_drawn: int = 0
-    n_cannot_tell: int = 0
-    decides: bool = False
-    withholds: bool = False
-    contradicts: bool = False
-    value: float = float("nan")
-    ci_low: float = float("nan")
-    ci_high: float = float("nan")
-    evidence_value: float = float("nan")
-    needed: int | None = None
-    missed: float = float("nan")
-    n_missed_fields: int = 0
-    notes: str = ""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One row of the verdict, with what its advice needs.
-
-    Attributes
-    ----------
-    question, object_set, scope, perturbation : str
-        Of the row; scope is negcon, poscon or difference.
-    method : str
-        Segmentation method of the object set, as in the configuration.
-    value, ci_low, ci_high, margin : float
-        In ``unit``; the interval is the 90 % interval, NaN when unknown.
-    unit : str
-        "pp", "px" or "%".
-    verdict : str
-        pass, fail or undecided.
-    missing : str
-        Classes without wells, joined by "+"; empty when all are there.
-    fewest_wells : int
-        Wells of the class with fewest.
-    calibrated : bool
-        Whether the constants behind the interval were calibrated.
-    wells_needed : int or None
-        Wells per class that would let it pass; None when no number would.
-    fail_beyond : float
-        For uncalibrated evidence: the estimate beyond which it would be called a failure.
-    fraction_low, fraction_high : float
-        Shares of images whose threshold is too low or too high.
-    forced : str
-        Why the evidence cannot tell, whatever it says; empty when it can.
-    outside_share : float
-        Share of images outside of what the evidence was calibrated on, where that is too many;
-        else 0.
-    matched_value, matched_low, matched_high : float
-        Density-matched difference and its 90 % interval; NaN when the classes do not overlap in
-        density.
-    positive_value, negative_value : float
-        Of a difference, the values of its classes.
-    review : Review
-        What people said.
-    """
-
-    question: str
-    object_set: str
-    scope: str
-    perturbation: str
-    method: str
-    value: float
-    margin: float
-    unit: str
-    ci_low: float = float("nan")
-    ci_high: float = float("nan")
-    verdict: Verdict = "undecided"
-    missing: str = ""
-    fewest_wells: int = 0
-    calibrated: bool = False
-    wells_needed: int | None = None
-    fail_beyond: float = float("nan")
-    fraction_low: float = float("nan")
-    fraction_high: float = float("nan")
-    forced: str = ""
-    outside_share: float = 0.0
-    matched_value: float = float("nan")
-    matched_low: float = float("nan")
-    matched_high: float = float("nan")
-    positive_value: float = float("nan")
-    negative_value: float = float("nan")
-    review: Review = field(default_factory=Review)
-
-
-WORTH_TURNING = 0.3
+WITHHELD = "No verdict. Too many images had to be left out."
+"""Said alike by terminal, page and tables."""
+WORTH_CHANGING = 0.5
+"""Of the margin: an undecided row that is nearer to zero names no parameter."""
 WORTH_TELLING = 0.1
-USUAL_REVIEW = 50
-_CLASS_NAMES = {"poscon": "positive control", "negcon": "negative control"}
+"""Share of the reviewed objects that nobody could tell, or of the variance that a doubt adds."""
+_NO_METHOD = Method()
 
 
-def advice(finding: Finding) -> str:
-    """Write the advice of one row, in sentences that a biologist can act upon."""
-    if finding.missing:
-        return _missing(finding)
-    if not np.isfinite(finding.value):
-        return (
-            f"Nothing could be measured for {finding.object_set} in these wells: no objects, or no "
-            "edge with contrast. Look at the images and at the segmentation of these wells."
-        )
-    sentences = [_found(finding)]
-    if finding.question == "agreement" and not finding.review.decides:
-        sentences += [_AGREEMENT[finding.review.state], _enough(finding)]
-        sentences += [_missed(finding), _review(finding)]
-        return " ".join(sentence for sentence in sentences if sentence)
-    sentences += [_standing(finding), _outside(finding)]
-    if finding.question == "agreement":
-        sentences.append(_missed(finding))
-    if finding.scope == "difference" and not finding.review.decides:
-        sentences.append(_density(finding))
-    sentences.append(_review(finding))
-    if finding.verdict != "pass" and finding.question != "agreement":
-        sentences.append(_action(finding))
+def row_advice(row: Row, method: Method = _NO_METHOD, others: Sequence[Row] = ()) -> str:
+    """Write the advice of one row, in sentences that a biologist can act upon.
+
+    Parameters
+    ----------
+    row : Row
+        What was found and judged.
+    method : Method
+        How its object set is segmented.
+    others : sequence of Row
+        The other rows of the object set. Where one of them asks for the opposite change of the same
+        parameter, the advice says that no value of it suits both, in place of naming a direction.
+    """
+    if row.reason == "excluded_sites":
+        return " ".join([WITHHELD, _found(row), _next(row)]).rstrip()
+    sentences = [_found(row), _standing(row), _doubts(row), _density(row), _review(row)]
+    sentences += [_parameter(row, method, others), _next(row)]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-_AGREEMENT = {
-    "unreviewed": "Undecided: whether objects are right takes a review of qc/review_list.csv, or "
-    "reference labels, whose answer stands in qc/truth.csv.",
-    "partial": "Undecided: the review is not finished.",
-    "complete": "Undecided.",
-}
+def next_step_words(step: NextStep, measure: str = "") -> str:
+    """Say what to do next, with its cost: "review 50 objects per class of ... (about 9 minutes)".
+
+    Parameters
+    ----------
+    step : NextStep
+        What to do.
+    measure : str
+        Of the row that asks for it: what is missed is looked for in whole fields.
+
+    Returns
+    -------
+    str
+        Without a full stop; empty where there is nothing to do.
+    """
+    words = {
+        "none": "",
+        "review": _review_words(step, measure) + " of qc/review_list.csv",
+        "wells": f"use {_amount(step, 'well')} per class",
+        "layout": "declare the control wells in the layout (control_type negcon and poscon, the "
+        "same control_group for both)",
+        "annotate": f"annotate {_amount(step, 'field')} of this assay, to calibrate on them",
+        "expose": "expose shorter, so that objects are not saturated",
+        "look": "look at these wells and their outlines",
+        "images": "see excluded_sites.csv for why their images are left out",
+    }[step.kind]
+    return f"{words} (about {count(step.minutes, 'minute')})" if step.minutes and words else words
 
 
-def _enough(finding: Finding) -> str:
-    """Say how many reviewed objects should decide the agreement."""
-    if not finding.review.needed:
+def next_step_in_short(step: NextStep, measure: str = "") -> str:
+    """Say the same for a table cell: "review 50 objects per class (9 min)"."""
+    words = {
+        "none": "",
+        "review": _review_words(step, measure),
+        "wells": f"use {_amount(step, 'well')} per class",
+        "layout": "declare control wells in the layout",
+        "annotate": f"annotate {_amount(step, 'field')}",
+        "expose": "expose shorter",
+        "look": "look at the outlines",
+        "images": "see excluded_sites.csv",
+    }[step.kind]
+    return f"{words} ({step.minutes} min)" if step.minutes and words else words
+
+
+def _review_words(step: NextStep, measure: str) -> str:
+    if measure == "missed":
+        return f"search {_amount(step, 'field')} per class for missed objects"
+    return f"review {_amount(step, 'object')} per class"
+
+
+def _amount(step: NextStep, noun: str) -> str:
+    return count(step.amount, noun) if step.amount else f"more {noun}s"
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital and a full stop; nothing of nothing."""
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _next(row: Row) -> str:
+    words = next_step_words(row.next_step, row.measure_name)
+    if not words:
         return ""
-    objects = "in each class" if finding.scope == "difference" else "of this class"
-    return f"About {finding.review.needed} reviewed objects {objects} would decide it."
+    return f"{next_head(row.verdict)}: {words}."
 
 
-def _missed(finding: Finding) -> str:
-    """Say how many objects have no label, which no review of labels can tell."""
-    review = finding.review
-    if not np.isfinite(review.missed) and review.n_missed_fields:
-        return ""  # of a difference; the rows of both classes say it
-    if not np.isfinite(review.missed):
-        return "Missed objects are not counted."
-    fields = "1 whole field" if review.n_missed_fields == 1 else f"{review.n_missed_fields} fields"
-    return f"Beside every 100 objects {review.missed:.2g} were missed, as counted on {fields}."
+def next_head(verdict: str) -> str:
+    """Say what a next step is for: what is undecided needs it, what is decided is confirmed."""
+    return "Next" if verdict == "undecided" else "To be sure"
 
 
-def _review(finding: Finding) -> str:
-    """Say what people saw and how far they are."""
-    review = finding.review
-    if review.state == "unreviewed":
-        return review.notes
-    sentences = [f"{review.n_reviewed} of {review.n_drawn} drawn objects are reviewed."]
-    if review.state == "partial":
-        sentences[0] += " Every stratum of both classes must be, before the review counts."
-    if review.decides and np.isfinite(review.evidence_value):
-        sentences.append(f"The evidence alone says {review.evidence_value:.2g} {finding.unit}.")
-    if finding.question == "threshold" and np.isfinite(review.value):
-        sentences.append(
-            f"By the review, too large minus too small is {review.value:.2g} pp of objects (90 % "
-            f"interval {review.ci_low:.2g} to {review.ci_high:.2g} pp)."
-        )
-    if review.n_cannot_tell > WORTH_TELLING * (review.n_reviewed + review.n_cannot_tell):
-        sentences.append(
-            f"Of another {review.n_cannot_tell} nobody could tell; the figures hold only if those "
-            "are like the others."
-        )
-    return " ".join([*sentences, review.notes]).strip()
+# --- what was found ---------------------------------------------------------------------------
 
-
-def _missing(finding: Finding) -> str:
-    names = [_CLASS_NAMES[name] for name in finding.missing.split("+")]
-    which = " and of the ".join(names)
-    return (
-        f"There are no wells of the {which} with {finding.object_set}, so this cannot be answered. "
-        "Declare control wells in the layout (control_type negcon and poscon, the same "
-        "control_group for both), or see excluded_sites.csv for why their images are not used."
-    )
-
-
-_WORDS = {
-    ("threshold", "class"): (
-        "the masks of {set} are {n} too large",
-        "the masks of {set} are {n} too small",
-    ),
-    ("threshold", "difference"): (
-        "the masks of {set} are {n} larger",
-        "the masks of {set} are {n} smaller",
-    ),
-    ("split_merge", "class"): (
-        "{set} are over-segmented by {n}",
-        "{set} are under-segmented by {n}",
-    ),
-    ("split_merge", "difference"): (
+_CLASS_WORDS = {
+    "agreement": ("{n} of {set} are right", "{n} of {set} are right"),
+    "missed": ("{n} of {set} are missed", "fewer {set} than none read as missed ({n})"),
+    "invented": ("{n} of {set} are invented", "fewer {set} than none read as invented ({n})"),
+    "bias": ("the outlines of {set} are {n} too large", "the outlines of {set} are {n} too small"),
+    "balance": ("{set} are over-segmented by {n}", "{set} are under-segmented by {n}"),
+    "splits": ("{set} have {n} superfluous pieces", "{set} read {n} fewer pieces than none"),
+    "merges": ("{n} of {set} are merged", "fewer {set} than none read as merged ({n})"),
+}
+_DIFFERENCE_WORDS = {
+    "agreement": ("{n} more of {set} are right", "{n} fewer of {set} are right"),
+    "missed": ("{n} more of {set} are missed", "{n} fewer of {set} are missed"),
+    "invented": ("{n} more of {set} are invented", "{n} fewer of {set} are invented"),
+    "bias": ("the outlines of {set} are {n} larger", "the outlines of {set} are {n} smaller"),
+    "balance": (
         "the balance of {set} is {n} higher: more splits or fewer merges",
         "the balance of {set} is {n} lower: more merges or fewer splits",
     ),
-    ("agreement", "class"): ("{n} of {set} look right", "{n} of {set} look right"),
-    ("agreement", "difference"): ("{n} more of {set} look right", "{n} fewer of {set} look right"),
+    "splits": ("{n} more of {set} are split", "{n} fewer of {set} are split"),
+    "merges": ("{n} more of {set} are merged", "{n} fewer of {set} are merged"),
+}
+_NO_WELLS = {
+    "negcon": "the negative control",
+    "poscon": "the positive control",
 }
 
 
-def _found(finding: Finding) -> str:
-    """Say what was found, and in how many images for the threshold."""
-    kind = "difference" if finding.scope == "difference" else "class"
-    words = _WORDS[finding.question, kind][0 if finding.value > 0 else 1]
-    size = abs(finding.value)
-    number = f"{size:.2g} {finding.unit}" if size >= 0.01 else f"less than 0.01 {finding.unit}"
-    what = words.format(set=finding.object_set, n=number)
-    if np.isfinite(finding.ci_low):
-        what += f" (90 % interval {finding.ci_low:.2g} to {finding.ci_high:.2g} {finding.unit})"
-    if kind == "difference":
-        where = f"In the positive control {finding.perturbation}, against its negative wells,"
-        return f"{where} {what}.{_both(finding)}"
-    where = f"In the {_CLASS_NAMES[finding.scope]} {finding.perturbation},"
-    return f"{where} {what}.{_images(finding)}"
+def _found(row: Row) -> str:
+    """Say what was measured, and in how many images for the threshold."""
+    if row.reason == "no_wells":
+        missing = [_NO_WELLS[name] for name in row.missing] or ["this control"]
+        return (
+            f"There are no usable wells of {' and '.join(missing)} with {row.object_set}, so this "
+            "cannot be answered."
+        )
+    if row.reason == "nothing_measured" or not np.isfinite(row.estimate.value):
+        return (
+            f"Nothing could be measured for {row.object_set} in these wells: no objects, or no "
+            "edge with contrast."
+        )
+    words = _DIFFERENCE_WORDS if row.scope == "difference" else _CLASS_WORDS
+    value = row.estimate.value * row.measure.scale
+    said = words[row.measure_name][0 if value >= 0 else 1]
+    what = said.format(set=row.object_set, n=_size(abs(value), row))
+    if row.at_floor:
+        name = name_of_row(row.measure_name, row.scope, row.perturbation)
+        what = f"the {name} is at the floor: no more than faultless labels read"
+    between = interval_of(row, row.estimate)
+    what += f" (90 % interval {between})" if between else ""
+    if row.at_floor:
+        return sentence(what)
+    if row.scope == "difference":
+        where = f"In the positive control {row.perturbation}, against its negative wells,"
+        return f"{where} {what}.{_both(row)}"
+    where = f"In the {CLASS_TITLES[row.scope]} {row.perturbation}".rstrip()
+    return f"{where}, {what}.{_images(row)}"
 
 
-def _both(finding: Finding) -> str:
-    """Give the values of both classes, where their sign says what is wrong."""
-    values = finding.positive_value, finding.negative_value
-    if finding.question != "split_merge" or not np.isfinite(values).all():
+def _size(value: float, row: Row) -> str:
+    """Write a size; a share of objects is one in percent, its difference one in points."""
+    is_rate = row.scope != "difference" and not row.measure.signed
+    if is_rate and not row.measure.is_share_of_right:
+        return f"{value:.1f} %"
+    return measured(value, row.unit, signed=False)
+
+
+def interval_of(row: Row, estimate: Estimate | None, level: float = PASS_LEVEL) -> str:
+    """Write the interval of an estimate in the unit of a row; empty where it is not known."""
+    if estimate is None:
         return ""
-    return f" It is {values[0]:+.2g} there and {values[1]:+.2g} in the negative wells."
+    scale = row.measure.scale
+    low, high = (scale * end for end in estimate.interval(level))
+    return interval(low, high, row.unit)
 
 
-def _images(finding: Finding) -> str:
-    if finding.question != "threshold" or not np.isfinite(finding.fraction_low):
+def _both(row: Row) -> str:
+    """Give the values of both classes, which say what is wrong where."""
+    values = row.positive_value, row.negative_value
+    if not np.isfinite(values).all():
         return ""
-    return (
-        f" The threshold is too low (masks too large) in {_percent(finding.fraction_low)} of "
-        f"images and too high in {_percent(finding.fraction_high)}."
-    )
+    unit, signed = row.measure.unit, row.measure.signed
+    there, here = (measured(row.measure.scale * one, unit, signed=signed) for one in values)
+    return f" It is {there} there and {here} in the negative wells."
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-def _standing(finding: Finding) -> str:
-    """Why the verdict is what it is, and how many wells would decide it."""
-    margin = f"±{finding.margin:g} {finding.unit}"
-    if finding.question == "agreement" and finding.scope != "difference":
-        return _least(finding)
-    if finding.verdict == "pass":
-        return _passed(finding, margin)
-    if finding.review.decides:
-        return _reviewed(finding, margin)
-    if finding.fewest_wells < 2:
-        return (
-            f"Undecided: a class has {finding.fewest_wells} well, and one well gives no interval; "
-            "use at least 2 wells per class, better 4."
-        )
-    if finding.forced:
-        return _forced(finding)
-    if finding.review.withholds and finding.verdict == "undecided":
-        return _withheld(finding, margin)
-    if finding.verdict == "fail" and not finding.calibrated:
-        return (
-            f"Fail: even with a generous allowance for the error of uncalibrated evidence, it lies "
-            f"beyond {margin}."
-        )
-    if finding.verdict == "fail":
-        return (
-            "Fail, unreviewed: the 95 % interval excludes zero and the 90 % interval leaves the "
-            "margin."
-        )
-    if not finding.calibrated:
-        return (
-            f"Undecided: the evidence is uncalibrated, so it can never pass {margin}, and it fails "
-            f"only beyond about {finding.fail_beyond:.2g} {finding.unit}; more wells do not decide "
-            f"it, a calibration on annotated wells{_or_review(finding)} would."
-        )
-    if finding.wells_needed is None:
-        if finding.scope == "difference" and not np.isfinite(finding.matched_value):
-            text = (
-                f"Undecided at {margin}: more wells decide it only where both classes have some at "
-                "the same local density"
-            )
-            return f"{text}, or {_review_of(finding)}." if finding.review.needed else f"{text}."
-        if finding.question == "threshold":
-            return (
-                f"Undecided at {margin}: no number of wells decides it, reference labels of some "
-                "wells would, as people differ in where they draw an edge."
-            )
-        return f"Undecided at {margin}: no number of wells decides it, {_review_of(finding)} would."
-    text = f"Undecided: about {finding.wells_needed} wells per class would decide it at {margin}"
-    return f"{text}, or {_review_of(finding)}." if finding.review.needed else f"{text}."
-
-
-def _forced(finding: Finding) -> str:
-    """Say why the classes cannot be told apart from their segmentation."""
-    if finding.question == "threshold":
-        return (
-            f"Undecided: {finding.forced} Where the camera's range ends, an edge has no true "
-            "height, and the bias of the outlines cannot be read. Use a shorter exposure."
-        )
-    return (
-        f"Undecided: {finding.forced} The evidence may confuse phenotype with segmentation error, "
-        "typically by 2-6 points and more for strong texture. Review "
-        f"{finding.review.needed or USUAL_REVIEW} objects per class."
-    )
-
-
-def _or_calibrate(finding: Finding) -> str:
-    """Offer a review where it decides: it does not measure an edge in px."""
-    if finding.question == "threshold":
+def _images(row: Row) -> str:
+    if row.question != THRESHOLD or not np.isfinite([row.fraction_low, row.fraction_high]).all():
         return ""
-    return f" {_review_of(finding).capitalize()} would decide it."
+    low, high = (f"{100 * share:.0f} %" for share in (row.fraction_low, row.fraction_high))
+    return f" The threshold is too low in {low} of the images and too high in {high}."
 
 
-def _outside(finding: Finding) -> str:
-    if not finding.outside_share or not finding.calibrated or finding.review.decides:
+# --- why it counts or not ---------------------------------------------------------------------
+
+
+def margin_words(row: Row) -> str:
+    """Say the harmless range: "±0.5 px", "up to 15 pp", "at least 90 %"."""
+    return margin_text(row.margin * row.measure.scale, row.unit, row.measure_name, row.scope)
+
+
+def margin_text(margin: float, unit: str, measure: str, scope: str) -> str:
+    """Say the harmless range of a margin that is in units; see `margin_words`."""
+    number = f"{round(margin, 9):g} {unit}"
+    if scope == "difference" or measure in ("bias", "balance"):
+        return f"±{number}"
+    return f"at least {number}" if measure == "agreement" else f"up to {number}"
+
+
+def _standing(row: Row) -> str:
+    """Say why the verdict is what it is."""
+    head = answer_words(row.verdict, row.unreviewed)
+    head = f"{head}, reviewed" if row.verdict != "undecided" and row.basis == "review" else head
+    head = f"{head[0].upper()}{head[1:]}"
+    return f"{head}: {_because(row)}"
+
+
+def _because(row: Row) -> str:
+    margin = margin_words(row)
+    judged = "the density-matched estimate" if row.by_matched else "the estimate"
+    uncalibrated = "" if row.calibrated or row.basis == "review" else " (uncalibrated evidence)"
+    wide = f"the interval reaches both into and out of the harmless range ({margin})"
+    return {
+        "inside": f"the 90 % interval lies within the harmless range ({margin}).",
+        "beyond": f"{judged} lies beyond the harmless range ({margin}){uncalibrated}, and chance "
+        f"does not explain it (95 % interval {interval_of(row, _judged(row), FAIL_LEVEL) or '–'}).",
+        "no_wells": "a class is missing.",
+        "nothing_measured": "there is nothing to judge.",
+        "one_well": "a class has one well. Its interval borrows the usual scatter between wells, "
+        "so it may fail, but it cannot pass.",
+        "sampling": f"{wide}, mostly for the scatter between wells.",
+        "doubt": f"{wide}, mostly for the error of the evidence itself.",
+        "multiplicity": f"{judged} lies beyond the harmless range ({margin}), but among so many "
+        "rows of this question one does so by chance.",
+        "uncalibrated": "nothing is known of the evidence's error for this kind of object and "
+        "segmenter, so that it cannot pass, and fails only when the whole 95 % interval lies "
+        f"beyond the harmless range ({margin}).",
+        "reviewers_disagree": "the evidence passes, but the review speaks against it.",
+    }[row.reason]
+
+
+def _judged(row: Row) -> Estimate | None:
+    return row.matched if row.by_matched else row.estimate
+
+
+_DOUBT_WORDS = {
+    "variants": "variants of the evidence disagree",
+    "size": "objects differ in size between the classes",
+    "sharpness": "edges differ in sharpness between the classes",
+    "contrast": "contrast over noise differs between the classes",
+    "grain": "fine texture differs between the classes",
+    "saturation": "objects are saturated in one class",
+    "outside": "images lie outside the calibration range",
+}
+
+
+def _doubts(row: Row) -> str:
+    """Name what widens the interval, where it matters."""
+    if row.basis == "review" or row.reason in ("no_wells", "nothing_measured"):
         return ""
-    return (
-        f"{_percent(finding.outside_share)} of the images are outside of what the evidence was "
-        "calibrated on (blurred, noisy, crowded or other objects), so its interval is wider."
-    )
+    shares = {name: row.doubt_shares.get(name, 0.0) for name in _DOUBT_WORDS}
+    large = [name for name, share in shares.items() if share > WORTH_TELLING]
+    named = [_DOUBT_WORDS[name] for name in sorted(large, key=shares.get, reverse=True)]
+    return f"The interval is wider because {'; '.join(named)}." if named else ""
 
 
-def _or_review(finding: Finding) -> str:
-    """Offer a review where it decides: it does not measure an edge in px."""
-    return "" if finding.question == "threshold" else f" or {_review_of(finding)}"
-
-
-def _review_of(finding: Finding) -> str:
-    return f"a review of about {finding.review.needed or USUAL_REVIEW} objects per class"
-
-
-def _passed(finding: Finding, margin: str) -> str:
-    if finding.review.decides:
-        return f"Pass, reviewed: the interval lies inside {margin}."
-    if finding.review.state == "complete":
-        return f"Pass: the interval lies inside {margin}, and the review does not speak against it."
-    return (
-        f"Pass, unreviewed: the interval lies inside {margin}. Where a phenotype changes how "
-        "objects look, the evidence may mistake it for errors of the segmentation, or miss them; "
-        "review the objects of qc/review_list.csv to be sure."
-    )
-
-
-def _withheld(finding: Finding, margin: str) -> str:
-    if finding.review.contradicts:
-        return (
-            "Undecided: the edges say pass, but reviewers found the outlines too large, or too "
-            "small, too often for chance."
-        )
-    if finding.outside_share:
-        return (
-            f"Undecided: the interval lies inside {margin}, but on such images a pass is not given."
-            f"{_or_calibrate(finding)}"
-        )
-    return (
-        f"Undecided: the interval lies inside {margin}, but the evidence errs by more than so "
-        f"small a margin can bear; {_review_of(finding)} would decide it."
-    )
-
-
-def _reviewed(finding: Finding, margin: str) -> str:
-    if finding.verdict == "fail":
-        return (
-            "Fail, reviewed: the 95 % interval excludes zero and the 90 % interval leaves the "
-            "margin."
-        )
-    text = f"Undecided at {margin}, by the review"
-    needed = finding.review.needed
-    if needed is None:
-        return f"{text}."
-    return f"{text}: {_review_of(finding)} in all would decide it (qc.review_per_class)."
-
-
-def _least(finding: Finding) -> str:
-    """Say how a share stands to the least that is asked for."""
-    least = f"{finding.margin:g} {finding.unit}"
-    if finding.verdict == "pass":
-        return f"Pass, reviewed: the 90 % interval lies above {least}."
-    if finding.verdict == "fail":
-        return f"Fail, reviewed: the 95 % interval lies below {least}."
-    return f"Undecided, by the review: the interval holds {least}; review more objects."
-
-
-def _density(finding: Finding) -> str:
-    if not np.isfinite(finding.matched_value):
+def _density(row: Row) -> str:
+    if row.scope != "difference" or row.reason in ("no_wells", "nothing_measured"):
+        return ""
+    if row.matched is None or not np.isfinite(row.matched.value):
         return (
             "These wells share no local density, so crowding may explain a difference as well as "
             "the segmentation does."
         )
-    text = f"At equal local density the difference is {finding.matched_value:.2g} {finding.unit}"
-    if not np.isfinite(finding.matched_low):
-        return f"{text}."
-    text += (
-        f" (90 % interval {finding.matched_low:.2g} to {finding.matched_high:.2g} {finding.unit})"
-    )
-    if finding.verdict == "undecided" and _twin_leaves_margin(finding) and not finding.forced:
-        return f"{text}, which leaves the margin: the verdict is the worse of the two."
-    return f"{text}."
+    value = measured(row.matched.value * row.measure.scale, row.unit)
+    between = interval_of(row, row.matched)
+    text = f"At equal local density the difference is {value}"
+    text += f" (90 % interval {between})" if between else ""
+    return f"{text}, which decides." if row.by_matched else f"{text}."
 
 
-def _twin_leaves_margin(finding: Finding) -> bool:
-    """Whether the density-matched interval leaves the margin, and the raw one does not."""
-    raw = max(-finding.ci_low, finding.ci_high)
-    return raw < finding.margin <= max(-finding.matched_low, finding.matched_high)
-
-
-def _farther(finding: Finding) -> float:
-    """Value of the class that is farther from zero."""
-    if finding.scope != "difference":
-        return finding.value
-    values = [one for one in (finding.positive_value, finding.negative_value) if np.isfinite(one)]
-    return max(values, key=abs, default=float("nan"))
-
-
-def _action(finding: Finding) -> str:
-    side = _farther(finding)
-    if not np.isfinite(side) or side == 0:
+def _review(row: Row) -> str:
+    """Say how far people are, and what they and the evidence say beside each other."""
+    review = row.review
+    if review.state == "unreviewed":
         return ""
-    if max(abs(side), abs(finding.value)) < WORTH_TURNING * finding.margin:
-        return "Nothing is far enough off to turn a parameter."
-    knob = turn(finding.method, finding.question, finding.object_set, side)
-    if finding.scope == "difference":
+    if review.state == "partial":
         return (
-            f"If the outlines confirm it, {knob}, for all wells, and judge on wells of both "
-            "classes: the class that is farther off asks for it."
+            f"The review is unfinished: {review.n_reviewed} of {review.n_drawn} objects have an "
+            "answer, and it does not count before all have."
         )
-    return f"If the outlines confirm it, {knob}."
+    sentences = [f"{count(review.n_reviewed, 'object')} reviewed."]
+    if row.basis == "review":
+        sentences += [_beside("The evidence alone says", row, row.evidence)]
+        sentences += [_beside("Of these wells alone it says", row, row.reviewed_these_wells)]
+    else:
+        sentences += [_beside("The review says", row, row.reviewed)]
+    asked = review.n_reviewed + review.n_cannot_tell
+    if review.n_cannot_tell > WORTH_TELLING * asked:
+        sentences.append(
+            f"Of another {review.n_cannot_tell} nobody could tell; the figures hold only if those "
+            "are like the others."
+        )
+    return " ".join(one for one in sentences if one)
+
+
+def _beside(head: str, row: Row, estimate: Estimate | None) -> str:
+    if estimate is None or not np.isfinite(estimate.value):
+        return ""
+    between = interval_of(row, estimate)
+    value = measured(estimate.value * row.measure.scale, row.unit)
+    return f"{head} {value}{f' ({between})' if between else ''}."
+
+
+# --- which parameter --------------------------------------------------------------------------
+
+_AIMS: dict[str, tuple[Aim, Aim]] = {
+    "bias": ("smaller", "larger"),
+    "balance": ("divide_less", "divide_more"),
+    "splits": ("divide_less", "divide_less"),
+    "merges": ("divide_more", "divide_more"),
+    "missed": ("find_more", "find_more"),
+    "invented": ("find_fewer", "find_fewer"),
+}
+"""By measure: what a value above zero and one below it asks for. Agreement asks for nothing."""
+
+
+def aim_of(row: Row) -> Aim | None:
+    """Return what should happen to the objects of a row; None: nothing."""
+    if row.at_floor:
+        return None
+    classes = row.positive_value, row.negative_value
+    return aim(row.measure_name, row.scope, row.verdict, row.estimate.value, row.margin, classes)
+
+
+def aim(
+    measure: str,
+    scope: str,
+    verdict: str,
+    value: float,
+    margin: float,
+    classes: tuple[float, float],
+) -> Aim | None:
+    """Return what should happen to objects, by the class that is farther off; None: nothing.
+
+    Parameters
+    ----------
+    measure, scope, verdict : str
+        Of a row.
+    value, margin : float
+        Of a row, both in one unit.
+    classes : (float, float)
+        Of a difference, the values of its classes.
+    """
+    if measure not in _AIMS or verdict == "pass" or not np.isfinite(value):
+        return None
+    if verdict != "fail" and abs(value) <= WORTH_CHANGING * margin:
+        return None
+    sides = [one for one in classes if np.isfinite(one)] if scope == "difference" else [value]
+    side = max(sides, key=abs, default=0.0)
+    if side == 0 or (side < 0 and not MEASURES[measure].signed):
+        return None
+    return _AIMS[measure][0 if side > 0 else 1]
+
+
+def _parameter(row: Row, method: Method, others: Sequence[Row]) -> str:
+    wanted = aim_of(row)
+    if wanted is None:
+        return ""
+    advice = parameter_advice(method, row.object_set, wanted)
+    if from_parent(method, wanted):
+        return f"If the outlines confirm it, {advice}."
+    if opposed := _opposed(row, wanted, method, others):
+        return opposed
+    both = ", for all wells, and judge on wells of both classes" * (row.scope == "difference")
+    return f"If the outlines confirm it, {advice}{both}."
+
+
+def _opposed(row: Row, wanted: Aim, method: Method, others: Sequence[Row]) -> str:
+    """Say which failing row of the same object set asks for the opposite; nothing if none does."""
+    for other in others:
+        asked = aim_of(other)
+        if asked is None or other.verdict != "fail":
+            continue
+        if not clash(method, row.object_set, wanted, asked):
+            continue
+        name = name_of_row(other.measure_name, other.scope, other.perturbation)
+        change = change_for(method, row.object_set, wanted)
+        what = f" of {change.parameter} of {row.object_set}" if change else ""
+        text = f"Another row that fails ({name}) asks for the opposite change{what}: "
+        if row.question == other.question == SPLIT_MERGE:
+            return text + "dividing more or less cannot mend both, another method may."
+        return text + "no one value suits both, so settle that row first, or try another method."
+    return ""

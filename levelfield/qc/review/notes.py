@@ -1,0 +1,72 @@
+"""What of a review does not count, and what it still lacks, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from levelfield.qc.review.answers import Answers, count_answers
+from levelfield.qc.review.classes import PARTIAL, ClassReview
+from levelfield.qc.review.sampling import review_classes
+from levelfield.qc.statistics.comparison import Comparison
+
+
+def notes_of(
+    measure: str, sides: Sequence[ClassReview], answers: Answers, pairs: Sequence[Comparison]
+) -> str:
+    """Return the notes of one row.
+
+    Parameters
+    ----------
+    measure : str
+        Name of the measure.
+    sides : sequence of ClassReview
+        The classes of the row.
+    answers : Answers
+        All answers.
+    pairs : sequence of Comparison
+        The plate's controls.
+    """
+    notes = [
+        *answers.notes,
+        _not_drawn(sides),
+        _stray(answers, pairs),
+        *(_open(measure, side) for side in sides),
+    ]
+    return " ".join(dict.fromkeys(note for note in notes if note))
+
+
+def _not_drawn(sides: Sequence[ClassReview]) -> str:
+    number = sum(side.n_not_drawn for side in sides)
+    if not number:
+        return ""
+    return (
+        f"{count_answers(number)} given for objects of these wells that were not drawn, and do not "
+        "count: only those in qc/review_list.csv do, which new evidence or another "
+        "qc.review_per_class may draw again."
+    )
+
+
+def _stray(answers: Answers, pairs: Sequence[Comparison]) -> str:
+    controls = {well for wells in review_classes(pairs).values() for well in wells}
+    number = int((~answers.objects["Metadata_Well"].isin(controls)).sum())
+    if not number:
+        return ""
+    return (
+        f"{count_answers(number)} given for objects outside of the control wells, and do not count."
+    )
+
+
+def _open(measure: str, side: ClassReview) -> str:
+    """Say what keeps a review that has everything else from being complete."""
+    objects, fields = side.of_objects, side.of_fields
+    if measure == "agreement" and objects.state != PARTIAL and fields.state != objects.state:
+        return (
+            f"Agreement counts missed objects, too: {fields.answered} of {fields.drawn} whole "
+            f"fields and {objects.answered} of {objects.drawn} objects of a class have answers."
+        )
+    if measure != "missed" and objects.answered == objects.drawn and not objects.strata_known:
+        return (
+            "Nobody could tell any of the objects of one stratum, so that the review says nothing "
+            "of it."
+        )
+    return ""

@@ -1,0 +1,174 @@
+"""Treated wells whose objects look like neither control class: ``qc/not_covered.csv``.
+
+The verdict is about the controls. It says something of a treated well only if its objects look like
+those of a control, or lie between two controls, as those of a lower dose do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from levelfield.qc.columns import OBJECT_SET
+from levelfield.qc.statistics.appearance import appearance_of
+from levelfield.qc.statistics.comparison import Comparison
+
+FEWEST_OBJECTS = 5
+"""With fewer objects nobody can say what they look like."""
+SMALLEST_SCATTER = 0.05
+"""Scatter of the logarithm between like wells that is always allowed for: 5 %."""
+SMALLEST_LIMIT = 4.0
+"""Scatters; control wells that lie further from their own class raise the limit."""
+
+
+@dataclass(frozen=True)
+class NotCovered:
+    """A treated well that the controls say nothing of.
+
+    Attributes
+    ----------
+    plate, object_set, well, perturbation : str
+        Which.
+    distance : float
+        Largest deviation of a property from the nearest point of a control class, or of the line
+        between two, in scatters between like wells; NaN with too few objects.
+    reason : str
+        The property and its ratio to that point, such as "size 0.62"; "too few objects".
+    """
+
+    plate: str
+    object_set: str
+    well: str
+    perturbation: str
+    distance: float
+    reason: str
+
+
+def not_covered(
+    plate: str,
+    objects: pd.DataFrame,
+    sums: pd.DataFrame,
+    layout: pd.DataFrame,
+    pairs: Sequence[Comparison],
+) -> list[NotCovered]:
+    """List the treated wells of a plate that look like none of its controls.
+
+    Parameters
+    ----------
+    plate : str
+        Name of the plate.
+    objects : pandas.DataFrame
+        Scored objects of all wells.
+    sums : pandas.DataFrame
+        From `levelfield.qc.statistics.field_sums.field_sums`.
+    layout : pandas.DataFrame
+        One row per well.
+    pairs : sequence of Comparison
+        The plate's controls.
+    """
+    treated = layout[layout["Metadata_ControlType"] == "trt"]
+    names = (
+        treated["Metadata_Perturbation"].fillna("").astype(str)
+        if "Metadata_Perturbation" in treated
+        else pd.Series("", index=treated.index)
+    )
+    perturbations = dict(zip(treated["Metadata_Well"], names, strict=True))
+    found = []
+    for object_set in dict.fromkeys(sums[OBJECT_SET]):
+        own = sums[sums[OBJECT_SET] == object_set]
+        looks = _well_looks(objects[objects[OBJECT_SET] == object_set])
+        known = _Controls.of(looks, pairs)
+        for well in sorted(set(own["Metadata_Well"]) & set(perturbations)):
+            answer = _judge_well(looks, well, known)
+            if answer is not None:
+                found.append(NotCovered(plate, str(object_set), well, perturbations[well], *answer))
+    return found
+
+
+def _well_looks(objects: pd.DataFrame) -> pd.DataFrame:
+    """Return the logarithm of every property by well, of wells with enough objects."""
+    rows = {
+        str(well): appearance_of(own) | {"density": _log(own["local_density"].median())}
+        for well, own in objects.groupby("Metadata_Well", sort=True)
+        if len(own) >= FEWEST_OBJECTS
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=float)
+
+
+def _log(value: float) -> float:
+    return float(np.log(value)) if value > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class _Controls:
+    """Where the control classes lie, and how far like wells lie apart."""
+
+    lines: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+    scatter: NDArray[np.float64]
+    limit: float
+
+    @classmethod
+    def of(cls, looks: pd.DataFrame, pairs: Sequence[Comparison]) -> _Controls | None:
+        sides = [(pair.negative_wells, pair.positive_wells) for pair in pairs]
+        classes = [
+            tuple(looks.reindex([well for well in wells if well in looks.index]) for wells in side)
+            for side in sides
+        ]
+        there = [own for side in classes for own in side if len(own)]
+        if not there:
+            return None
+        deviations = pd.concat(
+            [own - own.median() for own in there if len(own) > 1] or [there[0] * 0]
+        )
+        scatter = np.fmax(1.4826 * deviations.abs().median(), SMALLEST_SCATTER).to_numpy(float)
+        reached = [np.nanmax(np.abs(_apart(own)) / scatter, initial=0.0) for own in there]
+        lines = []
+        for side in classes:
+            ends = [own.median().to_numpy(float) for own in side if len(own)]
+            if ends:
+                lines.append((ends[0], ends[-1]))
+        return cls(lines, scatter, max(SMALLEST_LIMIT, *reached))
+
+
+def _apart(wells: pd.DataFrame) -> NDArray[np.float64]:
+    """Deviation of every well from the median of the others of its class."""
+    if len(wells) < 2:
+        return np.zeros((0, wells.shape[1]))
+    rows = [wells.iloc[k] - wells.drop(index=wells.index[k]).median() for k in range(len(wells))]
+    return np.array(rows, float)
+
+
+def _judge_well(
+    looks: pd.DataFrame, well: str, controls: _Controls | None
+) -> tuple[float, str] | None:
+    """Return distance and reason of a well that is not covered; None where it is."""
+    if controls is None:
+        return None
+    if well not in looks.index:
+        return float("nan"), "too few objects"
+    place = looks.loc[well].to_numpy(float)
+    gaps = [place - _nearest(place, line, controls.scatter) for line in controls.lines]
+    sizes = [np.nan_to_num(np.abs(gap) / controls.scatter) for gap in gaps]
+    best = int(np.argmin([size.max() for size in sizes]))
+    distance = float(sizes[best].max())
+    if distance <= controls.limit:
+        return None
+    worst = int(np.argmax(sizes[best]))
+    return distance, f"{looks.columns[worst]} {np.exp(gaps[best][worst]):.2f}"
+
+
+def _nearest(
+    place: NDArray[np.float64],
+    line: tuple[NDArray[np.float64], NDArray[np.float64]],
+    scatter: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the point between two classes that is nearest to a well."""
+    start, end = line
+    along, there = np.nan_to_num((end - start) / scatter), np.nan_to_num((place - start) / scatter)
+    length = float(along @ along)
+    share = 0.0 if length == 0 else float(np.clip(along @ there / length, 0, 1))
+    return start + share * (end - start)

@@ -1,0 +1,168 @@
+"""The rule for one estimate: pass, fail or undecided.
+
+*pass*: the 90 % interval lies inside the margin. *fail*: the estimate lies beyond the margin and
+the 95 % interval excludes zero. Else *undecided*. Whether zero is excluded is asked with the error
+that the estimate would have if there were nothing to find: an error that grows with the value
+vanishes there, and must not hide large values. So more error never fails less.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from levelfield.qc.measures import Measure
+from levelfield.qc.statistics.estimates import FAIL_LEVEL, PASS_LEVEL, Estimate, Verdict
+
+MOST_WELLS = 1000
+FEWEST_TO_PASS = 2
+"""Wells that each class of a row must have to pass."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What an estimate is held against.
+
+    Attributes
+    ----------
+    margin : float
+        Largest harmless size, in the unit of the estimate; of a share the least that is harmless.
+    kind : str
+        ``signed``: both directions are wrong; ``rate``: only too much is; ``share``: only too
+        little is.
+    """
+
+    margin: float
+    kind: Literal["signed", "rate", "share"] = "signed"
+
+    def __post_init__(self) -> None:
+        if not self.margin > 0 or (self.kind == "share" and self.margin >= 1):
+            raise ValueError(
+                f"Margin {self.margin}: a margin is the largest harmless size, above 0, and of a "
+                "share the least harmless one, between 0 and 1."
+            )
+
+    @property
+    def limit(self) -> float:
+        """Largest harmless error."""
+        return 1 - self.margin if self.kind == "share" else self.margin
+
+    def error_of(self, value: float) -> float:
+        """Size of the error that a value means; at most 0 where there is none."""
+        if self.kind == "signed":
+            return abs(value)
+        return 1 - value if self.kind == "share" else value
+
+    def holds(self, low: float, high: float) -> bool:
+        """Whether an interval lies inside the margin."""
+        if self.kind == "signed":
+            return -self.margin < low and high < self.margin
+        return low >= self.margin if self.kind == "share" else high < self.margin
+
+
+def bound_of(measure: Measure, scope: str, margin: float) -> Bound:
+    """Return what a row is held against: a difference errs both ways, a rate only upwards."""
+    if scope == "difference" or measure.signed:
+        return Bound(margin)
+    return Bound(margin, "share" if measure.is_share_of_right else "rate")
+
+
+def passes(estimate: Estimate, bound: Bound) -> bool:
+    """Whether the 90 % interval lies inside the margin."""
+    low, high = estimate.interval(PASS_LEVEL)
+    return bool(np.isfinite(low)) and bound.holds(low, high)
+
+
+def fails(
+    estimate: Estimate,
+    bound: Bound,
+    *,
+    without_error: Estimate | None = None,
+    level: float = FAIL_LEVEL,
+    calibrated: bool = True,
+) -> bool:
+    """Whether an estimate lies beyond the margin, and its interval excludes zero.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        Systematic error included.
+    bound : Bound
+        The margin.
+    without_error : Estimate, optional
+        With the variances that it would have if the true error were zero; by default its own.
+    level : float
+        Of the interval; above 0.95 where it is one of many (`levelfield.qc.statistics.family`).
+    calibrated : bool
+        Otherwise the whole interval must lie beyond the margin.
+    """
+    error, null = bound.error_of(estimate.value), without_error or estimate
+    if not np.isfinite(error) or not np.isfinite(null.standard_error):
+        return False
+    reach = null.reach(level)
+    return error > bound.limit + reach if not calibrated else error > max(bound.limit, reach)
+
+
+def decide(
+    estimate: Estimate,
+    bound: Bound,
+    *,
+    without_error: Estimate | None = None,
+    level: float = FAIL_LEVEL,
+    calibrated: bool = True,
+    can_pass: bool = True,
+) -> Verdict:
+    """Apply the rule; parameters are those of `fails`.
+
+    Parameters
+    ----------
+    can_pass : bool
+        False where a class has a single well: it may fail, but not pass.
+    """
+    if calibrated and can_pass and passes(estimate, bound):
+        return "pass"
+    failed = fails(estimate, bound, without_error=without_error, level=level, calibrated=calibrated)
+    return "fail" if failed else "undecided"
+
+
+def wells_to_decide(
+    estimate: Estimate, bound: Bound, wells: Sequence[int] | None = None
+) -> int | None:
+    """Wells per class that would let a calibrated estimate pass or fail, if it stays what it is.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        Systematic error included.
+    bound : Bound
+        The margin.
+    wells : sequence of int, optional
+        Wells of each class behind the estimate; two equal classes by default. Wells of both
+        classes are taken to scatter alike.
+
+    Returns
+    -------
+    int or None
+        At least as many as the smaller class has. None when no number up to `MOST_WELLS` would
+        do: the systematic error alone is too wide, or the variance is unknown.
+    """
+    wells = wells or (estimate.n_wells / 2,) * 2
+    if not np.isfinite(estimate.standard_error) or min(wells) < 1:
+        return None
+    per_well = estimate.variance / sum(1 / number for number in wells)
+
+    def decided(number: int) -> bool:
+        more = replace(
+            estimate,
+            variance=per_well * len(wells) / number,
+            degrees_of_freedom=float(len(wells) * (number - 1)),
+        )
+        return decide(more, bound) != "undecided"
+
+    numbers = range(max(FEWEST_TO_PASS, int(min(wells))), MOST_WELLS + 1)
+    place = bisect_left(numbers, True, key=decided)
+    return numbers[place] if place < len(numbers) else None

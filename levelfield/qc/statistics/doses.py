@@ -1,0 +1,100 @@
+"""Does a measure follow the dose of a control? ``qc/trend.csv``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from levelfield.qc.columns import OBJECT_SET
+from levelfield.qc.measures import MEASURES
+from levelfield.qc.statistics.comparison import text_of
+from levelfield.qc.statistics.summary import RATES
+
+FEWEST_DOSES = 3
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How one measure follows the doses of one positive control, over wells.
+
+    Attributes
+    ----------
+    plate, object_set, measure, perturbation : str
+        Whose, and of what.
+    n_doses, n_wells : int
+        Distinct doses, and wells of any dose.
+    spearman : float
+        Rank correlation with the dose; NaN where the measure does not vary.
+    slope : float or None
+        In ``unit`` per tenfold dose; None where fewer than two doses are above 0.
+    unit : str
+        pp or px.
+    p_value : float
+        Of the rank correlation.
+    """
+
+    plate: str
+    object_set: str
+    measure: str
+    perturbation: str
+    n_doses: int
+    n_wells: int
+    spearman: float
+    slope: float | None
+    unit: str
+    p_value: float
+
+
+def dose_trends(plate: str, wells: pd.DataFrame) -> list[Trend]:
+    """Relate every measure to the dose of every positive control that has several.
+
+    Parameters
+    ----------
+    plate : str
+        Name of the plate.
+    wells : pandas.DataFrame
+        From `levelfield.qc.statistics.summary.well_table`. Treated wells of the same perturbation
+        count with those of the control.
+
+    Returns
+    -------
+    list of Trend
+        Of controls with at least 3 different doses that are numbers.
+    """
+    dose = pd.to_numeric(text_of(wells, "Metadata_Concentration"), errors="coerce")
+    table = wells.assign(dose=dose, name=text_of(wells, "Metadata_Perturbation"))
+    kinds = table["Metadata_ControlType"]
+    controls = sorted(set(table.loc[kinds == "poscon", "name"]) - {""})
+    table = table[kinds.isin(["poscon", "trt"]) & table["dose"].notna()]
+    found = []
+    for (object_set, name), own in table.groupby([OBJECT_SET, "name"], sort=True):
+        if name not in controls or own["dose"].nunique() < FEWEST_DOSES:
+            continue
+        for measure, column in RATES.items():
+            known = own[own[column].notna()]
+            if known["dose"].nunique() >= FEWEST_DOSES:
+                found.append(_trend(plate, str(object_set), measure, str(name), known, column))
+    return found
+
+
+def _trend(
+    plate: str, object_set: str, measure: str, name: str, wells: pd.DataFrame, column: str
+) -> Trend:
+    dose = wells["dose"].to_numpy(float)
+    values = wells[column].to_numpy(float) * MEASURES[measure].scale
+    spearman = p_value = float("nan")
+    if np.ptp(values) > 0:
+        test = stats.spearmanr(dose, values)
+        spearman, p_value = float(test.statistic), float(test.pvalue)
+    above = dose > 0
+    slope = None
+    if len(np.unique(dose[above])) > 1:
+        slope = float(np.polyfit(np.log10(dose[above]), values[above], 1)[0])
+    unit = MEASURES[measure].unit_of("difference")
+    n_doses = len(np.unique(dose))
+    return Trend(
+        plate, object_set, measure, name, n_doses, len(wells), spearman, slope, unit, p_value
+    )

@@ -1,0 +1,64 @@
+"""Many rows judged together: how sure a failure must be.
+
+A plate fails as soon as one row of a question does, so the more rows there are, the sooner one
+fails by chance. A row can only fail beyond its margin: one whose noise hardly reaches its margin
+costs nothing. The level that "excludes zero" asks for rises until a union bound holds, which is
+valid however the rows depend on each other (they share wells, and raw and density-matched estimates
+share everything). Passing takes no correction: all rows must pass (Berger 1982).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from levelfield.qc.statistics.estimates import FAIL_LEVEL
+
+_STEPS = 60
+
+
+def failure_level(
+    limits: ArrayLike,
+    errors: ArrayLike,
+    freedoms: ArrayLike,
+    calibrated: ArrayLike | None = None,
+) -> float:
+    """Return the level of the interval that must exclude zero for a row to fail.
+
+    The lowest level of at least 95 % at which, if no row had an error, the probabilities that each
+    row fails by its noise sum to 5 % at most.
+
+    Parameters
+    ----------
+    limits : (n,) float
+        Largest harmless error of every row.
+    errors : (n,) float
+        Standard error of each, were its true error zero; rows where it is unknown do not count.
+    freedoms : (n,) float
+        Its degrees of freedom.
+    calibrated : (n,) bool, optional
+        All by default; others fail only when the whole interval lies beyond the margin.
+    """
+    limits, errors, freedoms = (np.asarray(each, float) for each in (limits, errors, freedoms))
+    known = np.isfinite(errors) & (errors > 0) & np.isfinite(limits)
+    sure = np.ones(len(limits), bool) if calibrated is None else np.asarray(calibrated, bool)
+    limits, sure, freedoms = (
+        (limits / np.where(known, errors, 1))[known],
+        sure[known],
+        freedoms[known],
+    )
+
+    def false_failures(alpha: float) -> float:
+        reach = stats.t.isf(alpha / 2, freedoms)
+        beyond = np.where(sure, np.maximum(limits, reach), limits + reach)
+        return float(np.sum(2 * stats.t.sf(beyond, freedoms)))
+
+    most = 1 - FAIL_LEVEL
+    if false_failures(most) <= most * (1 + 1e-9):
+        return FAIL_LEVEL
+    low, high = 0.0, most
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if false_failures(middle) <= most else (low, middle)
+    return 1 - low

@@ -1,0 +1,144 @@
+"""Typed records as tables and back, exactly: one row per record, one column per number or word.
+
+A record is a dataclass of words, numbers, booleans and tuples of words. A field that is itself a
+dataclass becomes one column per field of that, with the name of the outer field in front, or the
+prefix that its metadata names; where it may be None, None leaves all of them empty.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, fields, is_dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+Record = TypeVar("Record")
+_JOIN = "+"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """How one field of a record is kept."""
+
+    name: str
+    kind: Any
+    optional: bool
+    inner: tuple[_Column, ...] = ()
+    prefix: str = ""
+
+
+def columns_of(kind: type) -> list[str]:
+    """Return the columns of the table of a kind of record, in order."""
+    return _names(_columns(kind), "")
+
+
+def to_table(records: Sequence[Any], kind: type) -> pd.DataFrame:
+    """Return a table with a row per record.
+
+    Parameters
+    ----------
+    records : sequence
+        All of one kind.
+    kind : type
+        Their dataclass, which names the columns of an empty table.
+    """
+    rows = [_flat(record, _columns(kind), "") for record in records]
+    return pd.DataFrame(rows, columns=columns_of(kind))
+
+
+def from_table(table: pd.DataFrame, kind: type[Record]) -> list[Record]:
+    """Return the records that a table holds.
+
+    Raises
+    ------
+    ValueError
+        When a column is missing.
+    """
+    missing = [name for name in columns_of(kind) if name not in table]
+    if missing:
+        raise ValueError(
+            f"The table lacks {', '.join(missing)}, so that its rows cannot be read as "
+            f"{kind.__name__}. It was made by another version or is cut: make it again."
+        )
+    rows = table[columns_of(kind)].to_dict("records")
+    return [_record(row, kind, _columns(kind), "") for row in rows]
+
+
+@lru_cache(maxsize=32)
+def _columns(kind: type) -> tuple[_Column, ...]:
+    hints = typing.get_type_hints(kind)
+    return tuple(_column(each, hints[each.name]) for each in fields(kind))
+
+
+def _column(each: Field, hint: Any) -> _Column:
+    optional = False
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        (hint,) = [one for one in typing.get_args(hint) if one is not type(None)]
+        optional = True
+    if is_dataclass(hint):
+        prefix = each.metadata.get("prefix", f"{each.name}_")
+        return _Column(each.name, hint, optional, _columns(hint), prefix)
+    if typing.get_origin(hint) is typing.Literal:
+        hint = str
+    if typing.get_origin(hint) is tuple:
+        hint = tuple
+    if hint not in (str, int, float, bool, tuple):
+        raise TypeError(f"A record's field '{each.name}' is {hint}, which no table column holds.")
+    return _Column(each.name, hint, optional)
+
+
+def _names(columns: Sequence[_Column], prefix: str) -> list[str]:
+    found = []
+    for column in columns:
+        inner = _names(column.inner, prefix + column.prefix)
+        found += inner if column.inner else [prefix + column.name]
+    return found
+
+
+def _flat(record: Any, columns: Sequence[_Column], prefix: str) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for column in columns:
+        value = getattr(record, column.name)
+        if column.inner and value is None:
+            row |= dict.fromkeys(_names(column.inner, prefix + column.prefix), np.nan)
+        elif column.inner:
+            row |= _flat(value, column.inner, prefix + column.prefix)
+        elif column.kind is tuple:
+            row[prefix + column.name] = _JOIN.join(value)
+        else:
+            row[prefix + column.name] = np.nan if value is None else value
+    return row
+
+
+def _record(row: Mapping, kind: type, columns: Sequence[_Column], prefix: str) -> Any:
+    found = {}
+    for column in columns:
+        if not column.inner:
+            found[column.name] = _value(row[prefix + column.name], column)
+            continue
+        names = _names(column.inner, prefix + column.prefix)
+        empty = column.optional and all(_is_empty(row[name]) for name in names)
+        inner = None if empty else _record(row, column.kind, column.inner, prefix + column.prefix)
+        found[column.name] = inner
+    return kind(**found)
+
+
+def _value(value: Any, column: _Column) -> Any:
+    if _is_empty(value):
+        if column.optional:
+            return None
+        return {str: "", tuple: (), float: float("nan")}.get(column.kind, 0)
+    if column.kind is tuple:
+        return tuple(str(value).split(_JOIN))
+    if column.kind is bool:
+        return str(value).lower() in ("true", "1", "1.0")
+    return column.kind(value)
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and np.isnan(value))

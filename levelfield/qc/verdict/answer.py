@@ -1,0 +1,94 @@
+"""The answers of a plate or screen: the worst row of every question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from levelfield.qc.measures import QUESTIONS
+from levelfield.qc.statistics.decision import bound_of
+from levelfield.qc.statistics.estimates import Verdict, worse
+from levelfield.qc.verdict.rows import Answer, Row
+
+_ORDER: tuple[Verdict, ...] = ("pass", "undecided", "fail")
+
+
+def answers_of(rows: Sequence[Row]) -> list[Answer]:
+    """Answer every question for every object set, in the order in which people ask them.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Of one plate or screen.
+    """
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.object_set, row.question), []).append(row)
+    ordered = sorted(groups, key=lambda key: QUESTIONS.index(key[1]))
+    sets = list(dict.fromkeys(row.object_set for row in rows))
+    return [_answer(groups[key]) for name in sets for key in ordered if key[0] == name]
+
+
+def worst_of(rows: Iterable[Row]) -> Row:
+    """Return the row that answers: the worst verdict, then the furthest beyond its margin.
+
+    An undecided row whose estimate is missing leaves more open than any that is there.
+    """
+    return max(rows, key=lambda row: (_ORDER.index(row.verdict), size_of(row)))
+
+
+def size_of(row: Row) -> float:
+    """Return the size of a row's error in margins; infinite where nothing was measured."""
+    estimate = row.matched if row.by_matched and row.matched is not None else row.estimate
+    if not np.isfinite(estimate.value):
+        return float("inf")
+    bound = bound_of(row.measure, row.scope, row.margin)
+    return bound.error_of(estimate.value) / bound.limit
+
+
+def _answer(rows: Sequence[Row]) -> Answer:
+    worst = worst_of(rows)
+    return Answer(
+        plate=worst.plate,
+        object_set=worst.object_set,
+        question=worst.question,
+        verdict=worst.verdict,
+        worst=worst,
+        rows=tuple(rows),
+        negative=_scope_verdict(rows, "negcon"),
+        positive=_scope_verdict(rows, "poscon"),
+        both=_scope_verdict(rows, "difference"),
+        shared=_is_shared(rows),
+        cancelling=_is_cancelling(rows),
+    )
+
+
+def _scope_verdict(rows: Sequence[Row], scope: str) -> Verdict:
+    found: Verdict | None = None
+    for row in rows:
+        if row.scope == scope:
+            found = row.verdict if found is None else worse(found, row.verdict)
+    return found or "undecided"
+
+
+def _is_shared(rows: Sequence[Row]) -> bool:
+    """Whether both classes fail in the same direction and no difference does."""
+    failed = [row for row in rows if row.verdict == "fail"]
+    if any(row.scope == "difference" for row in failed):
+        return False
+    directions: dict[str, set[tuple[str, bool]]] = {"negcon": set(), "poscon": set()}
+    for row in failed:
+        directions[row.scope].add((row.measure_name, bool(row.estimate.value > 0)))
+    return bool(directions["negcon"] & directions["poscon"])
+
+
+def _is_cancelling(rows: Sequence[Row]) -> bool:
+    """Whether splits and merges of a class or difference fail although their balance does not."""
+    groups: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        groups.setdefault((row.scope, row.perturbation), {})[row.measure_name] = row.verdict
+    return any(
+        found.get("splits") == found.get("merges") == "fail" != found.get("balance")
+        for found in groups.values()
+    )

@@ -1,0 +1,258 @@
+"""Rows on their way to a verdict: corrected estimates, with what each would be without an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from levelfield.qc.measures import MEASURES, Measure
+from levelfield.qc.statistics.decision import Bound, bound_of
+from levelfield.qc.statistics.errors import Constants, ErrorModel
+from levelfield.qc.statistics.estimates import Estimate
+from levelfield.qc.statistics.readings import MATCHED, RAW, Reading
+from levelfield.qc.verdict.rows import ReviewCounts, ReviewState
+from levelfield.qc.verdict.rules import Rules
+
+Key = tuple[str, str, str, str]
+"""Object set, measure, scope and perturbation."""
+
+
+class Reviewed(Protocol):
+    """What people say of one row (`levelfield.qc.review.estimates.ReviewedRow`)."""
+
+    object_set: str
+    measure: str
+    scope: str
+    perturbation: str
+    state: ReviewState
+    n_drawn: int
+    n_reviewed: int
+    n_cannot_tell: int
+    estimate: Estimate
+    these_wells: Estimate
+    matched: Estimate | None
+    reviews_needed: int | None
+    notes: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """An estimate as it is held against its margin.
+
+    Attributes
+    ----------
+    estimate : Estimate
+        Corrected, systematic error included.
+    without_error : Estimate
+        With the variances that it would have if the true error were zero.
+    """
+
+    estimate: Estimate
+    without_error: Estimate
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row on its way to a verdict, in fractions and px.
+
+    Attributes
+    ----------
+    reading : Reading
+        Counts, classes and doubts.
+    bound : Bound
+        The margin.
+    constants : Constants
+        Of the evidence.
+    evidence : Held
+        By the evidence.
+    decides : Held
+        The estimate that counts: by the review where it is complete.
+    matched : Held or None
+        The same at equal local density.
+    by_review : bool
+        Whether the review decides.
+    review : ReviewCounts
+        How far it is.
+    reviewed, these_wells : Estimate or None
+        What people say.
+    asked : bool
+        Whether it is known how many reviews would decide the row: then `reviews_needed` is the
+        number, or None where no number does.
+    reviews_needed : int or None
+        Objects per class.
+    shares : mapping of str to float
+        Share of the variance of the evidence that each source adds.
+    """
+
+    reading: Reading
+    bound: Bound
+    constants: Constants
+    evidence: Held
+    decides: Held
+    matched: Held | None = None
+    by_review: bool = False
+    review: ReviewCounts = ReviewCounts()  # noqa: RUF009
+    reviewed: Estimate | None = None
+    these_wells: Estimate | None = None
+    asked: bool = False
+    reviews_needed: int | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def measure(self) -> Measure:
+        """What is measured."""
+        return MEASURES[self.reading.measure]
+
+    @property
+    def is_difference(self) -> bool:
+        """Whether the row compares two classes."""
+        return self.reading.scope == "difference"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the error of the estimate that counts is known."""
+        return self.by_review or self.constants.calibrated
+
+    @property
+    def held(self) -> list[Held]:
+        """All estimates that are judged: raw and density-matched."""
+        return [one for one in (self.decides, self.matched) if one is not None]
+
+
+def plate_cases(
+    readings: Sequence[Reading], reviewed: Sequence[Reviewed], rules: Rules
+) -> list[Case]:
+    """Put every raw row together with its density-matched estimate and its review."""
+    reviews = {key_of(row): row for row in reviewed}
+    matched = {row.key: row for row in readings if row.adjustment == MATCHED}
+    return [
+        _plate_case(row, matched.get(row.key), reviews.get(row.key), rules)
+        for row in readings
+        if row.adjustment == RAW
+    ]
+
+
+def key_of(row: Reviewed) -> Key:
+    """Return which row of a plate a review is of."""
+    return row.object_set, row.measure, row.scope, row.perturbation
+
+
+def _plate_case(
+    reading: Reading, matched: Reading | None, review: Reviewed | None, rules: Rules
+) -> Case:
+    constants = rules.constants_of(reading.measure, reading.object_set)
+    bound = bound_of_row(reading, rules)
+    evidence = held_reading(reading, constants, bound)
+    at_equal_density = held_reading(matched, constants, bound) if matched else None
+    case = Case(
+        reading,
+        bound,
+        constants,
+        evidence,
+        evidence,
+        at_equal_density,
+        shares=variance_shares(reading, evidence.estimate, constants),
+    )
+    return case if review is None else with_review(case, review)
+
+
+def with_review(case: Case, review: Reviewed) -> Case:
+    """Add a review: it decides where it is complete, but of the threshold it has no px."""
+    case = replace(
+        case,
+        review=ReviewCounts(review.state, review.n_drawn, review.n_reviewed, review.n_cannot_tell),
+        asked=True,
+        reviews_needed=review.reviews_needed,
+    )
+    if not decides(review):
+        return case
+    said = known_scatter(review.estimate, case.reading, case.constants)
+    case = replace(case, reviewed=said, these_wells=review.these_wells)
+    if case.reading.measure == "bias":
+        return case
+    equal = review.matched
+    if equal is not None:
+        equal = known_scatter(equal, case.reading, case.constants)
+    return replace(
+        case,
+        by_review=True,
+        decides=Held(said, said),
+        matched=None if equal is None else Held(equal, equal),
+    )
+
+
+def decides(review: Reviewed) -> bool:
+    """Whether a review is complete and has an estimate."""
+    return review.state == "complete" and bool(np.isfinite(review.estimate.value))
+
+
+def bound_of_row(reading: Reading, rules: Rules) -> Bound:
+    """Return what a row is held against."""
+    margin = rules.margins.of(reading.measure, reading.scope)
+    return bound_of(MEASURES[reading.measure], reading.scope, margin)
+
+
+def held_reading(reading: Reading, constants: Constants, bound: Bound) -> Held:
+    """Correct a reading by its calibration."""
+    found = constants.correct(
+        reading.estimate,
+        is_difference=reading.scope == "difference",
+        doubts=reading.doubts,
+    )
+    found = known_scatter(found, reading, constants)
+    return held(found, reading, constants, bound)
+
+
+def held(estimate: Estimate, reading: Reading, constants: Constants, bound: Bound) -> Held:
+    """Say what variance a corrected estimate would have if the true error were zero.
+
+    The error that grows with the value is smaller there.
+    """
+    if not np.isfinite(estimate.value):
+        return Held(estimate, estimate)
+    of_value = error_model(reading, constants).of_value
+    now, free = (
+        of_value * error_size(value, reading, constants)
+        for value in (estimate.value, 1.0 if bound.kind == "share" else 0.0)
+    )
+    systematic = max(estimate.systematic_variance - max(now**2 - free**2, 0.0), 0.0)
+    return Held(estimate, replace(estimate, systematic_variance=systematic))
+
+
+def error_size(value: float, reading: Reading, constants: Constants) -> float:
+    """Return the size that the evidence's error grows with: of a share of right ones the rest."""
+    is_rest = constants.of_right and reading.scope != "difference"
+    return 1 - value if is_rest else value
+
+
+def error_model(reading: Reading, constants: Constants) -> ErrorModel:
+    """Return how the evidence errs of a class or of a difference."""
+    if reading.scope == "difference":
+        return constants.error_difference
+    return constants.error_class
+
+
+def known_scatter(estimate: Estimate, reading: Reading, constants: Constants) -> Estimate:
+    """Give an estimate whose classes have one well each the usual scatter between wells."""
+    if not np.isfinite(estimate.value) or np.isfinite(estimate.variance):
+        return estimate
+    classes = 2 if reading.scope == "difference" else 1
+    return replace(
+        estimate,
+        variance=classes * constants.between_wells**2,
+        degrees_of_freedom=constants.degrees_of_freedom,
+    )
+
+
+def variance_shares(reading: Reading, estimate: Estimate, constants: Constants) -> dict[str, float]:
+    """Return the share of the variance that each source adds; empty where it is unknown."""
+    if not np.isfinite(estimate.value) or not estimate.standard_error > 0:
+        return {}
+    parts = {"sampling": estimate.variance}
+    size = error_size(estimate.value, reading, constants)
+    parts |= error_model(reading, constants).parts(size, reading.doubts)
+    total = sum(parts.values())
+    return {name: part / total for name, part in parts.items()}

@@ -1,0 +1,289 @@
+"""Rows of a screen from those of its plates, plates being blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from levelfield.qc.measures import MEASURES
+from levelfield.qc.statistics.errors import DOUBTS, NO_DOUBTS, Constants, Doubts
+from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate, satterthwaite
+from levelfield.qc.statistics.plates import Block, combine_blocks
+from levelfield.qc.statistics.readings import MATCHED, RAW, Reading
+from levelfield.qc.verdict.cases import (
+    Case,
+    Held,
+    Reviewed,
+    bound_of_row,
+    decides,
+    error_model,
+    error_size,
+    held,
+    held_reading,
+    key_of,
+    known_scatter,
+)
+from levelfield.qc.verdict.rows import ReviewCounts
+from levelfield.qc.verdict.rules import Rules
+
+SCREEN = "screen"
+
+
+@dataclass(frozen=True)
+class _OnPlate:
+    """One row of one plate."""
+
+    reading: Reading
+    review: Reviewed | None
+
+    @property
+    def by_review(self) -> bool:
+        """Whether people decide it."""
+        known = self.review is not None and decides(self.review)
+        return known and self.reading.measure != "bias"
+
+    def block(self, constants: Constants) -> Block:
+        """Return what the plate adds, its own doubts counted as its own."""
+        if self.by_review:
+            said = self.review.matched if self.reading.adjustment == MATCHED else None
+            said = known_scatter(said or self.review.estimate, self.reading, constants)
+            return Block(said.value, said.variance, said.degrees_of_freedom, said.n_wells)
+        reading, model = self.reading, error_model(self.reading, constants)
+        read = constants.correct(
+            reading.estimate, is_difference=reading.scope == "difference", doubts=reading.doubts
+        )
+        read = known_scatter(read, reading, constants)
+        doubted = sum(
+            part for name, part in model.parts(read.value, reading.doubts).items() if name in DOUBTS
+        )
+        freedom = read.degrees_of_freedom
+        if np.isfinite(read.variance) and read.variance + doubted > 0:
+            freedoms = [freedom, constants.degrees_of_freedom]
+            freedom = satterthwaite([read.variance, doubted], freedoms)
+        variance = read.variance + doubted
+        return Block(read.value, variance, freedom, read.n_wells, model.constant**2)
+
+
+def screen_cases(
+    readings: Sequence[Sequence[Reading]],
+    reviewed: Sequence[Sequence[Reviewed]],
+    rules: Rules,
+) -> list[Case]:
+    """Combine the rows of a screen's plates.
+
+    Parameters
+    ----------
+    readings : sequence of sequence of Reading
+        Of every plate.
+    reviewed : sequence of sequence of ReviewedRow
+        Of every plate, or empty. A plate whose review of a row is complete counts with that.
+    rules : Rules
+        Margins and constants.
+
+    Returns
+    -------
+    list of Case
+        A row for every control on any plate; controls that stand on some plates only are combined
+        over those. The review decides a row where it is complete on every plate that has it.
+    """
+    reviews = list(reviewed) or [[] for _ in readings]
+    groups: dict[tuple, list[_OnPlate]] = {}
+    for own, said in zip(readings, reviews, strict=True):
+        known = {key_of(row): row for row in said}
+        for reading in own:
+            row = _OnPlate(reading, known.get(reading.key))
+            groups.setdefault((*reading.key, reading.adjustment), []).append(row)
+    return [
+        _screen_case(rows, groups.get((*key[:-1], MATCHED), []), rules)
+        for key, rows in groups.items()
+        if key[-1] == RAW
+    ]
+
+
+def _screen_case(rows: Sequence[_OnPlate], matched: Sequence[_OnPlate], rules: Rules) -> Case:
+    reading = _over_plates([row.reading for row in rows])
+    constants = rules.constants_of(reading.measure, reading.object_set)
+    bound = bound_of_row(reading, rules)
+    model = error_model(reading, constants)
+
+    def combined(chosen: Sequence[_OnPlate], *, evidence: bool = False) -> Held:
+        if evidence:
+            chosen = [replace(row, review=None) for row in chosen]
+        blocks = [row.block(constants) for row in chosen]
+        found = combine_blocks(blocks, constants.degrees_of_freedom)
+        if np.isfinite(found.value) and not all(row.by_review for row in chosen):
+            grown = (model.of_value * error_size(found.value, reading, constants)) ** 2
+            systematic = found.systematic_variance + grown
+            found = replace(found, systematic_variance=systematic)
+            return held(found, reading, constants, bound)
+        return Held(found, found)
+
+    there = [row for row in rows if np.isfinite(row.reading.value)]
+    reviewed = bool(there) and all(row.by_review for row in there)
+    decided = combined(rows)
+    return Case(
+        reading,
+        bound,
+        constants,
+        combined(rows, evidence=True),
+        decided,
+        combined(matched) if matched else None,
+        by_review=reviewed,
+        review=_review_counts(there),
+        reviewed=decided.estimate if reviewed else None,
+        shares=_shares(decided.estimate),
+    )
+
+
+def _shares(estimate: Estimate) -> dict[str, float]:
+    total = estimate.variance + estimate.systematic_variance
+    if not np.isfinite(total) or total <= 0:
+        return {}
+    return {
+        "sampling": estimate.variance / total,
+        "constant": estimate.systematic_variance / total,
+    }
+
+
+def _review_counts(rows: Sequence[_OnPlate]) -> ReviewCounts:
+    reviews = [row.review for row in rows if row.review is not None]
+    states = {review.state for review in reviews}
+    if not reviews or states == {"unreviewed"}:
+        state = "unreviewed"
+    else:
+        whole = states == {"complete"} and len(reviews) == len(rows)
+        state = "complete" if whole else "partial"
+    return ReviewCounts(
+        state,
+        *(
+            sum(getattr(review, name) for review in reviews)
+            for name in ("n_drawn", "n_reviewed", "n_cannot_tell")
+        ),
+    )
+
+
+def _over_plates(rows: Sequence[Reading]) -> Reading:
+    """Sum the counts of one row over plates; shares and class values are means over objects."""
+    there = [row for row in rows if np.isfinite(row.value)]
+    missing = () if there else tuple(dict.fromkeys(each for row in rows for each in row.missing))
+    weights = np.array([row.n_objects for row in rows], float)
+    means = {
+        name: _mean(np.array([getattr(row, name) for row in rows], float), weights)
+        for name in ("positive_value", "negative_value", "fraction_low", "fraction_high", "value")
+    }
+    doubts = NO_DOUBTS
+    if there:
+        doubts = Doubts(
+            **{
+                name: float(np.mean([getattr(row.doubts, name) for row in there]))
+                for name in DOUBTS
+            }
+        )
+    return replace(
+        rows[0],
+        plate=SCREEN,
+        variance=float("nan"),
+        n_wells=sum(row.n_wells for row in rows),
+        fewest_wells=sum(row.fewest_wells for row in there),
+        n_sites=sum(row.n_sites for row in rows),
+        n_objects=sum(row.n_objects for row in rows),
+        missing=missing,
+        doubts=doubts,
+        **means,
+    )
+
+
+def _mean(values: np.ndarray, weights: np.ndarray) -> float:
+    known = np.isfinite(values) & (weights > 0)
+    return float(np.average(values[known], weights=weights[known])) if known.any() else np.nan
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A class value or difference of one plate of a screen: ``screen/drift.csv``.
+
+    Attributes
+    ----------
+    plate : str
+        Whose.
+    date : str
+        When it was imaged; empty where nobody said.
+    order : int
+        Place of the plate in the screen, by date where all plates have one.
+    object_set, measure, scope, perturbation : str
+        Of what.
+    estimate, ci_low, ci_high : float
+        With its 90 % interval, in ``unit``.
+    unit : str
+        %, pp or px.
+    basis : str
+        evidence or review.
+    """
+
+    plate: str
+    date: str
+    order: int
+    object_set: str
+    measure: str
+    scope: str
+    perturbation: str
+    estimate: float
+    ci_low: float
+    ci_high: float
+    unit: str
+    basis: str
+
+
+def drift(
+    readings: Sequence[Sequence[Reading]],
+    reviewed: Sequence[Sequence[Reviewed]],
+    rules: Rules,
+    dates: Mapping[str, str] | None = None,
+) -> list[Drift]:
+    """Return the value of every row on every plate, plates in the order of their dates.
+
+    Parameters
+    ----------
+    readings, reviewed, rules
+        As for `screen_cases`.
+    dates : mapping of str to str
+        Date of every plate that has one, such as 2026-11-25.
+    """
+    dates = dates or {}
+    reviews = list(reviewed) or [[] for _ in readings]
+    plates = [own[0].plate if own else "" for own in readings]
+    places = list(range(len(plates)))
+    if all(dates.get(name) for name in plates):
+        places.sort(key=lambda place: (dates[plates[place]], place))
+    found = []
+    for order, place in enumerate(places, start=1):
+        known = {key_of(row): row for row in reviews[place]}
+        for reading in readings[place]:
+            if reading.adjustment == RAW:
+                row = _OnPlate(reading, known.get(reading.key))
+                found.append(_drift(row, dates.get(reading.plate, ""), order, rules))
+    return found
+
+
+def _drift(row: _OnPlate, date: str, order: int, rules: Rules) -> Drift:
+    reading = row.reading
+    constants = rules.constants_of(reading.measure, reading.object_set)
+    if row.by_review:
+        estimate = known_scatter(row.review.estimate, reading, constants)
+    else:
+        estimate = held_reading(reading, constants, bound_of_row(reading, rules)).estimate
+    measure = MEASURES[reading.measure]
+    low, high = estimate.interval(PASS_LEVEL)
+    return Drift(
+        reading.plate,
+        date,
+        order,
+        *reading.key,
+        estimate.value * measure.scale,
+        low * measure.scale,
+        high * measure.scale,
+        measure.unit_of(reading.scope),
+        "review" if row.by_review else "evidence",
+    )

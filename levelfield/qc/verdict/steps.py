@@ -1,0 +1,105 @@
+"""What to do next: the cheapest step that would decide a row, with what it costs."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from levelfield.qc.statistics.decision import FEWEST_TO_PASS, wells_to_decide
+from levelfield.qc.statistics.estimates import Verdict
+from levelfield.qc.verdict.cases import Case
+from levelfield.qc.verdict.rows import NextStep, Reason
+
+SECONDS_PER_OBJECT = 8
+"""That a person looks at one object of a review."""
+SECONDS_PER_FIELD = 60
+"""That a person searches one field for missed objects."""
+FIELDS_TO_SEARCH = 5
+"""Per class, where no better number is known."""
+FIELDS_TO_ANNOTATE = 4
+"""Per class, where reference outlines would tell what a review cannot."""
+MINUTES_PER_FIELD = 15
+"""To outline the nuclei of one field."""
+
+
+def next_step(case: Case, verdict: Verdict, reason: Reason, usual_review: int) -> NextStep:
+    """Return the cheapest step that would decide an undecided row, or confirm another.
+
+    Parameters
+    ----------
+    case : Case
+        The row.
+    verdict, reason : str
+        What was found.
+    usual_review : int
+        Objects per class to review where no better number is known.
+    """
+    if verdict != "undecided":
+        return _confirm(case, usual_review)
+    if reason == "excluded_sites":
+        return NextStep("images")
+    if reason == "no_wells":
+        return NextStep("layout")
+    if reason in ("nothing_measured", "reviewers_disagree"):
+        return NextStep("look")
+    if reason == "one_well":
+        return NextStep("wells", _wells(case) or FEWEST_TO_PASS)
+    if case.shares.get("saturation", 0.0) > 0.5:
+        return NextStep("expose")
+    return _review_or_wells(case, reason, usual_review)
+
+
+def review_step(per_class: int, classes: int, measure: str) -> NextStep:
+    """Return a review of so many objects per class, of missed ones so many fields, with minutes."""
+    seconds = SECONDS_PER_FIELD if measure == "missed" else SECONDS_PER_OBJECT
+    return NextStep("review", per_class, ceil(per_class * classes * seconds / 60))
+
+
+def _classes(case: Case) -> int:
+    return 2 if case.is_difference else 1
+
+
+def _review(case: Case, usual_review: int) -> NextStep | None:
+    """Return the review that would decide a row; None where no review would."""
+    measure = case.reading.measure
+    if measure == "bias":
+        return None
+    usual = FIELDS_TO_SEARCH if measure == "missed" else usual_review
+    number = case.reviews_needed if case.asked else usual
+    if number is None or (case.by_review and number <= 0):
+        return None
+    return review_step(number, _classes(case), measure)
+
+
+def _confirm(case: Case, usual_review: int) -> NextStep:
+    if case.by_review:
+        return NextStep()
+    return _review(case, usual_review) or NextStep()
+
+
+def _review_or_wells(case: Case, reason: Reason, usual_review: int) -> NextStep:
+    """Minutes at the screen cost less than wells, and wells less than outlines drawn by hand."""
+    number = _wells(case)
+    review = _review(case, usual_review)
+    # A review cannot take away the scatter between wells: unless it is known to decide, more wells
+    # come first where they would.
+    certain = case.asked and review is not None
+    if reason == "sampling" and number is not None and not certain:
+        return NextStep("wells", number)
+    if review is not None:
+        return review
+    if number is not None:
+        return NextStep("wells", number)
+    fields = FIELDS_TO_ANNOTATE * _classes(case)
+    return NextStep("annotate", fields, fields * MINUTES_PER_FIELD)
+
+
+def _wells(case: Case) -> int | None:
+    """Wells per class that would decide it; None where no number does."""
+    if not case.calibrated:
+        return None
+    fewest = case.reading.fewest_wells
+    wells = (fewest,)
+    if case.is_difference:
+        wells = (fewest, max(case.reading.n_wells - fewest, fewest))
+    needed = [wells_to_decide(one.estimate, case.bound, wells) for one in case.held]
+    return None if None in needed else max(needed)
