@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from levelfield.pipeline.evidence import judged_sets
+from levelfield.pipeline.evidence import TABLES, judged_sets
 from levelfield.pipeline.methods import advice_methods
 from levelfield.pipeline.review import label_checksums
 from levelfield.pipeline.settings import ObjectSetSettings, object_sets
