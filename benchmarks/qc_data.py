@@ -34,7 +34,8 @@ from levelfield.evaluation.overlap import count_overlap, number_labels
 from levelfield.objects import renumber
 from levelfield.qc.evidence.calibration import indicators
 from levelfield.qc.evidence.features import NEIGHBOUR, NUMBER, field_features
-from levelfield.qc.evidence.geometry import inner_distance, typical_diameter
+from levelfield.qc.evidence.geometry import inner_distance
+from levelfield.qc.evidence.labelwise import typical_diameter
 from levelfield.qc.evidence.scores import FIELD
 from levelfield.qc.evidence.second_opinion import SecondOpinion, opinion_scale, second_opinion
 from levelfield.segmentation.cellpose.dynamics import find_objects

@@ -2,9 +2,8 @@
 
 import pandas as pd
 import pytest
-from qc_plates import invented_objects
-
 from levelfield.qc.evidence.looks import different_looks
+from qc_plates import invented_objects
 
 
 def objects(**changes):

@@ -10,7 +10,7 @@ from qc_plates import group_images
 from real_images import REPOSITORY
 from scipy import ndimage
 
-from levelfield.qc.evidence.geometry import typical_diameter
+from levelfield.qc.evidence.labelwise import typical_diameter
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION, load_opinion
 from levelfield.qc.evidence.second_opinion import JURY, ask_second_opinion, opinion_for
 from levelfield.qc.train.opinion_network import export_opinion

@@ -23,7 +23,7 @@ from levelfield.pipeline.unfinished import Unfinished
 from levelfield.qc.columns import OBJECT_SET
 from levelfield.qc.evidence.candidates import childless_parents, find_candidates, no_candidates
 from levelfield.qc.evidence.features import empty_features, field_features
-from levelfield.qc.evidence.geometry import object_areas
+from levelfield.qc.evidence.labelwise import object_areas
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
 

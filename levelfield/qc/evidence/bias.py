@@ -13,12 +13,16 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.qc.evidence.background import background_noise
 from levelfield.qc.evidence.geometry import (
     checked_field,
     inner_boundary,
     inner_distance,
+)
+from levelfield.qc.evidence.labelwise import (
+    largest_per_label,
     object_areas,
-    percentile_per_label,
+    percentiles_per_label,
     typical_diameter,
 )
 
@@ -42,6 +46,7 @@ def threshold_bias(
     *,
     inner: NDArray[np.int32] | None = None,
     depth: NDArray[np.float32] | None = None,
+    noise: float | None = None,
 ) -> NDArray[np.float64]:
     """Signed distance in px from the edge in the image to the edge of each mask.
 
@@ -68,6 +73,8 @@ def threshold_bias(
         cytoplasm is not mistaken for a moved edge.
     depth : (Y, X) float32, optional
         `levelfield.qc.evidence.geometry.inner_distance` of the labels, where it is known already.
+    noise : float, optional
+        `levelfield.qc.evidence.background.background_noise`, where it is known already.
 
     Returns
     -------
@@ -96,9 +103,7 @@ def threshold_bias(
         return np.full(0, np.nan)
     smooth = ndimage.gaussian_filter(image, IMAGE_SMOOTHING_PX)
     depth = inner_distance(labels) if depth is None else depth
-    deepest = np.zeros(count + 1)
-    np.maximum.at(deepest, labels.ravel(), depth.ravel())
-    deepest = deepest[1:]
+    deepest = largest_per_label(labels, depth, count)
     reach = max(SHORTEST_REACH_PX, REACH_PER_DIAMETER * typical_diameter(labels))
     profiles, offsets = _profiles(labels, smooth, reach, inner)
     profiles[offsets[None, :] < -0.9 * deepest[:, None]] = np.nan
@@ -106,7 +111,7 @@ def threshold_bias(
         foreground = _core_intensity(labels, smooth, depth, deepest)
     else:
         foreground = _rim_intensity(labels, smooth, reach, inner, profiles, offsets)
-    noise = background_noise(labels, image)
+    noise = background_noise(labels, image) if noise is None else noise
     edge = _find_edge(profiles, offsets, foreground, level, reach, noise)
     edge[object_areas(labels) == 0] = np.nan
     return -edge
@@ -118,7 +123,7 @@ def _core_intensity(
     """Median intensity of each object deeper than half its depth."""
     limit = np.concatenate([[np.inf], np.maximum(0.5 * deepest, 1)])
     core = np.where(depth >= limit[labels], labels, 0)
-    return percentile_per_label(core, image, 50, len(deepest))
+    return percentiles_per_label(core, image, (50,), len(deepest))[0]
 
 
 def _rim_intensity(
@@ -137,14 +142,6 @@ def _rim_intensity(
     )
     wide_rim = np.isfinite(np.where(offsets <= -1.5, clear, np.nan)).any(axis=1)
     return np.where(wide_rim, brightest_clear, brightest)
-
-
-def background_noise(labels: NDArray, image: NDArray) -> float:
-    """Return the robust standard deviation of background pixels; 0 where they are clipped."""
-    background = image[labels == 0]
-    if background.size == 0:
-        return 0.0
-    return float(1.4826 * np.median(np.abs(background - np.median(background))))
 
 
 def _profiles(
