@@ -25,6 +25,7 @@ from levelfield.qc.evidence.labelwise import (
     percentiles_per_label,
     typical_diameter,
 )
+from levelfield.qc.evidence.smoothing import gaussian
 
 RAYS_PER_OBJECT = 32
 STEP_PX = 0.5
@@ -101,7 +102,7 @@ def threshold_bias(
     count = int(labels.max(initial=0))
     if count == 0:
         return np.full(0, np.nan)
-    smooth = ndimage.gaussian_filter(image, IMAGE_SMOOTHING_PX)
+    smooth = gaussian(image, IMAGE_SMOOTHING_PX)
     depth = inner_distance(labels) if depth is None else depth
     deepest = largest_per_label(labels, depth, count)
     reach = max(SHORTEST_REACH_PX, REACH_PER_DIAMETER * typical_diameter(labels))
@@ -151,7 +152,7 @@ def _profiles(
     inward, outward = round(reach / STEP_PX), round(OUTWARD_PER_REACH * reach / STEP_PX)
     offsets = np.arange(-inward, outward + 1) * STEP_PX
     barrier = np.zeros((0, 0), np.int32) if inner is None else inner
-    outside = ndimage.gaussian_filter((labels == 0).astype(np.float32), NORMAL_SMOOTHING_PX)
+    outside = gaussian((labels == 0).astype(np.float32), NORMAL_SMOOTHING_PX)
     y, x = np.nonzero(inner_boundary(labels, background_only=True))
     order, first, sizes = _chosen_rays(labels[y, x], int(labels.max()))
     y, x = y[order], x[order]

@@ -24,6 +24,7 @@ from levelfield.qc.evidence.labelwise import (
     typical_diameter,
 )
 from levelfield.qc.evidence.second_opinion import SecondOpinion
+from levelfield.qc.evidence.smoothing import gaussian
 
 CANDIDATE = "candidate"
 SECOND_OPINION, RESIDUAL, PARENT = "second opinion", "residual", "parent"
@@ -148,7 +149,7 @@ def _residual_blobs(
     labels: NDArray, seen: NDArray, above: NDArray, diameter: float
 ) -> NDArray[np.int32]:
     """Return bright blobs (Y, X) that neither labels nor the second opinion hold, from 1."""
-    smooth = ndimage.gaussian_filter(above, max(1.0, 0.08 * diameter))
+    smooth = gaussian(above, max(1.0, 0.08 * diameter))
     taken = (labels > 0) | (seen > 0)
     near = ndimage.maximum_filter(taken.view(np.uint8), 2 * round(max(2.0, 0.2 * diameter)) + 1)
     free = near == 0

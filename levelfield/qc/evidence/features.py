@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import KDTree
 
 from levelfield.qc.evidence.background import (
@@ -56,6 +55,7 @@ from levelfield.qc.evidence.second_opinion import (
     opinions_on_seams,
     without_opinion,
 )
+from levelfield.qc.evidence.smoothing import gaussian, gradient_magnitude
 
 # A virtual cut is described as the seam that it would be.
 _OF_CUT = {name: f"cut_{name}" for name in (*SEAM_COLUMNS[2:], *OPINIONS_ON_SEAMS)}
@@ -185,9 +185,9 @@ def _planes(labels: NDArray, image: NDArray, diameter: float) -> _Planes:
     background = local_background(labels, image, diameter)
     return _Planes(
         above=image - background,
-        smooth=ndimage.gaussian_filter(image, max(0.6, 0.05 * diameter)) - background,
-        blurred=ndimage.gaussian_filter(image, max(0.7, 0.1 * diameter)) - background,
-        gradient=ndimage.gaussian_gradient_magnitude(image, max(0.7, 0.05 * diameter)),
+        smooth=gaussian(image, max(0.6, 0.05 * diameter)) - background,
+        blurred=gaussian(image, max(0.7, 0.1 * diameter)) - background,
+        gradient=gradient_magnitude(image, max(0.7, 0.05 * diameter)),
     )
 
 
@@ -218,7 +218,7 @@ def _appearance(
     on_edge, on_rim = (
         np.pad(each, (0, count - len(each))).astype(float) for each in (on_edge, on_rim)
     )
-    fine = image - ndimage.gaussian_filter(image, 1.0)
+    fine = image - gaussian(image, 1.0)
     mean = sums_per_label(labels, planes.above, count) / area
     square = sums_per_label(labels, planes.above, count, power=2) / area
     average = np.maximum(mean, 1e-6)
@@ -301,7 +301,7 @@ def _cut_features(
 ) -> dict[str, NDArray]:
     """Describe each object's best cut, by shape or by intensity, whichever has the lower saddle."""
     smallest = max(6.0, SMALLEST_PART * np.pi * diameter**2 / 4)
-    shape = ndimage.gaussian_filter(depth, max(0.4, 0.04 * diameter))
+    shape = gaussian(depth, max(0.4, 0.04 * diameter))
     by_shape = best_cuts(labels, shape, smallest)
     by_intensity = best_cuts(labels, np.maximum(planes.blurred, 1e-6), smallest)
     cut = _better_cut(labels, by_shape, by_intensity)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from levelfield.qc.evidence.cuts import best_cuts
 from levelfield.qc.evidence.geometry import Contacts
@@ -24,6 +23,7 @@ from levelfield.qc.evidence.labelwise import (
 )
 from levelfield.qc.evidence.opinion_network import OpinionNetwork, load_opinion
 from levelfield.qc.evidence.resampling import resized
+from levelfield.qc.evidence.smoothing import gaussian
 from levelfield.segmentation.network.decoders.jury import jury, opinions
 from levelfield.segmentation.network.prediction import Prediction
 
@@ -241,7 +241,7 @@ def opinions_on_objects(
         little there.
     """
     count = int(labels.max(initial=0))
-    depth = np.maximum(ndimage.gaussian_filter(opinion.depth, _SMOOTHING_PX), 1e-3)
+    depth = np.maximum(gaussian(opinion.depth, _SMOOTHING_PX), 1e-3)
     result = {
         "cut_network_saddle": best_cuts(labels, depth, smallest_part).saddle,
         "network_foreground": sums_per_label(labels, opinion.foreground, count)
