@@ -13,7 +13,7 @@ drop out, so images of different brightness and cells that gather in the middle 
 (Shading from the symmetry of gradients: Zheng et al. 2013, IEEE TPAMI 35(6), 1480, there for one
 image; many images with robust weights: BaSiC, Peng et al. 2017, Nature Communications 8, 14836.)
 
-`levelfield.illumination.picture` draws the fields; it is imported on its own, as it needs Matplotlib.
+`levelfield.illumination.picture` draws the fields; it is imported on its own: it needs Matplotlib.
 Read one image at a time, keep `downsample(image)`, and hand the thumbnails to `fit_flat_field`.
 """
 

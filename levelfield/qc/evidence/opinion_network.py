@@ -58,7 +58,8 @@ class OpinionNetwork:
         canvas = Canvas(scaled.shape, _OVERLAP, (1, 1, 1))
         side = _WHOLE if max(scaled.shape) <= _WHOLE else _TILE
         for tile in tiles(scaled.shape, side, _OVERLAP):
-            outputs = self.session.run(None, {"image": tile.cut(scaled)[None, None]})
+            inputs = {"image": tile.cut(scaled)[None, None]}
+            outputs = self.session.run(None, inputs, _giving_back())
             canvas.add(tile, [output.reshape(-1, *tile.shape) for output in outputs])
         together, classes, shape = canvas.blend()
         return Prediction(
@@ -68,6 +69,13 @@ class OpinionNetwork:
             flow=shape[1:],
             affinities=together[1:],
         )
+
+
+def _giving_back() -> onnxruntime.RunOptions:
+    """Return options by which a run gives back its memory, which the next steps need."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 @lru_cache(maxsize=4)
