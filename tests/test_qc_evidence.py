@@ -9,12 +9,12 @@ from qc_images import merged, split
 from qc_plates import features_of_wells, fields_of, group_images, layout, with_field
 from scipy import ndimage
 
+from levelfield.qc.evidence.background import background_grain
 from levelfield.qc.evidence.features import (
     NEIGHBOUR,
     NUMBER,
     OBJECT_COLUMNS,
     PAIR_COLUMNS,
-    background_grain,
     field_features,
 )
 from levelfield.qc.evidence.scores import (
