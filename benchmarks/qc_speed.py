@@ -2,7 +2,7 @@
 
     python benchmarks/qc_speed.py --data FOLDER
 
-``FOLDER`` holds ``bbbc013``, ``bbbc038_train`` and ``aitslab_nuclei``. Every group of images runs in
+``FOLDER`` holds ``bbbc013``, ``bbbc038_train`` and ``aitslab_nuclei``. Every group runs in
 a process of its own, so that its peak of memory is its own. Writes ``results/qc_speed.csv``.
 """
 
