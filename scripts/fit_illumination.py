@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from levelfield.illumination import draw_flat_field, summary, to_arrays
+from levelfield.illumination import summary, to_arrays
+from levelfield.illumination.picture import draw_flat_field
 from levelfield.pipeline.illumination import fit_plate
 from levelfield.pipeline.logs import job_log
 from levelfield.pipeline.tables import read_csv, write_arrays, write_csv, write_figure

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from levelfield.pipeline.evidence import TABLES, evidence_job, evidence_pack
 from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.quality import TABLES, evidence_job, evidence_pack
 from levelfield.pipeline.tables import read_csv, read_flat_fields, read_previous, write_parquet
 from levelfield.pipeline.unfinished import Unfinished
 

@@ -1,7 +1,8 @@
 """Judge the segmentation of a plate in both control classes."""
 
+from levelfield.pipeline.evidence import TABLES
 from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.quality import TABLES, assess
+from levelfield.pipeline.quality import assess
 from levelfield.pipeline.review import log_review, read_review
 from levelfield.pipeline.tables import read_csv, read_packs, write_csv, write_parquet
 from levelfield.plan import read_layout

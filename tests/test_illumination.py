@@ -19,7 +19,6 @@ from levelfield.illumination import (
     camera_offset_from_dark_frame,
     correct,
     downsample,
-    draw_flat_field,
     edge_falloff,
     estimate_camera_offset,
     fit_flat_field,
@@ -27,6 +26,7 @@ from levelfield.illumination import (
     summary,
     to_arrays,
 )
+from levelfield.illumination.picture import draw_flat_field
 
 SIZE, TILE = 360, 120
 OFFSET = 200

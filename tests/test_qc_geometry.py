@@ -6,18 +6,16 @@ from qc_images import nuclei_by_group
 from scipy import ndimage
 from skimage.measure import regionprops
 
+from levelfield.qc.evidence.background import local_background
 from levelfield.qc.evidence.cuts import best_cuts
-from levelfield.qc.evidence.features import local_background
-from levelfield.qc.evidence.geometry import (
+from levelfield.qc.evidence.geometry import contacts, hull_areas, inner_distance, row_extents
+from levelfield.qc.evidence.labelwise import (
     axis_lengths,
-    contacts,
     coordinate_sums,
-    hull_areas,
-    inner_distance,
-    percentile_per_group,
-    percentile_per_label,
-    row_extents,
+    percentiles_per_group,
+    percentiles_per_label,
 )
+from levelfield.qc.evidence.smoothing import gaussian, gradient_magnitude
 
 IMAGE, LABELS = nuclei_by_group(1)[-1][1][0]
 
@@ -39,7 +37,7 @@ def test_hull_areas_equal_scipys_on_real_nuclei():
 
 
 def test_hull_of_a_union_equals_the_hull_of_the_relabelled_pair():
-    pairs = contacts(LABELS, IMAGE).pairs[:20]
+    pairs = contacts(LABELS).pairs[:20]
     extents = row_extents(LABELS)
     for pair, area in zip(pairs, hull_areas(extents, pairs), strict=True):
         union = np.isin(LABELS, pair).astype(np.int32)
@@ -68,20 +66,20 @@ def test_contacts_count_direct_neighbours_and_gaps_of_one_pixel_but_not_two():
     labels = np.zeros((12, 30), np.int32)
     labels[2:10, 2:8], labels[2:10, 8:14] = 1, 2  # touching
     labels[2:10, 15:20], labels[2:10, 22:28] = 3, 4  # gaps of one and of two pixels
-    found = contacts(labels, np.ones((12, 30), np.float32))
+    found = contacts(labels)
     assert found.pairs.tolist() == [[1, 2], [2, 3]]
     assert np.bincount(found.pair_of_contact).tolist() == [8, 8]
 
 
 def test_percentiles_per_label_equal_numpys_and_missing_labels_are_nan():
     labels = np.where(LABELS == 2, 0, LABELS)
-    found = percentile_per_label(labels, IMAGE, 90, int(LABELS.max()))
+    found = percentiles_per_label(labels, IMAGE, (90,), int(LABELS.max()))[0]
     assert np.isnan(found[1])
     for label in (1, 3, int(LABELS.max())):
         expected = np.percentile(IMAGE[label == LABELS], 90, method="nearest")
         assert found[label - 1] == pytest.approx(expected, abs=0.01)
     groups = np.array([2, 0, 2, 2])
-    found = percentile_per_group(np.array([3.0, 1.0, 9.0, 5.0]), groups, 3, 50)
+    found = percentiles_per_group(np.array([3.0, 1.0, 9.0, 5.0]), groups, 3, (50,))[0]
     assert found[[0, 2]].tolist() == [1, 5]
 
 
@@ -145,3 +143,12 @@ def test_background_without_background_is_the_dimmest_pixels():
     labels = np.ones((20, 20), np.int32)
     image = np.linspace(0.2, 0.9, 400, dtype=np.float32).reshape(20, 20)
     assert local_background(labels, image, 20.0) == pytest.approx(np.percentile(image, 5))
+
+
+@pytest.mark.parametrize("sigma", [0.6, 1.0, 3.7])
+@pytest.mark.parametrize("size", [256, 7])
+def test_smoothing_equals_scipys(sigma, size):
+    image = IMAGE[:size, : size - 2]
+    assert np.array_equal(gaussian(image, sigma), ndimage.gaussian_filter(image, sigma))
+    expected = ndimage.gaussian_gradient_magnitude(image, sigma)
+    assert gradient_magnitude(image, sigma) == pytest.approx(expected, rel=1e-5, abs=1e-8)

@@ -13,6 +13,7 @@ drop out, so images of different brightness and cells that gather in the middle 
 (Shading from the symmetry of gradients: Zheng et al. 2013, IEEE TPAMI 35(6), 1480, there for one
 image; many images with robust weights: BaSiC, Peng et al. 2017, Nature Communications 8, 14836.)
 
+`levelfield.illumination.picture` draws the fields; it is imported on its own: it needs Matplotlib.
 Read one image at a time, keep `downsample(image)`, and hand the thumbnails to `fit_flat_field`.
 """
 
@@ -23,7 +24,6 @@ from levelfield.illumination.camera_offset import (
     estimate_camera_offset,
 )
 from levelfield.illumination.flat_field import FlatField, correct, fit_flat_field
-from levelfield.illumination.picture import draw_flat_field
 from levelfield.illumination.tables import edge_falloff, from_arrays, summary, to_arrays
 from levelfield.illumination.thumbnails import downsample
 
@@ -34,7 +34,6 @@ __all__ = [
     "camera_offset_from_dark_frame",
     "correct",
     "downsample",
-    "draw_flat_field",
     "edge_falloff",
     "estimate_camera_offset",
     "fit_flat_field",

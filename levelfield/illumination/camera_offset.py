@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from levelfield.illumination.slopes import SlopeFit
 from levelfield.illumination.thumbnails import (
@@ -74,6 +73,8 @@ def camera_offset_from_dark_frame(dark_frame: NDArray) -> CameraOffset:
             "have been taken with light, and would remove signal. Take it with the shutter closed, "
             "or state `camera_offset` as a number."
         )
+    from scipy import stats  # many processes only apply what was estimated
+
     spread = stats.median_abs_deviation(regions, axis=None, scale="normal")
     return CameraOffset(float(level), float(spread), "dark frame")
 
@@ -120,6 +121,8 @@ def _between(low: float, high: float, estimate: float, error: float) -> tuple[fl
     """Mean and spread of an estimate with normal error that is known to lie in a range."""
     if error > 100 * (high - low):
         return (low + high) / 2, (high - low) / np.sqrt(12)
+    from scipy import stats  # many processes only apply what was estimated
+
     error = max(error, 1e-6 * (high - low))
     bounds = ((low - estimate) / error, (high - estimate) / error)
     known = stats.truncnorm(*bounds, loc=estimate, scale=error)

@@ -1,32 +1,22 @@
-"""What the QC needs from the pixels of a pack, and the QC of a plate from all packs."""
+"""The QC of a plate from the evidence of all its packs, and of a screen from its plates."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from itertools import compress
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from levelfield.illumination import FlatField
-from levelfield.pipeline.fields import FieldReader, field_reader, flat_field_marks, identify
+from levelfield.pipeline.evidence import TABLES, judged_sets
 from levelfield.pipeline.methods import advice_methods
-from levelfield.pipeline.reuse import code_version, field_fingerprints, join, map_changed_fields
 from levelfield.pipeline.review import label_checksums
 from levelfield.pipeline.settings import ObjectSetSettings, object_sets
 from levelfield.pipeline.summary import stack
-from levelfield.pipeline.unfinished import Unfinished
 from levelfield.plan import PLATE_SHAPES
 from levelfield.planted import mark_verdict
 from levelfield.qc.evidence.calibration import CALIBRATED_LEVEL, shipped_calibration
-from levelfield.qc.evidence.features import field_features
-from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
-from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.qc.plate import (
     PlateDesign,
     PlateFeatures,
@@ -44,113 +34,8 @@ from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Margins, Rules
 from levelfield.qc.verdict.screen import Drift, drift, screen_cases
 
-# The code that decides an evidence feature's value: a change here computes it anew.
-_EVIDENCE_CODE = ("levelfield.illumination", "levelfield.qc", "levelfield.segmentation")
-TABLES = ("evidence", "pairs", "candidates", "fields")
 _BY_LEVEL = ("bias", "agreement")
 """Measures that depend on where the edge is sought."""
-
-
-@dataclass(frozen=True)
-class EvidenceJob:
-    """All that the fields of one pack have in common.
-
-    Attributes
-    ----------
-    reader : FieldReader
-        Reads corrected images and labels.
-    sets : tuple of ObjectSetSettings
-        Object sets that are judged.
-    threshold_level : float
-        Where between background (0) and object (1) an edge is said to lie.
-    """
-
-    reader: FieldReader
-    sets: tuple[ObjectSetSettings, ...]
-    threshold_level: float
-
-
-def judged_sets(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
-    """Return the object sets that have outlines of their own.
-
-    What is made by subtraction or masking is bounded by the outlines of other sets, and judged
-    with them.
-    """
-    return [one for one in sets if one.method not in ("subtraction", "masked")]
-
-
-def evidence_job(
-    store: Path | str,
-    science: Mapping,
-    flat_fields: Mapping[str, FlatField],
-    threshold_level: float,
-) -> EvidenceJob:
-    """Describe a job from the config's sections ``images``, ``channels`` and ``objects``."""
-    return EvidenceJob(
-        reader=field_reader(store, science, flat_fields),
-        sets=tuple(judged_sets(object_sets(science))),
-        threshold_level=threshold_level,
-    )
-
-
-def evidence_pack(
-    segmented: pd.DataFrame,
-    job: EvidenceJob,
-    previous: dict[str, pd.DataFrame],
-    workers: int,
-    what: str,
-    unfinished: Unfinished | None = None,
-) -> dict[str, pd.DataFrame]:
-    """Collect the evidence of every sound field of a pack, unless an earlier table holds it.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        ``evidence``, a row per object, and ``pairs``, a row per pair of touching objects
-        (`levelfield.qc.evidence.features.field_features`), each with the object set's name.
-    """
-    parts = {
-        "channels": [[c.name, c.maximum] for c in job.reader.channels],
-        "sets": [[s.name, list(s.channels), sorted(s.parents.items())] for s in job.sets],
-        "level": job.threshold_level,
-        "flat_fields": flat_field_marks(job.reader.flat_fields),
-        "opinion": hashlib.sha256(SHIPPED_OPINION.read_bytes()).hexdigest(),
-        "code": code_version(_EVIDENCE_CODE),
-    }
-    fields = field_fingerprints(segmented, parts)
-    compute = partial(evidence_field, job=job)
-    expected = partial(_rows_of, sets=[one.name for one in job.sets])
-    tables = map_changed_fields(compute, fields, previous, expected, workers, what, unfinished)
-    return join(tables, TABLES, _no_evidence)
-
-
-def _rows_of(counts: dict[str, int], sets: Sequence[str]) -> dict[str, int]:
-    return {"evidence": sum(counts[name] for name in sets)}
-
-
-def _no_evidence(name: str) -> pd.DataFrame:
-    return pd.DataFrame()
-
-
-def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, pd.DataFrame]:
-    """Collect the evidence of one field."""
-    _, well, site = field
-    image, labels = job.reader.read(well, site)
-    channels = [channel.name for channel in job.reader.channels]
-    found = {name: [] for name in TABLES}
-    for one in job.sets:
-        plane = image[channels.index(one.channels[0])]
-        features = field_features(
-            labels[one.name],
-            plane,
-            inner=labels[one.parents["parent"]] if "parent" in one.parents else None,
-            level=job.threshold_level,
-            opinion=None if one.parents else ask_second_opinion(plane, labels[one.name]),
-        )
-        for name, table in zip(TABLES, features, strict=True):
-            table.insert(0, "object_set", one.name)
-            found[name].append(identify(table, field))
-    return {name: stack(tables) for name, tables in found.items()}
 
 
 def verdict_rules(science: Mapping, withheld: str = "") -> Rules:

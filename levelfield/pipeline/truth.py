@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from levelfield.evaluation.tables import ALL_SIZES
-from levelfield.pipeline.quality import judged_sets, verdict_rules
+from levelfield.pipeline.evidence import judged_sets
+from levelfield.pipeline.quality import verdict_rules
 from levelfield.pipeline.settings import object_sets
 from levelfield.planted import mark_verdict
 from levelfield.qc.columns import FIELD, OBJECT_SET, SITE

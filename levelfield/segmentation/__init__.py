@@ -1,14 +1,25 @@
-"""Segmentation: one interface and one registry for all methods."""
+"""Segmentation: one interface and one registry for all methods.
 
-from levelfield.segmentation.registry import (
-    SEGMENTERS,
-    parent_roles,
-    segment_images,
-    segment_objects,
-    threshold_input,
-    threshold_settings,
-)
+The registry knows every method, and loads much; it is loaded when it is asked for, as jobs that
+only read objects use other modules of this package.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from levelfield.segmentation.result import Segmentation
+
+if TYPE_CHECKING:
+    from levelfield.segmentation.registry import (
+        SEGMENTERS,
+        parent_roles,
+        segment_images,
+        segment_objects,
+        threshold_input,
+        threshold_settings,
+    )
 
 __all__ = [
     "SEGMENTERS",
@@ -19,3 +30,10 @@ __all__ = [
     "threshold_input",
     "threshold_settings",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return what the registry offers."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("levelfield.segmentation.registry"), name)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import dask
-import dask.array as da
 import numpy as np
 import pandas as pd
 import zarr
@@ -14,6 +13,9 @@ import zarr
 from levelfield.plan import well_path
 from levelfield.store.field import field_path, make_group
 from levelfield.store.metadata import plate_attributes, well_attributes
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 Corrector = Callable[[np.ndarray], np.ndarray]
 
@@ -59,6 +61,10 @@ def lazy_plate(path: Path, sites: pd.DataFrame, correct: Corrector) -> da.Array:
     -------
     dask array of float32, (site, channel, Y, X)
     """
+    # Most processes read fields one by one: they need neither the time nor the memory of dask.
+    import dask
+    import dask.array as da
+
     paths = [field_path(path, well, site) for well, site in sites[["well", "site"]].to_numpy()]
     shape = zarr.open_group(paths[0], mode="r")["0"].shape
 

@@ -129,7 +129,7 @@ def watch_fields(module: object, name: str, step: str) -> None:
 WATCHED = {
     "levelfield.pipeline.segmentation": watch_segmentation,
     "levelfield.pipeline.measurement": lambda m: watch_fields(m, "measure_field", "measure"),
-    "levelfield.pipeline.quality": lambda m: watch_fields(m, "evidence_field", "qc_evidence"),
+    "levelfield.pipeline.evidence": lambda m: watch_fields(m, "evidence_field", "qc_evidence"),
 }
 
 

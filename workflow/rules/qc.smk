@@ -16,7 +16,7 @@ rule qc_evidence:
     benchmark:
         f"{PLATE}/timings/qc_evidence_{{pack}}.tsv"
     conda:
-        "../../envs/levelfield-cpu.yaml"
+        "../../envs/levelfield-core.yaml"
     params:
         store=f"{PLATE}/{{plate}}.zarr",
         science=science("images", "channels", "objects"),

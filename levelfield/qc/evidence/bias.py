@@ -13,14 +13,19 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.qc.evidence.background import background_noise
 from levelfield.qc.evidence.geometry import (
     checked_field,
     inner_boundary,
     inner_distance,
+)
+from levelfield.qc.evidence.labelwise import (
+    largest_per_label,
     object_areas,
-    percentile_per_label,
+    percentiles_per_label,
     typical_diameter,
 )
+from levelfield.qc.evidence.smoothing import gaussian
 
 RAYS_PER_OBJECT = 32
 STEP_PX = 0.5
@@ -42,6 +47,7 @@ def threshold_bias(
     *,
     inner: NDArray[np.int32] | None = None,
     depth: NDArray[np.float32] | None = None,
+    noise: float | None = None,
 ) -> NDArray[np.float64]:
     """Signed distance in px from the edge in the image to the edge of each mask.
 
@@ -68,6 +74,8 @@ def threshold_bias(
         cytoplasm is not mistaken for a moved edge.
     depth : (Y, X) float32, optional
         `levelfield.qc.evidence.geometry.inner_distance` of the labels, where it is known already.
+    noise : float, optional
+        `levelfield.qc.evidence.background.background_noise`, where it is known already.
 
     Returns
     -------
@@ -94,11 +102,9 @@ def threshold_bias(
     count = int(labels.max(initial=0))
     if count == 0:
         return np.full(0, np.nan)
-    smooth = ndimage.gaussian_filter(image, IMAGE_SMOOTHING_PX)
+    smooth = gaussian(image, IMAGE_SMOOTHING_PX)
     depth = inner_distance(labels) if depth is None else depth
-    deepest = np.zeros(count + 1)
-    np.maximum.at(deepest, labels.ravel(), depth.ravel())
-    deepest = deepest[1:]
+    deepest = largest_per_label(labels, depth, count)
     reach = max(SHORTEST_REACH_PX, REACH_PER_DIAMETER * typical_diameter(labels))
     profiles, offsets = _profiles(labels, smooth, reach, inner)
     profiles[offsets[None, :] < -0.9 * deepest[:, None]] = np.nan
@@ -106,7 +112,7 @@ def threshold_bias(
         foreground = _core_intensity(labels, smooth, depth, deepest)
     else:
         foreground = _rim_intensity(labels, smooth, reach, inner, profiles, offsets)
-    noise = background_noise(labels, image)
+    noise = background_noise(labels, image) if noise is None else noise
     edge = _find_edge(profiles, offsets, foreground, level, reach, noise)
     edge[object_areas(labels) == 0] = np.nan
     return -edge
@@ -118,7 +124,7 @@ def _core_intensity(
     """Median intensity of each object deeper than half its depth."""
     limit = np.concatenate([[np.inf], np.maximum(0.5 * deepest, 1)])
     core = np.where(depth >= limit[labels], labels, 0)
-    return percentile_per_label(core, image, 50, len(deepest))
+    return percentiles_per_label(core, image, (50,), len(deepest))[0]
 
 
 def _rim_intensity(
@@ -139,14 +145,6 @@ def _rim_intensity(
     return np.where(wide_rim, brightest_clear, brightest)
 
 
-def background_noise(labels: NDArray, image: NDArray) -> float:
-    """Return the robust standard deviation of background pixels; 0 where they are clipped."""
-    background = image[labels == 0]
-    if background.size == 0:
-        return 0.0
-    return float(1.4826 * np.median(np.abs(background - np.median(background))))
-
-
 def _profiles(
     labels: NDArray, smooth: NDArray, reach: float, inner: NDArray | None
 ) -> tuple[NDArray, NDArray]:
@@ -154,7 +152,7 @@ def _profiles(
     inward, outward = round(reach / STEP_PX), round(OUTWARD_PER_REACH * reach / STEP_PX)
     offsets = np.arange(-inward, outward + 1) * STEP_PX
     barrier = np.zeros((0, 0), np.int32) if inner is None else inner
-    outside = ndimage.gaussian_filter((labels == 0).astype(np.float32), NORMAL_SMOOTHING_PX)
+    outside = gaussian((labels == 0).astype(np.float32), NORMAL_SMOOTHING_PX)
     y, x = np.nonzero(inner_boundary(labels, background_only=True))
     order, first, sizes = _chosen_rays(labels[y, x], int(labels.max()))
     y, x = y[order], x[order]

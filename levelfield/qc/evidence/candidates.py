@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from levelfield.evaluation.overlap import count_overlap, number_labels
-from levelfield.qc.evidence.bias import background_noise
-from levelfield.qc.evidence.features import local_background
-from levelfield.qc.evidence.geometry import (
-    hull_areas,
+from levelfield.qc.evidence.background import background_noise, local_background
+from levelfield.qc.evidence.geometry import distance_to, hull_areas, row_extents
+from levelfield.qc.evidence.labelwise import (
+    coordinate_sums,
     object_areas,
-    percentile_per_label,
-    row_extents,
+    percentiles_per_label,
+    sums_per_label,
     typical_diameter,
 )
 from levelfield.qc.evidence.second_opinion import SecondOpinion
+from levelfield.qc.evidence.smoothing import gaussian
 
 CANDIDATE = "candidate"
 SECOND_OPINION, RESIDUAL, PARENT = "second opinion", "residual", "parent"
@@ -86,9 +87,9 @@ def find_candidates(
     seen = opinion.labels
     known = labels if labels.any() else seen
     diameter = typical_diameter(known) if known.any() else 20.0
-    background = local_background(np.maximum(labels, seen), image, diameter)
-    above = image - background
-    noise = max(background_noise(np.maximum(labels, seen), image), 1e-4)
+    either = np.maximum(labels, seen)
+    above = image - local_background(either, image, diameter)
+    noise = max(background_noise(either, image), 1e-4)
     uncovered = _uncovered_objects(labels, seen)
     blobs = _residual_blobs(labels, seen, above, diameter)
     n_seen = int(uncovered.max(initial=0))
@@ -148,15 +149,16 @@ def _residual_blobs(
     labels: NDArray, seen: NDArray, above: NDArray, diameter: float
 ) -> NDArray[np.int32]:
     """Return bright blobs (Y, X) that neither labels nor the second opinion hold, from 1."""
-    smooth = ndimage.gaussian_filter(above, max(1.0, 0.08 * diameter))
+    smooth = gaussian(above, max(1.0, 0.08 * diameter))
     taken = (labels > 0) | (seen > 0)
     near = ndimage.maximum_filter(taken.view(np.uint8), 2 * round(max(2.0, 0.2 * diameter)) + 1)
     free = near == 0
     if free.sum() < 50:
         return np.zeros(labels.shape, np.int32)
     rest = smooth[free]
-    spread = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
-    level = float(np.median(rest)) + _BLOB_NOISE * max(spread, 1e-4)
+    middle = np.median(rest)
+    spread = 1.4826 * float(np.median(np.abs(rest - middle)))
+    level = float(middle) + _BLOB_NOISE * max(spread, 1e-4)
     if taken.any():
         level = max(level, _BLOB_CONTRAST * float(np.median(above[taken])))
     blobs, number = ndimage.label(free & (smooth > level))
@@ -171,51 +173,49 @@ def _describe(
     candidates: NDArray, labels: NDArray, above: NDArray, noise: float, opinion: SecondOpinion
 ) -> pd.DataFrame:
     count = int(candidates.max())
-    inside = np.flatnonzero(candidates.ravel())
-    owner = candidates.ravel()[inside]
-    area = object_areas(candidates).astype(float)
-    y, x = np.divmod(inside, candidates.shape[1])
+    area, y, x = coordinate_sums(candidates)[:, :3].T
 
     def mean(values: NDArray) -> NDArray[np.float64]:
-        return np.bincount(owner, values, minlength=count + 1)[1:] / np.maximum(area, 1)
+        return sums_per_label(candidates, values, count) / np.maximum(area, 1)
 
-    away = np.full(candidates.shape, np.inf)
-    if labels.any():
-        away = ndimage.distance_transform_edt(labels == 0)
-    nearest = np.full(count + 1, np.inf)
-    np.minimum.at(nearest, owner, away.ravel()[inside])
     rim = ndimage.maximum_filter(candidates, 2 * _RIM_PX + 1)
     rim = np.where((candidates == 0) & (labels == 0), rim, 0)
-    around = np.flatnonzero(rim.ravel())
-    of_rim = rim.ravel()[around]
-    n_around = np.maximum(np.bincount(of_rim, minlength=count + 1)[1:], 1)
-    outside = np.bincount(of_rim, above.ravel()[around], minlength=count + 1)[1:] / n_around
+    n_around = np.maximum(np.bincount(rim.ravel(), minlength=count + 1)[1:], 1)
+    outside = sums_per_label(rim, above, count) / n_around
     border = np.zeros(count + 1, bool)
     border[np.concatenate([candidates[0], candidates[-1], candidates[:, 0], candidates[:, -1]])] = (
         True
     )
-    brightness = mean(above.ravel()[inside].astype(float))
+    brightness = mean(above)
     agreement, finding = _jury_on(candidates, opinion)
     hulls = np.maximum(hull_areas(row_extents(candidates)), 1)
     return pd.DataFrame(
         {
             CANDIDATE: np.arange(1, count + 1),
-            "centre_y_px": mean(y.astype(float)),
-            "centre_x_px": mean(x.astype(float)),
+            "centre_y_px": y / np.maximum(area, 1),
+            "centre_x_px": x / np.maximum(area, 1),
             "area_px": area,
             "touches_border": border[1:],
             "mean_intensity": brightness,
             "integrated_intensity": brightness * area,
-            "contrast_to_noise": percentile_per_label(candidates, above, 50, count) / noise,
+            "contrast_to_noise": percentiles_per_label(candidates, above, (50,), count)[0] / noise,
             "contrast_to_rim": (brightness - outside) / noise,
             "solidity": area / hulls,
-            "covered": mean((labels.ravel()[inside] > 0).astype(float)),
-            "distance_to_label_px": nearest[1:],
+            "covered": mean(labels > 0),
+            "distance_to_label_px": _distances(candidates, labels, count),
             "jury_agreement": agreement,
             "jury_finding": finding,
-            "network_foreground": mean(opinion.foreground.ravel()[inside].astype(float)),
+            "network_foreground": mean(opinion.foreground),
         }
     )
+
+
+def _distances(candidates: NDArray, labels: NDArray, count: int) -> NDArray[np.float64]:
+    """Distance in px from each candidate to the nearest label; infinite without labels."""
+    if not labels.any():
+        return np.full(count, np.inf)
+    away = distance_to(labels > 0, candidates > 0)
+    return percentiles_per_label(candidates, away, (0,), count)[0]
 
 
 def _jury_on(

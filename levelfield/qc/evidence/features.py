@@ -11,23 +11,32 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import KDTree
 
-from levelfield.qc.evidence.bias import background_noise, threshold_bias
+from levelfield.qc.evidence.background import (
+    background_grain,
+    background_noise,
+    local_background,
+)
+from levelfield.qc.evidence.bias import threshold_bias
 from levelfield.qc.evidence.cuts import Cuts, best_cuts
 from levelfield.qc.evidence.geometry import (
+    Contacts,
     RowExtents,
-    axis_lengths,
     checked_field,
-    coordinate_sums,
-    enlarged,
+    contacts,
     hull_areas,
     inner_boundary,
     inner_distance,
-    object_areas,
-    percentile_per_label,
     row_extents,
+)
+from levelfield.qc.evidence.labelwise import (
+    axis_lengths,
+    coordinate_sums,
+    largest_per_label,
+    object_areas,
+    percentiles_per_label,
+    sums_per_label,
     typical_diameter,
 )
 from levelfield.qc.evidence.seams import (
@@ -46,6 +55,7 @@ from levelfield.qc.evidence.second_opinion import (
     opinions_on_seams,
     without_opinion,
 )
+from levelfield.qc.evidence.smoothing import gaussian, gradient_magnitude
 
 # A virtual cut is described as the seam that it would be.
 _OF_CUT = {name: f"cut_{name}" for name in (*SEAM_COLUMNS[2:], *OPINIONS_ON_SEAMS)}
@@ -79,8 +89,6 @@ OBJECT_COLUMNS = (
 PAIR_COLUMNS = (*SEAM_COLUMNS, *OPINIONS_ON_SEAMS)
 SMALLEST_PART = 0.06
 DENSITY_NEIGHBOURS = 5
-_FEWEST_BACKGROUND = 50  # px
-_NO_NOISE = 1e-12  # variance of what is clipped
 # An intensity this close to the detector's maximum is clipped (correction moves it a little).
 CLIPPED = 0.98
 
@@ -144,118 +152,93 @@ def field_features(
     if present.size == 0:
         return empty_features()
     diameter = typical_diameter(labels)
-    background = local_background(labels, image, diameter)
-    smooth = ndimage.gaussian_filter(image, max(0.6, 0.05 * diameter)) - background
-    gradient = _gradient(image, diameter)
-    extents = row_extents(labels)
-    pairs = seam_features(labels, smooth, gradient, extents)
-    pairs = pairs.assign(**_opinions_on_seams(labels, opinion, pairs))
+    planes = _planes(labels, image, diameter)
+    extents, touching = row_extents(labels), contacts(labels)
+    pairs = seam_features(labels, planes.smooth, planes.gradient, extents, touching)
+    pairs = pairs.assign(**_opinions_on_seams(touching, opinion))
     depth = inner_distance(labels)
-    objects = _object_table(labels, image - background, extents)
-    objects = objects.assign(**_looks(labels, image, background, depth, gradient, extents))
-    bias = threshold_bias(labels, image, level, inner=inner, depth=depth)
-    objects["threshold_bias_px"] = bias
-    blurred = ndimage.gaussian_filter(image, max(0.7, 0.1 * diameter)) - background
-    cuts = _cut_features(labels, depth, smooth, blurred, gradient, diameter, opinion)
-    objects = objects.assign(**cuts)
-    objects = objects.loc[present - 1, list(OBJECT_COLUMNS)].reset_index(drop=True)
+    noise = background_noise(labels, image)
+    columns = (
+        _basic_columns(labels, planes.above, extents)
+        | _appearance(labels, image, planes, depth, noise, extents)
+        | {
+            "threshold_bias_px": threshold_bias(
+                labels, image, level, inner=inner, depth=depth, noise=noise
+            )
+        }
+        | _cut_features(labels, depth, planes, diameter, opinion)
+    )
+    objects = pd.DataFrame({name: columns[name][present - 1] for name in OBJECT_COLUMNS})
     return FieldFeatures(objects, pairs)
 
 
-def _gradient(image: NDArray[np.float32], diameter: float) -> NDArray[np.float32]:
-    return ndimage.gaussian_gradient_magnitude(image, max(0.7, 0.05 * diameter))
+class _Planes(NamedTuple):
+    """What is made of a field's image: (Y, X) float32 each, brightness above the background."""
+
+    above: NDArray[np.float32]
+    smooth: NDArray[np.float32]
+    blurred: NDArray[np.float32]
+    gradient: NDArray[np.float32]
+
+
+def _planes(labels: NDArray, image: NDArray, diameter: float) -> _Planes:
+    background = local_background(labels, image, diameter)
+    return _Planes(
+        above=image - background,
+        smooth=gaussian(image, max(0.6, 0.05 * diameter)) - background,
+        blurred=gaussian(image, max(0.7, 0.1 * diameter)) - background,
+        gradient=gradient_magnitude(image, max(0.7, 0.05 * diameter)),
+    )
 
 
 def _opinions_on_seams(
-    labels: NDArray, opinion: SecondOpinion | None, seams: pd.DataFrame
-) -> dict[str, NDArray]:
-    if opinion is None or seams.empty:
-        return without_opinion(OPINIONS_ON_SEAMS, len(seams))
-    return opinions_on_seams(labels, opinion, seams)
+    touching: Contacts, opinion: SecondOpinion | None
+) -> dict[str, NDArray[np.float64]]:
+    if opinion is None or len(touching.pairs) == 0:
+        return without_opinion(OPINIONS_ON_SEAMS, len(touching.pairs))
+    return opinions_on_seams(touching, opinion)
 
 
-def _looks(
+def _appearance(
     labels: NDArray,
     image: NDArray,
-    background: NDArray,
+    planes: _Planes,
     depth: NDArray,
-    gradient: NDArray,
+    noise: float,
     extents: RowExtents,
 ) -> dict[str, NDArray]:
     """Describe shape, contrast and texture of every object."""
     count = len(extents.top)
     sums = coordinate_sums(labels)
     major, minor = axis_lengths(sums)
-    inside = np.flatnonzero(labels.ravel())
-    owner = labels.ravel()[inside]
-
-    def mean(values: NDArray, where: NDArray | slice = slice(None)) -> NDArray:
-        total = np.bincount(owner[where], values[where], minlength=count + 1)[1:]
-        number = np.bincount(owner[where], minlength=count + 1)[1:]
-        return total / np.maximum(number, 1)
-
-    above = (image - background).ravel()[inside].astype(float)
-    fine = (image - ndimage.gaussian_filter(image, 1.0)).ravel()[inside].astype(float)
-    average = np.maximum(mean(above), 1e-6)
-    middle = np.maximum(percentile_per_label(labels, image - background, 50, count), 1e-6)
-    radius = np.sqrt(np.maximum(sums[:, 0], 1) / np.pi)
-    deepest = np.zeros(count + 1)
-    np.maximum.at(deepest, owner, depth.ravel()[inside])
-    edge = inner_boundary(labels, background_only=True).ravel()[inside]
-    rim = inner_boundary(labels, background_only=False).ravel()[inside]
+    area = np.maximum(sums[:, 0], 1)
+    edge = np.where(inner_boundary(labels, background_only=True), labels, 0)
+    rim = np.where(inner_boundary(labels, background_only=False), labels, 0)
+    on_edge, on_rim = object_areas(edge), object_areas(rim)
+    on_edge, on_rim = (
+        np.pad(each, (0, count - len(each))).astype(float) for each in (on_edge, on_rim)
+    )
+    fine = image - gaussian(image, 1.0)
+    mean = sums_per_label(labels, planes.above, count) / area
+    square = sums_per_label(labels, planes.above, count, power=2) / area
+    average = np.maximum(mean, 1e-6)
+    middle = np.maximum(percentiles_per_label(labels, planes.above, (50,), count)[0], 1e-6)
+    radius = np.sqrt(area / np.pi)
+    steep = sums_per_label(edge, planes.gradient, count) / np.maximum(on_edge, 1)
     correlation, fineness = background_grain(labels, image)
-    noise = max(background_noise(labels, image), 1e-4)
-    spread = np.sqrt(np.maximum(mean(above**2) - mean(above) ** 2, 0))
     return {
         "axis_ratio": major / np.maximum(minor, 1e-6),
         "ellipse_fit": ellipse_fit(labels, extents, sums),
-        "roundness": deepest[1:] / radius,
-        "contrast_to_noise": middle / noise,
-        "edge_sharpness": mean(gradient.ravel()[inside].astype(float), edge) * 2 * radius / middle,
-        "texture": spread / average,
-        "grain": np.sqrt(mean(fine**2)) / average,
-        "saturated": mean((image.ravel()[inside] >= CLIPPED).astype(float)),
+        "roundness": largest_per_label(labels, depth, count) / radius,
+        "contrast_to_noise": middle / max(noise, 1e-4),
+        "edge_sharpness": steep * 2 * radius / middle,
+        "texture": np.sqrt(np.maximum(square - mean**2, 0)) / average,
+        "grain": np.sqrt(sums_per_label(labels, fine, count, power=2) / area) / average,
+        "saturated": sums_per_label(labels, image >= CLIPPED, count) / area,
         "background_correlation": np.full(count, correlation),
         "background_fineness": np.full(count, fineness),
-        "contact": 1 - mean(edge.astype(float), rim),
+        "contact": 1 - on_edge / np.maximum(on_rim, 1),
     }
-
-
-def background_grain(labels: NDArray[np.int32], image: NDArray[np.float32]) -> tuple[float, float]:
-    """Say how fine the noise of the background is: what blurs an image smooths its noise too.
-
-    Returns
-    -------
-    correlation : float
-        Of neighbouring pixels along x, slow changes removed; about 0 for a camera's noise.
-    fineness : float
-        Logarithm of how much stronger the noise is below 1 px than from 1 to 2 px.
-        Where the background is clipped, or there is none, both are those of white noise.
-
-    Notes
-    -----
-    Away from objects, since halos are no noise. Whether a camera's own noise is white was not
-    assumed: the limits are learned (`levelfield.qc.evidence.calibration`).
-    """
-    reach = 2 * int(typical_diameter(labels) / 4) + 3
-    away = ndimage.maximum_filter((labels > 0).view(np.uint8), reach) == 0
-    fine, coarse = (_smooth_within(image, away, sigma) for sigma in (1.0, 2.0))
-    rest = (image - coarse).astype(float)
-    pairs = away[:, 1:] & away[:, :-1]
-    own, next_one = rest[:, :-1][pairs], rest[:, 1:][pairs]
-    if own.size < _FEWEST_BACKGROUND or own.var() < _NO_NOISE:
-        return 0.0, 1.0
-    below, above = (image - fine)[away].astype(float), (fine - coarse)[away].astype(float)
-    ratio = (below.var() + _NO_NOISE) / (above.var() + _NO_NOISE)
-    return float((own * next_one).mean() / (own**2).mean()), float(0.5 * np.log(ratio))
-
-
-def _smooth_within(
-    image: NDArray[np.float32], mask: NDArray[np.bool_], sigma: float
-) -> NDArray[np.float32]:
-    """Smooth with what is inside the mask only: bright objects beside it must not leak in."""
-    weight = ndimage.gaussian_filter(mask.astype(np.float32), sigma)
-    return ndimage.gaussian_filter(np.where(mask, image, 0), sigma) / np.maximum(weight, 1e-3)
 
 
 def empty_features() -> FieldFeatures:
@@ -270,69 +253,28 @@ def _no_objects() -> pd.DataFrame:
     return pd.DataFrame({name: np.empty(0, types[name]) for name in OBJECT_COLUMNS})
 
 
-def local_background(
-    labels: NDArray[np.int32], image: NDArray[np.float32], diameter: float
-) -> NDArray[np.float32]:
-    """Smooth background image from pixels well away from objects (Y, X) float32.
-
-    Means over blocks of half a diameter are blurred by 1.5 diameters; where no background is near,
-    the field's median background takes over, and without any background its 5th percentile.
-    """
-    block = max(2, int(diameter / 2))
-    size = 2 * max(1, int(diameter / 4)) + 1
-    away = ndimage.maximum_filter((labels > 0).view(np.uint8), size) == 0
-    if away.sum() < 50:
-        away = labels == 0
-    if away.sum() < 50:
-        return np.full(image.shape, np.percentile(image, 5), np.float32)
-    overall = float(np.median(image[away]))
-    total = _block_sums(np.where(away, image - overall, 0), block)
-    number = _block_sums(away.astype(np.float64), block)
-    sigma = 1.5 * diameter / block
-    total = ndimage.gaussian_filter(total, sigma, truncate=3)
-    number = ndimage.gaussian_filter(number, sigma, truncate=3)
-    coarse = total / (number + 1e-3 * block**2)
-    return (overall + enlarged(coarse, image.shape, (1 / block, 1 / block))).astype(np.float32)
-
-
-def _block_sums(image: NDArray, block: int) -> NDArray:
-    rows = np.arange(0, image.shape[0], block)
-    columns = np.arange(0, image.shape[1], block)
-    return np.add.reduceat(np.add.reduceat(image, rows, axis=0), columns, axis=1)
-
-
-def _object_table(labels: NDArray, above: NDArray, extents: RowExtents) -> pd.DataFrame:
+def _basic_columns(labels: NDArray, above: NDArray, extents: RowExtents) -> dict[str, NDArray]:
+    """Describe where every object is, how large and how bright."""
     count = len(extents.top)
-    inside = np.flatnonzero(labels.ravel())
-    label_of_pixel = labels.ravel()[inside]
-    y, x = np.divmod(inside, labels.shape[1])
-
-    def total(weights: NDArray | None = None) -> NDArray:
-        return np.bincount(label_of_pixel, weights, minlength=count + 1)[1:]
-
-    area = total()
+    area, y, x = coordinate_sums(labels)[:, :3].T
     some = np.maximum(area, 1)
-    centre_y, centre_x = total(y) / some, total(x) / some
-    integrated = total(above.ravel()[inside])
-    rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    centre_y, centre_x = y / some, x / some
+    integrated = sums_per_label(labels, above, count)
     border = np.zeros(count + 1, bool)
-    border[rim] = True
-    density = local_density(centre_y[area > 0], centre_x[area > 0], labels.shape)
-    density_of_all = np.full(count, np.nan)
-    density_of_all[area > 0] = density
-    return pd.DataFrame(
-        {
-            NUMBER: np.arange(1, count + 1),
-            "area_px": area.astype(float),
-            "centre_y_px": centre_y,
-            "centre_x_px": centre_x,
-            "touches_border": border[1:],
-            "mean_intensity": integrated / some,
-            "integrated_intensity": integrated,
-            "local_density": density_of_all,
-            "solidity": area / np.maximum(hull_areas(extents), 1),
-        }
-    )
+    border[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = True
+    density = np.full(count, np.nan)
+    density[area > 0] = local_density(centre_y[area > 0], centre_x[area > 0], labels.shape)
+    return {
+        NUMBER: np.arange(1, count + 1),
+        "area_px": area,
+        "centre_y_px": centre_y,
+        "centre_x_px": centre_x,
+        "touches_border": border[1:],
+        "mean_intensity": integrated / some,
+        "integrated_intensity": integrated,
+        "local_density": density,
+        "solidity": area / np.maximum(hull_areas(extents), 1),
+    }
 
 
 def local_density(
@@ -353,21 +295,20 @@ def local_density(
 def _cut_features(
     labels: NDArray,
     depth: NDArray,
-    smooth: NDArray,
-    blurred: NDArray,
-    gradient: NDArray,
+    planes: _Planes,
     diameter: float,
     opinion: SecondOpinion | None,
 ) -> dict[str, NDArray]:
     """Describe each object's best cut, by shape or by intensity, whichever has the lower saddle."""
     smallest = max(6.0, SMALLEST_PART * np.pi * diameter**2 / 4)
-    shape = ndimage.gaussian_filter(depth, max(0.4, 0.04 * diameter))
+    shape = gaussian(depth, max(0.4, 0.04 * diameter))
     by_shape = best_cuts(labels, shape, smallest)
-    by_intensity = best_cuts(labels, np.maximum(blurred, 1e-6), smallest)
+    by_intensity = best_cuts(labels, np.maximum(planes.blurred, 1e-6), smallest)
     cut = _better_cut(labels, by_shape, by_intensity)
     parts = np.where(labels > 0, 2 * labels - 1 + cut.side, 0).astype(np.int32)
-    seams = seam_features(parts, smooth, gradient, row_extents(parts))
-    seams = seams.assign(**_opinions_on_seams(parts, opinion, seams))
+    touching = contacts(parts)
+    seams = seam_features(parts, planes.smooth, planes.gradient, row_extents(parts), touching)
+    seams = seams.assign(**_opinions_on_seams(touching, opinion))
     seams = seams[(seams[NUMBER] % 2 == 1) & (seams[NEIGHBOUR] == seams[NUMBER] + 1)]
     index = (seams[NUMBER].to_numpy() - 1) // 2
     count = len(cut.saddle)

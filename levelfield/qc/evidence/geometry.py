@@ -51,29 +51,6 @@ def checked_field(
     )
 
 
-def object_areas(labels: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Count pixels per label.
-
-    Parameters
-    ----------
-    labels : (Y, X) int
-        Label image, 0 is background.
-
-    Returns
-    -------
-    (n,) int64
-        Areas in px; element 0 belongs to label 1, and a missing label has area 0.
-    """
-    return np.bincount(labels.ravel())[1:]
-
-
-def typical_diameter(labels: NDArray[np.int32]) -> float:
-    """Median diameter in px of the circles that have the objects' areas; NaN without objects."""
-    areas = object_areas(labels)
-    areas = areas[areas > 0]
-    return float(2 * np.sqrt(np.median(areas) / np.pi)) if areas.size else float("nan")
-
-
 def inner_distance(labels: NDArray[np.int32]) -> NDArray[np.float32]:
     """Distance of each object pixel to the edge of its own object, in px.
 
@@ -85,22 +62,73 @@ def inner_distance(labels: NDArray[np.int32]) -> NDArray[np.float32]:
     foreground = labels > 0
     if not boundary.any():
         return np.where(foreground, np.float32(np.hypot(*labels.shape)), np.float32(0))
-    distance = ndimage.distance_transform_edt(~boundary) + 0.5
-    return np.where(foreground, distance, 0).astype(np.float32)
+    return np.where(foreground, distance_to(boundary, foreground) + 0.5, 0).astype(np.float32)
+
+
+def distance_to(targets: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Euclidean distance in px to the nearest target, at the pixels where it is wanted.
+
+    Parameters
+    ----------
+    targets : (Y, X) bool
+        At least one.
+    wanted : (Y, X) bool
+        Elsewhere the result is 0.
+    """
+    return np.sqrt(_squared_distances(targets, wanted))
+
+
+# numba: exact, and quicker than the transform of a whole image: objects are small, so that the
+# nearest target is a few columns away
+@njit(cache=True)
+def _squared_distances(targets, wanted):  # noqa: ANN001, ANN202
+    height, width = targets.shape
+    none = height + width
+    along = np.empty((height, width), np.int32)  # distance to the nearest target of the column
+    for x in range(width):
+        along[0, x] = 0 if targets[0, x] else none
+    for y in range(1, height):
+        for x in range(width):
+            along[y, x] = 0 if targets[y, x] else min(along[y - 1, x] + 1, none)
+    for y in range(height - 2, -1, -1):
+        for x in range(width):
+            along[y, x] = min(along[y, x], along[y + 1, x] + 1)
+    squared = np.zeros((height, width))
+    for y in range(height):
+        for x in range(width):
+            if not wanted[y, x]:
+                continue
+            least = np.int64(along[y, x]) ** 2
+            reach = 1
+            while reach * reach < least and reach < width:
+                for other in (x - reach, x + reach):
+                    if 0 <= other < width:
+                        least = min(least, reach * reach + np.int64(along[y, other]) ** 2)
+                reach += 1
+            squared[y, x] = least
+    return squared
 
 
 def inner_boundary(labels: NDArray[np.int32], *, background_only: bool) -> NDArray[np.bool_]:
     """Mark object pixels with a 4-neighbour of another label (or, if asked, of background)."""
-    boundary = np.zeros(labels.shape, bool)
-    for axis in (0, 1):
-        here = labels[1:] if axis == 0 else labels[:, 1:]
-        there = labels[:-1] if axis == 0 else labels[:, :-1]
-        mark_here, mark_there = (
-            (boundary[1:], boundary[:-1]) if axis == 0 else (boundary[:, 1:], boundary[:, :-1])
-        )
-        mark_here |= (there == 0) if background_only else (here != there)
-        mark_there |= (here == 0) if background_only else (here != there)
-    return boundary & (labels > 0)
+    return _boundary(labels, background_only)
+
+
+@njit(cache=True)
+def _boundary(labels, background_only):  # noqa: ANN001, ANN202
+    height, width = labels.shape
+    boundary = np.zeros((height, width), np.bool_)
+    for y in range(height):
+        for x in range(width):
+            own = labels[y, x]
+            if own <= 0:
+                continue
+            for other_y, other_x in ((y - 1, x), (y, x - 1), (y, x + 1), (y + 1, x)):
+                if 0 <= other_y < height and 0 <= other_x < width:
+                    other = labels[other_y, other_x]
+                    if other == 0 if background_only else other != own:
+                        boundary[y, x] = True
+    return boundary
 
 
 @dataclass(frozen=True)
@@ -113,36 +141,63 @@ class Contacts:
         Touching labels, lower label first, sorted.
     pair_of_contact : (c,) int64
         Row of ``pairs`` that a contact belongs to.
-    intensity : (c,) float32
-        Image at the contact: the lower of the facing pixels, or the gap pixel between them.
+    pixels : (c, 2) int64
+        Flat indices of the facing pixels; where a gap lies between them, twice that of the gap.
     """
 
     pairs: NDArray[np.int64]
     pair_of_contact: NDArray[np.int64]
-    intensity: NDArray[np.float32]
+    pixels: NDArray[np.int64]
+
+    def lower(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the image at each contact (c,): the lower of the facing pixels, or the gap."""
+        return image.ravel()[self.pixels].min(axis=1)
+
+    def higher(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the image at each contact (c,): the higher of the facing pixels, or the gap."""
+        return image.ravel()[self.pixels].max(axis=1)
 
 
-def contacts(labels: NDArray[np.int32], image: NDArray[np.float32]) -> Contacts:
+def contacts(labels: NDArray[np.int32]) -> Contacts:
     """Find every place where two labels face each other, directly or over a gap of one pixel.
 
     The gap counts because some methods leave a dividing line of background between objects.
     """
-    found = []
-    for view, pixels in ((labels, image), (labels.T, image.T)):
-        found.append(_facing(view[:-1], view[1:], np.minimum(pixels[:-1], pixels[1:])))
-        gap = view[1:-1] == 0
-        found.append(_facing(view[:-2] * gap, view[2:] * gap, pixels[1:-1]))
-    first, second, intensity = (np.concatenate(part) for part in zip(*found, strict=True))
+    facing = np.empty((_facing(labels, np.empty((0, 4), np.int64)), 4), np.int64)
+    _facing(labels, facing)
     base = int(labels.max(initial=0)) + 1
-    keys, pair_of_contact = np.unique(first * base + second, return_inverse=True)
+    keys, pair_of_contact = np.unique(facing[:, 0] * base + facing[:, 1], return_inverse=True)
     pairs = np.stack([keys // base, keys % base], axis=1)
-    return Contacts(pairs, pair_of_contact.ravel(), intensity)
+    return Contacts(pairs, pair_of_contact.ravel(), np.ascontiguousarray(facing[:, 2:]))
 
 
-def _facing(here: NDArray, there: NDArray, intensity: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    touching = (here != there) & (here > 0) & (there > 0)
-    one, other = here[touching].astype(np.int64), there[touching].astype(np.int64)
-    return np.minimum(one, other), np.maximum(one, other), intensity[touching]
+# numba: contacts are rare; array operations would go over the whole image a dozen times
+@njit(cache=True)
+def _facing(labels, found):  # noqa: ANN001, ANN202
+    """Count contacts, and note as many as there is room for: two labels and two pixels each."""
+    height, width = labels.shape
+    count = 0
+    for y in range(height):
+        for x in range(width):
+            one = labels[y, x]
+            if one <= 0:
+                continue
+            for down, right in ((1, 0), (0, 1)):
+                if y + down >= height or x + right >= width:
+                    continue
+                other = labels[y + down, x + right]
+                first = y * width + x
+                second = first + down * width + right
+                if other == 0 and y + 2 * down < height and x + 2 * right < width:
+                    other = labels[y + 2 * down, x + 2 * right]
+                    first = second
+                if other <= 0 or other == one:
+                    continue
+                if count < len(found):
+                    found[count, 0], found[count, 1] = min(one, other), max(one, other)
+                    found[count, 2], found[count, 3] = first, second
+                count += 1
+    return count
 
 
 @dataclass(frozen=True)
@@ -256,87 +311,3 @@ def _area_below(height_at):  # noqa: ANN001, ANN202
         one, other = stack[k], stack[k + 1]
         area += (other - one) * (height_at[one] + height_at[other]) / 2
     return area
-
-
-def percentile_per_label(
-    labels: NDArray[np.int32], image: NDArray[np.float32], percentile: float, count: int
-) -> NDArray[np.float64]:
-    """Percentile (nearest rank) of the image within labels 1 to count; NaN for a missing one."""
-    inside = np.flatnonzero(labels.ravel())
-    values, group = image.ravel()[inside], labels.ravel()[inside] - 1
-    return percentile_per_group(values, group, count, percentile)
-
-
-def percentile_per_group(
-    values: NDArray, group: NDArray[np.integer], count: int, percentile: float
-) -> NDArray[np.float64]:
-    """Percentile (nearest rank) of the values of each group 0..count-1; NaN for an empty one."""
-    order = np.lexsort((values, group))
-    sizes = np.bincount(group, minlength=count)
-    starts = np.cumsum(sizes) - sizes
-    ranks = starts + np.round((sizes - 1) * percentile / 100).astype(np.int64)
-    result = np.full(count, np.nan)
-    result[sizes > 0] = values[order[ranks[sizes > 0]]]
-    return result
-
-
-def coordinate_sums(labels: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Sum 1, y, x, yy, xx and xy over the pixels of every label: (n, 6), additive over unions."""
-    count = int(labels.max(initial=0))
-    y, x = np.nonzero(labels)
-    label_of_pixel = labels[y, x]
-    y, x = y.astype(np.float64), x.astype(np.float64)
-    weights = (np.ones_like(y), y, x, y * y, x * x, x * y)
-    sums = [np.bincount(label_of_pixel, weight, minlength=count + 1)[1:] for weight in weights]
-    return np.stack(sums, axis=1)
-
-
-def axis_lengths(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Major and minor axis in px of the ellipses with the same second moments.
-
-    Pixels count as squares, not as points, so that a single pixel has axes too.
-
-    Parameters
-    ----------
-    sums : (n, 6) float64
-        From `coordinate_sums`; rows may be added for unions.
-    """
-    number, y, x, yy, xx, xy = np.maximum(sums[:, :1], 1).T[0], *sums[:, 1:].T
-    variance_y = yy / number - (y / number) ** 2 + 1 / 12
-    variance_x = xx / number - (x / number) ** 2 + 1 / 12
-    covariance = xy / number - x * y / number**2
-    middle = (variance_y + variance_x) / 2
-    spread = np.hypot((variance_y - variance_x) / 2, covariance)
-    return 4 * np.sqrt(middle + spread), 4 * np.sqrt(np.maximum(middle - spread, 1 / 12))
-
-
-def enlarged(coarse: NDArray, shape: tuple[int, int], step: tuple[float, float]) -> NDArray:
-    """Interpolate a coarse image on a finer grid, one axis after the other.
-
-    Parameters
-    ----------
-    coarse : (y, x)
-        Values at the middles of its pixels.
-    shape : (int, int)
-        Of the result.
-    step : (float, float)
-        Coarse pixels per pixel of the result, along y and x.
-    """
-    y, x = (
-        np.clip((np.arange(length) + 0.5) * each - 0.5, 0, given - 1)
-        for length, each, given in zip(shape, step, coarse.shape, strict=True)
-    )
-    y0, x0 = (
-        np.minimum(at.astype(int), max(given - 2, 0))
-        for at, given in zip((y, x), coarse.shape, strict=True)
-    )
-    y1, x1 = np.minimum(y0 + 1, coarse.shape[0] - 1), np.minimum(x0 + 1, coarse.shape[1] - 1)
-    part_y, part_x = (y - y0)[:, None], (x - x0)[None, :]
-    rows = coarse[y0] * (1 - part_y) + coarse[y1] * part_y
-    return rows[:, x0] * (1 - part_x) + rows[:, x1] * part_x
-
-
-def resized(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Bring an image to another shape by linear interpolation."""
-    step = tuple(given / length for given, length in zip(image.shape, shape, strict=True))
-    return enlarged(image, shape, step).astype(np.float32)

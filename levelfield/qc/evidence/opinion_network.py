@@ -20,8 +20,9 @@ from levelfield.segmentation.normalisation import normalise
 
 SHIPPED_OPINION = Path(__file__).parent / "model" / "second_opinion.onnx"
 NAME = "levelfield-opinion-1"
-# Largest side of a tile (px), so that a process stays within 500 MB.
-_TILE = 640
+# An image of no more than this side (px) is asked about as a whole; larger ones in tiles of the
+# second side, so that a process stays within 500 MB.
+_WHOLE, _TILE = 640, 400
 # Tiles share so many px, more than an object is wide at the scale at which the network is asked.
 _OVERLAP = 48
 
@@ -55,8 +56,10 @@ class OpinionNetwork:
         """
         scaled = normalise(rescale(image, scale))
         canvas = Canvas(scaled.shape, _OVERLAP, (1, 1, 1))
-        for tile in tiles(scaled.shape, _TILE, _OVERLAP):
-            outputs = self.session.run(None, {"image": tile.cut(scaled)[None, None]})
+        side = _WHOLE if max(scaled.shape) <= _WHOLE else _TILE
+        for tile in tiles(scaled.shape, side, _OVERLAP):
+            inputs = {"image": tile.cut(scaled)[None, None]}
+            outputs = self.session.run(None, inputs, _giving_back())
             canvas.add(tile, [output.reshape(-1, *tile.shape) for output in outputs])
         together, classes, shape = canvas.blend()
         return Prediction(
@@ -66,6 +69,13 @@ class OpinionNetwork:
             flow=shape[1:],
             affinities=together[1:],
         )
+
+
+def _giving_back() -> onnxruntime.RunOptions:
+    """Return options by which a run gives back its memory, which the next steps need."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 @lru_cache(maxsize=4)

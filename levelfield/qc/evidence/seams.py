@@ -7,16 +7,12 @@ import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.qc.evidence.geometry import (
-    Contacts,
-    RowExtents,
+from levelfield.qc.evidence.geometry import Contacts, RowExtents, hull_areas
+from levelfield.qc.evidence.labelwise import (
     axis_lengths,
-    contacts,
     coordinate_sums,
-    hull_areas,
-    object_areas,
-    percentile_per_group,
-    percentile_per_label,
+    percentiles_per_group,
+    percentiles_per_label,
 )
 
 NUMBER = "Metadata_ObjectNumber"
@@ -47,6 +43,7 @@ def seam_features(
     smooth: NDArray[np.float32],
     gradient: NDArray[np.float32],
     extents: RowExtents,
+    touching: Contacts,
 ) -> pd.DataFrame:
     """Describe the seam of every touching pair, with `SEAM_COLUMNS`.
 
@@ -60,6 +57,8 @@ def seam_features(
         Magnitude of its gradient, per px.
     extents : RowExtents
         Of ``labels``.
+    touching : Contacts
+        Between ``labels``.
 
     Returns
     -------
@@ -85,14 +84,13 @@ def seam_features(
         ``seam_area_px, seam_smaller_area_px``
             Areas of the union and of the smaller side in px.
     """
-    touching = contacts(labels, smooth)
     pairs = touching.pairs
     if len(pairs) == 0:
         return no_seams()
     one, other = pairs.T
-    first, second = (object_areas(labels).astype(float)[label - 1] for label in (one, other))
-    smaller = np.minimum(first, second)
     sums = coordinate_sums(labels)
+    first, second = (sums[label - 1, 0] for label in (one, other))
+    smaller = np.minimum(first, second)
     major, minor = axis_lengths(sums[one - 1] + sums[other - 1])
     # Contacts count a slanted seam along both axes; pi / 4 is the mean over directions.
     length = np.pi / 4 * np.bincount(touching.pair_of_contact)
@@ -128,19 +126,18 @@ def _brightness(
 ) -> dict[str, NDArray]:
     pairs, of_contact = touching.pairs, touching.pair_of_contact
     n_objects = int(labels.max())
-
-    def along(values: NDArray, percentile: float) -> NDArray:
-        return percentile_per_group(values, of_contact, len(pairs), percentile)
-
-    middle = np.maximum(percentile_per_label(labels, smooth, 50, n_objects), _LEAST)[pairs - 1]
-    peaks = np.maximum(percentile_per_label(labels, smooth, 90, n_objects), _LEAST)[pairs - 1]
+    within = percentiles_per_label(labels, smooth, (50, 90), n_objects)
+    middle, peaks = np.maximum(within, _LEAST)[:, pairs - 1]
     dimmer = peaks.min(axis=1)
-    steep = contacts(labels, gradient).intensity
+    low, centre, high = percentiles_per_group(
+        touching.lower(smooth), of_contact, len(pairs), (15, 50, 85)
+    )
+    steep = percentiles_per_group(touching.lower(gradient), of_contact, len(pairs), (50,))[0]
     return {
-        "seam_brightness": np.clip(along(touching.intensity, 50) / middle.mean(axis=1), 0, 2),
-        "seam_lowest": np.clip(along(touching.intensity, 15) / dimmer, 0, 2),
-        "seam_highest": np.clip(along(touching.intensity, 85) / dimmer, 0, 2),
-        "seam_gradient": np.clip(along(steep, 50) * diameter / dimmer, 0, 20),
+        "seam_brightness": np.clip(centre / middle.mean(axis=1), 0, 2),
+        "seam_lowest": np.clip(low / dimmer, 0, 2),
+        "seam_highest": np.clip(high / dimmer, 0, 2),
+        "seam_gradient": np.clip(steep * diameter / dimmer, 0, 20),
         "seam_similarity": middle.min(axis=1) / middle.max(axis=1),
     }
 

@@ -11,19 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from levelfield.qc.evidence.cuts import best_cuts
-from levelfield.qc.evidence.geometry import (
-    contacts,
+from levelfield.qc.evidence.geometry import Contacts
+from levelfield.qc.evidence.labelwise import (
     object_areas,
-    percentile_per_group,
-    resized,
+    percentiles_per_group,
+    sums_per_label,
     typical_diameter,
 )
 from levelfield.qc.evidence.opinion_network import OpinionNetwork, load_opinion
+from levelfield.qc.evidence.resampling import resized
+from levelfield.qc.evidence.smoothing import gaussian
 from levelfield.segmentation.network.decoders.jury import jury, opinions
 from levelfield.segmentation.network.prediction import Prediction
 
@@ -189,32 +189,31 @@ def _nearest(labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.in
     return labels[y[:, None], x]
 
 
-def opinions_on_seams(
-    labels: NDArray[np.int32], opinion: SecondOpinion, seams: pd.DataFrame
-) -> dict[str, NDArray[np.float64]]:
+def opinions_on_seams(touching: Contacts, opinion: SecondOpinion) -> dict[str, NDArray[np.float64]]:
     """Tell what the network sees along each seam: `OPINIONS_ON_SEAMS`.
 
     Parameters
     ----------
-    labels : (Y, X) int32
-        Objects, or parts of objects.
+    touching : Contacts
+        Between objects, or parts of objects.
     opinion : SecondOpinion
         Of the field.
-    seams : DataFrame
-        `levelfield.qc.evidence.seams.seam_features` of the labels: one row per touching pair.
 
     Returns
     -------
     dict of str to (p,) float64
         Medians along each seam of the probabilities of a separation and of a boundary.
     """
-    result = {}
-    for name in ("separation", "boundary"):
-        # The likelier of two facing pixels: contacts gives the lower one, hence the signs.
-        touching = contacts(labels, -getattr(opinion, name))
-        median = percentile_per_group(touching.intensity, touching.pair_of_contact, len(seams), 50)
-        result[f"seam_network_{name}"] = -median
-    return result
+    return {
+        # The likelier of two facing pixels; signs, so that of two middle ones the lower counts.
+        f"seam_network_{name}": -percentiles_per_group(
+            -touching.higher(getattr(opinion, name)),
+            touching.pair_of_contact,
+            len(touching.pairs),
+            (50,),
+        )[0]
+        for name in ("separation", "boundary")
+    }
 
 
 def opinions_on_objects(
@@ -242,10 +241,11 @@ def opinions_on_objects(
         little there.
     """
     count = int(labels.max(initial=0))
-    depth = np.maximum(ndimage.gaussian_filter(opinion.depth, _SMOOTHING_PX), 1e-3)
+    depth = np.maximum(gaussian(opinion.depth, _SMOOTHING_PX), 1e-3)
     result = {
         "cut_network_saddle": best_cuts(labels, depth, smallest_part).saddle,
-        "network_foreground": _means(labels, opinion.foreground),
+        "network_foreground": sums_per_label(labels, opinion.foreground, count)
+        / np.maximum(object_areas(labels), 1),
     }
     table = jury(labels, opinion.given)
     row = table["Metadata_ObjectNumber"].to_numpy() - 1
@@ -259,13 +259,6 @@ def opinions_on_objects(
         result[name] = np.full(count, np.nan)
         result[name][row] = values
     return result
-
-
-def _means(labels: NDArray[np.int32], values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean over each label's pixels; 0 for a missing one."""
-    areas = object_areas(labels)
-    total = np.bincount(labels.ravel(), values.ravel(), minlength=len(areas) + 1)[1:]
-    return total / np.maximum(areas, 1)
 
 
 def without_opinion(names: tuple[str, ...], count: int) -> dict[str, NDArray[np.float64]]:

@@ -13,7 +13,8 @@ from scipy import ndimage
 from skimage.segmentation import expand_labels
 
 from levelfield.objects import renumber
-from levelfield.qc.evidence.geometry import inner_distance, typical_diameter
+from levelfield.qc.evidence.geometry import inner_distance
+from levelfield.qc.evidence.labelwise import typical_diameter
 
 Image = NDArray[np.float32]
 Labels = NDArray[np.int32]

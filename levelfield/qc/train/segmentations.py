@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from levelfield.objects import renumber
 from levelfield.qc.evidence.bias import threshold_bias
-from levelfield.qc.evidence.geometry import typical_diameter
+from levelfield.qc.evidence.labelwise import typical_diameter
 from levelfield.segmentation.cellpose.dynamics import find_objects
 from levelfield.segmentation.cellpose.options import CellposeOptions
 from levelfield.segmentation.network.inference import NetworkModel, predict, scale_for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from levelfield.objects import equivalent_diameters, fill_object_holes, keep_objects, renumber
@@ -44,5 +45,18 @@ def finish(
 
 def mean_foreground(labels: Labels, likely: NDArray[np.float32]) -> NDArray[np.float64]:
     """Mean probability of foreground of the objects 1..max; 0 where a number is absent."""
-    total = np.bincount(labels.ravel(), weights=likely.ravel())
-    return total[1:] / np.maximum(np.bincount(labels.ravel())[1:], 1)
+    return _means(labels.ravel(), likely.ravel(), int(labels.max(initial=0)))
+
+
+# Compiled: bincount converts both images to 64 bit before.
+@njit(cache=True, nogil=True)
+def _means(
+    labels: NDArray[np.int32], values: NDArray[np.float32], count: int
+) -> NDArray[np.float64]:
+    total, number = np.zeros(count), np.zeros(count)
+    for pixel in range(labels.size):
+        label = labels[pixel]
+        if label > 0:
+            total[label - 1] += values[pixel]
+            number[label - 1] += 1
+    return total / np.maximum(number, 1)
