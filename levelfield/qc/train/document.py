@@ -230,7 +230,33 @@ def targets(tables: Tables) -> str:
     return markdown(rows)
 
 
+def headline(tables: Tables) -> str:
+    """Return one line per segmenter, over all phenotypes but strong speckle, disjoint halves."""
+    table = tables["qc_phenotypes"]
+    table = table[(table["phenotype"] == "all but extreme") & ~table["paired"]]
+    table = table.set_index("kind")
+    agreement_of = tables["qc_agreement"].set_index(["measure", "kind"])
+    rows = []
+    for kind in KINDS:
+        own = table.loc[kind]
+        rows.append(
+            {
+                "segmenter": NAMES[kind],
+                "balance of wells: r": number(agreement_of.loc[("balance", kind), "r"]),
+                "missed: r": number(agreement_of.loc[("missed", kind), "r"]),
+                "error of the balance difference under phenotypes (pp)": number(
+                    own["rms_balance"], 1
+                ),
+                "90 % interval covers": percent(own["coverage_balance"]),
+                "splits and merges answered": percent(own["answered_split_merge"]),
+                "false passes": percent(own["false_pass_balance"]),
+            }
+        )
+    return markdown(rows)
+
+
 PARTS: dict[str, Callable[[Tables], str]] = {
+    "headline": headline,
     "targets": targets,
     "agreement": agreement,
     "ranks": ranks,
