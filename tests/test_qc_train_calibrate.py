@@ -17,7 +17,7 @@ SIGMA, PER_CONTRAST = 0.012, 0.08
 ALIKE = ("nothing", "segmentation", "density", "planted", "planted in both")
 
 
-def simulated_rows(rng, per_group=8, measure="missed"):
+def simulated_rows(rng, per_group=8, measure="invented"):
     """Rows as `whole_rows` makes them: errors grow with contrast shift on phenotypes."""
     rows = []
     for group, fold in FOLDS.items():
@@ -48,7 +48,7 @@ def one_row(rng, measure, scope, differing, what):
     return head | {"family": FAMILY_OF.get(what, ""), "read": read, "truth": truth} | doubts
 
 
-def floors_of(measure="missed", read=FLOOR):
+def floors_of(measure="invented", read=FLOOR):
     return pd.DataFrame(
         [(measure, fold, group, read) for group, fold in FOLDS.items()],
         columns=["measure", "fold", "group", "read"],
@@ -58,7 +58,7 @@ def floors_of(measure="missed", read=FLOOR):
 @pytest.fixture(autouse=True)
 def one_measure(monkeypatch):
     monkeypatch.setattr(calibration, "KINDS", ("classical",))
-    monkeypatch.setattr(calibration, "MEASURES", {"missed": MEASURES["missed"]})
+    monkeypatch.setattr(calibration, "MEASURES", {"invented": MEASURES["invented"]})
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +70,8 @@ def rows():
 def constants(rows):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibration, "KINDS", ("classical",))
-        patch.setattr(calibration, "MEASURES", {"missed": MEASURES["missed"]})
-        return calibrate(rows, floors_of())["missed", "nuclei", "classical"]
+        patch.setattr(calibration, "MEASURES", {"invented": MEASURES["invented"]})
+        return calibrate(rows, floors_of())["invented", "nuclei", "classical"]
 
 
 def test_slopes_and_floor_are_recovered(constants):
@@ -97,7 +97,7 @@ def test_what_errors_grow_with_is_learned_and_what_they_do_not_is_not(constants)
 
 def test_intervals_hold_the_truth_of_folds_and_families_that_were_left_out(rows):
     for left_out in ({"fold": 1}, {"family": "brightness"}):
-        found = calibrate(rows, floors_of(), **left_out)["missed", "nuclei", "classical"]
+        found = calibrate(rows, floors_of(), **left_out)["invented", "nuclei", "classical"]
         ((column, value),) = left_out.items()
         assert 0.87 <= covered(rows[rows[column] == value], found) <= 0.99
 
@@ -120,7 +120,7 @@ def test_what_is_left_out_changes_nothing(rows):
     wrong.loc[wrong["fold"] == 2, "read"] = 5.0
     wrong.loc[wrong["family"] == "focus", "read"] = -5.0
     one, other = (
-        calibrate(each, floors_of(), fold=2, family="focus")["missed", "nuclei", "classical"]
+        calibrate(each, floors_of(), fold=2, family="focus")["invented", "nuclei", "classical"]
         for each in (rows, wrong)
     )
     assert one == other
@@ -134,6 +134,17 @@ def test_a_share_of_right_objects_has_its_floor_where_nothing_is_wrong(monkeypat
     # Faultless labels read 1 - FLOOR, and mean 100 %.
     assert found.value(1 - FLOOR, is_difference=False) == pytest.approx(1, abs=0.005)
     assert found.value(1 - FLOOR - 0.2 / SLOPE, is_difference=False) == pytest.approx(0.8, abs=0.02)
+
+
+def test_missed_objects_that_leave_no_candidate_are_added_to_a_class(monkeypatch):
+    monkeypatch.setattr(calibration, "MEASURES", {"missed": MEASURES["missed"]})
+    rows, unseen = simulated_rows(np.random.default_rng(1), per_group=4, measure="missed"), 0.04
+    of_class = rows["scope"] != "difference"
+    seen = (SLOPE * (rows["read"] - FLOOR) - unseen) / SLOPE_DIFFERENCE
+    rows["read"] = rows["read"].where(~of_class, seen)
+    found = calibrate(rows, floors_of("missed"))["missed", "nuclei", "classical"]
+    assert found.slope_class == found.slope_difference == pytest.approx(SLOPE_DIFFERENCE, abs=0.06)
+    assert found.value(0.0, is_difference=False) == pytest.approx(unseen, abs=0.015)
 
 
 def test_the_threshold_has_neither_slope_nor_floor(monkeypatch):

@@ -29,7 +29,7 @@ DEGRADED = {
 }
 FILES = {
     *("qc_ranks.csv", "qc_agreement.csv", "qc_coverage.csv", "qc_rule.csv"),
-    *("qc_phenotypes.csv", "qc_planted.csv", "qc_missed.csv", "qc_range.csv"),
+    *("qc_phenotypes.csv", "qc_planted.csv", "qc_missed.csv", "qc_range.csv", "qc_targets.csv"),
 }
 
 
@@ -76,6 +76,9 @@ def made(tmp_path_factory):
         patch.setattr(tables, "FILE", folder / "calibration.json")
         patch.setattr(calibrate, "KINDS", ("classical",))
         patch.setattr(judge, "FAMILIES", {"brightness": ("dim",)})
+        # Targets are set for all segmenters and phenotypes together, which are not simulated here.
+        targets = pd.DataFrame({"target": ["none"]})
+        patch.setattr(tables, "target_table", lambda *_: targets)
         tables.main()
     return folder
 

@@ -20,9 +20,8 @@ def trained():
     return table, truth, weight, train_trees(table, truth, weight, NAMES, smallest_leaf=20)
 
 
-def test_probabilities_are_those_of_scikit_learn_missing_values_included(trained):
-    table, truth, weight, trees = trained
-    model = HistGradientBoostingClassifier(
+def scikit_learns(table, truth, weight):
+    return HistGradientBoostingClassifier(
         max_iter=160,
         max_leaf_nodes=15,
         min_samples_leaf=20,
@@ -32,10 +31,36 @@ def test_probabilities_are_those_of_scikit_learn_missing_values_included(trained
         early_stopping=False,
         random_state=0,
     ).fit(table.to_numpy(), truth, weight)
+
+
+def unseen(rows=500):
     rng = np.random.default_rng(1)
-    new = pd.DataFrame(rng.normal(size=(500, 3)), columns=NAMES)
-    new.loc[rng.random(500) < 0.3, "b"] = np.nan
-    np.testing.assert_allclose(trees.probability(new), model.predict_proba(new.to_numpy())[:, 1])
+    new = pd.DataFrame(rng.normal(size=(rows, 3)), columns=NAMES)
+    new.loc[rng.random(rows) < 0.3, "b"] = np.nan
+    return new
+
+
+def test_probabilities_are_those_of_scikit_learn_missing_values_included():
+    rng = np.random.default_rng(0)
+    # So few values that both cut at the same places.
+    table = pd.DataFrame(rng.integers(-40, 40, size=(3000, 3)) / 20, columns=NAMES)
+    table.loc[rng.random(3000) < 0.2, "b"] = np.nan
+    truth = (table["a"] + table["b"].fillna(1.5) * table["c"] > 0.4).to_numpy()
+    weight = rng.uniform(0.5, 2, 3000)
+    trees, model = (
+        train_trees(table, truth, weight, NAMES, smallest_leaf=20),
+        scikit_learns(table, truth, weight),
+    )
+    np.testing.assert_allclose(
+        trees.probability(unseen()), model.predict_proba(unseen().to_numpy())[:, 1]
+    )
+
+
+def test_cuts_at_quantiles_hardly_change_what_is_said(trained):
+    table, truth, weight, trees = trained
+    model = scikit_learns(table, truth, weight)
+    known = model.predict_proba(unseen().to_numpy())[:, 1]
+    assert np.abs(trees.probability(unseen()) - known).mean() < 0.03
 
 
 def test_columns_are_found_by_name_whatever_their_order(trained):
