@@ -63,6 +63,25 @@ def test_cuts_at_quantiles_hardly_change_what_is_said(trained):
     assert np.abs(trees.probability(unseen()) - known).mean() < 0.03
 
 
+def test_what_trains_the_trees_is_cut_where_they_cut_what_they_judge():
+    """A value on one side of a cut in training is on the same side when it is judged."""
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({"a": rng.exponential(size=4000)})
+    truth = rng.random(4000) < (table["a"] > 1) * 0.8 + 0.1
+    trees = train_trees(table, truth, np.ones(4000), ["a"], n_trees=1, leaves=2, smallest_leaf=20)
+    chance = trees.probability(table)
+    # One cut: its sides have exactly the rows that it was learned from.
+    values = np.unique(chance)
+    assert len(values) == 2
+    shares = np.array([truth[chance == value].mean() for value in values])
+    odds = np.log(values / (1 - values))
+    base = np.log(truth.mean() / (1 - truth.mean()))
+    numbers = np.array([(chance == value).sum() for value in values])
+    gradient = numbers * (shares - truth.mean())
+    hessian = numbers * truth.mean() * (1 - truth.mean())
+    assert odds - base == pytest.approx(0.07 * gradient / (hessian + 1.0), rel=1e-4)
+
+
 def test_columns_are_found_by_name_whatever_their_order(trained):
     table, _, _, trees = trained
     shuffled = table[["c", "a", "b"]].assign(other=1.0)

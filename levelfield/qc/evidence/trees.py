@@ -137,10 +137,12 @@ def train_trees(
 
 
 def _coarse(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Round every column down to one of its quantiles; NaN stays.
+    """Round every column to the nearest of its quantiles; NaN stays.
 
     The ensemble cuts between bins anyway. Bins that scikit-learn makes with weights take longer
-    than all trees together; of values this few it takes each for a bin.
+    than all trees together; of values this few it takes each for a bin, and cuts half-way between
+    two, which is where rounding to the nearest divides them: a value lies on the same side of a cut
+    in training and in use.
     """
     found = np.full(values.shape, np.nan)
     steps = np.linspace(0, 1, _BINS)
@@ -149,8 +151,8 @@ def _coarse(values: NDArray[np.float64]) -> NDArray[np.float64]:
         known = np.isfinite(own)
         if known.any():
             levels = np.unique(np.quantile(own[known], steps))
-            place = np.clip(np.searchsorted(levels, own[known], side="right") - 1, 0, None)
-            found[known, column] = levels[place]
+            middles = (levels[1:] + levels[:-1]) / 2
+            found[known, column] = levels[np.searchsorted(middles, own[known])]
     return found
 
 
