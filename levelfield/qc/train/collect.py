@@ -38,7 +38,7 @@ from levelfield.qc.train.segmentations import (
     SETTINGS,
     Scene,
 )
-from levelfield.qc.train.truth import add_truth
+from levelfield.qc.train.truth import add_truth, at_visible_edge
 from levelfield.segmentation.network.inference import load_model
 from levelfield.segmentation.planting import (
     dimness_order,
@@ -181,7 +181,8 @@ def collect_image(task: Task, sources: Sources) -> dict[str, pd.DataFrame]:
     torch.set_num_threads(1)
     fold = FOLDS[task.group]
     model = load_model(sources.weights_of(fold))
-    image, reference = _middle(*sources.read(task.collection, task.name), task.side)
+    image, drawn = _middle(*sources.read(task.collection, task.name), task.side)
+    reference = at_visible_edge(drawn, image)
     if not reference.any():
         return {}
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
