@@ -47,8 +47,8 @@ CONSTANTS = {
 }
 
 
-def judged(*plates, runs=2):
-    return judge_plates(plates, CONSTANTS, runs)
+def judged(*plates):
+    return judge_plates(plates, CONSTANTS)
 
 
 def said(found, question, column="verdict"):
@@ -135,7 +135,7 @@ def test_doubts_are_what_differs_between_the_classes():
 
 
 def test_where_nothing_is_wrong_nearly_all_passes():
-    found = judged(plate(WELL, WELL), runs=4)
+    found = judged(plate(WELL, WELL))
     assert np.mean(found.answers["verdict"] == "pass") > 0.8
     assert not (found.answers["verdict"] == "fail").any()
     assert found.rows["covered"].mean() > 0.85
@@ -166,7 +166,7 @@ def test_a_higher_dose_of_errors_never_fails_less():
             [
                 verdict == "fail"
                 for verdict in said(
-                    judged(plate(WELL, WELL | {name: dose}), runs=3),
+                    judged(plate(WELL, WELL | {name: dose})),
                     "found" if name == "missed" else "split_merge",
                 )
             ]

@@ -70,7 +70,7 @@ def made(tmp_path_factory):
     ranks = {"group": GROUPS, "kind": "classical", "evidence": "merge", "variant": "all"}
     pd.DataFrame(ranks | {"auc": 0.9, "n": 10}).to_parquet(folder / "ranks.parquet")
     options = ["--collected", folder, "--scored", folder, "--results", folder / "results"]
-    options += ["--draws", "1", "--runs", "1", "--jobs", "1", "--write"]
+    options += ["--draws", "1", "--jobs", "1", "--write"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["tables", *map(str, options)])
         patch.setattr(tables, "FILE", folder / "calibration.json")

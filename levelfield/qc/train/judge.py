@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
@@ -16,14 +15,13 @@ from levelfield.qc.statistics.readings import RAW, Reading
 from levelfield.qc.train.calibrate import calibrate
 from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.phenotypes import FAMILIES
-from levelfield.qc.train.plates import WELL_IMAGES, Plate, ReadRow, read_rows
+from levelfield.qc.train.plates import Plate, ReadRow, read_rows
 from levelfield.qc.train.segmentations import METHODS
 from levelfield.qc.verdict.answer import answers_of
 from levelfield.qc.verdict.cases import plate_cases
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Rules
 
-N_WELLS = 8
 HeldOut = Mapping[tuple[int, str], Mapping[tuple[str, str, str], Constants]]
 
 
@@ -33,10 +31,10 @@ class Judged(NamedTuple):
     Attributes
     ----------
     rows : DataFrame
-        A row per plate, drawing, measure and scope: ``group, kind, differing, what, run, measure,
-        scope, truth, value, low, high, margin, covered, verdict``. In fractions and px.
+        A row per plate, measure and scope: ``group, kind, differing, what, plate, measure, scope,
+        truth, value, low, high, margin, covered, verdict``. In fractions and px.
     answers : DataFrame
-        A row per plate, drawing and question: ``verdict, negative, positive, both`` and more.
+        A row per plate and question: ``verdict, negative, positive, both`` and more.
     """
 
     rows: pd.DataFrame
@@ -52,8 +50,8 @@ def held_out_constants(rows: pd.DataFrame, floor: pd.DataFrame, jobs: int) -> He
     return dict(zip(keys, made, strict=True))
 
 
-def judge_plates(plates: Sequence[Plate], constants: HeldOut, runs: int) -> Judged:
-    """Draw wells of every plate several times, and judge each drawing.
+def judge_plates(plates: Sequence[Plate], constants: HeldOut) -> Judged:
+    """Judge every plate.
 
     Parameters
     ----------
@@ -61,8 +59,6 @@ def judge_plates(plates: Sequence[Plate], constants: HeldOut, runs: int) -> Judg
         Whose truth is known.
     constants : mapping
         From `held_out_constants`.
-    runs : int
-        Drawings of each plate.
     """
     rows, answers = [], []
     for number, plate in enumerate(plates):
@@ -72,12 +68,9 @@ def judge_plates(plates: Sequence[Plate], constants: HeldOut, runs: int) -> Judg
         )
         head = {"group": plate.group, "kind": plate.kind, "differing": plate.differing}
         head |= {"what": plate.what, "plate": number}
-        for run in range(runs):
-            random = np.random.default_rng([number, run])
-            read = list(read_rows(plate, N_WELLS, random))
-            found = _judged(read, rules)
-            rows += [head | {"run": run} | one for one in found[0]]
-            answers += [head | {"run": run} | one for one in found[1]]
+        found = _judged(list(read_rows(plate)), rules)
+        rows += [head | one for one in found[0]]
+        answers += [head | one for one in found[1]]
     return Judged(pd.DataFrame(rows), pd.DataFrame(answers))
 
 
@@ -135,7 +128,7 @@ def _reading(row: ReadRow) -> Reading:
         degrees_of_freedom=estimate.degrees_of_freedom,
         n_wells=estimate.n_wells,
         fewest_wells=estimate.n_wells // (2 if is_difference else 1),
-        n_sites=WELL_IMAGES * estimate.n_wells,
+        n_sites=estimate.n_wells,
         n_objects=1,
         positive_value=float("nan"),
         negative_value=float("nan"),

@@ -2,8 +2,8 @@
 
 The classes are disjoint random halves of a group's images. What differs between them: nothing; the
 segmentation; the number of cells (the sparser images against the denser ones); a phenotype of the
-positive half; degraded images; errors planted into one class, or into both. Wells are drawn from
-the images of a half.
+positive half; degraded images; errors planted into one class, or into both. Every
+image is a well.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.phenotypes import DEGRADED, FAMILY_OF
 from levelfield.qc.train.segmentations import KINDS, REFERENCE
 
-WELL_IMAGES = 4
 FEWEST_IMAGES = 3
 DIFFERING = (
     "nothing",
@@ -105,11 +104,6 @@ class ControlClass(NamedTuple):
 
     images: NDArray[np.float64]
 
-    def wells(self, n_wells: int, random: np.random.Generator) -> NDArray[np.float64]:
-        """Draw wells of `WELL_IMAGES` images, with replacement: sums over their images."""
-        drawn = random.integers(0, len(self.images), (n_wells, WELL_IMAGES))
-        return np.nansum(self.images[drawn], axis=1)
-
     def truth(self, measure: str) -> float:
         """Return the true value of all images together."""
         top, bottom = (np.nansum(self.column(f"{part}_{measure}")) for part in ("true", "true_of"))
@@ -119,6 +113,16 @@ class ControlClass(NamedTuple):
         """Return what the evidence reads of all images together."""
         top, bottom = (np.nansum(self.column(f"{part}_{measure}")) for part in ("read", "of"))
         return float(top / bottom) if bottom > 0 else float("nan")
+
+    def noise(self, measure: str) -> float:
+        """Return the variance of truth minus reading, by their scatter between images."""
+        parts = []
+        for top, bottom in (("true", "true_of"), ("read", "of")):
+            above, below = (np.nan_to_num(self.column(f"{p}_{measure}")) for p in (top, bottom))
+            total = max(below.sum(), 1e-9)
+            parts.append((above - above.sum() / total * below) / total)
+        images = len(self.images)
+        return float(np.sum((parts[0] - parts[1]) ** 2) * images / max(images - 1, 1))
 
     def column(self, name: str) -> NDArray[np.float64]:
         """Return one of `COLUMNS`."""
@@ -147,46 +151,40 @@ class Plate(NamedTuple):
 
 
 class ReadRow(NamedTuple):
-    """One row of a plate's verdict before correction, with its truth. In fractions or px."""
+    """One row of a plate's verdict before correction, with its truth. In fractions or px.
+
+    ``noise`` is the variance of truth minus estimate that the scatter of this difference between
+    images explains: it falls with more images, and is no systematic error.
+    """
 
     measure: str
     scope: str
     estimate: Estimate
     doubts: Doubts
     truth: float
+    noise: float
 
 
-def read_rows(
-    plate: Plate, n_wells: int | None = None, random: np.random.Generator | None = None
-) -> Iterator[ReadRow]:
-    """Give all rows of a plate's verdict as the evidence reads them.
-
-    Parameters
-    ----------
-    plate : Plate
-        The plate.
-    n_wells : int, optional
-        Wells to draw for each class; by default every image is a well, once.
-    random : Generator, optional
-        For the draw.
-    """
+def read_rows(plate: Plate) -> Iterator[ReadRow]:
+    """Give all rows of a plate's verdict as the evidence reads them, every image being a well."""
     classes = {"negcon": plate.negative, "poscon": plate.positive}
-    drawn = {
-        scope: one.images if n_wells is None else one.wells(n_wells, random)
-        for scope, one in classes.items()
-    }
+    drawn = {scope: one.images for scope, one in classes.items()}
     shift = appearance_shift(plate)
     for measure in MEASURES:
         estimates = {scope: _estimate(wells, measure) for scope, wells in drawn.items()}
         truths = {scope: one.truth(measure) for scope, one in classes.items()}
         estimates["difference"] = difference(estimates["poscon"], estimates["negcon"])
         truths["difference"] = truths["poscon"] - truths["negcon"]
+        noise = {scope: one.noise(measure) for scope, one in classes.items()}
+        noise["difference"] = noise["poscon"] + noise["negcon"]
         variants = _variants(drawn, measure)
         for scope in ("negcon", "poscon", "difference"):
             doubts = {"variants": variants[scope], "outside": outside(plate, scope)}
             if scope != "negcon":
                 doubts |= shift
-            yield ReadRow(measure, scope, estimates[scope], Doubts(**doubts), truths[scope])
+            yield ReadRow(
+                measure, scope, estimates[scope], Doubts(**doubts), truths[scope], noise[scope]
+            )
 
 
 def _estimate(wells: NDArray, measure: str) -> Estimate:

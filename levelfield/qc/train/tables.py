@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from levelfield.qc.evidence.calibration import FILE, Calibration
 from levelfield.qc.measures import FOUND, MEASURES, SPLIT_MERGE, THRESHOLD
 from levelfield.qc.train.calibrate import calibrate, floors, whole_rows
-from levelfield.qc.train.judge import N_WELLS, Judged, held_out_constants, judge_plates
+from levelfield.qc.train.judge import Judged, held_out_constants, judge_plates
 from levelfield.qc.train.phenotypes import EXTREME
 from levelfield.qc.train.plates import all_plates, with_measures
 from levelfield.qc.train.range import fit_recognisers, flag_outside, range_table, shown
@@ -281,7 +281,7 @@ def missed_table(judged: Judged) -> pd.DataFrame:
     found_answers = answers[answers["question"] == FOUND]
     difference = rows[(rows["measure"] == "missed") & (rows["scope"] == "difference")]
     lost = difference.assign(lost=difference["truth"])
-    keys = ["group", "kind", "differing", "what", "plate", "run"]
+    keys = ["group", "kind", "differing", "what", "plate"]
     both = found_answers.merge(lost[[*keys, "lost"]], on=keys)
     cases = {
         "loses 20 % or more": both["lost"] >= 0.2,
@@ -324,7 +324,6 @@ def main() -> None:
     parser.add_argument(
         "--draws", type=int, default=10, help="random halves of each group and kind"
     )
-    parser.add_argument("--runs", type=int, default=2, help="drawings of wells of each plate")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--write", action="store_true", help="install the calibration")
     chosen = parser.parse_args()
@@ -335,14 +334,14 @@ def main() -> None:
     plates = all_plates(fields, chosen.draws)
     rows, floor = whole_rows(plates), floors(fields)
     about = (
-        f"{len(plates)} plates of {fields['group'].nunique()} groups, {N_WELLS} wells per class; "
+        f"{len(plates)} plates of {fields['group'].nunique()} groups, every image a well; "
         f"levelfield {version('levelfield')}, Python {platform.python_version()}, "
         f"scikit-learn {version('scikit-learn')}, {platform.machine()}, {date.today()}"
     )
     constants = held_out_constants(rows, floor, chosen.jobs)
     if chosen.write:
         Calibration(calibrate(rows, floor), fit_recognisers(looks)).save(FILE)
-    judged = judge_plates(plates, constants, chosen.runs)
+    judged = judge_plates(plates, constants)
     judged = Judged(scaled(judged.rows), judged.answers)
     judged.rows.to_parquet(chosen.scored / "judged.parquet")
     judged.answers.to_parquet(chosen.scored / "answers.parquet")
