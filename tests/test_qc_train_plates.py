@@ -13,7 +13,7 @@ from levelfield.qc.train.judge import judge_plates
 from levelfield.qc.train.plates import (
     COLUMNS,
     DIFFERING,
-    WELL_IMAGES,
+    ControlClass,
     all_plates,
     appearance_shift,
     outside,
@@ -26,6 +26,7 @@ SETTINGS = {
     ("split", "none"): {"splits": 0.3},
     ("default", "drops 0.4"): {"missed": 0.4},
 }
+SEEDS = 8
 WELL = {"splits": 0.01, "merges": 0.01, "missed": 0.01, "invented": 0.005}
 
 
@@ -47,8 +48,10 @@ CONSTANTS = {
 }
 
 
-def judged(*plates):
-    return judge_plates(plates, CONSTANTS)
+def judged(negative, positive):
+    """Judge plates of the same rates, and different images."""
+    seeds = range(SEEDS)
+    return judge_plates([plate(negative, positive, seed=seed) for seed in seeds], CONSTANTS)
 
 
 def said(found, question, column="verdict"):
@@ -113,11 +116,28 @@ def test_true_and_read_measures_are_those_of_the_counts():
     assert empty["of_bias"] == empty["read_bias"] == empty["of_splits"] == 0
 
 
-def test_wells_are_sums_over_images_of_their_class():
-    one = control_class(np.random.default_rng(0), number=3)
-    wells = one.wells(5, np.random.default_rng(1))
-    assert wells.shape == (5, len(COLUMNS))
-    assert (wells[:, COLUMNS["of_splits"]] == WELL_IMAGES * 60).all()
+def test_every_image_of_a_class_is_a_well():
+    one = plate({}, {})._replace(positive=control_class(np.random.default_rng(0), number=3))
+    wells = {(row.measure, row.scope): row.estimate.n_wells for row in read_rows(one)}
+    assert wells["splits", "negcon"] == 16 and wells["splits", "poscon"] == 3
+    for row in read_rows(one):
+        if row.scope == "poscon":
+            assert row.estimate.value == pytest.approx(one.positive.read(row.measure))
+
+
+def test_the_noise_of_a_row_is_the_scatter_of_truth_minus_reading():
+    one = control_class(np.random.default_rng(0), number=4)
+    assert one.noise("splits") == pytest.approx(0, abs=1e-12)  # the reading is the truth
+    wrong = one.images.copy()
+    wrong[:, COLUMNS["read_splits"]] += [6, -6, 6, -6]
+    noisy = ControlClass(wrong)
+    assert noisy.noise("splits") == pytest.approx(0.1**2 / 3)  # 6 of 60 objects, four images
+    more = ControlClass(np.tile(wrong, (4, 1)))
+    assert more.noise("splits") == pytest.approx(0.1**2 / 15)
+    rows = {
+        (row.measure, row.scope): row for row in read_rows(plate({}, {})._replace(positive=noisy))
+    }
+    assert rows["splits", "difference"].noise == pytest.approx(0.1**2 / 3)
 
 
 def test_doubts_are_what_differs_between_the_classes():
@@ -135,16 +155,16 @@ def test_doubts_are_what_differs_between_the_classes():
 
 
 def test_where_nothing_is_wrong_nearly_all_passes():
-    found = judged(plate(WELL, WELL))
+    found = judged(WELL, WELL)
     assert np.mean(found.answers["verdict"] == "pass") > 0.8
     assert not (found.answers["verdict"] == "fail").any()
     assert found.rows["covered"].mean() > 0.85
-    assert len(found.rows) == 4 * 21 and len(found.answers) == 4 * 4
+    assert len(found.rows) == SEEDS * 21 and len(found.answers) == SEEDS * 4
 
 
 def test_objects_lost_in_both_classes_alike_fail_by_name():
     lost = WELL | {"missed": 0.18}
-    found = judged(plate(lost, lost))
+    found = judged(lost, lost)
     assert set(said(found, "found")) == {"fail"} and all(said(found, "found", "shared"))
     assert set(said(found, "found", "worst")) == {"missed"}
     assert "fail" not in said(found, "found", "both")
@@ -152,7 +172,7 @@ def test_objects_lost_in_both_classes_alike_fail_by_name():
 
 def test_splits_and_merges_that_cancel_in_the_balance_fail():
     wrong = WELL | {"splits": 0.25, "merges": 0.25}
-    found = judged(plate(WELL, wrong))
+    found = judged(WELL, wrong)
     assert set(said(found, "split_merge")) == {"fail"}
     assert all(said(found, "split_merge", "cancelling"))
     balance = found.rows[(found.rows["measure"] == "balance")]
@@ -166,7 +186,7 @@ def test_a_higher_dose_of_errors_never_fails_less():
             [
                 verdict == "fail"
                 for verdict in said(
-                    judged(plate(WELL, WELL | {name: dose})),
+                    judged(WELL, WELL | {name: dose}),
                     "found" if name == "missed" else "split_merge",
                 )
             ]
