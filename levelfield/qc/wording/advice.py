@@ -158,6 +158,11 @@ def _found(row: Row) -> str:
             "cannot be answered."
         )
     if row.reason == "nothing_measured" or not np.isfinite(row.estimate.value):
+        if row.measure_name == "invented" and row.n_objects:
+            return (
+                f"Whether labels of {row.object_set} are invented was not measured: the second "
+                "opinion knows nuclei alone."
+            )
         return (
             f"Nothing could be measured for {row.object_set} in these wells: no objects, or no "
             "edge with contrast."
