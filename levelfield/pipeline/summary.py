@@ -169,8 +169,8 @@ def plate_facts(
     Returns
     -------
     DataFrame
-        ``Metadata_Plate, Metadata_Date, n_wells, n_sites, n_excluded, excluded_percent, excluded_limit_percent,
-        within_limit``.
+        ``Metadata_Plate, Metadata_Date, n_wells, n_sites, n_excluded, excluded_percent,
+        excluded_limit_percent, within_limit``.
     """
     wells = layout["Metadata_Well"]
     n_sites = len(index.loc[index["well"].isin(wells), ["well", "site"]].drop_duplicates())

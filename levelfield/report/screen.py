@@ -18,7 +18,8 @@ from levelfield.qc.wording.questions import (
 )
 from levelfield.report.drift import drift_charts, drift_order
 from levelfield.report.page import environment
-from levelfield.report.records import SCOPES, ShownAnswer, class_margins, read_answers
+from levelfield.report.records import class_margins, read_answers
+from levelfield.report.shown import SCOPES, ShownAnswer
 
 SCREEN = "screen"
 
