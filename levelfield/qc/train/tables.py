@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from levelfield.qc.evidence.calibration import FILE, Calibration
 from levelfield.qc.measures import FOUND, MEASURES, SPLIT_MERGE, THRESHOLD
@@ -37,42 +38,68 @@ HALF, FULL, LARGE = (0.4, 0.6), 1.0, (1.2, 1.6)
 WELL_IMAGES = 4
 
 
+Interval = tuple[float, float, float]
+
+
 def by_groups(
-    table: pd.DataFrame, figure: Callable[[pd.DataFrame], float]
-) -> tuple[float, float, float]:
+    sums: pd.DataFrame, groups: pd.Series, figure: Callable[[NDArray[np.float64]], NDArray]
+) -> Interval:
     """Return a figure with its 90 % interval, groups of images being resampled.
 
     Parameters
     ----------
-    table : DataFrame
-        With ``group``.
+    sums : DataFrame
+        What the figure is made of, additive over rows.
+    groups : Series
+        Group of each row.
     figure : callable
-        Of a table; it must be a mean or a function of sums, as rows are repeated.
+        From sums (..., columns) to figures (...).
     """
-    value = figure(table)
-    parts = [own for _, own in table.groupby("group", sort=True)]
+    parts = sums.groupby(groups).sum().to_numpy(float)
+    if len(parts) == 0:
+        return (float("nan"),) * 3
+    value = float(figure(parts.sum(axis=0)))
     if len(parts) < 2:
         return value, float("nan"), float("nan")
-    random = np.random.default_rng(0)
-    found = [
-        figure(pd.concat([parts[i] for i in random.integers(0, len(parts), len(parts))]))
-        for _ in range(BOOTSTRAPS)
-    ]
-    low, high = np.nanquantile(found, [0.05, 0.95]) if np.isfinite(found).any() else (np.nan,) * 2
+    drawn = np.random.default_rng(0).integers(0, len(parts), (BOOTSTRAPS, len(parts)))
+    found = figure(parts[drawn].sum(axis=1))
+    found = found[np.isfinite(found)]
+    low, high = np.quantile(found, [0.05, 0.95]) if len(found) else (np.nan, np.nan)
     return value, float(low), float(high)
 
 
-def share_by_groups(flags: pd.Series, groups: pd.Series) -> tuple[float, float, float]:
-    """Return a share with its 90 % interval, groups being resampled; NaN where nothing counts."""
+def share_by_groups(flags: pd.Series, groups: pd.Series) -> Interval:
+    """Return a share with its interval; NaN where nothing counts."""
     known = flags.notna()
-    sums = flags[known].astype(float).groupby(groups[known]).agg(["sum", "size"]).to_numpy()
-    if len(sums) == 0:
-        return (float("nan"),) * 3
-    value = float(sums[:, 0].sum() / sums[:, 1].sum())
-    drawn = np.random.default_rng(0).integers(0, len(sums), (BOOTSTRAPS, len(sums)))
-    shares = sums[drawn, 0].sum(axis=1) / sums[drawn, 1].sum(axis=1)
-    low, high = np.quantile(shares, [0.05, 0.95])
-    return value, float(low), float(high)
+    sums = pd.DataFrame({"true": flags[known].astype(float), "all": 1.0})
+    return by_groups(sums, groups[known], _ratio)
+
+
+def rms_by_groups(errors: pd.Series, groups: pd.Series) -> Interval:
+    """Return a root mean square with its interval."""
+    known = errors.notna()
+    sums = pd.DataFrame({"squares": errors[known] ** 2, "all": 1.0})
+    return by_groups(sums, groups[known], lambda own: np.sqrt(_ratio(own)))
+
+
+def correlation_by_groups(one: pd.Series, other: pd.Series, groups: pd.Series) -> Interval:
+    """Return Pearson's correlation with its interval."""
+    sums = pd.DataFrame(
+        {"x": one, "y": other, "xx": one**2, "yy": other**2, "xy": one * other, "all": 1.0}
+    )
+    return by_groups(sums, groups, _correlation)
+
+
+def _ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return sums[..., 0] / sums[..., 1]
+
+
+def _correlation(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    x, y, xx, yy, xy, n = np.moveaxis(sums, -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = (xx - x * x / n) * (yy - y * y / n)
+        return (xy - x * y / n) / np.sqrt(np.maximum(spread, 1e-30))
 
 
 # ------------------------------------------------------------------ agreement with the truth
@@ -98,7 +125,7 @@ def agreement_table(fields: pd.DataFrame) -> pd.DataFrame:
         ).dropna(subset=["read", "truth"])
         for kind in (*KINDS, ALL_KINDS):
             mine = chosen[(chosen["kind"] == kind) | (kind == ALL_KINDS)]
-            r, r_low, r_high = by_groups(mine, lambda t: float(t["read"].corr(t["truth"])))
+            r, r_low, r_high = correlation_by_groups(mine["read"], mine["truth"], mine["group"])
             error = mine["read"] - mine["truth"]
             rows.append(
                 {"measure": name, "unit": measure.unit, "kind": kind, "n_wells": len(mine)}
@@ -195,9 +222,8 @@ def _of_phenotype(rows: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]
     row: dict[str, float] = {}
     for measure in ("balance", "splits", "merges", "missed", "bias", "agreement"):
         own = rows[rows["measure"] == measure]
-        row[f"rms_{measure}"], row[f"rms_{measure}_low"], row[f"rms_{measure}_high"] = by_groups(
-            own, lambda t: float(np.sqrt((t["error"] ** 2).mean()))
-        )
+        value, low, high = rms_by_groups(own["error"], own["group"])
+        row |= {f"rms_{measure}": value, f"rms_{measure}_low": low, f"rms_{measure}_high": high}
         row[f"coverage_{measure}"] = own["covered"].mean()
     balance = rows[rows["measure"] == "balance"]
     row["false_pass_balance"] = _when(balance, "pass", balance["size"] > FULL).mean()
