@@ -86,7 +86,7 @@ train-qc: $(ENV)/dev.installed ## train and calibrate the QC's evidence again (h
 	$(BIN)/python -m levelfield.qc.train.collect --data $(DATA) --networks benchmarks/networks --out $(TRAINED)/qc
 	$(BIN)/python -m levelfield.qc.train.evidence --collected $(TRAINED)/qc --out $(TRAINED)/qc_scores
 	$(BIN)/python -m levelfield.qc.train.tables --collected $(TRAINED)/qc --scored $(TRAINED)/qc_scores --results benchmarks/results --write
-	$(BIN)/python -m levelfield.qc.train.document --results benchmarks/results docs/qc.md README.md
+	$(BIN)/python -m levelfield.qc.train.document --results benchmarks/results docs/qc.md README.md levelfield/qc/evidence/model/evidence.md
 
 lock: $(ENV)/dev.installed ## resolve the dependencies of pyproject.toml again
 	$(BIN)/python envs/lock.py

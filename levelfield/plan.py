@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -89,6 +90,8 @@ class Plate:
         Plate format: 6, 12, 24, 48, 96, 384 or 1536.
     n_packs : int
         Jobs that the wells are divided among, at most.
+    date : str
+        When it was imaged, in ISO 8601; empty where the sheet does not say.
     layouts : _Layouts
         The wells of layouts that were read.
     """
@@ -98,6 +101,7 @@ class Plate:
     layout_path: Path
     n_wells: int
     n_packs: int
+    date: str = ""
     layouts: _Layouts = field(default_factory=lambda: _Layouts(None), repr=False, compare=False)
 
     # Read when asked for: a job of a large screen needs the layout of one plate only.
@@ -301,6 +305,7 @@ def read_plates(config: Mapping, schemas: Mapping[str, Mapping] | None = None) -
         check_sheet(sheet, schemas["plates"], path)
         _check_repeats(list(sheet["plate"]), path, "plate")
         _check_reserved(list(sheet["plate"]), path)
+        _check_dates(sheet, schemas["plates"], path)
     layouts = _Layouts(schemas["layout"] if schemas is not None else None)
     plates = {}
     for line, row in enumerate(sheet.to_dict("records"), start=2):
@@ -310,6 +315,7 @@ def read_plates(config: Mapping, schemas: Mapping[str, Mapping] | None = None) -
             layout_path=path_below(".", row["layout"], f"{path}, line {line}: layout"),
             n_wells=int(row["wells"]),
             n_packs=config["packs_per_plate"],
+            date=row.get("date", ""),
             layouts=layouts,
         )
         plates[plate.name] = plate
@@ -336,3 +342,17 @@ def _check_reserved(names: Sequence[str], path: Path) -> None:
                 f"{path}, line {line}: a plate cannot be called '{name}', as the results of the "
                 f"screen lie in folders called {' and '.join(_RESERVED)}. Rename the plate."
             )
+
+
+def _check_dates(sheet: pd.DataFrame, schema: Mapping, path: Path) -> None:
+    """Refuse days and times that have the form of a date and do not exist."""
+    if "date" not in sheet:
+        return
+    for line, text in _lines(sheet, "date"):
+        try:
+            datetime.fromisoformat(text or "2000-01-01")
+        except ValueError:
+            raise SheetError(
+                f"{path}, line {line}: column 'date' holds '{text}', which no calendar or clock "
+                f"has. Expected: {schema['properties']['date']['description']}"
+            ) from None

@@ -17,6 +17,7 @@ with job_log(snakemake.log[0]) as log:
         measured=read_packs(snakemake.input.measured),
         readouts=snakemake.params.readouts,
         statistics=snakemake.params.statistics,
+        date=snakemake.params.date,
         excluded_limit=snakemake.params.excluded_percent,
     )
     for table, path in zip(summary.objects.values(), snakemake.output.objects, strict=True):

@@ -382,8 +382,9 @@ def report_of(
 def plate_facts(n: int, n_excluded: int = 0, limit: float = 5.0, name: str = "P1") -> pd.DataFrame:
     """Return ``plate.csv``."""
     percent = 100 * n_excluded / n
-    facts = (name, n, n, n_excluded, percent, limit, percent <= limit)
-    names = ["Metadata_Plate", "n_wells", "n_sites", "n_excluded", "excluded_percent"]
+    facts = (name, "", n, n, n_excluded, percent, limit, percent <= limit)
+    names = ["Metadata_Plate", "Metadata_Date", "n_wells", "n_sites", "n_excluded"]
+    names.append("excluded_percent")
     return pd.DataFrame([facts], columns=[*names, "excluded_limit_percent", "within_limit"])
 
 

@@ -170,6 +170,9 @@ def test_excluded_sites_join_what_the_index_and_the_pixels_told(index, small_lay
     facts = plate_facts("P", index, excluded, small_layout, 50.0).iloc[0]
     assert (facts["n_sites"], facts["n_excluded"], facts["excluded_percent"]) == (4, 2, 50.0)
     assert facts["within_limit"]
+    assert facts["Metadata_Date"] == ""
+    dated = plate_facts("P", index, excluded, small_layout, 50.0, "2026-11-25")
+    assert dated.loc[0, "Metadata_Date"] == "2026-11-25"
     assert not plate_facts("P", index, excluded, small_layout, 49.0).iloc[0]["within_limit"]
 
 

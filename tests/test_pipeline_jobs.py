@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levelfield.pipeline.estimate import fit_line
+from levelfield.pipeline.evidence import TABLES
 from levelfield.pipeline.failures import COLUMNS, failures_of_plate, reason_of, summary
 from levelfield.pipeline.jobs import Job
 from levelfield.pipeline.logs import JobEnd, job_log, read_job_log
@@ -227,6 +228,16 @@ def test_what_could_be_removed_is_of_finished_plates_and_stays(tmp_path):
     listed = removable(tmp_path)
     assert list(listed["path"]) == [str(tmp_path / "done" / "done.zarr")]
     assert (tmp_path / "done" / "done.zarr" / "pixels").is_file()
+
+
+def test_every_folder_of_packs_of_the_qc_could_be_removed(tmp_path):
+    (tmp_path / "P").mkdir()
+    (tmp_path / "P" / "ro-crate-metadata.json").write_text("{}")
+    folders = [tmp_path / "P" / "qc" / name for name in TABLES]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "pack1.parquet").write_bytes(b"0" * 100)
+    assert set(removable(tmp_path)["path"]) == {str(folder) for folder in folders}
 
 
 def test_a_draft_is_seen_only_when_it_is_whole(tmp_path):

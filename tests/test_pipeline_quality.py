@@ -47,9 +47,9 @@ def written(folder, wells, name, seed=0):
     return tables
 
 
-def facts(names, within=None):
-    within = within or [True] * len(names)
-    return pd.DataFrame({"Metadata_Plate": names, "within_limit": within})
+def facts(names, within=None, dates=None):
+    within, dates = within or [True] * len(names), dates or [""] * len(names)
+    return pd.DataFrame({"Metadata_Plate": names, "Metadata_Date": dates, "within_limit": within})
 
 
 def screen_of(plates, names, science=SCIENCE, **options):
@@ -68,6 +68,21 @@ def test_a_screen_is_judged_from_the_written_tables_of_its_plates(plates):
     assert (quality.answers["plate"] == "screen").all()
     assert sorted(set(quality.drift["plate"])) == ["P0", "P1"]
     assert (quality.drift["basis"] == "evidence").all()
+
+
+@pytest.mark.parametrize(
+    ("dates", "order"),
+    [
+        (["2026-03-01", "2026-02-01", "2026-01-15T09:30"], ["P2", "P1", "P0"]),
+        (["", "", ""], ["P0", "P1", "P2"]),
+        (["2026-03-01", "2026-02-01", ""], ["P0", "P1", "P2"]),
+    ],
+)
+def test_drift_follows_the_dates_of_the_plates_where_all_have_one(plates, dates, order):
+    drift = screen_of(plates, ["P0", "P1", "P2"], dates=dates).drift
+    assert list(dict.fromkeys(drift.sort_values("order")["plate"])) == order
+    shown = dict(zip(drift["plate"], drift["date"], strict=True))
+    assert [shown[name] for name in ("P0", "P1", "P2")] == dates
 
 
 def test_plates_with_too_many_sites_left_out_do_not_count(plates):

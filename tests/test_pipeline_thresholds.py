@@ -5,6 +5,7 @@ import pytest
 from conftest import DEMO_PATTERN
 
 from levelfield.formats import index_plate
+from levelfield.pipeline.fields import correct_site
 from levelfield.pipeline.illumination import fit_plate
 from levelfield.pipeline.settings import (
     METHODS_WITH_THRESHOLD,
@@ -12,7 +13,7 @@ from levelfield.pipeline.settings import (
     planted_wells,
     threshold_wells,
 )
-from levelfield.pipeline.sites import correct_site, read_site, sites_of
+from levelfield.pipeline.sites import read_site, sites_of
 from levelfield.pipeline.thresholds import measure_thresholds, with_plate_threshold
 from levelfield.segmentation import SEGMENTERS, segment_objects, threshold_settings
 

@@ -150,6 +150,31 @@ def sheet_of(tmp_path, **changed):
     return {"plates": sheet, "data_folder": data, "packs_per_plate": 8}
 
 
+@pytest.mark.parametrize(
+    "date", ["", "2026-11-25", "2026-11-25T09:30", "2026-11-25T09:30:05Z", "2024-02-29T23:59+05:30"]
+)
+def test_a_plate_carries_its_date(tmp_path, schemas, date):
+    config = sheet_of(tmp_path, date=date)
+    assert read_plates(config, schemas)["P"].date == read_plates(config)["P"].date == date
+    assert read_plates(sheet_of(tmp_path), schemas)["P"].date == ""
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        *("25.11.2026", "2026-1-5", "20261125", "2026-11-25 09:30", "11/25/2026", "today"),
+        *("2026-02-30", "2026-11-25T24:30", "2026-11-25T09:30+25:00", "2026-11-25T", "0000-01-01"),
+    ],
+)
+def test_a_wrong_date_is_refused_with_file_line_value_and_form(tmp_path, schemas, date):
+    config = sheet_of(tmp_path, date=date)
+    with pytest.raises(SheetError) as error:
+        read_plates(config, schemas)
+    said = str(error.value)
+    for part in (config["plates"], "line 2", "'date'", f"'{date}'", "ISO 8601", "2026-11-25T09:30"):
+        assert part in said, said
+
+
 @pytest.mark.parametrize("images", ["../raw", "raw/../../other", ".."])
 def test_a_folder_of_images_cannot_leave_the_data_folder(tmp_path, schemas, images):
     with pytest.raises(SheetError, match=r"line 2: images: .* leads out of the folder"):

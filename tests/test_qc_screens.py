@@ -173,6 +173,14 @@ def test_drift_follows_the_dates_and_else_the_order(tmp_path):
     assert again == found
 
 
+def test_moments_are_compared_across_offsets_and_equal_ones_keep_the_order():
+    dates = {"P0": "2026-03-01T09:00+02:00", "P1": "2026-03-01T08:00Z", "P2": "2026-03-01T06:30"}
+    dates["P3"] = "2026-03-01T08:00:00Z"
+    found = drift(plates_of(4), [], CALIBRATED, dates)
+    order = {one.order: one.plate for one in found}
+    assert [order[place] for place in (1, 2, 3, 4)] == ["P2", "P0", "P1", "P3"]
+
+
 def test_a_value_that_grows_its_own_error_widens_the_screen_too():
     rules = Rules(constants=dict.fromkeys(CALIBRATED.constants, constants(0.01, 0.01)))
     grown = Rules(

@@ -67,8 +67,8 @@ def verdict_rows(**changed) -> list[VerdictLine]:
     ]
 
 
-def truth_of(wells: dict[str, np.ndarray]) -> pd.DataFrame:
-    same = verdict_rows(estimate=9.0, ci_low=8.0, ci_high=10.0)
+def truth_of(wells: dict[str, np.ndarray], same: list[VerdictLine] | None = None) -> pd.DataFrame:
+    same = verdict_rows(estimate=9.0, ci_low=8.0, ci_high=10.0) if same is None else same
     lines = truth_lines(images_of(wells), verdict_rows(), same, PAIRS)
     return truth_table(lines).set_index(["measure", "scope"])
 
@@ -100,6 +100,27 @@ def test_planted_growth_comes_back_in_px_and_in_shares_of_images():
     assert found.loc["poscon", "fraction_low"] == 1
     assert found.loc["difference", "truth"] == pytest.approx(found.loc["poscon", "truth"])
     assert found.loc["difference", "truth_verdict"] == "fail"
+
+
+def test_the_annotators_convention_is_the_evidence_less_the_distance_to_what_they_drew():
+    """Annotators who draw 0.4 px outside of the edge find outlines 0.4 px smaller than they are."""
+    wells = {"A01": planted(), "A02": planted(), "B01": planted(grow=1), "B02": planted(grow=1)}
+    grown = truth_of(wells).loc[("bias", "poscon"), "truth"]
+    outside = {"negcon": 0.4, "poscon": grown + 0.3, "difference": grown - 0.1}
+    same = [replace(row, estimate=outside[row.scope]) for row in verdict_rows()]
+    convention = truth_of(wells, same)["annotators_convention_px"]
+    assert convention["bias"].to_dict() == pytest.approx(
+        {"negcon": 0.4, "poscon": 0.3, "difference": -0.1}
+    )
+    assert convention.drop("bias").isna().all()
+
+
+def test_without_evidence_or_references_no_convention_is_known():
+    wells = {"A01": planted(), "A02": planted()}
+    convention = truth_of(wells)["annotators_convention_px"]["bias"]
+    assert convention["negcon"] == 9.0
+    assert convention[["poscon", "difference"]].isna().all()
+    assert truth_of(wells, [])["annotators_convention_px"].isna().all()
 
 
 def test_agreement_is_the_share_of_right_objects():

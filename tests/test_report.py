@@ -44,7 +44,7 @@ from levelfield.report import (
     verdict_text,
 )
 from levelfield.report.distributions import _RADIUS, control_groups, draw_distribution, spread
-from levelfield.report.drift import drift_charts
+from levelfield.report.drift import drift_charts, drift_order
 from levelfield.report.gallery import COMPOSITE
 from levelfield.report.heatmaps import colours_of, draw_plate_map
 from levelfield.report.quantities import Quantity, quantities
@@ -526,6 +526,29 @@ def test_drift_shows_both_classes_of_every_plate_in_order():
     zero = re.search(r'y1="([\d.]+)" y2="\1" class="zero"', picture)
     assert band > 20
     assert zero
+
+
+def test_drift_says_which_order_its_plates_stand_in():
+    names = ["P1", "P2", "P3"]
+    dated = drift_of(names)
+    assert drift_order(dated) == "in the order in which they were imaged"
+    mixed = dated.assign(date=dated["date"].mask(dated["plate"] == "P2"))
+    assert "plate sheet, as 1 of 3 plates has no date of imaging" in drift_order(mixed)
+    assert "plate sheet, which has no dates" in drift_order(dated.assign(date=""))
+    assert drift_order(None) == ""
+
+
+def test_drift_shows_the_day_of_a_date_time_and_the_page_the_whole():
+    names = [f"P{number}" for number in range(7)]
+    date = "2026-03-01T09:30+01:00"
+    for _, picture in drift_charts(drift_of(names, date=date), {"bias": 1.0, "agreement": 90.0}):
+        assert ">2026-03-01<" in picture
+        assert f"<title>{date}</title>" in picture
+    data = screen_of(["P1", "P2"])
+    assert "Imaged</th>" not in screen_page(data)
+    dated = data.plates.assign(Metadata_Date=[date, ""])
+    page = screen_page(replace(data, plates=dated))
+    assert f"<td>{date.replace('+', '&#43;')}</td>" in page or f"<td>{date}</td>" in page
 
 
 def test_drift_of_one_plate_of_unknown_dates_or_values():

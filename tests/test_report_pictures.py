@@ -218,6 +218,8 @@ def truth_of(verdict: pd.DataFrame) -> pd.DataFrame:
         for part, value in (("ci_low", value - 1), ("ci_high", value + 1))
     }
     found = rows.assign(truth=-2.75, same_sites_estimate=1.25, truth_verdict="pass", **figures)
+    convention = rows["scope"].map({"negcon": 0.42, "poscon": -0.3, "difference": -0.72})
+    found["annotators_convention_px"] = convention.where(rows["measure"] == "bias")
     return found.assign(fraction_low=0.25, fraction_high=0.5)
 
 
@@ -232,6 +234,18 @@ def test_estimate_and_truth_stand_beside_each_other():
     for words in ("−2.8 pp", "+1.2 pp", "−2.75 px", "90 % interval −3.8 to −1.8 pp"):
         assert words in section, words
     assert "too low in 25 %, too high in 50 % of images" in section
+    for words in (
+        "of images; annotators draw 0.4 px outside of the visible edge<",
+        "annotators draw 0.3 px inside of the visible edge",
+        "annotators draw 0.7 px farther inside than in the negative wells",
+    ):
+        assert words in section, words
+    alike = truth.assign(annotators_convention_px=truth["annotators_convention_px"] * 0.05)
+    page = plate_page(replace(data, truth=alike))
+    assert "annotators draw on the visible edge" in page
+    assert "annotators draw alike in both classes" in page
+    unknown = plate_page(replace(data, truth=truth.assign(annotators_convention_px=np.nan)))
+    assert "annotators draw 0" not in unknown and "annotators draw alike" not in unknown
     truth.loc[truth["scope"] == "poscon", ["truth", "truth_ci_low", "truth_verdict"]] = [
         np.nan,
         np.nan,

@@ -37,12 +37,7 @@ from levelfield.pipeline.tables import read_csv, write_csv
 from levelfield.qc.measures import MEASURES, QUESTIONS
 from levelfield.qc.plate import answer_table, verdict_table
 from levelfield.qc.verdict.rows import NextStep, Reason, ReviewCounts, Step
-from levelfield.qc.wording.advice import (
-    WITHHELD,
-    next_step_in_short,
-    next_step_words,
-    row_advice,
-)
+from levelfield.qc.wording.advice import WITHHELD, row_advice
 from levelfield.qc.wording.headlines import (
     CANCELLING,
     MERGED_ALIKE,
@@ -59,6 +54,7 @@ from levelfield.qc.wording.parameters import (
     clash,
     parameter_advice,
 )
+from levelfield.qc.wording.steps import next_step_in_short, next_step_words
 from levelfield.report import plate_page, verdict_text
 from levelfield.report.intervals import interval_plot, interval_scale
 from levelfield.report.records import read_answers, read_rows

@@ -6,12 +6,12 @@ from PIL import Image
 from real_images import BBBC013
 from scipy import ndimage
 
+from levelfield.segmentation.noise import pixel_noise
 from levelfield.segmentation.threshold import (
     GLOBAL_THRESHOLDS,
     find_threshold,
     measure_threshold,
     minimum_cross_entropy,
-    pixel_noise,
 )
 
 

@@ -1,5 +1,7 @@
 """A plate of real nuclei, compared with its reference labels by the real workflow."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,8 +13,10 @@ from workflow_runs import Screen
 from levelfield.evaluation import evaluation_tables
 from levelfield.pipeline.evaluation import look_for_references
 from levelfield.pipeline.references import plates_with_references
+from levelfield.qc.measures import MEASURES, QUESTIONS
 from levelfield.qc.truth import class_truth
 from levelfield.report.evaluation import picture_groups
+from levelfield.report.shown import SCOPES
 from levelfield.sheets import ConfigError
 from levelfield.store import read_labels
 
@@ -153,24 +157,35 @@ def test_the_truth_of_both_classes_stands_beside_their_estimates(screen):
     pattern = "drawn/{plate}/{well}_s{site}.png"
     screen.change_config(evaluation={"references": {"Nuclei": pattern}})
     screen.run_well("--", "results/P/report.html")
-    truth = pd.read_csv(screen.results / "qc" / "truth.csv").set_index(["question", "scope"])
+    truth = pd.read_csv(screen.results / "qc" / "truth.csv").set_index(["measure", "scope"])
     assert set(truth["object_set"]) == {"Nuclei"}
     images = screen.evaluation("images").query("size_class == 'all'")
-    for question, scale in (("agreement", 100), ("threshold", 1), ("split_merge", 100)):
+    assert set(truth["question"]) == set(QUESTIONS)
+    assert set(truth.index) == {(name, scope) for name in MEASURES for scope in SCOPES}
+    for name, measure in MEASURES.items():
         sides = {}
         for kind in ("negcon", "poscon"):
             own = images[images["Metadata_ControlType"] == kind]
-            sides[kind] = scale * class_truth(own, question).value
-            assert truth.loc[(question, kind), "truth"] == pytest.approx(sides[kind])
-        difference = truth.loc[(question, "difference"), "truth"]
+            sides[kind] = measure.scale * class_truth(own, name).value
+            assert truth.loc[(name, kind), "truth"] == pytest.approx(sides[kind])
+        difference = truth.loc[(name, "difference"), "truth"]
         assert difference == pytest.approx(sides["poscon"] - sides["negcon"])
     assert truth["truth_verdict"].notna().all()
     verdict = pd.read_csv(screen.results / "qc" / "verdict.csv")
-    verdict = verdict[(verdict["object_set"] == "Nuclei") & (verdict["perturbation"] != "worst")]
-    assert np.allclose(truth["estimate"], verdict["estimate"])
-    # All control wells have references, and untreated wells are in no row.
+    verdict = verdict[verdict["object_set"] == "Nuclei"].set_index(["measure", "scope"])
+    assert (truth["estimate"] == verdict["estimate"].loc[truth.index]).all()
+    # All control wells have references, and treated wells are in no row.
     assert np.allclose(truth["same_sites_estimate"], truth["estimate"])
-    assert 'id="truth"' in (screen.results / "report.html").read_text()
+    convention = truth["same_sites_estimate"] - truth["truth"]
+    assert np.allclose(truth.loc["bias", "annotators_convention_px"], convention["bias"])
+    assert truth.drop("bias")["annotators_convention_px"].isna().all()
+    page = (screen.results / "report.html").read_text()
+    assert re.search(r"annotators draw (on|[\d.]+ px (out|in)side of) the visible edge", page)
+    answers = pd.read_csv(screen.results / "qc" / "answers.csv").query("object_set == 'Nuclei'")
+    assert list(answers["question"]) == list(QUESTIONS)
+    for one in answers.itertuples():
+        worst = verdict.loc[(one.worst_measure, one.worst_scope)]
+        assert (worst["question"], worst["verdict"]) == (one.question, one.verdict)
 
 
 def test_missing_and_odd_references_are_reported_and_the_others_compared(screen, drawn):

@@ -1,7 +1,8 @@
-"""A changed layout makes again what depends on the change, and no more."""
+"""A changed layout or plate sheet makes again what depends on the change, and no more."""
 
 import re
 
+import pandas as pd
 import pytest
 import yaml
 from workflow_runs import LAYOUT, small_screen
@@ -67,6 +68,24 @@ def test_control_types_make_labels_again_only_where_these_depend_on_them(
     n_packs = again.get("segment", 0)
     follows = dict.fromkeys(("measure", "qc_evidence"), n_packs) if n_packs else {}
     assert planned == TABLES_AND_PAGES | again | follows
+
+
+def test_a_date_of_imaging_reaches_the_screen_and_makes_no_labels(screen):
+    sheet = screen.folder / "plates.tsv"
+    header, row = sheet.read_text().splitlines()
+    for date in ("", "2026-11-25"):
+        sheet.write_text(f"{header}\tdate\n{row}\t{date}\n")
+        planned = jobs(screen.run_well("--dry-run", "--quiet", "rules"))
+        assert planned == (TABLES_AND_PAGES if date else {})
+    assert jobs(screen.run_well()) == TABLES_AND_PAGES
+    assert list(screen.table("plate.csv")["Metadata_Date"]) == [date]
+    assert set(pd.read_csv(screen.folder / "results/screen/drift.csv")["date"]) == {date}
+    sheet.write_text(f"{header}\tdate\n{row}\t25.11.2026\n")
+    done = screen.run("--dry-run")
+    sheet.write_text(f"{header}\tdate\n{row}\t{date}\n")
+    assert done.returncode != 0
+    assert f"{sheet}, line 2: column 'date' holds '25.11.2026'" in done.stdout
+    assert "ISO 8601" in done.stdout
 
 
 def test_a_well_that_is_called_a_control_later_must_have_images(screen):

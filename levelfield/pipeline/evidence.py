@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from levelfield.illumination import FlatField
+from levelfield.memory import give_back_memory
 from levelfield.pipeline.fields import FieldReader, field_reader, flat_field_marks, identify
 from levelfield.pipeline.reuse import code_version, field_fingerprints, join, map_changed_fields
 from levelfield.pipeline.settings import ObjectSetSettings, object_sets
@@ -157,11 +158,13 @@ def _evidence_of(
     """Collect the evidence of one object set of a field."""
     # The network knows nuclei; what grows from others is another kind of object.
     opinion = ask_second_opinion(plane, labels) if parents is None else None
+    give_back_memory()
     features = field_features(labels, plane, inner=parents, level=level, opinion=opinion)
     if opinion is None:
         candidates, seen = childless_parents(labels, parents), parents
     else:
         candidates, seen = find_candidates(labels, plane, opinion)[1], opinion.labels
+    give_back_memory()
     counts = {"n_labels": _count(labels), "n_second_opinion": _count(seen)}
     tables = (features.objects, features.pairs, candidates, pd.DataFrame([counts]))
     return dict(zip(TABLES, tables, strict=True))

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from levelfield.illumination import FlatField
+from levelfield.illumination import FlatField, correct
 from levelfield.pipeline.settings import store_channels
-from levelfield.pipeline.sites import correct_site
 from levelfield.store import Channel, checksum, read_field, stored_dtype
 
 FIELD = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
@@ -44,6 +43,16 @@ class FieldReader:
         names = [channel.name for channel in self.channels]
         maximum = self.channels[0].maximum
         return correct_site(field.image, names, self.flat_fields, maximum), field.labels
+
+
+def correct_site(
+    image: np.ndarray, channels: Sequence[str], fields: Mapping[str, FlatField], maximum: int
+) -> np.ndarray:
+    """Return a site (C, Y, X) as float32: flat-field-corrected, scaled by the camera's maximum."""
+    planes = [
+        correct(image[i], fields[channel], maximum=maximum) for i, channel in enumerate(channels)
+    ]
+    return np.stack(planes)
 
 
 def field_reader(

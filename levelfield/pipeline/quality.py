@@ -158,7 +158,7 @@ def assess_screen(
     estimates : sequence of DataFrame
         ``qc/estimates.csv`` of every plate.
     plates : DataFrame
-        A row per plate, as ``plate.csv``; with a column ``date`` the plates are in that order.
+        A row per plate, as ``plate.csv``; where all have a ``Metadata_Date``, drift follows it.
     science : mapping
         The config's sections ``channels``, ``objects`` and ``qc``.
     reviewed : sequence of DataFrame
@@ -202,9 +202,6 @@ def _coverage(answers: Sequence[pd.DataFrame]) -> dict[str, tuple[int, int]]:
 
 
 def _dates(plates: pd.DataFrame) -> dict[str, str]:
-    """Return the date of every plate whose row has one."""
-    for column in ("date", "Metadata_Date"):
-        if column in plates:
-            texts = plates[column].fillna("").astype(str)
-            return dict(zip(plates["Metadata_Plate"], texts, strict=True))
-    return {}
+    """Return when every plate was imaged, empty where nobody said."""
+    dates = plates["Metadata_Date"].fillna("").astype(str)
+    return dict(zip(plates["Metadata_Plate"], dates, strict=True))

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from levelfield.illumination import FlatField
+from levelfield.pipeline.fields import correct_site
 from levelfield.pipeline.settings import ObjectSetSettings, store_channels
-from levelfield.pipeline.sites import Site, SiteFault, check_pixels, correct_site, read_site
+from levelfield.pipeline.sites import Site, SiteFault, check_pixels, read_site
 
 
 def seen_by_segmenter(

@@ -16,7 +16,7 @@ import pandas as pd
 
 from levelfield.formats.planes import PASSING_ERRORS
 from levelfield.illumination import FlatField
-from levelfield.pipeline.fields import flat_field_marks
+from levelfield.pipeline.fields import correct_site, flat_field_marks
 from levelfield.pipeline.gpu_workers import map_on_gpus
 from levelfield.pipeline.mishaps import of_the_machine
 from levelfield.pipeline.progress import map_fields
@@ -32,7 +32,6 @@ from levelfield.pipeline.sites import (
     Site,
     SiteFault,
     check_pixels,
-    correct_site,
     read_site,
     sites_of,
 )

@@ -1,8 +1,8 @@
-"""The raw images of one site: read, judged fit for use or not, corrected."""
+"""The raw images of one site: read, judged fit for use or not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from levelfield.formats.planes import PlaneError, pixel_fault, read_plane, saturated_fraction
-from levelfield.illumination import FlatField, correct
 
 
 @dataclass(frozen=True)
@@ -126,13 +125,3 @@ def check_pixels(
 
 def _first_path(site: Site, channel: str) -> str:
     return site.planes.loc[site.planes["channel"] == channel, "path"].iloc[0]
-
-
-def correct_site(
-    image: np.ndarray, channels: Sequence[str], fields: Mapping[str, FlatField], maximum: int
-) -> np.ndarray:
-    """Return a site (C, Y, X) as float32: flat-field-corrected, scaled by the camera's maximum."""
-    planes = [
-        correct(image[i], fields[channel], maximum=maximum) for i, channel in enumerate(channels)
-    ]
-    return np.stack(planes)

@@ -101,6 +101,8 @@ def removable(results: Path) -> pd.DataFrame:
             ("measure", "the tables of packs; a later change measures the whole plate again"),
             ("qc/evidence", "as measure, of the QC"),
             ("qc/pairs", "as measure, of the QC"),
+            ("qc/candidates", "as measure, of the QC"),
+            ("qc/fields", "as measure, of the QC"),
         ):
             if size := bytes_in(folder / name):
                 row = {"plate": folder.name, "path": str(folder / name), "bytes": size}

@@ -45,6 +45,7 @@ def summarise_plate(
     readouts: Mapping[str, Mapping[str, str]],
     excluded_limit: float,
     statistics: Sequence[str] = ("median",),
+    date: str = "",
 ) -> PlateSummary:
     """Make the tables of a plate from those of its packs.
 
@@ -64,6 +65,8 @@ def summarise_plate(
         Percentage of sites that may be excluded.
     statistics : sequence of str
         What the table of wells holds of every feature: median, mad, mean, count.
+    date : str
+        When the plate was imaged, as the plate sheet says; empty where it does not.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def summarise_plate(
     images = tables.pop(IMAGE)
     objects = {name: with_layout(in_plate_order(one), layout) for name, one in tables.items()}
     excluded = excluded_sites(index, fields)
-    facts = plate_facts(plate, index, excluded, layout, excluded_limit)
+    facts = plate_facts(plate, index, excluded, layout, excluded_limit, date)
     sites = site_table(fields, images, file_names(index), layout)
     wells = well_table(plate, sites, objects, layout, readouts, statistics)
     quality = assay_quality(wells)
@@ -151,7 +154,12 @@ def excluded_sites(index: pd.DataFrame, segmented: pd.DataFrame) -> pd.DataFrame
 
 
 def plate_facts(
-    plate: str, index: pd.DataFrame, excluded: pd.DataFrame, layout: pd.DataFrame, limit: float
+    plate: str,
+    index: pd.DataFrame,
+    excluded: pd.DataFrame,
+    layout: pd.DataFrame,
+    limit: float,
+    date: str = "",
 ) -> pd.DataFrame:
     """Return one row on how much of a plate could be used.
 
@@ -161,8 +169,8 @@ def plate_facts(
     Returns
     -------
     DataFrame
-        ``Metadata_Plate, n_wells, n_sites, n_excluded, excluded_percent, excluded_limit_percent,
-        within_limit``.
+        ``Metadata_Plate, Metadata_Date, n_wells, n_sites, n_excluded, excluded_percent,
+        excluded_limit_percent, within_limit``.
     """
     wells = layout["Metadata_Well"]
     n_sites = len(index.loc[index["well"].isin(wells), ["well", "site"]].drop_duplicates())
@@ -170,6 +178,7 @@ def plate_facts(
     percent = 100 * n_excluded / n_sites if n_sites else 100.0
     facts = {
         "Metadata_Plate": plate,
+        "Metadata_Date": date,
         "n_wells": len(wells),
         "n_sites": n_sites,
         "n_excluded": n_excluded,

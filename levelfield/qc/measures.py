@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_ANY = (float("-inf"), float("inf"))
 AGREEMENT, FOUND, THRESHOLD, SPLIT_MERGE = "agreement", "found", "threshold", "split_merge"
 QUESTIONS = (AGREEMENT, FOUND, THRESHOLD, SPLIT_MERGE)
 """In the order in which people ask them."""
@@ -38,6 +39,13 @@ class Measure:
     scale: float
     signed: bool = False
     is_share_of_right: bool = False
+
+    def possible(self, scope: str) -> tuple[float, float]:
+        """Return the lowest and highest value of a row: shares of a class lie between 0 and 1."""
+        if self.unit == "px":
+            return _ANY
+        is_share = scope != "difference" and not self.signed
+        return (0.0, 1.0) if is_share else (-1.0, 1.0)
 
     def unit_of(self, scope: str) -> str:
         """Return the unit of a row: a difference of percentages is in percentage points."""

@@ -2,8 +2,8 @@
 
 Where people have drawn some fields, the same definitions (`levelfield.evaluation.errors`) give the
 truth on these fields: it errs by its sampling alone, the well being the unit as in the verdict. Of
-the threshold it is the distance to the outlines that people drew, whose convention may differ from
-the visible edge.
+the threshold it is the distance to the outlines that people drew. How far these lie from the
+visible edge is the annotators' convention, measured as the evidence's bias less that distance.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 
 from levelfield.evaluation.tables import ALL_SIZES
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.measures import MEASURES
+from levelfield.qc.measures import MEASURES, THRESHOLD
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.qc.statistics.decision import Bound, bound_of, decide
 from levelfield.qc.statistics.estimates import (
@@ -48,6 +48,10 @@ class TruthLine:
         That have references.
     fraction_low, fraction_high : float
         Shares of images whose threshold is too low and too high.
+    annotators_convention_px : float
+        Of the threshold: distance from the visible edge to what the annotators drew, above 0:
+        outside. For a difference that in the positive wells less that in the negative ones. NaN for
+        other measures, and where evidence or references are missing.
     same_sites_estimate, same_sites_ci_low, same_sites_ci_high : float
         By the evidence, on the fields that have a reference alone.
     estimate, ci_low, ci_high, verdict
@@ -71,6 +75,7 @@ class TruthLine:
     n_objects: int
     fraction_low: float
     fraction_high: float
+    annotators_convention_px: float
     same_sites_estimate: float
     same_sites_ci_low: float
     same_sites_ci_high: float
@@ -210,9 +215,17 @@ def _line(
         said,
         *(truth.n_wells, len(images), int(images["n_prediction"].sum())),
         *shares,
+        _convention(row, truth, alike),
         *((alike.estimate, alike.ci_low, alike.ci_high) if alike else nothing),
         *(row.estimate, row.ci_low, row.ci_high, row.verdict),
     )
+
+
+def _convention(row: VerdictLine, truth: Estimate, alike: VerdictLine | None) -> float:
+    """Return how far outside of the visible edge the annotators drew, px."""
+    if row.question != THRESHOLD or alike is None:
+        return np.nan
+    return float(alike.estimate - truth.value * MEASURES[row.measure].scale)
 
 
 def _key(row: VerdictLine) -> tuple[str, str, str, str]:

@@ -11,12 +11,12 @@ from markupsafe import Markup
 
 from levelfield.qc.measures import MEASURES, THRESHOLD
 from levelfield.qc.statistics.comparison import Comparison
-from levelfield.qc.wording.advice import margin_text
 from levelfield.qc.wording.numbers import count
 from levelfield.qc.wording.parameters import Method, clash, from_parent, parameter_change
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, Question, name_of_row
+from levelfield.qc.wording.standing import margin_text
 from levelfield.report.intervals import interval_plot, interval_scale
-from levelfield.report.records import SCOPES, ShownAnswer, ShownRow
+from levelfield.report.shown import SCOPES, ShownAnswer, ShownRow
 from levelfield.report.svg import Scale
 
 NO_METHODS: Mapping[str, Method] = MappingProxyType({})

@@ -40,7 +40,7 @@ DRIFT_COLUMNS = (
 """Of ``screen/drift.csv``: corrected values by plate; ``date`` is empty where unknown."""
 WIDTH, HEIGHT = 500, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 34
-_ROOM_FOR_NAME, _CHARACTER = 62, 5.8
+_ROOM_FOR_NAME, _CHARACTER = 68, 5.8
 _SPAN = (HEIGHT - _BOTTOM, _TOP)
 _SIDE_BY_SIDE = 5.0
 """Between the controls of one plate, px."""
@@ -86,6 +86,29 @@ def drift_charts(
         harmless = _harmless(MEASURES[measure], margins[measure])
         charts.append((caption, _chart(rows, harmless, caption)))
     return charts
+
+
+def drift_order(drift: pd.DataFrame | None) -> str:
+    """Say in which order the plates stand: "in the order in which they were imaged".
+
+    Parameters
+    ----------
+    drift : pandas.DataFrame or None
+        ``screen/drift.csv``.
+    """
+    if drift is None or drift.empty:
+        return ""
+    dates = drift.drop_duplicates("plate")["date"].fillna("").astype(str)
+    n_without = int((dates == "").sum())
+    if not n_without:
+        return "in the order in which they were imaged"
+    sheet = "in the order of the plate sheet"
+    if n_without == len(dates):
+        return f"{sheet}, which has no dates of imaging (column date)"
+    return (
+        f"{sheet}, as {n_without} of {len(dates)} plates {'has' if n_without == 1 else 'have'} no "
+        "date of imaging there (column date)"
+    )
 
 
 def _harmless(measure: Measure, margin: float) -> tuple[float, float]:
@@ -137,8 +160,10 @@ def _names(rows: pd.DataFrame, plates: Sequence[str], across: Scale) -> list[Ele
     most = max(4, int(room * step / _CHARACTER) - 1)
     parts = []
     for number in range(0, len(plates), step):
-        for line, words in enumerate((plates[number], dates[plates[number]])):
-            shown = words if len(words) <= most else f"{words[: most - 1]}…"
+        date = dates[plates[number]]
+        # Of a date-time the day is shown, and the whole where the mouse rests.
+        for line, (words, short) in enumerate(((plates[number],) * 2, (date, date[:10]))):
+            shown = short if len(short) <= most else f"{short[: most - 1]}…"
             label = text(across(number), HEIGHT - 19 + 13 * line, shown, "middle", class_="tick")
             label.append(title(words))
             parts.append(label)

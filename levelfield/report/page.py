@@ -14,11 +14,11 @@ from markupsafe import Markup
 
 from levelfield.planted import COLUMN, planted_note
 from levelfield.qc.statistics.comparison import Comparison, comparisons
-from levelfield.qc.wording.advice import next_step_words
 from levelfield.qc.wording.headlines import plate_headline
 from levelfield.qc.wording.numbers import count, interval, measured, plain
 from levelfield.qc.wording.parameters import Method
 from levelfield.qc.wording.questions import BOTH_CLASSES, QUESTIONS
+from levelfield.qc.wording.steps import next_step_words
 from levelfield.report.answers import AnswerView, answer_views
 from levelfield.report.crops import ERROR_TYPES, Crop
 from levelfield.report.distributions import control_groups, draw_distribution
@@ -27,7 +27,8 @@ from levelfield.report.gallery import Gallery, GalleryPicture
 from levelfield.report.heatmaps import draw_plate_map, map_definitions
 from levelfield.report.image_thresholds import draw_image_thresholds
 from levelfield.report.quantities import quantities
-from levelfield.report.records import ShownAnswer, class_margins, read_answers
+from levelfield.report.records import class_margins, read_answers
+from levelfield.report.shown import ShownAnswer
 from levelfield.report.side_tables import count_lines, not_covered_lines, trend_lines
 from levelfield.report.svg import drawing, marker
 from levelfield.report.truth import truth_answers

@@ -16,9 +16,10 @@ from levelfield.qc.wording.questions import (
     Question,
     answer_words,
 )
-from levelfield.report.drift import drift_charts
+from levelfield.report.drift import drift_charts, drift_order
 from levelfield.report.page import environment
-from levelfield.report.records import SCOPES, ShownAnswer, class_margins, read_answers
+from levelfield.report.records import class_margins, read_answers
+from levelfield.report.shown import SCOPES, ShownAnswer
 
 SCREEN = "screen"
 
@@ -85,6 +86,8 @@ def screen_page(data: ScreenReport) -> str:
             tally=_tally([one for one in found if one.plate in names]),
             addresses={name: f"../{quote(name)}/report.html" for name in names},
             drift=drift_charts(data.drift, class_margins(data.verdict)),
+            drift_order=drift_order(data.drift),
+            dated=bool((data.plates["Metadata_Date"] != "").any()),
             readouts=_readout_table(data.readouts),
             versions=data.versions,
         )

@@ -11,7 +11,8 @@ from levelfield.planted import note_of_verdict
 from levelfield.qc.wording.headlines import plate_headline
 from levelfield.qc.wording.numbers import NOTHING
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, answer_words
-from levelfield.report.records import SCOPES, ShownAnswer, ShownRow, read_answers
+from levelfield.report.records import read_answers
+from levelfield.report.shown import SCOPES, ShownAnswer, ShownRow
 
 WIDTH = 92
 _ROW_WIDTHS = (32, 12, 20, 10)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
+from levelfield.qc.measures import THRESHOLD
 from levelfield.qc.wording.numbers import count, interval, measured
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS
 from levelfield.report.intervals import interval_plot, interval_scale, is_signed
@@ -49,7 +50,8 @@ class TruthLine:
     measure, scope, name, counts : str
         Of the row.
     note : str
-        Shares of images that are thresholded too low and too high, by the references.
+        Of the threshold: shares of images where it is too low and too high, by the references, and
+        where the annotators draw.
     estimate, same_sites, truth : Reading
         By the evidence on the whole plate and on the fields that have a reference, and by these.
     """
@@ -134,7 +136,25 @@ def _reading(side: Side, scale: Scale) -> Reading:
 
 
 def _note(row: Mapping) -> str:
-    if row["question"] != "threshold" or pd.isna(row["fraction_low"]):
+    if row["question"] != THRESHOLD:
         return ""
-    low, high = (f"{100 * row[f'fraction_{call}']:.0f} %" for call in ("low", "high"))
-    return f"too low in {low}, too high in {high} of images"
+    notes = [_convention(row["annotators_convention_px"], row["scope"])]
+    if pd.notna(row["fraction_low"]):
+        low, high = (f"{100 * row[f'fraction_{call}']:.0f} %" for call in ("low", "high"))
+        notes = [f"too low in {low}, too high in {high} of images", *notes]
+    return "; ".join(note for note in notes if note)
+
+
+def _convention(px: float, scope: str) -> str:
+    """Say where annotators draw: "annotators draw 0.4 px outside of the visible edge"."""
+    if pd.isna(px):
+        return ""
+    size, is_out = f"{abs(px):.1f} px", px > 0
+    if scope == "difference":
+        if size == "0.0 px":
+            return "annotators draw alike in both classes"
+        side = "outside" if is_out else "inside"
+        return f"annotators draw {size} farther {side} than in the negative wells"
+    if size == "0.0 px":
+        return "annotators draw on the visible edge"
+    return f"annotators draw {size} {'outside' if is_out else 'inside'} of the visible edge"

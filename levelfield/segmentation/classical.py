@@ -10,16 +10,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from levelfield.objects import (
-    equivalent_diameters,
     fill_mask_holes,
     fill_object_holes,
-    keep_objects,
     largest_parts,
     renumber,
-    touches_border,
 )
-from levelfield.parameters import call_with, require_choice, require_flag, require_number
+from levelfield.parameters import call_with, require_flag, require_number
 from levelfield.segmentation.declump import declump as divide
+from levelfield.segmentation.filtering import filter_objects
 from levelfield.segmentation.outline import above_own_level
 from levelfield.segmentation.result import Segmentation, single_channel
 from levelfield.segmentation.threshold import find_threshold
@@ -100,36 +98,3 @@ def _check_parameters(smoothing: float, outline: float | None, fill_holes: bool)
     require_flag("fill_holes", fill_holes)
     if outline is not None:
         require_number("outline", outline, 0.01, 0.99)
-
-
-def filter_objects(
-    labels: NDArray[np.int32],
-    minimum_diameter: float,
-    maximum_diameter: float | None,
-    border: str,
-) -> tuple[NDArray[np.int32], dict[str, float]]:
-    """Remove objects by size and border; the others keep their numbers.
-
-    Returns
-    -------
-    labels, record
-        (Y, X) int32, and how many objects were too small, too large, or touched the border.
-    """
-    require_number("minimum_diameter", minimum_diameter, 0)
-    if maximum_diameter is not None:
-        require_number("maximum_diameter", maximum_diameter, low=minimum_diameter)
-    require_choice("border", border, ("keep", "discard"))
-    diameter = equivalent_diameters(labels)
-    present = diameter > 0
-    small = present & (diameter < minimum_diameter)
-    large = diameter > (np.inf if maximum_diameter is None else maximum_diameter)
-    touching = touches_border(labels) & present & ~small & ~large
-    keep = present & ~small & ~large
-    if border == "discard":
-        keep &= ~touching
-    record = {
-        "RemovedSmall": float(small.sum()),
-        "RemovedLarge": float(large.sum()),
-        "TouchingBorder": float(touching.sum()),
-    }
-    return keep_objects(labels, keep), record

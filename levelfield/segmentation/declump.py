@@ -6,7 +6,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.segmentation import watershed
 
 from levelfield.parameters import require_choice, require_number
 from levelfield.segmentation.propagate import propagate
@@ -118,6 +117,9 @@ def declump(
     seeds.flat[peaks] = basins.flat[peaks]
     if lines == "propagation":
         return propagate(height, seeds, foreground, regularisation)[0], record
+    # Imported here: the many that only use the functions below do without scikit-image.
+    from skimage.segmentation import watershed
+
     valleys = -_surface(height, distance, lines, diameter)
     labels = watershed(valleys, seeds, mask=foreground, connectivity=2)
     return labels.astype(np.int32), record

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from levelfield import objects
 from levelfield.parameters import require_flag, require_number
-from levelfield.segmentation.classical import filter_objects
+from levelfield.segmentation.filtering import filter_objects
 from levelfield.segmentation.result import Segmentation
 
 Labels = NDArray[np.int32]

@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from levelfield import objects
 from levelfield.parameters import require_flag
-from levelfield.segmentation.classical import filter_objects
+from levelfield.segmentation.filtering import filter_objects
 from levelfield.segmentation.result import Segmentation
 
 RING = 5  # px around an object that count as its surroundings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from levelfield.segmentation.threshold import pixel_noise
+from levelfield.segmentation.noise import pixel_noise
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.8
 # A field without objects must not be stretched until its noise looks like some: the range is at

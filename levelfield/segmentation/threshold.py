@@ -11,6 +11,7 @@ from skimage import filters
 
 from levelfield.parameters import require_choice, require_number
 from levelfield.preprocessing.tiles import interpolate_tiles, measure_tiles
+from levelfield.segmentation.noise import pixel_noise
 
 Pixels = NDArray[np.floating]
 
@@ -269,15 +270,6 @@ def _level_by_block(
 def _background(image: NDArray[np.float32], level: float | NDArray[np.float32]) -> float:
     below = image[image <= level]
     return float(np.median(below)) if below.size else float(image.min())
-
-
-def pixel_noise(image: NDArray[np.floating]) -> float:
-    """Estimate the pixel noise (standard deviation) from second differences (Immerkaer 1996)."""
-    curvature = image[:-2] - 2 * image[1:-1] + image[2:]
-    curvature = curvature[:, :-2] - 2 * curvature[:, 1:-1] + curvature[:, 2:]
-    if not curvature.size:
-        return 0.0
-    return float(np.sqrt(np.pi / 2) / 6 * np.abs(curvature).mean())
 
 
 def _contrast(

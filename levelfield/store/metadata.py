@@ -1,19 +1,19 @@
-"""OME-Zarr 0.5 metadata of plates, wells, images and labels, built and checked by its models."""
+"""OME-Zarr 0.5 metadata of plates, wells, images and labels, built and checked by its models.
+
+The models are imported where metadata are built: what only reads a store does without them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from ome_zarr_models.v05.axes import Axis
-from ome_zarr_models.v05.hcs import HCSAttrs
-from ome_zarr_models.v05.image import ImageAttrs
-from ome_zarr_models.v05.image_label import ImageLabelAttrs
-from ome_zarr_models.v05.labels import LabelsAttrs
-from ome_zarr_models.v05.multiscales import Dataset, Multiscale
-from ome_zarr_models.v05.well import WellAttrs
+from typing import TYPE_CHECKING
 
 from levelfield.plan import PLATE_SHAPES, row_column, row_letters, well_path
+
+if TYPE_CHECKING:
+    from ome_zarr_models.v05.multiscales import Multiscale
+    from pydantic import BaseModel
 
 VERSION = "0.5"
 
@@ -39,6 +39,8 @@ class Channel:
 
 def plate_attributes(name: str, n_wells: int, wells: Sequence[str], n_fields: int) -> dict:
     """Return the ``ome`` attributes of a plate group."""
+    from ome_zarr_models.v05.hcs import HCSAttrs
+
     rows, columns = PLATE_SHAPES[n_wells]
     plate = {
         "version": VERSION,
@@ -59,11 +61,16 @@ def _well_in_plate(well: str) -> dict:
 
 def well_attributes(fields: Sequence[str]) -> dict:
     """Return the ``ome`` attributes of a well group."""
+    from ome_zarr_models.v05.well import WellAttrs
+
     images = [{"path": field, "acquisition": 0} for field in fields]
     return _dump(WellAttrs(version=VERSION, well={"images": images, "version": VERSION}))
 
 
 def _multiscale(name: str, axes: str, n_levels: int, pixel_size_um: float | None) -> Multiscale:
+    from ome_zarr_models.v05.axes import Axis
+    from ome_zarr_models.v05.multiscales import Dataset, Multiscale
+
     unit = "micrometer" if pixel_size_um else None
     kinds = [
         Axis(name="c", type="channel") if axis == "c" else Axis(name=axis, type="space", unit=unit)
@@ -85,6 +92,8 @@ def image_attributes(
     name: str, channels: Sequence[Channel], n_levels: int, pixel_size_um: float | None
 ) -> dict:
     """Return the ``ome`` attributes of a field's image group."""
+    from ome_zarr_models.v05.image import ImageAttrs
+
     multiscale = _multiscale(name, "cyx", n_levels, pixel_size_um)
     attributes = _dump(ImageAttrs(version=VERSION, multiscales=[multiscale]))
     attributes["omero"] = {
@@ -104,16 +113,20 @@ def image_attributes(
 
 def labels_attributes(names: Sequence[str]) -> dict:
     """Return the ``ome`` attributes of a field's ``labels`` group."""
+    from ome_zarr_models.v05.labels import LabelsAttrs
+
     return _dump(LabelsAttrs(version=VERSION, labels=list(names)))
 
 
 def label_attributes(name: str, n_levels: int, pixel_size_um: float | None) -> dict:
     """Return the ``ome`` attributes of one label image."""
+    from ome_zarr_models.v05.image_label import ImageLabelAttrs
+
     multiscale = _multiscale(name, "yx", n_levels, pixel_size_um)
     label = {"version": VERSION, "source": {"image": "../../"}}
     attributes = {"version": VERSION, "multiscales": [multiscale], "image-label": label}
     return _dump(ImageLabelAttrs.model_validate(attributes))
 
 
-def _dump(model: HCSAttrs | ImageAttrs | WellAttrs | LabelsAttrs | ImageLabelAttrs) -> dict:
+def _dump(model: BaseModel) -> dict:
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -71,6 +71,8 @@ rule summarise_plate:
         "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
+        # Here and nowhere before: a date that is added or corrected makes no labels again.
+        date=lambda wildcards: of_plate(wildcards).date,
         objects=config["objects"],
         readouts=config["readouts"],
         statistics=config["measurement"]["well_statistics"],

@@ -59,7 +59,7 @@ class OpinionNetwork:
         side = _WHOLE if max(scaled.shape) <= _WHOLE else _TILE
         for tile in tiles(scaled.shape, side, _OVERLAP):
             inputs = {"image": tile.cut(scaled)[None, None]}
-            outputs = self.session.run(None, inputs, _giving_back())
+            outputs = self.session.run(None, inputs)
             canvas.add(tile, [output.reshape(-1, *tile.shape) for output in outputs])
         together, classes, shape = canvas.blend()
         return Prediction(
@@ -69,13 +69,6 @@ class OpinionNetwork:
             flow=shape[1:],
             affinities=together[1:],
         )
-
-
-def _giving_back() -> onnxruntime.RunOptions:
-    """Return options by which a run gives back its memory, which the next steps need."""
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return options
 
 
 @lru_cache(maxsize=4)
@@ -97,12 +90,10 @@ def load_opinion(path: Path = SHIPPED_OPINION) -> OpinionNetwork:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.log_severity_level = 3  # errors
-    # What a tile needed is kept for the next one, and no more: an arena that doubles takes twice.
-    arena = {"arena_extend_strategy": "kSameAsRequested"}
+    # Nothing is kept from one tile to the next: the steps that follow need the memory.
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     try:
-        session = onnxruntime.InferenceSession(
-            path, options, providers=[("CPUExecutionProvider", arena)]
-        )
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own errors have no common class that is public
         raise ValueError(
             f"'{path}' cannot be read as a network for the second opinion ({error}); write it with "

@@ -178,7 +178,8 @@ def second_opinion(prediction: Prediction, shape: tuple[int, int]) -> SecondOpin
     if separation.shape != shape:
         maps = [resized(each, shape) for each in maps]
         given = {name: _nearest(labels, shape) for name, labels in given.items()}
-    return SecondOpinion(*(np.ascontiguousarray(each, np.float32) for each in maps), given)
+    # Copies: a view would keep all that the network said, several times as much.
+    return SecondOpinion(*(np.array(each, np.float32, order="C") for each in maps), given)
 
 
 def _nearest(labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:

@@ -1,9 +1,16 @@
-"""Weights that give two classes the same local density."""
+"""Differences at equal local density, by weights that give two classes the same."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from levelfield.qc.statistics.control_class import ControlClass, estimate_by_well
+from levelfield.qc.statistics.estimates import Estimate, difference
+from levelfield.qc.statistics.field_sums import OF_OBJECTS, measure_terms
 
 SMALLEST_OVERLAP = 0.1
 """Share of each class that must lie in the other's range of densities."""
@@ -49,3 +56,65 @@ def density_matched_weights(
         for each, size, stratum in zip(inside, sizes, strata, strict=True)
     )
     return one, other
+
+
+def matched_difference(
+    measure: str,
+    positive: ControlClass,
+    negative: ControlClass,
+    of_positive: Estimate,
+    of_negative: Estimate,
+) -> Estimate | None:
+    """Return the difference at equal local density; None where the classes share none.
+
+    Objects are matched by their local density, bias by the density of its sites. Of missed objects
+    and of agreement, which counts them, there is no density per object: fields are matched by the
+    number of true objects.
+    """
+    units = [_matching_units(side, measure) for side in (positive, negative)]
+    units = [each[each["density"].notna() & (each["bottom"] > 0)] for each in units]
+    weights = density_matched_weights(*(each["density"].to_numpy(float) for each in units))
+    if weights is None:
+        return None
+    estimates = [
+        estimate_by_well(each["Metadata_Well"], each["top"] * weight, each["bottom"] * weight)
+        for each, weight in zip(units, weights, strict=True)
+    ]
+    if min(each.n_wells for each in estimates) == 0:
+        return None
+    whole = (of_positive, of_negative)
+    return difference(
+        *(
+            _own_scatter(matched, of_class)
+            for matched, of_class in zip(estimates, whole, strict=True)
+        )
+    )
+
+
+def _own_scatter(matched: Estimate, of_class: Estimate) -> Estimate:
+    """Give a matched estimate from one well the scatter that the wells of its class have."""
+    if matched.n_wells != 1:
+        return matched
+    return replace(
+        matched,
+        variance=of_class.variance * of_class.n_wells,
+        degrees_of_freedom=of_class.degrees_of_freedom,
+    )
+
+
+def _matching_units(side: ControlClass, measure: str) -> pd.DataFrame:
+    """Return ``Metadata_Well, top, bottom, density`` of what is matched."""
+    if measure in OF_OBJECTS:
+        values = side.objects[OF_OBJECTS[measure]].astype(float)
+        return pd.DataFrame(
+            {
+                "Metadata_Well": side.objects["Metadata_Well"],
+                "top": values.fillna(0.0),
+                "bottom": values.notna() * 1.0,
+                "density": side.objects["local_density"].astype(float),
+            }
+        )
+    density = side.sums["local_density" if measure == "bias" else "n_true"].astype(float)
+    return measure_terms(side.sums, measure).assign(
+        Metadata_Well=side.sums["Metadata_Well"], density=density
+    )

@@ -119,7 +119,8 @@ class Constants:
         """Correct a value: of a class less the floor, times the slope."""
         if is_difference:
             return read * self.slope_difference
-        return (read - self.floor) * self.slope_class
+        value = (read - self.floor) * self.slope_class
+        return min(value, 1.0) if self.of_right else value
 
     def correct(
         self, estimate: Estimate, *, is_difference: bool, doubts: Doubts | None = None

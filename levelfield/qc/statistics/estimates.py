@@ -40,6 +40,8 @@ class Estimate:
         Variance of the estimator's own error, which more wells do not reduce.
     systematic_degrees_of_freedom : float
         Of the systematic variance; infinite when it counts as known.
+    possible : (float, float)
+        Lowest and highest value that there can be; intervals end there.
     """
 
     value: float
@@ -48,6 +50,7 @@ class Estimate:
     n_wells: int
     systematic_variance: float = 0.0
     systematic_degrees_of_freedom: float = float("inf")
+    possible: tuple[float, float] = (float("-inf"), float("inf"))
 
     @property
     def standard_error(self) -> float:
@@ -60,8 +63,10 @@ class Estimate:
             raise ValueError(f"Interval level {level}: it must lie between 0 and 1, as 0.9 does.")
         if not np.isfinite(self.standard_error) or not np.isfinite(self.value):
             return float("nan"), float("nan")
-        reach = self.reach(level)
-        return self.value - reach, self.value + reach
+        reach, (lowest, highest) = self.reach(level), self.possible
+        return tuple(
+            min(max(end, lowest), highest) for end in (self.value - reach, self.value + reach)
+        )
 
     def reach(self, level: float) -> float:
         """Half of the width of the interval at a level, whatever the value."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import pandas as pd
 
 from levelfield.qc.columns import OBJECT_SET
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.appearance import appearance_shift
 from levelfield.qc.statistics.comparison import Comparison
-from levelfield.qc.statistics.density import density_matched_weights
+from levelfield.qc.statistics.control_class import ControlClass, borrow_scatter
+from levelfield.qc.statistics.density import matched_difference
 from levelfield.qc.statistics.errors import NO_DOUBTS, Doubts
-from levelfield.qc.statistics.estimates import Estimate, difference, ratio_estimate
-from levelfield.qc.statistics.field_sums import OF_OBJECTS, measure_terms
+from levelfield.qc.statistics.estimates import Estimate, difference
+from levelfield.qc.statistics.field_sums import OF_OBJECTS
 
 RAW, MATCHED = "raw", "density_matched"
 _OF_VARIANTS = ("balance", "splits", "merges")
@@ -83,24 +83,6 @@ class Reading:
         return self.object_set, self.measure, self.scope, self.perturbation
 
 
-@dataclass(frozen=True)
-class _Side:
-    """One control class of one object set."""
-
-    kind: str
-    wells: tuple[str, ...]
-    objects: pd.DataFrame
-    sums: pd.DataFrame
-
-    def estimate(self, measure: str) -> Estimate:
-        return class_estimate(self.sums, measure)
-
-    @property
-    def outside(self) -> float:
-        """Share of images outside of what the evidence was calibrated on."""
-        return float((self.sums["outside_calibration"] != "").mean()) if len(self.sums) else 0.0
-
-
 def plate_readings(
     plate: str,
     objects: pd.DataFrame,
@@ -137,7 +119,7 @@ def plate_readings(
         seen: set[tuple[str, ...]] = set()
         for pair in pairs:
             positive, negative = (
-                _side(kind, wells, own_objects, own_sums)
+                ControlClass.of_wells(kind, wells, own_objects, own_sums)
                 for kind, wells in (
                     ("poscon", pair.positive_wells),
                     ("negcon", pair.negative_wells),
@@ -158,34 +140,11 @@ def plate_readings(
     return sorted(found, key=lambda row: (sets[row.object_set], order[row.measure]))
 
 
-def class_estimate(sums: pd.DataFrame, measure: str) -> Estimate:
-    """Estimate a measure for the fields of one class, with the well as the unit."""
-    terms = measure_terms(sums, measure)
-    return _by_well(sums["Metadata_Well"], terms["top"], terms["bottom"])
-
-
-def _by_well(wells: pd.Series, top: pd.Series, bottom: pd.Series) -> Estimate:
-    table = pd.DataFrame(
-        {"well": wells.to_numpy(), "top": np.asarray(top), "bottom": np.asarray(bottom)}
-    )
-    sums = table.groupby("well", sort=True)[["top", "bottom"]].sum()
-    return ratio_estimate(sums["top"], sums["bottom"])
-
-
-def _side(kind: str, wells: tuple[str, ...], objects: pd.DataFrame, sums: pd.DataFrame) -> _Side:
-    return _Side(
-        kind,
-        wells,
-        objects[objects["Metadata_Well"].isin(wells)],
-        sums[sums["Metadata_Well"].isin(wells)],
-    )
-
-
 def _rows_of_pair(
     measure: str,
     pair: Comparison,
-    positive: _Side,
-    negative: _Side,
+    positive: ControlClass,
+    negative: ControlClass,
     shift: Mapping[str, float],
 ) -> list[Reading]:
     own = {side.kind: side.estimate(measure) for side in (positive, negative)}
@@ -207,25 +166,18 @@ def _rows_of_pair(
         row("poscon", RAW, of_positive),
         row("difference", RAW, difference(of_positive, of_negative)),
     ]
-    matched = _matched_difference(measure, positive, negative, of_positive, of_negative)
+    matched = matched_difference(measure, positive, negative, of_positive, of_negative)
     if matched is not None:
         rows.append(row("difference", MATCHED, matched))
     return rows
 
 
-def borrow_scatter(estimate: Estimate, other: Estimate) -> Estimate:
-    """Give an estimate from one well the scatter that the wells of another class have."""
-    if estimate.n_wells != 1 or other.n_wells < 2:
-        return estimate
-    return replace(
-        estimate,
-        variance=other.variance * other.n_wells,
-        degrees_of_freedom=other.degrees_of_freedom,
-    )
-
-
 def _row_doubts(
-    scope: str, measure: str, positive: _Side, negative: _Side, shift: Mapping[str, float]
+    scope: str,
+    measure: str,
+    positive: ControlClass,
+    negative: ControlClass,
+    shift: Mapping[str, float],
 ) -> Doubts:
     """Return what speaks against trusting the evidence of one row."""
     if scope == "negcon":
@@ -253,71 +205,13 @@ def _range(values: pd.Series) -> float:
     return float(values.max() - values.min()) if len(values) else 0.0
 
 
-def _matched_difference(
-    measure: str, positive: _Side, negative: _Side, of_positive: Estimate, of_negative: Estimate
-) -> Estimate | None:
-    """Return the difference at equal local density; None where the classes share none.
-
-    Objects are matched by their local density, bias by the density of its sites. Of missed objects
-    and of agreement, which counts them, there is no density per object: fields are matched by the
-    number of true objects.
-    """
-    units = [_matching_units(side, measure) for side in (positive, negative)]
-    units = [each[each["density"].notna() & (each["bottom"] > 0)] for each in units]
-    weights = density_matched_weights(*(each["density"].to_numpy(float) for each in units))
-    if weights is None:
-        return None
-    estimates = [
-        _by_well(each["Metadata_Well"], each["top"] * weight, each["bottom"] * weight)
-        for each, weight in zip(units, weights, strict=True)
-    ]
-    if min(each.n_wells for each in estimates) == 0:
-        return None
-    whole = (of_positive, of_negative)
-    return difference(
-        *(
-            _own_scatter(matched, of_class)
-            for matched, of_class in zip(estimates, whole, strict=True)
-        )
-    )
-
-
-def _own_scatter(matched: Estimate, of_class: Estimate) -> Estimate:
-    """Give a matched estimate from one well the scatter that the wells of its class have."""
-    if matched.n_wells != 1:
-        return matched
-    return replace(
-        matched,
-        variance=of_class.variance * of_class.n_wells,
-        degrees_of_freedom=of_class.degrees_of_freedom,
-    )
-
-
-def _matching_units(side: _Side, measure: str) -> pd.DataFrame:
-    """Return ``Metadata_Well, top, bottom, density`` of what is matched."""
-    if measure in OF_OBJECTS:
-        values = side.objects[OF_OBJECTS[measure]].astype(float)
-        return pd.DataFrame(
-            {
-                "Metadata_Well": side.objects["Metadata_Well"],
-                "top": values.fillna(0.0),
-                "bottom": values.notna() * 1.0,
-                "density": side.objects["local_density"].astype(float),
-            }
-        )
-    density = side.sums["local_density" if measure == "bias" else "n_true"].astype(float)
-    return measure_terms(side.sums, measure).assign(
-        Metadata_Well=side.sums["Metadata_Well"], density=density
-    )
-
-
 def _reading(
     measure: str,
     scope: str,
     name: str,
     adjustment: str,
     estimate: Estimate,
-    classes: Sequence[tuple[_Side, Estimate]],
+    classes: Sequence[tuple[ControlClass, Estimate]],
     doubts: Doubts,
 ) -> Reading:
     values = {side.kind: each.value for side, each in classes}

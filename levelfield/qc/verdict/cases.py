@@ -203,7 +203,8 @@ def held_reading(reading: Reading, constants: Constants, bound: Bound) -> Held:
         doubts=reading.doubts,
     )
     found = known_scatter(found, reading, constants)
-    return held(found, reading, constants, bound)
+    possible = MEASURES[reading.measure].possible(reading.scope)
+    return held(replace(found, possible=possible), reading, constants, bound)
 
 
 def held(estimate: Estimate, reading: Reading, constants: Constants, bound: Bound) -> Held:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -211,7 +212,7 @@ class Drift:
     date : str
         When it was imaged; empty where nobody said.
     order : int
-        Place of the plate in the screen, by date where all plates have one.
+        Place of the plate in the screen: by date where all plates have one, else as in the sheet.
     object_set, measure, scope, perturbation : str
         Of what.
     estimate, ci_low, ci_high : float
@@ -244,19 +245,22 @@ def drift(
 ) -> list[Drift]:
     """Return the value of every row on every plate, plates in the order of their dates.
 
+    Where a plate has no date, they stay in the order in which they are given.
+
     Parameters
     ----------
     readings, reviewed, rules
         As for `screen_cases`.
     dates : mapping of str to str
-        Date of every plate that has one, such as 2026-11-25.
+        When each plate was imaged, in ISO 8601. A time without an offset counts as UTC, a date as
+        its first moment.
     """
     dates = dates or {}
     reviews = list(reviewed) or [[] for _ in readings]
-    plates = [own[0].plate if own else "" for own in readings]
-    places = list(range(len(plates)))
-    if all(dates.get(name) for name in plates):
-        places.sort(key=lambda place: (dates[plates[place]], place))
+    names = {place: own[0].plate for place, own in enumerate(readings) if own}
+    places = list(names)
+    if all(dates.get(name) for name in names.values()):
+        places.sort(key=lambda place: _moment(dates[names[place]]))
     found = []
     for order, place in enumerate(places, start=1):
         known = {key_of(row): row for row in reviews[place]}
@@ -265,6 +269,12 @@ def drift(
                 row = _OnPlate(reading, known.get(reading.key))
                 found.append(_drift(row, dates.get(reading.plate, ""), order, rules))
     return found
+
+
+def _moment(text: str) -> datetime:
+    """Return a date or date-time as a moment; offsets let times of two places be compared."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _drift(row: _OnPlate, date: str, order: int, rules: Rules) -> Drift:

@@ -39,6 +39,8 @@ def next_step(case: Case, verdict: Verdict, reason: Reason, usual_review: int) -
         return NextStep("images")
     if reason == "no_wells":
         return NextStep("layout" if case.reading.undeclared else "images")
+    if reason == "nothing_measured" and case.reading.n_objects > 0:
+        return _review(case, usual_review) or NextStep("look")
     if reason in ("nothing_measured", "reviewers_disagree"):
         return NextStep("look")
     if reason == "one_well":

@@ -9,9 +9,11 @@ import numpy as np
 
 from levelfield.qc.measures import SPLIT_MERGE
 from levelfield.qc.verdict.rows import Answer, Row
-from levelfield.qc.wording.advice import WITHHELD, margin_words, next_step_words, sentence
-from levelfield.qc.wording.numbers import measured
+from levelfield.qc.wording.advice import WITHHELD
+from levelfield.qc.wording.numbers import measured, sentence
 from levelfield.qc.wording.questions import QUESTIONS, answer_words, name_of_row
+from levelfield.qc.wording.standing import margin_words
+from levelfield.qc.wording.steps import next_step_words
 
 SHARED = "Both classes are off alike: counts are wrong, contrasts may still hold."
 MERGED_ALIKE = "Both classes are merged alike: counts are wrong, contrasts may still hold."

@@ -47,3 +47,8 @@ def count(number: int, singular: str, plural: str = "") -> str:
 
 def _minus(text: str) -> str:
     return text.replace("-", "−")
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital and a full stop; nothing of nothing."""
+    return f"{text[0].upper()}{text[1:]}." if text else ""

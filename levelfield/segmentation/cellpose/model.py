@@ -39,7 +39,7 @@ from levelfield.segmentation.cellpose.normalisation import normalise, resize
 from levelfield.segmentation.cellpose.options import CellposeOptions
 from levelfield.segmentation.cellpose.pooling import predict_all
 from levelfield.segmentation.cellpose.tiles import Canvas
-from levelfield.segmentation.classical import filter_objects
+from levelfield.segmentation.filtering import filter_objects
 from levelfield.segmentation.result import Segmentation
 
 log = logging.getLogger("levelfield")

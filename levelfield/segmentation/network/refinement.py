@@ -15,8 +15,8 @@ from scipy import ndimage
 
 from levelfield.objects import equivalent_diameters, expand, fill_object_holes, largest_parts
 from levelfield.segmentation.network.targets import distance_to_outside
+from levelfield.segmentation.noise import pixel_noise
 from levelfield.segmentation.outline import plateaus
-from levelfield.segmentation.threshold import pixel_noise
 
 Image = NDArray[np.float32]
 Labels = NDArray[np.int32]

@@ -12,7 +12,7 @@ from skimage.transform import resize
 
 from levelfield.objects import fill_object_holes, renumber
 from levelfield.parameters import call_with, require_choice, require_number
-from levelfield.segmentation.classical import filter_objects
+from levelfield.segmentation.filtering import filter_objects
 from levelfield.segmentation.network.decoders import DECODERS
 from levelfield.segmentation.network.prediction import Prediction
 from levelfield.segmentation.network.refinement import refine_outlines

@@ -90,6 +90,8 @@ class Canvas:
         self.steps = tuple(steps)
         self.whole: Sequence[NDArray[np.float32]] | None = None
         self.sums: list[NDArray[np.float32]] | None = None
+        # By step: outputs of the same step share their weights.
+        self.weights: dict[int, NDArray[np.float32]] = {}
 
     def add(self, tile: Tile, outputs: Sequence[NDArray[np.float32]]) -> None:
         """Add what was made of a tile: one array (C, Y/step, X/step) for each step."""
@@ -98,30 +100,42 @@ class Canvas:
             self.whole = outputs
             return
         if self.sums is None:
+            shapes = {step: (-(-height // step), -(-width // step)) for step in self.steps}
+            self.weights = {step: np.zeros(shape, np.float32) for step, shape in shapes.items()}
             self.sums = [
-                np.zeros((len(values) + 1, -(-height // step), -(-width // step)), np.float32)
+                np.zeros((len(values), *shapes[step]), np.float32)
                 for values, step in zip(outputs, self.steps, strict=True)
             ]
-        for canvas, values, step in zip(self.sums, outputs, self.steps, strict=True):
-            top, left = tile.top // step, tile.left // step
-            part = canvas[:, top:, left:][:, : values.shape[1], : values.shape[2]]
-            weight = _ramp(values.shape[1:], self.overlap)[: part.shape[1], : part.shape[2]]
+        ramps = {
+            step: _ramp(values.shape[1:], self.overlap)
+            for values, step in zip(outputs, self.steps, strict=True)
+        }
+        for step, ramp in ramps.items():
+            part = _part(self.weights[step], tile, step, ramp.shape)
+            part += ramp[: part.shape[0], : part.shape[1]]
+        for sums, values, step in zip(self.sums, outputs, self.steps, strict=True):
             # One channel at a time: a large image's products need not all lie in memory.
-            for total, channel in zip(part[:-1], values, strict=True):
-                total += channel[: part.shape[1], : part.shape[2]] * weight
-            part[-1] += weight
+            for total, channel in zip(sums, values, strict=True):
+                part = _part(total, tile, step, channel.shape)
+                inside = slice(part.shape[0]), slice(part.shape[1])
+                part += channel[inside] * ramps[step][inside]
 
     def blend(self) -> list[NDArray[np.float32]]:
         """Return each output for the whole image: (C, Y/step, X/step), rounded up."""
         if self.whole is None:
-            for canvas in self.sums:
-                canvas[:-1] /= np.maximum(canvas[-1], np.float32(1e-9))
-            return [canvas[:-1] for canvas in self.sums]
+            for sums, step in zip(self.sums, self.steps, strict=True):
+                sums /= np.maximum(self.weights[step], np.float32(1e-9))
+            return self.sums
         height, width = self.shape
         return [
             values[:, : -(-height // step), : -(-width // step)]
             for values, step in zip(self.whole, self.steps, strict=True)
         ]
+
+
+def _part(canvas: Image, tile: Tile, step: int, shape: Sequence[int]) -> Image:
+    """Return the view of a canvas (Y/step, X/step) in which a tile's output of a shape lies."""
+    return canvas[tile.top // step :, tile.left // step :][: shape[0], : shape[1]]
 
 
 def _ramp(shape: Sequence[int], overlap: int) -> NDArray[np.float32]:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from levelfield.parameters import require_number
+from levelfield.segmentation.noise import pixel_noise
 from levelfield.segmentation.normalisation import LEAST_RANGE, LEAST_RANGE_IN_NOISE
 from levelfield.segmentation.overlaps import finished, resolve_overlaps
 from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.star_polygons import polygon_claims, suppress
-from levelfield.segmentation.threshold import pixel_noise
 
 if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
     from levelfield.segmentation.stardist.network import StarDistModel

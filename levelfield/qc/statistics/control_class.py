@@ -1,0 +1,75 @@
+"""One control class of one object set, and its estimates with the well as the unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from levelfield.qc.statistics.estimates import Estimate, ratio_estimate
+from levelfield.qc.statistics.field_sums import measure_terms
+
+
+@dataclass(frozen=True)
+class ControlClass:
+    """One control class of one object set.
+
+    Attributes
+    ----------
+    kind : str
+        negcon or poscon.
+    wells : tuple of str
+        That the layout declares.
+    objects, sums : pandas.DataFrame
+        Scored objects and the sums of their fields, of these wells.
+    """
+
+    kind: str
+    wells: tuple[str, ...]
+    objects: pd.DataFrame
+    sums: pd.DataFrame
+
+    @classmethod
+    def of_wells(
+        cls, kind: str, wells: tuple[str, ...], objects: pd.DataFrame, sums: pd.DataFrame
+    ) -> ControlClass:
+        """Take the rows of a class from those of an object set."""
+        own = (table[table["Metadata_Well"].isin(wells)] for table in (objects, sums))
+        return cls(kind, wells, *own)
+
+    def estimate(self, measure: str) -> Estimate:
+        """Estimate a measure, with the well as the unit."""
+        terms = measure_terms(self.sums, measure)
+        return estimate_by_well(self.sums["Metadata_Well"], terms["top"], terms["bottom"])
+
+    @property
+    def outside(self) -> float:
+        """Share of images outside of what the evidence was calibrated on."""
+        return float((self.sums["outside_calibration"] != "").mean()) if len(self.sums) else 0.0
+
+
+def estimate_by_well(wells: pd.Series, top: pd.Series, bottom: pd.Series) -> Estimate:
+    """Estimate a ratio of sums over units, with the well as the unit.
+
+    Parameters
+    ----------
+    wells, top, bottom : (n,) series
+        Of every object or field.
+    """
+    table = pd.DataFrame(
+        {"well": wells.to_numpy(), "top": np.asarray(top), "bottom": np.asarray(bottom)}
+    )
+    sums = table.groupby("well", sort=True)[["top", "bottom"]].sum()
+    return ratio_estimate(sums["top"], sums["bottom"])
+
+
+def borrow_scatter(estimate: Estimate, other: Estimate) -> Estimate:
+    """Give an estimate from one well the scatter that the wells of another class have."""
+    if estimate.n_wells != 1 or other.n_wells < 2:
+        return estimate
+    return replace(
+        estimate,
+        variance=other.variance * other.n_wells,
+        degrees_of_freedom=other.degrees_of_freedom,
+    )

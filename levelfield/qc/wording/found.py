@@ -1,0 +1,107 @@
+"""What a row found, in words: values of its classes or their difference, and their interval."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from levelfield.qc.measures import THRESHOLD
+from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate
+from levelfield.qc.verdict.rows import Row
+from levelfield.qc.wording.numbers import interval, measured, sentence
+from levelfield.qc.wording.questions import CLASS_TITLES, name_of_row
+
+_CLASS_WORDS = {
+    "agreement": ("{n} of {set} are right", "{n} of {set} are right"),
+    "missed": ("{n} of {set} are missed", "fewer {set} than none read as missed ({n})"),
+    "invented": ("{n} of {set} are invented", "fewer {set} than none read as invented ({n})"),
+    "bias": ("the outlines of {set} are {n} too large", "the outlines of {set} are {n} too small"),
+    "balance": ("{set} are over-segmented by {n}", "{set} are under-segmented by {n}"),
+    "splits": ("{set} have {n} superfluous pieces", "{set} read {n} fewer pieces than none"),
+    "merges": ("{n} of {set} are merged", "fewer {set} than none read as merged ({n})"),
+}
+_DIFFERENCE_WORDS = {
+    "agreement": ("{n} more of {set} are right", "{n} fewer of {set} are right"),
+    "missed": ("{n} more of {set} are missed", "{n} fewer of {set} are missed"),
+    "invented": ("{n} more of {set} are invented", "{n} fewer of {set} are invented"),
+    "bias": ("the outlines of {set} are {n} larger", "the outlines of {set} are {n} smaller"),
+    "balance": (
+        "the balance of {set} is {n} higher: more splits or fewer merges",
+        "the balance of {set} is {n} lower: more merges or fewer splits",
+    ),
+    "splits": ("{n} more of {set} are split", "{n} fewer of {set} are split"),
+    "merges": ("{n} more of {set} are merged", "{n} fewer of {set} are merged"),
+}
+_NO_WELLS = {
+    "negcon": "the negative control",
+    "poscon": "the positive control",
+}
+
+
+def found_words(row: Row) -> str:
+    """Say what was measured, and in how many images for the threshold, in sentences."""
+    if row.reason == "no_wells":
+        missing = [_NO_WELLS[name] for name in row.missing] or ["this control"]
+        return (
+            f"There are no usable wells of {' and '.join(missing)} with {row.object_set}, so this "
+            "cannot be answered."
+        )
+    if row.reason == "nothing_measured" or not np.isfinite(row.estimate.value):
+        if row.measure_name == "invented" and row.n_objects:
+            return (
+                f"Whether labels of {row.object_set} are invented was not measured: the second "
+                "opinion knows nuclei alone."
+            )
+        return (
+            f"Nothing could be measured for {row.object_set} in these wells: no objects, or no "
+            "edge with contrast."
+        )
+    words = _DIFFERENCE_WORDS if row.scope == "difference" else _CLASS_WORDS
+    value = row.estimate.value * row.measure.scale
+    said = words[row.measure_name][0 if value >= 0 else 1]
+    what = said.format(set=row.object_set, n=_size(abs(value), row))
+    if row.at_floor:
+        name = name_of_row(row.measure_name, row.scope, row.perturbation)
+        what = f"the {name} is at the floor: no more than faultless labels read"
+    between = interval_of(row, row.estimate)
+    what += f" (90 % interval {between})" if between else ""
+    if row.at_floor:
+        return sentence(what)
+    if row.scope == "difference":
+        where = f"In the positive control {row.perturbation}, against its negative wells,"
+        return f"{where} {what}.{_both(row)}"
+    where = f"In the {CLASS_TITLES[row.scope]} {row.perturbation}".rstrip()
+    return f"{where}, {what}.{_images(row)}"
+
+
+def _size(value: float, row: Row) -> str:
+    """Write a size; a share of objects is one in percent, its difference one in points."""
+    is_rate = row.scope != "difference" and not row.measure.signed
+    if is_rate and not row.measure.is_share_of_right:
+        return f"{value:.1f} %"
+    return measured(value, row.unit, signed=False)
+
+
+def _both(row: Row) -> str:
+    """Give the values of both classes, which say what is wrong where."""
+    values = row.positive_value, row.negative_value
+    if not np.isfinite(values).all():
+        return ""
+    unit, signed = row.measure.unit, row.measure.signed
+    there, here = (measured(row.measure.scale * one, unit, signed=signed) for one in values)
+    return f" It is {there} there and {here} in the negative wells."
+
+
+def _images(row: Row) -> str:
+    if row.question != THRESHOLD or not np.isfinite([row.fraction_low, row.fraction_high]).all():
+        return ""
+    low, high = (f"{100 * share:.0f} %" for share in (row.fraction_low, row.fraction_high))
+    return f" The threshold is too low in {low} of the images and too high in {high}."
+
+
+def interval_of(row: Row, estimate: Estimate | None, level: float = PASS_LEVEL) -> str:
+    """Write the interval of an estimate in the unit of a row; empty where it is not known."""
+    if estimate is None:
+        return ""
+    scale = row.measure.scale
+    low, high = (scale * end for end in estimate.interval(level))
+    return interval(low, high, row.unit)

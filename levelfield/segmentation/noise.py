@@ -1,0 +1,15 @@
+"""The noise of pixels, estimated from an image; numpy alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def pixel_noise(image: NDArray[np.floating]) -> float:
+    """Estimate the pixel noise (standard deviation) from second differences (Immerkaer 1996)."""
+    curvature = image[:-2] - 2 * image[1:-1] + image[2:]
+    curvature = curvature[:, :-2] - 2 * curvature[:, 1:-1] + curvature[:, 2:]
+    if not curvature.size:
+        return 0.0
+    return float(np.sqrt(np.pi / 2) / 6 * np.abs(curvature).mean())
