@@ -11,8 +11,14 @@ from qc_simulated import LOOKS, fields_of_group
 from levelfield.qc.evidence.calibration import INDICATORS, Calibration
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.train import calibrate, judge, tables
-from levelfield.qc.train.tables import by_groups, scaled, share_by_groups
+from levelfield.qc.train.tables import (
+    correlation_by_groups,
+    rms_by_groups,
+    scaled,
+    share_by_groups,
+)
 
+IMAGES = 16  # of a group; eight a class
 GROUPS = ("256x256_1", "256x256_0", "256x256_2", "aits_170702000001")  # one a fold
 RATES = {"splits": 0.03, "merges": 0.03, "missed": 0.03, "invented": 0.01}
 PLAIN = {
@@ -36,13 +42,13 @@ FILES = {
 def simulated_fields(rng):
     parts = []
     for group in GROUPS:
-        plain = fields_of_group(rng, group, PLAIN, number=8)
-        reference = fields_of_group(rng, group, {("reference", "none"): {}}, number=8)
-        dim = fields_of_group(rng, group, GOOD, number=8, phenotype="dim", appearance=-0.5)
+        plain = fields_of_group(rng, group, PLAIN, number=IMAGES)
+        reference = fields_of_group(rng, group, {("reference", "none"): {}}, number=IMAGES)
+        dim = fields_of_group(rng, group, GOOD, number=IMAGES, phenotype="dim", appearance=-0.5)
         parts += [plain, reference.assign(kind="reference"), dim[dim["half"] == 1]]
         beside = plain[(plain["planted"] == "none") & (plain["setting"] == "default")]
         for name, looks in DEGRADED.items():
-            worse = fields_of_group(rng, group, GOOD, number=8, phenotype=name, error=0.05)
+            worse = fields_of_group(rng, group, GOOD, number=IMAGES, phenotype=name, error=0.05)
             for look in looks:
                 worse[f"look_{look}"] += 3.0
             parts += [worse[worse["half"] == 1], beside.assign(beside=name)]
@@ -86,7 +92,7 @@ def made(tmp_path_factory):
 def test_one_command_writes_all_tables_with_what_they_rest_on(made):
     assert {path.name for path in (made / "results").iterdir()} == FILES
     for path in (made / "results").iterdir():
-        assert path.read_text().startswith("# ") and "8 wells per class" in path.read_text()
+        assert path.read_text().startswith("# 56 plates of 4 groups, every image a well; ")
         assert len(pd.read_csv(path, comment="#"))
 
 
@@ -127,10 +133,18 @@ def test_shares_have_intervals_over_groups():
     value, low, high = share_by_groups(flags, groups)
     assert value == 0.6 and low <= value <= high
     assert np.isnan(share_by_groups(flags * np.nan, groups)).all()
-    table = pd.DataFrame({"group": groups, "x": [1.0, 1, 0, 0, 0, 1]})
-    value, low, high = by_groups(table, lambda own: float(own["x"].mean()))
-    assert value == 0.5 and low < value < high
-    assert np.isnan(by_groups(table[:2], lambda own: 1.0)[1:]).all()
+
+
+def test_errors_and_correlations_have_intervals_over_groups():
+    groups = pd.Series(["a", "a", "b", "b", "c", "c"])
+    errors = pd.Series([1.0, -1, 2, -2, 0, 0])
+    value, low, high = rms_by_groups(errors, groups)
+    assert value == pytest.approx(np.sqrt(10 / 6)) and low < value < high <= 2
+    assert np.isnan(rms_by_groups(errors[:2], groups[:2])[1:]).all()  # of one group, no interval
+    truth = pd.Series([0.0, 1, 2, 3, 4, 5])
+    value, low, high = correlation_by_groups(truth + errors, truth, groups)
+    assert value == pytest.approx(np.corrcoef(truth + errors, truth)[0, 1])
+    assert low <= value <= high
 
 
 def test_errors_are_sized_by_their_margin():
