@@ -37,10 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     verify = commands.add_parser(
         "verify",
-        help="find stored pixels that are missing or altered, and have them made anew",
+        help="find stored pixels that are missing or altered, and have them made again",
         description="Compare the images and labels in a plate's store with the checksums that "
         "were noted when they were written. Damaged fields are named, and the next run of "
-        "snakemake makes them, and only them, anew. Exit status 1 if there is damage.",
+        "snakemake makes them, and only them, again. Exit status 1 if there is damage.",
     )
     verify.add_argument("plate", metavar="PLATE", help="name of the plate, or its results folder")
     verify.add_argument("--results", default="results", help="folder of all results [results]")
@@ -133,7 +133,7 @@ def _verify(chosen: argparse.Namespace) -> int:
         print("\nNothing was changed (--dry-run).")
     else:
         names = ", ".join(table.stem for table in invalidate(results, found.damages))
-        print(f"\nThe next run of snakemake makes these fields anew ({names}).")
+        print(f"\nThe next run of snakemake makes these fields again ({names}).")
     return 1
 
 

@@ -267,7 +267,7 @@ def test_nuclei_can_be_dropped_and_what_is_made_of_them_follows(planted_run):
 
 
 @pytest.mark.workflow
-def test_another_error_makes_only_the_wells_anew_that_get_it(planted_run):
+def test_another_error_makes_again_only_the_wells_that_get_it(planted_run):
     screen, _ = planted_run
     config = yaml.safe_load((screen.folder / "config.yaml").read_text())
     config["objects"]["Nuclei"]["planted"] = {"control_type": "poscon", "grow_px": -1}

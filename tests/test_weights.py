@@ -161,7 +161,7 @@ def test_a_damaged_file_in_its_place_is_refused(fetch, tmp_path):
     place = tmp_path / "resources/weights/w"
     place.unlink()
     place.write_bytes(b"x")
-    with pytest.raises(WeightsError, match=r"Remove '.*w', and it is fetched anew"):
+    with pytest.raises(WeightsError, match=r"Remove '.*w', and it is fetched again"):
         fetch()
 
 

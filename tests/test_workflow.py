@@ -174,7 +174,7 @@ def test_results_are_the_same_bytes_however_work_is_divided(
     assert found == expected
 
 
-def test_damaged_labels_are_named_and_only_they_are_made_anew(copy):
+def test_damaged_labels_are_named_and_only_they_are_made_again(copy):
     before = digests(copy.results)
     store = copy.results / "P.zarr"
     shutil.rmtree(store / "C" / "07" / "1" / "labels")

@@ -150,7 +150,7 @@ def test_a_classifier_where_none_is_used_or_known_is_refused(screen):
     check_classifiers(object_sets(config(screen)), [])
 
 
-def test_references_that_are_added_later_make_nothing_else_anew(screen):
+def test_references_that_are_added_later_make_nothing_else_again(screen):
     content = yaml.safe_load((screen.folder / "config.yaml").read_text())
     content["evaluation"] = {"references": {"Nuclei": "labels/{plate}/{well}_{site}_masks.png"}}
     path = screen.folder / "evaluated.yaml"

@@ -104,7 +104,7 @@ def test_wells_stay_whole_and_the_test_well_judges(screen):
 def test_an_object_set_is_segmented_with_the_trained_weights(screen):
     printed = screen.run_well("--dry-run", *PACKS)
     assert "Nothing to be done" in printed
-    screen.change_config(device="auto")  # another device makes nothing anew
+    screen.change_config(device="auto")  # another device makes nothing again
     assert "Nothing to be done" in screen.run_well("--dry-run", *PACKS)
     screen.change_config(device="cpu")
     assert labels_of(screen, "A01", "Learned").shape == labels_of(screen, "A01").shape

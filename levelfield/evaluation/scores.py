@@ -52,7 +52,7 @@ def score_objects(objects: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame
             Cell Tracking Challenge (Ulman et al. 2017; Matula et al. 2015). SEG: mean IoU of the
             reference objects with the object that covers more than half of them. DET: 1 − cost
             of the corrections (10 per missed, 1 per extra object, 5 per fused one) / cost of
-            drawing all objects anew. Neither is defined without reference objects.
+            drawing all objects again. Neither is defined without reference objects.
         ``aggregated_jaccard, aggregated_jaccard_cellpose``
             Kumar et al. 2017: each reference object with its best object, which may serve twice;
             unused objects enlarge the union. Cellpose's variant pairs one to one and divides by
@@ -141,13 +141,13 @@ def _ratios(sums: pd.DataFrame) -> pd.DataFrame:
     quality_weight = sums["true_50"] + halves
     missing, extra, fused = sums["n_undetected"], sums["n_undetecting"], sums["n_fused"]
     corrections = DET_MISSED * missing + DET_EXTRA * extra + DET_FUSED * fused
-    anew = DET_MISSED * n_reference
+    all_again = DET_MISSED * n_reference
     surplus = sums["n_excess_fragments"] - sums["n_lacking_objects"]
     scores |= {
         "panoptic_quality": _ratio(sums["matched_score"], quality_weight),
         "segmentation_quality": _ratio(sums["matched_score"], sums["n_matched"]),
         "seg": _ratio(sums["seg_score"], n_reference),
-        "det": 1 - _ratio(np.minimum(corrections, anew), anew),
+        "det": 1 - _ratio(np.minimum(corrections, all_again), all_again),
         "aggregated_jaccard": _ratio(sums["jaccard_intersection_px"], sums["jaccard_union_px"]),
         "aggregated_jaccard_cellpose": _ratio(
             sums["assigned_intersection_px"], sums["foreground_px"]

@@ -72,7 +72,7 @@ class ObjectSet:
         if np.shape(labels) != site.image.shape[1:]:
             raise ValueError(
                 f"The label image has shape {np.shape(labels)}, but the image has "
-                f"{site.image.shape[1:]}: they do not lie over each other. Segment this site anew."
+                f"{site.image.shape[1:]}: they do not lie over each other. Segment this site again."
             )
         self.site = site
         self.pixels: ObjectPixels = object_pixels(labels)

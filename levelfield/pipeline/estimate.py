@@ -113,7 +113,7 @@ def measure_costs(screen: Screen, plates: Iterable[str]) -> Costs:
     if not ends:
         raise ValueError(
             f"the logs of {', '.join(names)} do not say what the jobs took: an earlier version "
-            "wrote them. Run one plate anew, and measure on that."
+            "wrote them. Run one plate again, and measure on that."
         )
     sizes = [_sizes(screen.results / name, name) for name in names]
     totals = [float(n_sites[name].sum()) for name in names]

@@ -26,7 +26,7 @@ from levelfield.pipeline.unfinished import Unfinished
 from levelfield.readouts import object_set_of
 from levelfield.sheets import ConfigError
 
-# The code that decides a feature's value: a change here measures anew.
+# The code that decides a feature's value: a change here measures again.
 _FEATURE_CODE = ("levelfield.illumination", "levelfield.measurement")
 
 IMAGE = "Image"

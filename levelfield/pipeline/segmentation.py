@@ -47,7 +47,7 @@ from levelfield.store import Channel, checksum, find_damage, stored_field, write
 
 log = logging.getLogger("levelfield")
 
-# The code that decides where an object's pixels are: a change here makes labels anew.
+# The code that decides where an object's pixels are: a change here makes labels again.
 _LABEL_CODE = (
     "levelfield.formats.planes",
     "levelfield.illumination",

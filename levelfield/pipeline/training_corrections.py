@@ -1,6 +1,6 @@
 """Collect what people corrected on segmented plates, and keep it as training images.
 
-A collection is a snapshot: the next training makes the labels anew that people looked at.
+A collection is a snapshot: the next training makes the labels again that people looked at.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def _corrections(
 
 
 def _still_valid(review: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
-    """Leave out what was said of labels that were made anew since."""
+    """Leave out what was said of labels that were made again since."""
     valid = review["checksum"].isin(["", checksum(labels)])
     if not valid.all():
         first = review.iloc[0]
@@ -327,7 +327,7 @@ def refuse_old_reviews(reviews: pd.DataFrame, earlier: Sequence[pd.DataFrame]) -
         if len(reviews) and reviews.astype(str).reset_index(drop=True).equals(before):
             raise SheetError(
                 f"generation {number} has learned from this review already, and its labels were "
-                "made anew since. Review the labels that are there now, or lower `generation`."
+                "made again since. Review the labels that are there now, or lower `generation`."
             )
 
 

@@ -1,4 +1,4 @@
-"""Find stored pixels that are missing or altered, and have them made anew."""
+"""Find stored pixels that are missing or altered, and have them made again."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def verify_plate(results: Path) -> Verification:
 
 
 def invalidate(results: Path, damages: list[Damage]) -> list[Path]:
-    """Have damaged fields made anew by the next run, and only them.
+    """Have damaged fields made again by the next run, and only them.
 
     The fields lose their fingerprints and the tables of their packs are put aside; sound
     fields of those packs keep theirs and are not segmented again.

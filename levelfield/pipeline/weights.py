@@ -168,7 +168,7 @@ def find_weights(weights: Weights, place: Path, cache: Path) -> Path:
         If the file cannot be had, or its checksum is wrong.
     """
     if place.is_file():
-        _check(place, weights, f"Remove '{place}', and it is fetched anew")
+        _check(place, weights, f"Remove '{place}', and it is fetched again")
         return place
     if weights.is_url:
         return _cached(weights, place, cache)
@@ -190,7 +190,7 @@ def _cached(weights: Weights, place: Path, cache: Path) -> Path:
     if kept.is_file():
         if sha256_of(kept) == weights.sha256:
             return kept
-        log.warning("weights %s: '%s' is damaged and is fetched anew", weights.name, kept)
+        log.warning("weights %s: '%s' is damaged and is fetched again", weights.name, kept)
     left = cache / f"{weights.sha256}{_PART}"
     part = _take_over(left)
     try:

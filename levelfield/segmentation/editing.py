@@ -43,7 +43,7 @@ def edited(
     maximum_diameter: float | None = None,
     border: str = "keep",
 ) -> Segmentation:
-    """Split, merge and filter objects by rule; the result is numbered anew in raster order.
+    """Split, merge and filter objects by rule; the result is numbered again in raster order.
 
     Which new object came from which old one is in the table of `levelfield.objects.relate`.
 

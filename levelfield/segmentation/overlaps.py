@@ -88,7 +88,7 @@ def finished(
     border: str,
     keep_numbers: bool = False,
 ) -> Segmentation:
-    """Keep each object's largest part, filter by size and border, and number anew.
+    """Keep each object's largest part, filter by size and border, and number again.
 
     What a better object has taken may have cut another in two; an object is one piece.
     Parameters and errors are those of `levelfield.segmentation.filtering.filter_objects`; with

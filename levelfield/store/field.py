@@ -268,7 +268,7 @@ def find_damage(plate: Path, well: str, site: int, checksums: Mapping[str, str])
 
 
 def invalidate_field(plate: Path, well: str, site: int) -> None:
-    """Take away a field's fingerprint, so that the next run makes the field anew."""
+    """Take away a field's fingerprint, so that the next run makes the field again."""
     path = field_path(plate, well, site)
     own = _own_attributes(path)
     if own:

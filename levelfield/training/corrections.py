@@ -64,7 +64,7 @@ def reviewed_labels(labels: Labels, answers: pd.Series, ring: float = RING) -> L
     missing = answers.index.difference(object_numbers(labels))
     if len(missing):
         raise ValueError(
-            f"object {missing[0]} was reviewed, but is not in the labels: they were made anew "
+            f"object {missing[0]} was reviewed, but is not in the labels: they were made again "
             "since. Review the labels that are there now"
         )
     correct = _chosen(labels, answers.index[answers == CORRECT])

@@ -300,7 +300,7 @@ def _resume(state: _State, path: Path, settings: TrainingSettings) -> None:
     if content["settings"] != repr(asdict(settings)):
         raise ValueError(
             f"{path} is the checkpoint of a training with other settings ({content['settings']}). "
-            "Delete it to start anew, or go on with its settings."
+            "Delete it to start again, or go on with its settings."
         )
     state.network.load_state_dict(content["network"])
     state.average.load_state_dict(content["average"])

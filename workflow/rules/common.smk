@@ -57,7 +57,7 @@ PLATE_DIAMETERS = bool(sets_with_plate_diameter(OBJECT_SETS))
 PLATE_THRESHOLDS = any(one.threshold_from != "image" for one in OBJECT_SETS)
 RESULTS = config["results"]
 # Where files lie, how and on what work is done and what labels are compared with changes no
-# measurement: it must not make anything anew.
+# measurement: it must not make anything again.
 NO_SCIENCE = (
     "plates",
     "data_folder",
@@ -121,7 +121,7 @@ def science(*keys):
 def plate_results(wildcards):
     """What a whole run makes for every plate.
 
-    The tables of the packs are named too, so that a run makes those anew that `levelfield verify`
+    The tables of the packs are named too, so that a run makes those again that `levelfield verify`
     took away; Snakemake does not miss a file that only other files were made from.
     """
     names = ("report.html", "qc/verdict.csv", "readouts.csv", "ro-crate-metadata.json")

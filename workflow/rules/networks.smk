@@ -60,7 +60,7 @@ def generation_files(network, name, generations):
 def uncollected():
     """Networks whose corrections wait to be collected, by the folder of their generation.
 
-    The labels that people looked at are made anew with the weights that learn from them, so a
+    The labels that people looked at are made again with the weights that learn from them, so a
     collection is never made twice: once it is there, no rule makes it, nor that of a generation
     before.
     """
@@ -77,7 +77,7 @@ UNCOLLECTED = uncollected()
 
 
 def training_files(wildcards):
-    """The images and labels that the sheet of a network names: who changes them trains anew."""
+    """The images and labels that the sheet of a network names: who changes them trains again."""
     sheet = NETWORKS[wildcards.network].training
     if not sheet:
         return []

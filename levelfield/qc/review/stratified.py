@@ -171,7 +171,7 @@ class Sample:
     evidence : (n,) float
         What the evidence says in its place, in the same unit. Known for every unit.
     strata : (n,) int
-        Within which units were drawn with equal chances.
+        Within which units were drawn with equal probability.
     wells : (n,) object
         Name of each unit's well.
     sizes : (n,) float

@@ -54,7 +54,7 @@ def find_objects(outputs: Tensor, options: CellposeOptions) -> Tensor:
 
 
 def _keep(labels: Tensor, keep: Tensor) -> Tensor:
-    """Remove the objects that are not to be kept (by number), and number the others anew."""
+    """Remove the objects that are not to be kept (by number), and number the others again."""
     present = labels.flatten().bincount(minlength=len(keep)) > 0
     keep = keep & present
     keep[0] = False

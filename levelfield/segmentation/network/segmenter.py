@@ -137,7 +137,7 @@ def decode(
 
 
 def _to_size(labels: Labels, foreground: NDArray[np.bool_]) -> Labels:
-    """Bring labels to the size of their image, whose foreground draws their outlines anew."""
+    """Bring labels to the size of their image, whose foreground draws their outlines again."""
     shape = foreground.shape
     nearest = resize(labels, shape, order=0, preserve_range=True, anti_aliasing=False)
     # An outline that was found on coarser pixels may be off by one of those.
