@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from levelfield.sheets import load_schema
+
+# Tests never assert times: on a busy machine one example may take seconds.
+settings.register_profile("levelfield", deadline=None)
+settings.load_profile("levelfield")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCHEMAS = REPOSITORY / "workflow" / "schemas"

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 Verdict = Literal["pass", "fail", "undecided"]
 PASS_LEVEL = 0.90
@@ -108,8 +108,8 @@ class Estimate:
 
 def _student_quantile(probability: float, degrees_of_freedom: float) -> float:
     if np.isinf(degrees_of_freedom):
-        return float(stats.norm.ppf(probability))
-    return float(stats.t.ppf(probability, degrees_of_freedom))
+        return float(special.ndtri(probability))
+    return float(special.stdtrit(degrees_of_freedom, probability))
 
 
 def ratio_estimate(numerators: ArrayLike, denominators: ArrayLike) -> Estimate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import pandas as pd
@@ -50,7 +51,7 @@ def held_out_constants(rows: pd.DataFrame, floor: pd.DataFrame, jobs: int) -> He
     return dict(zip(keys, made, strict=True))
 
 
-def judge_plates(plates: Sequence[Plate], constants: HeldOut) -> Judged:
+def judge_plates(plates: Sequence[Plate], constants: HeldOut, jobs: int = 1) -> Judged:
     """Judge every plate.
 
     Parameters
@@ -59,19 +60,25 @@ def judge_plates(plates: Sequence[Plate], constants: HeldOut) -> Judged:
         Whose truth is known.
     constants : mapping
         From `held_out_constants`.
+    jobs : int
+        Processes.
     """
-    rows, answers = [], []
-    for number, plate in enumerate(plates):
-        rules = Rules(
-            calibrations=constants[plate.fold, plate.family],
-            kinds={"Nuclei": ("nuclei", METHODS[plate.kind])},
-        )
-        head = {"group": plate.group, "kind": plate.kind, "differing": plate.differing}
-        head |= {"what": plate.what, "plate": number}
-        found = _judged(list(read_rows(plate)), rules)
-        rows += [head | one for one in found[0]]
-        answers += [head | one for one in found[1]]
-    return Judged(pd.DataFrame(rows), pd.DataFrame(answers))
+    found = Parallel(n_jobs=jobs, batch_size=50)(
+        delayed(_judge_plate)(number, plate, constants[plate.fold, plate.family])
+        for number, plate in enumerate(plates)
+    )
+    rows, answers = zip(*found, strict=True)
+    return Judged(pd.DataFrame(chain(*rows)), pd.DataFrame(chain(*answers)))
+
+
+def _judge_plate(
+    number: int, plate: Plate, constants: Mapping[tuple[str, str, str], Constants]
+) -> tuple[list[dict], list[dict]]:
+    rules = Rules(calibrations=constants, kinds={"Nuclei": ("nuclei", METHODS[plate.kind])})
+    head = {"group": plate.group, "kind": plate.kind, "differing": plate.differing}
+    head |= {"what": plate.what, "plate": number}
+    rows, answers = _judged(list(read_rows(plate)), rules)
+    return [head | one for one in rows], [head | one for one in answers]
 
 
 def _judged(read: Sequence[ReadRow], rules: Rules) -> tuple[list[dict], list[dict]]:

@@ -341,7 +341,7 @@ def main() -> None:
     constants = held_out_constants(rows, floor, chosen.jobs)
     if chosen.write:
         Calibration(calibrate(rows, floor), fit_recognisers(looks)).save(FILE)
-    judged = judge_plates(plates, constants)
+    judged = judge_plates(plates, constants, chosen.jobs)
     judged = Judged(scaled(judged.rows), judged.answers)
     judged.rows.to_parquet(chosen.scored / "judged.parquet")
     judged.answers.to_parquet(chosen.scored / "answers.parquet")
