@@ -44,7 +44,7 @@ def one_row(rng, measure, scope, differing, what):
     read = (truth + error) / SLOPE_DIFFERENCE if is_difference else FLOOR + (truth + error) / SLOPE
     if MEASURES[measure].is_share_of_right and not is_difference:
         read, truth = 1 - read, 1 - truth
-    head = {"measure": measure, "scope": scope, "differing": differing, "what": what}
+    head = {"measure": measure, "scope": scope, "differing": differing, "what": what, "noise": 0.0}
     return head | {"family": FAMILY_OF.get(what, ""), "read": read, "truth": truth} | doubts
 
 

@@ -1,8 +1,9 @@
 """Typed records as tables and back, exactly: one row per record, one column per number or word.
 
-A record is a dataclass of words, numbers, booleans and tuples of words. A field that is itself a
-dataclass becomes one column per field of that, with the name of the outer field in front, or the
-prefix that its metadata names; where it may be None, None leaves all of them empty.
+A record is a dataclass of words, numbers, booleans and tuples of words or of numbers, which are
+joined. A field that is itself a dataclass becomes one column per field of that, with the name of
+the outer field in front, or the prefix that its metadata names; where it may be None, None leaves
+all of them empty.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 Record = TypeVar("Record")
-_JOIN = "+"
+_JOIN = {str: "+", float: " "}
+"""What stands between the members of a tuple, by their type."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class _Column:
     name: str
     kind: Any
     optional: bool
+    member: Any = None
     inner: tuple[_Column, ...] = ()
     prefix: str = ""
 
@@ -82,12 +85,13 @@ def _column(each: Field, hint: Any) -> _Column:
         optional = True
     if is_dataclass(hint):
         prefix = each.metadata.get("prefix", f"{each.name}_")
-        return _Column(each.name, hint, optional, _columns(hint), prefix)
+        return _Column(each.name, hint, optional, inner=_columns(hint), prefix=prefix)
     if typing.get_origin(hint) is typing.Literal:
         hint = str
     if typing.get_origin(hint) is tuple:
-        hint = tuple
-    if hint not in (str, int, float, bool, tuple):
+        (member,) = {one for one in typing.get_args(hint) if one is not Ellipsis}
+        return _Column(each.name, tuple, optional, member)
+    if hint not in (str, int, float, bool):
         raise TypeError(f"A record's field '{each.name}' is {hint}, which no table column holds.")
     return _Column(each.name, hint, optional)
 
@@ -109,7 +113,7 @@ def _flat(record: Any, columns: Sequence[_Column], prefix: str) -> dict[str, Any
         elif column.inner:
             row |= _flat(value, column.inner, prefix + column.prefix)
         elif column.kind is tuple:
-            row[prefix + column.name] = _JOIN.join(value)
+            row[prefix + column.name] = _JOIN[column.member].join(map(str, value))
         else:
             row[prefix + column.name] = np.nan if value is None else value
     return row
@@ -134,7 +138,7 @@ def _value(value: Any, column: _Column) -> Any:
             return None
         return {str: "", tuple: (), float: float("nan")}.get(column.kind, 0)
     if column.kind is tuple:
-        return tuple(str(value).split(_JOIN))
+        return tuple(map(column.member, str(value).split(_JOIN[column.member])))
     if column.kind is bool:
         return str(value).lower() in ("true", "1", "1.0")
     return column.kind(value)
