@@ -95,7 +95,7 @@ def coverage(tables: Tables) -> str:
 def rule(tables: Tables) -> str:
     """Return false passes, false fails and power of single rows of all segmenters."""
     table = tables["qc_rule"]
-    table = table[table["kind"] == "all"]
+    table = table[table["kind"] == "all"].sort_values("plates")
     figures = {
         "passes_below_a_fifth": "passes below a fifth of the margin",
         "false_pass": "passes beyond the margin",
@@ -107,13 +107,12 @@ def rule(tables: Tables) -> str:
     for name in MEASURES:
         for scope, word in (("difference", "difference"), ("poscon", "class")):
             own = table[(table["measure"] == name) & (table["scope"] == scope)]
-            if len(own):
-                one = own.iloc[0]
+            for one in own.to_dict("records"):
                 shares = {
                     text: percent(one[key], one[f"{key}_low"], one[f"{key}_high"])
                     for key, text in figures.items()
                 }
-                rows.append({"measure": WORDS[name], "row": word} | shares)
+                rows.append({"measure": WORDS[name], "row": word, "plates": one["plates"]} | shares)
     return markdown(rows)
 
 
@@ -182,6 +181,21 @@ def missed(tables: Tables) -> str:
             "plates": f"{row['n']:,}",
         }
         for row in tables["qc_missed"].to_dict("records")
+    ]
+    return markdown(rows)
+
+
+def gross(tables: Tables) -> str:
+    """Return how often errors in both classes, and errors that cancel, fail."""
+    rows = [
+        {
+            "planted errors": row["case"],
+            "*split_merge* fails": percent(row["fails"], row["fails_low"], row["fails_high"]),
+            "said to be shared": percent(row["shared"]),
+            "said to cancel": percent(row["cancelling"]),
+            "plates": f"{row['n']:,}",
+        }
+        for row in tables["qc_gross"].to_dict("records")
     ]
     return markdown(rows)
 
@@ -266,6 +280,7 @@ PARTS: dict[str, Callable[[Tables], str]] = {
     "segmenters": segmenters,
     "planted": planted,
     "missed": missed,
+    "gross": gross,
     "outside": outside,
 }
 

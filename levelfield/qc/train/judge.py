@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
@@ -51,8 +52,10 @@ def held_out_constants(rows: pd.DataFrame, floor: pd.DataFrame, jobs: int) -> He
     return dict(zip(keys, made, strict=True))
 
 
-def judge_plates(plates: Sequence[Plate], constants: HeldOut, jobs: int = 1) -> Judged:
-    """Judge every plate.
+def judge_plates(
+    plates: Sequence[Plate], constants: HeldOut, jobs: int = 1, *, few_images: bool = False
+) -> Judged:
+    """Draw the wells of every plate, and judge it.
 
     Parameters
     ----------
@@ -62,9 +65,11 @@ def judge_plates(plates: Sequence[Plate], constants: HeldOut, jobs: int = 1) -> 
         From `held_out_constants`.
     jobs : int
         Processes.
+    few_images : bool
+        As for `levelfield.qc.train.plates.read_rows`: for coverage of the truth of these images.
     """
     found = Parallel(n_jobs=jobs, batch_size=50)(
-        delayed(_judge_plate)(number, plate, constants[plate.fold, plate.family])
+        delayed(_judge_plate)(number, plate, constants[plate.fold, plate.family], few_images)
         for number, plate in enumerate(plates)
     )
     rows, answers = zip(*found, strict=True)
@@ -72,12 +77,16 @@ def judge_plates(plates: Sequence[Plate], constants: HeldOut, jobs: int = 1) -> 
 
 
 def _judge_plate(
-    number: int, plate: Plate, constants: Mapping[tuple[str, str, str], Constants]
+    number: int,
+    plate: Plate,
+    constants: Mapping[tuple[str, str, str], Constants],
+    few_images: bool,
 ) -> tuple[list[dict], list[dict]]:
     rules = Rules(calibrations=constants, kinds={"Nuclei": ("nuclei", METHODS[plate.kind])})
     head = {"group": plate.group, "kind": plate.kind, "differing": plate.differing}
     head |= {"what": plate.what, "plate": number}
-    rows, answers = _judged(list(read_rows(plate)), rules)
+    random = np.random.default_rng(number)
+    rows, answers = _judged(list(read_rows(plate, random, few_images=few_images)), rules)
     return [head | one for one in rows], [head | one for one in answers]
 
 

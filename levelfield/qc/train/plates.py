@@ -9,6 +9,7 @@ image is a well.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from levelfield.qc.train.phenotypes import DEGRADED, FAMILY_OF
 from levelfield.qc.train.segmentations import KINDS, REFERENCE
 
 FEWEST_IMAGES = 3
+N_WELLS, WELL_IMAGES = 8, 4
 DIFFERING = (
     "nothing",
     "segmentation",
@@ -104,6 +106,11 @@ class ControlClass(NamedTuple):
 
     images: NDArray[np.float64]
 
+    def wells(self, random: np.random.Generator) -> NDArray[np.float64]:
+        """Draw wells with replacement: sums over their images."""
+        drawn = random.integers(0, len(self.images), (N_WELLS, WELL_IMAGES))
+        return np.nansum(self.images[drawn], axis=1)
+
     def truth(self, measure: str) -> float:
         """Return the true value of all images together."""
         top, bottom = (np.nansum(self.column(f"{part}_{measure}")) for part in ("true", "true_of"))
@@ -165,10 +172,26 @@ class ReadRow(NamedTuple):
     noise: float
 
 
-def read_rows(plate: Plate) -> Iterator[ReadRow]:
-    """Give all rows of a plate's verdict as the evidence reads them, every image being a well."""
+def read_rows(
+    plate: Plate, random: np.random.Generator | None = None, *, few_images: bool = False
+) -> Iterator[ReadRow]:
+    """Give all rows of a plate's verdict as the evidence reads them.
+
+    Parameters
+    ----------
+    plate : Plate
+        The plate.
+    random : Generator, optional
+        Draws `N_WELLS` wells of `WELL_IMAGES` images for each class, with replacement. By default
+        every image is a well, once.
+    few_images : bool
+        Add to the variance what the scatter between the few images of a class leaves open. A real
+        plate has other images in every well, and it is in their scatter.
+    """
     classes = {"negcon": plate.negative, "poscon": plate.positive}
-    drawn = {scope: one.images for scope, one in classes.items()}
+    drawn = {
+        scope: one.images if random is None else one.wells(random) for scope, one in classes.items()
+    }
     shift = appearance_shift(plate)
     for measure in MEASURES:
         estimates = {scope: _estimate(wells, measure) for scope, wells in drawn.items()}
@@ -182,9 +205,10 @@ def read_rows(plate: Plate) -> Iterator[ReadRow]:
             doubts = {"variants": variants[scope], "outside": outside(plate, scope)}
             if scope != "negcon":
                 doubts |= shift
-            yield ReadRow(
-                measure, scope, estimates[scope], Doubts(**doubts), truths[scope], noise[scope]
-            )
+            estimate = estimates[scope]
+            if few_images:
+                estimate = replace(estimate, variance=estimate.variance + noise[scope])
+            yield ReadRow(measure, scope, estimate, Doubts(**doubts), truths[scope], noise[scope])
 
 
 def _estimate(wells: NDArray, measure: str) -> Estimate:

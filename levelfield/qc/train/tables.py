@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from levelfield.qc.evidence.calibration import FILE, Calibration
 from levelfield.qc.measures import FOUND, MEASURES, SPLIT_MERGE, THRESHOLD
-from levelfield.qc.train.calibrate import calibrate, floors, whole_rows
-from levelfield.qc.train.judge import Judged, held_out_constants, judge_plates
+from levelfield.qc.train.calibrate import ALIKE, calibrate, floors, whole_rows
+from levelfield.qc.train.images import FOLDS
+from levelfield.qc.train.judge import HeldOut, Judged, held_out_constants, judge_plates
 from levelfield.qc.train.phenotypes import EXTREME
-from levelfield.qc.train.plates import all_plates, with_measures
+from levelfield.qc.train.plates import N_WELLS, WELL_IMAGES, all_plates, with_measures
 from levelfield.qc.train.range import fit_recognisers, flag_outside, range_table, shown
-from levelfield.qc.train.segmentations import KINDS
+from levelfield.qc.train.segmentations import KINDS, METHODS
 from levelfield.qc.train.targets import target_table
 
 ALL_KINDS = "all"
@@ -35,7 +36,6 @@ BOOTSTRAPS = 400
 PHENOTYPE = "phenotype"
 HALF, FULL, LARGE = (0.4, 0.6), 1.0, (1.2, 1.6)
 """Sizes of a true error over its margin: about half of it, beyond it, and about 1.4 of it."""
-WELL_IMAGES = 4
 
 
 Interval = tuple[float, float, float]
@@ -105,8 +105,8 @@ def _correlation(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 # ------------------------------------------------------------------ agreement with the truth
 
 
-def agreement_table(fields: pd.DataFrame) -> pd.DataFrame:
-    """Correlation and mean error of what is read against the truth, in wells of four images."""
+def agreement_table(fields: pd.DataFrame, constants: HeldOut) -> pd.DataFrame:
+    """Correlation and mean error of corrected values against the truth, in wells of four images."""
     keys = ["group", "kind", "setting", "planted"]
     own = fields[(fields["phenotype"] == "none") & (fields["beside"] == "none")]
     own = own[own["kind"].isin(KINDS)]
@@ -119,8 +119,18 @@ def agreement_table(fields: pd.DataFrame) -> pd.DataFrame:
         chosen = wells[plain | wells["planted"].str.startswith("drops")]
         if name != "missed":
             chosen = wells[plain]
+        lines = {
+            (fold, kind): constants[fold, ""][name, "nuclei", METHODS[kind]]
+            for fold in sorted({*FOLDS.values()})
+            for kind in KINDS
+        }
+        of_row = [lines[FOLDS[g], k] for g, k in zip(chosen["group"], chosen["kind"], strict=True)]
+        value = chosen[f"read_{name}"] / chosen[f"of_{name}"].clip(lower=1e-9)
+        floor, slope = (
+            np.array([getattr(one, part) for one in of_row]) for part in ("floor", "slope_class")
+        )
         chosen = chosen.assign(
-            read=measure.scale * chosen[f"read_{name}"] / chosen[f"of_{name}"].clip(lower=1e-9),
+            read=measure.scale * (value - floor) * slope,
             truth=measure.scale * chosen[f"true_{name}"] / chosen[f"true_of_{name}"],
         ).dropna(subset=["read", "truth"])
         for kind in (*KINDS, ALL_KINDS):
@@ -173,12 +183,14 @@ def _when(rows: pd.DataFrame, verdict: str, chosen: pd.Series) -> pd.Series:
 
 def rule_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Count false passes, false fails and power of single rows, by measure, scope and segmenter."""
-    rows = rows[~rows["what"].isin(EXTREME)]
+    rows = rows[~rows["what"].isin(EXTREME) & ~rows["differing"].str.endswith("same images")]
     found = []
     for (measure, scope), own in rows.groupby(["measure", "scope"]):
-        for kind in (*KINDS, ALL_KINDS):
-            mine = own[(own["kind"] == kind) | (kind == ALL_KINDS)]
+        for kind, alike in (*((kind, False) for kind in (*KINDS, ALL_KINDS)), (ALL_KINDS, True)):
+            mine = own[own["kind"].isin(_kinds(kind))]
+            mine = mine[mine["differing"].isin(ALIKE)] if alike else mine
             row = {"measure": measure, "scope": scope, "kind": kind, "n": len(mine)}
+            row["plates"] = "classes look alike" if alike else "all"
             for name, flags in (
                 ("passes_below_a_fifth", _when(mine, "pass", mine["size"] < 0.2)),
                 ("false_pass", _when(mine, "pass", mine["size"] > FULL)),
@@ -193,9 +205,10 @@ def rule_table(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def phenotype_table(judged: Judged) -> pd.DataFrame:
+def phenotype_table(judged: Judged, few: pd.DataFrame) -> pd.DataFrame:
     """Error, coverage, answers and false verdicts of differences, by phenotype and segmenter.
 
+    Coverage comes from `few`, whose intervals hold what few images leave open.
     ``paired``: both classes are the same images, as in earlier studies; else disjoint halves.
     """
     rows, answers = judged
@@ -210,12 +223,23 @@ def phenotype_table(judged: Judged) -> pd.DataFrame:
         for what, members in names.items():
             for kind in (*KINDS, ALL_KINDS):
                 mine = own[own["what"].isin(members) & ((own["kind"] == kind) | (kind == "all"))]
-                answer = said[said["what"].isin(members)]
-                answer = answer[(answer["kind"] == kind) | (kind == ALL_KINDS)]
+                answer = said[said["what"].isin(members) & said["kind"].isin(_kinds(kind))]
                 if len(mine):
                     head = {"phenotype": what, "kind": kind, "paired": differing != PHENOTYPE}
-                    found.append(head | _of_phenotype(mine, answer))
+                    row = head | _of_phenotype(mine, answer)
+                    wide = few[
+                        (few["differing"] == differing)
+                        & (few["scope"] == "difference")
+                        & few["what"].isin(members)
+                        & few["kind"].isin(_kinds(kind))
+                    ]
+                    covered = wide.groupby("measure")["covered"].mean()
+                    found.append(row | covered.add_prefix("coverage_").to_dict())
     return pd.DataFrame(found)
+
+
+def _kinds(kind: str) -> tuple[str, ...]:
+    return KINDS if kind == ALL_KINDS else (kind,)
 
 
 def _of_phenotype(rows: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]:
@@ -224,7 +248,6 @@ def _of_phenotype(rows: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]
         own = rows[rows["measure"] == measure]
         value, low, high = rms_by_groups(own["error"], own["group"])
         row |= {f"rms_{measure}": value, f"rms_{measure}_low": low, f"rms_{measure}_high": high}
-        row[f"coverage_{measure}"] = own["covered"].mean()
     balance = rows[rows["measure"] == "balance"]
     row["false_pass_balance"] = _when(balance, "pass", balance["size"] > FULL).mean()
     row["false_fail_at_half_balance"] = _when(
@@ -303,6 +326,41 @@ def missed_table(judged: Judged) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def gross_table(judged: Judged) -> pd.DataFrame:
+    """Errors that hold in both classes, and errors that cancel: how often split_merge fails."""
+    rows, answers = judged
+    keys = ["differing", "plate"]
+    own = rows[rows["measure"].isin(("balance", "splits", "merges"))]
+    size = own.pivot_table(index=keys, columns=["measure", "scope"], values="size")
+    both = pd.concat(
+        [
+            size[measure][["negcon", "poscon"]].min(axis=1)
+            for measure in ("balance", "splits", "merges")
+        ],
+        axis=1,
+    ).max(axis=1)
+    rates = pd.concat([size[m]["difference"] for m in ("splits", "merges")], axis=1).max(axis=1)
+    cancels = (size["balance"]["difference"] < 0.8) & (rates >= LARGE[0])
+    said = answers[answers["question"] == SPLIT_MERGE].set_index(keys)
+    planted = said.index.get_level_values("differing").str.startswith("planted")
+    both, rates, cancels = (each.reindex(said.index) for each in (both, rates, cancels))
+    cases = {
+        "both classes at 1.0 to 1.2 margins": planted & both.between(1.0, LARGE[0]),
+        "both classes beyond 1.2 margins": planted & (both > LARGE[0]),
+        "a rate beyond 1.2 margins, the balance within 0.8": planted & cancels.eq(True),
+    }
+    found = []
+    for name, chosen in cases.items():
+        mine = said[chosen]
+        share, low, high = share_by_groups(mine["verdict"] == "fail", mine["group"])
+        found.append(
+            {"case": name, "fails": share, "fails_low": low, "fails_high": high}
+            | {"shared": mine["shared"].mean(), "cancelling": mine["cancelling"].mean()}
+            | {"n": len(mine)}
+        )
+    return pd.DataFrame(found)
+
+
 # ------------------------------------------------------------------ writing
 
 
@@ -321,9 +379,7 @@ def main() -> None:
     parser.add_argument("--collected", type=Path, required=True)
     parser.add_argument("--scored", type=Path, required=True)
     parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument(
-        "--draws", type=int, default=10, help="random halves of each group and kind"
-    )
+    parser.add_argument("--draws", type=int, default=6, help="random halves of each group and kind")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--write", action="store_true", help="install the calibration")
     chosen = parser.parse_args()
@@ -334,14 +390,17 @@ def main() -> None:
     plates = all_plates(fields, chosen.draws)
     rows, floor = whole_rows(plates), floors(fields)
     about = (
-        f"{len(plates)} plates of {fields['group'].nunique()} groups, every image a well; "
+        f"{len(plates)} plates of {fields['group'].nunique()} groups; {N_WELLS} wells of "
+        f"{WELL_IMAGES} images; "
         f"levelfield {version('levelfield')}, Python {platform.python_version()}, "
         f"scikit-learn {version('scikit-learn')}, {platform.machine()}, {date.today()}"
     )
     constants = held_out_constants(rows, floor, chosen.jobs)
     if chosen.write:
         Calibration(calibrate(rows, floor), fit_recognisers(looks)).save(FILE)
-    judged = judge_plates(plates, constants, chosen.jobs)
+    judged, few = (
+        judge_plates(plates, constants, chosen.jobs, few_images=few) for few in (False, True)
+    )
     judged = Judged(scaled(judged.rows), judged.answers)
     judged.rows.to_parquet(chosen.scored / "judged.parquet")
     judged.answers.to_parquet(chosen.scored / "answers.parquet")
@@ -349,12 +408,13 @@ def main() -> None:
     known = ranks.assign(weight=1.0).groupby(["evidence", "variant", "kind"])["auc"]
     tables = {
         "ranks": known.agg(["mean", "min", "count"]).reset_index(),
-        "agreement": agreement_table(fields),
-        "coverage": coverage_table(judged.rows),
+        "agreement": agreement_table(fields, constants),
+        "coverage": coverage_table(few.rows),
         "rule": rule_table(judged.rows),
-        "phenotypes": phenotype_table(judged),
+        "phenotypes": phenotype_table(judged, few.rows),
         "planted": planted_table(judged),
         "missed": missed_table(judged),
+        "gross": gross_table(judged),
         "range": range_table(looks),
     }
     tables["targets"] = target_table(tables)
