@@ -21,27 +21,12 @@ from ome_zarr_models.v05 import HCS
 from workflow_runs import LAYOUT, digests, small_screen
 
 from levelfield.plan import row_letters
+from levelfield.qc.measures import MEASURES, QUESTIONS
+from levelfield.qc.statistics.records import columns_of
+from levelfield.qc.verdict.tables import AnswerLine, VerdictLine
+from levelfield.qc.wording.advice import WITHHELD
 
 pytestmark = pytest.mark.workflow
-
-VERDICT_COLUMNS = [
-    "plate",
-    "question",
-    "object_set",
-    "scope",
-    "perturbation",
-    "estimate",
-    "unit",
-    "ci_low",
-    "ci_high",
-    "margin",
-    "n_wells",
-    "n_sites",
-    "n_objects",
-    "n_reviewed",
-    "verdict",
-    "advice",
-]
 
 
 def levelfield(*arguments: str, folder) -> subprocess.CompletedProcess:
@@ -91,18 +76,21 @@ def demo(tmp_path_factory):
 def test_the_demo_ends_with_a_verdict_and_a_report(demo):
     plate = demo / "BBBC013-demo"
     verdict = pd.read_csv(plate / "qc" / "verdict.csv")
-    assert list(verdict.columns) == VERDICT_COLUMNS
-    worst = verdict[verdict["perturbation"] == "worst"]
-    assert set(zip(worst["object_set"], worst["question"], strict=True)) == {
-        (name, question)
-        for name in ("Nuclei", "Cells")
-        for question in ("agreement", "threshold", "split_merge")
+    assert list(verdict.columns) == columns_of(VerdictLine)
+    drugs = {"LY294002", "Wortmannin"}
+    assert set(verdict.loc[verdict["scope"] == "difference", "perturbation"]) == drugs
+    rows = verdict.groupby(["object_set", "measure", "scope"]).size()
+    assert len(rows) == 2 * len(MEASURES) * 3 and set(rows) == {len(drugs)}
+    answers = pd.read_csv(plate / "qc" / "answers.csv")
+    assert list(answers.columns) == columns_of(AnswerLine)
+    assert set(zip(answers["object_set"], answers["question"], strict=True)) == {
+        (name, question) for name in ("Nuclei", "Cells") for question in QUESTIONS
     }
-    assert set(verdict.loc[verdict["scope"] == "difference", "perturbation"]) == {
-        "LY294002",
-        "Wortmannin",
-        "worst",
-    }
+    worst = verdict[verdict["is_worst"]]
+    keys = ["object_set", "question", "verdict"]
+    assert set(worst[keys].itertuples(index=False, name=None)) == set(
+        answers[keys].itertuples(index=False, name=None)
+    )
     page = (plate / "report.html").read_text()
     assert "<img" in page
     assert not re.search(r'(src|href)="https?://[^"]*\.(js|css|png)', page)
@@ -252,7 +240,9 @@ def test_bad_sites_are_left_out_with_a_reason_and_too_many_cost_the_verdict(tmp_
     assert "gets no verdict" in printed
     verdict = screen.table("qc/verdict.csv")
     assert set(verdict["verdict"]) == {"undecided"}
-    assert verdict["advice"].str.contains("5 of 7 sites are left out").all()
+    assert set(verdict["reason"]) == {"excluded_sites"}
+    assert verdict["advice"].str.startswith(WITHHELD).all()
+    assert set(screen.table("qc/answers.csv")["headline"]) == {WITHHELD}
     assert len(screen.table("wells.csv")) == 7
 
 
@@ -265,7 +255,7 @@ def test_one_bad_site_within_the_limit_keeps_the_verdict(tmp_path):
     assert list(screen.table("excluded_sites.csv")["Metadata_Well"]) == ["", "C07"]
     assert int(screen.table("plate.csv").loc[0, "n_excluded"]) == 1  # A99 is no part of the plate
     assert screen.table("plate.csv").loc[0, "within_limit"] in (True, "True")
-    assert not screen.table("qc/verdict.csv")["advice"].str.contains("left out").any()
+    assert "excluded_sites" not in set(screen.table("qc/verdict.csv")["reason"])
 
 
 def test_a_plate_without_positive_controls_runs_to_the_end(tmp_path):
@@ -275,7 +265,7 @@ def test_a_plate_without_positive_controls_runs_to_the_end(tmp_path):
     verdict = screen.table("qc/verdict.csv")
     difference = verdict[verdict["scope"] == "difference"]
     assert set(difference["verdict"]) == {"undecided"}
-    assert difference["advice"].str.contains("no wells").all()
+    assert set(difference["reason"]) == {"no_wells"}
     assert (screen.results / "report.html").is_file()
 
 

@@ -11,6 +11,7 @@ from segment_anything_networks import write_small_network
 from workflow_runs import small_screen
 
 from levelfield.pipeline.weights import sha256_of
+from levelfield.qc.measures import QUESTIONS
 
 NUCLEI = ("stardist", "mask_rcnn", "cellpose3", "instanseg", "cellpose")
 SETS = (*(f"Nuclei{number}" for number in range(len(NUCLEI))), "Anything", "Cells")
@@ -102,9 +103,10 @@ def test_the_verdict_has_figures_of_every_segmenter(screen):
     verdict = screen.table("qc/verdict.csv")
     for name in SETS:
         rows = verdict[verdict["object_set"] == name]
-        assert set(rows["question"]) >= {"split_merge", "threshold"}
-        of_classes = rows[rows["scope"] != "difference"].set_index("question")["estimate"]
-        estimates = pd.to_numeric(of_classes)
-        assert estimates["split_merge"].notna().all(), name
+        assert set(rows["question"]) == set(QUESTIONS)
+        classes = rows[rows["scope"] != "difference"]
+        classes = classes.assign(estimate=pd.to_numeric(classes["estimate"]))
+        measured = classes["estimate"].notna().groupby(classes["measure"]).all()
+        assert measured[["balance", "splits", "merges"]].all(), name
         # Random weights draw what has no edge.
-        assert estimates["threshold"].notna().all() or name == "Anything"
+        assert measured["bias"] or name == "Anything"
