@@ -138,6 +138,7 @@ def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, p
     for one in job.sets:
         parents = labels[one.parents["parent"]] if "parent" in one.parents else None
         tables = _evidence_of(planes[one.name], labels[one.name], parents, job.threshold_level)
+        give_back_memory()
         for name, table in tables.items():
             table.insert(0, OBJECT_SET, one.name)
             found[name].append(identify(table, field))
@@ -164,7 +165,6 @@ def _evidence_of(
         candidates, seen = childless_parents(labels, parents), parents
     else:
         candidates, seen = find_candidates(labels, plane, opinion)[1], opinion.labels
-    give_back_memory()
     counts = {"n_labels": _count(labels), "n_second_opinion": _count(seen)}
     tables = (features.objects, features.pairs, candidates, pd.DataFrame([counts]))
     return dict(zip(TABLES, tables, strict=True))
