@@ -136,9 +136,8 @@ class Canvas:
             self.whole = outputs
             return
         if self.sums is None:
-            self.weights = {
-                grid: np.zeros(grid.size(self.shape), np.float32) for grid in self.grids
-            }
+            sizes = {grid: grid.size(self.shape) for grid in self.grids}
+            self.weights = {grid: np.zeros(size, np.float32) for grid, size in sizes.items()}
             self.sums = [
                 np.zeros((len(values), *sizes[grid]), np.float32)
                 for values, grid in zip(outputs, self.grids, strict=True)
