@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from levelfield.memory import give_back_memory
 from levelfield.segmentation.network.prediction import Prediction, far_phase
 from levelfield.segmentation.network.targets import AFFINITY_OFFSETS, N_NEAR
 from levelfield.segmentation.network.tiles import Canvas, Grid, rescale, tiles
@@ -65,6 +66,8 @@ class OpinionNetwork:
             together, *others = (output.reshape(-1, *tile.shape) for output in outputs)
             far = np.split(together[1 + N_NEAR :], len(_FAR))
             canvas.add(tile, [together[: 1 + N_NEAR], *others, *far])
+            del outputs, together, others, far  # before the next tile needs as much
+            give_back_memory()
         near, classes, shape, *far = canvas.blend()
         return Prediction(
             foreground=near[0],
