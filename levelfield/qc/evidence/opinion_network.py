@@ -61,13 +61,14 @@ class OpinionNetwork:
         canvas = Canvas(scaled.shape, _OVERLAP, (Grid(), Grid(), Grid(), *_FAR))
         side = _WHOLE if max(scaled.shape) <= _WHOLE else _TILE
         for tile in tiles(scaled.shape, side, _OVERLAP):
+            # Before a tile needs as much as the steps before it took.
+            give_back_memory()
             inputs = {"image": tile.cut(scaled)[None, None]}
             outputs = self.session.run(None, inputs)
             together, *others = (output.reshape(-1, *tile.shape) for output in outputs)
             far = np.split(together[1 + N_NEAR :], len(_FAR))
             canvas.add(tile, [together[: 1 + N_NEAR], *others, *far])
-            del outputs, together, others, far  # before the next tile needs as much
-            give_back_memory()
+            del outputs, together, others, far
         near, classes, shape, *far = canvas.blend()
         return Prediction(
             foreground=near[0],

@@ -184,7 +184,10 @@ def second_opinion(prediction: Prediction, shape: tuple[int, int]) -> SecondOpin
     """
     separation = 1 - prediction.affinities.min(axis=0)
     maps = [separation, prediction.classes[2], prediction.distance, prediction.foreground]
-    given = opinions(prediction, JURY)
+    given = {}
+    for member in JURY:
+        given |= opinions(prediction, [member])
+        give_back_memory()
     if separation.shape != shape:
         maps = [resized(each, shape) for each in maps]
         given = {name: _nearest(labels, shape) for name, labels in given.items()}
