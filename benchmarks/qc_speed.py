@@ -3,7 +3,9 @@
     python benchmarks/qc_speed.py --data FOLDER
 
 ``FOLDER`` holds ``bbbc013``, ``bbbc038_train`` and ``aitslab_nuclei``. Every group runs in
-a process of its own, so that its peak of memory is its own. Writes ``results/qc_speed.csv``.
+a process of its own, so that its peak of memory is its own; a process in a job reads the store as
+well. ``bbbc013_1080x1080`` is BBBC013, mirrored at the edges up to this size. Writes
+``results/qc_speed.csv``.
 """
 
 from __future__ import annotations
@@ -15,25 +17,32 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 
 RESULT = Path(__file__).parent / "results" / "qc_speed.csv"
-GROUPS = ("bbbc013", "256x256_0", "360x360_0", "520x696_0", "aits_170702000001")
-FIELDS = 2
+LARGE = "bbbc013_1080x1080"
+GROUPS = ("bbbc013", LARGE, "256x256_0", "360x360_0", "520x696_0", "aits_170702000001")
+FIELDS = 5
+STEPS = ("opinion", "features", "candidates")
 
 
 def images_of(data: Path, group: str) -> list[np.ndarray]:
     """Return a few images (Y, X) float32 of a group."""
-    if group == "bbbc013":
-        paths = sorted((data / group / "images").glob("Channel2-*.tif"))[::37][:FIELDS]
+    if group.startswith("bbbc013"):
+        paths = sorted((data / "bbbc013" / "images").glob("Channel2-*.tif"))[::19][:FIELDS]
     else:
         folder = data / ("aitslab_nuclei" if group.startswith("aits") else "bbbc038_train")
         index = pd.read_csv(folder / "index.csv")
         names = sorted(index.loc[index["group"] == group, "name"])[:FIELDS]
         paths = [folder / "images" / f"{name}.png" for name in names]
-    return [pixels_of(path) for path in paths]
+    images = [pixels_of(path) for path in paths]
+    if group != LARGE:
+        return images
+    missing = [[(0, 1080 - side) for side in image.shape] for image in images]
+    return [np.pad(*each, mode="symmetric") for each in zip(images, missing, strict=True)]
 
 
 def pixels_of(path: Path) -> np.ndarray:
@@ -61,25 +70,32 @@ def measure(path: Path) -> dict[str, float]:
     import levelfield.pipeline.evidence as work
 
     stored = np.load(path)
-    fields = [(stored[f"image{k}"], stored[f"labels{k}"]) for k in range(len(stored.files) // 2)]
-    seconds = {}
+    n_fields = len(stored.files) // 2
     for _ in range(2):
-        seconds = dict.fromkeys(("opinion", "features", "candidates"), 0.0)
-        for image, labels in fields:
-            start = time.process_time()
-            opinion = work.ask_second_opinion(image, labels)
-            asked = time.process_time()
-            work.field_features(labels, image, opinion=opinion)
-            described = time.process_time()
-            work.find_candidates(labels, image, opinion)
-            seconds["opinion"] += asked - start
-            seconds["features"] += described - asked
-            seconds["candidates"] += time.process_time() - described
-    objects = sum(len(np.unique(labels)) - 1 for _, labels in fields)
+        seconds, objects = dict.fromkeys(STEPS, 0.0), 0
+        for k in range(n_fields):
+            image, labels = stored[f"image{k}"], stored[f"labels{k}"]
+            for step, spent in zip(STEPS, evidence_seconds(work, image, labels), strict=True):
+                seconds[step] += spent
+            objects += len(np.unique(labels)) - 1
+            work.give_back_memory()
     seconds["all"] = sum(seconds.values())
     found = {f"{name}_seconds": 1000 * value / objects for name, value in seconds.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"n_fields": len(fields), "n_objects": objects, **found, "peak_mb": peak}
+    return {"n_fields": n_fields, "n_objects": objects, **found, "peak_mb": peak}
+
+
+def evidence_seconds(work: ModuleType, image: np.ndarray, labels: np.ndarray) -> list[float]:
+    """Return the CPU seconds of the `STEPS` of one field, in the pipeline's order."""
+    times = [time.process_time()]
+    opinion = work.ask_second_opinion(image, labels)
+    work.give_back_memory()
+    times.append(time.process_time())
+    work.field_features(labels, image, opinion=opinion)
+    times.append(time.process_time())
+    work.find_candidates(labels, image, opinion)
+    times.append(time.process_time())
+    return list(np.diff(times))
 
 
 def main() -> None:

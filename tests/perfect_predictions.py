@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from levelfield.segmentation.network.prediction import Prediction
+from levelfield.segmentation.network.prediction import Prediction, split_affinities
 from levelfield.segmentation.network.targets import SAME_OBJECT, make_targets
 
 
@@ -16,13 +16,15 @@ def perfect_prediction(labels):
     def cut(values):
         return np.ascontiguousarray(values[..., :height, :width], dtype=np.float32)
 
+    near, far = split_affinities(cut(targets.pairs == SAME_OBJECT))
     return Prediction(
         foreground=cut(targets.foreground),
         classes=cut(targets.classes == np.arange(3)[:, None, None]),
         distance=cut(targets.distance),
         flow=cut(targets.flow),
         cell_probability=cut(targets.foreground),
-        affinities=cut(targets.pairs == SAME_OBJECT),
+        affinities=near,
+        far_affinities=far,
         star_probability=targets.distance[::2, ::2],
         star_distances=targets.star_distances,
     )

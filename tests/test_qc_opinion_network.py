@@ -61,6 +61,8 @@ def test_single_precision_says_exactly_what_torch_says(torch_model, tmp_path, nu
     for name in ("foreground", "classes", "distance", "flow", "affinities"):
         difference = np.abs(getattr(exact, name) - getattr(asked, name))
         assert difference.max() <= 1e-4, name
+    for one, other in zip(exact.far_affinities, asked.far_affinities, strict=True):
+        assert np.abs(one - other).max() <= 1e-4
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,8 @@ def test_the_same_field_gets_the_same_opinion(nuclei_image):
     first, second = (load_opinion().predict(nuclei_image) for _ in range(2))
     assert np.array_equal(first.foreground, second.foreground)
     assert np.array_equal(first.affinities, second.affinities)
+    for one, other in zip(first.far_affinities, second.far_affinities, strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_tiles_leave_no_seams():
@@ -113,7 +117,8 @@ def test_any_shape_is_predicted_whole(shape):
     image = np.random.default_rng(0).random(shape).astype(np.float32)
     prediction = load_opinion().predict(image)
     assert prediction.foreground.shape == prediction.flow.shape[1:] == shape
-    assert prediction.affinities.shape == (10, *shape)
+    assert prediction.affinities.shape == (2, *shape)
+    assert prediction.far_affinities[0].shape == (shape[0] // 2, -(-shape[1] // 2))
     assert np.isfinite(prediction.distance).all()
 
 

@@ -15,7 +15,7 @@ from levelfield.objects import renumber
 from levelfield.parameters import default_values, parameter_names
 from levelfield.segmentation.network.decoders import DECODERS, jury, opinions
 from levelfield.segmentation.network.decoders.consensus import agreed
-from levelfield.segmentation.network.prediction import Prediction
+from levelfield.segmentation.network.prediction import Prediction, split_affinities
 from levelfield.segmentation.network.targets import AFFINITY_OFFSETS, N_RAYS
 
 LOSSLESS = ("flow", "affinity", "three_class", "star_seeds", "consensus")
@@ -58,13 +58,15 @@ def noise(shape=(40, 51), seed=0):
         return generator.uniform(low, high, lengths).astype(np.float32)
 
     classes = values(3, *shape)
+    near, far = split_affinities(values(len(AFFINITY_OFFSETS), *shape))
     return Prediction(
         foreground=values(*shape),
         classes=classes / classes.sum(axis=0),
         distance=values(*shape, low=-0.2, high=1.2),
         flow=values(2, *shape, low=-1.5, high=1.5),
         cell_probability=values(*shape),
-        affinities=values(len(AFFINITY_OFFSETS), *shape),
+        affinities=near,
+        far_affinities=far,
         star_probability=values(*half),
         star_distances=values(N_RAYS, *half, low=0.1, high=30),
     )
@@ -74,6 +76,8 @@ def blurred(prediction, width=1.0):
     """Return a prediction that is unsure of every edge, as a network is."""
 
     def smooth(values):
+        if isinstance(values, list):
+            return [smooth(each) for each in values]
         return ndimage.gaussian_filter(values, [0] * (values.ndim - 2) + [width] * 2)
 
     return Prediction(**{name: smooth(values) for name, values in vars(prediction).items()})

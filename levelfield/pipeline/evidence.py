@@ -73,9 +73,11 @@ def evidence_job(
     threshold_level: float,
 ) -> EvidenceJob:
     """Describe a job from the config's sections ``images``, ``channels`` and ``objects``."""
+    judged = judged_sets(object_sets(science))
+    read = {name for one in judged for name in (one.name, *one.parents.values())}
     return EvidenceJob(
-        reader=field_reader(store, science, flat_fields),
-        sets=tuple(judged_sets(object_sets(science))),
+        reader=field_reader(store, science, flat_fields, sorted(read)),
+        sets=tuple(judged),
         threshold_level=threshold_level,
     )
 
@@ -131,13 +133,16 @@ def no_evidence(name: str) -> pd.DataFrame:
 def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, pd.DataFrame]:
     """Collect the evidence of one field: `TABLES`, a field without objects is asked about too."""
     _, well, site = field
-    image, labels = job.reader.read(well, site)
-    channels = [channel.name for channel in job.reader.channels]
+    channels = sorted({one.channels[0] for one in job.sets})
+    image, labels = job.reader.read(well, site, channels)
     planes = {one.name: image[channels.index(one.channels[0])] for one in job.sets}
+    # What reading took, before the network needs more.
+    give_back_memory()
     found = {name: [] for name in TABLES}
     for one in job.sets:
         parents = labels[one.parents["parent"]] if "parent" in one.parents else None
         tables = _evidence_of(planes[one.name], labels[one.name], parents, job.threshold_level)
+        give_back_memory()
         for name, table in tables.items():
             table.insert(0, OBJECT_SET, one.name)
             found[name].append(identify(table, field))
@@ -164,7 +169,6 @@ def _evidence_of(
         candidates, seen = childless_parents(labels, parents), parents
     else:
         candidates, seen = find_candidates(labels, plane, opinion)[1], opinion.labels
-    give_back_memory()
     counts = {"n_labels": _count(labels), "n_second_opinion": _count(seen)}
     tables = (features.objects, features.pairs, candidates, pd.DataFrame([counts]))
     return dict(zip(TABLES, tables, strict=True))

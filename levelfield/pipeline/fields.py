@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,20 +37,30 @@ class FieldReader:
     flat_fields: Mapping[str, FlatField]
     sets: tuple[str, ...]
 
-    def read(self, well: str, site: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return the corrected image (C, Y, X) float32 and the labels (Y, X) of each set."""
+    def read(
+        self, well: str, site: int, wanted: Sequence[str] | None = None
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the corrected image (C, Y, X) float32 and the labels (Y, X) of each set.
+
+        `wanted` names the channels of the image, in their order; all when left out.
+        """
         field = read_field(self.store, well, site, self.sets)
         names = [channel.name for channel in self.channels]
-        maximum = self.channels[0].maximum
-        return correct_site(field.image, names, self.flat_fields, maximum), field.labels
+        wanted = names if wanted is None else wanted
+        image = (field.image[names.index(name)] for name in wanted)
+        return correct_site(image, wanted, self.flat_fields, self.channels[0].maximum), field.labels
 
 
 def correct_site(
-    image: np.ndarray, channels: Sequence[str], fields: Mapping[str, FlatField], maximum: int
+    image: Iterable[np.ndarray],
+    channels: Sequence[str],
+    fields: Mapping[str, FlatField],
+    maximum: int,
 ) -> np.ndarray:
     """Return a site (C, Y, X) as float32: flat-field-corrected, scaled by the camera's maximum."""
     planes = [
-        correct(image[i], fields[channel], maximum=maximum) for i, channel in enumerate(channels)
+        correct(plane, fields[channel], maximum=maximum)
+        for plane, channel in zip(image, channels, strict=True)
     ]
     return np.stack(planes)
 

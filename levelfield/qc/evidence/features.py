@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from levelfield.memory import give_back_memory
 from levelfield.qc.evidence.background import (
     background_grain,
     background_noise,
@@ -153,6 +154,7 @@ def field_features(
         return empty_features()
     diameter = typical_diameter(labels)
     planes = _planes(labels, image, diameter)
+    give_back_memory()
     extents, touching = row_extents(labels), contacts(labels)
     pairs = seam_features(labels, planes.smooth, planes.gradient, extents, touching)
     pairs = pairs.assign(**_opinions_on_seams(touching, opinion))
@@ -166,8 +168,9 @@ def field_features(
                 labels, image, level, inner=inner, depth=depth, noise=noise
             )
         }
-        | _cut_features(labels, depth, planes, diameter, opinion)
     )
+    give_back_memory()
+    columns |= _cut_features(labels, depth, planes, diameter, opinion)
     objects = pd.DataFrame({name: columns[name][present - 1] for name in OBJECT_COLUMNS})
     return FieldFeatures(objects, pairs)
 

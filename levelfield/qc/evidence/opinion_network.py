@@ -14,8 +14,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from levelfield.segmentation.network.prediction import Prediction
-from levelfield.segmentation.network.tiles import Canvas, rescale, tiles
+from levelfield.memory import give_back_memory
+from levelfield.segmentation.network.prediction import Prediction, far_phase
+from levelfield.segmentation.network.targets import AFFINITY_OFFSETS, N_NEAR
+from levelfield.segmentation.network.tiles import Canvas, Grid, rescale, tiles
 from levelfield.segmentation.normalisation import normalise
 
 SHIPPED_OPINION = Path(__file__).parent / "model" / "second_opinion.onnx"
@@ -25,6 +27,7 @@ NAME = "levelfield-opinion-1"
 _WHOLE, _TILE = 640, 400
 # Tiles share so many px, more than an object is wide at the scale at which the network is asked.
 _OVERLAP = 48
+_FAR = tuple(Grid(thinned=far_phase(offset)) for offset in AFFINITY_OFFSETS[N_NEAR:])
 
 
 @dataclass(frozen=True)
@@ -55,19 +58,25 @@ class OpinionNetwork:
             Without `cell_probability` and the star-convex polygons.
         """
         scaled = normalise(rescale(image, scale))
-        canvas = Canvas(scaled.shape, _OVERLAP, (1, 1, 1))
+        canvas = Canvas(scaled.shape, _OVERLAP, (Grid(), Grid(), Grid(), *_FAR))
         side = _WHOLE if max(scaled.shape) <= _WHOLE else _TILE
         for tile in tiles(scaled.shape, side, _OVERLAP):
+            # Before a tile needs as much as the steps before it took.
+            give_back_memory()
             inputs = {"image": tile.cut(scaled)[None, None]}
             outputs = self.session.run(None, inputs)
-            canvas.add(tile, [output.reshape(-1, *tile.shape) for output in outputs])
-        together, classes, shape = canvas.blend()
+            together, *others = (output.reshape(-1, *tile.shape) for output in outputs)
+            far = np.split(together[1 + N_NEAR :], len(_FAR))
+            canvas.add(tile, [together[: 1 + N_NEAR], *others, *far])
+            del outputs, together, others, far
+        near, classes, shape, *far = canvas.blend()
         return Prediction(
-            foreground=together[0],
+            foreground=near[0],
             classes=classes,
             distance=shape[0],
             flow=shape[1:],
-            affinities=together[1:],
+            affinities=near[1:],
+            far_affinities=[each[0] for each in far],
         )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from levelfield.memory import give_back_memory
 from levelfield.qc.evidence.cuts import best_cuts
 from levelfield.qc.evidence.geometry import Contacts
 from levelfield.qc.evidence.labelwise import (
@@ -107,8 +108,15 @@ def ask_second_opinion(
     """
     network = network or load_opinion()
     return opinion_for(
-        labels, lambda scale: second_opinion(network.predict(plane, scale), plane.shape)
+        labels, lambda scale: second_opinion(_predicted(network, plane, scale), plane.shape)
     )
+
+
+def _predicted(network: OpinionNetwork, plane: NDArray[np.float32], scale: float) -> Prediction:
+    prediction = network.predict(plane, scale)
+    # The decoders need the memory that the tiles took.
+    give_back_memory()
+    return prediction
 
 
 def opinion_for(labels: NDArray[np.int32], read: Callable[[float], SecondOpinion]) -> SecondOpinion:
@@ -124,12 +132,14 @@ def opinion_for(labels: NDArray[np.int32], read: Callable[[float], SecondOpinion
     enough = np.count_nonzero(object_areas(labels)) >= _FEWEST
     diameter = typical_diameter(labels) if enough else None
     scale = 1.0 if diameter is None else opinion_scale(diameter)
-    for _ in range(_ROUNDS):
+    for asked in range(_ROUNDS):
         opinion = read(scale)
         wanted = _wanted_scale(opinion.labels, diameter, scale)
         if wanted == scale:
             break
         scale, diameter = wanted, None
+        if asked < _ROUNDS - 1:
+            del opinion  # two at a time would take twice the memory
     return opinion
 
 
@@ -172,9 +182,12 @@ def second_opinion(prediction: Prediction, shape: tuple[int, int]) -> SecondOpin
     shape : (int, int)
         Of the field.
     """
-    separation = 1 - prediction.affinities[:2].min(axis=0)
+    separation = 1 - prediction.affinities.min(axis=0)
     maps = [separation, prediction.classes[2], prediction.distance, prediction.foreground]
-    given = opinions(prediction, JURY)
+    given = {}
+    for member in JURY:
+        given |= opinions(prediction, [member])
+        give_back_memory()
     if separation.shape != shape:
         maps = [resized(each, shape) for each in maps]
         given = {name: _nearest(labels, shape) for name, labels in given.items()}

@@ -4,6 +4,9 @@
 the 95 % interval excludes zero. Else *undecided*. Whether zero is excluded is asked with the error
 that the estimate would have if there were nothing to find: an error that grows with the value
 vanishes there, and must not hide large values. So more error never fails less.
+
+A share of right objects fails when its whole 95 % interval lies below the margin: no segmentation
+is faultless, so that to exclude zero errors would say nothing.
 """
 
 from __future__ import annotations
@@ -104,7 +107,9 @@ def fails(
     if not np.isfinite(error) or not np.isfinite(null.standard_error):
         return False
     reach = null.reach(level)
-    return error > bound.limit + reach if not calibrated else error > max(bound.limit, reach)
+    if not calibrated or bound.kind == "share":
+        return error > bound.limit + reach
+    return error > max(bound.limit, reach)
 
 
 def decide(

@@ -39,7 +39,8 @@ def failure_level(
     freedoms : (n,) float
         Its degrees of freedom.
     calibrated : (n,) bool, optional
-        All by default; others fail only when the whole interval lies beyond the margin.
+        And no share of right objects. All by default; others fail only when the whole interval
+        lies beyond the margin.
     """
     limits, errors, freedoms = (np.asarray(each, float) for each in (limits, errors, freedoms))
     known = np.isfinite(errors) & (errors > 0) & np.isfinite(limits)

@@ -20,10 +20,9 @@ from scipy.optimize import minimize
 
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.errors import DOUBTS, Constants, ErrorModel
-from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.phenotypes import EXTREME
 from levelfield.qc.train.plates import Plate, read_rows
-from levelfield.qc.train.segmentations import KINDS, METHODS, REFERENCE
+from levelfield.qc.train.segmentations import KINDS, METHODS
 
 COVERED = 0.85
 Z90 = 1.75
@@ -54,20 +53,8 @@ def whole_rows(plates: Sequence[Plate]) -> pd.DataFrame:
     return pd.DataFrame(rows).dropna(subset=["read", "truth"]).reset_index(drop=True)
 
 
-def floors(fields: pd.DataFrame) -> pd.DataFrame:
-    """Return what faultless labels read: ``measure, fold, group, read``, a row per group."""
-    own = fields[(fields["kind"] == REFERENCE) & (fields["beside"] == "none")]
-    own = own[own["phenotype"] == "none"]
-    rows = []
-    for group, images in own.groupby("group", sort=True):
-        for measure in MEASURES:
-            top, bottom = (images[f"{part}_{measure}"].sum() for part in ("read", "of"))
-            rows.append((measure, FOLDS[group], group, top / max(bottom, 1e-9)))
-    return pd.DataFrame(rows, columns=["measure", "fold", "group", "read"])
-
-
 def calibrate(
-    rows: pd.DataFrame, floor: pd.DataFrame, *, fold: int | None = None, family: str | None = None
+    rows: pd.DataFrame, *, fold: int | None = None, family: str | None = None
 ) -> dict[tuple[str, str, str], Constants]:
     """Find the constants of all measures and kinds of segmenter.
 
@@ -75,8 +62,6 @@ def calibrate(
     ----------
     rows : DataFrame
         From `whole_rows`.
-    floor : DataFrame
-        From `floors`.
     fold, family : optional
         Left out: a fold of groups, a family of phenotypes.
 
@@ -88,31 +73,27 @@ def calibrate(
     if family:
         keep &= rows["family"] != family
     keep &= ~rows["what"].isin(EXTREME) & ~rows["differing"].str.endswith("same images")
-    known, base = rows[keep], floor[floor["fold"] != fold]
-    found = {}
+    known, found = rows[keep], {}
     for measure in MEASURES:
         of_measure = known[known["measure"] == measure]
-        reads = base.loc[base["measure"] == measure, "read"]
-        line = _line(of_measure, measure, float(reads.median()))
+        line = _line(of_measure, measure)
         for kind in KINDS:
             own = of_measure[of_measure["kind"] == kind]
             found[measure, "nuclei", METHODS[kind]] = _constants(own, measure, line)
     return found
 
 
-def _constants(rows: pd.DataFrame, measure: str, line: tuple[float, float, float]) -> Constants:
-    floor, slope_class, slope_difference = line
+def _constants(rows: pd.DataFrame, measure: str, line: tuple[float, float]) -> Constants:
+    floor, slope = line
     is_difference = rows["scope"] == "difference"
-    value = np.where(
-        is_difference, slope_difference * rows["read"], slope_class * (rows["read"] - floor)
-    )
+    value = slope * (rows["read"] - np.where(is_difference, 0.0, floor))
     judged = rows.assign(value=value, error=rows["truth"] - value)
     if MEASURES[measure].is_share_of_right:  # the error grows with what is wrong
         judged["value"] = np.where(is_difference, judged["value"], 1 - judged["value"])
     return Constants(
         calibrated=True,
-        slope_class=round(slope_class, 3),
-        slope_difference=round(slope_difference, 3),
+        slope_class=round(slope, 3),
+        slope_difference=round(slope, 3),
         floor=round(floor, 4),
         error_class=fit_errors(judged[~is_difference], measure),
         error_difference=fit_errors(judged[is_difference], measure),
@@ -122,37 +103,29 @@ def _constants(rows: pd.DataFrame, measure: str, line: tuple[float, float, float
     )
 
 
-def _line(rows: pd.DataFrame, measure: str, faultless: float) -> tuple[float, float, float]:
-    """Return floor and slopes. Of the bias there are none: what is read is the distance itself."""
-    if measure == "bias":
-        return 0.0, 1.0, 1.0
-    alike = rows[rows["differing"].isin(("segmentation", "planted", "planted in both"))]
-    gaps, classes = (alike[alike["scope"] == "difference"], alike[alike["scope"] != "difference"])
-    slope_difference = _slope(gaps["read"], gaps["truth"], gaps)
-    if MEASURES[measure].is_share_of_right:
-        slope_class = _slope(faultless - classes["read"], 1 - classes["truth"], classes)
-        return faultless - 1 / slope_class, slope_class, slope_difference
-    if measure == "missed":
-        return -_unseen(rows, slope_difference) / slope_difference, *(slope_difference,) * 2
-    slope_class = _slope(classes["read"] - faultless, classes["truth"], classes)
-    return faultless, slope_class, slope_difference
+def _line(rows: pd.DataFrame, measure: str) -> tuple[float, float]:
+    """Return floor and slope: medians over groups, so that no acquisition decides alone.
 
-
-def _unseen(rows: pd.DataFrame, slope: float) -> float:
-    """Return the share of objects that is missed without leaving a candidate: median over groups.
-
-    Small objects that the second opinion misses, too. It differs between groups, and cancels in a
-    difference.
+    The slope is that of differences, in which what annotators have in common cancels; the floor is
+    what is left of classes: what is read where nothing is, or, below zero, what no evidence sees
+    (small objects that the second opinion misses, too). Of the bias there are none: what is read is
+    the distance itself.
     """
-    own = rows[(rows["scope"] != "difference") & rows["differing"].isin(("nothing", "density"))]
-    rest = own["truth"] - slope * own["read"]
-    return float(rest.groupby(own["group"]).mean().median())
+    if measure == "bias":
+        return 0.0, 1.0
+    gaps = rows[
+        rows["differing"].isin(("segmentation", "planted")) & (rows["scope"] == "difference")
+    ]
+    slope = float(np.median([_slope(own) for _, own in gaps.groupby("group")]))
+    plain = rows[rows["differing"].isin(("nothing", "density")) & (rows["scope"] != "difference")]
+    rest = plain["truth"] - slope * plain["read"]
+    return -float(rest.groupby(plain["group"]).mean().median()) / slope, slope
 
 
-def _slope(read: pd.Series, truth: pd.Series, rows: pd.DataFrame) -> float:
-    """Least squares through the origin, drawn a little towards 1; kinds and groups count alike."""
-    weight = 1 / rows.groupby(["differing", "group"])["read"].transform("size")
-    x, y, w = read.to_numpy(), truth.to_numpy(), (weight / weight.sum()).to_numpy()
+def _slope(rows: pd.DataFrame) -> float:
+    """Least squares through the origin, drawn a little towards 1; kinds of plates count alike."""
+    weight = 1 / rows.groupby(["differing", "kind"])["read"].transform("size")
+    x, y, w = rows["read"].to_numpy(), rows["truth"].to_numpy(), weight.to_numpy()
     prior = 0.1 * float(w @ x**2) + 1e-6
     return float(np.clip((w @ (x * y) + prior) / (w @ x**2 + prior), 0.67, 1.5))
 

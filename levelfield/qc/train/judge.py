@@ -43,11 +43,11 @@ class Judged(NamedTuple):
     answers: pd.DataFrame
 
 
-def held_out_constants(rows: pd.DataFrame, floor: pd.DataFrame, jobs: int) -> HeldOut:
+def held_out_constants(rows: pd.DataFrame, jobs: int) -> HeldOut:
     """Calibrate for every fold and family of phenotypes on all others; "" leaves out no family."""
     keys = [(fold, family) for fold in sorted({*FOLDS.values()}) for family in ("", *FAMILIES)]
     made = Parallel(n_jobs=jobs)(
-        delayed(calibrate)(rows, floor, fold=fold, family=family or None) for fold, family in keys
+        delayed(calibrate)(rows, fold=fold, family=family or None) for fold, family in keys
     )
     return dict(zip(keys, made, strict=True))
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from levelfield.qc.evidence.calibration import FILE, Calibration
 from levelfield.qc.measures import FOUND, MEASURES, SPLIT_MERGE, THRESHOLD
-from levelfield.qc.train.calibrate import ALIKE, calibrate, floors, whole_rows
+from levelfield.qc.train.calibrate import ALIKE, calibrate, whole_rows
 from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.judge import HeldOut, Judged, held_out_constants, judge_plates
 from levelfield.qc.train.phenotypes import EXTREME
@@ -388,16 +388,16 @@ def main() -> None:
     looks = shown(fields, cytoplasm)
     fields["outside"] = flag_outside(fields, looks)
     plates = all_plates(fields, chosen.draws)
-    rows, floor = whole_rows(plates), floors(fields)
+    rows = whole_rows(plates)
     about = (
         f"{len(plates)} plates of {fields['group'].nunique()} groups; {N_WELLS} wells of "
         f"{WELL_IMAGES} images; "
         f"levelfield {version('levelfield')}, Python {platform.python_version()}, "
         f"scikit-learn {version('scikit-learn')}, {platform.machine()}, {date.today()}"
     )
-    constants = held_out_constants(rows, floor, chosen.jobs)
+    constants = held_out_constants(rows, chosen.jobs)
     if chosen.write:
-        Calibration(calibrate(rows, floor), fit_recognisers(looks)).save(FILE)
+        Calibration(calibrate(rows), fit_recognisers(looks)).save(FILE)
     judged, few = (
         judge_plates(plates, constants, chosen.jobs, few_images=few) for few in (False, True)
     )

@@ -46,7 +46,7 @@ def _level(family: Sequence[tuple[Case, Held]]) -> float:
         [case.bound.limit for case, _ in family],
         [null.standard_error for null in nulls],
         [null.all_degrees_of_freedom for null in nulls],
-        [case.calibrated for case, _ in family],
+        [case.calibrated and case.bound.kind != "share" for case, _ in family],
     )
 
 

@@ -13,8 +13,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from levelfield.devices import choose_device
 from levelfield.segmentation.network.diameters import diameters_at_best_scale
-from levelfield.segmentation.network.prediction import Prediction
-from levelfield.segmentation.network.tiles import Canvas, Tile, rescale, tiles
+from levelfield.segmentation.network.prediction import Prediction, split_affinities
+from levelfield.segmentation.network.tiles import Canvas, Grid, Tile, rescale, tiles
 from levelfield.segmentation.network.unet import UNet, activate, load_network
 from levelfield.segmentation.normalisation import normalise
 
@@ -136,7 +136,7 @@ def predict_all(
     """
     scaled = [normalise(rescale(image, scale)) for image in images]
     waiting: dict[tuple[int, int], list[tuple[int, Tile]]] = {}
-    canvases = [Canvas(image.shape, OVERLAP, (1, 2)) for image in scaled]
+    canvases = [Canvas(image.shape, OVERLAP, (Grid(1), Grid(2))) for image in scaled]
     for number, image in enumerate(scaled):
         for tile in tiles(image.shape, TILE, OVERLAP):
             waiting.setdefault(tile.shape, []).append((number, tile))
@@ -163,4 +163,6 @@ def _run(model: NetworkModel, cut: NDArray[np.float32]) -> tuple[NDArray, NDArra
 def _prediction(canvas: Canvas) -> Prediction:
     output, star = (torch.from_numpy(values) for values in canvas.blend())
     values = activate(output[None], star[None])
-    return Prediction(**{name: value[0].contiguous().numpy() for name, value in values.items()})
+    maps = {name: value[0].contiguous().numpy() for name, value in values.items()}
+    near, far = split_affinities(maps.pop("affinities"))
+    return Prediction(**maps, affinities=near, far_affinities=far)

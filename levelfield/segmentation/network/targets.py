@@ -21,6 +21,7 @@ AFFINITY_OFFSETS = (
     *((-7, 0), (0, -7), (-6, -6), (-6, 6)),
     *((-13, 0), (0, -13)),
 )
+N_NEAR = 2  # the first offsets join pixels, the others tell objects apart
 BACKGROUND, INTERIOR, BOUNDARY = 0, 1, 2
 UNKNOWN_PAIR, BOTH_BACKGROUND, OBJECT_AND_BACKGROUND, SAME_OBJECT, DIFFERENT_OBJECTS = range(5)
 _OFFSETS = np.array(AFFINITY_OFFSETS)

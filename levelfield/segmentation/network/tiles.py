@@ -71,6 +71,42 @@ def _starts(length: int, largest: int, overlap: int) -> tuple[list[int], int]:
     return [int(start) // 2 * 2 for start in starts], side
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Where an output's pixels lie in the image.
+
+    Attributes
+    ----------
+    step : int
+        Px of the image per px of the output.
+    thinned : (int, int), optional
+        First row and column, 0 or 1, of an output at full resolution of which only every second
+        row and column is kept.
+    """
+
+    step: int = 1
+    thinned: tuple[int, int] | None = None
+
+    def size(self, shape: Sequence[int]) -> tuple[int, int]:
+        """Return the size of the output of an image (Y, X)."""
+        step = self.step if self.thinned is None else 2
+        first = self.thinned or (0, 0)
+        return tuple(
+            -(-(length - start) // step) for length, start in zip(shape, first, strict=True)
+        )
+
+    def thin(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what is kept of an output (..., Y/step, X/step): a view."""
+        if self.thinned is None:
+            return values
+        return values[..., self.thinned[0] :: 2, self.thinned[1] :: 2]
+
+    def place(self, tile: Tile) -> tuple[slice, slice]:
+        """Return from where on a tile lies in what is kept."""
+        step = self.step if self.thinned is None else 2
+        return slice(tile.top // step, None), slice(tile.left // step, None)
+
+
 class Canvas:
     """The outputs of one image's tiles, blended where they overlap.
 
@@ -80,62 +116,58 @@ class Canvas:
         Of the image.
     overlap : int
         Px that tiles share.
-    steps : sequence of int
-        Px of the image per px of each output.
+    grids : sequence of Grid
+        Of each output.
     """
 
-    def __init__(self, shape: Sequence[int], overlap: int, steps: Sequence[int]) -> None:
+    def __init__(self, shape: Sequence[int], overlap: int, grids: Sequence[Grid]) -> None:
         self.shape = tuple(shape)
         self.overlap = overlap
-        self.steps = tuple(steps)
+        self.grids = tuple(grids)
         self.whole: Sequence[NDArray[np.float32]] | None = None
         self.sums: list[NDArray[np.float32]] | None = None
-        # By step: outputs of the same step share their weights.
-        self.weights: dict[int, NDArray[np.float32]] = {}
+        # Outputs of the same grid share their weights.
+        self.weights: dict[Grid, NDArray[np.float32]] = {}
 
     def add(self, tile: Tile, outputs: Sequence[NDArray[np.float32]]) -> None:
-        """Add what was made of a tile: one array (C, Y/step, X/step) for each step."""
+        """Add what was made of a tile: one array (C, Y/step, X/step) for each grid."""
         height, width = self.shape
         if tile.shape[0] >= height and tile.shape[1] >= width:
             self.whole = outputs
             return
         if self.sums is None:
-            shapes = {step: (-(-height // step), -(-width // step)) for step in self.steps}
-            self.weights = {step: np.zeros(shape, np.float32) for step, shape in shapes.items()}
+            sizes = {grid: grid.size(self.shape) for grid in self.grids}
+            self.weights = {grid: np.zeros(size, np.float32) for grid, size in sizes.items()}
             self.sums = [
-                np.zeros((len(values), *shapes[step]), np.float32)
-                for values, step in zip(outputs, self.steps, strict=True)
+                np.zeros((len(values), *sizes[grid]), np.float32)
+                for values, grid in zip(outputs, self.grids, strict=True)
             ]
         ramps = {
-            step: _ramp(values.shape[1:], self.overlap)
-            for values, step in zip(outputs, self.steps, strict=True)
+            grid: grid.thin(_ramp(values.shape[1:], self.overlap))
+            for values, grid in zip(outputs, self.grids, strict=True)
         }
-        for step, ramp in ramps.items():
-            part = _part(self.weights[step], tile, step, ramp.shape)
+        for grid, ramp in ramps.items():
+            part = self.weights[grid][grid.place(tile)][: ramp.shape[0], : ramp.shape[1]]
             part += ramp[: part.shape[0], : part.shape[1]]
-        for sums, values, step in zip(self.sums, outputs, self.steps, strict=True):
+        for sums, values, grid in zip(self.sums, outputs, self.grids, strict=True):
             # One channel at a time: a large image's products need not all lie in memory.
-            for total, channel in zip(sums, values, strict=True):
-                part = _part(total, tile, step, channel.shape)
+            for total, channel in zip(sums, grid.thin(values), strict=True):
+                part = total[grid.place(tile)][: channel.shape[0], : channel.shape[1]]
                 inside = slice(part.shape[0]), slice(part.shape[1])
-                part += channel[inside] * ramps[step][inside]
+                part += channel[inside] * ramps[grid][inside]
 
     def blend(self) -> list[NDArray[np.float32]]:
-        """Return each output for the whole image: (C, Y/step, X/step), rounded up."""
+        """Return each output for the whole image: what its grid keeps, rounded up."""
         if self.whole is None:
-            for sums, step in zip(self.sums, self.steps, strict=True):
-                sums /= np.maximum(self.weights[step], np.float32(1e-9))
+            for sums, grid in zip(self.sums, self.grids, strict=True):
+                sums /= np.maximum(self.weights[grid], np.float32(1e-9))
             return self.sums
-        height, width = self.shape
-        return [
-            values[:, : -(-height // step), : -(-width // step)]
-            for values, step in zip(self.whole, self.steps, strict=True)
-        ]
-
-
-def _part(canvas: Image, tile: Tile, step: int, shape: Sequence[int]) -> Image:
-    """Return the view of a canvas (Y/step, X/step) in which a tile's output of a shape lies."""
-    return canvas[tile.top // step :, tile.left // step :][: shape[0], : shape[1]]
+        found = []
+        for values, grid in zip(self.whole, self.grids, strict=True):
+            height, width = grid.size(self.shape)
+            # A copy: a view would keep all of the output.
+            found.append(grid.thin(values)[:, :height, :width].copy())
+        return found
 
 
 def _ramp(shape: Sequence[int], overlap: int) -> NDArray[np.float32]:

@@ -17,11 +17,9 @@ from levelfield.objects import equivalent_diameters, keep_objects
 from levelfield.parameters import require_number
 from levelfield.segmentation.network.decoders.finishing import Labels, finish
 from levelfield.segmentation.network.decoders.flooding import flood
-from levelfield.segmentation.network.prediction import Prediction
-from levelfield.segmentation.network.targets import AFFINITY_OFFSETS
+from levelfield.segmentation.network.prediction import FAR_STEP, Prediction
+from levelfield.segmentation.network.targets import AFFINITY_OFFSETS, N_NEAR
 
-_N_NEAR = 2  # the first offsets join pixels, the others tell objects apart
-_STRIDE = 2  # px between far pairs; all of them would say the same, four times as slowly
 _LEVELS = 65535  # of certainty: so that a radix sort serves, which is stable and fast
 
 Pairs = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
@@ -64,8 +62,14 @@ def affinity(
     numbers = np.full(mask.shape, -1, np.int32)
     numbers[mask] = np.arange(n_pixels, dtype=np.int32)
     pairs = [
-        _pairs(numbers, prediction.affinities[index], index, joining, dividing)
-        for index in range(len(AFFINITY_OFFSETS))
+        _near_pairs(numbers, together, offset, joining)
+        for together, offset in zip(prediction.affinities, AFFINITY_OFFSETS[:N_NEAR], strict=True)
+    ]
+    pairs += [
+        _far_pairs(numbers, together, offset, dividing)
+        for together, offset in zip(
+            prediction.far_affinities, AFFINITY_OFFSETS[N_NEAR:], strict=True
+        )
     ]
     first, second, attraction = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     certainty = np.minimum(np.abs(attraction) * _LEVELS, _LEVELS).astype(np.uint16)
@@ -78,23 +82,34 @@ def affinity(
     return finish(labels, prediction.foreground, minimum_foreground, minimum_diameter)
 
 
-def _pairs(
+def _near_pairs(
     numbers: NDArray[np.int32],
     together: NDArray[np.float32],
-    index: int,
+    offset: tuple[int, int],
     joining: float,
+) -> Pairs:
+    """Return the pairs of neighbours in the foreground, and how much they attract each other."""
+    rows, columns = (_overlapping(n, d, 1) for n, d in zip(numbers.shape, offset, strict=True))
+    first, second = numbers[rows[0], columns[0]], numbers[rows[1], columns[1]]
+    attraction = together[rows[0], columns[0]] - np.float32(joining)
+    useful = (first >= 0) & (second >= 0)
+    return first[useful], second[useful], attraction[useful]
+
+
+def _far_pairs(
+    numbers: NDArray[np.int32],
+    together: NDArray[np.float32],
+    offset: tuple[int, int],
     dividing: float,
 ) -> Pairs:
-    """Return the pairs at one offset that say something, and how much they attract each other."""
-    dy, dx = AFFINITY_OFFSETS[index]
-    far = index >= _N_NEAR
-    step = _STRIDE if far else 1
-    rows, columns = (_overlapping(n, d, step) for n, d in zip(numbers.shape, (dy, dx), strict=True))
+    """Return the distant pairs in the foreground that repel each other, and how much."""
+    rows, columns = (
+        _overlapping(n, d, FAR_STEP) for n, d in zip(numbers.shape, offset, strict=True)
+    )
     first, second = numbers[rows[0], columns[0]], numbers[rows[1], columns[1]]
-    attraction = together[rows[0], columns[0]] - np.float32(dividing if far else joining)
-    useful = (first >= 0) & (second >= 0)
-    if far:
-        useful &= attraction < 0
+    inside = together[rows[0].start // FAR_STEP :, columns[0].start // FAR_STEP :]
+    attraction = inside[: first.shape[0], : first.shape[1]] - np.float32(dividing)
+    useful = (first >= 0) & (second >= 0) & (attraction < 0)
     return first[useful], second[useful], attraction[useful]
 
 
