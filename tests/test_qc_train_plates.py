@@ -13,6 +13,8 @@ from levelfield.qc.train.judge import judge_plates
 from levelfield.qc.train.plates import (
     COLUMNS,
     DIFFERING,
+    N_WELLS,
+    WELL_IMAGES,
     ControlClass,
     all_plates,
     appearance_shift,
@@ -116,27 +118,46 @@ def test_true_and_read_measures_are_those_of_the_counts():
     assert empty["of_bias"] == empty["read_bias"] == empty["of_splits"] == 0
 
 
-def test_every_image_of_a_class_is_a_well():
+def test_every_image_of_a_class_is_a_well_unless_wells_are_drawn():
     one = plate({}, {})._replace(positive=control_class(np.random.default_rng(0), number=3))
     wells = {(row.measure, row.scope): row.estimate.n_wells for row in read_rows(one)}
     assert wells["splits", "negcon"] == 16 and wells["splits", "poscon"] == 3
     for row in read_rows(one):
         if row.scope == "poscon":
             assert row.estimate.value == pytest.approx(one.positive.read(row.measure))
+    drawn = one.positive.wells(np.random.default_rng(1))
+    assert drawn.shape == (N_WELLS, len(COLUMNS))
+    assert (drawn[:, COLUMNS["of_splits"]] == WELL_IMAGES * 60).all()
+    rows = list(read_rows(one, np.random.default_rng(1)))
+    assert {row.estimate.n_wells for row in rows} == {N_WELLS, 2 * N_WELLS}
+
+
+def test_what_few_images_leave_open_can_be_added_to_the_variance():
+    one = plate({}, {})._replace(positive=misread_class())
+    assert one.positive.noise("splits") > 0
+    plain = {(row.measure, row.scope): row for row in read_rows(one)}
+    for row in read_rows(one, few_images=True):
+        before = plain[row.measure, row.scope]
+        assert row.estimate.value == before.estimate.value
+        assert row.estimate.variance == pytest.approx(before.estimate.variance + before.noise)
+
+
+def misread_class():
+    """Four images whose splits are read too high or too low by a tenth of the objects."""
+    one = control_class(np.random.default_rng(0), number=4)
+    one.images[:, COLUMNS["read_splits"]] += [6, -6, 6, -6]
+    return one
 
 
 def test_the_noise_of_a_row_is_the_scatter_of_truth_minus_reading():
     one = control_class(np.random.default_rng(0), number=4)
     assert one.noise("splits") == pytest.approx(0, abs=1e-12)  # the reading is the truth
-    wrong = one.images.copy()
-    wrong[:, COLUMNS["read_splits"]] += [6, -6, 6, -6]
-    noisy = ControlClass(wrong)
-    assert noisy.noise("splits") == pytest.approx(0.1**2 / 3)  # 6 of 60 objects, four images
-    more = ControlClass(np.tile(wrong, (4, 1)))
+    noisy = misread_class()
+    assert noisy.noise("splits") == pytest.approx(0.1**2 / 3)
+    more = ControlClass(np.tile(noisy.images, (4, 1)))
     assert more.noise("splits") == pytest.approx(0.1**2 / 15)
-    rows = {
-        (row.measure, row.scope): row for row in read_rows(plate({}, {})._replace(positive=noisy))
-    }
+    mixed = plate({}, {})._replace(positive=noisy)
+    rows = {(row.measure, row.scope): row for row in read_rows(mixed)}
     assert rows["splits", "difference"].noise == pytest.approx(0.1**2 / 3)
 
 

@@ -35,7 +35,8 @@ DEGRADED = {
 }
 FILES = {
     *("qc_ranks.csv", "qc_agreement.csv", "qc_coverage.csv", "qc_rule.csv"),
-    *("qc_phenotypes.csv", "qc_planted.csv", "qc_missed.csv", "qc_range.csv", "qc_targets.csv"),
+    *("qc_phenotypes.csv", "qc_planted.csv", "qc_missed.csv", "qc_gross.csv"),
+    *("qc_range.csv", "qc_targets.csv"),
 }
 
 
@@ -81,6 +82,7 @@ def made(tmp_path_factory):
         patch.setattr(sys, "argv", ["tables", *map(str, options)])
         patch.setattr(tables, "FILE", folder / "calibration.json")
         patch.setattr(calibrate, "KINDS", ("classical",))
+        patch.setattr(tables, "KINDS", ("classical",))
         patch.setattr(judge, "FAMILIES", {"brightness": ("dim",)})
         # Targets are set for all segmenters and phenotypes together, which are not simulated here.
         targets = pd.DataFrame({"target": ["none"]})
@@ -92,7 +94,7 @@ def made(tmp_path_factory):
 def test_one_command_writes_all_tables_with_what_they_rest_on(made):
     assert {path.name for path in (made / "results").iterdir()} == FILES
     for path in (made / "results").iterdir():
-        assert path.read_text().startswith("# 56 plates of 4 groups, every image a well; ")
+        assert path.read_text().startswith("# 56 plates of 4 groups; 8 wells of 4 images; ")
         assert len(pd.read_csv(path, comment="#"))
 
 
@@ -115,6 +117,12 @@ def test_what_was_planted_is_found_and_named(made):
     )
     assert missed.loc[("loses 20 % or more", "all"), "fails"] == 1
     assert missed.loc[("nothing differs", "all"), "difference_fails"] <= 0.2
+    gross = pd.read_csv(made / "results" / "qc_gross.csv", comment="#").set_index("case")
+    for case in (
+        "both classes beyond 1.2 margins",
+        "a rate beyond 1.2 margins, the balance within 0.8",
+    ):
+        assert gross.loc[case, "n"] > 0 and gross.loc[case, "fails"] == 1
 
 
 def test_intervals_cover_and_small_errors_pass(made):
