@@ -73,11 +73,9 @@ def evidence_job(
     threshold_level: float,
 ) -> EvidenceJob:
     """Describe a job from the config's sections ``images``, ``channels`` and ``objects``."""
-    judged = judged_sets(object_sets(science))
-    read = {name for one in judged for name in (one.name, *one.parents.values())}
     return EvidenceJob(
-        reader=field_reader(store, science, flat_fields, sorted(read)),
-        sets=tuple(judged),
+        reader=field_reader(store, science, flat_fields),
+        sets=tuple(judged_sets(object_sets(science))),
         threshold_level=threshold_level,
     )
 
@@ -133,15 +131,15 @@ def no_evidence(name: str) -> pd.DataFrame:
 def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, pd.DataFrame]:
     """Collect the evidence of one field: `TABLES`, a field without objects is asked about too."""
     _, well, site = field
-    channels = sorted({one.channels[0] for one in job.sets})
-    image, labels = job.reader.read(well, site, channels)
-    planes = {one.name: image[channels.index(one.channels[0])] for one in job.sets}
-    # What reading took, before the network needs more.
-    give_back_memory()
     found = {name: [] for name in TABLES}
     for one in job.sets:
+        # Only what this set needs: the others' pixels are memory that the network wants.
+        sets = {one.name, *one.parents.values()}
+        image, labels = job.reader.read(well, site, one.channels[:1], sorted(sets))
+        give_back_memory()
         parents = labels[one.parents["parent"]] if "parent" in one.parents else None
-        tables = _evidence_of(planes[one.name], labels[one.name], parents, job.threshold_level)
+        tables = _evidence_of(image[0], labels[one.name], parents, job.threshold_level)
+        del image, labels, parents
         give_back_memory()
         for name, table in tables.items():
             table.insert(0, OBJECT_SET, one.name)

@@ -38,13 +38,18 @@ class FieldReader:
     sets: tuple[str, ...]
 
     def read(
-        self, well: str, site: int, wanted: Sequence[str] | None = None
+        self,
+        well: str,
+        site: int,
+        wanted: Sequence[str] | None = None,
+        sets: Sequence[str] | None = None,
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the corrected image (C, Y, X) float32 and the labels (Y, X) of each set.
 
-        `wanted` names the channels of the image, in their order; all when left out.
+        `wanted` names the channels of the image, in their order, and `sets` the object sets; all
+        when left out.
         """
-        field = read_field(self.store, well, site, self.sets)
+        field = read_field(self.store, well, site, self.sets if sets is None else sets)
         names = [channel.name for channel in self.channels]
         wanted = names if wanted is None else wanted
         image = (field.image[names.index(name)] for name in wanted)
