@@ -15,6 +15,7 @@ from levelfield.qc.statistics.estimates import (
     difference,
     mean_estimate,
     ratio_estimate,
+    satterthwaite,
     worse,
 )
 from levelfield.qc.statistics.family import failure_level
@@ -297,3 +298,10 @@ def test_margins_that_are_none_are_refused(margin):
 def test_wrong_numbers_are_refused_with_a_reason(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_what_is_known_has_infinite_degrees_of_freedom():
+    assert satterthwaite([0.0, 0.0], [3.0, 4.0]) == float("inf")
+    assert satterthwaite([0.01, 0.0], [float("inf"), 12.0]) == float("inf")
+    assert satterthwaite([0.01, 0.0], [3.0, 12.0]) == pytest.approx(3)
+    assert satterthwaite([0.01, 0.01], [3.0, 3.0]) == pytest.approx(6)

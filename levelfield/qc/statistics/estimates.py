@@ -184,14 +184,18 @@ def difference(positive: Estimate, negative: Estimate) -> Estimate:
 
 
 def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> float:
-    """Degrees of freedom of a sum of independent variances (Satterthwaite 1946)."""
+    """Degrees of freedom of a sum of independent variances (Satterthwaite 1946).
+
+    Infinite where the sum is 0, or all that it consists of is known.
+    """
     total = sum(variances)
     if total == 0:
         return float("inf")
     # Shares first: squares of tiny variances would underflow.
-    return 1 / sum(
+    spread = sum(
         (part / total) ** 2 / freedom for part, freedom in zip(variances, freedoms, strict=True)
     )
+    return float("inf") if spread == 0 else 1 / spread
 
 
 def worse(one: Verdict, other: Verdict) -> Verdict:
