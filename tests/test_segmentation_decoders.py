@@ -49,6 +49,9 @@ def one(real_labels):
     return labels, perfect_prediction(labels)
 
 
+FAR = "far_affinities"
+
+
 def noise(shape=(40, 51), seed=0):
     """Return a prediction that says nothing."""
     generator = np.random.default_rng(seed)
@@ -84,7 +87,9 @@ def blurred(prediction, width=1.0):
 
 
 def empty(shape):
-    zero = {name: np.zeros_like(values) for name, values in vars(noise(shape)).items()}
+    random = vars(noise(shape))
+    zero = {name: np.zeros_like(values) for name, values in random.items() if name != FAR}
+    zero[FAR] = [np.zeros_like(values) for values in random[FAR]]
     zero["classes"][0] = 1
     zero["star_distances"][:] = 0.135
     return Prediction(**zero)

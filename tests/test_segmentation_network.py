@@ -100,7 +100,8 @@ def test_any_shape_is_predicted_whole(model, shape):
     half = tuple((length + 1) // 2 for length in shape)
     assert prediction.foreground.shape == prediction.flow.shape[1:] == shape
     assert prediction.star_probability.shape == prediction.star_distances.shape[1:] == half
-    assert all(np.isfinite(values).all() for values in vars(prediction).values())
+    maps = [each for values in vars(prediction).values() for each in values]
+    assert all(np.isfinite(each).all() for each in maps)
 
 
 def test_an_empty_field_has_no_objects(model):
