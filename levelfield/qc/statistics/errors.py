@@ -138,7 +138,3 @@ class Constants:
             systematic_variance=sigma**2,
             systematic_degrees_of_freedom=self.degrees_of_freedom,
         )
-
-
-EXACT = Constants(calibrated=True)
-"""Of an estimate that people have reviewed: it errs by its sampling alone."""

@@ -122,9 +122,3 @@ def measure_terms(sums: pd.DataFrame, measure: str) -> pd.DataFrame:
         "merges": (sums["merges"], sums["n_objects"]),
     }[measure]
     return pd.DataFrame({"top": top, "bottom": bottom}).astype(float)
-
-
-def measure_values(sums: pd.DataFrame, measure: str) -> pd.Series:
-    """Return the measure of every field, uncorrected; NaN where a field says nothing of it."""
-    terms = measure_terms(sums, measure)
-    return terms["top"] / terms["bottom"].where(terms["bottom"] > 0)

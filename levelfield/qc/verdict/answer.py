@@ -84,11 +84,14 @@ def _is_shared(rows: Sequence[Row]) -> bool:
 
 
 def _is_cancelling(rows: Sequence[Row]) -> bool:
-    """Whether splits and merges of a class or difference fail although their balance does not."""
-    groups: dict[tuple[str, str], dict[str, str]] = {}
+    """Whether splits and merges of a class or difference fail, and their balance is harmless."""
+    groups: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
-        groups.setdefault((row.scope, row.perturbation), {})[row.measure_name] = row.verdict
+        groups.setdefault((row.scope, row.perturbation), {})[row.measure_name] = row
     return any(
-        found.get("splits") == found.get("merges") == "fail" != found.get("balance")
+        {"splits", "merges", "balance"} <= set(found)
+        and found["splits"].verdict == found["merges"].verdict == "fail"
+        and abs(found["balance"].estimate.value) <= found["balance"].margin
+        and found["balance"].verdict != "fail"
         for found in groups.values()
     )

@@ -51,9 +51,14 @@ def next_step(case: Case, verdict: Verdict, reason: Reason, usual_review: int) -
 
 
 def review_step(per_class: int, classes: int, measure: str) -> NextStep:
-    """Return a review of so many objects per class, of missed ones so many fields, with minutes."""
-    seconds = SECONDS_PER_FIELD if measure == "missed" else SECONDS_PER_OBJECT
-    return NextStep("review", per_class, ceil(per_class * classes * seconds / 60))
+    """Return a review of so many objects per class, of missed ones so many fields, with minutes.
+
+    Agreement takes both: missed objects are no labels that one could look at.
+    """
+    seconds = per_class * (SECONDS_PER_FIELD if measure == "missed" else SECONDS_PER_OBJECT)
+    if measure == "agreement":
+        seconds += FIELDS_TO_SEARCH * SECONDS_PER_FIELD
+    return NextStep("review", per_class, ceil(classes * seconds / 60))
 
 
 def _classes(case: Case) -> int:
@@ -65,11 +70,12 @@ def _review(case: Case, usual_review: int) -> NextStep | None:
     measure = case.reading.measure
     if measure == "bias":
         return None
-    usual = FIELDS_TO_SEARCH if measure == "missed" else usual_review
-    number = case.reviews_needed if case.asked else usual
-    if number is None or (case.by_review and number <= 0):
+    # Only what was drawn counts, and only when all of it has an answer.
+    drawn = FIELDS_TO_SEARCH if measure == "missed" else usual_review
+    number = case.reviews_needed if case.asked else drawn
+    if number is None or (case.by_review and number <= drawn):
         return None
-    return review_step(number, _classes(case), measure)
+    return review_step(max(number, drawn), _classes(case), measure)
 
 
 def _confirm(case: Case, usual_review: int) -> NextStep:

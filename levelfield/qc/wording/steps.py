@@ -27,7 +27,8 @@ def next_step_words(step: NextStep, measure: str = "") -> str:
         "wells": f"use {_amount(step, 'well')} per class",
         "layout": "declare the control wells in the layout (control_type negcon and poscon, the "
         "same control_group for both)",
-        "annotate": f"annotate {_amount(step, 'field')} of this assay, to calibrate on them",
+        "annotate": f"outline the objects of {_amount(step, 'field')} by hand: then qc/truth.csv "
+        "answers it",
         "expose": "expose shorter, so that objects are not saturated",
         "look": "look at these wells and their outlines",
         "images": "see excluded_sites.csv for why their images are left out",
@@ -42,7 +43,7 @@ def next_step_in_short(step: NextStep, measure: str = "") -> str:
         "review": _review_words(step, measure),
         "wells": f"use {_amount(step, 'well')} per class",
         "layout": "declare control wells in the layout",
-        "annotate": f"annotate {_amount(step, 'field')}",
+        "annotate": f"outline {_amount(step, 'field')} by hand",
         "expose": "expose shorter",
         "look": "look at the outlines",
         "images": "see excluded_sites.csv",
