@@ -1,5 +1,6 @@
 """Decoders: perfect predictions of real labels, planted failures, and noise."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -167,13 +168,15 @@ def test_foreground_without_edges_is_an_object_or_nothing(name, shape):
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_gives_valid_labels(name, seed):
     prediction = noise(seed=seed)
-    before = {key: values.copy() for key, values in vars(prediction).items()}
+    before = deepcopy(prediction)
     labels = DECODERS[name](prediction, minimum_foreground=0, minimum_diameter=0)
     assert_valid(labels, (40, 51))
     assert np.array_equal(
         labels, DECODERS[name](prediction, minimum_foreground=0, minimum_diameter=0)
     )
-    assert all(np.array_equal(values, before[key]) for key, values in vars(prediction).items())
+    for values, those in zip(vars(prediction).values(), vars(before).values(), strict=True):
+        for one, other in zip(values, those, strict=True):
+            assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("name", DECODERS)

@@ -69,7 +69,8 @@ def test_an_image_is_predicted_alike_with_whatever_else_is_in_its_batch(model, n
     alone = next(iter(predict_all(model, images[:1], batch=4)))
     among = next(iter(predict_all(model, images, batch=4)))
     for name, values in vars(alone).items():
-        assert np.array_equal(values, getattr(among, name)), name
+        for one, other in zip(values, getattr(among, name), strict=True):
+            assert np.array_equal(one, other), name
 
 
 def test_labels_do_not_depend_on_the_batch_size(model, nuclei):
