@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from levelfield.qc.columns import OBJECT_SET, SITE
-from levelfield.qc.evidence.calibration import shipped_calibration
+from levelfield.qc.evidence.calibration import NOT_NUCLEI, shipped_calibration
 from levelfield.qc.evidence.candidates import no_candidates
 from levelfield.qc.evidence.features import empty_features
 from levelfield.qc.evidence.scores import Scored, score_plate
@@ -43,6 +43,9 @@ from levelfield.qc.verdict.tables import AnswerLine, VerdictLine, answer_lines, 
 from levelfield.qc.wording.advice import row_advice
 from levelfield.qc.wording.headlines import answer_headline
 from levelfield.qc.wording.parameters import Method
+
+NOT_NUCLEI_SHARE = 0.5
+"""Share of an object set's control images, beyond which it is not judged as nuclei are."""
 
 
 class PlateFeatures(NamedTuple):
@@ -157,7 +160,31 @@ def assess_plate(
     classes = dict(design.layout[["Metadata_Well", "Metadata_ControlType"]].astype(str).to_numpy())
     scored = score_plate(objects, pairs, candidates, classes)
     outside = shipped_calibration().outside(scored.objects)
+    rules = without_calibration(rules or Rules(), outside, design)
     return judge_plate(scored, fields, outside, design, rules, review)
+
+
+def without_calibration(rules: Rules, outside: pd.Series, design: PlateDesign) -> Rules:
+    """Take away the calibration of object sets whose control images mostly do not show nuclei.
+
+    A set that no other grows from is taken for nuclei, which it need not be: the evidence was
+    calibrated on nothing else, so that nothing of such a set passes.
+
+    Parameters
+    ----------
+    rules : Rules
+        As the config has it.
+    outside : pandas.Series
+        By field, how it is unlike those of the calibration.
+    design : PlateDesign
+        Which wells are controls.
+    """
+    kinds = design.layout.set_index("Metadata_Well")["Metadata_ControlType"]
+    wells = outside.index.get_level_values("Metadata_Well").map(kinds)
+    controls = outside[wells.isin(["negcon", "poscon"])]
+    other = controls.str.contains(NOT_NUCLEI).groupby(level=OBJECT_SET).mean() > NOT_NUCLEI_SHARE
+    changed = {name: ("other", rules.kinds[name][1]) for name in other[other].index}
+    return replace(rules, kinds={**rules.kinds, **changed}) if changed else rules
 
 
 def judge_plate(

@@ -21,11 +21,12 @@ CALIBRATED_LEVEL = 0.4
 """Where the edge was sought, between background and object; of other levels nothing is known."""
 FEWEST_OBJECTS = 5
 """With fewer objects in an image nothing is said of it, and it counts as within."""
+NOT_NUCLEI = "not nuclei"
 INDICATORS: dict[str, tuple[str, ...]] = {
     "blurred": ("sharpness", "grain", "background_correlation", "background_fineness"),
     "noisy": ("grain", "contrast"),
     "crowded": ("contact", "crowding", "lowest_agreement"),
-    "not nuclei": (
+    NOT_NUCLEI: (
         *("solidity", "ellipse_fit", "roundness"),
         *("agreement", "lowest_agreement", "texture"),
     ),

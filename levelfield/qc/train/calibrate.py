@@ -34,9 +34,6 @@ likelihood explains most errors by them; as both grow with a true error, it is s
 LEAST = {"bias": 0.12, "invented": 0.02}
 """Of the constant, in px and as a fraction; 0.01 of all others. Nothing is known better than that:
 in two of thirteen groups annotators call many nuclei none that all other groups would label."""
-OUTSIDE = {"bias": 0.6, "agreement": 0.2, "missed": 0.05, "invented": 0.05}
-"""Least standard deviation of a class whose images are all outside of the calibration, in px and as
-a fraction; 0.09 of all others. It is about the class margin over 1.7."""
 ALIKE = ("nothing", "segmentation", "density", "planted", "planted in both")
 """Plates whose classes look alike."""
 _LOOKS = tuple(name for name in DOUBTS if name != "variants")
@@ -162,9 +159,6 @@ def fit_errors(rows: pd.DataFrame, measure: str) -> ErrorModel:
     other = rows[~rows["differing"].isin(ALIKE)]
     second = _widened(other, _LOOKS, first, 0.0, by="family")
     weights = {name: round(float(np.sqrt(second[name])), 4) for name in _LOOKS if second[name] > 0}
-    # Of what is not nuclei at all no plate with a truth was at hand: whatever else is learned, a
-    # class of images outside does not pass.
-    weights["outside"] = max(weights.get("outside", 0.0), OUTSIDE.get(measure, 0.09))
     if first["variants"] > 0:
         weights["variants"] = round(float(np.sqrt(first["variants"])), 4)
     return ErrorModel(
