@@ -40,7 +40,7 @@ test: $(ENV)/dev.installed ## install, and run the tests
 
 test-slurm: $(ENV)/dev.installed ## install Slurm (as root), and bring about failures under it and without
 	@echo "== Slurm on this machine: several minutes, then all that was started is stopped"
-	$(BIN)/python -m pytest -m "slurm or mishaps" tests/test_slurm.py tests/test_failures.py --durations 0 -rs
+	$(BIN)/python -m pytest -m "slurm or mishaps" tests/cluster/test_slurm.py tests/cluster/test_failures.py --durations 0 -rs
 
 test-segmenters: $(ENV)/dev.installed $(SEGMENTERS:%=.venvs/%.installed) ## install the segmenters' own environments, and test them
 	@echo "== The segmenters: small models are trained, which takes about an hour"
@@ -59,7 +59,7 @@ $(ENV)/run.installed: envs/levelfield.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(ENV)
 	$(BIN)/pip $(INSTALL) --require-hashes -r envs/levelfield.lock
 	$(BIN)/pip $(INSTALL) --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m levelfield.warm_up
+	$(BIN)/python -m levelfield.runs.warm_up
 	@touch $@
 
 $(ENV)/dev.installed: envs/levelfield-dev.lock $(ENV)/run.installed

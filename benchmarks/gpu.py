@@ -39,10 +39,10 @@ from cellpose.metrics import average_precision
 from PIL import Image
 from segment_anything.modeling.image_encoder import ImageEncoderViT
 
-from levelfield.devices import choose_device
 from levelfield.segmentation import segment_images
 from levelfield.segmentation.cellpose import model
 from levelfield.segmentation.cellpose.model import CellposeModel
+from levelfield.segmentation.devices import choose_device
 from levelfield.segmentation.models import load_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]

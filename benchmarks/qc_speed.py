@@ -67,7 +67,7 @@ def label(data: Path, group: str, path: Path) -> None:
 
 def measure(path: Path) -> dict[str, float]:
     """Measure this process: CPU seconds per 1,000 objects after a first round, and peak MB."""
-    import levelfield.pipeline.evidence as work
+    import levelfield.steps.qc_evidence as work
 
     stored = np.load(path)
     n_fields = len(stored.files) // 2

@@ -20,9 +20,9 @@ import pandas as pd
 import torch
 from train_network import DATA, REPOSITORY, load_image
 
+from levelfield.segmentation.workers.exchange import environment_python
 from levelfield.training.kinds import KINDS
 from levelfield.training.loop import train
-from levelfield.workers.exchange import environment_python
 
 SCRIPTS = REPOSITORY / "tests" / "segmenters"
 GROUPS = ("256x256_0", "256x256_4", "256x256_5")

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 from levelfield import __version__
-from levelfield.pipeline.estimate import estimate, estimate_text, measure_costs
-from levelfield.pipeline.jobs import planned_jobs, read_screen
-from levelfield.pipeline.space import removable
-from levelfield.pipeline.status import screen_status, status_text
-from levelfield.pipeline.tables import read_csv
-from levelfield.pipeline.verification import damage_table, invalidate, verify_plate
-from levelfield.planted import planted_note
+from levelfield.config.planted import planted_note
+from levelfield.io.tables import read_csv
 from levelfield.report import verdict_text
+from levelfield.runs.estimate import estimate, estimate_text, measure_costs
+from levelfield.runs.jobs import planned_jobs, read_screen
+from levelfield.runs.space import removable
+from levelfield.runs.status import screen_status, status_text
+from levelfield.runs.verify import damage_table, invalidate, verify_plate
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -166,7 +166,7 @@ def _status(chosen: argparse.Namespace) -> int:
 
 
 def _estimate(chosen: argparse.Namespace) -> int:
-    from levelfield.pipeline.screen import finished_plates
+    from levelfield.steps.qc_screen import finished_plates
 
     screen = read_screen(chosen.configfile)
     source = read_screen(chosen.measured_config) if chosen.measured_config else screen
@@ -182,7 +182,7 @@ def _estimate(chosen: argparse.Namespace) -> int:
 
 
 def _screen(chosen: argparse.Namespace) -> int:
-    from levelfield.pipeline.screen import refresh_screen  # loads the QC; no other command waits
+    from levelfield.steps.qc_screen import refresh_screen  # loads the QC; no other command waits
 
     screen = read_screen(chosen.configfile)
     made = refresh_screen(list(screen.plates), screen.results, screen.config)

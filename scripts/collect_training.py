@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from levelfield.pipeline.fields import field_reader
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.settings import object_sets
-from levelfield.pipeline.sites import sites_of
-from levelfield.pipeline.tables import read_csv, read_flat_fields
-from levelfield.pipeline.training_corrections import CorrectedPlate, collect_generation
-from levelfield.pipeline.training_settings import network_settings
-from levelfield.sheets import load_schema
+from levelfield.config.networks import network_settings
+from levelfield.config.settings import object_sets
+from levelfield.config.sheets import load_schema
+from levelfield.execution.logs import job_log
+from levelfield.images.sites import sites_of
+from levelfield.io.tables import read_csv
+from levelfield.steps.collect_training import CorrectedPlate, collect_generation
+from levelfield.steps.fields import field_reader, read_flat_fields
 
 with job_log(snakemake.log[0]):
     params, science = snakemake.params, snakemake.params.science

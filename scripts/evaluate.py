@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from levelfield.pipeline.evaluation import evaluate_plate, usable_fields
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.tables import read_csv, write_csv, write_figure, write_text
-from levelfield.plan import read_layout
-from levelfield.planted import mark_layout, planted_note
-from levelfield.provenance import versions
+from levelfield.config.plan import read_layout
+from levelfield.config.planted import mark_layout, planted_note
+from levelfield.execution.logs import job_log
+from levelfield.io.provenance import versions
+from levelfield.io.tables import read_csv, write_csv, write_figure, write_text
 from levelfield.report.evaluation import EvaluationReport, draw_scores, evaluation_page
+from levelfield.steps.evaluate import evaluate_plate, usable_fields
 
 with job_log(snakemake.log[0]):
     settings = snakemake.params.settings

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.weights import Weights, fetch_weights
+from levelfield.execution.logs import job_log
+from levelfield.io.weights import Weights, fetch_weights
 
 with job_log(snakemake.log[0]):
     weights = Weights(**snakemake.params.weights)

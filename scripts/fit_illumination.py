@@ -2,11 +2,11 @@
 
 import pandas as pd
 
+from levelfield.execution.logs import job_log
 from levelfield.illumination import summary, to_arrays
 from levelfield.illumination.picture import draw_flat_field
-from levelfield.pipeline.illumination import fit_plate
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.tables import read_csv, write_arrays, write_csv, write_figure
+from levelfield.io.tables import read_csv, write_arrays, write_csv, write_figure
+from levelfield.steps.fit_illumination import fit_plate
 
 with job_log(snakemake.log[0]):
     what = f"illumination {snakemake.wildcards.plate}"

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from levelfield.formats import index_plate
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.tables import write_csv
-from levelfield.plan import read_layout
+from levelfield.config.plan import read_layout
+from levelfield.execution.logs import job_log
+from levelfield.io.formats import index_plate
+from levelfield.io.tables import write_csv
 
 with job_log(snakemake.log[0]) as log:
     plate = snakemake.wildcards.plate

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from levelfield.pipeline.diameters import measure_diameters
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.settings import object_sets, plate_dtype
-from levelfield.pipeline.tables import read_csv, read_flat_fields, write_csv
+from levelfield.config.settings import object_sets, plate_dtype
+from levelfield.execution.logs import job_log
+from levelfield.io.tables import read_csv, write_csv
+from levelfield.steps.fields import read_flat_fields
+from levelfield.steps.measure_diameters import measure_diameters
 
 with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
     index = read_csv(snakemake.input.index)

@@ -1,9 +1,10 @@
 """Measure the thresholds that hold for a whole plate."""
 
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.settings import object_sets, plate_dtype
-from levelfield.pipeline.tables import read_csv, read_flat_fields, write_csv
-from levelfield.pipeline.thresholds import measure_thresholds
+from levelfield.config.settings import object_sets, plate_dtype
+from levelfield.execution.logs import job_log
+from levelfield.io.tables import read_csv, write_csv
+from levelfield.steps.fields import read_flat_fields
+from levelfield.steps.measure_thresholds import measure_thresholds
 
 with job_log(snakemake.log[0]):
     index = read_csv(snakemake.input.index)

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.tables import write_text
-from levelfield.provenance import run_crate
+from levelfield.execution.logs import job_log
+from levelfield.io.provenance import run_crate
+from levelfield.io.tables import write_text
 
 with job_log(snakemake.log[0]):
     path = Path(snakemake.output[0])

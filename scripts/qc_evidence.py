@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from levelfield.pipeline.evidence import TABLES, evidence_job, evidence_pack
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.tables import read_csv, read_flat_fields, read_previous, write_parquet
-from levelfield.pipeline.unfinished import Unfinished
+from levelfield.execution.checkpoints import Unfinished
+from levelfield.execution.logs import job_log
+from levelfield.io.tables import read_csv, read_previous, write_parquet
+from levelfield.steps.fields import read_flat_fields
+from levelfield.steps.qc_evidence import TABLES, evidence_job, evidence_pack
 
 with job_log(snakemake.log[0]):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack

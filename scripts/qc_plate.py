@@ -1,12 +1,12 @@
 """Judge the segmentation of a plate in both control classes."""
 
-from levelfield.pipeline.evidence import TABLES
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.quality import assess
-from levelfield.pipeline.review import log_review, read_review
-from levelfield.pipeline.tables import read_csv, read_packs, write_csv, write_parquet
-from levelfield.plan import read_layout
-from levelfield.planted import mark_layout
+from levelfield.config.plan import read_layout
+from levelfield.config.planted import mark_layout
+from levelfield.execution.logs import job_log
+from levelfield.io.tables import read_csv, read_packs, write_csv, write_parquet
+from levelfield.steps.check_review import log_review, read_review
+from levelfield.steps.qc_evidence import TABLES
+from levelfield.steps.qc_plate import assess
 
 with job_log(snakemake.log[0]):
     layout = read_layout(snakemake.input.layout, snakemake.params.n_wells)

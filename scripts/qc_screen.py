@@ -1,9 +1,9 @@
 """Judge the segmentation of the whole screen, with plates as blocks."""
 
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.quality import assess_screen
-from levelfield.pipeline.summary import stack
-from levelfield.pipeline.tables import read_csv, write_csv
+from levelfield.execution.logs import job_log
+from levelfield.io.tables import read_csv, write_csv
+from levelfield.steps.qc_plate import assess_screen
+from levelfield.steps.summarise_plate import stack
 
 with job_log(snakemake.log[0]):
     plates = stack([read_csv(path) for path in snakemake.input.plates])

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.tables import read_csv, write_csv
-from levelfield.pipeline.truth import plate_truth
-from levelfield.plan import read_layout
+from levelfield.config.plan import read_layout
+from levelfield.execution.logs import job_log
+from levelfield.io.tables import read_csv, write_csv
+from levelfield.steps.qc_truth import plate_truth
 
 with job_log(snakemake.log[0]):
     tables = {name: read_csv(snakemake.input[name]) for name in ("images", "sites", "verdict")}

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.reports import plate_report
-from levelfield.pipeline.tables import write_text
+from levelfield.execution.logs import job_log
+from levelfield.io.tables import write_text
 from levelfield.report import plate_page
+from levelfield.steps.report import plate_report
 
 with job_log(snakemake.log[0]):
     data = plate_report(

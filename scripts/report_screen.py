@@ -1,10 +1,10 @@
 """Write the report page of the screen."""
 
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.summary import stack
-from levelfield.pipeline.tables import read_csv, write_text
-from levelfield.provenance import versions
+from levelfield.execution.logs import job_log
+from levelfield.io.provenance import versions
+from levelfield.io.tables import read_csv, write_text
 from levelfield.report import ScreenReport, screen_page
+from levelfield.steps.summarise_plate import stack
 
 with job_log(snakemake.log[0]):
     inputs = snakemake.input

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.segmentation import segment_pack, segmentation_job
-from levelfield.pipeline.tables import read_csv, read_flat_fields, read_measured, write_csv
-from levelfield.pipeline.unfinished import Unfinished
+from levelfield.execution.checkpoints import Unfinished
+from levelfield.execution.logs import job_log
+from levelfield.io.tables import read_csv, read_measured, write_csv
 from levelfield.segmentation.pixel_classifier import PixelClassifier
+from levelfield.steps.fields import read_flat_fields
+from levelfield.steps.segment import segment_pack, segmentation_job
 
 with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack

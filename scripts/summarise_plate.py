@@ -1,10 +1,10 @@
 """Join the tables of a plate's packs, and list the sites that were left out."""
 
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.summary import summarise_plate
-from levelfield.pipeline.tables import read_csv, read_packs, write_anndata, write_csv, write_table
-from levelfield.plan import read_layout
-from levelfield.planted import mark_layout
+from levelfield.config.plan import read_layout
+from levelfield.config.planted import mark_layout
+from levelfield.execution.logs import job_log
+from levelfield.io.tables import read_csv, read_packs, write_anndata, write_csv, write_table
+from levelfield.steps.summarise_plate import summarise_plate
 
 with job_log(snakemake.log[0]) as log:
     plate = snakemake.wildcards.plate

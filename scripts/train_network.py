@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.training_networks import NetworkTraining, train_network
-from levelfield.pipeline.training_settings import network_settings
-from levelfield.sheets import load_schema
+from levelfield.config.networks import network_settings
+from levelfield.config.sheets import load_schema
+from levelfield.execution.logs import job_log
+from levelfield.steps.train_network import NetworkTraining, train_network
 
 with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
     given, params = snakemake.input, snakemake.params

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from levelfield.pipeline.logs import job_log
-from levelfield.pipeline.tables import beside
-from levelfield.pipeline.training import training_images
+from levelfield.execution.logs import job_log
+from levelfield.io.tables import beside
 from levelfield.segmentation.pixel_classifier import train_pixel_classifier
+from levelfield.steps.train_pixel_classifier import training_images
 
 with job_log(snakemake.log[0]) as log:
     science = snakemake.params.science

@@ -7,14 +7,13 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from levelfield.sheets import load_schema
+from levelfield.config.sheets import SCHEMAS, load_schema
 
 # Tests never assert times: on a busy machine one example may take seconds.
 settings.register_profile("levelfield", deadline=None)
 settings.load_profile("levelfield")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SCHEMAS = REPOSITORY / "workflow" / "schemas"
 DEMO_IMAGES = REPOSITORY / "demo" / "BBBC013"
 DEMO_PATTERN = r"Channel(?P<channel>\d)-\d+-(?P<row>[A-H])-(?P<column>\d\d)\.tif$"
 

@@ -1,5 +1,7 @@
 """Small plates for the tests of the QC, made of real images with planted errors."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from qc_images import load_nuclei
@@ -13,6 +15,7 @@ from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.qc.plate import PlateDesign
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.errors import Constants, ErrorModel
+from levelfield.qc.statistics.estimates import Estimate
 from levelfield.qc.statistics.field_sums import field_sums
 from levelfield.qc.statistics.readings import plate_readings
 from levelfield.qc.statistics.summary import with_calls
@@ -243,3 +246,26 @@ CALIBRATED = Rules(
     constants={name: constants(0.02, 0.015) for name in UNCALIBRATED if name != "bias"}
     | {"bias": constants(0.15, 0.1)}
 )
+
+
+FOUND_NOTHING = Estimate(0.0, 0.01**2, 8.0, 8)
+THESE_WELLS = Estimate(0.0, 0.005**2, 90.0, 8)
+
+
+@dataclass(frozen=True)
+class Said:
+    """A review of one row."""
+
+    object_set: str
+    measure: str
+    scope: str
+    perturbation: str
+    state: str = "complete"
+    n_drawn: int = 100
+    n_reviewed: int = 98
+    n_cannot_tell: int = 2
+    estimate: Estimate = FOUND_NOTHING
+    these_wells: Estimate = THESE_WELLS
+    matched: Estimate | None = None
+    reviews_needed: int | None = 120
+    notes: str = ""

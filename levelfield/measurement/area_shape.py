@@ -5,8 +5,9 @@ Definitions of CellProfiler's MeasureObjectSizeShape, which takes most of them f
 
 import numpy as np
 
-from levelfield.measurement import convex_hull, distances, moments, outline, zernike
-from levelfield.measurement.arrays import Floats
+from levelfield.arrays import Floats
+from levelfield.labels import convex_hull
+from levelfield.measurement import distances, moments, outline, zernike
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature, area, length, plain_columns
 from levelfield.measurement.parameters import Parameters

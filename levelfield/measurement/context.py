@@ -5,8 +5,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from levelfield.measurement import convex_hull, distances, zernike
-from levelfield.measurement.arrays import Flags, Floats, Integers, Labels
+from levelfield.arrays import Flags, Floats, Integers, Labels
+from levelfield.labels import convex_hull
+from levelfield.measurement import distances, zernike
 from levelfield.measurement.granular_spectrum import granular_spectrum
 from levelfield.measurement.parameters import Parameters
 from levelfield.measurement.pixels import (
@@ -101,7 +102,7 @@ class ObjectSet:
 
     @cached_property
     def hulls(self) -> tuple[Integers, Integers]:
-        """Vertices of the convex hulls, see `levelfield.measurement.convex_hull.hulls`."""
+        """Vertices of the convex hulls, see `levelfield.labels.convex_hull.hulls`."""
         return convex_hull.hulls(self.pixels.labels, self.pixels.boxes)
 
     @cached_property

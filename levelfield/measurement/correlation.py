@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.measurement.arrays import Floats, Integers
+from levelfield.arrays import Floats, Integers
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.costes import costes_coefficients
 from levelfield.measurement.features import Column, Feature

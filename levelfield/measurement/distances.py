@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
-from levelfield.measurement.arrays import Floats, Integers, Labels
+from levelfield.arrays import Floats, Integers, Labels
 
 # The squared distance where no pixel lies outside the object.
 NO_OUTSIDE = 1 << 30

@@ -10,7 +10,7 @@ import skimage.morphology
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.measurement.arrays import Flags, Floats, Integers
+from levelfield.arrays import Flags, Floats, Integers
 
 LinearWeights = tuple[Integers, Floats, Flags]
 

@@ -7,7 +7,7 @@ its steps are averaged over the objects at full resolution.
 import numpy as np
 from numba import njit
 
-from levelfield.measurement.arrays import Floats, Integers
+from levelfield.arrays import Floats, Integers
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature
 from levelfield.measurement.granular_spectrum import (

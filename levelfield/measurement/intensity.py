@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.measurement.arrays import Flags, Floats, Integers
+from levelfield.arrays import Flags, Floats, Integers
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature, length
 from levelfield.measurement.parameters import Parameters

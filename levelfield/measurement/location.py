@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from levelfield.measurement.arrays import Floats
+from levelfield.arrays import Floats
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature
 from levelfield.measurement.parameters import Parameters

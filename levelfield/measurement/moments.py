@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from levelfield.measurement.arrays import Floats, Integers
+from levelfield.arrays import Floats, Integers
 
 
 @njit(cache=True)

@@ -14,7 +14,7 @@ from numba import njit
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from levelfield.measurement.arrays import Flags, Floats, Integers, Labels
+from levelfield.arrays import Flags, Floats, Integers, Labels
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature, length
 from levelfield.measurement.parameters import Parameters

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
-from levelfield.measurement.arrays import Floats, Integers, Labels
+from levelfield.arrays import Floats, Integers, Labels
 
 # Contribution to Crofton's perimeter and to the Euler number (8-connected object) of each pattern
 # of four neighbouring pixels; bits: pixel 1, above 2, left 4, above left 8.

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.measurement.arrays import Flags, Floats, Integers, Labels
+from levelfield.arrays import Flags, Floats, Integers, Labels
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numba import njit
 
+from levelfield.arrays import Floats, Integers, Labels
 from levelfield.measurement import zernike
-from levelfield.measurement.arrays import Floats, Integers, Labels
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.distances import NO_OUTSIDE
 from levelfield.measurement.features import Column, Feature

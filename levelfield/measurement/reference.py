@@ -24,7 +24,7 @@ CellProfiler 4's (Stirling et al. 2021, BMC Bioinformatics 22:433) unless a sour
 * **Precision**: everything is computed in 64 bit and stored as 32-bit floating point, which rounds
   by at most 6 parts in 10⁸. Object numbers and counts are stored as 32-bit integers, exactly.
 * **Numbers equal cp_measure 0.3.0's** to 1 part in 10⁶, with these exceptions (tested in
-  `tests/test_measurement_against_cp_measure.py`):
+  `tests/measurement/test_measurement_against_cp_measure.py`):
   * Neighbors: cp_measure names each object as its own closest neighbour, and for *Expanded* grows
     the objects but not their neighbours. Levelfield follows CellProfiler.
   * Correlation_K and Overlap: cp_measure stops at an object without signal; Levelfield gives NaN.

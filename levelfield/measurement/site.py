@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
+from levelfield.arrays import Floats
 from levelfield.measurement import (
     area_shape,
     correlation,
@@ -18,7 +19,6 @@ from levelfield.measurement import (
     radial_distribution,
     texture,
 )
-from levelfield.measurement.arrays import Floats
 from levelfield.measurement.context import ObjectSet, Site
 from levelfield.measurement.features import Column
 from levelfield.measurement.parameters import Parameters

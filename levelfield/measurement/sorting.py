@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.measurement.arrays import Floats, Integers
+from levelfield.arrays import Floats, Integers
 
 
 @njit(cache=True)

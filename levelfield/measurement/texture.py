@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.measurement.arrays import Floats, Integers, Labels
+from levelfield.arrays import Floats, Integers, Labels
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature
 from levelfield.measurement.parameters import Parameters

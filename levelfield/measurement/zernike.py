@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
-from levelfield.measurement.arrays import Floats, Integers
+from levelfield.arrays import Floats, Integers
 
 
 def orders(degree: int) -> list[tuple[int, int]]:

@@ -35,7 +35,7 @@ class EvaluationReport:
     parameters : mapping
         Of the evaluation, as far as the config gives them.
     objects, images, groups, references : pandas.DataFrame
-        From `levelfield.pipeline.evaluation.evaluate_plate`.
+        From `levelfield.steps.evaluate.evaluate_plate`.
     picture : bytes
         PNG of `draw_scores`.
     versions : mapping of str to str

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 from markupsafe import Markup
 
-from levelfield.planted import COLUMN, planted_note
+from levelfield.config.planted import COLUMN, planted_note
 from levelfield.qc.statistics.comparison import Comparison, comparisons
 from levelfield.qc.wording.headlines import plate_headline
 from levelfield.qc.wording.numbers import count, interval, measured, plain
@@ -45,7 +45,7 @@ class PlateReport:
     n_wells : int
         Plate format, 6 to 1536.
     layout : pandas.DataFrame
-        From `levelfield.plan.read_layout`.
+        From `levelfield.config.plan.read_layout`.
     sites, wells, excluded, readouts : pandas.DataFrame
         The tables of those names; ``readouts`` holds Z′.
     answers, verdict, qc_sites, qc_wells : pandas.DataFrame

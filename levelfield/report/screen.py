@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from levelfield.planted import note_of_verdict
+from levelfield.config.planted import note_of_verdict
 from levelfield.qc.wording.headlines import screen_headline
 from levelfield.qc.wording.questions import (
     BOTH_CLASSES,

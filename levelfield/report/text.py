@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from levelfield.planted import note_of_verdict
+from levelfield.config.planted import note_of_verdict
 from levelfield.qc.wording.headlines import plate_headline
 from levelfield.qc.wording.numbers import NOTHING
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, answer_words

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.objects import (
+from levelfield.config.parameters import call_with, require_flag, require_number
+from levelfield.labels.filtering import filter_objects
+from levelfield.labels.objects import (
     fill_mask_holes,
     fill_object_holes,
     largest_parts,
     renumber,
 )
-from levelfield.parameters import call_with, require_flag, require_number
 from levelfield.segmentation.declump import declump as divide
-from levelfield.segmentation.filtering import filter_objects
 from levelfield.segmentation.outline import above_own_level
 from levelfield.segmentation.result import Segmentation, single_channel
 from levelfield.segmentation.threshold import find_threshold

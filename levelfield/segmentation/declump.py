@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.parameters import require_choice, require_number
+from levelfield.config.parameters import require_choice, require_number
 from levelfield.segmentation.propagate import propagate
 
 Surface = NDArray[np.float32]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from levelfield import objects
-from levelfield.parameters import require_flag, require_number
-from levelfield.segmentation.filtering import filter_objects
+from levelfield.config.parameters import require_flag, require_number
+from levelfield.labels import objects
+from levelfield.labels.filtering import filter_objects
 from levelfield.segmentation.result import Segmentation
 
 Labels = NDArray[np.int32]
@@ -45,7 +45,7 @@ def edited(
 ) -> Segmentation:
     """Split, merge and filter objects by rule; the result is numbered again in raster order.
 
-    Which new object came from which old one is in the table of `levelfield.objects.relate`.
+    Which new object came from which old one is in the table of `levelfield.labels.objects.relate`.
 
     Parameters
     ----------

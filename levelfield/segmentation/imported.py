@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from levelfield import objects
-from levelfield.parameters import require_flag
-from levelfield.segmentation.filtering import filter_objects
+from levelfield.config.parameters import require_flag
+from levelfield.labels import objects
+from levelfield.labels.filtering import filter_objects
 from levelfield.segmentation.result import Segmentation
 
 RING = 5  # px around an object that count as its surroundings

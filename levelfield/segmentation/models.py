@@ -33,8 +33,8 @@ def _segment_anything(path: Path, rule: str) -> Any:
 
 
 def _cellpose(path: Path, rule: str) -> Any:
-    from levelfield.devices import choose_device
     from levelfield.segmentation.cellpose.model import CellposeModel
+    from levelfield.segmentation.devices import choose_device
 
     return CellposeModel(path, choose_device(rule))
 
@@ -49,8 +49,8 @@ def _instanseg(path: Path, rule: str) -> Any:
 
 def _worker(name: str, path: Path, rule: str) -> Any:
     # The device is chosen here: a worker must not fall back to the CPU where a GPU was granted.
-    from levelfield.devices import choose_device
-    from levelfield.workers.exchange import Worker
+    from levelfield.segmentation.devices import choose_device
+    from levelfield.segmentation.workers.exchange import Worker
 
     device = choose_device(rule)
     worker = Worker(name, path, str(device.torch))
@@ -87,7 +87,7 @@ def load_model(method: str, path: Path, device: str) -> Any:
     path
         File of its weights.
     device
-        Rule of `levelfield.devices.choose_device`.
+        Rule of `levelfield.segmentation.devices.choose_device`.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from levelfield.parameters import require_choice, require_number
+from levelfield.config.parameters import require_choice, require_number
 from levelfield.segmentation.overlaps import finished
 from levelfield.segmentation.result import Segmentation
 
@@ -22,7 +22,7 @@ TARGETS = ("nuclei", "cells")
 
 
 class Package(Protocol):
-    """What segments; `levelfield.workers.exchange.Worker`, or whatever has its method."""
+    """What segments: `segmentation.workers.exchange.Worker`, or whatever has its method."""
 
     def segment(self, images: Sequence[Image], parameters: Mapping[str, Any]) -> list[Labels]:
         """Segment images (C, Y, X)."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from levelfield import objects
-from levelfield.segmentation.filtering import filter_objects
+from levelfield.labels import objects
+from levelfield.labels.filtering import filter_objects
 from levelfield.segmentation.result import Segmentation
 
 Labels = NDArray[np.int32]
@@ -91,7 +91,7 @@ def finished(
     """Keep each object's largest part, filter by size and border, and number again.
 
     What a better object has taken may have cut another in two; an object is one piece.
-    Parameters and errors are those of `levelfield.segmentation.filtering.filter_objects`; with
+    Parameters and errors are those of `levelfield.labels.filtering.filter_objects`; with
     `keep_numbers` objects stay numbered like the objects they come from.
     """
     kept, removed = filter_objects(

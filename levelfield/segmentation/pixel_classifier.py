@@ -12,10 +12,10 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.objects import fill_mask_holes, renumber
-from levelfield.parameters import call_with, require_flag, require_number
+from levelfield.config.parameters import call_with, require_flag, require_number
+from levelfield.labels.filtering import filter_objects
+from levelfield.labels.objects import fill_mask_holes, renumber
 from levelfield.segmentation.declump import declump as divide
-from levelfield.segmentation.filtering import filter_objects
 from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.threshold import measure_threshold
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.objects import Labels, expand, keep_objects, object_numbers
+from levelfield.labels.objects import Labels, expand, keep_objects, object_numbers
 
 _SMALLEST_SPLIT_PX = 30  # what is smaller has no halves that anybody would take for objects
 _BETWEEN_PIXELS = 1.5  # a path of pixels lies at most so far beside the straight line

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.parameters import call_with, default_values, require_choice
-from levelfield.preprocessing import apply_steps
+from levelfield.config.parameters import call_with, default_values, require_choice
+from levelfield.images.preprocessing import apply_steps
 from levelfield.segmentation.cellpose.segmenter import cellpose, segment_with_cellpose
 from levelfield.segmentation.classical import classical
 from levelfield.segmentation.editing import edited, masked
@@ -96,7 +96,8 @@ def segment_objects(
         the method `labels` the `imported` label image, for `pixel_classifier` the `classifier`,
         for learned methods the `model`.
     steps
-        Image processing that only the segmenter sees, see `levelfield.preprocessing.apply_steps`.
+        Image processing that only the segmenter sees, see
+        `levelfield.images.preprocessing.apply_steps`.
         The image itself stays as it is, and so do all measurements on it.
 
     Raises

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed as flood
 
-from levelfield import objects
-from levelfield.parameters import call_with, require_choice, require_flag, require_number
+from levelfield.config.parameters import call_with, require_choice, require_flag, require_number
+from levelfield.labels import objects
 from levelfield.segmentation.propagate import propagate
 from levelfield.segmentation.result import Segmentation, single_channel
 from levelfield.segmentation.threshold import Threshold, find_threshold

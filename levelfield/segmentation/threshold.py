@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import filters
 
-from levelfield.parameters import require_choice, require_number
-from levelfield.preprocessing.tiles import interpolate_tiles, measure_tiles
-from levelfield.segmentation.noise import pixel_noise
+from levelfield.config.parameters import require_choice, require_number
+from levelfield.images.noise import pixel_noise
+from levelfield.images.preprocessing.tiles import interpolate_tiles, measure_tiles
 
 Pixels = NDArray[np.floating]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from levelfield.objects import expand, object_numbers
+from levelfield.labels.objects import expand, object_numbers
 from levelfield.segmentation.network.targets import Labels
 
 CORRECT, NOT_AN_OBJECT, CANNOT_TELL = "correct", "not_an_object", "cannot_tell"

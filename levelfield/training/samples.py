@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.images.normalisation import normalise
 from levelfield.segmentation.network.targets import Labels, Targets, make_targets
-from levelfield.segmentation.normalisation import normalise
 
 Image = NDArray[np.float32]
 
@@ -28,7 +28,7 @@ class TrainingImage:
     name, group : str
         `group` is the acquisition; splits go by it.
     image : (Y, X) float32
-        Normalised, see `levelfield.segmentation.normalisation.normalise`.
+        Normalised, see `levelfield.images.normalisation.normalise`.
     labels : (Y, X) int32
         0 background, -1 unknown.
     diameter : float

@@ -78,7 +78,7 @@ def lose_gpu_memory() -> None:
 
 def read_a_pipe() -> None:
     """Read an image whose storage never answers: a pipe that nobody writes to."""
-    from levelfield.formats import planes
+    from levelfield.images import planes
 
     pipe = FOLDER / "hanging.tif"
     os.mkfifo(pipe)
@@ -127,9 +127,9 @@ def watch_fields(module: object, name: str, step: str) -> None:
 
 
 WATCHED = {
-    "levelfield.pipeline.segmentation": watch_segmentation,
-    "levelfield.pipeline.measurement": lambda m: watch_fields(m, "measure_field", "measure"),
-    "levelfield.pipeline.evidence": lambda m: watch_fields(m, "evidence_field", "qc_evidence"),
+    "levelfield.steps.segment": watch_segmentation,
+    "levelfield.steps.measure": lambda m: watch_fields(m, "measure_field", "measure"),
+    "levelfield.steps.qc_evidence": lambda m: watch_fields(m, "evidence_field", "qc_evidence"),
 }
 
 

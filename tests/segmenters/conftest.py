@@ -15,10 +15,10 @@ from train_cellpose import train_cellpose
 from levelfield.evaluation import evaluate_image
 from levelfield.segmentation import segment_objects
 from levelfield.segmentation.models import load_model
+from levelfield.segmentation.workers.exchange import environment_python
 from levelfield.training.kinds import KINDS
 from levelfield.training.loop import train
 from levelfield.training.samples import training_image
-from levelfield.workers.exchange import environment_python
 
 HERE = Path(__file__).parent
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from levelfield.pipeline.apart import call_apart
-from levelfield.pipeline.references import plates_with_references
-from levelfield.pipeline.settings import (
+from levelfield.execution.subprocesses import call_apart
+from levelfield.config.references import plates_with_references
+from levelfield.config.settings import (
     check_classifiers,
     check_measurement,
     measured_sets,
@@ -14,12 +14,8 @@ from levelfield.pipeline.settings import (
     sets_with_plate_diameter,
     threshold_wells,
 )
-from levelfield.plan import read_plates
-from levelfield.sheets import check_config, load_schema, with_defaults
-
-SCHEMAS = (
-    Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "schemas"
-)
+from levelfield.config.plan import read_plates
+from levelfield.config.sheets import SCHEMAS, check_config, load_schema, with_defaults
 
 
 def read_plan(config):
@@ -40,7 +36,7 @@ def read_plan(config):
         check_classifiers(sets, list(config["pixel_classifiers"]))
         check_measurement(config)
         if config["readouts"] and workflow.is_main_process:
-            call_apart("levelfield.pipeline.measurement", "check_readouts", config)
+            call_apart("levelfield.steps.measure", "check_readouts", config)
         # Every job reads this file; what the first process has checked they take as it is.
         plates = read_plates(config, sheets if workflow.is_main_process else None)
         return plates, sets, plates_with_references(config, plates)

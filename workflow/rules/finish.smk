@@ -1,7 +1,7 @@
 # What a person reads at the end of a run: what failed, where and why.
 import sys
 
-from levelfield.pipeline.jobs import Screen
+from levelfield.runs.jobs import Screen
 
 
 def finish(log, succeeded):
@@ -9,9 +9,7 @@ def finish(log, succeeded):
     screen = Screen(config, PLATES, Path(RESULTS))
     # Snakemake gives the files of all its loggers; its own comes first.
     path = Path(log[0] if isinstance(log, list) else log)
-    text = call_apart(
-        "levelfield.pipeline.finish", "finish_run", screen, path, succeeded
-    )
+    text = call_apart("levelfield.runs.finish", "finish_run", screen, path, succeeded)
     print(text, file=sys.stderr)
 
 

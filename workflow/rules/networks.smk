@@ -1,13 +1,13 @@
 # Which weights there are: fetched from elsewhere, or trained here, and from what.
-from levelfield.pipeline.training_settings import (
+from levelfield.config.networks import (
     check_networks,
     generation_folder,
     network_settings,
     review_files,
     weights_file,
 )
-from levelfield.pipeline.weights import named_weights
-from levelfield.sheets import read_sheet
+from levelfield.io.weights import CATALOGUE, named_weights
+from levelfield.config.sheets import read_sheet
 
 
 def read_weights(config):
@@ -16,10 +16,9 @@ def read_weights(config):
     sets = config["objects"].values()
     names = {one["weights"] for one in sets if "weights" in one} - set(networks)
     names |= {network.start for network in networks.values() if network.start}
-    catalogue = SCHEMAS.parent.parent / "config" / "weights.yaml"
     try:
         check_networks(networks, config)
-        return networks, named_weights(names, config["weights"], catalogue)
+        return networks, named_weights(names, config["weights"], CATALOGUE)
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 

@@ -1,7 +1,7 @@
 # Weights of networks: fetched on the head node, checked, and only then used.
 import logging
 
-from levelfield.pipeline.weights import find_weights
+from levelfield.io.weights import find_weights
 
 WEIGHTS_CACHE = Path(os.path.expandvars(config["weights_cache"])).expanduser()
 

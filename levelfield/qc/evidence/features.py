@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from levelfield.memory import give_back_memory
+from levelfield.execution.memory import give_back_memory
 from levelfield.qc.evidence.background import (
     background_grain,
     background_noise,

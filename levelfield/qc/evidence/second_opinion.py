@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from levelfield.memory import give_back_memory
+from levelfield.execution.memory import give_back_memory
 from levelfield.qc.evidence.cuts import best_cuts
 from levelfield.qc.evidence.geometry import Contacts
 from levelfield.qc.evidence.labelwise import (

@@ -256,7 +256,7 @@ def choose_for_review(
     Returns
     -------
     pandas.DataFrame
-        `LIST_COLUMNS`: rows of the review sheet (workflow/schemas/review.yaml) with an empty
+        `LIST_COLUMNS`: rows of the review sheet (config/schemas/review.yaml) with an empty
         answer. Objects first, then whole fields (object_number 0) to count missed objects on.
     """
     plan = plan or ReviewPlan()

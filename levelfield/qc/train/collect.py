@@ -23,7 +23,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from levelfield.objects import renumber
+from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.candidates import find_candidates
 from levelfield.qc.evidence.features import field_features
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from levelfield.objects import renumber
+from levelfield.labels.objects import renumber
 
 COLLECTIONS = ("bbbc038_train", "aitslab_nuclei")
 MISC = "misc"

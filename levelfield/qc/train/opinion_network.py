@@ -32,9 +32,9 @@ from onnxruntime.quantization import (
 from safetensors import safe_open
 from skimage.io import imread
 
+from levelfield.images.normalisation import normalise
 from levelfield.segmentation.network.targets import AFFINITY_OFFSETS
 from levelfield.segmentation.network.tiles import MULTIPLE
-from levelfield.segmentation.normalisation import normalise
 
 Image = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import expand_labels
 
-from levelfield.objects import renumber
+from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.geometry import inner_distance
 from levelfield.qc.evidence.labelwise import typical_diameter
 

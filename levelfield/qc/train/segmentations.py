@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.objects import renumber
+from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.bias import threshold_bias
 from levelfield.qc.evidence.labelwise import typical_diameter
 from levelfield.segmentation.cellpose.dynamics import find_objects

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from levelfield.evaluation.image import evaluate_image
 from levelfield.evaluation.overlap import Overlap, count_overlap, number_labels
-from levelfield.objects import renumber
+from levelfield.labels.objects import renumber
 from levelfield.qc.columns import NEIGHBOUR, NUMBER
 from levelfield.qc.evidence.bias import threshold_bias
 from levelfield.qc.evidence.candidates import CANDIDATE

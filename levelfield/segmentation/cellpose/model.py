@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from levelfield.devices import Device
-from levelfield.objects import renumber
-from levelfield.parameters import call_with
+from levelfield.config.parameters import call_with
+from levelfield.labels.filtering import filter_objects
+from levelfield.labels.objects import renumber
 from levelfield.segmentation.cellpose.dynamics import find_objects
 from levelfield.segmentation.cellpose.lanes import Lane, Mark, ahead, share
 from levelfield.segmentation.cellpose.memory import Portion
@@ -39,7 +39,7 @@ from levelfield.segmentation.cellpose.normalisation import normalise, resize
 from levelfield.segmentation.cellpose.options import CellposeOptions
 from levelfield.segmentation.cellpose.pooling import predict_all
 from levelfield.segmentation.cellpose.tiles import Canvas
-from levelfield.segmentation.filtering import filter_objects
+from levelfield.segmentation.devices import Device
 from levelfield.segmentation.result import Segmentation
 
 log = logging.getLogger("levelfield")
@@ -72,7 +72,7 @@ class CellposeModel:
     path
         File of weights, see `load_network`.
     device
-        Where to compute, see `levelfield.devices`.
+        Where to compute, see `levelfield.segmentation.devices`.
 
     Attributes
     ----------

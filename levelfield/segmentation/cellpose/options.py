@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from levelfield.parameters import require_choice, require_flag, require_number
+from levelfield.config.parameters import require_choice, require_flag, require_number
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 TRAINED_DIAMETER = 30.0  # px, that images are scaled to when a diameter is given

@@ -22,7 +22,7 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
-from levelfield.devices import choose_device
+from levelfield.segmentation.devices import choose_device
 
 BACKBONES = ("small", "resnet18", "resnet50")
 KIND = "levelfield Mask R-CNN"
@@ -251,7 +251,7 @@ def is_trained_here(path: Path) -> bool:
 def load_mask_rcnn(path: Path, rule: str = "cpu") -> MaskRcnnModel:
     """Read a network that `save_network` wrote.
 
-    `rule` is that for the device, see `levelfield.devices.choose_device`.
+    `rule` is that for the device, see `levelfield.segmentation.devices.choose_device`.
 
     Raises
     ------

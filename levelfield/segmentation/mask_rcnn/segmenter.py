@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.parameters import require_number
-from levelfield.segmentation.normalisation import normalise
+from levelfield.config.parameters import require_number
+from levelfield.images.normalisation import normalise
 from levelfield.segmentation.overlaps import claim, finished, resolve_overlaps
 from levelfield.segmentation.result import Segmentation, single_channel
 

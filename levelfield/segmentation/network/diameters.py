@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from levelfield.objects import equivalent_diameters
+from levelfield.labels.objects import equivalent_diameters
 from levelfield.segmentation.network.decoders import DECODERS
 from levelfield.segmentation.network.prediction import Prediction
 

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from levelfield.devices import choose_device
+from levelfield.images.normalisation import normalise
+from levelfield.segmentation.devices import choose_device
 from levelfield.segmentation.network.diameters import diameters_at_best_scale
 from levelfield.segmentation.network.prediction import Prediction, split_affinities
 from levelfield.segmentation.network.tiles import Canvas, Grid, Tile, rescale, tiles
 from levelfield.segmentation.network.unet import UNet, activate, load_network
-from levelfield.segmentation.normalisation import normalise
 
 Image = NDArray[np.float32]
 
@@ -69,7 +69,7 @@ class NetworkModel:
 
 
 def load_model(path: Path, device: str = "cpu") -> NetworkModel:
-    """Read weights and make them ready on a device (`levelfield.devices.choose_device`).
+    """Read weights and make them ready on a device; see `segmentation.devices.choose_device`.
 
     Raises
     ------

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.objects import equivalent_diameters, expand, fill_object_holes, largest_parts
+from levelfield.images.noise import pixel_noise
+from levelfield.labels.objects import equivalent_diameters, expand, fill_object_holes, largest_parts
 from levelfield.segmentation.network.targets import distance_to_outside
-from levelfield.segmentation.noise import pixel_noise
 from levelfield.segmentation.outline import plateaus
 
 Image = NDArray[np.float32]

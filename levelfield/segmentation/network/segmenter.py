@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from skimage.segmentation import expand_labels
 from skimage.transform import resize
 
-from levelfield.objects import fill_object_holes, renumber
-from levelfield.parameters import call_with, require_choice, require_number
-from levelfield.segmentation.filtering import filter_objects
+from levelfield.config.parameters import call_with, require_choice, require_number
+from levelfield.labels.filtering import filter_objects
+from levelfield.labels.objects import fill_object_holes, renumber
 from levelfield.segmentation.network.decoders import DECODERS
 from levelfield.segmentation.network.prediction import Prediction
 from levelfield.segmentation.network.refinement import refine_outlines

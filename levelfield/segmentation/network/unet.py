@@ -80,7 +80,7 @@ class UNet(nn.Module):
         Parameters
         ----------
         image
-            (N, 1, Y, X), scaled as by `levelfield.segmentation.normalisation.normalise`; the sides
+            (N, 1, Y, X), scaled as by `levelfield.images.normalisation.normalise`; the sides
             are multiples of `levelfield.segmentation.network.tiles.MULTIPLE`.
         """
         features = functional.pixel_unshuffle(image, 2)

@@ -26,7 +26,7 @@ from segment_anything.modeling import (
 from segment_anything.utils.amg import rle_to_mask
 from torch import Tensor, nn
 
-from levelfield.devices import choose_device
+from levelfield.segmentation.devices import choose_device
 
 PROMPTS_AT_ONCE = 32  # more would take a gigabyte of masks at 1080 x 1080 px
 # What the network was trained to have its images scaled to: mean and spread of 8-bit photographs.
@@ -129,7 +129,7 @@ class SegmentAnythingModel:
 def load_segment_anything(path: Path, rule: str = "cpu") -> SegmentAnythingModel:
     """Read weights as Meta publishes them (``sam_vit_b_01ec64.pth``), or of the same architecture.
 
-    `rule` is that for the device, see `levelfield.devices.choose_device`.
+    `rule` is that for the device, see `levelfield.segmentation.devices.choose_device`.
 
     Raises
     ------

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield import objects
-from levelfield.parameters import require_choice, require_number
+from levelfield.config.parameters import require_choice, require_number
+from levelfield.images.normalisation import normalise
+from levelfield.labels import objects
 from levelfield.segmentation.network.targets import distance_to_outside
-from levelfield.segmentation.normalisation import normalise
 from levelfield.segmentation.overlaps import Claim, claim, finished, resolve_overlaps
 from levelfield.segmentation.result import Segmentation
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from levelfield.devices import choose_device
+from levelfield.segmentation.devices import choose_device
 
 ACTIVATIONS = {"relu": functional.relu, "elu": functional.elu, "linear": lambda values: values}
 WEIGHTS_FILES = ("weights_best.h5", "weights_last.h5")
@@ -273,7 +273,7 @@ def load_stardist(path: Path, rule: str = "cpu") -> StarDistModel:
     path
         With ``config.json``, ``thresholds.json`` and ``weights_best.h5``.
     rule
-        For the device, see `levelfield.devices.choose_device`.
+        For the device, see `levelfield.segmentation.devices.choose_device`.
 
     Raises
     ------

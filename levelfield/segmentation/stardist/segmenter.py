@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.parameters import require_number
-from levelfield.segmentation.noise import pixel_noise
-from levelfield.segmentation.normalisation import LEAST_RANGE, LEAST_RANGE_IN_NOISE
+from levelfield.config.parameters import require_number
+from levelfield.images.noise import pixel_noise
+from levelfield.images.normalisation import LEAST_RANGE, LEAST_RANGE_IN_NOISE
 from levelfield.segmentation.overlaps import finished, resolve_overlaps
 from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.star_polygons import polygon_claims, suppress

@@ -13,8 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.objects import equivalent_diameters, keep_objects
-from levelfield.parameters import require_number
+from levelfield.config.parameters import require_number
+from levelfield.labels.objects import equivalent_diameters, keep_objects
 from levelfield.segmentation.network.decoders.finishing import Labels, finish
 from levelfield.segmentation.network.decoders.flooding import flood
 from levelfield.segmentation.network.prediction import FAR_STEP, Prediction

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from scipy import ndimage
 
-from levelfield.parameters import require_number
+from levelfield.config.parameters import require_number
 from levelfield.segmentation.network.decoders.finishing import Labels, finish
 from levelfield.segmentation.network.prediction import Prediction
 

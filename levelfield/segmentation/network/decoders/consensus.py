@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.config.parameters import require_number
 from levelfield.evaluation.overlap import count_overlap, number_labels
-from levelfield.objects import largest_parts
-from levelfield.parameters import require_number
+from levelfield.labels.objects import largest_parts
 from levelfield.segmentation.network.decoders.finishing import Labels, finish
 from levelfield.segmentation.network.decoders.jury import opinions
 from levelfield.segmentation.network.prediction import Prediction

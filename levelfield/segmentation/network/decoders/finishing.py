@@ -6,8 +6,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.objects import equivalent_diameters, fill_object_holes, keep_objects, renumber
-from levelfield.parameters import require_number
+from levelfield.config.parameters import require_number
+from levelfield.labels.objects import (
+    equivalent_diameters,
+    fill_object_holes,
+    keep_objects,
+    renumber,
+)
 
 Labels = NDArray[np.int32]
 

@@ -10,8 +10,8 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.objects import largest_parts
-from levelfield.parameters import require_number
+from levelfield.config.parameters import require_number
+from levelfield.labels.objects import largest_parts
 from levelfield.segmentation.declump import merged_basins
 from levelfield.segmentation.network.decoders.finishing import Labels, finish
 from levelfield.segmentation.network.prediction import Prediction

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.objects import largest_parts
-from levelfield.parameters import require_number
+from levelfield.config.parameters import require_number
+from levelfield.labels.objects import largest_parts
 from levelfield.segmentation.network.decoders.finishing import Labels, finish
 from levelfield.segmentation.network.decoders.flooding import flood
 from levelfield.segmentation.network.prediction import Prediction

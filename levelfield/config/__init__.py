@@ -1,0 +1,1 @@
+"""The config and the sheets: schemas, typed settings, plates and wells."""

@@ -1,0 +1,196 @@
+"""The config's section `networks`: what is trained, on what, and where it goes.
+
+Snakemake reads the plan in every job: nothing here loads torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from levelfield.config.sheets import ConfigError
+
+# Parameters of the training that only one method's networks have.
+_OWN_PARAMETERS = {
+    "network": ("heads", "threshold_bias", "split_merge"),
+    "mask_rcnn": ("backbone",),
+}
+
+
+@dataclass(frozen=True)
+class CorrectionSettings:
+    """What people's corrections a network learns from.
+
+    Attributes
+    ----------
+    object_set : str
+        The set whose labels were reviewed or edited.
+    reviews : tuple of str
+        Review sheets; ``{plate}`` stands for every plate.
+    edited : str
+        What is known of a field with edited labels: the whole ``field``, or only the ``changes``.
+    group_by : str
+        What images form a group: a ``well``, or a ``plate``.
+    """
+
+    object_set: str
+    reviews: tuple[str, ...] = ()
+    edited: str = "field"
+    group_by: str = "well"
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """How one network is trained.
+
+    Attributes
+    ----------
+    name : str
+        By which object sets name its weights.
+    start : str
+        Weights to start from; empty for random ones.
+    generation : int
+        Which training this is; 0 uses `start` as it is.
+    training : str
+        Sheet of annotated images; empty for none.
+    corrections : CorrectionSettings or None
+        What people corrected.
+    validation_groups, test_groups : float, or tuple of str
+        Share or names of the groups that decide when to stop, and of those that judge.
+    method : str
+        The method that uses the weights, a name in `levelfield.training.kinds.KINDS`.
+    parameters : mapping
+        Fields of `levelfield.training.recipe.TrainingSettings`.
+    """
+
+    name: str
+    method: str = "network"
+    start: str = ""
+    generation: int = 1
+    training: str = ""
+    corrections: CorrectionSettings | None = None
+    validation_groups: float | tuple[str, ...] = 0.0
+    test_groups: float | tuple[str, ...] = 0.2
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def earlier(self) -> range:
+        """Generations before this one that were trained."""
+        return range(1, self.generation)
+
+
+def generation_folder(results: str, name: str, generation: int | str) -> str:
+    """Return where everything of one generation of a network lies."""
+    return f"{results}/networks/{name}/generation_{generation}"
+
+
+def weights_file(results: str, network: NetworkSettings) -> str:
+    """Return the path of the weights that a network stands for."""
+    if network.generation == 0:
+        return f"resources/weights/{network.start}"
+    return f"{generation_folder(results, network.name, network.generation)}/weights.safetensors"
+
+
+def network_settings(config: Mapping) -> dict[str, NetworkSettings]:
+    """Return the networks of the config's section ``networks``, by name."""
+    return {name: _settings(name, rule) for name, rule in config["networks"].items()}
+
+
+def check_networks(networks: Mapping[str, NetworkSettings], config: Mapping) -> None:
+    """Check networks against the rest of a config.
+
+    Raises
+    ------
+    ConfigError
+        If a network has nothing to start from or to learn from, or a name is wrong.
+    """
+    for network in networks.values():
+        _check(network, config)
+    for name, rule in config["objects"].items():
+        network = networks.get(rule.get("weights"))
+        if network and rule["method"] != network.method:
+            raise ConfigError(
+                f"objects.{name}.weights: '{network.name}' is trained here (section networks) for "
+                f"the method {network.method}, and this set is segmented with {rule['method']}. "
+                f"Set networks.{network.name}.method or objects.{name}.method."
+            )
+
+
+def _settings(name: str, rule: Mapping) -> NetworkSettings:
+    given = {key: value for key, value in rule.items() if value is not None}
+    for key in ("validation_groups", "test_groups"):
+        if isinstance(given.get(key), list):
+            given[key] = tuple(given[key])
+    if "corrections" in given:
+        corrections = dict(given["corrections"])
+        corrections["reviews"] = tuple(corrections.get("reviews", ()))
+        given["corrections"] = CorrectionSettings(**corrections)
+    return NetworkSettings(name, **given)
+
+
+def _check(network: NetworkSettings, config: Mapping) -> None:
+    key = f"networks.{network.name}"
+    if network.name in config["weights"]:
+        raise ConfigError(
+            f"{key}: weights of this name are described under 'weights' too. Rename one of them."
+        )
+    for parameter in network.parameters:
+        of = next((one for one, own in _OWN_PARAMETERS.items() if parameter in own), "")
+        if of and of != network.method:
+            raise ConfigError(
+                f"{key}.parameters.{parameter}: this is for the method {of}, and the network is "
+                f"for {network.method}. Take it out, or correct networks.{network.name}.method."
+            )
+    _check_whole_images(network)
+    if network.generation == 0 and not network.start:
+        raise ConfigError(
+            f"{key}: generation 0 uses the weights named as `start`, and there are none. Name "
+            "some, or train with generation: 1."
+        )
+    if network.generation and not (network.training or network.corrections):
+        raise ConfigError(
+            f"{key}: there is nothing to learn from. Add `training`, a sheet of annotated images, "
+            "or `corrections`, what people corrected."
+        )
+    if network.training and not Path(network.training).is_file():
+        raise ConfigError(
+            f"{key}.training: there is no file '{network.training}'. Correct the path, or write "
+            "the sheet (docs/training.md says what is in it)."
+        )
+    if network.corrections and network.corrections.object_set not in config["objects"]:
+        raise ConfigError(
+            f"{key}.corrections.object_set: '{network.corrections.object_set}' is not under "
+            f"'objects'. Allowed: {', '.join(config['objects'])}."
+        )
+
+
+def _check_whole_images(network: NetworkSettings) -> None:
+    """Refuse corrections of parts of images for a network that learns from whole ones."""
+    corrections = network.corrections
+    if network.method != "mask_rcnn" or corrections is None:
+        return
+    wrong = "reviews" if corrections.reviews else "edited" if corrections.edited != "field" else ""
+    if wrong:
+        raise ConfigError(
+            f"networks.{network.name}.corrections.{wrong}: a Mask R-CNN learns from images that "
+            "are annotated completely, and this says only what is right in parts of them. Use "
+            "`edited: field` without reviews, or train for the method network."
+        )
+
+
+def review_files(patterns: Sequence[str], plates: Sequence[str]) -> list[Path]:
+    """Return the review sheets there are, with every plate in place of ``{plate}``.
+
+    A sheet that is named without ``{plate}`` is returned whether it is there or not: reading it
+    says that it is missing.
+    """
+    files: list[Path] = []
+    for pattern in patterns:
+        if "{plate}" in pattern:
+            named = [Path(pattern.replace("{plate}", plate)) for plate in plates]
+            files += [path for path in named if path.is_file()]
+        else:
+            files.append(Path(pattern))
+    return files

@@ -1,0 +1,183 @@
+"""Errors that a config plants into labels on purpose, and the words that mark them everywhere.
+
+A planted error shows whether the QC finds it. Labels, tables and pages that hold one say so, lest
+they be taken for results. Here are the words and who is concerned; the labels themselves are
+altered in `levelfield.segmentation.planting`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from levelfield.config.sheets import ConfigError
+
+PLANTED = "PLANTED"
+COLUMN = "Metadata_Planted"
+"""Of tables with a row per well, site or object: what was planted there; empty elsewhere."""
+
+_MADE_FROM = ("parent", "minus", "within")
+
+
+ERRORS = ("grow_px", "drop_percent", "split_percent", "merge_percent")
+"""Keys of the config that say which error is planted; each planting has one of them."""
+
+_CHANGES = {
+    "drop_percent": "dropped",
+    "split_percent": "cut in two",
+    "merge_percent": "joined to neighbours",
+}
+
+
+@dataclass(frozen=True)
+class Planting:
+    """An error that the labels of one object set get after segmentation.
+
+    Attributes
+    ----------
+    control_type : str
+        The wells that get it: negcon, poscon, trt or empty.
+    error : str
+        One of `ERRORS`.
+    amount : float
+        For ``grow_px`` how far objects grow, px (below 0 they shrink); else percent of the objects.
+    """
+
+    control_type: str
+    error: str
+    amount: float
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether objects lose pixels at their rim."""
+        return self.error == "grow_px" and self.amount < 0
+
+    @property
+    def renumbers(self) -> bool:
+        """Whether objects no longer have the number they were found with."""
+        return self.error in ("split_percent", "merge_percent")
+
+    def words(self, object_set: str) -> str:
+        """Say what is planted, for instance "Nuclei of the poscon wells grown by 1.5 px"."""
+        whose = f"{object_set} of the {self.control_type} wells"
+        if self.error == "grow_px":
+            return f"{whose} {'shrunk' if self.shrinks else 'grown'} by {abs(self.amount):g} px"
+        return f"{self.amount:g} % of {whose} {_CHANGES[self.error]}"
+
+
+def plantings(objects: Mapping[str, Mapping]) -> dict[str, Planting]:
+    """Return what the config's section ``objects`` plants, by object set.
+
+    Raises
+    ------
+    ConfigError
+        If a set names no error, or more than one.
+    """
+    return {
+        name: _planting(name, rule["planted"])
+        for name, rule in objects.items()
+        if "planted" in rule
+    }
+
+
+def _planting(object_set: str, rule: Mapping) -> Planting:
+    errors = [name for name in ERRORS if name in rule]
+    if len(errors) != 1:
+        raise ConfigError(
+            f"objects.{object_set}.planted: names {' and '.join(errors) or 'no error'}. Name "
+            f"exactly one of {', '.join(ERRORS)}."
+        )
+    return Planting(rule["control_type"], errors[0], rule[errors[0]])
+
+
+def planted_note(objects: Mapping[str, Mapping]) -> str:
+    """Return a sentence for the head of a page or a log; empty where nothing is planted."""
+    words = [planting.words(name) for name, planting in plantings(objects).items()]
+    return _note(words) + " after segmentation, on purpose." if words else ""
+
+
+def planted_notes(objects: Mapping[str, Mapping]) -> dict[str, str]:
+    """Return a note for every object set that a planted error changes, itself or through another.
+
+    Parameters
+    ----------
+    objects : mapping
+        The config's section ``objects``: sets that build on others come after them.
+    """
+    made_from = {
+        name: [rule[role] for role in _MADE_FROM if role in rule] for name, rule in objects.items()
+    }
+    return notes_of_sets(plantings(objects), made_from)
+
+
+def notes_of_sets(
+    planted: Mapping[str, Planting], made_from: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return a note for every object set that holds a planted error or is made from one that does.
+
+    Parameters
+    ----------
+    planted : mapping of str to Planting
+        By object set.
+    made_from : mapping of str to sequence of str
+        The sets that each set builds on, in the order in which sets are made.
+    """
+    words: dict[str, list[str]] = {}
+    for name, others in made_from.items():
+        own = [planted[name].words(name)] if name in planted else []
+        inherited = [text for other in others for text in words.get(other, [])]
+        words[name] = list(dict.fromkeys([*inherited, *own]))
+    return {name: f"{_note(texts)}." for name, texts in words.items() if texts}
+
+
+def mark_layout(layout: pd.DataFrame, objects: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Add `COLUMN` to a layout, from which all tables of wells, sites and objects take it.
+
+    Parameters
+    ----------
+    layout : DataFrame
+        From `levelfield.config.plan.read_layout`.
+    objects : mapping
+        The config's section ``objects``; where it plants nothing the layout stays as it is.
+    """
+    planted = plantings(objects)
+    if not planted:
+        return layout
+    by_type: dict[str, list[str]] = {}
+    for name, planting in planted.items():
+        by_type.setdefault(planting.control_type, []).append(planting.words(name))
+    notes = {kind: _note(words) for kind, words in by_type.items()}
+    return layout.assign(**{COLUMN: layout["Metadata_ControlType"].map(notes).fillna("")})
+
+
+def mark_verdict(verdict: pd.DataFrame, objects: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Add a column ``planted`` to a verdict, and put the note before the advice.
+
+    Parameters
+    ----------
+    verdict : DataFrame
+        ``qc/verdict.csv`` with ``object_set`` and ``advice``.
+    objects : mapping
+        The config's section ``objects``; where it plants nothing the verdict stays as it is.
+    """
+    notes = planted_notes(objects)
+    if not notes:
+        return verdict
+    planted = verdict["object_set"].map(notes).fillna("")
+    return verdict.assign(
+        advice=(planted + " " + verdict["advice"]).str.strip(),
+        planted=planted,
+    )
+
+
+def note_of_verdict(verdict: pd.DataFrame) -> str:
+    """Return what a marked verdict says of planted errors, each once; empty where it has none."""
+    if "planted" not in verdict:
+        return ""
+    return " ".join(note for note in verdict["planted"].fillna("").unique() if note)
+
+
+def _note(words: Sequence[str]) -> str:
+    return f"{PLANTED}: {'; '.join(words)}"

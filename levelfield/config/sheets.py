@@ -1,0 +1,231 @@
+"""Config and sheets against their schemas, with errors that a biologist can act on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pandas as pd
+import yaml
+from referencing import Registry, Resource
+
+SCHEMAS = Path(__file__).parent / "schemas"
+
+
+class ConfigError(ValueError):
+    """The config is wrong; the text says which key, which value and what is allowed."""
+
+
+class SheetError(ValueError):
+    """A sheet is wrong; the text says which file, line, value and what is allowed."""
+
+
+def load_schema(path: Path) -> dict:
+    """Read a JSON Schema (2020-12) written as YAML."""
+    return yaml.safe_load(Path(path).read_text())
+
+
+def read_sheet(path: Path) -> pd.DataFrame:
+    """Read a CSV or TSV sheet as text, with surrounding blanks removed.
+
+    Raises
+    ------
+    SheetError
+        If the file is missing, empty or not a table.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SheetError(f"{path}: there is no such file. Correct the path, or write the sheet.")
+    separator = "\t" if path.suffix.lower() in {".tsv", ".txt"} else ","
+    try:
+        sheet = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, comment="#")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        kind = "tab" if separator == "\t" else "comma"
+        raise SheetError(f"{path}: cannot be read as a {kind}-separated table ({error}).") from None
+    if sheet.empty:
+        raise SheetError(f"{path}: has no rows below its header. Write one row per plate or well.")
+    sheet.columns = [str(column).strip() for column in sheet.columns]
+    return sheet.apply(lambda column: column.str.strip())
+
+
+def path_below(folder: Path | str, text: str, where: str) -> Path:
+    """Return the path that a sheet or a file of a microscope names.
+
+    Parameters
+    ----------
+    folder : Path
+        That relative paths start from, and that they may not leave.
+    text : str
+        The path; an absolute one is taken as it is.
+    where : str
+        Of the error: file, line, column.
+
+    Raises
+    ------
+    SheetError
+        If a relative path leaves the folder. Only names count: a link inside of the folder may
+        lead anywhere, as whoever made it chose.
+    """
+    inside = Path(os.path.normpath(text))
+    if not inside.is_absolute() and ".." in inside.parts:
+        raise SheetError(
+            f"{where}: '{text}' leads out of the folder '{folder}'. Move what it names there, or "
+            "give its absolute path."
+        )
+    return Path(folder) / text
+
+
+def check_sheet(sheet: pd.DataFrame, schema: Mapping, path: Path) -> None:
+    """Check a sheet against the JSON Schema of one row.
+
+    Every distinct value of a column is checked once: a screen has thousands of rows and few
+    different values.
+
+    Raises
+    ------
+    SheetError
+        Naming the file, the line and what is allowed.
+    """
+    _check_columns(list(sheet.columns), schema, path)
+    for column in sheet.columns:
+        rule = _rule_of(column, schema)
+        validator = jsonschema.Draft202012Validator(rule)
+        for value in sheet[column].unique():
+            optional = value == "" and column not in schema.get("required", [])
+            if optional or validator.is_valid(value):
+                continue
+            line = int((sheet[column] == value).to_numpy().argmax()) + 2
+            raise SheetError(
+                f"{path}, line {line}: column '{column}' holds '{value}'. {_allowed(rule)}"
+            )
+
+
+def _check_columns(columns: list[str], schema: Mapping, path: Path) -> None:
+    known = list(schema["properties"])
+    missing = [name for name in schema.get("required", []) if name not in columns]
+    if missing:
+        raise SheetError(
+            f"{path}, line 1: the column '{missing[0]}' is missing. "
+            f"Columns found: {', '.join(columns)}. Columns that must be there: "
+            f"{', '.join(schema['required'])}."
+        )
+    for column in columns:
+        if _rule_of(column, schema) is None:
+            raise SheetError(
+                f"{path}, line 1: the column '{column}' is not known.{_suggestion(column, known)} "
+                f"Allowed: {', '.join(known)}, and any name that begins with 'Metadata_'."
+            )
+
+
+def _rule_of(column: str, schema: Mapping) -> Mapping | None:
+    if column in schema["properties"]:
+        return schema["properties"][column]
+    for pattern, rule in schema.get("patternProperties", {}).items():
+        if pd.Series([column]).str.match(pattern).item():
+            return rule
+    return None
+
+
+def _allowed(rule: Mapping) -> str:
+    if "enum" in rule:
+        return f"Allowed: {', '.join(str(value) for value in rule['enum'])}."
+    return f"Expected: {rule.get('description', rule.get('pattern', rule.get('type', '')))}"
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def check_config(
+    config: Mapping, schema: Mapping, source: str, parts: Mapping[str, Mapping] | None = None
+) -> None:
+    """Check the config against its JSON Schema.
+
+    Parameters
+    ----------
+    config : mapping
+        The config as Snakemake merged it.
+    schema : mapping
+        JSON Schema.
+    source : str
+        Name of the config file, for the error.
+    parts : mapping
+        Further schemas that the first refers to, by file name.
+
+    Raises
+    ------
+    ConfigError
+        Naming the file, the key, the value and what is allowed.
+    """
+    resources = [(name, Resource.from_contents(part)) for name, part in (parts or {}).items()]
+    registry = Registry().with_resources(resources)
+    validator = jsonschema.Draft202012Validator(schema, registry=registry)
+    errors = sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.path)))
+    if errors:
+        raise ConfigError("\n".join(_describe(_deepest(error), source) for error in errors))
+
+
+def _deepest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+    """Follow an error of a combined rule down to the one that names the key."""
+    while error.context:
+        error = jsonschema.exceptions.best_match(error.context)
+    return error
+
+
+def _describe(error: jsonschema.ValidationError, source: str) -> str:
+    key = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = [name for name in error.instance if name not in known]
+        return (
+            f"{source}, {key}: the key '{unknown[0]}' is not known."
+            f"{_suggestion(unknown[0], known)} Allowed: {', '.join(known)}."
+        )
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"{source}, {key}: the key '{missing[0]}' is missing. Add it."
+    return f"{source}, {key}: {error.instance!r} is not allowed. {_remedy(error)}"
+
+
+def _remedy(error: jsonschema.ValidationError) -> str:
+    rule = error.schema if isinstance(error.schema, Mapping) else {}
+    texts = {
+        "enum": lambda: f"Allowed: {', '.join(map(str, error.validator_value))}.",
+        "type": lambda: _kind(error),
+        "minimum": lambda: f"It must be at least {error.validator_value}.",
+        "exclusiveMinimum": lambda: f"It must be more than {error.validator_value}.",
+        "exclusiveMaximum": lambda: f"It must be less than {error.validator_value}.",
+        "maximum": lambda: f"It must be at most {error.validator_value}.",
+    }
+    text = texts.get(error.validator, lambda: error.message + ".")()
+    return f"{text} {rule['description']}" if "description" in rule else text
+
+
+def _kind(error: jsonschema.ValidationError) -> str:
+    """Say what kind of value is needed; of a section, which keys it has."""
+    kinds, keys = error.validator_value, list(error.schema.get("properties", {}))
+    if kinds == "object" and keys:
+        return f"It must hold the keys {', '.join(keys)}."
+    return f"It must be of type {' or '.join([kinds] if isinstance(kinds, str) else kinds)}."
+
+
+def with_defaults(value: Any, schema: Mapping) -> Any:
+    """Return a copy of a config with the schema's ``default`` values filled in.
+
+    Only ``properties`` are followed: what a method does by default is written in the signature
+    of the method, not in the schema.
+    """
+    if not isinstance(value, Mapping) or "properties" not in schema:
+        return value
+    filled = {}
+    for name, rule in schema["properties"].items():
+        if name in value:
+            filled[name] = with_defaults(value[name], rule)
+        elif "default" in rule:
+            filled[name] = with_defaults(rule["default"], rule)
+    return filled | {name: value[name] for name in value if name not in filled}

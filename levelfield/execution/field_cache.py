@@ -1,0 +1,157 @@
+"""Keep what a field's rows were made from, so that only changed fields are computed again."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from levelfield.execution.checkpoints import Tables, Unfinished
+from levelfield.execution.progress import map_fields
+
+log = logging.getLogger("levelfield")
+
+FINGERPRINT = "fingerprint"
+"""Column of a pack's tables; the plate's tables do not have it."""
+
+Field = tuple[str, str, int]
+
+
+@cache
+def code_version(modules: tuple[str, ...]) -> str:
+    """Return the sha256 of the source files of modules and packages."""
+    digest = hashlib.sha256()
+    for name in modules:
+        path = Path(importlib.import_module(name).__file__)
+        sources = path.parent.rglob("*.py") if path.name == "__init__.py" else [path]
+        for source in sorted(sources):
+            digest.update(source.name.encode() + source.read_bytes())
+    return digest.hexdigest()
+
+
+def fingerprint(parts: Mapping[str, Any]) -> str:
+    """Return the sha256 of plain facts (numbers, texts, lists, mappings)."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def field_fingerprints(
+    segmented: pd.DataFrame, parts: Mapping[str, Any]
+) -> dict[Field, tuple[str, dict[str, int]]]:
+    """Return, by sound field, the fingerprint of its pixels and `parts`, and its object counts."""
+    sums = [column for column in segmented if column.startswith("checksum_")]
+    counts = [column for column in segmented if column.startswith("Count_")]
+    common = fingerprint(parts)
+    found = {}
+    for row in segmented[segmented["fault"] == ""].to_dict("records"):
+        field = (row["Metadata_Plate"], row["Metadata_Well"], int(row["Metadata_Site"]))
+        mark = fingerprint({"parts": common, "pixels": [row[column] for column in sums]})
+        found[field] = (mark, {name.removeprefix("Count_"): int(row[name]) for name in counts})
+    return found
+
+
+def map_changed_fields(
+    compute: Callable[[Field], Tables],
+    fields: Mapping[Field, tuple[str, dict[str, int]]],
+    previous: Tables,
+    expected_rows: Callable[[dict[str, int]], dict[str, int]],
+    workers: int,
+    what: str,
+    unfinished: Unfinished | None = None,
+) -> list[Tables]:
+    """Return every field's tables in order: the earlier ones where they hold, else new ones.
+
+    Parameters
+    ----------
+    compute : callable
+        Makes the tables of one field, by name.
+    fields : mapping
+        From `field_fingerprints`.
+    previous : dict of str to DataFrame
+        What an earlier run of this job wrote; empty where there was none.
+    expected_rows : callable
+        From a field's object counts to the number of rows of each table where that is known.
+    workers : int
+        Processes.
+    what : str
+        Of the progress line.
+    unfinished : Unfinished, optional
+        Where each field is kept as soon as it is done, and what other runs leave there.
+    """
+    # Another run of this job may still be at work, at the first fields: meet it from the other end.
+    backwards = unfinished is not None and unfinished.begin()
+    kept = _kept_tables(fields, previous, expected_rows)
+    left = unfinished.read() if unfinished is not None else {}
+    kept |= {field: left[mark] for field, (mark, _) in fields.items() if mark in left}
+    changed = [(field, mark) for field, (mark, _) in fields.items() if field not in kept]
+    log.info("%s: %d fields to do, %d kept from an earlier run", what, len(changed), len(kept))
+    if backwards:
+        changed.reverse()
+    work = partial(_compute_and_keep, compute=compute, unfinished=unfinished)
+    made = map_fields(work, changed, workers, what)
+    found = kept | {field: tables for (field, _), tables in zip(changed, made, strict=True)}
+    return [found[field] for field in fields]
+
+
+def _compute_and_keep(
+    item: tuple[Field, str],
+    compute: Callable[[Field], Tables],
+    unfinished: Unfinished | None,
+) -> Tables:
+    """Compute a field's tables, in whichever process, and keep them there and then."""
+    field, mark = item
+    if unfinished is not None:
+        unfinished.check()
+        if (done := unfinished.find(mark)) is not None:
+            return done
+    tables = {name: table.assign(**{FINGERPRINT: mark}) for name, table in compute(field).items()}
+    if unfinished is not None:
+        unfinished.check()
+        unfinished.keep(mark, tables)
+    return tables
+
+
+def _kept_tables(
+    fields: Mapping[Field, tuple[str, dict[str, int]]],
+    previous: Tables,
+    expected_rows: Callable[[dict[str, int]], dict[str, int]],
+) -> dict[Field, Tables]:
+    """Return the earlier tables of fields of which nothing has changed and nothing is missing."""
+    by_mark = {
+        name: dict(list(table.groupby(FINGERPRINT, sort=False)))
+        for name, table in previous.items()
+        if FINGERPRINT in table
+    }
+    if by_mark.keys() != previous.keys() or not previous:
+        return {}
+    kept = {}
+    for field, (mark, counts) in fields.items():
+        found = {name: marks.get(mark) for name, marks in by_mark.items()}
+        whole = all(
+            n_rows == (0 if found[name] is None else len(found[name]))
+            for name, n_rows in expected_rows(counts).items()
+        )
+        if whole and any(table is not None for table in found.values()):
+            kept[field] = {
+                name: previous[name].iloc[:0] if table is None else table
+                for name, table in found.items()
+            }
+    return kept
+
+
+def join(
+    tables: list[Tables], names: Iterable[str], empty: Callable[[str], pd.DataFrame]
+) -> Tables:
+    """Stack the tables of fields; a table without any row keeps its columns."""
+    joined = {}
+    for name in names:
+        parts = [one[name] for one in tables]
+        filled = [part for part in parts if len(part)] or parts[:1]
+        joined[name] = pd.concat(filled, ignore_index=True) if filled else empty(name)
+    return joined

@@ -1,0 +1,139 @@
+"""Work on a node's GPUs: one process for each, with threads that read and write meanwhile."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import TypeVar
+
+from joblib import Parallel, delayed
+from joblib.externals.loky import ProcessPoolExecutor
+
+from levelfield.execution.progress import with_progress
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# With fewer threads the GPU waits while fields are read and written.
+_LEAST_THREADS = 3
+# Items that a process of a GPU gets at a time, for each of its threads.
+_ITEMS_PER_THREAD = 2
+
+
+def map_on_gpus(
+    function: Callable[[Item, str], Result],
+    items: Sequence[Item],
+    devices: Sequence[str],
+    threads: int,
+    what: str,
+    fields_of: Callable[[Item], int],
+) -> Iterator[Result]:
+    """Apply a function to each item on one of some GPUs; results come in the order of the items.
+
+    Parameters
+    ----------
+    function : callable
+        Of an item and the rule of a device (``cuda:1``). Several threads call it at once: one
+        reads and one writes while a third keeps the GPU busy. With several GPUs, picklable.
+    items : sequence
+        What describes the fields that are worked on together.
+    devices : sequence of str
+        Rules of the GPUs.
+    threads : int
+        Of the whole job.
+    what, fields_of
+        Of the progress line, as for `levelfield.execution.progress.map_fields`.
+    """
+    counts = [fields_of(item) for item in items]
+    each = max(_LEAST_THREADS, threads // len(devices))
+    work = _in_threads if len(devices) == 1 else _in_processes
+    with BusyShare(devices) as busy:
+        yield from with_progress(work(function, items, devices, each), counts, what, busy.note)
+
+
+def _in_processes(
+    function: Callable[[Item, str], Result],
+    items: Sequence[Item],
+    devices: Sequence[str],
+    threads: int,
+) -> Iterator[Result]:
+    step = threads * _ITEMS_PER_THREAD
+    with ExitStack() as stack:
+        # A pool of one process for every GPU: none of them ever sees two.
+        pools = [stack.enter_context(ProcessPoolExecutor(1)) for _ in devices]
+        waiting = deque()
+        for number, first in enumerate(range(0, len(items), step)):
+            place = number % len(devices)
+            part = items[first : first + step]
+            waiting.append(pools[place].submit(_part, function, part, devices[place], threads))
+            if len(waiting) > 2 * len(devices):
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def _part(
+    function: Callable[[Item, str], Result], items: Sequence[Item], device: str, threads: int
+) -> list[Result]:
+    return list(_in_threads(function, items, [device], threads))
+
+
+def _in_threads(
+    function: Callable[[Item, str], Result],
+    items: Sequence[Item],
+    devices: Sequence[str],
+    threads: int,
+) -> Iterator[Result]:
+    pool = Parallel(threads, backend="threading", return_as="generator", pre_dispatch=threads)
+    yield from pool(delayed(function)(item, devices[0]) for item in items)
+
+
+class BusyShare:
+    """Measures how busy the GPUs are while a job runs, as the driver sees it.
+
+    Use as a context. Where there is no ``nvidia-smi`` there is no share.
+    """
+
+    def __init__(self, devices: Sequence[str], seconds: int = 1) -> None:
+        numbers = ",".join(device.removeprefix("cuda:") for device in devices)
+        self._command = [
+            *("nvidia-smi", f"--id={numbers}", "--query-gpu=utilization.gpu"),
+            *("--format=csv,noheader,nounits", f"--loop={seconds}"),
+        ]
+        self._sum, self._count = 0.0, 0
+
+    @property
+    def percent(self) -> float | None:
+        """Mean over the time and the GPUs so far."""
+        return self._sum / self._count if self._count else None
+
+    def note(self) -> str:
+        """Return the share as the end of a progress line."""
+        return "" if self.percent is None else f", GPU busy {self.percent:.0f} %"
+
+    def __enter__(self) -> BusyShare:
+        try:
+            self._process = subprocess.Popen(
+                self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+        except OSError:
+            self._process = None
+            return self
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        return self
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            if line.strip().isdigit():
+                self._sum, self._count = self._sum + int(line), self._count + 1
+
+    def __exit__(self, *error: object) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._reader.join()
+            self._process.stdout.close()

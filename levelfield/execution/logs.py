@@ -1,0 +1,150 @@
+"""Where a job writes what it does: its log file, and for the user the terminal.
+
+The last line of a log file says how the job ended and what it took, so that what is finished, what
+failed and what was cut off can be told from the logs alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from levelfield.execution.checkpoints import Superseded
+from levelfield.execution.machine_faults import Stopped, mishap_text, stoppable
+
+log = logging.getLogger("levelfield")
+
+_END = "%s: %.2f s, %.2f s of CPU, %.2f s of it to start, on %d GPUs"
+_END_LINE = re.compile(
+    r"(done|failed): ([\d.]+) s, ([\d.]+) s of CPU, ([\d.]+) s of it to start, on (\d+) GPUs$"
+)
+_REASON = re.compile(r"levelfield: (.+)$")
+_TRACEBACK_END = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Kill)\b.*)$")
+
+
+@dataclass(frozen=True)
+class JobEnd:
+    """What a log file says of its job.
+
+    Attributes
+    ----------
+    state : str
+        ``done``, ``failed``, or ``open``: running, or cut off before it could say more.
+    seconds : float
+        From the start of the job's process.
+    cpu_seconds : float
+        Of all its processes.
+    start_seconds : float
+        Of CPU, before it began to work: what a job costs whatever it does.
+    gpus : int
+        That it held.
+    reason : str
+        Why it failed, as far as it could say.
+    """
+
+    state: str
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    start_seconds: float = 0.0
+    gpus: int = 0
+    reason: str = ""
+
+
+@contextmanager
+def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
+    """Log to a file and to the terminal; an error for people ends the job without a traceback.
+
+    Errors for people are ``ValueError`` and mishaps of the machine. Their traceback is in the log
+    file, before the line that starts with ``levelfield:``. Others are raised as they are. A job
+    that another one has superseded ends well: what it should have written is there. `gpus` is how
+    many of them the job holds.
+    """
+    to_file = _LogFile(path, mode="w")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers = [to_file, to_terminal]
+    log.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addHandler(to_file)
+    (_, start_seconds), state = _spent(), "failed"
+    try:
+        with stoppable():
+            yield log
+        state = "done"
+    except Superseded:
+        log.info("the same job was started again, and has done all of the work; this one ends")
+        state = "done"
+    except (Exception, Stopped) as error:
+        text = str(error) if isinstance(error, ValueError) else mishap_text(error)
+        to_file.write(traceback.format_exc())
+        if text is None:
+            raise
+        to_file.write(f"levelfield: {text}\n")
+        print(f"\nlevelfield: {text}\n", file=sys.stderr, flush=True)
+        sys.exit(1)
+    finally:
+        log.removeHandler(to_terminal)
+        log.info(_END, state, *_spent(), start_seconds, gpus)
+        to_file.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log file; where the disk is full its lines are lost, and the job's error is not."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self.stream.write(text)
+            self.stream.flush()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
+def _spent() -> tuple[float, float]:
+    """Return the seconds since this process began, and the CPU seconds of it and its children."""
+    own = psutil.Process()
+    cpu = sum(own.cpu_times()[:4])
+    for child in own.children(recursive=True):
+        try:
+            cpu += sum(child.cpu_times()[:4])
+        except psutil.Error:  # it ended just now
+            continue
+    return time.time() - own.create_time(), cpu
+
+
+def read_job_log(path: Path) -> JobEnd | None:
+    """Return what a log file says of its job; None where there is no log."""
+    try:
+        lines = Path(path).read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return None
+    ends = [match for line in lines[-3:] if (match := _END_LINE.search(line))]
+    reason = _reason(lines)
+    if not ends:
+        return JobEnd("open", reason=reason)
+    state, seconds, cpu, start, gpus = ends[-1].groups()
+    reason = reason if state == "failed" else ""
+    return JobEnd(state, float(seconds), float(cpu), float(start), int(gpus), reason)
+
+
+def _reason(lines: list[str]) -> str:
+    """Return the last error for people in a log, else the last line of its last traceback."""
+    for pattern in (_REASON, _TRACEBACK_END):
+        for line in reversed(lines):
+            if match := pattern.search(line):
+                return match.groups()[0] if match.groups() else match[0]
+    return ""

@@ -1,0 +1,1 @@
+"""Planes of a microscope as arrays, and what is done with them before segmentation."""

@@ -1,0 +1,127 @@
+"""The raw images of one site: read, judged fit for use or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from levelfield.images.planes import PlaneError, pixel_fault, read_plane, saturated_fraction
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site and the files of its planes.
+
+    Attributes
+    ----------
+    well, number : str, int
+        The site.
+    planes : DataFrame
+        Its rows of the index.
+    """
+
+    well: str
+    number: int
+    planes: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class SiteFault(Exception):
+    """Why a site cannot be used, and the file that shows it."""
+
+    reason: str
+    path: str
+
+
+class ImageGone(ValueError):
+    """An image that the index lists is not there any more; the text says which."""
+
+
+def _gone(path: str) -> str:
+    return (
+        f"{path} was there when the plate was listed, and is gone. The job ends here, because a "
+        "disk that is not mounted would cost the plate all of its sites. Mount it on this node, or "
+        "put the image back. If it was taken away on purpose, delete the plate's index.csv and run "
+        "again."
+    )
+
+
+def sites_of(index: pd.DataFrame, wells: Sequence[str]) -> list[Site]:
+    """Return the sites of some wells whose planes have no fault in the index."""
+    planes = index[index["well"].isin(wells)]
+    groups = planes.groupby(["well", "site"], sort=False)
+    return [
+        Site(well, int(number), rows)
+        for (well, number), rows in groups
+        if (rows["fault"] == "").all()
+    ]
+
+
+def read_channel(site: Site, channel: str, projection: str | None) -> np.ndarray:
+    """Read one channel (Y, X) of a site; a z-stack is projected.
+
+    Raises
+    ------
+    SiteFault
+        If a file cannot be decoded, or is not the size that its header promised.
+    ImageGone
+        If it is not there.
+    """
+    stack = []
+    for row in site.planes[site.planes["channel"] == channel].itertuples():
+        try:
+            plane = read_plane(Path(row.path), row.page)
+        except PlaneError as error:
+            if not Path(row.path).exists():
+                raise ImageGone(_gone(row.path)) from None
+            raise SiteFault(f"{channel}: {error}", row.path) from None
+        if plane.shape != (row.size_y, row.size_x):
+            raise SiteFault(f"{channel}: is {plane.shape} px, not what its header says", row.path)
+        stack.append(plane)
+    if len(stack) == 1:
+        return stack[0]
+    if projection == "maximum":
+        return np.max(stack, axis=0)
+    return np.rint(np.mean(stack, axis=0)).astype(stack[0].dtype)
+
+
+def read_site(site: Site, channels: Sequence[str], projection: str | None) -> np.ndarray:
+    """Read the raw pixels (C, Y, X) of a site.
+
+    Raises
+    ------
+    SiteFault
+        If a plane cannot be read.
+    """
+    return np.stack([read_channel(site, channel, projection) for channel in channels])
+
+
+def check_pixels(
+    site: Site, image: np.ndarray, channels: Sequence[str], maximum: int, saturated_percent: float
+) -> None:
+    """Judge the raw pixels of a site.
+
+    Raises
+    ------
+    SiteFault
+        If a plane is empty or not filled, two channels hold the same pixels, or too many pixels
+        are saturated.
+    """
+    for i, channel in enumerate(channels):
+        path = _first_path(site, channel)
+        if fault := pixel_fault(image[i]):
+            raise SiteFault(f"{channel}: {fault}", path)
+        saturated = 100 * saturated_fraction(image[i], maximum)
+        if saturated > saturated_percent:
+            raise SiteFault(f"{channel}: {saturated:.0f} % of its pixels are saturated", path)
+        for j in range(i):
+            if np.array_equal(image[i], image[j]):
+                raise SiteFault(f"{channel}: holds the same image as channel {channels[j]}", path)
+
+
+def _first_path(site: Site, channel: str) -> str:
+    return site.planes.loc[site.planes["channel"] == channel, "path"].iloc[0]

@@ -1,0 +1,1 @@
+"""Files: formats of microscopes, the plate store, tables, weights, provenance."""

@@ -1,0 +1,50 @@
+"""Raw plate exports, each turned into one index table: a row for every plane.
+
+The index has the columns of `INDEX_COLUMNS`. A plane that cannot be used stays in the index,
+with the reason in the column ``fault``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from levelfield.io.formats.index import INDEX_COLUMNS, check_index
+from levelfield.io.formats.pattern import find_planes
+
+FORMATS = {"pattern": find_planes}
+"""Finders by the name that the config key ``images.format`` uses."""
+
+__all__ = ["FORMATS", "INDEX_COLUMNS", "index_plate"]
+
+
+def index_plate(
+    folder: Path, plate: str, layout: pd.DataFrame, images: Mapping, channels: Mapping
+) -> pd.DataFrame:
+    """List every plane of a plate, with what is wrong with it.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the plate's raw images.
+    plate : str
+        Name of the plate.
+    layout : DataFrame
+        The plate's layout (`levelfield.config.plan.read_layout`).
+    images, channels : mapping
+        Those sections of the config.
+
+    Returns
+    -------
+    DataFrame
+        `INDEX_COLUMNS`, sorted by well, site, channel, z and time.
+
+    Raises
+    ------
+    IndexFault
+        If nothing matches, or wells that the layout declares as controls have no images.
+    """
+    planes = FORMATS[images["format"]](folder, plate, images, channels)
+    return check_index(planes, plate, layout, images, list(channels))

@@ -1,0 +1,202 @@
+"""The index of a plate: one row per plane, checked against the layout and against itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from levelfield.config.plan import row_column
+
+INDEX_COLUMNS = (
+    "plate",
+    "well",
+    "site",
+    "channel",
+    "z",
+    "time",
+    "path",
+    "page",
+    "size_y",
+    "size_x",
+    "dtype",
+    "bytes",
+    "fault",
+)
+NO_SITE = -1
+"""Number in place of a site's in rows that stand for a whole well; some exports count from 0."""
+
+_PLANE = ["well", "site", "channel", "z", "time"]
+
+
+class IndexFault(ValueError):
+    """The raw images cannot be indexed; the text says which, why and what to do."""
+
+
+def check_index(
+    planes: pd.DataFrame,
+    plate: str,
+    layout: pd.DataFrame,
+    images: Mapping,
+    channels: Sequence[str],
+) -> pd.DataFrame:
+    """Complete the index: choose the time point, find repeats, gaps and odd images.
+
+    Parameters
+    ----------
+    planes : DataFrame
+        What a finder of `levelfield.io.formats` found.
+    plate : str
+        Name of the plate.
+    layout : DataFrame
+        The plate's layout.
+    images : mapping
+        That section of the config.
+    channels : sequence of str
+        Channels that every site must have.
+
+    Returns
+    -------
+    DataFrame
+        `INDEX_COLUMNS` in plate order. Planes of wells that the layout does not hold, and
+        layout wells without images, are rows with a ``fault``.
+
+    Raises
+    ------
+    IndexFault
+        If controls have no images, or a stack has no projection.
+    """
+    planes = _one_time_point(planes, plate, images["time_point"])
+    _check_stack(planes, plate, images.get("projection"))
+    check_controls(planes, plate, layout)
+    planes = _mark_odd(planes)
+    planes = _mark_repeats(planes)
+    planes = _mark_unknown_wells(planes, layout)
+    planes = _add_missing_channels(planes, plate, channels)
+    planes = _add_missing_wells(planes, plate, layout)
+    return _in_plate_order(planes, channels)[list(INDEX_COLUMNS)]
+
+
+def _one_time_point(planes: pd.DataFrame, plate: str, time_point: int) -> pd.DataFrame:
+    found = sorted(planes["time"].unique())
+    if time_point in found:
+        return planes[planes["time"] == time_point]
+    if len(found) == 1:  # names that count from 1, and one time point: there is nothing to choose
+        return planes
+    raise IndexFault(
+        f"plate {plate}: images.time_point is {time_point}, but the images are of time points "
+        f"{', '.join(map(str, found))}. Choose one of them."
+    )
+
+
+def _check_stack(planes: pd.DataFrame, plate: str, projection: str | None) -> None:
+    n_z = planes["z"].nunique()
+    if n_z > 1 and projection is None:
+        raise IndexFault(
+            f"plate {plate}: the images are stacks of {n_z} z planes. Say how a stack becomes one "
+            "plane with images.projection: maximum or mean."
+        )
+
+
+def check_controls(planes: pd.DataFrame, plate: str, layout: pd.DataFrame) -> None:
+    """Raise `IndexFault` if wells that the layout declares as controls have no images.
+
+    `planes` may be the finished index: since it was made, the layout may have come to call other
+    wells controls.
+    """
+    controls = layout[layout["Metadata_ControlType"].isin(["negcon", "poscon"])]
+    with_images = planes.loc[planes["path"] != "", "well"]
+    missing = controls[~controls["Metadata_Well"].isin(with_images)]
+    if len(missing):
+        wells = ", ".join(missing["Metadata_Well"] + " (" + missing["Metadata_ControlType"] + ")")
+        raise IndexFault(
+            f"plate {plate}: the layout declares controls that have no images: {wells}. The "
+            "verdict would rest on fewer controls than you planned. Add the images, "
+            "correct the pattern, or take these wells out of the layout."
+        )
+
+
+def _mark(planes: pd.DataFrame, rows: pd.Series, text: str | pd.Series) -> pd.DataFrame:
+    """Write a fault into rows that have none yet."""
+    free = rows & (planes["fault"] == "")
+    return planes.assign(fault=planes["fault"].mask(free, text))
+
+
+def _mark_odd(planes: pd.DataFrame) -> pd.DataFrame:
+    """Mark planes whose size or type differs from most of the plate's."""
+    sound = planes[planes["fault"] == ""]
+    if sound.empty:
+        return planes
+    kinds = sound.groupby(["size_y", "size_x", "dtype"]).size()
+    size_y, size_x, dtype = kinds.sort_values(kind="stable").index[-1]
+    size = planes["size_y"].astype(str) + " × " + planes["size_x"].astype(str)
+    wrong_size = (planes["size_y"] != size_y) | (planes["size_x"] != size_x)
+    planes = _mark(
+        planes,
+        wrong_size,
+        "is " + size + f" px where the plate's images are {size_y} × {size_x}",
+    )
+    wrong_type = planes["dtype"] != dtype
+    return _mark(
+        planes, wrong_type, "holds " + planes["dtype"] + f" pixels where the plate holds {dtype}"
+    )
+
+
+def _mark_repeats(planes: pd.DataFrame) -> pd.DataFrame:
+    planes = planes.sort_values([*_PLANE, "path", "page"], kind="stable").reset_index(drop=True)
+    return _mark(
+        planes,
+        planes.duplicated(_PLANE, keep=False),
+        "another file claims the same well, site and channel",
+    )
+
+
+def _mark_unknown_wells(planes: pd.DataFrame, layout: pd.DataFrame) -> pd.DataFrame:
+    return _mark(
+        planes, ~planes["well"].isin(layout["Metadata_Well"]), "the layout has no row for this well"
+    )
+
+
+def _add_missing_channels(
+    planes: pd.DataFrame, plate: str, channels: Sequence[str]
+) -> pd.DataFrame:
+    sites = planes.loc[planes["well"] != "", ["well", "site", "z", "time"]].drop_duplicates()
+    wanted = sites.merge(pd.DataFrame({"channel": list(channels)}), how="cross")
+    found = planes.set_index(_PLANE).index
+    missing = wanted[~wanted.set_index(_PLANE).index.isin(found)]
+    return _append(planes, plate, missing, "there is no image of this channel")
+
+
+def _add_missing_wells(planes: pd.DataFrame, plate: str, layout: pd.DataFrame) -> pd.DataFrame:
+    wells = layout.loc[~layout["Metadata_Well"].isin(planes["well"]), "Metadata_Well"]
+    missing = pd.DataFrame({"well": wells, "site": NO_SITE, "channel": "", "z": 0, "time": 0})
+    return _append(planes, plate, missing, "the layout has this well, but no image is of it")
+
+
+def _append(planes: pd.DataFrame, plate: str, rows: pd.DataFrame, fault: str) -> pd.DataFrame:
+    if rows.empty:
+        return planes
+    blank = {"path": "", "page": 0, "size_y": 0, "size_x": 0, "dtype": "", "bytes": 0}
+    return pd.concat([planes, rows.assign(plate=plate, fault=fault, **blank)], ignore_index=True)
+
+
+def _in_plate_order(planes: pd.DataFrame, channels: Sequence[str]) -> pd.DataFrame:
+    rank = {channel: i for i, channel in enumerate(channels)}
+    keys = planes.assign(
+        _well=planes["well"].map(_place), _channel=planes["channel"].map(rank).fillna(-1)
+    )
+    order = keys.sort_values(
+        ["_well", "site", "_channel", "z", "time", "path", "page"], kind="stable"
+    )
+    return planes.loc[order.index].reset_index(drop=True)
+
+
+def _place(well: str) -> tuple[int, int]:
+    """Sort files of no well before all others."""
+    return row_column(well) if well else (0, 0)
+
+
+def usable_sites(index: pd.DataFrame) -> pd.DataFrame:
+    """Return the sites (well, site) of which no plane has a fault, in plate order."""
+    faulty = index.groupby(["well", "site"], sort=False)["fault"].agg(lambda f: (f != "").any())
+    return faulty[~faulty].reset_index()[["well", "site"]]

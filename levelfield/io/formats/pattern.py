@@ -1,0 +1,183 @@
+"""Images whose file names say what they hold, read with a regular expression.
+
+The pattern is searched in each file's path below the plate's folder, as CellProfiler's
+Metadata module does; its named groups are ``well`` (or ``row`` and ``column``), ``site``,
+``channel``, ``z``, ``time`` and ``plate``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+
+from levelfield.config.plan import parse_well, row_letters
+from levelfield.images.planes import SUFFIXES, Header, read_header
+from levelfield.io.formats.index import IndexFault
+
+GROUPS = ("plate", "well", "row", "column", "site", "channel", "z", "time")
+_HEADER_READERS = 16  # headers wait for the file system, not for a core
+
+
+def find_planes(folder: Path, plate: str, images: Mapping, channels: Mapping) -> pd.DataFrame:
+    """Find the planes of a plate by file name.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched with its subfolders.
+    plate : str
+        Name of the plate; files whose group ``plate`` says another are left out.
+    images, channels : mapping
+        Those sections of the config.
+
+    Returns
+    -------
+    DataFrame
+        One row per plane of a known channel, with the columns of the index.
+
+    Raises
+    ------
+    IndexFault
+        If the pattern is not usable or matches nothing.
+    """
+    pattern = compile_pattern(images["pattern"])
+    files = sorted(_image_files(folder))
+    names = {str(rule["match"]): channel for channel, rule in channels.items()}
+    matched = [(name, match) for name in files if (match := pattern.search(name))]
+    if not matched:
+        raise IndexFault(_nothing_matches(images["pattern"], folder, files))
+    described = [(name, _describe(name, match)) for name, match in matched]
+    if all(facts["fault"] for _, facts in described):
+        name, facts = described[0]
+        raise IndexFault(f"images.pattern, '{name}': {facts['fault']} Correct the pattern.")
+    described = [(name, facts) for name, facts in described if facts["plate"] in ("", plate)]
+    if not described:
+        others = sorted({match["plate"] for _, match in matched})
+        raise IndexFault(
+            f"plate {plate}: the pattern's group 'plate' reads {', '.join(others[:5])} in "
+            f"'{folder}', never '{plate}'. Correct the plate's name in the plate sheet, "
+            "or the pattern."
+        )
+    with ThreadPoolExecutor(_HEADER_READERS) as readers:
+        headers = list(readers.map(read_header, [folder / name for name, _ in described]))
+    rows: list[dict] = []
+    for (name, facts), header in zip(described, headers, strict=True):
+        rows += _planes_of(folder / name, facts, header, images.get("pages"), names)
+    if not rows:
+        read = sorted({facts["channel"] for _, facts in described})
+        raise IndexFault(
+            f"plate {plate}: no file in '{folder}' is of a channel of the config. The pattern's "
+            f"group 'channel' reads {', '.join(read)}; the config's channels match "
+            f"{', '.join(names)}. Correct channels.<name>.match."
+        )
+    return pd.DataFrame(rows).assign(plate=plate)
+
+
+def compile_pattern(text: str) -> re.Pattern:
+    """Compile an image pattern and check its groups.
+
+    Raises
+    ------
+    IndexFault
+        If the expression is not valid, names an unknown group, or does not tell the well.
+    """
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise IndexFault(
+            f"images.pattern: '{text}' is not a regular expression ({error})."
+        ) from None
+    groups = set(pattern.groupindex)
+    unknown = sorted(groups - set(GROUPS))
+    if unknown:
+        raise IndexFault(
+            f"images.pattern: the group '{unknown[0]}' is not known. Allowed: {', '.join(GROUPS)}."
+        )
+    if "well" not in groups and not {"row", "column"} <= groups:
+        raise IndexFault(
+            f"images.pattern: '{text}' does not tell the well. Name a group 'well', or two "
+            "groups 'row' and 'column', for instance (?P<well>[A-P][0-9]{2})."
+        )
+    return pattern
+
+
+def _image_files(folder: Path) -> Iterator[str]:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            if name.lower().endswith(SUFFIXES):
+                yield (Path(root) / name).relative_to(folder).as_posix()
+
+
+def _nothing_matches(pattern: str, folder: Path, files: list[str]) -> str:
+    if not files:
+        return (
+            f"'{folder}' and its subfolders hold no image ({', '.join(SUFFIXES)}). "
+            "Correct the column 'images' of the plate sheet."
+        )
+    return (
+        f"images.pattern: '{pattern}' matches none of the {len(files)} images in '{folder}'. "
+        f"The first of them is '{files[0]}'. Correct the pattern."
+    )
+
+
+def _describe(name: str, match: re.Match) -> dict:
+    """Read what a file's name says of it."""
+    groups = dict.fromkeys(GROUPS, "") | {
+        group: text or "" for group, text in match.groupdict().items()
+    }
+    well = groups["well"] or _join_row_column(groups["row"], groups["column"])
+    facts = {"plate": groups["plate"], "channel": groups["channel"], "fault": ""}
+    try:
+        facts["well"] = parse_well(well)
+    except ValueError as error:  # one stray file must not stop a plate
+        facts |= {"well": "", "fault": f"the pattern reads no well in its name: {error}"}
+    for group, absent in (("site", 1), ("z", 0), ("time", 0)):
+        facts[group] = _number(groups[group], absent, group, name)
+    return facts
+
+
+def _join_row_column(row: str, column: str) -> str:
+    letters = row_letters(int(row)) if row.isdigit() else row
+    return f"{letters}{column}"
+
+
+def _number(text: str, absent: int, group: str, name: str) -> int:
+    if text == "":
+        return absent
+    if not text.isdigit():
+        raise IndexFault(
+            f"images.pattern reads '{text}' as the {group} of '{name}'; a whole number is needed."
+        )
+    return int(text)
+
+
+def _planes_of(
+    path: Path, facts: Mapping, header: Header, pages: str | None, names: Mapping[str, str]
+) -> list[dict]:
+    """Return the index rows of one file: one, or one per page of a multi-page TIFF."""
+    if header.n_pages > 1 and pages is None:
+        raise IndexFault(
+            f"'{path}' has {header.n_pages} pages. Say what they are with images.pages: "
+            "channel, z or time."
+        )
+    rows = []
+    for page in range(max(header.n_pages, 1)):
+        plane = dict(facts)
+        if pages is not None:
+            plane[pages] = str(page + 1) if pages == "channel" else page
+        # A pattern without the group 'channel' is for screens of a single channel.
+        channel = plane["channel"] if plane["channel"] != "" else next(iter(names))
+        if channel not in names:
+            continue
+        rows.append(
+            plane
+            | {"channel": names[channel], "path": str(path), "page": page}
+            | {"size_y": header.size_y, "size_x": header.size_x, "dtype": header.dtype}
+            | {"bytes": header.bytes, "fault": facts["fault"] or header.fault}
+        )
+    return rows

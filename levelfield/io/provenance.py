@@ -1,0 +1,137 @@
+"""What ran, on what, with what: versions, and the run of a plate as an RO-Crate.
+
+The crate follows the Process Run Crate profile (Leo et al., PLoS ONE 19, e0309210, 2024; RO-Crate:
+Soiland-Reyes et al., Data Science 5, 97, 2022).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+from rocrate.model.contextentity import ContextEntity
+from rocrate.rocrate import ROCrate
+
+from levelfield import __version__
+from levelfield.config.planted import PLANTED, planted_note
+
+PACKAGES = (
+    "snakemake",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "numba",
+    "pandas",
+    "pyarrow",
+    "zarr",
+    "ome-zarr-models",
+    "tifffile",
+    "imagecodecs",
+)
+"""Packages whose version can change a result."""
+
+_PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+
+
+def versions() -> dict[str, str]:
+    """Return the version of Levelfield, Python and each of `PACKAGES`."""
+    found = {"levelfield": __version__, "python": platform.python_version()}
+    return found | {name: version(name) for name in PACKAGES}
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def run_crate(
+    plate: str,
+    folder: Path,
+    inputs: Mapping[str, Path],
+    results: Iterable[Path],
+    config: Mapping,
+) -> dict:
+    """Describe the run of a plate as RO-Crate metadata (JSON-LD).
+
+    Parameters
+    ----------
+    plate : str
+        Name of the plate.
+    folder : Path
+        The plate's folder of results, in which the metadata file will lie.
+    inputs : mapping of str to Path
+        What the run read, by a short description.
+    results : iterable of Path
+        Files that it wrote, below `folder`.
+    config : mapping
+        The config of the run.
+
+    Returns
+    -------
+    dict
+        Content of ``ro-crate-metadata.json``.
+    """
+    crate = ROCrate()
+    planted = planted_note(config.get("objects", {}))
+    crate.name = f"Levelfield results of plate {plate}{f' ({PLANTED})' if planted else ''}"
+    what = "Segmentation, measurement and quality control of a high-content plate."
+    crate.description = f"{planted} {what}".lstrip()
+    crate.license = "Not stated: the licence is that of the images and their owner's choice."
+    crate.root_dataset["conformsTo"] = crate.add(
+        ContextEntity(
+            crate,
+            _PROFILE,
+            {"@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"},
+        )
+    )
+    objects = [
+        _entity(crate, str(path), "Dataset" if Path(path).is_dir() else "File", name)
+        for name, path in inputs.items()
+    ]
+    files = [
+        _entity(
+            crate,
+            str(Path(path).relative_to(folder)),
+            "File",
+            Path(path).name,
+            sha256=file_sha256(path),
+        )
+        for path in results
+    ]
+    crate.root_dataset["hasPart"] = files
+    action = {
+        "@type": "CreateAction",
+        "name": f"Levelfield run of plate {plate}",
+        "instrument": {"@id": _software(crate).id},
+        "object": [{"@id": one.id} for one in objects],
+        "result": [{"@id": one.id} for one in files],
+        "endTime": datetime.now(UTC).isoformat(timespec="seconds"),
+        "description": yaml.safe_dump(dict(config), sort_keys=False),
+    }
+    crate.root_dataset["mentions"] = crate.add(ContextEntity(crate, "#run", action))
+    return crate.metadata.generate()
+
+
+def _entity(crate: ROCrate, identity: str, kind: str, name: str, **more: str) -> ContextEntity:
+    return crate.add(ContextEntity(crate, identity, {"@type": kind, "name": name} | more))
+
+
+def _software(crate: ROCrate) -> ContextEntity:
+    requirements = [
+        _entity(crate, f"#{name}", "SoftwareApplication", name, softwareVersion=number)
+        for name, number in versions().items()
+        if name != "levelfield"
+    ]
+    facts = {
+        "@type": "SoftwareApplication",
+        "name": "levelfield",
+        "softwareVersion": __version__,
+        "softwareRequirements": [{"@id": one.id} for one in requirements],
+    }
+    return crate.add(ContextEntity(crate, "#levelfield", facts))

@@ -1,0 +1,34 @@
+"""The OME-Zarr 0.5 plate: create it, write a field, read a field."""
+
+from levelfield.io.store.field import (
+    EDITED_SUFFIX,
+    Field,
+    checksum,
+    field_path,
+    find_damage,
+    invalidate_field,
+    read_field,
+    read_labels,
+    stored_dtype,
+    stored_field,
+    write_field,
+)
+from levelfield.io.store.metadata import Channel
+from levelfield.io.store.plate import create_plate, lazy_plate
+
+__all__ = [
+    "EDITED_SUFFIX",
+    "Channel",
+    "Field",
+    "checksum",
+    "create_plate",
+    "field_path",
+    "find_damage",
+    "invalidate_field",
+    "lazy_plate",
+    "read_field",
+    "read_labels",
+    "stored_dtype",
+    "stored_field",
+    "write_field",
+]

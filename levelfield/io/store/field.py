@@ -1,0 +1,326 @@
+"""One field of the plate store: raw pixels, their pyramid, and the labels of every object set.
+
+A field is written beside its place and renamed into it, and carries a fingerprint of all it was
+made from. So a torn field is never mistaken for a finished one, two writers of one field do no
+harm, and a restarted job can skip what is done.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec
+
+from levelfield.config.plan import well_path
+from levelfield.config.planted import PLANTED
+from levelfield.io.store.metadata import (
+    Channel,
+    image_attributes,
+    label_attributes,
+    labels_attributes,
+)
+
+EDITED_SUFFIX = "_edited"
+"""Labels that a person drew are named ``<set>_edited``; writing a field never loses them."""
+
+_OWN = "levelfield"
+_TARGET_CHUNK = 640  # px; near the size at which whole-field and cropped reads are both quick
+_SMALLEST_LEVEL = 128  # px; a smaller level shows nothing more in a viewer
+_ABANDONED_AFTER = 3600  # s; a field is written in seconds, so an older part is of a killed job
+
+
+@dataclass(frozen=True)
+class Field:
+    """What the store holds of one field.
+
+    Attributes
+    ----------
+    image : (C, Y, X) array of uint8 or uint16
+        Raw pixels.
+    labels : dict of str to (Y, X) array of int32
+        By object set.
+    """
+
+    image: np.ndarray
+    labels: dict[str, np.ndarray]
+
+
+def field_path(plate: Path, well: str, site: int) -> Path:
+    """Return where a field lies in the plate store."""
+    return Path(plate) / well_path(well) / str(site)
+
+
+def checksum(array: np.ndarray) -> str:
+    """Return the sha256 of an array's shape, type and pixels."""
+    head = f"{array.shape}{array.dtype.str}".encode()
+    return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def write_field(
+    plate: Path,
+    well: str,
+    site: int,
+    image: np.ndarray,
+    labels: Mapping[str, np.ndarray],
+    channels: Sequence[Channel],
+    fingerprint: str,
+    record: Mapping | None = None,
+    pixel_size_um: float | None = None,
+    planted: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Write a field whole, and then put it in its place.
+
+    Parameters
+    ----------
+    plate : Path
+        The plate store.
+    well, site : str, int
+        The field.
+    image : (C, Y, X) array of uint8 or uint16
+        Raw pixels.
+    labels : mapping of str to (Y, X) array of int32
+        By object set.
+    channels : sequence of Channel
+        In the order of `image`.
+    fingerprint : str
+        Of all that the labels were made from.
+    record : mapping, optional
+        Facts of the segmentation, kept so that a restarted job need not find them again.
+    pixel_size_um : float, optional
+        Width of a pixel, µm.
+    planted : mapping of str to str, optional
+        What was planted into the labels of an object set: viewers show its name with the word
+        PLANTED, and its attributes hold the text.
+
+    Returns
+    -------
+    dict of str to str
+        Checksum of the ``image`` and of each object set's labels.
+    """
+    place = field_path(plate, well, site)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(place)
+    draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
+    checksums = {"image": checksum(image)} | {name: checksum(a) for name, a in labels.items()}
+    try:
+        group = zarr.open_group(draft, mode="w", zarr_format=3)
+        levels = image_pyramid(image)
+        for level, pixels in enumerate(levels):
+            _write_array(group, str(level), pixels, "cyx")
+        ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um)
+        own = {"fingerprint": fingerprint, "checksums": checksums, "record": dict(record or {})}
+        group.attrs.update({"ome": ome, _OWN: own})
+        _write_labels(group, labels, place, draft, pixel_size_um, planted or {})
+        _put_in_place(draft, place)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)  # on a full disk, a part would take the last room
+        raise
+    return checksums
+
+
+def _write_labels(
+    group: zarr.Group,
+    labels: Mapping[str, np.ndarray],
+    place: Path,
+    draft: Path,
+    pixel_size_um: float | None,
+    planted: Mapping[str, str],
+) -> None:
+    edited = [path for path in sorted(place.glob(f"labels/*{EDITED_SUFFIX}")) if path.is_dir()]
+    names = [*labels, *(path.name for path in edited)]
+    labels_group = group.create_group("labels", attributes={"ome": labels_attributes(names)})
+    for name, array in labels.items():
+        levels = label_pyramid(array)
+        title = f"{name} {PLANTED}" if name in planted else name
+        attributes = {"ome": label_attributes(title, len(levels), pixel_size_um)}
+        if name in planted:
+            attributes[_OWN] = {"planted": planted[name]}
+        label_group = labels_group.create_group(name, attributes=attributes)
+        for level, pixels in enumerate(levels):
+            _write_array(label_group, str(level), pixels, "yx")
+    for path in edited:
+        shutil.copytree(path, draft / "labels" / path.name)
+
+
+def _write_array(group: zarr.Group, name: str, pixels: np.ndarray, axes: str) -> None:
+    sides = [chunk_side(size) for size in pixels.shape[-2:]]
+    whole = [side * -(-size // side) for side, size in zip(sides, pixels.shape[-2:], strict=True)]
+    planes = pixels.shape[:-2]
+    array = group.create_array(
+        name,
+        shape=pixels.shape,
+        dtype=pixels.dtype,
+        chunks=(*(1 for _ in planes), *sides),
+        shards=(*planes, *whole),  # one file per level: shared file systems run out of inodes
+        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+        dimension_names=list(axes),
+    )
+    array[...] = pixels
+
+
+def chunk_side(size: int) -> int:
+    """Return a chunk side that divides an image side into equal parts of about 640 px."""
+    return -(-size // -(-size // _TARGET_CHUNK))
+
+
+def image_pyramid(image: np.ndarray) -> list[np.ndarray]:
+    """Return an image (C, Y, X) and its halvings by area mean, to about 128 px."""
+    levels = [image]
+    while min(levels[-1].shape[-2:]) >= 2 * _SMALLEST_LEVEL:
+        above = levels[-1]
+        rows, columns = above.shape[-2] // 2, above.shape[-1] // 2
+        blocks = above[..., : 2 * rows, : 2 * columns]
+        blocks = blocks.reshape(*above.shape[:-2], rows, 2, columns, 2)
+        levels.append(np.rint(blocks.mean(axis=(-3, -1), dtype=np.float32)).astype(image.dtype))
+    return levels
+
+
+def label_pyramid(labels: np.ndarray) -> list[np.ndarray]:
+    """Return labels (Y, X) and their halvings by every second pixel, to about 128 px."""
+    levels = [labels]
+    while min(levels[-1].shape) >= 2 * _SMALLEST_LEVEL:
+        rows, columns = (size // 2 * 2 for size in levels[-1].shape)
+        levels.append(levels[-1][:rows:2, :columns:2])
+    return levels
+
+
+def _remove_abandoned(place: Path) -> None:
+    for path in place.parent.glob(f".{place.name}.*"):
+        try:
+            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER:
+                shutil.rmtree(path, ignore_errors=True)
+        except FileNotFoundError:
+            continue  # its writer has just put it in place
+
+
+def _put_in_place(draft: Path, place: Path) -> None:
+    """Replace a folder by another; where two writers meet, the last one stays."""
+    old = draft.with_name(draft.name + ".old")
+    while True:
+        try:
+            draft.rename(place)
+            break
+        except OSError as error:
+            # The place is taken: by an earlier run, or by another writer just now.
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        try:
+            place.rename(old)
+        except FileNotFoundError:
+            continue
+        shutil.rmtree(old)
+
+
+def _own_attributes(path: Path) -> dict:
+    try:
+        return dict(zarr.open_group(path, mode="r").attrs.get(_OWN, {}))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def stored_field(plate: Path, well: str, site: int) -> dict:
+    """Return what a field carries of its making; empty where there is no whole field.
+
+    Returns
+    -------
+    dict
+        ``fingerprint`` (str), ``checksums`` (of the image and each object set) and ``record``
+        (facts of its segmentation).
+    """
+    return _own_attributes(field_path(plate, well, site))
+
+
+def find_damage(plate: Path, well: str, site: int, checksums: Mapping[str, str]) -> dict[str, str]:
+    """Compare the pixels in the store with the checksums of when they were written.
+
+    Parameters
+    ----------
+    plate, well, site : Path, str, int
+        The field.
+    checksums : mapping of str to str
+        Of ``image`` and of each object set.
+
+    Returns
+    -------
+    dict of str to str
+        ``missing`` or ``altered`` by name of what is damaged; empty where all is whole.
+    """
+    damage = {}
+    for name, expected in checksums.items():
+        try:
+            pixels = _read_image(plate, well, site) if name == "image" else None
+            pixels = read_labels(plate, well, site, name) if pixels is None else pixels
+        except (OSError, KeyError, ValueError, RuntimeError):  # all that a torn store can raise
+            damage[name] = "missing"
+            continue
+        if checksum(pixels) != expected:
+            damage[name] = "altered"
+    return damage
+
+
+def invalidate_field(plate: Path, well: str, site: int) -> None:
+    """Take away a field's fingerprint, so that the next run makes the field again."""
+    path = field_path(plate, well, site)
+    own = _own_attributes(path)
+    if own:
+        zarr.open_group(path, mode="r+").attrs.update({_OWN: own | {"fingerprint": ""}})
+
+
+def read_field(plate: Path, well: str, site: int, sets: Sequence[str]) -> Field:
+    """Read a field's raw pixels and the labels of some object sets.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the field, or one of the sets, is not in the store.
+    """
+    image = _read_image(plate, well, site)
+    return Field(image, {name: read_labels(plate, well, site, name) for name in sets})
+
+
+def _read_image(plate: Path, well: str, site: int) -> np.ndarray:
+    group = zarr.open_group(field_path(plate, well, site), mode="r")
+    return np.asarray(group[_largest_level(group)])
+
+
+def read_labels(plate: Path, well: str, site: int, name: str) -> np.ndarray:
+    """Read the labels (Y, X) of one object set.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the set is not in the store.
+    """
+    path = field_path(plate, well, site) / "labels" / name
+    group = zarr.open_group(path, mode="r")
+    return np.asarray(group[_largest_level(group)])
+
+
+def _largest_level(group: zarr.Group) -> str:
+    return group.attrs["ome"]["multiscales"][0]["datasets"][0]["path"]
+
+
+def stored_dtype(plate: Path) -> np.dtype:
+    """Return the type of the raw pixels of a plate, from the first field that is there."""
+    first = next(Path(plate).glob("*/*/[0-9]*/zarr.json"), None)
+    if first is None:
+        raise FileNotFoundError(f"'{plate}' holds no field yet; segment the plate first.")
+    return zarr.open_group(first.parent, mode="r")["0"].dtype
+
+
+def make_group(path: Path, attributes: Mapping) -> None:
+    """Write a group's metadata so that a reader sees it whole or not at all."""
+    path.mkdir(parents=True, exist_ok=True)
+    draft = path / f".{uuid.uuid4().hex}"
+    zarr.open_group(draft, mode="w", zarr_format=3, attributes=dict(attributes))
+    (draft / "zarr.json").replace(path / "zarr.json")
+    draft.rmdir()

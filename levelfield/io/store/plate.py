@@ -1,0 +1,76 @@
+"""The plate and its wells: metadata written once, before parallel jobs write fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import zarr
+
+from levelfield.config.plan import well_path
+from levelfield.io.store.field import field_path, make_group
+from levelfield.io.store.metadata import plate_attributes, well_attributes
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+Corrector = Callable[[np.ndarray], np.ndarray]
+
+
+def create_plate(path: Path, name: str, n_wells: int, sites: pd.DataFrame) -> None:
+    """Write the metadata of a plate and of its wells; fields that are there stay.
+
+    Parameters
+    ----------
+    path : Path
+        The store, ``<plate>.zarr``.
+    name : str
+        Name of the plate.
+    n_wells : int
+        Plate format.
+    sites : DataFrame
+        Columns ``well`` and ``site``, in plate order: the fields that will be written.
+    """
+    path = Path(path)
+    wells = sites.groupby("well", sort=False)["site"].apply(list)
+    n_fields = max((len(fields) for fields in wells), default=1)
+    make_group(path, {"ome": plate_attributes(name, n_wells, list(wells.index), n_fields)})
+    for row in dict.fromkeys(well_path(well).split("/")[0] for well in wells.index):
+        make_group(path / row, {})
+    for well, fields in wells.items():
+        names = [str(field) for field in fields]
+        make_group(path / well_path(well), {"ome": well_attributes(names)})
+
+
+def lazy_plate(path: Path, sites: pd.DataFrame, correct: Corrector) -> da.Array:
+    """Return a plate as one lazy array, corrected when it is read.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    sites : DataFrame
+        Columns ``well`` and ``site``: the fields, in the order of the first axis.
+    correct : callable
+        Takes raw pixels (C, Y, X), returns corrected float32 of the same shape.
+
+    Returns
+    -------
+    dask array of float32, (site, channel, Y, X)
+    """
+    # Most processes read fields one by one: they need neither the time nor the memory of dask.
+    import dask
+    import dask.array as da
+
+    paths = [field_path(path, well, site) for well, site in sites[["well", "site"]].to_numpy()]
+    shape = zarr.open_group(paths[0], mode="r")["0"].shape
+
+    @dask.delayed(pure=True)
+    def read(field: Path) -> np.ndarray:
+        return correct(np.asarray(zarr.open_group(field, mode="r")["0"]))
+
+    fields = [da.from_delayed(read(field), shape=shape, dtype=np.float32) for field in paths]
+    return da.stack(fields)

@@ -1,0 +1,262 @@
+"""Weights of networks: named in the config, fetched once, and never used unchecked."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+from levelfield.config.sheets import ConfigError
+from levelfield.io.download import DownloadError, download
+
+log = logging.getLogger("levelfield")
+
+CATALOGUE = Path(__file__).parents[1] / "weights" / "catalogue.yaml"
+"""Published weights that object sets can name."""
+
+_PART = ".part"
+_ABANDONED_AFTER = 3600  # s; a download that lives writes at least once a minute, or gives up
+
+_SECRET = re.compile(r"(?i)(token|signature|password|secret|credential|api[-_]?key|access[-_]?key)")
+
+
+class WeightsError(ValueError):
+    """Weights cannot be had, or are not those that the config names."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of weights.
+
+    Attributes
+    ----------
+    name : str
+        By which object sets name it.
+    source : str
+        A URL, or a path.
+    sha256 : str
+        Of the file, 64 hexadecimal digits.
+    licence : str
+        What its users may do with it, as they should be told; may be empty.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    licence: str = ""
+
+    @property
+    def is_url(self) -> bool:
+        """Whether it has to be downloaded."""
+        return self.source.startswith(("http://", "https://"))
+
+
+def named_weights(
+    names: Iterable[str], section: Mapping[str, Mapping[str, str]], catalogue: Path
+) -> dict[str, Weights]:
+    """Return the weights that object sets name.
+
+    Parameters
+    ----------
+    names : iterable of str
+        As the object sets have them.
+    section : mapping
+        The config's section ``weights``: what it says of weights that the catalogue has too
+        replaces only the keys it gives.
+    catalogue : Path
+        YAML of the same form; paths in it start from the catalogue's folder.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown, a source or checksum is missing, or a file is not there.
+    """
+    known = _read_catalogue(catalogue)
+    for name, rule in section.items():
+        known[name] = known.get(name, {}) | dict(rule)
+    return {name: _weights(name, known) for name in sorted(set(names))}
+
+
+def _read_catalogue(path: Path) -> dict[str, dict[str, str]]:
+    known = yaml.safe_load(path.read_text())
+    for rule in known.values():
+        if not rule["source"].startswith("http"):
+            rule["source"] = str(path.parent / rule["source"])
+    return known
+
+
+def _weights(name: str, known: Mapping[str, Mapping[str, str]]) -> Weights:
+    if name not in known:
+        raise ConfigError(
+            f"weights: '{name}' is not there, but an object set, or `start` of a network, names "
+            f"it. Allowed: {', '.join(sorted(known))}; or describe weights of your own under "
+            "'weights'."
+        )
+    rule = known[name]
+    if "source" not in rule:
+        raise ConfigError(f"weights.{name}.source is missing. Add the URL or path of the file.")
+    _check_no_secret(name, rule["source"])
+    path = Path(rule["source"])
+    if not rule["source"].startswith("http") and not path.is_file():
+        raise ConfigError(f"weights.{name}.source: there is no file '{path}'. Correct the path.")
+    if "sha256" not in rule:
+        own = f" `curl -L {rule['source']} | sha256sum` prints it."
+        if path.is_file():
+            own = f" This file's is {sha256_of(path)}."
+        raise ConfigError(
+            f"weights.{name}.sha256 is missing. Add it, so that no other file is ever used in "
+            f"its place.{own}"
+        )
+    return Weights(name, rule["source"], rule["sha256"], rule.get("licence", ""))
+
+
+def _check_no_secret(name: str, source: str) -> None:
+    """Refuse URLs with a secret in them: sources stand in logs, reports and the provenance."""
+    if not source.startswith(("http://", "https://")):
+        return
+    parts = urlsplit(source)
+    if parts.password or parts.username or _SECRET.search(parts.query):
+        raise ConfigError(
+            f"weights.{name}.source holds a password or token, which would stand in logs, reports "
+            "and the provenance. Take it out: fetch the file yourself, and give its path."
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch_weights(weights: Weights, place: Path, cache: Path) -> None:
+    """Put weights where they are expected, unless they lie there.
+
+    Parameters and errors are those of `find_weights`; the file appears whole or not at all.
+    """
+    found = find_weights(weights, place, cache)
+    if found != place:
+        # The user's own file must not change when somebody writes into ours.
+        _put(found, place, link=weights.is_url)
+
+
+def find_weights(weights: Weights, place: Path, cache: Path) -> Path:
+    """Return a checked file of some weights, after downloading it if need be.
+
+    What is downloaded is kept in a cache, for other workflows; a download that was cut off goes on
+    where it ended.
+
+    Parameters
+    ----------
+    weights : Weights
+        What to look for.
+    place : Path
+        Where jobs expect the file; looked at first.
+    cache : Path
+        Folder of what was downloaded before, shared among workflows.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be had, or its checksum is wrong.
+    """
+    if place.is_file():
+        _check(place, weights, f"Remove '{place}', and it is fetched again")
+        return place
+    if weights.is_url:
+        return _cached(weights, place, cache)
+    source = Path(weights.source)
+    if not source.is_file():
+        raise WeightsError(f"weights {weights.name}: there is no file '{source}'.")
+    _check(source, weights, "Correct weights.source or weights.sha256 in the config")
+    return source
+
+
+def _cached(weights: Weights, place: Path, cache: Path) -> Path:
+    """Return the cache's file of some weights, downloading it if need be.
+
+    No lock is taken, as shared file systems break them: a download has a file of its own and is
+    renamed when it is whole, so that two workflows that start together both end with one file.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    kept = cache / weights.sha256
+    if kept.is_file():
+        if sha256_of(kept) == weights.sha256:
+            return kept
+        log.warning("weights %s: '%s' is damaged and is fetched again", weights.name, kept)
+    left = cache / f"{weights.sha256}{_PART}"
+    part = _take_over(left)
+    try:
+        download(weights.source, part, f"weights {weights.name}")
+    except BaseException as error:
+        if part.is_file():  # nothing came when it is not
+            part.replace(left)
+        if isinstance(error, DownloadError):
+            raise WeightsError(_offline(weights, place, error)) from None
+        raise
+    try:
+        _check(part, weights, "The publisher's file may have changed: see docs/cellpose.md")
+    except WeightsError:
+        part.unlink()
+        raise
+    part.replace(kept)
+    return kept
+
+
+def _take_over(left: Path) -> Path:
+    """Return a file for a download of our own; it holds what a download that has ended left.
+
+    Of those that take over the same file one wins its renaming; the others look further.
+    """
+    own = left.with_name(f"{left.name}.{uuid.uuid4().hex}")
+    for found in [left, *sorted(left.parent.glob(f"{left.name}.*"))]:
+        with suppress(FileNotFoundError):
+            if found == left or time.time() - found.stat().st_mtime > _ABANDONED_AFTER:
+                found.rename(own)
+                break
+    return own
+
+
+def _offline(weights: Weights, place: Path, error: DownloadError) -> str:
+    return (
+        f"weights {weights.name}: cannot download {weights.source} ({error}). On a machine "
+        f"without a network, fetch that file elsewhere and put it at '{place.absolute()}', or give "
+        f"its path as weights.{weights.name}.source in the config. Its sha256 must be "
+        f"{weights.sha256}."
+    )
+
+
+def _check(path: Path, weights: Weights, remedy: str) -> None:
+    found = sha256_of(path)
+    if found != weights.sha256:
+        raise WeightsError(
+            f"weights {weights.name}: '{path}' is not the file that the config names. Its sha256 "
+            f"is {found}; it should be {weights.sha256}. {remedy}."
+        )
+
+
+def _put(source: Path, place: Path, *, link: bool) -> None:
+    """Make `place` from a checked file: by a hard link where that is possible, else a copy.
+
+    Either keeps the time of the last change, so that nothing downstream looks out of date.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_name(f"{place.name}.{os.getpid()}.part")
+    beside.unlink(missing_ok=True)
+    try:
+        if not link:
+            raise OSError
+        os.link(source, beside)
+    except OSError:
+        shutil.copy2(source, beside)
+    beside.replace(place)

@@ -1,0 +1,145 @@
+"""What failed in a run, and why: a table for every plate, and a summary for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from levelfield.execution.logs import read_job_log
+from levelfield.io.formats.index import NO_SITE
+from levelfield.io.tables import read_csv, write_csv
+from levelfield.runs.jobs import Job
+from levelfield.runs.snakemake_log import JobError
+from levelfield.steps.summarise_plate import excluded_sites, stack
+
+COLUMNS = ("plate", "well", "site", "rule", "reason", "file", "log")
+"""Of ``failures.csv``. Site -1 stands for a whole well, an empty well for the whole plate."""
+
+_LINES_OF_SUMMARY = 20
+
+
+def failures_of_plate(plate: str, results: Path, jobs: Iterable[tuple[Job, str]]) -> pd.DataFrame:
+    """List the sites of a plate that were left out, and its jobs that failed.
+
+    Parameters
+    ----------
+    plate : str
+        Name of the plate.
+    results : Path
+        Its folder of results.
+    jobs : iterable of (Job, str)
+        Jobs of this plate that failed, and what the executor said of each.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`; of a job that works on a pack the well is its first and last.
+    """
+    sites = _sites_left_out(results)
+    logs = results / "logs"
+    rows = [
+        {
+            "plate": plate,
+            "well": row["Metadata_Well"],
+            "site": int(row["Metadata_Site"]),
+            "rule": row["rule"],
+            "reason": row["reason"],
+            "file": row["file"],
+            "log": _log_of_site(row, logs),
+        }
+        for row in sites.to_dict("records")
+    ]
+    for job, message in jobs:
+        wells = " to ".join(dict.fromkeys((job.wells[0], job.wells[-1]))) if job.wells else ""
+        row = {"plate": plate, "well": wells, "site": NO_SITE, "rule": job.rule, "file": ""}
+        rows.append(row | {"reason": reason_of(job.log, message), "log": str(job.log)})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _sites_left_out(results: Path) -> pd.DataFrame:
+    """Return the table of excluded sites, or as much of it as an unfinished plate can tell."""
+    if (results / "excluded_sites.csv").is_file():
+        return read_csv(results / "excluded_sites.csv")
+    if not (results / "index.csv").is_file():
+        return pd.DataFrame()
+    empty = pd.DataFrame(columns=["Metadata_Plate", "Metadata_Well", "Metadata_Site"])
+    packs = [read_csv(path) for path in sorted((results / "segment").glob("*.csv"))]
+    return excluded_sites(
+        read_csv(results / "index.csv"),
+        stack(packs) if packs else empty.assign(fault="", path=""),
+    )
+
+
+def _log_of_site(row: Mapping, logs: Path) -> str:
+    """Return the log of the job that found a site's fault."""
+    if row["rule"] != "segment":
+        return str(logs / f"{row['rule']}.log")
+    mark = f"site {row['Metadata_Well']} {row['Metadata_Site']} is excluded"
+    found = [path for path in sorted(logs.glob("segment_*.log")) if mark in path.read_text()]
+    return str(found[0] if found else logs)
+
+
+def reason_of(log: Path, message: str = "") -> str:
+    """Return why a job failed: what its log says, and else what the executor says of it."""
+    end = read_job_log(log)
+    parts = [end.reason if end else "", message]
+    if end is None:
+        parts.append("it ended before it wrote its log")
+    elif end.state == "open":
+        parts.append("it was ended from outside: killed, out of memory or out of time")
+    return "; ".join(part for part in parts if part) or "its log does not say why"
+
+
+def write_failures(
+    plates: Iterable[str], results: Path, jobs: Iterable[Job], errors: Iterable[JobError]
+) -> pd.DataFrame:
+    """Write ``failures.csv`` for every plate that has results, and return all of them stacked.
+
+    Parameters
+    ----------
+    plates : iterable of str
+        Names.
+    results : Path
+        Folder of all results.
+    jobs : iterable of Job
+        The plan.
+    errors : iterable of JobError
+        From `failed_jobs`.
+    """
+    planned = {str(job.log): job for job in jobs}
+    failed: dict[str, list[tuple[Job, str]]] = {}
+    for error in errors:
+        job = planned.get(str(error.log))
+        job = job or Job(error.rule, "", "", (), error.log, error.log)
+        failed.setdefault(job.plate, []).append((job, error.message))
+    tables = [failures_of_plate("", results / "screen", failed.get("", []))]
+    for plate in plates:
+        if (results / plate).is_dir():
+            table = failures_of_plate(plate, results / plate, failed.get(plate, []))
+            write_csv(table, results / plate / "failures.csv")
+            tables.append(table)
+    return stack(tables)
+
+
+def summary(failures: pd.DataFrame, n_plates: int) -> str:
+    """Return what a person reads at the end of a run."""
+    n_jobs = int((failures["site"] == NO_SITE).sum()) if len(failures) else 0
+    plates = sorted(set(failures.loc[failures["log"] != "", "plate"])) if len(failures) else []
+    if failures.empty:
+        return f"\nlevelfield: {n_plates} plates, nothing left out, nothing failed."
+    lines = [
+        f"\nlevelfield: of {n_plates} plates, {len(plates)} have failures: "
+        f"{len(failures) - n_jobs} sites left out, {n_jobs} jobs or wells failed. "
+        "All of them are in failures.csv of each plate."
+    ]
+    # Jobs first: a site that was left out costs a site, a job that failed costs the plate.
+    order = failures.assign(_site=failures["site"] != NO_SITE).sort_values("_site", kind="stable")
+    for row in order.head(_LINES_OF_SUMMARY).itertuples():
+        site = "" if row.site == NO_SITE else str(row.site)
+        where = " ".join(part for part in (row.plate, row.well, site) if part)
+        lines.append(f"  {where or 'screen'}, {row.rule}: {row.reason} [{row.log}]")
+    if len(failures) > _LINES_OF_SUMMARY:
+        lines.append(f"  and {len(failures) - _LINES_OF_SUMMARY} more")
+    return "\n".join(lines)

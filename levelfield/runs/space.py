@@ -1,0 +1,111 @@
+"""Room on the disk: what a plate will need, what is free, and what could be deleted."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from levelfield.config.settings import plate_dtype
+
+_STORED_SHARE = 1.0  # of the raw pixels; 0.84 in the demo, with the smaller levels
+_LABEL_SHARE = 0.1  # of four bytes a pixel; 0.08 in the demo
+_TABLE_BYTES_A_SITE = 1_000_000
+_KEPT_FREE = 1.05  # a disk that is filled to the last byte fails everybody on it
+
+
+def predicted_bytes(index: pd.DataFrame, n_sets: int) -> int:
+    """Return about what a plate's results will take on the disk, rather more than less.
+
+    Parameters
+    ----------
+    index : DataFrame
+        The plate's index.
+    n_sets : int
+        Number of object sets.
+    """
+    sound = index[index["fault"] == ""]
+    if sound.empty:
+        return 0
+    pixels = int((sound["size_y"].astype(int) * sound["size_x"].astype(int)).sum())
+    sites = sound.groupby(["well", "site"], sort=False)[["size_y", "size_x"]].first().astype(int)
+    image_bytes = _STORED_SHARE * pixels * plate_dtype(index).itemsize
+    label_bytes = _LABEL_SHARE * 4 * n_sets * int((sites["size_y"] * sites["size_x"]).sum())
+    return int(image_bytes + label_bytes + _TABLE_BYTES_A_SITE * len(sites))
+
+
+def bytes_in(folder: Path) -> int:
+    """Return the size of all files below a folder."""
+    if not folder.is_dir():
+        return 0
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def check_space(plate: str, needed: int, results: Path, free: int | None = None) -> None:
+    """Refuse to begin a plate that the disk has no room for.
+
+    Parameters
+    ----------
+    plate : str
+        Name of the plate.
+    needed : int
+        From `predicted_bytes`.
+    results : Path
+        The plate's folder of results; what lies there already counts as done.
+    free : int, optional
+        Free bytes; when left out, those that the file system of `results` reports to this user.
+        Most file systems with quotas of users or folders report what the quota leaves.
+
+    Raises
+    ------
+    ValueError
+        If there is less room than is still needed.
+    """
+    free = shutil.disk_usage(results).free if free is None else free
+    missing = _KEPT_FREE * max(needed - bytes_in(results), 0) - free
+    if missing <= 0:
+        return
+    listed = removable(results.parent)
+    raise ValueError(
+        f"plate {plate} needs about {needed / 1e9:.1f} GB, and '{results}' lies where "
+        f"{free / 1e9:.1f} GB are free: {missing / 1e9:.1f} GB too few. Nothing of the plate was "
+        f"begun. Free some room, or name another folder with the config key 'results'. "
+        f"{_advice(listed)}"
+    )
+
+
+def _advice(listed: pd.DataFrame) -> str:
+    if listed.empty:
+        return "Nothing in the folder of results can be spared."
+    total = listed["bytes"].sum() / 1e9
+    return (
+        f"Finished plates hold {total:.1f} GB that nothing but a new run needs; "
+        "`levelfield status --removable` lists it. Levelfield deletes none of it."
+    )
+
+
+def removable(results: Path) -> pd.DataFrame:
+    """List what could be deleted to save space, of plates that are finished.
+
+    Returns
+    -------
+    DataFrame
+        ``plate, path, bytes, consequence``, largest first. Nothing is deleted here.
+    """
+    rows = []
+    for crate in sorted(results.glob("*/ro-crate-metadata.json")):
+        folder = crate.parent
+        for name, consequence in (
+            (f"{folder.name}.zarr", "images and labels are gone; a new run makes them again"),
+            ("measure", "the tables of packs; a later change measures the whole plate again"),
+            ("qc/evidence", "as measure, of the QC"),
+            ("qc/pairs", "as measure, of the QC"),
+            ("qc/candidates", "as measure, of the QC"),
+            ("qc/fields", "as measure, of the QC"),
+        ):
+            if size := bytes_in(folder / name):
+                row = {"plate": folder.name, "path": str(folder / name), "bytes": size}
+                rows.append(row | {"consequence": consequence})
+    table = pd.DataFrame(rows, columns=["plate", "path", "bytes", "consequence"])
+    return table.sort_values("bytes", ascending=False, kind="stable").reset_index(drop=True)

@@ -1,0 +1,119 @@
+"""How far a screen is: per plate and rule what is done, running, waiting and failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from levelfield.execution.logs import JobEnd, read_job_log
+from levelfield.runs.jobs import RULES, Job
+from levelfield.runs.snakemake_log import failed_jobs
+
+STATES = ("done", "running", "waiting", "failed")
+
+
+def job_state(job: Job, end: JobEnd | None, active: bool, failed: set[str]) -> str:
+    """Return one of `STATES`.
+
+    Parameters
+    ----------
+    job : Job
+        Of the plan.
+    end : JobEnd or None
+        What its log says.
+    active : bool
+        Whether a run is going on: an open log is of a job that runs, and else of one that was cut
+        off.
+    failed : set of str
+        Logs of the jobs that the latest run gave up.
+    """
+    if end is not None and end.state == "open":
+        return "running" if active and str(job.log) not in failed else "failed"
+    if end is not None and end.state == "failed":
+        return "failed"
+    return "done" if job.output.is_file() else "waiting"
+
+
+def screen_status(jobs: Iterable[Job], folder: Path) -> pd.DataFrame:
+    """Return a row per job of the plan.
+
+    Parameters
+    ----------
+    jobs : iterable of Job
+        From `planned_jobs`.
+    folder : Path
+        The folder in which the workflow runs: Snakemake's locks and logs lie there.
+
+    Returns
+    -------
+    DataFrame
+        ``plate, rule, pack, state, hours, cpu_hours, gpu_hours, reason``; hours of what the logs
+        of finished and failed jobs say they took.
+    """
+    active = is_active(folder)
+    failed = (
+        {str(error.log) for error in failed_jobs(log)} if (log := latest_log(folder)) else set()
+    )
+    rows = []
+    for job in jobs:
+        end = read_job_log(job.log)
+        took = end or JobEnd("open")
+        rows.append(
+            {
+                "plate": job.plate,
+                "rule": job.rule,
+                "pack": job.pack,
+                "state": job_state(job, end, active, failed),
+                "hours": took.seconds / 3600,
+                "cpu_hours": took.cpu_seconds / 3600,
+                "gpu_hours": took.gpus * took.seconds / 3600,
+                "reason": took.reason,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def is_active(folder: Path) -> bool:
+    """Whether a run holds Snakemake's lock (or was killed, and has not been unlocked)."""
+    locks = folder / ".snakemake" / "locks"
+    return locks.is_dir() and any(locks.iterdir())
+
+
+def latest_log(folder: Path) -> Path | None:
+    """Return the log of the latest run; None where there was none."""
+    return max((folder / ".snakemake" / "log").glob("*.snakemake.log"), default=None)
+
+
+def status_table(status: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Count the jobs in each state, by ``plate`` or by ``rule``, with their hours.
+
+    Returns
+    -------
+    DataFrame
+        A row per plate (in the order of the plan; the screen's own jobs as ``screen``) or rule,
+        and a last row for all: `STATES`, ``hours``, ``cpu_hours``, ``gpu_hours``.
+    """
+    named = status.assign(plate=status["plate"].replace("", "screen"))
+    states = pd.crosstab(named[by], named["state"]).reindex(columns=list(STATES), fill_value=0)
+    hours = named.groupby(by)[["hours", "cpu_hours", "gpu_hours"]].sum()
+    table = states.join(hours)
+    order = [rule for rule in RULES if rule in table.index] if by == "rule" else named[by].unique()
+    table = table.loc[list(order)]
+    table.loc["all"] = table.sum()
+    return table.astype(dict.fromkeys(STATES, int)).rename_axis(by).reset_index()
+
+
+def status_text(status: pd.DataFrame) -> str:
+    """Return what ``levelfield status`` prints."""
+    parts = [
+        status_table(status, by).to_string(index=False, float_format="{:.4f}".format)
+        for by in ("plate", "rule")
+    ]
+    bad = status[status["state"] == "failed"]
+    parts += [
+        f"{row.plate or 'screen'} {row.rule} {row.pack}: {row.reason or 'cut off'}"
+        for row in bad.itertuples()
+    ]
+    return "\n\n".join(parts[:2]) + "".join(f"\n  {line}" for line in ["", *parts[2:]])

@@ -1,0 +1,45 @@
+"""Compile the numba kernels once, so that no job waits for it.
+
+Kernels are kept in ``__pycache__`` beside their sources (or, where that cannot be written, in
+numba's cache folder of the user; ``NUMBA_CACHE_DIR`` names another). Run by the installation:
+``python -m levelfield.runs.warm_up``.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from scipy import ndimage
+
+from levelfield.measurement import compile_kernels as compile_measurement
+from levelfield.qc.evidence.features import field_features
+from levelfield.qc.evidence.second_opinion import ask_second_opinion
+from levelfield.segmentation import segment_objects
+
+
+def compile_kernels() -> None:
+    """Run every stage on a small made-up field, as a job would."""
+    image = _field()
+    nuclei = segment_objects(image[:1], "classical", {}).labels
+    cells = segment_objects(image[1:], "propagation", {}, {"parent": nuclei}).labels
+    compile_measurement()
+    field_features(nuclei, image[0], opinion=ask_second_opinion(image[0], nuclei))
+    field_features(cells, image[1], inner=nuclei)
+
+
+def _field() -> np.ndarray:
+    """Return an image (2, Y, X) with touching and separate blobs above noise."""
+    noise = np.random.default_rng(0).normal(0.05, 0.003, (2, 160, 160))
+    centres = np.zeros((160, 160))
+    for y, x in ((40, 40), (40, 56), (110, 50), (90, 120)):
+        centres[y, x] = 1
+    blobs = [ndimage.gaussian_filter(centres, width) for width in (6, 9)]
+    return (noise + [0.6 * blob / blob.max() for blob in blobs]).astype(np.float32)
+
+
+if __name__ == "__main__":
+    start = time.monotonic()
+    print("Compiling the numerical kernels, once (about a minute) ...", flush=True)
+    compile_kernels()
+    print(f"Compiled in {time.monotonic() - start:.0f} s.")

@@ -1,0 +1,157 @@
+"""Talk to a segmenter in another environment through files.
+
+A worker is a process that runs ``run_<name>.py`` with the Python of the environment ``<name>``. It
+loads its model once. For each request there is a folder:
+
+* ``request.json``: ``n_images`` and ``parameters``;
+* ``image_<i>.npy``: (C, Y, X) float32, intensity 0-1;
+* the worker adds ``labels_<i>.npy``, (Y, X) int32, or ``error.json`` with ``kind`` and ``message``.
+
+The folder's path is written to the worker's standard input; ``done`` or ``failed`` comes back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCRIPTS = Path(__file__).parent
+ENVIRONMENTS = "LEVELFIELD_ENVIRONMENTS"
+"""Environment variable that names the folder of the environments; else ``.venvs``."""
+
+_LOG_LINES = 12  # of a dead worker's last words
+
+
+def environment_python(name: str) -> Path:
+    """Return the Python of an environment.
+
+    Raises
+    ------
+    ValueError
+        If the environment has not been built.
+    """
+    folder = Path(os.environ.get(ENVIRONMENTS) or SCRIPTS.parents[2] / ".venvs") / name
+    python = folder / "bin" / "python"
+    if not python.exists():
+        raise ValueError(
+            f"method {name} runs in an environment of its own, and there is none at '{folder}'. "
+            f"Build it once with `make env-{name}` in Levelfield's folder, or name the folder that "
+            f"holds it in the variable {ENVIRONMENTS}"
+        )
+    return python
+
+
+class Worker:
+    """A segmenter in another environment, with its model loaded.
+
+    Parameters
+    ----------
+    name
+        Of the environment and of the script.
+    model
+        File of the model.
+    device
+        Rule for the device, as the worker's script understands it.
+    fields_at_once
+        How many images a request should hold.
+
+    Attributes
+    ----------
+    device_name : str
+        Where the worker says that it computes.
+
+    Raises
+    ------
+    ValueError
+        If the environment has not been built, or the worker cannot load the model.
+    """
+
+    def __init__(self, name: str, model: Path, device: str, fields_at_once: int = 8) -> None:
+        self.name, self.fields_at_once = name, fields_at_once
+        # On the node's own disk: what is exchanged is read once, by a neighbour.
+        self._folder = tempfile.TemporaryDirectory(prefix=f"levelfield-{name}-")
+        self._root = Path(self._folder.name)
+        script = SCRIPTS / f"run_{name}.py"
+        self._command = [environment_python(name), script, model.resolve(), device, self._root]
+        self._start()
+        self.device_name = json.loads((self._root / "ready.json").read_text())["device"]
+
+    def segment(
+        self, images: Sequence[NDArray[np.float32]], parameters: Mapping[str, Any]
+    ) -> list[NDArray[np.int32]]:
+        """Segment images (C, Y, X); return labels (Y, X) as the other package made them.
+
+        Raises
+        ------
+        ValueError
+            If the worker says that an image or a parameter is wrong.
+        RuntimeError
+            If the worker has died. The next images get a new one: what one image is too large for
+            must not be the end of all.
+        """
+        if self._process.poll() is not None:
+            self._start()
+        with tempfile.TemporaryDirectory(dir=self._root) as name:
+            folder = Path(name)
+            for number, image in enumerate(images):
+                np.save(folder / f"image_{number}.npy", image)
+            request = {"n_images": len(images), "parameters": dict(parameters)}
+            (folder / "request.json").write_text(json.dumps(request))
+            self._send(str(folder))
+            self._read_answer(folder)
+            labels = [np.load(folder / f"labels_{number}.npy") for number in range(len(images))]
+        for image, one in zip(images, labels, strict=True):
+            if one.shape != image.shape[1:]:
+                raise RuntimeError(
+                    f"method {self.name} returned labels of {one.shape} px for an image of "
+                    f"{image.shape[1:]} px; its package has changed in a way that is not known here"
+                )
+        return labels
+
+    def close(self) -> None:
+        """End the worker and remove its folder."""
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def _start(self) -> None:
+        with (self._root / "log.txt").open("w") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | {"PYTHONNOUSERSITE": "1"},
+            )
+        self._read_answer(self._root)
+
+    def _send(self, line: str) -> None:
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._death() from None
+
+    def _read_answer(self, folder: Path) -> None:
+        answer = self._process.stdout.readline().strip()
+        if answer == "failed":
+            facts = json.loads((folder / "error.json").read_text())
+            raise ValueError(f"method {self.name}: {facts['message']} ({facts['kind']})")
+        if answer != "done":
+            raise self._death()
+
+    def _death(self) -> RuntimeError:
+        status = self._process.wait()
+        last = (self._root / "log.txt").read_text().splitlines()[-_LOG_LINES:]
+        return RuntimeError(
+            f"the worker of method {self.name} ended with status {status} (-9: killed, mostly for "
+            "memory). Its last words:\n" + "\n".join(last)
+        )

@@ -1,0 +1,53 @@
+"""Cellpose 3 in an environment of its own; see `levelfield.segmentation.workers.exchange`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cellpose.models import CellposeModel
+from serve import serve
+
+
+def load(path: Path, rule: str) -> tuple[CellposeModel, str]:
+    """Load a published or a user's model."""
+    if rule.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            f"device is {rule!r}, but the torch of this environment ({torch.__version__}) sees no "
+            "GPU; build the environment with a torch for this driver, or set 'device: cpu'"
+        )
+    torch.set_num_threads(1)
+    model = CellposeModel(device=torch.device(rule), pretrained_model=str(path))
+    model.own_diameter = model.diam_mean
+    return model, rule
+
+
+def segment(
+    model: CellposeModel, images: Sequence[np.ndarray], parameters: dict[str, Any]
+) -> list[np.ndarray]:
+    """Segment images of one channel, or of two: cytoplasm and nuclei."""
+    n_channels = len(images[0])
+    if n_channels > 2:
+        raise ValueError(
+            f"Cellpose 3 sees 1 channel, or 2 (cytoplasm and nuclei), but was given {n_channels}"
+        )
+    # Object sets may share a model: what one of them asks for must not stay for the next.
+    model.diam_mean = parameters["model_diameter"] or model.own_diameter
+    masks = model.eval(
+        list(images),
+        channels=[0, 0] if n_channels == 1 else [1, 2],
+        channel_axis=0,
+        diameter=parameters["diameter"],
+        flow_threshold=parameters["flow_threshold"],
+        cellprob_threshold=parameters["cell_probability"],
+        niter=parameters["iterations"],
+        min_size=-1,
+    )[0]
+    return masks
+
+
+if __name__ == "__main__":
+    serve(load, segment)

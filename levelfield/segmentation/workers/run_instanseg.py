@@ -1,0 +1,60 @@
+"""InstanSeg in an environment of its own; see `levelfield.segmentation.workers.exchange`."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from instanseg import InstanSeg
+from serve import serve
+
+SCRIPT = "instanseg.pt"  # the name of the TorchScript in published archives
+
+
+def load(path: Path, rule: str) -> tuple[InstanSeg, str]:
+    """Load a TorchScript, or a published archive with one in it."""
+    if rule.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            f"device is {rule!r}, but the torch of this environment ({torch.__version__}) sees no "
+            "GPU; build the environment with a torch for this driver, or set 'device: cpu'"
+        )
+    torch.set_num_threads(1)
+    network = torch.jit.load(_script(path), map_location="cpu")
+    return InstanSeg(network, device=rule, verbosity=0, channels_last=False), rule
+
+
+def _script(path: Path) -> io.BytesIO:
+    """Return the TorchScript, which is a zip archive itself, of a file."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if PurePosixPath(name).name == SCRIPT:
+                return io.BytesIO(archive.read(name))
+    return io.BytesIO(path.read_bytes())
+
+
+def segment(
+    model: InstanSeg, images: Sequence[np.ndarray], parameters: dict[str, Any]
+) -> list[np.ndarray]:
+    """Segment images, each by itself."""
+    settings = dict(parameters)
+    pixel_size, target = settings.pop("pixel_size"), settings.pop("target")
+    results = []
+    for image in images:
+        labels = model.eval_small_image(
+            torch.from_numpy(image),
+            pixel_size=pixel_size,
+            target=target,
+            return_image_tensor=False,
+            **settings,
+        )
+        results.append(labels[0, 0].cpu().numpy())
+    return results
+
+
+if __name__ == "__main__":
+    serve(load, segment)

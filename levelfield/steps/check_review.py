@@ -1,0 +1,84 @@
+"""The review sheet, and the checksums that tell whether its labels are still those of today."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from levelfield.config.sheets import check_sheet, load_schema, read_sheet
+
+log = logging.getLogger("levelfield")
+_FIELD = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
+
+
+def read_review(path: Path | str | Sequence[str], schema: Path | str) -> pd.DataFrame | None:
+    """Read what people said.
+
+    Parameters
+    ----------
+    path : path, or an empty sequence
+        The review sheet; nothing where there is none yet.
+    schema : path
+        ``config/schemas/review.yaml``.
+
+    Raises
+    ------
+    SheetError
+        Naming the file, the line and what is allowed.
+    """
+    if not path:
+        return None
+    sheet = read_sheet(Path(path))
+    check_sheet(sheet, load_schema(Path(schema)), Path(path))
+    return sheet
+
+
+def label_checksums(segmented: Sequence[pd.DataFrame], object_sets: Sequence[str]) -> pd.DataFrame:
+    """Return the checksum of every label image.
+
+    Parameters
+    ----------
+    segmented : sequence of DataFrame
+        The packs' tables of fields.
+    object_sets : sequence of str
+        Whose label images.
+
+    Returns
+    -------
+    DataFrame
+        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum``, sound fields only.
+    """
+    tables = []
+    for fields in segmented:
+        sound = fields[fields["fault"] == ""]
+        for name in object_sets:
+            found = sound.reindex(columns=[*_FIELD, f"checksum_{name}"])
+            found.columns = [*_FIELD, "checksum"]
+            tables.append(found.assign(object_set=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def log_review(plate: str, reviewed: pd.DataFrame) -> None:
+    """Tell how far the review of a plate is, and what of it does not count.
+
+    Parameters
+    ----------
+    plate : str
+        Name of the plate.
+    reviewed : DataFrame
+        ``qc/reviewed.csv``.
+    """
+    looked_at = {"balance": "objects", "missed": "whole fields"}
+    for row in reviewed[reviewed["measure"].isin(looked_at)].itertuples():
+        if row.scope != "difference":
+            log.info(
+                "plate %s, %s, %s %s: %s, %d of %d drawn %s reviewed",
+                *(plate, row.object_set, row.scope, row.perturbation, row.state),
+                *(row.n_reviewed + row.n_cannot_tell, row.n_drawn, looked_at[row.measure]),
+            )
+    for note in reviewed["notes"].unique():
+        if note:
+            log.warning("plate %s: %s", plate, note)

@@ -1,0 +1,69 @@
+"""Measure the typical diameter of objects once for a whole plate.
+
+Measured per image, the scale of a network and with it its outlines would follow what a treatment
+does to the cells, and drift between the controls.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from levelfield.config.settings import ObjectSetSettings, sets_with_plate_diameter
+from levelfield.illumination import FlatField
+from levelfield.images.preprocessing import apply_steps
+from levelfield.images.sites import sites_of
+from levelfield.segmentation.models import load_model
+from levelfield.steps.fit_illumination import spread_sample
+from levelfield.steps.samples import seen_by_segmenter
+
+log = logging.getLogger("levelfield")
+
+_SITES = 8  # more change the diameter by less than what it matters
+COLUMNS = ("object_set", "n_sites", "n_objects", "diameter")
+
+
+def measure_diameters(
+    index: pd.DataFrame,
+    sets: Sequence[ObjectSetSettings],
+    science: Mapping,
+    dtype: np.dtype,
+    flat_fields: Mapping[str, FlatField],
+    weights: Mapping[str, Path],
+    device: str,
+) -> pd.DataFrame:
+    """Measure the diameter of every object set that asks for it, on sites of the whole plate.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`, a row per object set; ``diameter`` is the median equivalent diameter in px.
+
+    Raises
+    ------
+    ValueError
+        If no site of the sample can be used, or none has an object.
+    """
+    rows = []
+    wells = [well for well in index["well"].unique() if well]
+    sample = spread_sample(sites_of(index, wells), _SITES)
+    for one in sets_with_plate_diameter(sets):
+        seen = (seen_by_segmenter(site, one, science, dtype, flat_fields) for site in sample)
+        images = [apply_steps(image, one.steps)[0] for image in seen if image is not None]
+        diameters = load_model(one.method, weights[one.weights], device).measure_diameters(images)
+        if not len(diameters):
+            raise ValueError(
+                f"objects.{one.name}: no object was found on {len(images)} sites spread over the "
+                "plate, so its diameter cannot be measured. Look at the images, or give the "
+                "diameter as parameters: {diameter: <px>}."
+            )
+        # Whole px, so that another processor measures the same.
+        typical = float(np.round(np.median(diameters)))
+        n_sites, n_objects = len(images), len(diameters)
+        log.info("%s: %d objects of %.0f px on %d sites", one.name, n_objects, typical, n_sites)
+        rows.append((one.name, n_sites, n_objects, typical))
+    return pd.DataFrame(rows, columns=list(COLUMNS))

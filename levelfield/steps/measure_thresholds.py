@@ -1,0 +1,105 @@
+"""Measure one threshold for a whole plate, or on its controls, instead of one per image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from levelfield.config.settings import THRESHOLD_CONTROLS, ObjectSetSettings
+from levelfield.execution.progress import map_fields
+from levelfield.illumination import FlatField
+from levelfield.images.sites import Site, sites_of
+from levelfield.segmentation import threshold_input, threshold_settings
+from levelfield.segmentation.threshold import measure_threshold
+from levelfield.steps.fit_illumination import spread_sample
+from levelfield.steps.samples import seen_by_segmenter
+
+_SITES = 60  # more change the threshold by less than a grey level
+_PIXELS_PER_SITE = 20_000
+COLUMNS = ("object_set", "threshold_from", "method", "n_sites", "n_pixels", "threshold")
+
+
+def measure_thresholds(
+    index: pd.DataFrame,
+    wells: Mapping[str, Sequence[str]],
+    sets: Sequence[ObjectSetSettings],
+    science: Mapping,
+    flat_fields: Mapping[str, FlatField],
+    dtype: np.dtype,
+    workers: int,
+    what: str,
+) -> pd.DataFrame:
+    """Measure the plate-wide threshold of every object set that asks for one.
+
+    `wells` are those that it is measured on, by object set
+    (`levelfield.config.settings.threshold_wells`).
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`, a row per object set; ``threshold`` is in intensity units (0-1), before the
+        correction factor and bounds.
+
+    Raises
+    ------
+    ValueError
+        If the layout has no well, or the plate no usable site, that a threshold is measured on.
+    """
+    rows = []
+    for one in (one for one in sets if one.threshold_from != "image"):
+        _check_wells(wells[one.name], one.threshold_from)
+        sites = spread_sample(sites_of(index, wells[one.name]), _SITES)
+        sample = partial(
+            _sample_pixels,
+            one=one,
+            science=science,
+            dtype=dtype,
+            flat_fields=flat_fields,
+        )
+        samples = map_fields(sample, sites, workers, f"{what} {one.name}")
+        pixels = [values for values in samples if values.size]
+        if not pixels:
+            raise ValueError(
+                f"objects.{one.name}: none of the {len(sites)} sites that its threshold would be "
+                f"measured on (threshold_from: {one.threshold_from}) can be used."
+            )
+        settings = threshold_settings(one.method, one.parameters)
+        method = settings["method"]
+        level = measure_threshold(np.concatenate(pixels), method, settings["log"])
+        n_pixels = sum(map(len, pixels))
+        rows.append((one.name, one.threshold_from, method, len(pixels), n_pixels, level))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _check_wells(wells: Sequence[str], threshold_from: str) -> None:
+    if not wells:
+        kinds = " or ".join(THRESHOLD_CONTROLS[threshold_from])
+        raise ValueError(
+            f"objects: threshold_from is '{threshold_from}', but the layout has no well of type "
+            f"{kinds}. Choose 'image' or 'plate', or mark the controls in the layout."
+        )
+
+
+def _sample_pixels(
+    site: Site,
+    one: ObjectSetSettings,
+    science: Mapping,
+    dtype: np.dtype,
+    flat_fields: Mapping[str, FlatField],
+) -> np.ndarray:
+    """Return evenly spread pixels of what the segmenter would threshold; none of a bad site."""
+    seen = seen_by_segmenter(site, one, science, dtype, flat_fields)
+    if seen is None:
+        return np.zeros(0, np.float32)
+    smoothed = threshold_input(seen, one.method, one.parameters, one.steps)
+    return smoothed.ravel()[:: max(smoothed.size // _PIXELS_PER_SITE, 1)]
+
+
+def with_plate_threshold(parameters: Mapping, level: float) -> dict:
+    """Return a segmenter's parameters with a level that was measured elsewhere."""
+    settings = dict(parameters.get("threshold", {}))
+    settings.pop("log", None)
+    return dict(parameters) | {"threshold": settings | {"method": "manual", "value": level}}

@@ -1,0 +1,463 @@
+"""From scored objects to answers, by the failures that they must not miss or invent."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from qc_plates import (
+    CALIBRATED,
+    SET,
+    Said,
+    answer_to,
+    constants,
+    layout,
+    readings_of,
+    row_of,
+    rows_of,
+    wells_of,
+)
+
+from levelfield.qc.measures import MEASURES, QUESTIONS
+from levelfield.qc.statistics.comparison import comparisons
+from levelfield.qc.statistics.density import density_matched_weights
+from levelfield.qc.statistics.errors import ErrorModel
+from levelfield.qc.statistics.estimates import Estimate
+from levelfield.qc.statistics.readings import MATCHED, Reading
+from levelfield.qc.statistics.records import from_table, to_table
+from levelfield.qc.verdict.answer import answers_of, worst_of
+from levelfield.qc.verdict.cases import plate_cases
+from levelfield.qc.verdict.rule import judge
+from levelfield.qc.verdict.rules import UNCALIBRATED, Margins, Rules
+from levelfield.qc.verdict.tables import AnswerLine, VerdictLine, answer_lines, verdict_lines
+
+GOOD = wells_of("A") | wells_of("B")
+
+
+def verdicts(rows):
+    return {one.question: one.verdict for one in answers_of(rows)}
+
+
+def test_a_good_segmentation_passes_every_question_unreviewed():
+    rows = rows_of(GOOD)
+    assert verdicts(rows) == dict.fromkeys(QUESTIONS, "pass")
+    assert all(one.unreviewed for one in answers_of(rows))
+    assert all(row.reason == "inside" and row.basis == "evidence" for row in rows)
+
+
+def test_every_measure_has_its_classes_and_their_difference():
+    rows = rows_of(GOOD)
+    assert [(row.measure_name, row.scope) for row in rows] == [
+        (name, scope) for name in MEASURES for scope in ("negcon", "poscon", "difference")
+    ]
+    assert {row.unit for row in rows} == {"%", "pp", "px"}
+    assert row_of(rows, "agreement", "difference").unit == "pp"
+
+
+def test_a_segmentation_wrong_in_both_classes_fails_and_says_that_it_is_shared():
+    rows = rows_of(wells_of("A", merge=0.3) | wells_of("B", merge=0.31))
+    answer = answer_to(rows, "split_merge")
+    assert (answer.verdict, answer.negative, answer.positive) == ("fail", "fail", "fail")
+    assert answer.both == "pass" and answer.shared and not answer.cancelling
+    assert answer.worst.scope in ("negcon", "poscon")
+
+
+def test_a_class_worse_than_the_other_is_not_shared():
+    rows = rows_of(wells_of("A", merge=0.2) | wells_of("B", merge=0.45))
+    answer = answer_to(rows, "split_merge")
+    assert answer.both == "fail" and not answer.shared
+
+
+@pytest.mark.parametrize("lost", [0.2, 0.96])
+def test_a_class_that_lost_its_nuclei_fails_found(lost):
+    rows = rows_of(wells_of("A") | wells_of("B", missed=lost))
+    answer = answer_to(rows, "found")
+    assert answer.verdict == "fail" and answer.worst.measure_name == "missed"
+    assert (answer.negative, answer.positive, answer.both) == ("pass", "fail", "fail")
+    assert answer.worst.estimate.value == pytest.approx(lost, abs=0.07)
+
+
+def test_a_class_that_lost_all_nuclei_fails_found_and_measures_nothing_else():
+    rows = rows_of(wells_of("A") | wells_of("B", missed=1.0))
+    assert answer_to(rows, "found").verdict == "fail"
+    assert row_of(rows, "agreement", "poscon").estimate.value == 0
+    merges = row_of(rows, "merges", "poscon")
+    assert (merges.verdict, merges.reason) == ("undecided", "nothing_measured")
+    assert merges.next_step.kind == "look"
+
+
+def test_a_class_with_fewer_cells_does_not_fail_found():
+    rows = rows_of(wells_of("A", count=200) | wells_of("B", count=60))
+    assert row_of(rows, "missed", "difference").verdict == "pass"
+    assert answer_to(rows, "found").verdict != "fail"
+
+
+def test_invented_objects_fail_found():
+    rows = rows_of(wells_of("A") | wells_of("B", invented=0.3))
+    answer = answer_to(rows, "found")
+    assert answer.verdict == "fail" and answer.worst.measure_name == "invented"
+
+
+def test_errors_that_cancel_fail_and_are_named_as_such():
+    rows = rows_of(wells_of("A") | wells_of("B", merge=0.22, split=0.275))
+    answer = answer_to(rows, "split_merge")
+    assert row_of(rows, "balance", "poscon").verdict == "pass"
+    assert answer.verdict == "fail" and answer.cancelling
+
+
+def test_badly_drawn_outlines_fail_agreement_alone():
+    rows = rows_of(wells_of("A") | wells_of("B", misbounded=0.4))
+    assert verdicts(rows) == {
+        "agreement": "fail",
+        "found": "pass",
+        "threshold": "pass",
+        "split_merge": "pass",
+    }
+
+
+@pytest.mark.parametrize(("bias", "verdict"), [(0.2, "pass"), (0.3, "undecided"), (1.0, "fail")])
+def test_a_threshold_difference_is_judged_in_px(bias, verdict):
+    wells = wells_of("A", count=400) | wells_of("B", bias=bias, count=400)
+    assert row_of(rows_of(wells), "bias", "difference").verdict == verdict
+
+
+def test_outlines_too_large_in_both_classes_fail_by_class():
+    rows = rows_of(wells_of("A", bias=1.6) | wells_of("B", bias=1.6))
+    answer = answer_to(rows, "threshold")
+    assert answer.verdict == "fail" and answer.shared and answer.both == "pass"
+    assert answer.worst.fraction_low == 1.0
+
+
+def test_failures_grow_with_the_planted_error_and_never_fall():
+    for planted in ("merge", "split", "missed", "bias"):
+        sizes = (0, 0.5, 1, 2, 4) if planted == "bias" else (0.02, 0.05, 0.1, 0.2, 0.4)
+        failed = []
+        for size in sizes:
+            every = [
+                rows_of(wells_of("A") | wells_of("B", **{planted: size}), seed=seed)
+                for seed in range(6)
+            ]
+            failed.append(sum("fail" in verdicts(rows).values() for rows in every))
+        assert failed == sorted(failed), planted
+        assert failed[-1] == 6 and failed[0] == 0, planted
+
+
+def test_a_phenotype_widens_and_a_gross_error_in_it_still_fails():
+    doubtful = Rules(
+        constants={
+            name: replace(
+                one,
+                **dict.fromkeys(
+                    ("error_class", "error_difference"),
+                    ErrorModel(one.error_class.constant, 0.2, {"size": 0.05, "sharpness": 0.05}),
+                ),
+            )
+            for name, one in CALIBRATED.constants.items()
+        }
+    )
+    look = {"size": 0.5, "sharpness": 0.4, "contrast": 0.5}
+    plain = row_of(rows_of(GOOD, doubtful), "balance", "difference")
+    mild = row_of(rows_of(wells_of("A") | wells_of("B", **look), doubtful), "balance", "difference")
+    gross = rows_of(wells_of("A") | wells_of("B", merge=0.5, **look), doubtful)
+    assert mild.estimate.standard_error > 1.5 * plain.estimate.standard_error
+    assert mild.doubts.size == pytest.approx(np.log(2), abs=0.05)
+    assert row_of(gross, "balance", "difference").verdict == "fail"
+    assert row_of(gross, "balance", "negcon").doubts.size == 0
+
+
+def test_images_outside_of_the_calibration_widen_and_do_not_withhold():
+    rules = Rules(
+        constants={
+            name: replace(one, error_class=ErrorModel(0.02, 0.0, {"outside": 0.1}))
+            for name, one in CALIBRATED.constants.items()
+        }
+    )
+    wells = wells_of("A") | wells_of("B", merge=0.6)
+    rows = rows_of(wells, rules, within=False)
+    assert row_of(rows, "merges", "poscon").verdict == "fail"
+    open_ = row_of(rows, "merges", "negcon")
+    assert (open_.verdict, open_.reason) == ("undecided", "doubt")
+    assert open_.doubt_shares["outside"] > 0.8
+    assert open_.next_step.kind == "review" and open_.next_step.minutes == 14
+
+
+def test_a_class_with_one_well_is_estimated_may_fail_and_cannot_pass():
+    fine = rows_of(wells_of("A") | wells_of("B", 1))
+    row = row_of(fine, "merges", "poscon")
+    assert (row.verdict, row.reason) == ("undecided", "one_well")
+    assert np.isfinite(row.estimate.interval(0.9)).all()
+    assert row.next_step.kind == "wells" and row.next_step.amount >= 2
+    assert row_of(fine, "merges", "negcon").verdict == "pass"
+    bad = rows_of(wells_of("A") | wells_of("B", 1, missed=0.43))
+    assert row_of(bad, "missed", "poscon").verdict == "fail"
+    assert answer_to(bad, "found").verdict == "fail"
+
+
+def test_one_well_in_each_class_borrows_the_usual_scatter():
+    rows = rows_of(wells_of("A", 1) | wells_of("B", 1, merge=0.5))
+    row = row_of(rows, "merges", "difference")
+    assert row.estimate.variance == pytest.approx(2 * 0.05**2)
+    assert row.verdict == "fail"
+
+
+@pytest.mark.parametrize(("there", "gone"), [("A", "poscon"), ("B", "negcon")])
+def test_a_missing_class_leaves_it_and_the_difference_undecided(there, gone):
+    rows = rows_of(wells_of(there))
+    for scope in (gone, "difference"):
+        row = row_of(rows, "merges", scope)
+        assert (row.verdict, row.reason) == ("undecided", "no_wells")
+        assert row.next_step.kind == "images" and gone in row.missing
+    other = {"poscon": "negcon", "negcon": "poscon"}[gone]
+    assert row_of(rows, "merges", other).verdict == "pass"
+    assert set(verdicts(rows).values()) == {"undecided"}
+
+
+def test_a_layout_without_positive_controls_still_judges_the_negative_ones():
+    sheet = layout()
+    rows = rows_of(wells_of("A", merge=0.4), sheet=sheet[sheet["Metadata_ControlType"] != "poscon"])
+    answer = answer_to(rows, "split_merge")
+    assert answer.negative == "fail" and answer.verdict == "fail"
+    assert row_of(rows, "merges", "difference").next_step.kind == "layout"
+
+
+def test_uncalibrated_nothing_passes_and_gross_failures_still_fail():
+    rows = rows_of(GOOD, Rules())
+    assert set(verdicts(rows).values()) == {"undecided"}
+    assert all(row.reason == "uncalibrated" for row in rows)
+    assert row_of(rows, "merges", "negcon").next_step.kind == "review"
+    step = row_of(rows, "bias", "difference").next_step
+    assert step.kind == "annotate" and step.minutes > 0
+    gross = rows_of(wells_of("A") | wells_of("B", bias=3.0, missed=0.8), Rules())
+    assert verdicts(gross)["threshold"] == verdicts(gross)["found"] == "fail"
+
+
+def test_too_many_excluded_sites_leave_every_row_undecided_and_keep_the_numbers():
+    rows = rows_of(wells_of("A") | wells_of("B", merge=0.5), replace(CALIBRATED, withheld="12 of"))
+    assert {row.verdict for row in rows} == {"undecided"}
+    assert {row.reason for row in rows} == {"excluded_sites"}
+    assert {row.next_step.kind for row in rows} == {"images"}
+    assert row_of(rows, "merges", "poscon").estimate.value == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_wide_scatter_between_wells_asks_for_wells():
+    rates = {"01": 0.0, "02": 0.1, "03": 0.25}
+    wells = {f"{row}{name}": {"merge": rate} for row in "AB" for name, rate in rates.items()}
+    row = row_of(rows_of(wells), "merges", "difference")
+    assert (row.verdict, row.reason) == ("undecided", "sampling")
+    assert row.next_step.kind == "wells" and row.next_step.amount > 3
+
+
+def test_one_of_many_noisy_rows_fails_only_when_chance_among_as_many_is_ruled_out():
+    reading = next(
+        one for one in readings_of(GOOD) if one.measure == "merges" and one.scope == "difference"
+    )
+    wide = replace(CALIBRATED, constants=dict.fromkeys(MEASURES, constants(0.0, 0.0)))
+    one = replace(reading, value=0.16, variance=0.075**2, degrees_of_freedom=float("inf"))
+    others = [replace(one, perturbation=f"other {k}", value=0.01) for k in range(6)]
+    alone = judge(plate_cases([one], [], wide), wide)[0]
+    among = judge(plate_cases([one, *others], [], wide), wide)[0]
+    assert alone.verdict == "fail"
+    assert (among.verdict, among.reason) == ("undecided", "multiplicity")
+
+
+def test_each_positive_control_is_held_against_the_negatives_of_its_group():
+    one = layout(group="kinase")
+    other = layout(positive="E", negative="D", group="toxin").assign(
+        Metadata_Perturbation=lambda t: t["Metadata_Perturbation"].replace("drug", "poison")
+    )
+    sheet = pd.concat([one, other[other["Metadata_ControlType"] != "trt"]], ignore_index=True)
+    wells = wells_of("A") | wells_of("B", bias=0.8) | wells_of("D", bias=2) | wells_of("E", bias=2)
+    rows = rows_of(wells, sheet=sheet)
+    assert row_of(rows, "bias", "difference", "drug").verdict == "fail"
+    assert row_of(rows, "bias", "difference", "poison").verdict == "pass"
+    assert sum(row.measure_name == "bias" and row.scope == "negcon" for row in rows) == 2
+    assert answer_to(rows, "threshold").worst.perturbation in ("drug", "poison", "DMSO [toxin]")
+
+
+def test_doses_of_one_control_are_judged_apart():
+    sheet = layout().assign(Metadata_ConcentrationUnit="uM")
+    positive = sheet["Metadata_ControlType"] == "poscon"
+    half = sheet["Metadata_Well"].str[1:].astype(int) > 6
+    sheet.loc[positive, "Metadata_Concentration"] = "20.0"
+    sheet.loc[positive & half, "Metadata_Concentration"] = "80.0"
+    assert [one.perturbation for one in comparisons(sheet)] == ["drug 20 uM", "drug 80 uM"]
+    low, high = (
+        {f"B{k:02d}": planted for k in columns}
+        for columns, planted in ((range(1, 7), {}), (range(7, 13), {"merge": 0.4}))
+    )
+    rows = rows_of(wells_of("A") | low | high, sheet=sheet)
+    assert row_of(rows, "merges", "poscon", "drug 20 uM").verdict == "pass"
+    assert row_of(rows, "merges", "poscon", "drug 80 uM").verdict == "fail"
+    assert answer_to(rows, "split_merge").worst.perturbation == "drug 80 uM"
+
+
+def test_a_difference_that_density_hides_is_judged_at_equal_density_too():
+    """Merges follow density alone, and the positive wells are mostly the dense ones."""
+    wells = {}
+    for k in range(12):
+        for name, dense in (("A", k < 4), ("B", k >= 4)):
+            wells[f"{name}{k + 1:02d}"] = {
+                "density": 20 if dense else 8,
+                "merge": 0.30 if dense else 0.05,
+            }
+    row = row_of(rows_of(wells), "merges", "difference")
+    assert row.estimate.value > 0.05
+    assert abs(row.matched.value) < row.estimate.value / 2
+
+
+def test_missed_objects_are_matched_by_the_fields_number_of_true_objects():
+    rng = np.random.default_rng(3)
+    wells = {
+        f"{name}{k:02d}": {"count": int(number), "missed": 0.3 if number > 60 else 0.02}
+        for name, mean in (("A", 40), ("B", 80))
+        for k, number in enumerate(rng.normal(mean, 20, 12).clip(15, 110), start=1)
+    }
+    readings = {
+        one.adjustment: one
+        for one in readings_of(wells)
+        if one.key[1:3] == ("missed", "difference")
+    }
+    assert abs(readings[MATCHED].value) < 0.6 * readings["raw"].value
+
+
+def test_classes_without_common_density_have_no_matched_estimate():
+    assert density_matched_weights(np.full(50, 30.0) + np.arange(50), np.arange(50) / 50) is None
+    rows = rows_of(wells_of("A", density=1) | wells_of("B", density=30))
+    assert row_of(rows, "merges", "difference").matched is None
+
+
+def test_matched_weights_give_both_classes_the_same_density():
+    rng = np.random.default_rng(0)
+    positive, negative = rng.normal(12, 2, 4000), rng.normal(10, 2, 3000)
+    one, other = density_matched_weights(positive, negative)
+    gap = np.average(positive, weights=one) - np.average(negative, weights=other)
+    assert abs(gap) < 0.3 < positive.mean() - negative.mean()
+
+
+def test_swapping_the_classes_turns_the_sign_of_the_difference():
+    wells = wells_of("A", bias=0.2, merge=0.1) | wells_of("B", bias=0.9, merge=0.3)
+    forth, back = rows_of(wells), rows_of(wells, sheet=layout(positive="A", negative="B"))
+    for measure in MEASURES:
+        one, other = (row_of(rows, measure, "difference") for rows in (forth, back))
+        assert one.estimate.value == pytest.approx(-other.estimate.value)
+        assert one.verdict == other.verdict
+
+
+def reviewed_rows(readings, rules, **options):
+    said = [Said(*one.key, **options) for one in readings if one.adjustment == "raw"]
+    return judge(plate_cases(readings, said, rules), rules)
+
+
+def test_a_complete_review_decides_all_but_the_threshold():
+    readings = readings_of(wells_of("A") | wells_of("B", merge=0.5))
+    rows = reviewed_rows(readings, Rules())
+    merges = row_of(rows, "merges", "poscon")
+    assert (merges.verdict, merges.basis, merges.unreviewed) == ("pass", "review", False)
+    assert merges.evidence.value == pytest.approx(0.5, abs=0.1)
+    assert merges.reviewed_these_wells.variance == 0.005**2
+    assert row_of(rows, "bias", "poscon").basis == "evidence"
+
+
+@pytest.mark.parametrize("state", ["unreviewed", "partial"])
+def test_an_unfinished_review_does_not_decide(state):
+    empty = Estimate(float("nan"), float("nan"), float("nan"), 0)
+    rows = reviewed_rows(readings_of(GOOD), CALIBRATED, state=state, estimate=empty)
+    row = row_of(rows, "merges", "negcon")
+    assert row.basis == "evidence" and row.verdict == "pass" and row.unreviewed
+    assert row.review.state == state
+    assert (row.next_step.kind, row.next_step.amount) == ("review", 120)
+    assert row.next_step.minutes == 16
+
+
+def test_a_review_that_sees_a_threshold_bias_takes_back_its_pass():
+    large = Estimate(0.4, 0.05**2, 20.0, 8)
+    rows = reviewed_rows(readings_of(GOOD), CALIBRATED, estimate=large)
+    row = row_of(rows, "bias", "negcon")
+    assert (row.verdict, row.reason) == ("undecided", "reviewers_disagree")
+    small = reviewed_rows(readings_of(GOOD), CALIBRATED, estimate=replace(large, value=0.05))
+    assert row_of(small, "bias", "negcon").verdict == "pass"
+
+
+def test_the_reviews_matched_difference_counts():
+    far = Estimate(0.3, 0.01**2, 8.0, 8)
+    rows = reviewed_rows(readings_of(GOOD), CALIBRATED, matched=far)
+    row = row_of(rows, "merges", "difference")
+    assert row.verdict == "fail" and row.by_matched
+
+
+def test_constants_go_by_measure_kind_of_object_and_segmenter():
+    special = constants(0.0, 0.0, slope_difference=2.0, floor=0.5)
+    rules = Rules(
+        calibrations={("bias", "nuclei", "network"): special},
+        kinds={SET: ("nuclei", "network"), "Cells": ("cells", "network")},
+    )
+    assert rules.constants_of("bias", SET) is special
+    assert rules.constants_of("bias", "Cells") == UNCALIBRATED["bias"]
+    assert rules.constants_of("merges", SET) == UNCALIBRATED["merges"]
+    wells = wells_of("A", bias=0.2) | wells_of("B", bias=0.6)
+    read = {one.scope: one.value for one in readings_of(wells) if one.measure == "bias"}
+    rows = rows_of(wells, rules)
+    plain = next(
+        one
+        for one in readings_of(wells)
+        if one.key[1:3] == ("bias", "difference") and one.adjustment == "raw"
+    )
+    assert row_of(rows, "bias", "difference").estimate.value == pytest.approx(2 * plain.value)
+    assert row_of(rows, "bias", "poscon").estimate.value == pytest.approx(read["poscon"] - 0.5)
+
+
+def test_uncalibrated_constants_are_there_for_every_measure_and_marked_so():
+    assert set(UNCALIBRATED) == set(MEASURES)
+    assert not any(one.calibrated for one in UNCALIBRATED.values())
+
+
+def test_margins_are_fractions_or_px_of_class_and_difference():
+    margins = Margins()
+    assert margins.of("agreement", "negcon") == 0.9
+    assert margins.of("missed", "poscon") == 0.05 == margins.of("invented", "difference")
+    assert margins.of("bias", "negcon") == 1.0 and margins.of("bias", "difference") == 0.5
+    assert margins.of("splits", "negcon") == 0.15 and margins.of("splits", "difference") == 0.1
+
+
+@pytest.mark.parametrize(
+    ("margin", "words"),
+    [
+        ({"split_merge": 10}, r"split_merge is 10: it has two values.*class: 15, difference: 10"),
+        ({"threshold": {"class": 1.0}}, r"threshold.difference is missing"),
+        ({"threshold": {"class": 1.0, "difference": 0.5, "x": 1}}, r"threshold.x is not known"),
+        ({"agreement": {"class": 120, "difference": 10}}, r"agreement.class is 120; .* below 100"),
+        ({"found": {"class": 95, "difference": 0}}, r"found.difference is 0; .* above 0"),
+    ],
+)
+def test_impossible_margins_are_refused_with_what_to_write(margin, words):
+    with pytest.raises(ValueError, match=words):
+        Margins(**margin)
+
+
+def test_the_worst_row_is_the_worst_verdict_then_the_furthest_beyond_its_margin():
+    rows = rows_of(wells_of("A") | wells_of("B", merge=0.3, split=0.6))
+    own = [row for row in rows if row.question == "split_merge"]
+    assert worst_of(own).measure_name == "splits" and worst_of(own).scope == "difference"
+
+
+def test_tables_hold_the_same_records_after_a_csv(tmp_path):
+    readings = readings_of(wells_of("A") | wells_of("B", merge=0.3))
+    rows = judge(plate_cases(readings, [], CALIBRATED), CALIBRATED)
+    answers = answers_of(rows)
+    for kind, records in (
+        (Reading, readings),
+        (VerdictLine, verdict_lines(rows, ["words, with a comma"] * len(rows))),
+        (AnswerLine, answer_lines(answers, [""] * len(answers), {SET: (12, 3)})),
+    ):
+        path = tmp_path / f"{kind.__name__}.csv"
+        to_table(records, kind).to_csv(path, index=False)
+        again = from_table(pd.read_csv(path, float_precision="round_trip"), kind)
+        assert [repr(one) for one in again] == [repr(one) for one in records]
+    lines = verdict_lines(rows, [""] * len(rows))
+    assert sum(one.is_worst for one in lines) == len(QUESTIONS)
+
+
+def test_order_of_the_objects_does_not_change_a_bit():
+    wells = wells_of("A") | wells_of("B", bias=1.0)
+    one, other = rows_of(wells), rows_of(dict(wells))
+    assert [repr(row) for row in one] == [repr(row) for row in other]

@@ -1,0 +1,81 @@
+"""A GPU that was asked for or granted is used, or the job says why it is not."""
+
+import pytest
+import torch
+
+from levelfield.segmentation.devices import choose_device, choose_devices
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Pretend that torch sees so many GPUs."""
+
+    def pretend(number: int) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: number > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: number)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index}")
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+    return pretend
+
+
+def test_cpu_is_cpu_whatever_there_is(gpus):
+    gpus(2)
+    assert choose_device("cpu", {"CUDA_VISIBLE_DEVICES": "0"}).torch == torch.device("cpu")
+
+
+@pytest.mark.parametrize("rule", ["auto", "cuda"])
+def test_a_job_uses_every_gpu_that_it_sees(gpus, rule):
+    gpus(2)
+    devices = choose_devices(rule, {})
+    assert [device.name for device in devices] == ["cuda:0 (GPU 0)", "cuda:1 (GPU 1)"]
+    assert choose_device(rule, {}).torch == torch.device("cuda", 0)
+
+
+def test_one_gpu_can_be_named(gpus):
+    gpus(2)
+    assert [device.torch.index for device in choose_devices("cuda:1", {})] == [1]
+
+
+@pytest.mark.parametrize("rule", ["cuda", "cuda:0", "cuda:3"])
+def test_a_gpu_that_is_not_there_is_an_error_with_a_remedy(gpus, rule):
+    gpus(2 if rule == "cuda:3" else 0)
+    with pytest.raises(ValueError, match=rf"'{rule}', but torch sees .*device: cpu"):
+        choose_device(rule, {})
+
+
+def test_auto_without_a_gpu_is_the_cpu(gpus):
+    gpus(0)
+    assert choose_device("auto", {}).name == "cpu"
+
+
+@pytest.mark.parametrize("variable", ["CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"])
+def test_a_granted_gpu_that_torch_does_not_see_is_an_error(gpus, variable):
+    gpus(0)
+    with pytest.raises(ValueError, match=rf"granted a GPU \({variable}=0\).*device: cpu"):
+        choose_device("auto", {variable: "0"})
+
+
+@pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
+def test_what_means_no_gpu_is_no_grant(gpus, value):
+    gpus(0)
+    assert choose_device("auto", {"CUDA_VISIBLE_DEVICES": value}).name == "cpu"
+
+
+def test_the_environment_of_the_process_is_asked(gpus, monkeypatch):
+    gpus(0)
+    monkeypatch.setenv("SLURM_JOB_GPUS", "1")
+    with pytest.raises(ValueError, match="SLURM_JOB_GPUS=1"):
+        choose_device("auto")
+
+
+def test_mps_is_refused_elsewhere(gpus):
+    gpus(0)
+    with pytest.raises(ValueError, match="no Apple machine"):
+        choose_device("mps")
+
+
+@pytest.mark.parametrize("rule", ["gpu", "cuda:", "cuda:-1", "CPU", "cuda:0x"])
+def test_an_unknown_rule_is_refused(rule):
+    with pytest.raises(ValueError, match="device is"):
+        choose_device(rule)

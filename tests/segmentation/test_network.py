@@ -1,0 +1,193 @@
+"""The small network: its file, its tiles and batches, its diameters, and what it finds."""
+
+import numpy as np
+import pytest
+import torch
+from evaluation_cases import image_index, load
+from real_images import REPOSITORY
+from safetensors.torch import save_file
+from scipy import ndimage
+
+from levelfield.evaluation import evaluate_image
+from levelfield.images.normalisation import normalise
+from levelfield.segmentation import segment_images, segment_objects
+from levelfield.segmentation.network import inference
+from levelfield.segmentation.network.inference import load_model, predict, predict_all, scale_for
+from levelfield.segmentation.network.segmenter import decode
+from levelfield.segmentation.network.tiles import tiles
+from levelfield.segmentation.network.unet import UNet, load_network, save_network
+
+WEIGHTS = REPOSITORY / "levelfield" / "weights" / "nuclei.safetensors"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model(WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def nuclei():
+    index = image_index()
+    names = index.loc[index["group"] == "256x256_3", "name"].iloc[:4]
+    return [(image.astype(np.float32) / 255, labels) for image, labels in map(load, names)]
+
+
+def test_weights_survive_being_saved(tmp_path):
+    torch.manual_seed(1)
+    network = UNet()
+    save_network(tmp_path / "own.safetensors", network.state_dict(), {"data": "none"})
+    weights, facts = load_network(tmp_path / "own.safetensors")
+    assert facts["data"] == "none"
+    for name, tensor in network.state_dict().items():
+        assert torch.allclose(weights[name], tensor.float(), rtol=1e-3, atol=1e-6), name
+
+
+def test_the_shipped_weights_are_small():
+    assert WEIGHTS.stat().st_size <= 6e6
+
+
+def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
+    (tmp_path / "weights").write_bytes(b"not weights at all")
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        load_network(tmp_path / "weights")
+
+
+def test_a_pickle_is_refused(tmp_path):
+    torch.save(UNet().state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        load_network(tmp_path / "weights.pt")
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    save_file({"layer": torch.zeros(3)}, tmp_path / "other.safetensors", {"network": "another-1"})
+    with pytest.raises(ValueError, match="weights of another-1"):
+        load_network(tmp_path / "other.safetensors")
+
+
+def test_an_image_is_predicted_alike_with_whatever_else_is_in_its_batch(model, nuclei):
+    images = [image for image, _ in nuclei]
+    alone = next(iter(predict_all(model, images[:1], batch=4)))
+    among = next(iter(predict_all(model, images, batch=4)))
+    for name, values in vars(alone).items():
+        for one, other in zip(values, getattr(among, name), strict=True):
+            assert np.array_equal(one, other), name
+
+
+def test_labels_do_not_depend_on_the_batch_size(model, nuclei):
+    images = [image for image, _ in nuclei]
+    for size in (2, 3):
+        one_by_one = predict_all(model, images, batch=1)
+        together = predict_all(model, images, batch=size)
+        for first, second, image in zip(one_by_one, together, images, strict=True):
+            labels = [decode(one, image.shape).labels for one in (first, second)]
+            assert np.array_equal(*labels)
+
+
+def test_tiles_leave_no_seams(model, nuclei, monkeypatch):
+    image = np.block([[one[:240, :240] for one, _ in nuclei[:2]] for _ in range(2)])
+    whole = decode(predict(model, image), image.shape).labels
+    monkeypatch.setattr(inference, "TILE", 320)
+    assert len(list(tiles(image.shape, inference.TILE, inference.OVERLAP))) > 1
+    tiled = decode(predict(model, image), image.shape).labels
+    scores = evaluate_image(tiled, whole).scores
+    assert scores["ap_70"] >= 0.97
+    assert scores["split_rate"] == scores["merge_rate"] == 0
+
+
+@pytest.mark.parametrize("shape", [(97, 101), (16, 16), (5, 300), (256, 255)])
+def test_any_shape_is_predicted_whole(model, shape):
+    image = np.random.default_rng(0).random(shape).astype(np.float32)
+    prediction = predict(model, image)
+    half = tuple((length + 1) // 2 for length in shape)
+    assert prediction.foreground.shape == prediction.flow.shape[1:] == shape
+    assert prediction.star_probability.shape == prediction.star_distances.shape[1:] == half
+    maps = [each for values in vars(prediction).values() for each in values]
+    assert all(np.isfinite(each).all() for each in maps)
+
+
+def test_an_empty_field_has_no_objects(model):
+    rng = np.random.default_rng(0)
+    for level, noise in ((0.02, 0.001), (0.3, 0.02), (0.0, 0.0), (0.5, 0.1)):
+        image = np.clip(rng.normal(level, noise, (1, 300, 300)), 0, 1).astype(np.float32)
+        assert segment_objects(image, "network", {}, {"model": model}).labels.max() == 0
+
+
+def test_exposure_does_not_change_what_is_found(model, nuclei):
+    image = nuclei[0][0]
+    labels = [
+        segment_objects(changed[None], "network", {}, {"model": model}).labels
+        for changed in (image, image * 0.1 + 0.05)
+    ]
+    assert evaluate_image(labels[0], labels[1]).scores["ap_90"] >= 0.95
+
+
+def test_nuclei_are_found(model, nuclei):
+    scores = [
+        evaluate_image(
+            segment_objects(image[None], "network", {}, {"model": model}).labels, reference
+        ).scores["ap_50"]
+        for image, reference in nuclei
+    ]
+    assert np.mean(scores) >= 0.8
+
+
+@pytest.mark.parametrize("zoom", [0.6, 1.0, 3.0])
+def test_the_diameter_of_a_plate_is_measured_at_any_magnification(model, nuclei, zoom):
+    images = [ndimage.zoom(image, zoom, order=1) for image, _ in nuclei]
+    areas = np.concatenate([np.bincount(labels.ravel())[1:] for _, labels in nuclei])
+    true = zoom * np.median(2 * np.sqrt(areas[areas > 0] / np.pi))
+    assert np.median(model.measure_diameters(images)) == pytest.approx(true, rel=0.15)
+
+
+def test_large_objects_are_found_with_their_diameter(model, nuclei):
+    image, reference = nuclei[0]
+    large = ndimage.zoom(image, 5, order=1)
+    truth = ndimage.zoom(reference, 5, order=0, mode="nearest")
+    areas = np.bincount(truth.ravel())[1:]
+    diameter = float(np.median(2 * np.sqrt(areas[areas > 0] / np.pi)))
+    assert scale_for(diameter) < 1
+    found = segment_objects(large[None], "network", {"diameter": diameter}, {"model": model})
+    assert found.labels.shape == large.shape
+    assert evaluate_image(found.labels, truth).scores["ap_70"] >= 0.7
+
+
+def test_a_higher_foreground_makes_smaller_objects(model, nuclei):
+    image = nuclei[0][0][None]
+    areas = [
+        (
+            segment_objects(
+                image, "network", {"decoding": {"foreground": level}}, {"model": model}
+            ).labels
+            > 0
+        ).sum()
+        for level in (0.3, 0.5, 0.8)
+    ]
+    assert areas[0] > areas[1] > areas[2]
+
+
+def test_fields_together_are_fields_alone(model, nuclei):
+    images = [image[None, :200, :200] for image, _ in nuclei]
+    parents = [{"model": model}] * len(images)
+    together = segment_images(images, "network", {}, parents)
+    for image, one in zip(images, together, strict=True):
+        alone = segment_objects(image, "network", {}, {"model": model})
+        assert np.array_equal(alone.labels, one.labels)
+        assert alone.record == one.record
+
+
+def test_two_channels_are_refused(model):
+    with pytest.raises(ValueError, match="segments 1 channel but was given 2"):
+        segment_objects(np.zeros((2, 64, 64), np.float32), "network", {}, {"model": model})
+
+
+def test_an_unknown_decoder_is_refused(model):
+    with pytest.raises(ValueError, match="decoder"):
+        image = np.zeros((1, 64, 64), np.float32)
+        segment_objects(image, "network", {"decoder": "magic"}, {"model": model})
+
+
+def test_noise_is_not_stretched_to_the_brightness_of_objects():
+    noise = np.random.default_rng(0).normal(0.1, 0.01, (300, 300)).astype(np.float32)
+    assert normalise(noise).std() < 0.2
+    noise[100:140, 100:140] += 0.5
+    assert normalise(noise).max() > 0.9

@@ -1,0 +1,51 @@
+"""The example configs of the segmenters: right in all but the weights, which are the user's."""
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from levelfield.config.settings import METHODS_WITH_WEIGHTS, object_sets
+from levelfield.config.sheets import check_config
+from levelfield.io import weights
+from levelfield.segmentation.models import MODEL_LOADERS
+from levelfield.segmentation.registry import SEGMENTERS, parent_roles
+
+EXAMPLES = sorted((REPOSITORY / "config" / "segmenters").glob("*.yaml"))
+CATALOGUE = yaml.safe_load(weights.CATALOGUE.read_text())
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_right(path, schemas):
+    config = yaml.safe_load(path.read_text())
+    check_config(
+        config, schemas["config"], path.name, {"segmentation.yaml": schemas["segmentation"]}
+    )
+    sets = object_sets(config)
+    assert path.stem in {one.method for one in sets}
+    for one in sets:
+        assert not one.weights or one.weights in CATALOGUE | config.get("weights", {})
+
+
+@pytest.mark.parametrize("method", METHODS_WITH_WEIGHTS)
+def test_a_method_with_weights_builds_on_a_model_and_has_a_loader(method):
+    assert method in SEGMENTERS
+    assert method in MODEL_LOADERS
+    assert "model" in parent_roles(method)
+
+
+def test_every_environment_of_a_worker_has_a_lock_and_a_script():
+    for path in (REPOSITORY / "levelfield" / "workers").glob("run_*.py"):
+        name = path.stem.removeprefix("run_")
+        for ending in ("in", "lock", "yaml"):
+            assert (REPOSITORY / "envs" / f"{name}.{ending}").exists()
+
+
+def test_locks_hold_hashes_and_no_index():
+    for path in (REPOSITORY / "envs").glob("*.lock"):
+        lines = path.read_text().splitlines()
+        pins = [line for line in lines if "==" in line and not line.startswith((" ", "#"))]
+        assert pins
+        assert not [
+            line for line in lines if line.lstrip().startswith(("-i", "--index", "--extra"))
+        ]
+        assert len([line for line in lines if "--hash=sha256:" in line]) >= len(pins)
