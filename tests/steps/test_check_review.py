@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REPOSITORY
+from conftest import SCHEMAS
 
 from levelfield.config.sheets import SheetError
 from levelfield.io.tables import write_csv
@@ -12,7 +12,7 @@ from levelfield.qc.review.sampling import LIST_COLUMNS, ReviewPlan, choose_for_r
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.steps.check_review import label_checksums, log_review, read_review
 
-SCHEMA = REPOSITORY / "workflow" / "schemas" / "review.yaml"
+SCHEMA = SCHEMAS / "review.yaml"
 ROW = dict.fromkeys(LIST_COLUMNS, "") | {
     **{"order": 1, "plate": "P", "well": "A01", "site": 1, "object_set": "Nuclei"},
     **{"object_number": 7, "centre_y_px": 10.5, "centre_x_px": 3.0, "checksum": "a" * 64},
