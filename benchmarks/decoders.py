@@ -34,9 +34,9 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 from perfect_predictions import perfect_prediction  # noqa: E402
 
 from levelfield.evaluation import evaluate_image  # noqa: E402
-from levelfield.segmentation.network.decoders import DECODERS  # noqa: E402
-from levelfield.segmentation.network.inference import load_model, predict  # noqa: E402
-from levelfield.segmentation.network.prediction import Prediction  # noqa: E402
+from levelfield.segmentation.decoders import DECODERS  # noqa: E402
+from levelfield.segmentation.small_network.inference import load_model, predict  # noqa: E402
+from levelfield.segmentation.small_network.prediction import Prediction  # noqa: E402
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 DATA = REPOSITORY.parent / "shared" / "data" / "bbbc038_train"

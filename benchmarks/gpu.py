@@ -40,10 +40,10 @@ from PIL import Image
 from segment_anything.modeling.image_encoder import ImageEncoderViT
 
 from levelfield.segmentation import segment_images
-from levelfield.segmentation.cellpose import model
-from levelfield.segmentation.cellpose.model import CellposeModel
 from levelfield.segmentation.devices import choose_device
 from levelfield.segmentation.models import load_model
+from levelfield.segmentation.networks.cellpose import model
+from levelfield.segmentation.networks.cellpose.model import CellposeModel
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"

@@ -21,8 +21,8 @@ import pandas as pd
 from segmentation import DATA, judge, write
 from train_network import load_image
 
-from levelfield.segmentation.network.inference import load_model
-from levelfield.segmentation.network.segmenter import decode
+from levelfield.segmentation.methods.network import decode
+from levelfield.segmentation.small_network.inference import load_model
 
 SCRIPT = Path(__file__).with_name("train_network.py")
 MORE = ("--steps", "400", "--learning_rate", "0.001", "--seed", "2", "--check_every", "100")

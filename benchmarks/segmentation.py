@@ -39,11 +39,11 @@ from skimage import feature, filters, measure, segmentation
 
 from levelfield.evaluation import evaluate_image
 from levelfield.segmentation import segment_objects
+from levelfield.segmentation.decoders import DECODERS
+from levelfield.segmentation.methods.network import decode
 from levelfield.segmentation.models import load_model as load_segmenter
-from levelfield.segmentation.network.decoders import DECODERS
-from levelfield.segmentation.network.inference import load_model
-from levelfield.segmentation.network.segmenter import decode
 from levelfield.segmentation.pixel_classifier import classes_from_labels, train_pixel_classifier
+from levelfield.segmentation.small_network.inference import load_model
 from levelfield.segmentation.threshold import GLOBAL_THRESHOLDS
 
 REPOSITORY = Path(__file__).resolve().parents[1]

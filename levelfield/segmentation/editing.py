@@ -58,7 +58,7 @@ def edited(
     merge_distance
         Then merge objects that are at most so many px apart (touching ones: 1); none: do not merge.
     minimum_diameter, maximum_diameter, border
-        Then filter as `levelfield.segmentation.classical.classical` does.
+        Then filter as `levelfield.segmentation.methods.classical.classical` does.
     """
     require_flag("split_parts", split_parts)
     labels = objects.split_parts(parent) if split_parts else objects.renumber(parent)

@@ -46,7 +46,7 @@ def labels(
     split_parts
         Make each connected part an object of its own, for masks that do not number their objects.
     minimum_diameter, maximum_diameter, border
-        As in `levelfield.segmentation.classical.classical`.
+        As in `levelfield.segmentation.methods.classical.classical`.
 
     Returns
     -------

@@ -9,32 +9,32 @@ from typing import Any
 
 
 def _network(path: Path, rule: str) -> Any:
-    from levelfield.segmentation.network.inference import load_model
+    from levelfield.segmentation.small_network.inference import load_model
 
     return load_model(path, rule)
 
 
 def _stardist(path: Path, rule: str) -> Any:
-    from levelfield.segmentation.stardist.network import load_stardist
+    from levelfield.segmentation.networks.stardist import load_stardist
 
     return load_stardist(path, rule)
 
 
 def _mask_rcnn(path: Path, rule: str) -> Any:
-    from levelfield.segmentation.mask_rcnn.network import load_mask_rcnn
+    from levelfield.segmentation.networks.mask_rcnn import load_mask_rcnn
 
     return load_mask_rcnn(path, rule)
 
 
 def _segment_anything(path: Path, rule: str) -> Any:
-    from levelfield.segmentation.segment_anything.network import load_segment_anything
+    from levelfield.segmentation.networks.segment_anything import load_segment_anything
 
     return load_segment_anything(path, rule)
 
 
 def _cellpose(path: Path, rule: str) -> Any:
-    from levelfield.segmentation.cellpose.model import CellposeModel
     from levelfield.segmentation.devices import choose_device
+    from levelfield.segmentation.networks.cellpose.model import CellposeModel
 
     return CellposeModel(path, choose_device(rule))
 

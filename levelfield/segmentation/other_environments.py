@@ -66,7 +66,7 @@ def cellpose3(
     iterations
         Steps that pixels follow the flow; none: as many as the diameter needs.
     minimum_diameter, maximum_diameter, border
-        As in `levelfield.segmentation.classical.classical`.
+        As in `levelfield.segmentation.methods.classical.classical`.
     """
     parameters = {name: value for name, value in locals().items() if name not in _INPUTS}
     return segment_with_cellpose3([image], [{"model": model}], **parameters)[0]
@@ -142,7 +142,7 @@ def instanseg(
     overlap_threshold
         Seeds whose masks overlap more (IoU) are one object; higher splits more.
     minimum_diameter, maximum_diameter, border
-        As in `levelfield.segmentation.classical.classical`.
+        As in `levelfield.segmentation.methods.classical.classical`.
     """
     parameters = {name: value for name, value in locals().items() if name not in _INPUTS}
     return segment_with_instanseg([image], [{"model": model}], **parameters)[0]

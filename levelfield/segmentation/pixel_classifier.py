@@ -114,7 +114,7 @@ def pixel_classifier(
     declump
         Parameters of `levelfield.segmentation.declump.declump`; intensity is the first channel's.
     minimum_diameter, maximum_diameter, border
-        As in `levelfield.segmentation.classical.classical`.
+        As in `levelfield.segmentation.methods.classical.classical`.
     """
     require_number("probability", probability, 0, 1)
     require_number("smoothing", smoothing, 0)

@@ -12,12 +12,17 @@ from scipy import ndimage
 
 from levelfield.config.parameters import call_with, default_values, require_choice
 from levelfield.images.preprocessing import apply_steps
-from levelfield.segmentation.cellpose.segmenter import cellpose, segment_with_cellpose
-from levelfield.segmentation.classical import classical
 from levelfield.segmentation.editing import edited, masked
 from levelfield.segmentation.imported import labels
-from levelfield.segmentation.mask_rcnn.segmenter import mask_rcnn
-from levelfield.segmentation.network.segmenter import network, segment_with_network
+from levelfield.segmentation.methods.cellpose import cellpose, segment_with_cellpose
+from levelfield.segmentation.methods.classical import classical
+from levelfield.segmentation.methods.mask_rcnn import mask_rcnn
+from levelfield.segmentation.methods.network import network, segment_with_network
+from levelfield.segmentation.methods.segment_anything import (
+    segment_anything,
+    segment_anything_cells,
+)
+from levelfield.segmentation.methods.stardist import stardist
 from levelfield.segmentation.other_environments import (
     cellpose3,
     instanseg,
@@ -27,11 +32,6 @@ from levelfield.segmentation.other_environments import (
 from levelfield.segmentation.pixel_classifier import pixel_classifier
 from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.secondary import expansion, propagation, subtraction, watershed
-from levelfield.segmentation.segment_anything.segmenter import (
-    segment_anything,
-    segment_anything_cells,
-)
-from levelfield.segmentation.stardist.segmenter import stardist
 from levelfield.segmentation.threshold import find_threshold
 
 # A segmenter's positional parameters are the image and what it builds on, by role; its keyword-only

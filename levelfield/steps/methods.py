@@ -50,7 +50,7 @@ def _nested_defaults(one: ObjectSetSettings, defaults: Mapping[str, Any]) -> dic
         if name in defaults and (defaults[name] is not None or name in one.parameters)
     }
     if "decoding" in defaults:
-        from levelfield.segmentation.network.decoders import DECODERS
+        from levelfield.segmentation.decoders import DECODERS
 
         decoder = one.parameters.get("decoder", defaults["decoder"])
         nested["decoding"] = default_values(DECODERS[decoder])

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from levelfield.segmentation.mask_rcnn import network as mask_rcnn_network
-from levelfield.segmentation.mask_rcnn.segmenter import mask_rcnn
-from levelfield.segmentation.network import unet
-from levelfield.segmentation.network.inference import NetworkModel, ready
-from levelfield.segmentation.network.segmenter import segment_with_network
+from levelfield.segmentation.methods.mask_rcnn import mask_rcnn
+from levelfield.segmentation.methods.network import segment_with_network
+from levelfield.segmentation.networks import mask_rcnn as mask_rcnn_network
+from levelfield.segmentation.networks import unet
+from levelfield.segmentation.small_network.inference import NetworkModel, ready
 from levelfield.training.mask_rcnn import MASK_RCNN
 from levelfield.training.recipe import Recipe, TrainingSettings
 from levelfield.training.samples import Image, TrainingImage
@@ -106,7 +106,7 @@ def unet_segmenter(
         Of torch.
     diameter, outline
         Typical diameter of the objects in px, and what draws their outlines; see
-        `levelfield.segmentation.network.segmenter.network`.
+        `levelfield.segmentation.methods.network.network`.
     """
     built = unet.UNet()
     built.load_state_dict(dict(weights))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from levelfield.segmentation.mask_rcnn.network import build_network
+from levelfield.segmentation.networks.mask_rcnn import build_network
 from levelfield.training.recipe import Recipe, TrainingSettings
 from levelfield.training.samples import TrainingImage, draw_crop
 

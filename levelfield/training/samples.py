@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from levelfield.images.normalisation import normalise
-from levelfield.segmentation.network.targets import Labels, Targets, make_targets
+from levelfield.segmentation.small_network.targets import Labels, Targets, make_targets
 
 Image = NDArray[np.float32]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from levelfield.segmentation.network.unet import UNet
+from levelfield.segmentation.networks.unet import UNet
 from levelfield.training.losses import head_losses, split_merge_loss, threshold_bias_loss
 from levelfield.training.recipe import Recipe, TrainingSettings
 from levelfield.training.samples import TrainingImage, draw_sample

@@ -432,7 +432,7 @@ def test_advice_names_parameter_value_default_step_and_effect(name, aim, said):
 
 
 def test_every_parameter_that_is_advised_exists():
-    from levelfield.segmentation.network.decoders import DECODERS
+    from levelfield.segmentation.decoders import DECODERS
 
     decoders = [{"decoder": name} for name in DECODERS]
     parents = {"propagation": "Seeds", "watershed": "Seeds", "expansion": "Seeds"}

@@ -13,13 +13,13 @@ from real_images import BBBC038
 from segment_anything.modeling.image_encoder import Attention
 
 from levelfield.labels.objects import renumber
-from levelfield.segmentation.cellpose.attention import FusedAttention
-from levelfield.segmentation.cellpose.dynamics import find_objects
-from levelfield.segmentation.cellpose.lanes import ahead
-from levelfield.segmentation.cellpose.model import CellposeModel, _finish, _labels
-from levelfield.segmentation.cellpose.normalisation import resize
-from levelfield.segmentation.cellpose.options import CellposeOptions
 from levelfield.segmentation.devices import Device
+from levelfield.segmentation.networks.cellpose.attention import FusedAttention
+from levelfield.segmentation.networks.cellpose.dynamics import find_objects
+from levelfield.segmentation.networks.cellpose.lanes import ahead
+from levelfield.segmentation.networks.cellpose.model import CellposeModel, _finish, _labels
+from levelfield.segmentation.networks.cellpose.normalisation import resize
+from levelfield.segmentation.networks.cellpose.options import CellposeOptions
 
 CPU = torch.device("cpu")
 DEVICE = Device(CPU, "cpu")
@@ -251,7 +251,7 @@ def test_objects_of_fewer_images_are_found_at_once_when_memory_runs_out(
     more = {"flow_threshold": 0.0, "iterations": 50}
     model = CellposeModel(weights, DEVICE)
     expected = model.segment(images, more)
-    module = "levelfield.segmentation.cellpose.model.find_objects"
+    module = "levelfield.segmentation.networks.cellpose.model.find_objects"
 
     def with_little_memory(outputs, options):
         if len(outputs) > 1:

@@ -14,10 +14,10 @@ from scipy import ndimage
 from levelfield.config.parameters import default_values, parameter_names
 from levelfield.evaluation import evaluate_image
 from levelfield.labels.objects import renumber
-from levelfield.segmentation.network.decoders import DECODERS, jury, opinions
-from levelfield.segmentation.network.decoders.consensus import agreed
-from levelfield.segmentation.network.prediction import Prediction, split_affinities
-from levelfield.segmentation.network.targets import AFFINITY_OFFSETS, N_RAYS
+from levelfield.segmentation.decoders import DECODERS, jury, opinions
+from levelfield.segmentation.decoders.consensus import agreed
+from levelfield.segmentation.small_network.prediction import Prediction, split_affinities
+from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_RAYS
 
 LOSSLESS = ("flow", "affinity", "three_class", "star_seeds", "consensus")
 GROUPS_OF_TWO = ("256x256_1", "256x256_3", "520x696_2")  # the densest

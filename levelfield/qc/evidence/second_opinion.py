@@ -25,8 +25,8 @@ from levelfield.qc.evidence.labelwise import (
 from levelfield.qc.evidence.opinion_network import OpinionNetwork, load_opinion
 from levelfield.qc.evidence.resampling import resized
 from levelfield.qc.evidence.smoothing import gaussian
-from levelfield.segmentation.network.decoders.jury import jury, opinions
-from levelfield.segmentation.network.prediction import Prediction
+from levelfield.segmentation.decoders.jury import jury, opinions
+from levelfield.segmentation.small_network.prediction import Prediction
 
 OPINIONS_ON_OBJECTS = (
     "network_foreground",
@@ -42,7 +42,7 @@ OPINIONS_ON_SEAMS = ("seam_network_separation", "seam_network_boundary")
 _SMOOTHING_PX = 0.7
 # Objects of about this diameter (px) are what the opinion is calibrated for.
 _BEST_DIAMETER = 20.0
-# Who of `levelfield.segmentation.network.decoders.jury.MEMBERS` is asked: those that read different
+# Who of `levelfield.segmentation.decoders.jury.MEMBERS` is asked: those that read different
 # outputs, and are quick.
 JURY = ("flow", "affinity", "three_class", "components")
 # The member whose objects are the network's own.

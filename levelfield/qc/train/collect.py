@@ -39,7 +39,6 @@ from levelfield.qc.train.segmentations import (
     Scene,
 )
 from levelfield.qc.train.truth import add_truth, at_visible_edge
-from levelfield.segmentation.network.inference import load_model
 from levelfield.segmentation.planting import (
     dimness_order,
     plant_drops,
@@ -48,6 +47,7 @@ from levelfield.segmentation.planting import (
     plant_splits,
     size_order,
 )
+from levelfield.segmentation.small_network.inference import load_model
 
 TABLES = ("objects", "pairs", "candidates", "fields")
 HEAD = ("group", "image", "half", "phenotype", "kind", "setting", "planted")

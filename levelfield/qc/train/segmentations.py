@@ -16,12 +16,12 @@ from scipy import ndimage
 from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.bias import threshold_bias
 from levelfield.qc.evidence.labelwise import typical_diameter
-from levelfield.segmentation.cellpose.dynamics import find_objects
-from levelfield.segmentation.cellpose.options import CellposeOptions
-from levelfield.segmentation.network.inference import NetworkModel, predict, scale_for
-from levelfield.segmentation.network.prediction import Prediction
-from levelfield.segmentation.network.segmenter import decode
+from levelfield.segmentation.methods.network import decode
+from levelfield.segmentation.networks.cellpose.dynamics import find_objects
+from levelfield.segmentation.networks.cellpose.options import CellposeOptions
 from levelfield.segmentation.registry import segment_objects
+from levelfield.segmentation.small_network.inference import NetworkModel, predict, scale_for
+from levelfield.segmentation.small_network.prediction import Prediction
 
 _INTENSITY = {"centres": "intensity", "lines": "intensity"}
 CLASSICAL: dict[str, Mapping[str, Any]] = {

@@ -15,9 +15,9 @@ from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION, load_opinion
 from levelfield.qc.evidence.second_opinion import JURY, ask_second_opinion, opinion_for
 from levelfield.qc.train.opinion_network import export_opinion
 from levelfield.segmentation import segment_objects
-from levelfield.segmentation.network.decoders import DECODERS, jury, opinions
-from levelfield.segmentation.network.inference import load_model, predict
-from levelfield.segmentation.network.tiles import tiles
+from levelfield.segmentation.decoders import DECODERS, jury, opinions
+from levelfield.segmentation.small_network.inference import load_model, predict
+from levelfield.segmentation.small_network.tiles import tiles
 
 WEIGHTS = REPOSITORY / "levelfield" / "weights" / "nuclei.safetensors"
 NUCLEI = nuclei_by_group(1)

@@ -1,0 +1,118 @@
+"""The decoders as a jury: where they disagree about an object, the object is doubtful.
+
+They read different outputs of one network, and fail differently: a seam that the flows overlook may
+show in the affinities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from levelfield.evaluation.errors import find_errors
+from levelfield.evaluation.overlap import count_overlap, number_labels
+from levelfield.segmentation.decoders.affinity import affinity
+from levelfield.segmentation.decoders.components import components
+from levelfield.segmentation.decoders.distance import distance
+from levelfield.segmentation.decoders.finishing import Labels
+from levelfield.segmentation.decoders.flow import flow
+from levelfield.segmentation.decoders.star import star_seeds
+from levelfield.segmentation.decoders.three_class import three_class
+from levelfield.segmentation.small_network.prediction import Prediction
+
+# One decoder of each representation.
+MEMBERS: dict[str, Callable[..., Labels]] = {
+    "flow": flow,
+    "affinity": affinity,
+    "star_seeds": star_seeds,
+    "three_class": three_class,
+    "distance": distance,
+    "components": components,
+}
+FOUND_ABOVE = 0.5  # intersection over union
+
+
+def opinions(
+    prediction: Prediction,
+    members: Iterable[str] = tuple(MEMBERS),
+    *,
+    foreground: float = 0.5,
+    minimum_foreground: float = 0.85,
+    minimum_diameter: float = 4.0,
+) -> dict[str, Labels]:
+    """Return what each member of the jury makes of a prediction: labels (Y, X) by name.
+
+    Parameters
+    ----------
+    prediction
+        What the network says.
+    members
+        Who is asked: names in `MEMBERS`.
+    foreground, minimum_foreground, minimum_diameter
+        As for the decoders.
+    """
+    shared = {
+        "foreground": foreground,
+        "minimum_foreground": minimum_foreground,
+        "minimum_diameter": minimum_diameter,
+    }
+    return {name: MEMBERS[name](prediction, **shared) for name in members}
+
+
+def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:
+    """Tell for each object how far the members of the jury agree about it.
+
+    Parameters
+    ----------
+    labels
+        (Y, X), from any segmenter.
+    given
+        The opinions, see `opinions`.
+
+    Returns
+    -------
+    DataFrame
+        One row per object, ascending by number:
+
+        ``Metadata_ObjectNumber``
+            the object's label;
+        ``agreement, lowest_agreement``
+            mean and lowest, over the members, of the best intersection over union of the object
+            with any of a member's; 0 where a member has nothing there;
+        ``n_finding, n_splitting, n_merging, n_missing``
+            members with an object of an intersection over union of at least 0.5; that split it;
+            that merge it with a neighbour; and that have too little there (the definitions of
+            `levelfield.evaluation.errors`, with the object as reference);
+        ``n_members``
+            how many were asked.
+
+    Raises
+    ------
+    ValueError
+        If there are no opinions.
+    """
+    if not given:
+        raise ValueError("no opinions were given, so nobody can agree; decode at least once")
+    objects = number_labels(labels, "label image")
+    n_objects = len(objects.labels)
+    best = np.zeros((len(given), n_objects))
+    counts = np.zeros((3, n_objects), np.int64)
+    for member, opinion in enumerate(given.values()):
+        overlap = count_overlap(number_labels(opinion, "opinion"), objects)
+        np.maximum.at(best[member], overlap.reference, overlap.iou)
+        errors = find_errors(overlap)
+        counts += np.stack([errors.is_split, errors.is_merged, errors.is_missed])
+    return pd.DataFrame(
+        {
+            "Metadata_ObjectNumber": objects.labels,
+            "agreement": best.mean(axis=0),
+            "lowest_agreement": best.min(axis=0),
+            "n_finding": (best >= FOUND_ABOVE).sum(axis=0),
+            "n_splitting": counts[0],
+            "n_merging": counts[1],
+            "n_missing": counts[2],
+            "n_members": len(given),
+        }
+    )

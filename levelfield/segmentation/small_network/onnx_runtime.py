@@ -1,0 +1,66 @@
+"""The small network on a CPU: by ONNX Runtime, on one thread, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from levelfield.execution.memory import give_back_memory
+from levelfield.segmentation.small_network.graph import INPUT, encode_network
+from levelfield.segmentation.small_network.prediction import RawOutputs
+from levelfield.segmentation.small_network.weights import read_network
+
+# Largest side of a tile (px): a process stays within 400 MB.
+_TILE = 608
+
+
+def open_session(model: bytes | Path) -> onnxruntime.InferenceSession:
+    """Return a session that computes the same numbers each time, on one thread of the CPU."""
+    options = onnxruntime.SessionOptions()
+    # Work is divided over processes; more threads in each would only get in each other's way.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3  # errors
+    # Nothing is kept from one tile to the next: the steps that follow need the memory.
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+@dataclass(frozen=True)
+class OnnxNetwork:
+    """The network on a CPU, ready to run.
+
+    Attributes
+    ----------
+    session : onnxruntime.InferenceSession
+        Of the graph that `levelfield.segmentation.small_network.graph.encode_network` wrote.
+    """
+
+    session: onnxruntime.InferenceSession
+    tile: int = _TILE
+    batch: int = 1
+
+    def __call__(self, images: NDArray[np.float32]) -> RawOutputs:
+        """Return the raw outputs of normalised tiles (1, Y, X)."""
+        give_back_memory()  # before a tile needs as much as the steps before it took
+        names = [output.name for output in self.session.get_outputs()]
+        return dict(zip(names, self.session.run(names, {INPUT: images[:, None]}), strict=True))
+
+
+def load_onnx(path: Path) -> tuple[OnnxNetwork, dict[str, str]]:
+    """Read weights and make them ready; return the facts about them too.
+
+    Raises
+    ------
+    ValueError
+        If the file does not hold weights of this network.
+    """
+    weights, facts = read_network(path)
+    try:
+        return OnnxNetwork(open_session(encode_network(weights))), facts
+    except KeyError as error:
+        raise ValueError(f"'{path}' lacks the weights {error} of the small network") from error
