@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from levelfield.config.extras import needs_extra
+
 
 def _network(path: Path, rule: str) -> Any:
     from levelfield.segmentation.small_network.inference import load_model
@@ -53,7 +55,7 @@ def _worker(name: str, path: Path, rule: str) -> Any:
     from levelfield.segmentation.workers.exchange import Worker
 
     device = choose_device(rule)
-    worker = Worker(name, path, str(device.torch))
+    worker = Worker(name, path, device.place)
     worker.device_name = device.name
     return worker
 
@@ -94,4 +96,5 @@ def load_model(method: str, path: Path, device: str) -> Any:
     ValueError
         If the file is not of that method, or the device is not there.
     """
-    return MODEL_LOADERS[method](path, device)
+    with needs_extra(f"method {method}"):
+        return MODEL_LOADERS[method](path, device)

@@ -14,7 +14,8 @@ from levelfield.segmentation.methods.mask_rcnn import mask_rcnn
 from levelfield.segmentation.methods.network import segment_with_network
 from levelfield.segmentation.networks import mask_rcnn as mask_rcnn_network
 from levelfield.segmentation.networks import unet
-from levelfield.segmentation.small_network.inference import NetworkModel, ready
+from levelfield.segmentation.networks.unet_runtime import prepare
+from levelfield.segmentation.small_network.inference import NetworkModel
 from levelfield.training.mask_rcnn import MASK_RCNN
 from levelfield.training.recipe import Recipe, TrainingSettings
 from levelfield.training.samples import Image, TrainingImage
@@ -108,10 +109,7 @@ def unet_segmenter(
         Typical diameter of the objects in px, and what draws their outlines; see
         `levelfield.segmentation.methods.network.network`.
     """
-    built = unet.UNet()
-    built.load_state_dict(dict(weights))
-    chosen = torch.device(device)
-    model = NetworkModel(ready(built, chosen), chosen, device, {})
+    model = NetworkModel(prepare(weights, torch.device(device)), device, {})
     parameters = {"diameter": diameter, "outline": outline}
 
     def segment(image: Image) -> Labels:

@@ -24,7 +24,7 @@ NOTHING: Mapping[str, Any] = {}
 
 
 class Predictor(Protocol):
-    """What predicts: `levelfield.segmentation.small_network.inference.NetworkModel` needs torch."""
+    """What predicts: `levelfield.segmentation.small_network.inference.NetworkModel`."""
 
     def predict(self, images: Sequence[Image], diameter: float | None = None) -> list[Prediction]:
         """Predict images (Y, X) of one plate."""

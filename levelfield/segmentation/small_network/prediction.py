@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, softmax
 
-from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NEAR
+from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NEAR, N_RAYS
+from levelfield.segmentation.small_network.tiles import Grid
+
+# Channels of the network's raw output at full resolution, in this order.
+GROUPS = {
+    "foreground": 1,
+    "classes": 3,
+    "distance": 1,
+    "flow": 2,
+    "cell_probability": 1,
+    "affinities": len(AFFINITY_OFFSETS),
+}
+# Channels of the one at half resolution, which is called "star".
+STAR = 1 + N_RAYS
+_LARGEST_RAY = 6.0  # natural logarithm of px
+
+# Raw outputs of tiles by name, (N, C, Y, X) each; "star" is (N, C, Y/2, X/2).
+RawOutputs = Mapping[str, NDArray[np.float32]]
 
 # px between far pairs; all of them would say the same, four times as slowly
 FAR_STEP = 2
@@ -61,15 +79,38 @@ def far_phase(offset: tuple[int, int]) -> tuple[int, int]:
     return max(0, -offset[0]) % FAR_STEP, max(0, -offset[1]) % FAR_STEP
 
 
-def split_affinities(
-    every: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
-    """Split affinities (n_offsets, Y, X) into near and far ones, as a `Prediction` has them.
+# Where the parts of a tile lie that `parts_of_tile` returns.
+GRIDS = (
+    *(Grid() for _ in GROUPS),
+    *(Grid(thinned=far_phase(offset)) for offset in AFFINITY_OFFSETS[N_NEAR:]),
+    Grid(2),
+)
 
-    Copies: a view would keep all of them, three times as much.
+
+def parts_of_tile(raw: RawOutputs, number: int) -> list[NDArray[np.float32]]:
+    """Return what is kept of one tile's raw outputs, (C, Y, X) each, in the order of `GRIDS`."""
+    *others, affinities = (raw[name][number] for name in GROUPS)
+    far = affinities[N_NEAR:, None]
+    return [*others, affinities[:N_NEAR], *far, raw["star"][number]]
+
+
+def prediction_of(parts: Sequence[NDArray[np.float32]]) -> Prediction:
+    """Turn the raw outputs of a whole image into probabilities and px.
+
+    Parameters
+    ----------
+    parts : sequence of (C, Y, X) float32
+        In the order of `GRIDS`.
     """
-    far = []
-    for values, offset in zip(every[N_NEAR:], AFFINITY_OFFSETS[N_NEAR:], strict=True):
-        top, left = far_phase(offset)
-        far.append(values[top::FAR_STEP, left::FAR_STEP].copy())
-    return every[:N_NEAR].copy(), far
+    foreground, classes, distance, flow, cell_probability, near, *far, star = parts
+    return Prediction(
+        foreground=expit(foreground[0]),
+        classes=softmax(classes, axis=0),
+        distance=distance[0],
+        flow=flow,
+        affinities=expit(near),
+        far_affinities=[expit(each[0]) for each in far],
+        cell_probability=expit(cell_probability[0]),
+        star_probability=expit(star[0]),
+        star_distances=np.exp(np.clip(star[1:], -2, _LARGEST_RAY)),
+    )
