@@ -29,4 +29,17 @@ DECODERS: dict[str, Callable[..., NDArray[np.int32]]] = {
     "consensus": consensus,
 }
 
-__all__ = ["DECODERS", "jury", "opinions"]
+# What each reads of a prediction besides the foreground: raw outputs of the network
+# (`levelfield.segmentation.small_network.prediction.GROUPS`).
+READS: dict[str, tuple[str, ...]] = {
+    "components": (),
+    "three_class": ("classes",),
+    "distance": ("distance",),
+    "star": ("star",),
+    "star_seeds": ("distance", "star"),
+    "flow": ("flow",),
+    "affinity": ("affinities",),
+    "consensus": ("classes", "distance", "flow", "affinities", "star"),
+}
+
+__all__ = ["DECODERS", "READS", "jury", "opinions"]

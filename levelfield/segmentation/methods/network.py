@@ -13,7 +13,7 @@ from skimage.transform import resize
 from levelfield.config.parameters import call_with, require_choice, require_number
 from levelfield.labels.filtering import filter_objects
 from levelfield.labels.objects import fill_object_holes, renumber
-from levelfield.segmentation.decoders import DECODERS
+from levelfield.segmentation.decoders import DECODERS, READS
 from levelfield.segmentation.result import Segmentation, single_channel
 from levelfield.segmentation.small_network.prediction import Prediction
 from levelfield.segmentation.small_network.refinement import refine_outlines
@@ -26,8 +26,11 @@ NOTHING: Mapping[str, Any] = {}
 class Predictor(Protocol):
     """What predicts: `levelfield.segmentation.small_network.inference.NetworkModel`."""
 
-    def predict(self, images: Sequence[Image], diameter: float | None = None) -> list[Prediction]:
-        """Predict images (Y, X) of one plate."""
+    def predict(
+        self, images: Sequence[Image], diameter: float | None = None, groups: Sequence[str] = ()
+    ) -> list[Prediction]:
+        """Predict images (Y, X) of one plate: what the raw outputs of these groups tell."""
+        ...
 
 
 def network(
@@ -99,7 +102,7 @@ def segment_with_network(
     planes = [single_channel(image, "network") for image in images]
     if outline is not None:
         require_number("outline", outline, 0.01, 0.99)
-    predictions = parents[0]["model"].predict(planes, diameter)
+    predictions = parents[0]["model"].predict(planes, diameter, ("foreground", *READS[decoder]))
     filters = (minimum_diameter, maximum_diameter, border)
     return [
         decode(prediction, plane.shape, decoder, decoding, *filters, image=plane, outline=outline)

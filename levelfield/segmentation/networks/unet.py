@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from levelfield.segmentation.small_network.prediction import GROUPS, STAR
+from levelfield.segmentation.small_network.prediction import FULL, GROUPS
 from levelfield.segmentation.small_network.weights import NAME, read_network
 
 
@@ -54,16 +54,16 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(
             [_pair(eight, four, two), _pair(four, two, one), _pair(two, one, two)]
         )
-        self.star = nn.Conv2d(two, STAR, 1)
+        self.star = nn.Conv2d(two, GROUPS["star"], 1)
         self.to_full = nn.Conv2d(two, 64, 1)
         self.detail = nn.Conv2d(1, 8, 3, padding=1)
         self.last = _convolution(16 + 8, 24)
-        self.head = nn.Conv2d(24, sum(GROUPS.values()), 1)
+        self.head = nn.Conv2d(24, sum(FULL.values()), 1)
         # Rays start out near exp(2) = 7 px, a plausible nucleus, rather than at 1 px.
         nn.init.constant_(self.star.bias[1:], 2.0)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return raw outputs: (N, sum of `GROUPS`, Y, X) and (N, `STAR`, Y/2, X/2).
+        """Return raw outputs: (N, sum of `FULL`, Y, X) and (N, 1 + `N_RAYS`, Y/2, X/2).
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class UNet(nn.Module):
 
 def split_groups(output: Tensor) -> Mapping[str, Tensor]:
     """Return the channel groups of a full-resolution output (N, C, Y, X) by name."""
-    return dict(zip(GROUPS, output.split(list(GROUPS.values()), dim=1), strict=True))
+    return dict(zip(FULL, output.split(list(FULL.values()), dim=1), strict=True))
 
 
 def save_network(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +41,8 @@ class TorchNetwork:
         """Tiles computed at once."""
         return 1 if self.device.type == "cpu" else _GPU_BATCH
 
-    def __call__(self, images: NDArray[np.float32]) -> RawOutputs:
-        """Return the raw outputs of normalised tiles (N, Y, X)."""
+    def __call__(self, images: NDArray[np.float32], groups: Sequence[str]) -> RawOutputs:
+        """Return raw outputs of normalised tiles (N, Y, X)."""
         kind = self.device.type
         batch = torch.from_numpy(images)[:, None].to(
             self.device, memory_format=torch.channels_last
@@ -50,8 +50,8 @@ class TorchNetwork:
         half = kind == "cuda"
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=half):
             output, star = self.network(batch)
-        groups = {**split_groups(output.float().cpu()), "star": star.float().cpu()}
-        return {name: values.numpy() for name, values in groups.items()}
+        every = {**split_groups(output), "star": star}
+        return {name: every[name].float().cpu().numpy() for name in groups}
 
 
 def prepare(weights: Mapping[str, Tensor], device: torch.device) -> TorchNetwork:

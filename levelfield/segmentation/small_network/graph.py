@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levelfield.segmentation.small_network.onnx_format import Attribute, Node, encode_model
-from levelfield.segmentation.small_network.prediction import GROUPS, STAR
+from levelfield.segmentation.small_network.prediction import FULL, GROUPS
 
 INPUT = "image"
 _EPSILON = 1e-5  # of the batch normalisation, as torch has it
@@ -50,11 +50,11 @@ class Graph:
         self.constants[name] = values
         return name
 
-    def convolve(self, name: str, features: str) -> str:
-        """Add a convolution with its bias."""
-        return self._convolve(
-            name, features, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-        )
+    def convolve(self, name: str, features: str, channels: Sequence[int] | None = None) -> str:
+        """Add a convolution with its bias, with some of its channels or all."""
+        chosen = slice(None) if channels is None else list(channels)
+        kernel, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return self._convolve(name, features, kernel[chosen], bias[chosen])
 
     def block(self, name: str, features: str) -> str:
         """Add a convolution with its batch normalisation folded in, and what is above zero."""
@@ -109,26 +109,34 @@ def add_trunk(graph: Graph) -> tuple[str, str]:
     return graph.block("last", graph.add("Concat", full, detail, axis=1)), features
 
 
-def encode_network(weights: Weights) -> bytes:
-    """Return the network as an ONNX file, with the raw outputs of `GROUPS` and `STAR`.
+def encode_network(weights: Weights, groups: Sequence[str]) -> bytes:
+    """Return the network as an ONNX file, with some of the raw outputs `GROUPS`.
 
     Parameters
     ----------
     weights : mapping of str to array
         As `levelfield.segmentation.small_network.weights.read_network` returns them.
+    groups : sequence of str
+        Outputs; what only the others need is not computed.
 
     Raises
     ------
     KeyError
         If a layer has no weights.
     """
+    ends = np.cumsum(list(FULL.values()))
+    channels = {name: range(end - FULL[name], end) for name, end in zip(FULL, ends, strict=True)}
     graph = Graph(weights)
     full, half = add_trunk(graph)
-    graph.split(graph.convolve("head", full), GROUPS, axis=1)
-    stars = graph.convolve("star", half)
-    outputs: dict[str, Sequence[int | str]] = {
-        name: [1, channels, "height", "width"] for name, channels in GROUPS.items()
-    }
-    outputs[stars] = [1, STAR, "half height", "half width"]
-    inputs = {INPUT: [1, 1, "height", "width"]}
+    asked = [name for name in groups if name in FULL]
+    chosen = [channel for name in asked for channel in channels[name]]
+    together = graph.convolve("head", full, chosen)
+    graph.split(together, {name: FULL[name] for name in asked}, axis=1)
+    if "star" in groups:
+        graph.convolve("star", half)
+    sides: Sequence[int | str] = ("height", "width")
+    outputs = {name: [1, GROUPS[name], *sides] for name in asked}
+    if "star" in groups:
+        outputs["star"] = [1, GROUPS["star"], "half height", "half width"]
+    inputs = {INPUT: [1, 1, *sides]}
     return encode_model(graph.nodes, graph.constants, inputs, outputs, {})

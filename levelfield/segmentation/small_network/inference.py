@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levelfield.images.normalisation import normalise
+from levelfield.segmentation.decoders import READS
 from levelfield.segmentation.devices import choose_device
 from levelfield.segmentation.small_network.diameters import diameters_at_best_scale
 from levelfield.segmentation.small_network.onnx_runtime import load_onnx
 from levelfield.segmentation.small_network.prediction import (
-    GRIDS,
+    GROUPS,
     Prediction,
     RawOutputs,
+    grids_of,
     parts_of_tile,
     prediction_of,
 )
@@ -48,8 +50,8 @@ class Runtime(Protocol):
     @property
     def batch(self) -> int: ...  # noqa: D102
 
-    def __call__(self, images: NDArray[np.float32]) -> RawOutputs:
-        """Return the raw outputs of normalised tiles (N, Y, X)."""
+    def __call__(self, images: NDArray[np.float32], groups: Sequence[str]) -> RawOutputs:
+        """Return raw outputs of normalised tiles (N, Y, X): some of `GROUPS`, in this order."""
         ...
 
 
@@ -76,16 +78,24 @@ class NetworkModel:
         """Images that keep the device busy."""
         return self.runtime.batch
 
-    def predict(self, images: Sequence[Image], diameter: float | None = None) -> list[Prediction]:
+    def predict(
+        self,
+        images: Sequence[Image],
+        diameter: float | None = None,
+        groups: Sequence[str] = tuple(GROUPS),
+    ) -> list[Prediction]:
         """Predict images (Y, X) of one plate; see `predict_all`.
 
         `diameter` (px) is that of a typical object; None if it needs no scaling.
         """
-        return list(predict_all(self.runtime, images, scale_for(diameter)))
+        return list(predict_all(self.runtime, images, scale_for(diameter), groups))
 
     def measure_diameters(self, images: Sequence[Image]) -> NDArray[np.float64]:
         """Return the equivalent diameters (px) of all objects that are found on images (Y, X)."""
-        return diameters_at_best_scale(lambda scale: predict_all(self.runtime, images, scale))
+        groups = ("foreground", *READS["flow"])
+        return diameters_at_best_scale(
+            lambda scale: predict_all(self.runtime, images, scale, groups)
+        )
 
 
 def load_model(path: Path, device: str = "cpu") -> NetworkModel:
@@ -132,7 +142,10 @@ def predict(model: NetworkModel, image: Image, scale: float = 1.0) -> Prediction
 
 
 def predict_all(
-    runtime: Runtime, images: Sequence[Image], scale: float = 1.0
+    runtime: Runtime,
+    images: Sequence[Image],
+    scale: float = 1.0,
+    groups: Sequence[str] = tuple(GROUPS),
 ) -> Iterator[Prediction]:
     """Predict many images, as many at a time as the runtime computes tiles at once.
 
@@ -142,23 +155,26 @@ def predict_all(
         As for `predict`.
     images
         (Y, X) each.
+    groups
+        What to predict: some of `GROUPS`, ``foreground`` among them.
     """
     # More images fill the batches of several shapes better, and need more memory.
     together = len(images) if runtime.batch > 1 else 1
     for first in range(0, len(images), together):
         scaled = [normalise(rescale(each, scale)) for each in images[first : first + together]]
-        for canvas in _canvases(runtime, scaled):
-            yield prediction_of(canvas.blend())
+        canvases = _canvases(runtime, scaled, groups)
+        while canvases:  # each canvas is let go before the next is blended
+            yield prediction_of(groups, canvases.pop(0).blend())
 
 
-def _canvases(runtime: Runtime, images: Sequence[Image]) -> list[Canvas]:
+def _canvases(runtime: Runtime, images: Sequence[Image], groups: Sequence[str]) -> list[Canvas]:
     """Compute the tiles of all images in batches of one shape.
 
     The last batch is filled up with blank tiles, so that every tile is computed in a batch of the
     same shape and its numbers do not depend on what it was computed with.
     """
     waiting: dict[tuple[int, int], list[tuple[int, Tile]]] = {}
-    canvases = [Canvas(image.shape, OVERLAP, GRIDS) for image in images]
+    canvases = [Canvas(image.shape, OVERLAP, grids_of(groups)) for image in images]
     for number, image in enumerate(images):
         for tile in tiles(image.shape, runtime.tile, OVERLAP):
             waiting.setdefault(tile.shape, []).append((number, tile))
@@ -167,7 +183,7 @@ def _canvases(runtime: Runtime, images: Sequence[Image]) -> list[Canvas]:
             chosen = entries[first : first + runtime.batch]
             cut = [tile.cut(images[number]) for number, tile in chosen]
             cut += [np.zeros_like(cut[0])] * (runtime.batch - len(cut))
-            raw = runtime(np.stack(cut))
+            raw = runtime(np.stack(cut), groups)
             for place, (number, tile) in enumerate(chosen):
                 canvases[number].add(tile, parts_of_tile(raw, place))
     return canvases

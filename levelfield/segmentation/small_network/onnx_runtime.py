@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from levelfield.execution.memory import give_back_memory
-from levelfield.segmentation.small_network.graph import INPUT, encode_network
-from levelfield.segmentation.small_network.prediction import RawOutputs
+from levelfield.segmentation.small_network.graph import INPUT, Weights, encode_network
+from levelfield.segmentation.small_network.prediction import GROUPS, RawOutputs
 from levelfield.segmentation.small_network.weights import read_network
 
 # Largest side of a tile (px): a process stays within 400 MB.
@@ -36,19 +37,31 @@ class OnnxNetwork:
 
     Attributes
     ----------
-    session : onnxruntime.InferenceSession
-        Of the graph that `levelfield.segmentation.small_network.graph.encode_network` wrote.
+    weights : mapping of str to array
+        As `levelfield.segmentation.small_network.weights.read_network` returns them.
+    tile : int
+        Largest side of a tile, px.
+    batch : int
+        Tiles computed at once; more would cost memory and gain nothing.
     """
 
-    session: onnxruntime.InferenceSession
+    weights: Weights
     tile: int = _TILE
     batch: int = 1
+    _sessions: dict[tuple[str, ...], onnxruntime.InferenceSession] = field(default_factory=dict)
 
-    def __call__(self, images: NDArray[np.float32]) -> RawOutputs:
-        """Return the raw outputs of normalised tiles (1, Y, X)."""
+    def session(self, groups: Sequence[str]) -> onnxruntime.InferenceSession:
+        """Return the session that computes some outputs; each is made once."""
+        key = tuple(groups)
+        if key not in self._sessions:
+            self._sessions[key] = open_session(encode_network(self.weights, groups))
+        return self._sessions[key]
+
+    def __call__(self, images: NDArray[np.float32], groups: Sequence[str]) -> RawOutputs:
+        """Return raw outputs of normalised tiles (1, Y, X)."""
         give_back_memory()  # before a tile needs as much as the steps before it took
-        names = [output.name for output in self.session.get_outputs()]
-        return dict(zip(names, self.session.run(names, {INPUT: images[:, None]}), strict=True))
+        found = self.session(groups).run(list(groups), {INPUT: images[:, None]})
+        return dict(zip(groups, found, strict=True))
 
 
 def load_onnx(path: Path) -> tuple[OnnxNetwork, dict[str, str]]:
@@ -60,7 +73,9 @@ def load_onnx(path: Path) -> tuple[OnnxNetwork, dict[str, str]]:
         If the file does not hold weights of this network.
     """
     weights, facts = read_network(path)
+    network = OnnxNetwork(weights)
     try:
-        return OnnxNetwork(open_session(encode_network(weights))), facts
+        network.session(list(GROUPS))
     except KeyError as error:
         raise ValueError(f"'{path}' lacks the weights {error} of the small network") from error
+    return network, facts

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NE
 from levelfield.segmentation.small_network.tiles import Grid
 
 # Channels of the network's raw output at full resolution, in this order.
-GROUPS = {
+FULL = {
     "foreground": 1,
     "classes": 3,
     "distance": 1,
@@ -21,11 +22,11 @@ GROUPS = {
     "cell_probability": 1,
     "affinities": len(AFFINITY_OFFSETS),
 }
-# Channels of the one at half resolution, which is called "star".
-STAR = 1 + N_RAYS
+# And of all outputs; the last is at half resolution.
+GROUPS = FULL | {"star": 1 + N_RAYS}
 _LARGEST_RAY = 6.0  # natural logarithm of px
 
-# Raw outputs of tiles by name, (N, C, Y, X) each; "star" is (N, C, Y/2, X/2).
+# Raw outputs of tiles by name, (N, C, Y, X) each, or (N, C, Y/2, X/2) at half resolution.
 RawOutputs = Mapping[str, NDArray[np.float32]]
 
 # px between far pairs; all of them would say the same, four times as slowly
@@ -36,7 +37,7 @@ FAR_STEP = 2
 class Prediction:
     """What the network says of one image, in the units of `targets.Targets`.
 
-    What only some decoders read is None where the network was not asked for it.
+    What the network was not asked for is empty, or None where only some decoders read it.
 
     Attributes
     ----------
@@ -79,38 +80,70 @@ def far_phase(offset: tuple[int, int]) -> tuple[int, int]:
     return max(0, -offset[0]) % FAR_STEP, max(0, -offset[1]) % FAR_STEP
 
 
-# Where the parts of a tile lie that `parts_of_tile` returns.
-GRIDS = (
-    *(Grid() for _ in GROUPS),
-    *(Grid(thinned=far_phase(offset)) for offset in AFFINITY_OFFSETS[N_NEAR:]),
-    Grid(2),
-)
+def grids_of(groups: Iterable[str]) -> list[Grid]:
+    """Return where the parts lie that `parts_of_tile` returns for some of `GROUPS`."""
+    far = [Grid(thinned=far_phase(offset)) for offset in AFFINITY_OFFSETS[N_NEAR:]]
+    special = {"affinities": [Grid(), *far], "star": [Grid(2)]}
+    return [grid for group in groups for grid in special.get(group, [Grid()])]
 
 
 def parts_of_tile(raw: RawOutputs, number: int) -> list[NDArray[np.float32]]:
-    """Return what is kept of one tile's raw outputs, (C, Y, X) each, in the order of `GRIDS`."""
-    *others, affinities = (raw[name][number] for name in GROUPS)
-    far = affinities[N_NEAR:, None]
-    return [*others, affinities[:N_NEAR], *far, raw["star"][number]]
+    """Return what is kept of one tile's raw outputs, (C, Y, X) each."""
+    parts: list[NDArray[np.float32]] = []
+    for group, values in raw.items():
+        if group == "affinities":
+            parts += [values[number][:N_NEAR], *values[number][N_NEAR:, None]]
+        else:
+            parts.append(values[number])
+    return parts
 
 
-def prediction_of(parts: Sequence[NDArray[np.float32]]) -> Prediction:
+def prediction_of(
+    groups: Sequence[str], parts: Sequence[NDArray[np.float32]]
+) -> Prediction:
     """Turn the raw outputs of a whole image into probabilities and px.
 
     Parameters
     ----------
+    groups : sequence of str
+        Which of `GROUPS` the network was asked for, in this order; ``foreground`` among them.
     parts : sequence of (C, Y, X) float32
-        In the order of `GRIDS`.
+        Theirs, in the order of `grids_of`. They are changed.
     """
-    foreground, classes, distance, flow, cell_probability, near, *far, star = parts
-    return Prediction(
-        foreground=expit(foreground[0]),
-        classes=softmax(classes, axis=0),
-        distance=distance[0],
-        flow=flow,
-        affinities=expit(near),
-        far_affinities=[expit(each[0]) for each in far],
-        cell_probability=expit(cell_probability[0]),
-        star_probability=expit(star[0]),
-        star_distances=np.exp(np.clip(star[1:], -2, _LARGEST_RAY)),
-    )
+    waiting = iter(parts)
+    found: dict[str, Any] = {name: _NOTHING for name in ("classes", "distance", "flow")}
+    found |= {"affinities": _NOTHING, "far_affinities": []}
+    for group in groups:
+        values = next(waiting)
+        if group == "affinities":
+            far = [_probability(next(waiting)[0]) for _ in AFFINITY_OFFSETS[N_NEAR:]]
+            found |= {group: _probability(values), "far_affinities": far}
+        else:
+            found |= _READ[group](values)
+    return Prediction(**found)
+
+
+_NOTHING = np.zeros((0, 0), np.float32)
+
+
+def _probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return expit(logits, out=logits)
+
+
+def _star(values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    logarithms = values[1:]
+    np.clip(logarithms, -2, _LARGEST_RAY, out=logarithms)
+    return {
+        "star_probability": _probability(values[0]),
+        "star_distances": np.exp(logarithms, out=logarithms),
+    }
+
+
+_READ: Mapping[str, Callable[[NDArray[np.float32]], dict[str, NDArray[np.float32]]]] = {
+    "foreground": lambda values: {"foreground": _probability(values[0])},
+    "classes": lambda values: {"classes": softmax(values, axis=0)},
+    "distance": lambda values: {"distance": values[0]},
+    "flow": lambda values: {"flow": values},
+    "cell_probability": lambda values: {"cell_probability": _probability(values[0])},
+    "star": _star,
+}
