@@ -15,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from levelfield.config.extras import needs_extra
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -119,7 +121,8 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
 
 def write_anndata(table: pd.DataFrame, path: Path | str) -> None:
     """Write objects as AnnData: features in ``X``, the ``Metadata_`` columns in ``obs``."""
-    import anndata  # only those who ask for this form wait for its import
+    with needs_extra("the format AnnData"):  # only those who ask for it wait for its import
+        import anndata
 
     metadata = [name for name in table if name.startswith("Metadata_")]
     features = table.drop(columns=metadata)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from levelfield.segmentation.small_network.prediction import RawOutputs
 from levelfield.segmentation.networks.unet import UNet, split_groups
+from levelfield.segmentation.small_network.prediction import RawOutputs
 
 # Largest side of a tile (px): one for the usual cameras at binning 2.
 _TILE = 1152
@@ -44,9 +44,7 @@ class TorchNetwork:
     def __call__(self, images: NDArray[np.float32], groups: Sequence[str]) -> RawOutputs:
         """Return raw outputs of normalised tiles (N, Y, X)."""
         kind = self.device.type
-        batch = torch.from_numpy(images)[:, None].to(
-            self.device, memory_format=torch.channels_last
-        )
+        batch = torch.from_numpy(images)[:, None].to(self.device, memory_format=torch.channels_last)
         half = kind == "cuda"
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=half):
             output, star = self.network(batch)

@@ -98,9 +98,7 @@ def parts_of_tile(raw: RawOutputs, number: int) -> list[NDArray[np.float32]]:
     return parts
 
 
-def prediction_of(
-    groups: Sequence[str], parts: Sequence[NDArray[np.float32]]
-) -> Prediction:
+def prediction_of(groups: Sequence[str], parts: Sequence[NDArray[np.float32]]) -> Prediction:
     """Turn the raw outputs of a whole image into probabilities and px.
 
     Parameters
@@ -111,7 +109,7 @@ def prediction_of(
         Theirs, in the order of `grids_of`. They are changed.
     """
     waiting = iter(parts)
-    found: dict[str, Any] = {name: _NOTHING for name in ("classes", "distance", "flow")}
+    found: dict[str, Any] = dict.fromkeys(("classes", "distance", "flow"), _NOTHING)
     found |= {"affinities": _NOTHING, "far_affinities": []}
     for group in groups:
         values = next(waiting)
