@@ -46,9 +46,12 @@ def test_the_extras_are_those_of_the_project():
 
 
 def test_a_missing_library_names_its_extra():
-    with pytest.raises(
-        MissingLibraryError, match=r"method stardist needs .*h5py.*levelfield\[gpu\]"
-    ), needs_extra("method stardist"):
+    with (
+        pytest.raises(
+            MissingLibraryError, match=r"method stardist needs .*h5py.*levelfield\[gpu\]"
+        ),
+        needs_extra("method stardist"),
+    ):
         raise ModuleNotFoundError("No module named 'h5py'", name="h5py")
 
 

@@ -35,6 +35,7 @@ class TorchNetwork:
     network: UNet
     device: torch.device
     tile: int = _TILE
+    overlap: int = 96
 
     @property
     def batch(self) -> int:
@@ -50,6 +51,9 @@ class TorchNetwork:
             output, star = self.network(batch)
         every = {**split_groups(output), "star": star}
         return {name: every[name].float().cpu().numpy() for name in groups}
+
+    def rest(self) -> None:
+        """Keep the memory: torch shares it among its networks."""
 
 
 def prepare(weights: Mapping[str, Tensor], device: torch.device) -> TorchNetwork:
