@@ -63,5 +63,7 @@ def prepare(weights: Mapping[str, Tensor], device: torch.device) -> TorchNetwork
     network.eval()
     for block in network.modules():
         if isinstance(block, torch.nn.Sequential) and isinstance(block[0], torch.nn.Conv2d):
-            block[0], block[1] = fuse_conv_bn_eval(block[0], block[1]), torch.nn.Identity()
-    return TorchNetwork(network.to(device, memory_format=torch.channels_last), device)
+            convolution, normalisation = block
+            block[0], block[1] = fuse_conv_bn_eval(convolution, normalisation), torch.nn.Identity()
+    network = network.to(device).to(memory_format=torch.channels_last)
+    return TorchNetwork(network, device)
