@@ -81,18 +81,6 @@ class NetworkSettings:
         return range(1, self.generation)
 
 
-def generation_folder(results: str, name: str, generation: int | str) -> str:
-    """Return where everything of one generation of a network lies."""
-    return f"{results}/networks/{name}/generation_{generation}"
-
-
-def weights_file(results: str, network: NetworkSettings) -> str:
-    """Return the path of the weights that a network stands for."""
-    if network.generation == 0:
-        return f"resources/weights/{network.start}"
-    return f"{generation_folder(results, network.name, network.generation)}/weights.safetensors"
-
-
 def network_settings(config: Mapping) -> dict[str, NetworkSettings]:
     """Return the networks of the config's section ``networks``, by name."""
     return {name: _settings(name, rule) for name, rule in config["networks"].items()}

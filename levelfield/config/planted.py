@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from levelfield.config.sheets import ConfigError
+
+if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
+    import pandas as pd
 
 PLANTED = "PLANTED"
 COLUMN = "Metadata_Planted"
@@ -138,7 +140,7 @@ def mark_layout(layout: pd.DataFrame, objects: Mapping[str, Mapping]) -> pd.Data
     Parameters
     ----------
     layout : DataFrame
-        From `levelfield.config.plan.read_layout`.
+        From `levelfield.config.layouts.read_layout`.
     objects : mapping
         The config's section ``objects``; where it plants nothing the layout stays as it is.
     """

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Formatter
 
-from levelfield.config.plan import well_path
 from levelfield.config.sheets import ConfigError
+from levelfield.config.wells import well_path
 
 
 def field_names(plate: str, well: str, site: int, raw_file: str) -> dict[str, str | int]:

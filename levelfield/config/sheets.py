@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
-import pandas as pd
 import yaml
 from referencing import Registry, Resource
+
+if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
+    import pandas as pd
+
+Sheet = dict[str, list[str]]
+"""A sheet by its columns, all of the same length."""
 
 SCHEMAS = Path(__file__).parent / "schemas"
 
@@ -29,8 +36,10 @@ def load_schema(path: Path) -> dict:
     return yaml.safe_load(Path(path).read_text())
 
 
-def read_sheet(path: Path) -> pd.DataFrame:
+def read_columns(path: Path) -> Sheet:
     """Read a CSV or TSV sheet as text, with surrounding blanks removed.
+
+    What follows a ``#`` is a comment; empty lines count for nothing.
 
     Raises
     ------
@@ -40,16 +49,57 @@ def read_sheet(path: Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise SheetError(f"{path}: there is no such file. Correct the path, or write the sheet.")
-    separator = "\t" if path.suffix.lower() in {".tsv", ".txt"} else ","
+    tabs = path.suffix.lower() in {".tsv", ".txt"}
     try:
-        sheet = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, comment="#")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        kind = "tab" if separator == "\t" else "comma"
+        columns, *rows = _rows(path, "\t" if tabs else ",")
+    except ValueError as error:  # of Unicode too
+        kind = "tab" if tabs else "comma"
         raise SheetError(f"{path}: cannot be read as a {kind}-separated table ({error}).") from None
-    if sheet.empty:
+    if not rows:
         raise SheetError(f"{path}: has no rows below its header. Write one row per plate or well.")
-    sheet.columns = [str(column).strip() for column in sheet.columns]
-    return sheet.apply(lambda column: column.str.strip())
+    return {name: [row[at] for row in rows] for at, name in enumerate(columns)}
+
+
+def _rows(path: Path, separator: str) -> list[list[str]]:
+    """Return the header and the rows of a sheet, each as long as the header.
+
+    Raises
+    ------
+    ValueError
+        If there is no header, a name in it is a duplicate, or a row has too many cells.
+    """
+    lines = (_without_comment(line) for line in path.read_text("utf-8-sig").splitlines())
+    cells = csv.reader((line for line in lines if line.strip()), delimiter=separator, strict=True)
+    try:
+        rows = [[cell.strip() for cell in row] for row in cells]
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    if not rows:
+        raise ValueError("there is no header")
+    header = rows[0]
+    if len(set(header)) < len(header):
+        raise ValueError("two columns have the same name")
+    for number, row in enumerate(rows, start=1):
+        if len(row) > len(header):
+            raise ValueError(f"line {number} has {len(row)} cells, the header {len(header)}")
+        row += [""] * (len(header) - len(row))
+    return rows
+
+
+def _without_comment(line: str) -> str:
+    """Cut a line at the first ``#`` that is not within quotation marks."""
+    parts = line.split("#")
+    for n in range(1, len(parts)):
+        if "#".join(parts[:n]).count('"') % 2 == 0:
+            return "#".join(parts[:n])
+    return line
+
+
+def read_sheet(path: Path) -> pd.DataFrame:
+    """Read a sheet as `read_columns` does, as a table of text."""
+    import pandas as pd
+
+    return pd.DataFrame(read_columns(path))
 
 
 def path_below(folder: Path | str, text: str, where: str) -> Path:
@@ -79,7 +129,7 @@ def path_below(folder: Path | str, text: str, where: str) -> Path:
     return Path(folder) / text
 
 
-def check_sheet(sheet: pd.DataFrame, schema: Mapping, path: Path) -> None:
+def check_sheet(sheet: Sheet | pd.DataFrame, schema: Mapping, path: Path) -> None:
     """Check a sheet against the JSON Schema of one row.
 
     Every distinct value of a column is checked once: a screen has thousands of rows and few
@@ -90,15 +140,16 @@ def check_sheet(sheet: pd.DataFrame, schema: Mapping, path: Path) -> None:
     SheetError
         Naming the file, the line and what is allowed.
     """
-    _check_columns(list(sheet.columns), schema, path)
-    for column in sheet.columns:
-        rule = _rule_of(column, schema)
+    _check_columns([str(column) for column in sheet], schema, path)
+    for column in sheet:
+        rule = _rule_of(column, schema) or {}
         validator = jsonschema.Draft202012Validator(rule)
-        for value in sheet[column].unique():
+        values = list(sheet[column])
+        for value in dict.fromkeys(values):
             optional = value == "" and column not in schema.get("required", [])
             if optional or validator.is_valid(value):
                 continue
-            line = int((sheet[column] == value).to_numpy().argmax()) + 2
+            line = values.index(value) + 2
             raise SheetError(
                 f"{path}, line {line}: column '{column}' holds '{value}'. {_allowed(rule)}"
             )
@@ -125,7 +176,7 @@ def _rule_of(column: str, schema: Mapping) -> Mapping | None:
     if column in schema["properties"]:
         return schema["properties"][column]
     for pattern, rule in schema.get("patternProperties", {}).items():
-        if pd.Series([column]).str.match(pattern).item():
+        if re.match(pattern, column):
             return rule
     return None
 

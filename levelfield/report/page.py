@@ -45,7 +45,7 @@ class PlateReport:
     n_wells : int
         Plate format, 6 to 1536.
     layout : pandas.DataFrame
-        From `levelfield.config.plan.read_layout`.
+        From `levelfield.config.layouts.read_layout`.
     sites, wells, excluded, readouts : pandas.DataFrame
         The tables of those names; ``readouts`` holds Z′.
     answers, verdict, qc_sites, qc_wells : pandas.DataFrame

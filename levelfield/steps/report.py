@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from levelfield.config.plan import read_layout
+from levelfield.config.layouts import read_layout
 from levelfield.config.planted import mark_layout
 from levelfield.config.settings import object_sets
 from levelfield.io.provenance import file_sha256, versions

@@ -6,17 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levelfield.config.plan import (
+from levelfield.config.layouts import read_layout
+from levelfield.config.plates import divide_into_packs, read_plates
+from levelfield.config.sheets import SheetError
+from levelfield.config.wells import (
     PLATE_SHAPES,
     check_well_on_plate,
-    divide_into_packs,
     parse_well,
-    read_layout,
-    read_plates,
     row_column,
     row_letters,
 )
-from levelfield.config.sheets import SheetError
 
 LAYOUT = "well,control_type,perturbation\nA01,negcon,DMSO\nA02,poscon,drug\n"
 

@@ -31,7 +31,7 @@ from report_cases import (
 )
 from skimage.segmentation import find_boundaries
 
-from levelfield.config.plan import PLATE_SHAPES
+from levelfield.config.wells import PLATE_SHAPES
 from levelfield.qc.measures import QUESTIONS
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.wording.numbers import interval, measured, plain

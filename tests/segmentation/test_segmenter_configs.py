@@ -4,9 +4,9 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
+from levelfield.config import weights
 from levelfield.config.settings import METHODS_WITH_WEIGHTS, object_sets
 from levelfield.config.sheets import check_config
-from levelfield.io import weights
 from levelfield.segmentation.models import MODEL_LOADERS
 from levelfield.segmentation.registry import SEGMENTERS, parent_roles
 

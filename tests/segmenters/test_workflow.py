@@ -10,7 +10,7 @@ from nuclei import write_training_sheet
 from segment_anything_networks import write_small_network
 from workflow_runs import small_screen
 
-from levelfield.io.weights import sha256_of
+from levelfield.config.weights import sha256_of
 from levelfield.qc.measures import QUESTIONS
 
 NUCLEI = ("stardist", "mask_rcnn", "cellpose3", "instanseg", "cellpose")

@@ -13,7 +13,11 @@ onstart:
     logging.getLogger("levelfield").setLevel(logging.INFO)
     try:
         for name, weights in WEIGHTS.items():
-            find_weights(weights, Path("resources/weights", name), WEIGHTS_CACHE)
+            find_weights(
+                weights,
+                Path(PLAN.results.file("fetch_weights", weights=name)),
+                WEIGHTS_CACHE,
+            )
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 
@@ -25,11 +29,11 @@ localrules:
 rule fetch_weights:
     output:
         ensure(
-            "resources/weights/{weights}",
+            PATHS.file("fetch_weights"),
             sha256=lambda wildcards: WEIGHTS[wildcards.weights].sha256,
         ),
     log:
-        "resources/weights/logs/{weights}.log",
+        PATHS.log("fetch_weights"),
     conda:
         "../../envs/levelfield.yaml"
     params:

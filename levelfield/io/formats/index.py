@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from levelfield.config.plan import row_column
+from levelfield.config.wells import row_column
 
 INDEX_COLUMNS = (
     "plate",

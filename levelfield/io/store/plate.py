@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import zarr
 
-from levelfield.config.plan import well_path
+from levelfield.config.wells import well_path
 from levelfield.io.store.field import field_path, make_group
 from levelfield.io.store.metadata import plate_attributes, well_attributes
 
