@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from levelfield.config.results import Results
 from levelfield.config.sheets import ConfigError
 
 # Parameters of the training that only one method's networks have.
@@ -79,6 +80,13 @@ class NetworkSettings:
     def earlier(self) -> range:
         """Generations before this one that were trained."""
         return range(1, self.generation)
+
+
+def weights_file(results: Results, network: NetworkSettings) -> str:
+    """Return the path of the weights that a network stands for."""
+    if network.generation == 0:
+        return results.file("fetch_weights", weights=network.start)
+    return results.file("train_network", network=network.name, generation=network.generation)
 
 
 def network_settings(config: Mapping) -> dict[str, NetworkSettings]:

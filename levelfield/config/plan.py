@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from levelfield.config.networks import NetworkSettings, check_networks, network_settings
+from levelfield.config.networks import (
+    NetworkSettings,
+    check_networks,
+    network_settings,
+    weights_file,
+)
 from levelfield.config.plates import Plate, read_plates
 from levelfield.config.references import plates_with_references
 from levelfield.config.results import Results
@@ -107,10 +112,9 @@ class Plan:
 
     def weights_file(self, name: str, results: Results) -> str:
         """Return the file of the weights that object sets call so, below some `results`."""
-        network = self.networks.get(name)
-        if network is None or network.generation == 0:
-            return results.file("fetch_weights", weights=network.start if network else name)
-        return results.file("train_network", network=name, generation=network.generation)
+        if name in self.networks:
+            return weights_file(results, self.networks[name])
+        return results.file("fetch_weights", weights=name)
 
     def uncollected(self) -> dict[str, NetworkSettings]:
         """Return networks whose corrections wait to be collected, by the folder of the generation.

@@ -27,10 +27,6 @@ rule qc_evidence:
         "../../scripts/qc_evidence.py"
 
 
-localrules:
-    check_review,
-
-
 # A rule of its own: Snakemake takes away what a failed job made before, and a wrong line in a sheet
 # must not cost the verdict and the list that the sheet was filled from.
 rule check_review:
@@ -40,6 +36,7 @@ rule check_review:
         PATHS.file("check_review"),
     log:
         PATHS.log("check_review"),
+    localrule: True
     conda:
         "../../envs/levelfield-core.yaml"
     params:

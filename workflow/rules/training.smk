@@ -6,10 +6,6 @@ wildcard_constraints:
     generation=r"\d+",
 
 
-localrules:
-    train_networks,
-
-
 rule train_pixel_classifier:
     input:
         lambda wildcards: local(
@@ -122,3 +118,4 @@ rule train_network:
 rule train_networks:
     input:
         [PLAN.weights_file(name, PATHS) for name in TRAINED],
+    localrule: True

@@ -22,10 +22,6 @@ onstart:
         raise WorkflowError(str(error)) from None
 
 
-localrules:
-    fetch_weights,
-
-
 rule fetch_weights:
     output:
         ensure(
@@ -34,6 +30,7 @@ rule fetch_weights:
         ),
     log:
         PATHS.log("fetch_weights"),
+    localrule: True
     conda:
         "../../envs/levelfield.yaml"
     params:
