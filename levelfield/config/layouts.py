@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from levelfield.config.sheets import Sheet, SheetError, check_sheet, read_columns
 from levelfield.config.wells import check_well_on_plate, parse_well, row_column
@@ -30,7 +30,9 @@ _OWN_COLUMNS = (
 )
 
 
-def read_layout(path: Path | str, n_wells: int, schema: Mapping | None = None) -> pd.DataFrame:
+def read_layout(
+    path: Path | str, n_wells: int, schema: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
     """Read and check a layout sheet.
 
     Parameters
@@ -59,7 +61,7 @@ def read_layout(path: Path | str, n_wells: int, schema: Mapping | None = None) -
     return pd.DataFrame(layout_columns(Path(path), n_wells, schema))
 
 
-def layout_columns(path: Path, n_wells: int, schema: Mapping | None = None) -> Sheet:
+def layout_columns(path: Path, n_wells: int, schema: Mapping[str, Any] | None = None) -> Sheet:
     """Read and check a layout sheet: the columns of `read_layout`, as lists."""
     sheet = read_columns(path)
     if schema is not None:

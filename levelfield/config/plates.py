@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from levelfield.config.layouts import check_repeats, layout_columns
 from levelfield.config.results import SCREEN_FOLDERS
@@ -29,7 +30,7 @@ class Pack:
 class _Layouts:
     """The wells of the layouts of a screen, each read once; plates often share one."""
 
-    schema: Mapping | None
+    schema: Mapping[str, Any] | None
     read: dict[tuple[Path, int], dict[str, str]] = field(default_factory=dict)
 
     def control_types(self, path: Path, n_wells: int) -> dict[str, str]:
@@ -102,7 +103,9 @@ def divide_into_packs(wells: Sequence[str], n_packs: int) -> tuple[Pack, ...]:
     )
 
 
-def read_plates(config: Mapping, schemas: Mapping[str, Mapping] | None = None) -> dict[str, Plate]:
+def read_plates(
+    config: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Plate]:
     """Read the plate sheet and every layout: the whole plan of a screen.
 
     Parameters
@@ -170,7 +173,7 @@ def _check_reserved(names: Sequence[str], path: Path) -> None:
             )
 
 
-def _check_dates(sheet: Sheet, schema: Mapping, path: Path) -> None:
+def _check_dates(sheet: Sheet, schema: Mapping[str, Any], path: Path) -> None:
     """Refuse days and times that have the form of a date and do not exist."""
     for line, text in enumerate(sheet.get("date", ()), start=2):
         try:

@@ -31,7 +31,7 @@ class SheetError(ValueError):
     """A sheet is wrong; the text says which file, line, value and what is allowed."""
 
 
-def load_schema(path: Path) -> dict:
+def load_schema(path: Path) -> dict[str, Any]:
     """Read a JSON Schema (2020-12) written as YAML."""
     return yaml.safe_load(Path(path).read_text())
 
@@ -129,7 +129,7 @@ def path_below(folder: Path | str, text: str, where: str) -> Path:
     return Path(folder) / text
 
 
-def check_sheet(sheet: Sheet | pd.DataFrame, schema: Mapping, path: Path) -> None:
+def check_sheet(sheet: Sheet | pd.DataFrame, schema: Mapping[str, Any], path: Path) -> None:
     """Check a sheet against the JSON Schema of one row.
 
     Every distinct value of a column is checked once: a screen has thousands of rows and few
@@ -155,7 +155,7 @@ def check_sheet(sheet: Sheet | pd.DataFrame, schema: Mapping, path: Path) -> Non
             )
 
 
-def _check_columns(columns: list[str], schema: Mapping, path: Path) -> None:
+def _check_columns(columns: list[str], schema: Mapping[str, Any], path: Path) -> None:
     known = list(schema["properties"])
     missing = [name for name in schema.get("required", []) if name not in columns]
     if missing:
@@ -172,7 +172,7 @@ def _check_columns(columns: list[str], schema: Mapping, path: Path) -> None:
             )
 
 
-def _rule_of(column: str, schema: Mapping) -> Mapping | None:
+def _rule_of(column: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if column in schema["properties"]:
         return schema["properties"][column]
     for pattern, rule in schema.get("patternProperties", {}).items():
@@ -181,7 +181,7 @@ def _rule_of(column: str, schema: Mapping) -> Mapping | None:
     return None
 
 
-def _allowed(rule: Mapping) -> str:
+def _allowed(rule: Mapping[str, Any]) -> str:
     if "enum" in rule:
         return f"Allowed: {', '.join(str(value) for value in rule['enum'])}."
     return f"Expected: {rule.get('description', rule.get('pattern', rule.get('type', '')))}"
@@ -193,7 +193,10 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def check_config(
-    config: Mapping, schema: Mapping, source: str, parts: Mapping[str, Mapping] | None = None
+    config: Mapping[str, Any],
+    schema: Mapping[str, Any],
+    source: str,
+    parts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Check the config against its JSON Schema.
 
@@ -265,7 +268,7 @@ def _kind(error: jsonschema.ValidationError) -> str:
     return f"It must be of type {' or '.join([kinds] if isinstance(kinds, str) else kinds)}."
 
 
-def with_defaults(value: Any, schema: Mapping) -> Any:
+def with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
     """Return a copy of a config with the schema's ``default`` values filled in.
 
     Only ``properties`` are followed: what a method does by default is written in the signature

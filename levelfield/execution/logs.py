@@ -103,8 +103,9 @@ class _LogFile(logging.FileHandler):
 
     def write(self, text: str) -> None:
         with suppress(OSError):
-            self.stream.write(text)
-            self.stream.flush()
+            if self.stream is not None:
+                self.stream.write(text)
+                self.stream.flush()
 
     def close(self) -> None:
         with suppress(OSError):

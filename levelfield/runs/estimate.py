@@ -14,9 +14,9 @@ from scipy.optimize import nnls
 from levelfield.config.plan import Plan
 from levelfield.config.results import RULES, in_plate, store_in
 from levelfield.execution.logs import JobEnd, read_job_log
+from levelfield.execution.timings import read_timing
 from levelfield.io.tables import read_csv
 from levelfield.runs.jobs import Job, planned_jobs
-from levelfield.runs.timings import read_timing
 
 _SPREAD = 2.0  # largest job over smallest, from which a line through them can be trusted
 
@@ -210,7 +210,7 @@ def estimate(plan: Plan, costs: Costs, sites_per_well: float | None = None) -> p
         ``summarise_plate`` for all else.
     """
     per_well = costs.sites_per_well if sites_per_well is None else sites_per_well
-    rows = {}
+    rows: dict[str, dict[str, float]] = {}
     for job in planned_jobs(plan):
         row = rows.setdefault(job.rule, dict.fromkeys(("jobs", "cpu_hours", "gpu_hours"), 0.0))
         wells = job.wells or (plan.plates[job.plate].wells if job.plate else ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -77,7 +78,7 @@ def _sites_left_out(results: Path) -> pd.DataFrame:
     )
 
 
-def _log_of_site(row: Mapping, results: Path) -> str:
+def _log_of_site(row: Mapping[str, Any], results: Path) -> str:
     """Return the log of the job that found a site's fault."""
     log = log_in(results, row["rule"])
     if row["rule"] != "segment":

@@ -106,5 +106,5 @@ def _job(
         wells=wells,
         log=Path(results.log(rule, **wildcards)),
         timing=Path(results.timing(rule, **wildcards)),
-        output=Path(results.file(rule, **wildcards)),
+        output=Path(results.file(rule, "", **wildcards)),
     )

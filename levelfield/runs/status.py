@@ -9,9 +9,9 @@ import pandas as pd
 
 from levelfield.config.results import RULES
 from levelfield.execution.logs import JobEnd, read_job_log
+from levelfield.execution.timings import Timing, read_timing
 from levelfield.runs.events import NOT_NOTED, event_files, failed_jobs, is_noted, read_events
 from levelfield.runs.jobs import Job
-from levelfield.runs.timings import Timing, read_timing
 
 STATES = ("done", "running", "waiting", "failed")
 

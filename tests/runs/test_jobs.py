@@ -13,6 +13,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from levelfield.config.results import RULES, Results, in_plate, log_in
 from levelfield.execution.logs import JobEnd, job_log, read_job_log
+from levelfield.execution.timings import read_timing
 from levelfield.io.tables import beside, read_csv, write_csv
 from levelfield.runs.estimate import fit_line
 from levelfield.runs.events import JobError, event_files, failed_jobs, is_noted, read_events
@@ -20,7 +21,6 @@ from levelfield.runs.failures import COLUMNS, failures_of_plate, reason_of, summ
 from levelfield.runs.jobs import Job
 from levelfield.runs.space import check_space, predicted_bytes, removable
 from levelfield.runs.status import job_state, screen_status, status_table, status_text
-from levelfield.runs.timings import read_timing
 from levelfield.steps.qc_evidence import TABLES
 from snakemake_logger_plugin_levelfield import LogHandler
 
