@@ -347,7 +347,11 @@ def collect_generation(
 
     Parameters
     ----------
-    plates, one, settings
+    plates : sequence of CorrectedPlate
+        As for `collect`.
+    one : ObjectSetSettings
+        As for `collect`.
+    settings : CorrectionSettings
         As for `collect`.
     sheets : sequence of Path
         Review sheets.

@@ -93,24 +93,24 @@ def train(
 
     Parameters
     ----------
-    images
+    images : sequence of TrainingImage
         To learn from.
-    validation
+    validation : sequence of TrainingImage
         Images of other groups, which decide when to stop and which weights to keep; without any,
         the last weights are kept.
-    settings
+    settings : TrainingSettings
         See `levelfield.training.recipe.TrainingSettings`.
-    start
+    start : mapping of str to Tensor, optional
         Weights to start from (fine-tuning); None for random ones.
-    device
+    device : str, optional
         Of torch. On a GPU, and on a CPU that has it, the U-Net's products are computed in bfloat16.
-    workers
+    workers : int, optional
         Processes that make samples beside the training; 0: none. The result does not depend on it.
-    checkpoint
+    checkpoint : path, optional
         File that is written at each check and resumed from if it is there; None for no file.
-    on_check
+    on_check : callable, optional
         Called with each row of the history and the remaining seconds.
-    recipe
+    recipe : Recipe, optional
         Of the kind of network.
 
     Raises

@@ -61,7 +61,7 @@ def instance_targets(labels: NDArray[np.int32]) -> dict[str, Tensor]:
 
     Parameters
     ----------
-    labels
+    labels : numpy.ndarray
         (Y, X) int32; 0 background, -1 unknown (taken for background).
 
     Returns
