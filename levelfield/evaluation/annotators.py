@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from levelfield.arrays import Integers, Labels
 from levelfield.evaluation.image import evaluate_image
 from levelfield.evaluation.object_table import MATCH_THRESHOLD
-from levelfield.evaluation.overlap import (
+from levelfield.labels.overlap import (
     NumberedLabels,
     check_same_shape,
     count_overlap,
@@ -35,9 +36,7 @@ HUMAN_SCALE_SCORES = (
 )
 
 
-def consensus_labels(
-    annotations: Sequence[ArrayLike], minimum_votes: int | None = None
-) -> NDArray[np.int32]:
+def consensus_labels(annotations: Sequence[ArrayLike], minimum_votes: int | None = None) -> Labels:
     """Label image on which enough annotators agree, pixel by pixel.
 
     Objects of different annotators with an IoU of at least 0.5 are the same object, also through
@@ -183,7 +182,7 @@ def _is_asked(comparison: str, candidate: str, kind: str, author: str | None) ->
     return (candidate == author) == (comparison == "consensus_of_others")
 
 
-def _shared_objects(sides: list[NumberedLabels]) -> list[NDArray[np.int64]]:
+def _shared_objects(sides: list[NumberedLabels]) -> list[Integers]:
     """Label images in which objects that annotators share have the same number."""
     first = np.concatenate([[0], np.cumsum([len(side.labels) for side in sides])])
     annotator = np.repeat(np.arange(len(sides)), np.diff(first))
@@ -203,7 +202,7 @@ def _shared_objects(sides: list[NumberedLabels]) -> list[NDArray[np.int64]]:
     ]
 
 
-def _links(sides: list[NumberedLabels], first: NDArray[np.int64]) -> NDArray[np.int64]:
+def _links(sides: list[NumberedLabels], first: Integers) -> Integers:
     """Pairs of objects of two annotators with an IoU of at least 0.5, the best first."""
     pairs, agreement = [np.empty((0, 2), np.int64)], [np.empty(0)]
     for one, two in combinations(range(len(sides)), 2):
@@ -216,7 +215,7 @@ def _links(sides: list[NumberedLabels], first: NDArray[np.int64]) -> NDArray[np.
     return np.concatenate(pairs)[order]
 
 
-def _number_in_raster_order(labels: NDArray[np.int64]) -> NDArray[np.int32]:
+def _number_in_raster_order(labels: Integers) -> Labels:
     numbered = np.zeros(labels.shape, np.int32)
     foreground = labels > 0
     numbered[foreground] = pd.factorize(labels[foreground])[0] + 1

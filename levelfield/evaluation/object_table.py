@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import AnyArray, Floats, Integers, Mask
 from levelfield.evaluation.boundary import compare_outlines
 from levelfield.evaluation.errors import ObjectErrors
-from levelfield.evaluation.overlap import NumberedLabels, Overlap
+from levelfield.labels.overlap import NumberedLabels, Overlap
 
 MATCH_THRESHOLD = 0.5
 OUTLINE_THRESHOLD = 0.4
 DETECTED_ABOVE = 0.5
 
-Columns = dict[str, NDArray]
+Columns = dict[str, AnyArray]
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Comparison:
     prediction: NumberedLabels
     reference: NumberedLabels
     overlap: Overlap
-    agreement: dict[str, NDArray[np.float64]]
+    agreement: dict[str, Floats]
     criterion: str
-    matched: NDArray[np.bool_]
-    assigned: NDArray[np.bool_]
+    matched: Mask
+    assigned: Mask
     errors: ObjectErrors
 
 
@@ -74,7 +74,7 @@ def object_table(comparison: Comparison) -> pd.DataFrame:
 def _stack(tables: dict[str, Columns]) -> pd.DataFrame:
     """Put both kinds of objects into one table; what does not apply to one kind is 0 or False."""
     names = list(dict.fromkeys(name for table in tables.values() for name in table))
-    columns: dict[str, NDArray] = {
+    columns: dict[str, AnyArray] = {
         "source": np.repeat(list(tables), [len(t["area_px"]) for t in tables.values()])
     }
     for name in names:
@@ -145,12 +145,12 @@ def _prediction_contributions(overlap: Overlap) -> Columns:
     }
 
 
-def _reference_contributions(overlap: Overlap, assigned: NDArray[np.bool_]) -> Columns:
+def _reference_contributions(overlap: Overlap, assigned: Mask) -> Columns:
     n_reference = len(overlap.reference_areas)
     detected = overlap.of_reference > DETECTED_ABOVE
     best = _best_pair_per_reference(overlap)
 
-    def per_reference(pairs: NDArray, values: NDArray) -> NDArray:
+    def per_reference(pairs: Integers, values: Floats) -> AnyArray:
         total = np.bincount(overlap.reference[pairs], values[pairs], minlength=n_reference)
         return total.astype(values.dtype)
 
@@ -166,7 +166,7 @@ def _reference_contributions(overlap: Overlap, assigned: NDArray[np.bool_]) -> C
     }
 
 
-def _best_pair_per_reference(overlap: Overlap) -> NDArray[np.int64]:
+def _best_pair_per_reference(overlap: Overlap) -> Integers:
     """Position of each overlapped reference object's pair of highest IoU; ties: lowest label."""
     order = np.lexsort((overlap.prediction, -overlap.iou, overlap.reference))
     return order[np.unique(overlap.reference[order], return_index=True)[1]]
@@ -187,7 +187,7 @@ def _outline_columns(comparison: Comparison) -> Columns:
     return {"hausdorff95_px": hausdorff95, "boundary_bias_px": bias}
 
 
-def _scatter(per_pair: Columns, owner: NDArray[np.int64], n_objects: int) -> Columns:
+def _scatter(per_pair: Columns, owner: Integers, n_objects: int) -> Columns:
     columns = {}
     for name, values in per_pair.items():
         known = np.isfinite(values)

@@ -34,7 +34,7 @@ class Superseded(Exception):
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class Checkpoint:
     """The finished fields of a job that has yet to write its tables.
 
     Attributes

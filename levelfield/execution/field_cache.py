@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from levelfield.execution.checkpoints import Tables, Unfinished
+from levelfield.execution.checkpoints import Checkpoint, Tables
 from levelfield.execution.progress import map_fields
 
 log = logging.getLogger("levelfield")
@@ -63,7 +63,7 @@ def map_changed_fields(
     expected_rows: Callable[[dict[str, int]], dict[str, int]],
     workers: int,
     what: str,
-    unfinished: Unfinished | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Tables]:
     """Return every field's tables in order: the earlier ones where they hold, else new ones.
 
@@ -81,19 +81,19 @@ def map_changed_fields(
         Processes.
     what : str
         Of the progress line.
-    unfinished : Unfinished, optional
+    checkpoint : Checkpoint, optional
         Where each field is kept as soon as it is done, and what other runs leave there.
     """
     # Another run of this job may still be at work, at the first fields: meet it from the other end.
-    backwards = unfinished is not None and unfinished.begin()
+    backwards = checkpoint is not None and checkpoint.begin()
     kept = _kept_tables(fields, previous, expected_rows)
-    left = unfinished.read() if unfinished is not None else {}
+    left = checkpoint.read() if checkpoint is not None else {}
     kept |= {field: left[mark] for field, (mark, _) in fields.items() if mark in left}
     changed = [(field, mark) for field, (mark, _) in fields.items() if field not in kept]
     log.info("%s: %d fields to do, %d kept from an earlier run", what, len(changed), len(kept))
     if backwards:
         changed.reverse()
-    work = partial(_compute_and_keep, compute=compute, unfinished=unfinished)
+    work = partial(_compute_and_keep, compute=compute, checkpoint=checkpoint)
     made = map_fields(work, changed, workers, what)
     found = kept | {field: tables for (field, _), tables in zip(changed, made, strict=True)}
     return [found[field] for field in fields]
@@ -102,18 +102,18 @@ def map_changed_fields(
 def _compute_and_keep(
     item: tuple[Field, str],
     compute: Callable[[Field], Tables],
-    unfinished: Unfinished | None,
+    checkpoint: Checkpoint | None,
 ) -> Tables:
     """Compute a field's tables, in whichever process, and keep them there and then."""
     field, mark = item
-    if unfinished is not None:
-        unfinished.check()
-        if (done := unfinished.find(mark)) is not None:
+    if checkpoint is not None:
+        checkpoint.check()
+        if (done := checkpoint.find(mark)) is not None:
             return done
     tables = {name: table.assign(**{FINGERPRINT: mark}) for name, table in compute(field).items()}
-    if unfinished is not None:
-        unfinished.check()
-        unfinished.keep(mark, tables)
+    if checkpoint is not None:
+        checkpoint.check()
+        checkpoint.keep(mark, tables)
     return tables
 
 

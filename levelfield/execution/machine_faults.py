@@ -1,4 +1,4 @@
-"""Mishaps that are the machine's and not the images': in words, with a remedy."""
+"""Faults of the machine, as opposed to those of images: in words, with a remedy."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped(signal.Signals(number).name)
 
 
-def of_the_machine(error: BaseException) -> bool:
+def is_machine_fault(error: BaseException) -> bool:
     """Say whether an error tells of the machine: the same field may well succeed elsewhere.
 
     Such an error must end the job, so that it is tried again. Were the field left out as a bad
@@ -53,8 +53,8 @@ def of_the_machine(error: BaseException) -> bool:
     return isinstance(error, MemoryError | OSError | StalledRead) or _gpu_memory_ran_out(error)
 
 
-def mishap_text(error: BaseException) -> str | None:
-    """Return what happened, what follows and what helps; None if it is no mishap of the machine.
+def machine_fault_text(error: BaseException) -> str | None:
+    """Return what happened, what follows and what helps; None if it is no machine fault.
 
     Parameters
     ----------

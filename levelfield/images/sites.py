@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import AnyArray
 from levelfield.images.planes import PlaneError, pixel_fault, read_plane, saturated_fraction
 
 
@@ -61,7 +62,7 @@ def sites_of(index: pd.DataFrame, wells: Sequence[str]) -> list[Site]:
     ]
 
 
-def read_channel(site: Site, channel: str, projection: str | None) -> np.ndarray:
+def read_channel(site: Site, channel: str, projection: str | None) -> AnyArray:
     """Read one channel (Y, X) of a site; a z-stack is projected.
 
     Raises
@@ -89,7 +90,7 @@ def read_channel(site: Site, channel: str, projection: str | None) -> np.ndarray
     return np.rint(np.mean(stack, axis=0)).astype(stack[0].dtype)
 
 
-def read_site(site: Site, channels: Sequence[str], projection: str | None) -> np.ndarray:
+def read_site(site: Site, channels: Sequence[str], projection: str | None) -> AnyArray:
     """Read the raw pixels (C, Y, X) of a site.
 
     Raises
@@ -101,7 +102,7 @@ def read_site(site: Site, channels: Sequence[str], projection: str | None) -> np
 
 
 def check_pixels(
-    site: Site, image: np.ndarray, channels: Sequence[str], maximum: int, saturated_percent: float
+    site: Site, image: AnyArray, channels: Sequence[str], maximum: int, saturated_percent: float
 ) -> None:
     """Judge the raw pixels of a site.
 

@@ -6,7 +6,6 @@ Soiland-Reyes et al., Data Science 5, 97, 2022).
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from rocrate.rocrate import ROCrate
 
 from levelfield import __version__
 from levelfield.config.planted import PLANTED, planted_note
+from levelfield.io.checksums import file_sha256
 
 PACKAGES = (
     "snakemake",
@@ -42,12 +42,6 @@ def versions() -> dict[str, str]:
     """Return the version of Levelfield, Python and each of `PACKAGES`."""
     found = {"levelfield": __version__, "python": platform.python_version()}
     return found | {name: version(name) for name in PACKAGES}
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def run_crate(

@@ -15,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from levelfield.arrays import AnyArray
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -141,7 +143,7 @@ def _well_runs(table: pd.DataFrame) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def write_arrays(arrays: Mapping[str, np.ndarray], path: Path | str) -> None:
+def write_arrays(arrays: Mapping[str, AnyArray], path: Path | str) -> None:
     """Write named arrays as ``.npz``, then rename the file into place."""
     with beside(path, ".npz") as draft:  # numpy would add the ending itself
         np.savez_compressed(draft, **arrays)

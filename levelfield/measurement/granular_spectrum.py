@@ -10,13 +10,13 @@ import skimage.morphology
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.arrays import Flags, Floats, Integers
+from levelfield.arrays import Floats, Image, Integers, Mask
 
-LinearWeights = tuple[Integers, Floats, Flags]
+LinearWeights = tuple[Integers, Floats, Mask]
 
 
 def granular_spectrum(
-    plane: NDArray[np.float32],
+    plane: Image,
     length: int,
     subsampling: float,
     background_subsampling: float,

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import AnyArray
+
 _OBJECT = ["Metadata_Plate", "Metadata_Well", "Metadata_Site", "Metadata_ObjectNumber"]
 
 
@@ -59,7 +61,7 @@ def _feature(objects: Mapping[str, pd.DataFrame], feature: str, readout: str) ->
     return table[[*_OBJECT, feature]].rename(columns={feature: "value"})
 
 
-def z_prime(positive: np.ndarray, negative: np.ndarray) -> float:
+def z_prime(positive: AnyArray, negative: AnyArray) -> float:
     """Return Z′ = 1 − 3 (s₊ + s₋) / |m₊ − m₋| of two groups of wells.
 
     Zhang, Chung and Oldenburg, J. Biomol. Screen. 4, 67 (1999), with sample standard deviations.

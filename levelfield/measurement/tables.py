@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import AnyArray
+
 WELL = ["Metadata_Plate", "Metadata_Well"]
 STATISTICS = ("median", "mad", "mean", "count")
 
@@ -75,7 +77,7 @@ def _constant_metadata(objects: pd.DataFrame) -> list[str]:
     return WELL + [column for column in others if varied[column] <= 1]
 
 
-def _summary(values: np.ndarray, statistic: str) -> np.ndarray:
+def _summary(values: AnyArray, statistic: str) -> AnyArray:
     """Return one number per column; NaN (0 for count) where no value is finite."""
     finite = np.where(np.isfinite(values), values, np.nan)
     count = np.isfinite(values).sum(axis=0)

@@ -16,6 +16,7 @@ import pandas as pd
 import tifffile
 from PIL import Image
 
+from levelfield.arrays import AnyArray
 from levelfield.config.networks import CorrectionSettings
 from levelfield.config.settings import ObjectSetSettings
 from levelfield.config.sheets import SheetError, check_sheet, read_sheet
@@ -81,7 +82,7 @@ class Correction:
     well: str
     site: int
     kind: str
-    labels: np.ndarray
+    labels: AnyArray
     n_judged: int
     n_corrected: int
     checksum: str
@@ -122,7 +123,7 @@ def collect(
     one: ObjectSetSettings,
     settings: CorrectionSettings,
     taken: frozenset[str] = frozenset(),
-) -> Iterator[tuple[Correction, np.ndarray]]:
+) -> Iterator[tuple[Correction, AnyArray]]:
     """Give every corrected field, with the image (Y, X) that the segmenter saw.
 
     Parameters
@@ -183,7 +184,7 @@ def _check_plates(reviews: pd.DataFrame, plates: Sequence[CorrectedPlate]) -> No
 
 def _corrections(
     field: tuple[str, str, int],
-    labels: np.ndarray,
+    labels: AnyArray,
     review: pd.DataFrame | None,
     edited_path: Path,
     settings: CorrectionSettings,
@@ -207,7 +208,7 @@ def _corrections(
     return corrections
 
 
-def _still_valid(review: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
+def _still_valid(review: pd.DataFrame, labels: AnyArray) -> pd.DataFrame:
     """Leave out what was said of labels that were made again since."""
     valid = review["checksum"].isin(["", checksum(labels)])
     if not valid.all():
@@ -219,7 +220,7 @@ def _still_valid(review: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
     return review[valid]
 
 
-def _read_edited(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _read_edited(path: Path, shape: tuple[int, ...]) -> AnyArray:
     edited = read_labels(path).astype(np.int32)
     if edited.shape != shape:
         raise ValueError(
@@ -229,7 +230,7 @@ def _read_edited(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return edited
 
 
-def _of_review(field: tuple[str, str, int], labels: np.ndarray, review: pd.DataFrame) -> Correction:
+def _of_review(field: tuple[str, str, int], labels: AnyArray, review: pd.DataFrame) -> Correction:
     answers = agreed_answers(review)
     try:
         known = reviewed_labels(labels, answers)
@@ -244,7 +245,7 @@ def _of_review(field: tuple[str, str, int], labels: np.ndarray, review: pd.DataF
 
 
 def write_collection(
-    corrections: Iterator[tuple[Correction, np.ndarray]], folder: Path, group_by: str
+    corrections: Iterator[tuple[Correction, AnyArray]], folder: Path, group_by: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write images and labels, and return the training sheet and the counts of corrections.
 
@@ -286,7 +287,7 @@ def write_collection(
     return pd.DataFrame(sheet), pd.DataFrame(counts)
 
 
-def _write_files(one: Correction, image: np.ndarray, folder: Path) -> dict[str, Any]:
+def _write_files(one: Correction, image: AnyArray, folder: Path) -> dict[str, Any]:
     name = f"{one.plate}_{one.well}_{one.site}_{one.kind}"
     paths = {kind: folder / f"{name}_{kind}" for kind in ("image", "labels", "known")}
     paths = {kind: path.with_name(f"{path.name}.tif") for kind, path in paths.items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import AnyArray
 from levelfield.config.settings import intensity_maximum
 from levelfield.illumination import FlatField, correct, from_arrays
 from levelfield.io.store import Channel, checksum, read_field, stored_dtype
@@ -43,7 +44,7 @@ class FieldReader:
         site: int,
         wanted: Sequence[str] | None = None,
         sets: Sequence[str] | None = None,
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    ) -> tuple[AnyArray, dict[str, AnyArray]]:
         """Return the corrected image (C, Y, X) float32 and the labels (Y, X) of each set.
 
         `wanted` names the channels of the image, in their order, and `sets` the object sets; all
@@ -57,11 +58,11 @@ class FieldReader:
 
 
 def correct_site(
-    image: Iterable[np.ndarray],
+    image: Iterable[AnyArray],
     channels: Sequence[str],
     fields: Mapping[str, FlatField],
     maximum: int,
-) -> np.ndarray:
+) -> AnyArray:
     """Return a site (C, Y, X) as float32: flat-field-corrected, scaled by the camera's maximum."""
     planes = [
         correct(plane, fields[channel], maximum=maximum)

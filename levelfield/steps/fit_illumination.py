@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import AnyArray
 from levelfield.config.settings import intensity_maximum, plate_dtype
 from levelfield.execution.progress import map_fields
 from levelfield.illumination import (
@@ -82,7 +83,7 @@ def spread_sample(sites: list[Site], size: int) -> list[Site]:
     return [sites[i] for i in chosen]
 
 
-def _thumbnail(site: Site, channel: str, projection: str | None) -> np.ndarray | None:
+def _thumbnail(site: Site, channel: str, projection: str | None) -> AnyArray | None:
     """Return a small copy of a raw image; None where it cannot be used (`segment` says why)."""
     try:
         image = read_channel(site, channel, projection)
@@ -92,7 +93,7 @@ def _thumbnail(site: Site, channel: str, projection: str | None) -> np.ndarray |
 
 
 def _fit_channel(
-    stack: list[np.ndarray],
+    stack: list[AnyArray],
     shape: tuple[int, int],
     rule: Mapping,
     settings: Mapping,
@@ -109,7 +110,7 @@ def _fit_channel(
 
 
 def _camera_offset(
-    setting: float | str, thumbnails: np.ndarray, maximum: int, given: Mapping
+    setting: float | str, thumbnails: AnyArray, maximum: int, given: Mapping
 ) -> CameraOffset:
     if setting == "auto":
         return estimate_camera_offset(thumbnails, maximum=maximum, **given)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from levelfield.config.settings import measured_sets, object_sets, relations
 from levelfield.config.sheets import ConfigError
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.field_cache import (
     code_version,
     field_fingerprints,
@@ -32,7 +32,7 @@ from levelfield.steps.fields import (
 )
 
 # The code that decides a feature's value: a change here measures again.
-_FEATURE_CODE = ("levelfield.illumination", "levelfield.measurement")
+_FEATURE_CODE = ("levelfield.illumination", "levelfield.labels", "levelfield.measurement")
 
 IMAGE = "Image"
 """Name of the table of whole images; no object set may have it."""
@@ -106,7 +106,7 @@ def measure_pack(
     previous: dict[str, pd.DataFrame],
     workers: int,
     what: str,
-    unfinished: Unfinished | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Measure every sound field of a pack, unless an earlier table holds it.
 
@@ -122,7 +122,7 @@ def measure_pack(
         Processes.
     what : str
         Of the progress line.
-    unfinished : Unfinished, optional
+    checkpoint : Checkpoint, optional
         Where fields are kept until the tables are written.
 
     Returns
@@ -133,7 +133,7 @@ def measure_pack(
     fields = field_fingerprints(segmented, _parts(job))
     compute = partial(measure_field, job=job)
     expected = partial(_rows_of, sets=job.reader.sets)
-    tables = map_changed_fields(compute, fields, previous, expected, workers, what, unfinished)
+    tables = map_changed_fields(compute, fields, previous, expected, workers, what, checkpoint)
     return join(tables, job.tables, partial(_no_objects, job=job))
 
 

@@ -1,4 +1,4 @@
-"""Measure the typical diameter of objects once for a whole plate.
+"""Measure the median diameter of objects once for a whole plate.
 
 Measured per image, the scale of a network and with it its outlines would follow what a treatment
 does to the cells, and drift between the controls.
@@ -62,8 +62,8 @@ def measure_diameters(
                 "diameter as parameters: {diameter: <px>}."
             )
         # Whole px, so that another processor measures the same.
-        typical = float(np.round(np.median(diameters)))
+        median = float(np.round(np.median(diameters)))
         n_sites, n_objects = len(images), len(diameters)
-        log.info("%s: %d objects of %.0f px on %d sites", one.name, n_objects, typical, n_sites)
-        rows.append((one.name, n_sites, n_objects, typical))
+        log.info("%s: %d objects of %.0f px on %d sites", one.name, n_objects, median, n_sites)
+        rows.append((one.name, n_sites, n_objects, median))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import AnyArray
 from levelfield.config.settings import THRESHOLD_CONTROLS, ObjectSetSettings
 from levelfield.execution.progress import map_fields
 from levelfield.illumination import FlatField
@@ -89,7 +90,7 @@ def _sample_pixels(
     science: Mapping,
     dtype: np.dtype,
     flat_fields: Mapping[str, FlatField],
-) -> np.ndarray:
+) -> AnyArray:
     """Return evenly spread pixels of what the segmenter would threshold; none of a bad site."""
     seen = seen_by_segmenter(site, one, science, dtype, flat_fields)
     if seen is None:

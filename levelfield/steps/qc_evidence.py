@@ -5,7 +5,6 @@ A process that does this imports no more than it needs, and holds one field at a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Image, Labels
 from levelfield.config.settings import ObjectSetSettings, object_sets
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.field_cache import (
     code_version,
     field_fingerprints,
@@ -25,16 +24,19 @@ from levelfield.execution.field_cache import (
 )
 from levelfield.execution.memory import give_back_memory
 from levelfield.illumination import FlatField
+from levelfield.io.checksums import file_sha256
+from levelfield.labels.labelwise import areas
 from levelfield.qc.columns import OBJECT_SET
 from levelfield.qc.evidence.candidates import childless_parents, find_candidates, no_candidates
 from levelfield.qc.evidence.features import empty_features, field_features
-from levelfield.qc.evidence.labelwise import object_areas
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.steps.fields import FieldReader, field_reader, flat_field_marks, identify
 
 # The code that decides an evidence feature's value: a change here computes it again.
 _EVIDENCE_CODE = (
+    "levelfield.images",
+    "levelfield.labels",
     "levelfield.illumination",
     "levelfield.steps.qc_evidence",
     "levelfield.qc.evidence",
@@ -91,7 +93,7 @@ def evidence_pack(
     previous: dict[str, pd.DataFrame],
     workers: int,
     what: str,
-    unfinished: Unfinished | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Collect the evidence of every sound field of a pack, unless an earlier table holds it.
 
@@ -109,13 +111,13 @@ def evidence_pack(
         "sets": [[s.name, list(s.channels), sorted(s.parents.items())] for s in job.sets],
         "level": job.threshold_level,
         "flat_fields": flat_field_marks(job.reader.flat_fields),
-        "opinion": hashlib.sha256(SHIPPED_OPINION.read_bytes()).hexdigest(),
+        "opinion": file_sha256(SHIPPED_OPINION),
         "code": code_version(_EVIDENCE_CODE),
     }
     fields = field_fingerprints(segmented, parts)
     compute = partial(evidence_field, job=job)
     expected = partial(_rows_of, sets=[one.name for one in job.sets])
-    tables = map_changed_fields(compute, fields, previous, expected, workers, what, unfinished)
+    tables = map_changed_fields(compute, fields, previous, expected, workers, what, checkpoint)
     return join(tables, TABLES, no_evidence)
 
 
@@ -158,9 +160,9 @@ def _filled(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
 
 
 def _evidence_of(
-    plane: NDArray[np.float32],
-    labels: NDArray[np.int32],
-    parents: NDArray[np.int32] | None,
+    plane: Image,
+    labels: Labels,
+    parents: Labels | None,
     level: float,
 ) -> dict[str, pd.DataFrame]:
     """Collect the evidence of one object set of a field."""
@@ -177,5 +179,5 @@ def _evidence_of(
     return dict(zip(TABLES, tables, strict=True))
 
 
-def _count(labels: NDArray[np.int32]) -> int:
-    return int(np.count_nonzero(object_areas(labels)))
+def _count(labels: Labels) -> int:
+    return int(np.count_nonzero(areas(labels)))

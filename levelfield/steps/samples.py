@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from levelfield.arrays import AnyArray
 from levelfield.config.settings import ObjectSetSettings
 from levelfield.illumination import FlatField
 from levelfield.images.sites import Site, SiteFault, check_pixels, read_site
@@ -18,7 +19,7 @@ def seen_by_segmenter(
     science: Mapping,
     dtype: np.dtype,
     flat_fields: Mapping[str, FlatField],
-) -> np.ndarray | None:
+) -> AnyArray | None:
     """Return a site's corrected image (C, Y, X) in the channels of an object set.
 
     None if the site cannot be used; the job that segments it says why.

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from levelfield.arrays import AnyArray
 from levelfield.config.sheets import SheetError, check_sheet, load_schema, read_sheet
 from levelfield.images.planes import PlaneError, read_header, read_plane
 from levelfield.segmentation.imported import read_labels
 from levelfield.segmentation.pixel_classifier import classes_from_labels
 
-TrainingPair = tuple[np.ndarray, np.ndarray]
+TrainingPair = tuple[AnyArray, AnyArray]
 
 
 def training_images(sheet_path: Path, schema_path: Path) -> list[TrainingPair]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from levelfield.arrays import Floats, Labels
 from levelfield.segmentation.mask_rcnn.network import build_network
 from levelfield.training.recipe import Recipe, TrainingSettings
 from levelfield.training.samples import TrainingImage, draw_crop
@@ -43,7 +43,7 @@ def _start(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 def _sample(
     images: Sequence[TrainingImage],
-    weights: NDArray[np.float64],
+    weights: Floats,
     settings: TrainingSettings,
     seed: int,
     number: int,
@@ -56,7 +56,7 @@ def _sample(
     return torch.from_numpy(image.astype(np.float32)), instance_targets(labels)
 
 
-def instance_targets(labels: NDArray[np.int32]) -> dict[str, Tensor]:
+def instance_targets(labels: Labels) -> dict[str, Tensor]:
     """Return what torchvision's detectors learn from.
 
     Parameters

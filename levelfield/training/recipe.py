@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from levelfield.arrays import Floats
 from levelfield.training.losses import HEADS
 from levelfield.training.samples import TrainingImage
 
@@ -80,8 +79,6 @@ class Recipe:
 
     build: Callable[[TrainingSettings], nn.Module]
     start: Callable[[nn.Module, Mapping[str, Tensor]], None]
-    sample: Callable[
-        [Sequence[TrainingImage], NDArray[np.float64], TrainingSettings, int, int], Any
-    ]
+    sample: Callable[[Sequence[TrainingImage], Floats, TrainingSettings, int, int], Any]
     batch: Callable[[list[Any]], Any]
     losses: Callable[[nn.Module, Any, TrainingSettings, str], dict[str, Tensor]]

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.arrays import Floats, Image, Integers
 from levelfield.images.normalisation import normalise
 from levelfield.segmentation.network.targets import Labels, Targets, make_targets
 
-Image = NDArray[np.float32]
-
 _SCALES = (0.5, 2.0)
-_DIAMETERS = (8.0, 70.0)  # px of a typical object after scaling
+_DIAMETERS = (8.0, 70.0)  # px of the median object after scaling
 _EMPTY_SHARE = 0.02  # samples of nothing but noise
 
 
@@ -43,20 +41,20 @@ class TrainingImage:
     image: Image
     labels: Labels
     diameter: float
-    focus: NDArray[np.int64]
+    focus: Integers
 
 
 def training_image(name: str, group: str, image: Image, labels: Labels) -> TrainingImage:
     """Normalise an image (Y, X) and measure its objects; labels of -1 are unknown."""
     areas = np.bincount(labels[labels > 0])[1:]
     diameters = 2 * np.sqrt(areas[areas > 0] / np.pi)
-    typical = float(np.median(diameters)) if len(diameters) else float("nan")
+    median = float(np.median(diameters)) if len(diameters) else float("nan")
     partly_known = (labels < 0).any()
     focus = np.flatnonzero(labels >= 0 if partly_known else labels > 0)
-    return TrainingImage(name, group, normalise(image), labels.astype(np.int32), typical, focus)
+    return TrainingImage(name, group, normalise(image), labels.astype(np.int32), median, focus)
 
 
-def sampling_weights(images: Sequence[TrainingImage]) -> NDArray[np.float64]:
+def sampling_weights(images: Sequence[TrainingImage]) -> Floats:
     """Return how often each image is drawn: rare sizes of objects and rare groups more often.
 
     The weight falls with the square root of the number of images of the same group, and with that
@@ -72,7 +70,7 @@ def sampling_weights(images: Sequence[TrainingImage]) -> NDArray[np.float64]:
 
 def draw_sample(
     images: Sequence[TrainingImage],
-    weights: NDArray[np.float64],
+    weights: Floats,
     side: int,
     seed: int,
     number: int,
@@ -88,7 +86,7 @@ def draw_sample(
 
 def draw_crop(
     images: Sequence[TrainingImage],
-    weights: NDArray[np.float64],
+    weights: Floats,
     side: int,
     seed: int,
     number: int,
@@ -157,9 +155,7 @@ def _draw_scale(chosen: TrainingImage, side: int, rng: np.random.Generator) -> f
     return float(max(scale, side / min(chosen.image.shape)))
 
 
-def _draw_centre(
-    chosen: TrainingImage, reach: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _draw_centre(chosen: TrainingImage, reach: Floats, rng: np.random.Generator) -> Floats:
     """Mostly near an object, so that sparse images teach as much as full ones."""
     size = np.array(chosen.image.shape)
     centre = rng.uniform(0, size)

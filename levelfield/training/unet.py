@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
+from levelfield.arrays import Floats
 from levelfield.segmentation.network.unet import UNet
 from levelfield.training.losses import head_losses, split_merge_loss, threshold_bias_loss
 from levelfield.training.recipe import Recipe, TrainingSettings
@@ -28,7 +27,7 @@ def _start(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 def _sample(
     images: Sequence[TrainingImage],
-    weights: NDArray[np.float64],
+    weights: Floats,
     settings: TrainingSettings,
     seed: int,
     number: int,

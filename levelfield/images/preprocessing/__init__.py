@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levelfield.arrays import Image
 from levelfield.config.parameters import call_with, require_choice
 from levelfield.images.preprocessing import channels, enhancement, filters, tiles
-
-Image = NDArray[np.float32]
 
 STEPS: dict[str, Callable[..., Image]] = {
     "rescale": filters.rescale,

@@ -20,6 +20,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
 
+from levelfield.arrays import AnyArray
 from levelfield.config.plan import well_path
 from levelfield.config.planted import PLANTED
 from levelfield.io.store.metadata import (
@@ -50,8 +51,8 @@ class Field:
         By object set.
     """
 
-    image: np.ndarray
-    labels: dict[str, np.ndarray]
+    image: AnyArray
+    labels: dict[str, AnyArray]
 
 
 def field_path(plate: Path, well: str, site: int) -> Path:
@@ -59,7 +60,7 @@ def field_path(plate: Path, well: str, site: int) -> Path:
     return Path(plate) / well_path(well) / str(site)
 
 
-def checksum(array: np.ndarray) -> str:
+def checksum(array: AnyArray) -> str:
     """Return the sha256 of an array's shape, type and pixels."""
     head = f"{array.shape}{array.dtype.str}".encode()
     return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
@@ -69,8 +70,8 @@ def write_field(
     plate: Path,
     well: str,
     site: int,
-    image: np.ndarray,
-    labels: Mapping[str, np.ndarray],
+    image: AnyArray,
+    labels: Mapping[str, AnyArray],
     channels: Sequence[Channel],
     fingerprint: str,
     record: Mapping | None = None,
@@ -129,7 +130,7 @@ def write_field(
 
 def _write_labels(
     group: zarr.Group,
-    labels: Mapping[str, np.ndarray],
+    labels: Mapping[str, AnyArray],
     place: Path,
     draft: Path,
     pixel_size_um: float | None,
@@ -151,7 +152,7 @@ def _write_labels(
         shutil.copytree(path, draft / "labels" / path.name)
 
 
-def _write_array(group: zarr.Group, name: str, pixels: np.ndarray, axes: str) -> None:
+def _write_array(group: zarr.Group, name: str, pixels: AnyArray, axes: str) -> None:
     sides = [chunk_side(size) for size in pixels.shape[-2:]]
     whole = [side * -(-size // side) for side, size in zip(sides, pixels.shape[-2:], strict=True)]
     planes = pixels.shape[:-2]
@@ -172,7 +173,7 @@ def chunk_side(size: int) -> int:
     return -(-size // -(-size // _TARGET_CHUNK))
 
 
-def image_pyramid(image: np.ndarray) -> list[np.ndarray]:
+def image_pyramid(image: AnyArray) -> list[AnyArray]:
     """Return an image (C, Y, X) and its halvings by area mean, to about 128 px."""
     levels = [image]
     while min(levels[-1].shape[-2:]) >= 2 * _SMALLEST_LEVEL:
@@ -184,7 +185,7 @@ def image_pyramid(image: np.ndarray) -> list[np.ndarray]:
     return levels
 
 
-def label_pyramid(labels: np.ndarray) -> list[np.ndarray]:
+def label_pyramid(labels: AnyArray) -> list[AnyArray]:
     """Return labels (Y, X) and their halvings by every second pixel, to about 128 px."""
     levels = [labels]
     while min(levels[-1].shape) >= 2 * _SMALLEST_LEVEL:
@@ -287,12 +288,12 @@ def read_field(plate: Path, well: str, site: int, sets: Sequence[str]) -> Field:
     return Field(image, {name: read_labels(plate, well, site, name) for name in sets})
 
 
-def _read_image(plate: Path, well: str, site: int) -> np.ndarray:
+def _read_image(plate: Path, well: str, site: int) -> AnyArray:
     group = zarr.open_group(field_path(plate, well, site), mode="r")
     return np.asarray(group[_largest_level(group)])
 
 
-def read_labels(plate: Path, well: str, site: int, name: str) -> np.ndarray:
+def read_labels(plate: Path, well: str, site: int, name: str) -> AnyArray:
     """Read the labels (Y, X) of one object set.
 
     Raises

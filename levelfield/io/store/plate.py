@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import zarr
 
+from levelfield.arrays import AnyArray
 from levelfield.config.plan import well_path
 from levelfield.io.store.field import field_path, make_group
 from levelfield.io.store.metadata import plate_attributes, well_attributes
@@ -17,7 +18,7 @@ from levelfield.io.store.metadata import plate_attributes, well_attributes
 if TYPE_CHECKING:
     import dask.array as da
 
-Corrector = Callable[[np.ndarray], np.ndarray]
+Corrector = Callable[[AnyArray], AnyArray]
 
 
 def create_plate(path: Path, name: str, n_wells: int, sites: pd.DataFrame) -> None:
@@ -69,7 +70,7 @@ def lazy_plate(path: Path, sites: pd.DataFrame, correct: Corrector) -> da.Array:
     shape = zarr.open_group(paths[0], mode="r")["0"].shape
 
     @dask.delayed(pure=True)
-    def read(field: Path) -> np.ndarray:
+    def read(field: Path) -> AnyArray:
         return correct(np.asarray(zarr.open_group(field, mode="r")["0"]))
 
     fields = [da.from_delayed(read(field), shape=shape, dtype=np.float32) for field in paths]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats, Mask
 from levelfield.qc.columns import FIELD, NUMBER
 from levelfield.qc.statistics.errors import Constants, ErrorModel
 
@@ -52,7 +52,7 @@ class Recogniser:
     weights: Mapping[str, float]
     limit: float
 
-    def recognises(self, table: pd.DataFrame) -> NDArray[np.bool_]:
+    def recognises(self, table: pd.DataFrame) -> Mask:
         """Tell of each row of `indicators` whether it is outside; False where one is missing."""
         total = sum(weight * table[name] for name, weight in self.weights.items())
         return (total > self.limit).to_numpy(bool)
@@ -161,5 +161,5 @@ def indicators(objects: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def _log(values: pd.Series) -> NDArray[np.float64]:
+def _log(values: pd.Series) -> Floats:
     return np.log(np.maximum(values.to_numpy(float), 5e-3))

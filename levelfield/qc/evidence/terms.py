@@ -1,6 +1,6 @@
 """What the evidence reads of objects, seams and candidates: features comparable between plates.
 
-Every term is a ratio, to the typical object of the plate or within the object itself, so that it
+Every term is a ratio, to the reference object of the plate or within the object itself, so that it
 means the same on any plate, at any magnification and exposure.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import AnyArray, Floats, Integers
 from levelfield.qc.evidence.candidates import RESIDUAL
 
 _CUT_LIGHT = ("brightness", "lowest", "highest", "gradient", "similarity")
@@ -110,17 +110,17 @@ def names_of(terms: dict[str, tuple[str, ...]], variant: str) -> list[str]:
     return [name for family in VARIANTS[variant] for name in terms[family]]
 
 
-def merge_terms(objects: pd.DataFrame, typical: pd.DataFrame) -> pd.DataFrame:
+def merge_terms(objects: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Return `MERGE_TERMS` of every object.
 
     Parameters
     ----------
     objects : DataFrame
         Features of objects (`levelfield.qc.evidence.features.OBJECT_COLUMNS`).
-    typical : DataFrame
-        Row by row, ``area_px`` and ``integrated_intensity`` of the plate's typical object.
+    reference : DataFrame
+        Row by row, ``area_px`` and ``integrated_intensity`` of the plate's reference object.
     """
-    area, light = typical["area_px"], typical["integrated_intensity"]
+    area, light = reference["area_px"], reference["integrated_intensity"]
     part = objects["cut_seam_smaller_area_px"]
     made = {
         "relative_area": _log(objects["area_px"] / area),
@@ -139,14 +139,14 @@ def merge_terms(objects: pd.DataFrame, typical: pd.DataFrame) -> pd.DataFrame:
 def seam_terms(
     objects: pd.DataFrame,
     pairs: pd.DataFrame,
-    ends: Sequence[NDArray[np.int64]],
-    typical: pd.DataFrame,
+    ends: Sequence[Integers],
+    reference: pd.DataFrame,
 ) -> pd.DataFrame:
     """Return `SEAM_TERMS` of every touching pair.
 
     Parameters
     ----------
-    objects, typical
+    objects, reference
         As for `merge_terms`.
     pairs : DataFrame
         Features of pairs (`levelfield.qc.evidence.features.PAIR_COLUMNS`).
@@ -154,12 +154,12 @@ def seam_terms(
         Rows of the two objects of each pair.
     """
 
-    def both(name: str) -> NDArray[np.float64]:
+    def both(name: str) -> Floats:
         values = objects[name].to_numpy(float)
         return np.stack([values[end] for end in ends])
 
     area, light = (
-        typical[name].to_numpy(float)[ends[0]] for name in ("area_px", "integrated_intensity")
+        reference[name].to_numpy(float)[ends[0]] for name in ("area_px", "integrated_intensity")
     )
     union, part = pairs["seam_area_px"], pairs["seam_smaller_area_px"]
     made = {
@@ -211,7 +211,7 @@ def candidate_terms(candidates: pd.DataFrame, reference: pd.DataFrame) -> pd.Dat
     return candidates[plain].assign(**made)[list(CANDIDATE_TERMS)]
 
 
-def _log(values: pd.Series | NDArray) -> NDArray[np.float64]:
+def _log(values: pd.Series | AnyArray) -> Floats:
     """Logarithm of what is positive, else NaN."""
     values = np.asarray(values, float)
     return np.log(values, where=values > 0, out=np.full(values.shape, np.nan))

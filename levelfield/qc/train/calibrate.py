@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from levelfield.arrays import AnyArray, Floats
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.errors import DOUBTS, Constants, ErrorModel
 from levelfield.qc.train.phenotypes import EXTREME
@@ -200,7 +200,7 @@ def _widened(
 
 def _variances(
     rows: pd.DataFrame, weights: Mapping[str, float], fixed: Mapping[str, float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Floats, Floats]:
     """Return the variance that may be widened, and the rest: noise, bounded and fixed weights."""
     free = [name for name in weights if name not in LARGEST]
     known = {name: weight for name, weight in weights.items() if name in LARGEST} | dict(fixed)
@@ -221,7 +221,7 @@ def _factor(error: pd.Series, own: pd.Series, rest: pd.Series) -> float:
     return high if high < WIDEST - 1e-3 else WIDEST
 
 
-def _terms(rows: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
+def _terms(rows: pd.DataFrame, names: Sequence[str]) -> Floats:
     columns = {"constant": np.ones(len(rows)), "value": rows["value"].to_numpy()}
     return np.stack(
         [(columns[n] if n in columns else rows[n].fillna(0.0).to_numpy()) ** 2 for n in names],
@@ -248,12 +248,12 @@ def _fit(
     weight = (1 / rows.groupby("part")["error"].transform("size")).to_numpy()
     weight = weight / weight.sum()
 
-    def cost(given: NDArray) -> tuple[float, NDArray]:
+    def cost(given: Floats) -> tuple[float, AnyArray]:
         variance = np.maximum(base + terms @ given, 1e-10)
         value = float(weight @ (np.log(variance) + square / variance))
         return value, terms.T @ (weight * (1 / variance - square / variance**2))
 
-    typical = float(weight @ square) + 1e-8
+    expected = float(weight @ square) + 1e-8
     scale = np.maximum(weight @ terms, 1e-9)
     bounds = [
         (least**2 if name == "constant" else 0.0, LARGEST[name] ** 2 if name in LARGEST else None)
@@ -261,7 +261,7 @@ def _fit(
     ]
     best = None
     for share in (0.1, 0.5):
-        start = np.clip(share * typical / scale, [low for low, _ in bounds], None)
+        start = np.clip(share * expected / scale, [low for low, _ in bounds], None)
         start = np.minimum(start, [np.inf if high is None else high for _, high in bounds])
         made = minimize(cost, start, jac=True, bounds=bounds, method="L-BFGS-B")
         best = made if best is None or made.fun < best.fun else best

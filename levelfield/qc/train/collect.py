@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from levelfield.arrays import AnyArray, Image, Labels
 from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.candidates import find_candidates
 from levelfield.qc.evidence.features import field_features
@@ -57,7 +57,7 @@ SHIFTS_PX = (-1.0, 1.0, 2.0)
 _CYTOPLASM = 12  # images of BBBC013, of cytoplasm and of nuclei
 SHIPPED = Path(__file__).parents[2] / "weights" / "nuclei.safetensors"
 
-Planting = Callable[[NDArray[np.int32], NDArray[np.float32], np.random.Generator], NDArray]
+Planting = Callable[[Labels, Image, np.random.Generator], AnyArray]
 
 
 class Amount(NamedTuple):
@@ -153,7 +153,7 @@ def tasks(sources: Sources, groups: Sequence[str]) -> list[Task]:
 
 def segmentations(
     task: Task, scene: Scene, phenotype: str
-) -> Iterator[tuple[str, str, str, NDArray[np.int32]]]:
+) -> Iterator[tuple[str, str, str, Labels]]:
     """Give kind, setting, planted error and labels of all segmentations of one image."""
     if phenotype != "none":
         for kind, setting in OF_PHENOTYPES if phenotype in PHENOTYPES else GOOD:
@@ -202,9 +202,7 @@ def collect_image(task: Task, sources: Sources) -> dict[str, pd.DataFrame]:
     return {name: _small(pd.concat(parts, ignore_index=True)) for name, parts in found.items()}
 
 
-def _middle(
-    image: NDArray[np.float32], labels: NDArray[np.int32], side: int
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def _middle(image: Image, labels: Labels, side: int) -> tuple[Image, Labels]:
     """Return the middle square of an image and its labels; all of it for a side of 0."""
     if not side:
         return image, labels
@@ -214,7 +212,7 @@ def _middle(
 
 
 def collect_field(
-    labels: NDArray[np.int32], scene: Scene, opinions: Opinions
+    labels: Labels, scene: Scene, opinions: Opinions
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Collect `TABLES` of one segmentation of one image."""
     opinion = opinions.of(labels)

@@ -19,10 +19,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 from tqdm import tqdm
 
+from levelfield.arrays import AnyArray, Floats, Integers, Mask
 from levelfield.qc.columns import FIELD, NEIGHBOUR, NUMBER, OBJECT_SET
 from levelfield.qc.evidence.calibration import indicators
 from levelfield.qc.evidence.candidates import CANDIDATE
@@ -31,10 +31,10 @@ from levelfield.qc.evidence.scores import (
     VARIANT_COLUMNS,
     EvidenceModel,
     Scored,
+    reference_objects,
+    reference_rows,
     rows_of_pairs,
-    rows_of_typical,
     score_plate,
-    typical_objects,
 )
 from levelfield.qc.evidence.terms import (
     CANDIDATE_TERMS,
@@ -97,7 +97,7 @@ def _as_plate(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def weights(table: pd.DataFrame) -> NDArray[np.float64]:
+def weights(table: pd.DataFrame) -> Floats:
     """Let every group count the same, every kind of segmenter in it, and phenotypes half."""
     changed = table["phenotype"] != "none"
     keys = [table["group"], table["kind"]]
@@ -116,15 +116,15 @@ class Prepared:
     def __init__(self, collected: Collected) -> None:
         self.collected = collected
         objects, pairs, candidates, _ = collected
-        typical = typical_objects(objects, objects["Metadata_Plate"])
-        reference = rows_of_typical(typical, objects["Metadata_Plate"])
+        references = reference_objects(objects, objects["Metadata_Plate"])
+        reference = reference_rows(references, objects["Metadata_Plate"])
         self.objects = merge_terms(objects, reference)
         self.pairs = seam_terms(objects, pairs, rows_of_pairs(objects, pairs), reference)
         plates = candidates["Metadata_Plate"]
-        lost = set(plates) - set(typical)
+        lost = set(plates) - set(references)
         own = candidates[plates.isin(lost)]
-        typical |= typical_objects(own, own["Metadata_Plate"])
-        self.candidates = candidate_terms(candidates, rows_of_typical(typical, plates))
+        references |= reference_objects(own, own["Metadata_Plate"])
+        self.candidates = candidate_terms(candidates, reference_rows(references, plates))
 
     def train(self, fold: int | None, family: str | None, seed: int = 0) -> EvidenceModel:
         """Train all ensembles without a fold of groups and a family of phenotypes."""
@@ -171,7 +171,7 @@ class Prepared:
         }
 
 
-def _trained_on(table: pd.DataFrame, fold: int | None, family: str | None) -> NDArray[np.bool_]:
+def _trained_on(table: pd.DataFrame, fold: int | None, family: str | None) -> Mask:
     """Tell which rows are for training: none planted, none degraded, none of what is left out."""
     folds = table["group"].map(FOLDS)
     families = table["phenotype"].map(FAMILY_OF)
@@ -179,20 +179,20 @@ def _trained_on(table: pd.DataFrame, fold: int | None, family: str | None) -> ND
     return (~out & (folds != fold) & ~(families.notna() & (families == family))).to_numpy()
 
 
-def chosen_rows(table: pd.DataFrame, fold: int | None, family: str | None) -> NDArray[np.int64]:
+def chosen_rows(table: pd.DataFrame, fold: int | None, family: str | None) -> Integers:
     """Return rows to train on: at most `MOST_ROWS`, at random with a fixed seed."""
     rows = np.flatnonzero(_trained_on(table, fold, family))
     return np.sort(np.random.default_rng(0).permutation(rows)[:MOST_ROWS])
 
 
 def _train(
-    terms: pd.DataFrame, table: pd.DataFrame, keep: NDArray, truth: str, names: list[str]
+    terms: pd.DataFrame, table: pd.DataFrame, keep: Integers, truth: str, names: list[str]
 ) -> BoostedTrees:
     rows = table.iloc[keep]
     return train_trees(terms.iloc[keep], rows[truth].to_numpy(bool), weights(rows), names)
 
 
-def _factor(true: pd.Series, chance: NDArray, rows: pd.DataFrame) -> float:
+def _factor(true: pd.Series, chance: AnyArray, rows: pd.DataFrame) -> float:
     own = weights(rows)
     return round(float((own * true).sum() / (own * chance).sum()), 3)
 
@@ -265,7 +265,7 @@ def reviewable(beside: str, scored: Scored) -> pd.DataFrame:
     )
 
 
-def auc(chance: NDArray, truth: NDArray) -> float:
+def auc(chance: AnyArray, truth: AnyArray) -> float:
     """Area under the ROC curve; NaN where one class is empty."""
     n_true, n_false = int(truth.sum()), int((~truth).sum())
     if n_true == 0 or n_false == 0:

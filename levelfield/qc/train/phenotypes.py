@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import expand_labels
 
+from levelfield.arrays import AnyArray, Floats, Image, Labels
+from levelfield.labels.boundaries import inner_distance
+from levelfield.labels.labelwise import median_diameter
 from levelfield.labels.objects import renumber
-from levelfield.qc.evidence.geometry import inner_distance
-from levelfield.qc.evidence.labelwise import typical_diameter
 
-Image = NDArray[np.float32]
-Labels = NDArray[np.int32]
 Change = Callable[[Image, Labels, np.random.Generator], tuple[Image, Labels]]
 
 
@@ -68,7 +66,7 @@ def gradient(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Im
 
 def blurred(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
     """Blur by 9 % of the diameter."""
-    return ndimage.gaussian_filter(image, 0.09 * typical_diameter(labels)), labels
+    return ndimage.gaussian_filter(image, 0.09 * median_diameter(labels)), labels
 
 
 def noisy(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
@@ -111,7 +109,7 @@ def ring(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image,
 def lobed(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
     """Cut a notch into both sides of every nucleus, out of image and reference alike."""
 
-    def notch(away: NDArray, along: NDArray, size: float) -> NDArray[np.float64]:
+    def notch(away: Floats, along: Floats, size: float) -> Floats:
         open_at = np.abs(along) - 0.22 * size - 1.2 * np.abs(away)
         return (open_at > 0).astype(float)
 
@@ -138,7 +136,7 @@ def dense(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image
     fits = (hidden <= 0.1) & (np.arange(len(sizes)) > 0)
     kept = np.where(fits[over], over, 0)
     # Each comes with its halo, where no other nucleus of either field is.
-    reach = expand_labels(kept, 0.25 * typical_diameter(labels))
+    reach = expand_labels(kept, 0.25 * median_diameter(labels))
     region = (reach > 0) & ((over == 0) | (kept > 0))
     image = np.where(region, np.maximum(image, more), image)
     return image, np.where((labels == 0) & (kept > 0), kept + labels.max(), labels)
@@ -172,7 +170,7 @@ def _axes(labels: Labels, rng: np.random.Generator):  # noqa: ANN202
 
 
 def _across(
-    image: Image, labels: Labels, rng: np.random.Generator, profile: Callable[..., NDArray]
+    image: Image, labels: Labels, rng: np.random.Generator, profile: Callable[..., AnyArray]
 ) -> tuple[Image, Labels]:
     low, result = background_of(image), image.copy()
     for number, place, away, along, size in _axes(labels, rng):
@@ -225,7 +223,7 @@ def _degraded(name: str, strength: float) -> Change:
     """Return a change that takes an image outside of what the evidence is calibrated on."""
 
     def blur(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
-        return ndimage.gaussian_filter(image, strength * typical_diameter(labels)), labels
+        return ndimage.gaussian_filter(image, strength * median_diameter(labels)), labels
 
     def noise(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
         sigma = strength * contrast_of(image, labels)

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import AnyArray, Floats
 from levelfield.qc.evidence.scores import ALL_VARIANTS, OF_VARIANTS
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.errors import Doubts
@@ -104,9 +104,9 @@ COLUMNS = {name: place for place, name in enumerate([*READ, *OF_ALL_VARIANTS, *L
 class ControlClass(NamedTuple):
     """Images of one class, a row each, with `COLUMNS`."""
 
-    images: NDArray[np.float64]
+    images: Floats
 
-    def wells(self, random: np.random.Generator) -> NDArray[np.float64]:
+    def wells(self, random: np.random.Generator) -> Floats:
         """Draw wells with replacement: sums over their images."""
         drawn = random.integers(0, len(self.images), (N_WELLS, WELL_IMAGES))
         return np.nansum(self.images[drawn], axis=1)
@@ -131,7 +131,7 @@ class ControlClass(NamedTuple):
         images = len(self.images)
         return float(np.sum((parts[0] - parts[1]) ** 2) * images / max(images - 1, 1))
 
-    def column(self, name: str) -> NDArray[np.float64]:
+    def column(self, name: str) -> Floats:
         """Return one of `COLUMNS`."""
         return self.images[:, COLUMNS[name]]
 
@@ -211,12 +211,12 @@ def read_rows(
             yield ReadRow(measure, scope, estimate, Doubts(**doubts), truths[scope], noise[scope])
 
 
-def _estimate(wells: NDArray, measure: str) -> Estimate:
+def _estimate(wells: Floats, measure: str) -> Estimate:
     top, bottom = (wells[:, COLUMNS[f"{part}_{measure}"]] for part in ("read", "of"))
     return ratio_estimate(np.nan_to_num(top), np.nan_to_num(bottom))
 
 
-def _variants(drawn: dict[str, NDArray], measure: str) -> dict[str, float]:
+def _variants(drawn: dict[str, AnyArray], measure: str) -> dict[str, float]:
     """Range of each scope's value over the variants of the evidence; 0 where there are none."""
     if measure not in OF_VARIANTS:
         return dict.fromkeys(("negcon", "poscon", "difference"), 0.0)

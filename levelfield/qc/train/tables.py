@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import AnyArray, Floats
 from levelfield.qc.evidence.calibration import FILE, Calibration
 from levelfield.qc.measures import FOUND, MEASURES, SPLIT_MERGE, THRESHOLD
 from levelfield.qc.train.calibrate import ALIKE, calibrate, whole_rows
@@ -42,7 +42,7 @@ Interval = tuple[float, float, float]
 
 
 def by_groups(
-    sums: pd.DataFrame, groups: pd.Series, figure: Callable[[NDArray[np.float64]], NDArray]
+    sums: pd.DataFrame, groups: pd.Series, figure: Callable[[Floats], AnyArray]
 ) -> Interval:
     """Return a figure with its 90 % interval, groups of images being resampled.
 
@@ -90,12 +90,12 @@ def correlation_by_groups(one: pd.Series, other: pd.Series, groups: pd.Series) -
     return by_groups(sums, groups, _correlation)
 
 
-def _ratio(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(sums: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         return sums[..., 0] / sums[..., 1]
 
 
-def _correlation(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+def _correlation(sums: Floats) -> Floats:
     x, y, xx, yy, xy, n = np.moveaxis(sums, -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = (xx - x * x / n) * (yy - y * y / n)
