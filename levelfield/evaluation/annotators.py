@@ -114,7 +114,9 @@ def annotator_agreement(
         raise ValueError(f"{both} name an annotator and a segmenter. Rename one of each.")
     kinds = {**dict.fromkeys(annotations, "annotator"), **dict.fromkeys(predictions, "segmenter")}
     candidates = {**annotations, **predictions}
-    references = [("pairwise", name, labels, name) for name, labels in annotations.items()]
+    references: list[tuple[str, str, ArrayLike, str | None]] = [
+        ("pairwise", name, labels, name) for name, labels in annotations.items()
+    ]
     everyone = consensus_labels(list(annotations.values()))
     references.append(("consensus", "everyone", everyone, None))
     if len(annotations) > 2:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from levelfield.arrays import AnyArray, Floats, Integers, Mask
+from levelfield.arrays import AnyArray, Integers, Mask
 from levelfield.labels.overlap import Overlap
 
 MOSTLY_INSIDE = 0.5
@@ -71,10 +71,10 @@ def find_errors(overlap: Overlap) -> ObjectErrors:
     """Find splits, merges, missed and extra objects from the overlapping pairs."""
     n_prediction, n_reference = len(overlap.prediction_areas), len(overlap.reference_areas)
 
-    def per_prediction(values: Floats) -> AnyArray:
+    def per_prediction(values: AnyArray) -> AnyArray:
         return np.bincount(overlap.prediction, values, minlength=n_prediction)
 
-    def per_reference(values: Floats) -> AnyArray:
+    def per_reference(values: AnyArray) -> AnyArray:
         return np.bincount(overlap.reference, values, minlength=n_reference)
 
     inside, covered = overlap.of_prediction, overlap.of_reference

@@ -150,7 +150,7 @@ def _reference_contributions(overlap: Overlap, assigned: Mask) -> Columns:
     detected = overlap.of_reference > DETECTED_ABOVE
     best = _best_pair_per_reference(overlap)
 
-    def per_reference(pairs: Integers, values: Floats) -> AnyArray:
+    def per_reference(pairs: AnyArray, values: AnyArray) -> AnyArray:
         total = np.bincount(overlap.reference[pairs], values[pairs], minlength=n_reference)
         return total.astype(values.dtype)
 

@@ -29,7 +29,7 @@ def code_version(modules: tuple[str, ...]) -> str:
     """Return the sha256 of the source files of modules and packages."""
     digest = hashlib.sha256()
     for name in modules:
-        path = Path(importlib.import_module(name).__file__)
+        path = Path(str(importlib.import_module(name).__file__))
         sources = path.parent.rglob("*.py") if path.name == "__init__.py" else [path]
         for source in sorted(sources):
             digest.update(source.name.encode() + source.read_bytes())
@@ -45,8 +45,8 @@ def field_fingerprints(
     segmented: pd.DataFrame, parts: Mapping[str, Any]
 ) -> dict[Field, tuple[str, dict[str, int]]]:
     """Return, by sound field, the fingerprint of its pixels and `parts`, and its object counts."""
-    sums = [column for column in segmented if column.startswith("checksum_")]
-    counts = [column for column in segmented if column.startswith("Count_")]
+    sums = segmented.columns[segmented.columns.str.startswith("checksum_")]
+    counts = segmented.columns[segmented.columns.str.startswith("Count_")]
     common = fingerprint(parts)
     found = {}
     for row in segmented[segmented["fault"] == ""].to_dict("records"):
@@ -134,7 +134,7 @@ def _kept_tables(
     for field, (mark, counts) in fields.items():
         found = {name: marks.get(mark) for name, marks in by_mark.items()}
         whole = all(
-            n_rows == (0 if found[name] is None else len(found[name]))
+            n_rows == (0 if (table := found[name]) is None else len(table))
             for name, n_rows in expected_rows(counts).items()
         )
         if whole and any(table is not None for table in found.values()):
@@ -151,7 +151,7 @@ def join(
     """Stack the tables of fields; a table without any row keeps its columns."""
     joined = {}
     for name in names:
-        parts = [one[name] for one in tables]
+        parts = [field_tables[name] for field_tables in tables]
         filled = [part for part in parts if len(part)] or parts[:1]
         joined[name] = pd.concat(filled, ignore_index=True) if filled else empty(name)
     return joined

@@ -30,14 +30,16 @@ def stoppable() -> Iterator[None]:
         yield  # Python takes signals in the main thread only
         return
     heeded = [
-        one for one in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(one) != signal.SIG_IGN
+        number
+        for number in (signal.SIGTERM, signal.SIGINT)
+        if signal.getsignal(number) != signal.SIG_IGN
     ]
-    before = {one: signal.signal(one, _stop) for one in heeded}
+    before = {number: signal.signal(number, _stop) for number in heeded}
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -41,10 +41,11 @@ def map_fields(
     """
     counts = [fields_of(item) for item in items]
     if workers == 1 or len(items) < 2:
-        yield from with_progress(map(function, items), counts, what)
-        return
-    pool = Parallel(min(workers, len(items)), return_as="generator", batch_size=1)
-    yield from with_progress(pool(delayed(function)(item) for item in items), counts, what)
+        results: Iterator[Result] = map(function, items)
+    else:
+        pool = Parallel(min(workers, len(items)), return_as="generator", batch_size=1)
+        results = pool(delayed(function)(item) for item in items)
+    yield from with_progress(results, counts, what)
 
 
 def with_progress(

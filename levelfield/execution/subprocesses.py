@@ -25,5 +25,5 @@ def call_in_subprocess(module: str, function: str, *arguments: Any) -> Any:
         return process.submit(_call, module, function, arguments).result()
 
 
-def _call(module: str, function: str, arguments: tuple) -> Any:
+def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
     return getattr(import_module(module), function)(*arguments)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
+from levelfield.arrays import AnyArray
 from levelfield.illumination.thumbnails import FOLDS, SATURATED, AnyFloats, percentile_of_each
 
 Factors = tuple[AnyFloats, AnyFloats]
@@ -67,7 +68,7 @@ def _gram(weights: AnyFloats, factors: Factors, terms: NDArray[np.intp]) -> AnyF
     return table[y[:, None], x[:, None], y[None, :], x[None, :]]
 
 
-def _inner(stack: AnyFloats) -> AnyFloats:
+def _inner(stack: AnyArray) -> AnyArray:
     return stack[:, 1:-1, 1:-1]
 
 
@@ -228,7 +229,7 @@ class SlopeFit:
         return np.add.reduceat(values, self.fold_starts, axis=0).astype(np.float64)
 
     def _factors(self, stride: int = 1) -> tuple[Factors, Factors]:
-        down, right = (tuple(f[::stride] for f in pair) for pair in self.factors)
+        down, right = ((along_y[::stride], along_x[::stride]) for along_y, along_x in self.factors)
         return down, right
 
     def _sides(self, down: AnyFloats, right: AnyFloats, stride: int = 1) -> AnyFloats:

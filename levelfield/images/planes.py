@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import tifffile
@@ -90,7 +90,7 @@ def _read_header(path: Path) -> Header:
 def _tiff_header(path: Path, size: int) -> Header:
     with tifffile.TiffFile(path) as tiff:
         pages = list(tiff.pages)
-        page = pages[0].keyframe
+        page: Any = pages[0].keyframe
         fault = ""
         if any(_data_end(p) > size for p in pages):
             fault = "is truncated: the file ends before its pixels do"
@@ -156,7 +156,7 @@ def _read_plane(path: Path, page: int) -> AnyArray:
 
 def _within_time(read: Callable[[], Result], path: Path) -> Result:
     """Read in a thread, which can be left behind if the storage never answers."""
-    outcome: list = []
+    outcome: list[Any] = []
 
     def work() -> None:
         try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from levelfield.arrays import AnyArray, Floats, Image
+from levelfield.arrays import AnyArray, AnyFloats, Floats, Image
 
 
-def enlarged(coarse: Floats, shape: tuple[int, int], step: tuple[float, float]) -> Image:
+def enlarged(coarse: AnyFloats, shape: tuple[int, int], step: tuple[float, float]) -> Image:
     """Interpolate a coarse image on a finer grid.
 
     Parameters
@@ -50,5 +50,4 @@ def _interpolated(coarse: AnyArray, y: Floats, x: Floats) -> Image:
 
 def resized(image: Image, shape: tuple[int, int]) -> Image:
     """Bring an image to another shape by linear interpolation."""
-    step = tuple(given / length for given, length in zip(image.shape, shape, strict=True))
-    return enlarged(image, shape, step)
+    return enlarged(image, shape, (image.shape[0] / shape[0], image.shape[1] / shape[1]))

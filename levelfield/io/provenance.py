@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rocrate.model.contextentity import ContextEntity
@@ -49,8 +50,8 @@ def run_crate(
     folder: Path,
     inputs: Mapping[str, Path],
     results: Iterable[Path],
-    config: Mapping,
-) -> dict:
+    config: Mapping[str, Any],
+) -> dict[str, Any]:
     """Describe the run of a plate as RO-Crate metadata (JSON-LD).
 
     Parameters
@@ -103,8 +104,8 @@ def run_crate(
         "@type": "CreateAction",
         "name": f"Levelfield run of plate {plate}",
         "instrument": {"@id": _software(crate).id},
-        "object": [{"@id": one.id} for one in objects],
-        "result": [{"@id": one.id} for one in files],
+        "object": [{"@id": entity.id} for entity in objects],
+        "result": [{"@id": entity.id} for entity in files],
         "endTime": datetime.now(UTC).isoformat(timespec="seconds"),
         "description": yaml.safe_dump(dict(config), sort_keys=False),
     }
@@ -126,6 +127,6 @@ def _software(crate: ROCrate) -> ContextEntity:
         "@type": "SoftwareApplication",
         "name": "levelfield",
         "softwareVersion": __version__,
-        "softwareRequirements": [{"@id": one.id} for one in requirements],
+        "softwareRequirements": [{"@id": entity.id} for entity in requirements],
     }
     return crate.add(ContextEntity(crate, "#levelfield", facts))

@@ -146,7 +146,7 @@ def _well_runs(table: pd.DataFrame) -> list[tuple[int, int]]:
 def write_arrays(arrays: Mapping[str, AnyArray], path: Path | str) -> None:
     """Write named arrays as ``.npz``, then rename the file into place."""
     with beside(path, ".npz") as draft:  # numpy would add the ending itself
-        np.savez_compressed(draft, **arrays)
+        np.savez_compressed(draft, allow_pickle=False, **arrays)
 
 
 def read_previous(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
@@ -172,5 +172,5 @@ def read_measured(path: str | Sequence[str], quantity: str) -> dict[str, float]:
     """
     if not path:
         return {}
-    table = read_csv(path)
+    table = read_csv(str(path))
     return dict(zip(table["object_set"], table[quantity].astype(float), strict=True))

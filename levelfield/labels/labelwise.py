@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from levelfield.arrays import AnyArray, AnyLabels, Floats, Image, Integers, Labels
+from levelfield.arrays import AnyArray, AnyLabels, Floats, Integers, Labels
 
 
 def areas(labels: AnyLabels) -> Integers:
@@ -32,7 +32,7 @@ def median_diameter(labels: AnyLabels) -> float:
     return float(2 * np.sqrt(np.median(known) / np.pi)) if known.size else float("nan")
 
 
-def sums_per_label(labels: Labels, image: Image, count: int, power: int = 1) -> Floats:
+def sums_per_label(labels: Labels, image: AnyArray, count: int, power: int = 1) -> Floats:
     """Sum the image, or a power of it, within labels 1 to count: (n,) float64."""
     return _sums(labels.ravel(), image.ravel(), count, power)
 
@@ -48,7 +48,7 @@ def _sums(labels: Labels, values: AnyArray, count: int, power: int) -> Floats:
     return sums
 
 
-def largest_per_label(labels: Labels, image: Image, count: int) -> Floats:
+def largest_per_label(labels: Labels, image: AnyArray, count: int) -> Floats:
     """Largest value within labels 1 to count, at least 0: (n,) float64."""
     return _largest(labels.ravel(), image.ravel(), count)
 
@@ -65,7 +65,7 @@ def _largest(labels: Labels, values: AnyArray, count: int) -> Floats:
 
 def percentiles_per_label(
     labels: Labels,
-    image: Image,
+    image: AnyArray,
     percentiles: Sequence[float],
     count: int,
 ) -> Floats:
@@ -80,7 +80,7 @@ def percentiles_per_label(
 
 
 def percentiles_per_group(
-    values: Floats, group: AnyLabels, count: int, percentiles: Sequence[float]
+    values: AnyArray, group: AnyLabels, count: int, percentiles: Sequence[float]
 ) -> Floats:
     """Percentiles (nearest rank) of the values of each group 0..count-1; NaN for an empty one.
 

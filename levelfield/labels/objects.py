@@ -56,7 +56,7 @@ def equivalent_diameters(labels: Labels) -> Floats:
     return np.sqrt(4 * areas(labels) / np.pi)
 
 
-def touches_border(labels: Labels) -> Mask:
+def touches_border(labels: AnyLabels) -> Mask:
     """Say for the objects 1..max whether they touch the border of the image."""
     touching = np.zeros(int(labels.max(initial=0)) + 1, bool)
     for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):

@@ -61,7 +61,7 @@ def linear_weights(places: Floats, size: int) -> LinearWeights:
 
 def spread_places(count: int, size: float) -> Floats:
     """Return where `count` pixels lie on `size` samples when both span the same image."""
-    return np.arange(count) * (float(size - 1) / float(count - 1))
+    return np.arange(count, dtype=float) * (float(size - 1) / float(count - 1))
 
 
 def _resample(image: Floats, places: list[Floats]) -> Floats:

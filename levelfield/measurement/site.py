@@ -133,7 +133,7 @@ def compile_kernels() -> None:
     """
     labels = np.zeros((64, 64), np.int32)
     labels[4:20, 4:20], labels[30:50, 30:60] = 1, 2
-    image = np.indices(labels.shape).astype(np.float32) / labels.size
+    image = (np.indices(labels.shape) / labels.size).astype(np.float32)
     measure_site(image, ["first", "second"], {"Objects": labels})
 
 

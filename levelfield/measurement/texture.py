@@ -105,7 +105,7 @@ def _haralick(
 
 def _entropy_terms(highest: int) -> Floats:
     """Return n log2 n for n from 0 to `highest`."""
-    numbers = np.arange(highest + 1)
+    numbers = np.arange(highest + 1, dtype=float)
     return numbers * np.log2(np.maximum(numbers, 1))
 
 
@@ -177,12 +177,12 @@ def _measure_direction(
 @njit(cache=True)
 def _matrix_sums(
     matrix: NDArray[np.int32], cells: Integers, logarithms: Floats
-) -> tuple[int, float]:
+) -> tuple[np.int64, float]:
     """Sum the squared counts and n log2 n over the symmetric matrix, and clear its cells.
 
     The matrix holds one triangle; a count off the diagonal stands for two cells.
     """
-    squares, entropy = 0, 0.0
+    squares, entropy = np.int64(0), 0.0
     for cell in cells:
         count = np.int64(matrix[cell])
         if count == 0:

@@ -159,7 +159,7 @@ def assess_plate(
     )
     classes = dict(design.layout[["Metadata_Well", "Metadata_ControlType"]].astype(str).to_numpy())
     scored = score_plate(objects, pairs, candidates, classes)
-    outside = shipped_calibration().outside(scored.objects)
+    outside = shipped_calibration().out_of_distribution(scored.objects)
     rules = without_calibration(rules or Rules(), outside, design)
     return judge_plate(scored, fields, outside, design, rules, review)
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ log = logging.getLogger("levelfield")
 
 
 def fit_plate(
-    index: pd.DataFrame, science: Mapping, workers: int, what: str
+    index: pd.DataFrame, science: Mapping[str, Any], workers: int, what: str
 ) -> dict[str, FlatField]:
     """Fit the flat field of every channel, reading one image at a time.
 
@@ -95,8 +96,8 @@ def _thumbnail(site: Site, channel: str, projection: str | None) -> AnyArray | N
 def _fit_channel(
     stack: list[AnyArray],
     shape: tuple[int, int],
-    rule: Mapping,
-    settings: Mapping,
+    rule: Mapping[str, Any],
+    settings: Mapping[str, Any],
     maximum: int,
 ) -> FlatField:
     thumbnails = np.stack(stack) if stack else np.zeros((0, *shape), np.float32)
@@ -110,7 +111,7 @@ def _fit_channel(
 
 
 def _camera_offset(
-    setting: float | str, thumbnails: AnyArray, maximum: int, given: Mapping
+    setting: float | str, thumbnails: AnyArray, maximum: int, given: Mapping[str, Any]
 ) -> CameraOffset:
     if setting == "auto":
         return estimate_camera_offset(thumbnails, maximum=maximum, **given)

@@ -73,7 +73,7 @@ class MeasurementJob:
 
 
 def measurement_job(
-    store: Path | str, science: Mapping, flat_fields: Mapping[str, FlatField]
+    store: Path | str, science: Mapping[str, Any], flat_fields: Mapping[str, FlatField]
 ) -> MeasurementJob:
     """Describe a job from the config's ``images``, ``channels``, ``objects``, ``measurement``."""
     settings = science["measurement"]
@@ -90,7 +90,9 @@ def measurement_job(
     )
 
 
-def _options(settings: Mapping, images: Mapping, maximum: int) -> dict[str, Any]:
+def _options(
+    settings: Mapping[str, Any], images: Mapping[str, Any], maximum: int
+) -> dict[str, Any]:
     pairs = settings.get("channel_pairs")
     return {
         # Finer steps than the camera's cannot be told apart, and only cost time.
@@ -142,7 +144,7 @@ def _rows_of(counts: dict[str, int], sets: tuple[str, ...]) -> dict[str, int]:
     return {name: counts[name] for name in sets} | {IMAGE: 1}
 
 
-def _parts(job: MeasurementJob) -> dict:
+def _parts(job: MeasurementJob) -> dict[str, Any]:
     return {
         "channels": [[c.name, c.maximum] for c in job.reader.channels],
         "measured": list(job.channels),
@@ -177,7 +179,7 @@ def measure_field(field: tuple[str, str, int], job: MeasurementJob) -> dict[str,
     return {name: identify(table, field) for name, table in tables.items()}
 
 
-def check_readouts(config: Mapping) -> None:
+def check_readouts(config: Mapping[str, Any]) -> None:
     """Check that the features of the readouts will be measured.
 
     Raises

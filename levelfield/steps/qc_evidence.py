@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,12 +71,12 @@ def judged_sets(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
     What is made by subtraction or masking is bounded by the outlines of other sets, and judged
     with them.
     """
-    return [one for one in sets if one.method not in ("subtraction", "masked")]
+    return [each for each in sets if each.method not in ("subtraction", "masked")]
 
 
 def evidence_job(
     store: Path | str,
-    science: Mapping,
+    science: Mapping[str, Any],
     flat_fields: Mapping[str, FlatField],
     threshold_level: float,
 ) -> EvidenceJob:
@@ -116,7 +117,7 @@ def evidence_pack(
     }
     fields = field_fingerprints(segmented, parts)
     compute = partial(evidence_field, job=job)
-    expected = partial(_rows_of, sets=[one.name for one in job.sets])
+    expected = partial(_rows_of, sets=[each.name for each in job.sets])
     tables = map_changed_fields(compute, fields, previous, expected, workers, what, checkpoint)
     return join(tables, TABLES, no_evidence)
 
@@ -138,18 +139,18 @@ def no_evidence(name: str) -> pd.DataFrame:
 def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, pd.DataFrame]:
     """Collect the evidence of one field: `TABLES`, a field without objects is asked about too."""
     _, well, site = field
-    found = {name: [] for name in TABLES}
-    for one in job.sets:
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    for object_set in job.sets:
         # Only what this set needs: the others' pixels are memory that the network wants.
-        sets = {one.name, *one.parents.values()}
-        image, labels = job.reader.read(well, site, one.channels[:1], sorted(sets))
+        sets = {object_set.name, *object_set.parents.values()}
+        image, labels = job.reader.read(well, site, object_set.channels[:1], sorted(sets))
         give_back_memory()
-        parents = labels[one.parents["parent"]] if "parent" in one.parents else None
-        tables = _evidence_of(image[0], labels[one.name], parents, job.threshold_level)
+        parents = labels.get(object_set.parents.get("parent", ""))
+        tables = _evidence_of(image[0], labels[object_set.name], parents, job.threshold_level)
         del image, labels, parents
         give_back_memory()
         for name, table in tables.items():
-            table.insert(0, OBJECT_SET, one.name)
+            table.insert(0, OBJECT_SET, object_set.name)
             found[name].append(identify(table, field))
     return {name: pd.concat(_filled(tables), ignore_index=True) for name, tables in found.items()}
 
@@ -170,9 +171,9 @@ def _evidence_of(
     opinion = ask_second_opinion(plane, labels) if parents is None else None
     give_back_memory()
     features = field_features(labels, plane, inner=parents, level=level, opinion=opinion)
-    if opinion is None:
+    if parents is not None:
         candidates, seen = childless_parents(labels, parents), parents
-    else:
+    elif opinion is not None:
         candidates, seen = find_candidates(labels, plane, opinion)[1], opinion.labels
     counts = {"n_labels": _count(labels), "n_second_opinion": _count(seen)}
     tables = (features.objects, features.pairs, candidates, pd.DataFrame([counts]))

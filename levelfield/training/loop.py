@@ -47,7 +47,7 @@ class TrainingResult:
     stopped_early: bool
 
 
-class _Samples(Dataset):
+class _Samples(Dataset[Any]):
     """Samples by number, so that any worker makes the same."""
 
     def __init__(
@@ -167,7 +167,7 @@ def _batches(
     done: int,
     workers: int,
     recipe: Recipe,
-) -> DataLoader:
+) -> DataLoader[Any]:
     numbers = range(done * settings.batch, settings.steps * settings.batch)
     return DataLoader(
         _Samples(recipe, images, settings, settings.seed),
@@ -206,7 +206,8 @@ def _learn(
     state.network.train()
     losses = recipe.losses(state.network, batch, settings, device)
     state.optimiser.zero_grad(set_to_none=True)
-    sum(losses.values()).backward()
+    total: Any = sum(losses.values())
+    total.backward()
     nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
     state.optimiser.step()
     # At first the running mean follows quickly, or it would remember the random weights.

@@ -92,7 +92,7 @@ def _losses(
     network: nn.Module, batch: list[Sample], settings: TrainingSettings, device: str
 ) -> dict[str, Tensor]:
     images = [image.to(device).expand(3, -1, -1) for image, _ in batch]
-    targets = [{name: one.to(device) for name, one in target.items()} for _, target in batch]
+    targets = [{name: tensor.to(device) for name, tensor in target.items()} for _, target in batch]
     judged = not network.training
     if judged:  # torchvision computes losses while training only; running means must stay
         network.train()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from levelfield.arrays import Floats, Image, Integers
+from levelfield.arrays import AnyFloats, Floats, Image, Integers
 from levelfield.images.normalisation import normalise
 from levelfield.segmentation.network.targets import Labels, Targets, make_targets
 
@@ -60,8 +60,8 @@ def sampling_weights(images: Sequence[TrainingImage]) -> Floats:
     The weight falls with the square root of the number of images of the same group, and with that
     of images whose objects are as large (half an octave).
     """
-    groups = np.unique([one.group for one in images], return_inverse=True)[1]
-    diameters = np.array([one.diameter for one in images])
+    groups = np.unique([image.group for image in images], return_inverse=True)[1]
+    diameters = np.array([image.diameter for image in images])
     sizes = np.round(2 * np.log2(np.where(diameters > 0, diameters, 16))).astype(int)
     sizes -= sizes.min()
     weights = 1 / np.sqrt(np.bincount(groups)[groups] * np.bincount(sizes)[sizes].astype(float))
@@ -151,7 +151,8 @@ def _crop(chosen: TrainingImage, side: int, rng: np.random.Generator) -> tuple[I
 def _draw_scale(chosen: TrainingImage, side: int, rng: np.random.Generator) -> float:
     scale = np.exp(rng.uniform(*np.log(_SCALES)))
     if chosen.diameter > 0:
-        scale = np.clip(scale, *(limit / chosen.diameter for limit in _DIAMETERS))
+        smallest, largest = _DIAMETERS
+        scale = np.clip(scale, smallest / chosen.diameter, largest / chosen.diameter)
     return float(max(scale, side / min(chosen.image.shape)))
 
 
@@ -167,7 +168,7 @@ def _draw_centre(chosen: TrainingImage, reach: Floats, rng: np.random.Generator)
     return np.clip(centre, size / 2 - room, size / 2 + room)
 
 
-def _vary_intensity(image: Image, rng: np.random.Generator) -> Image:
+def _vary_intensity(image: AnyFloats, rng: np.random.Generator) -> Image:
     """Vary what differs between microscopes, stains and phenotypes."""
     side = len(image)
     if rng.random() < 0.3:

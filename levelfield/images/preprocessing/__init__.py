@@ -68,7 +68,7 @@ def apply_steps(image: Image, steps: Sequence[Mapping[str, Any]]) -> Image:
                 f"step {position}: unknown key {sorted(unknown)[0]!r}; "
                 "a step has the keys step and parameters"
             )
-        name = item.get("step")
+        name = item.get("step", "")
         require_choice(f"step {position}", name, STEPS)
         source = image.view()
         source.flags.writeable = False

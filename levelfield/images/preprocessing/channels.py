@@ -34,7 +34,7 @@ def combine_channels(image: Image, *, weights: Sequence[float] | None = None) ->
     total = float(np.sum(weights))
     if total == 0:
         raise ValueError("weights are all 0; at least one channel must count")
-    return np.tensordot(np.float32(weights) / np.float32(total), image, axes=1)[None]
+    return np.tensordot(np.asarray(weights, np.float32) / np.float32(total), image, axes=1)[None]
 
 
 def repeat_channel(image: Image, *, count: int = 3) -> Image:

@@ -42,7 +42,7 @@ def tile(
     require_number("minimum_range", minimum_range, 0, 1)
     result = np.empty(image.shape, np.float32)
     for plane, out in zip(image, result, strict=True):
-        bottom, whole = _bottom_and_range(plane, low, high)
+        _, whole = _bottom_and_range(plane, low, high)
         levels = measure_tiles(plane, size, lambda part: _bottom_and_range(part, low, high))
         bottom = interpolate_tiles(levels[..., 0], plane.shape)
         ranges = np.maximum(levels[..., 1], minimum_range * whole)

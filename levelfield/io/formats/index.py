@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -37,7 +38,7 @@ def check_index(
     planes: pd.DataFrame,
     plate: str,
     layout: pd.DataFrame,
-    images: Mapping,
+    images: Mapping[str, Any],
     channels: Sequence[str],
 ) -> pd.DataFrame:
     """Complete the index: choose the time point, find repeats, gaps and odd images.

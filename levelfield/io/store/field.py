@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -74,7 +75,7 @@ def write_field(
     labels: Mapping[str, AnyArray],
     channels: Sequence[Channel],
     fingerprint: str,
-    record: Mapping | None = None,
+    record: Mapping[str, Any] | None = None,
     pixel_size_um: float | None = None,
     planted: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
@@ -118,7 +119,11 @@ def write_field(
         for level, pixels in enumerate(levels):
             _write_array(group, str(level), pixels, "cyx")
         ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um)
-        own = {"fingerprint": fingerprint, "checksums": checksums, "record": dict(record or {})}
+        own: dict[str, Any] = {
+            "fingerprint": fingerprint,
+            "checksums": checksums,
+            "record": dict(record or {}),
+        }
         group.attrs.update({"ome": ome, _OWN: own})
         _write_labels(group, labels, place, draft, pixel_size_um, planted or {})
         _put_in_place(draft, place)
@@ -142,7 +147,7 @@ def _write_labels(
     for name, array in labels.items():
         levels = label_pyramid(array)
         title = f"{name} {PLANTED}" if name in planted else name
-        attributes = {"ome": label_attributes(title, len(levels), pixel_size_um)}
+        attributes: dict[str, Any] = {"ome": label_attributes(title, len(levels), pixel_size_um)}
         if name in planted:
             attributes[_OWN] = {"planted": planted[name]}
         label_group = labels_group.create_group(name, attributes=attributes)
@@ -221,14 +226,15 @@ def _put_in_place(draft: Path, place: Path) -> None:
         shutil.rmtree(old)
 
 
-def _own_attributes(path: Path) -> dict:
+def _own_attributes(path: Path) -> dict[str, Any]:
     try:
-        return dict(zarr.open_group(path, mode="r").attrs.get(_OWN, {}))
+        attributes: dict[str, Any] = zarr.open_group(path, mode="r").attrs.asdict()
+        return dict(attributes.get(_OWN, {}))
     except (FileNotFoundError, ValueError):
         return {}
 
 
-def stored_field(plate: Path, well: str, site: int) -> dict:
+def stored_field(plate: Path, well: str, site: int) -> dict[str, Any]:
     """Return what a field carries of its making; empty where there is no whole field.
 
     Returns
@@ -307,18 +313,19 @@ def read_labels(plate: Path, well: str, site: int, name: str) -> AnyArray:
 
 
 def _largest_level(group: zarr.Group) -> str:
-    return group.attrs["ome"]["multiscales"][0]["datasets"][0]["path"]
+    attributes: dict[str, Any] = group.attrs.asdict()
+    return attributes["ome"]["multiscales"][0]["datasets"][0]["path"]
 
 
-def stored_dtype(plate: Path) -> np.dtype:
+def stored_dtype(plate: Path) -> np.dtype[Any]:
     """Return the type of the raw pixels of a plate, from the first field that is there."""
     first = next(Path(plate).glob("*/*/[0-9]*/zarr.json"), None)
     if first is None:
         raise FileNotFoundError(f"'{plate}' holds no field yet; segment the plate first.")
-    return zarr.open_group(first.parent, mode="r")["0"].dtype
+    return zarr.open_array(first.parent / "0", mode="r").dtype
 
 
-def make_group(path: Path, attributes: Mapping) -> None:
+def make_group(path: Path, attributes: Mapping[str, Any]) -> None:
     """Write a group's metadata so that a reader sees it whole or not at all."""
     path.mkdir(parents=True, exist_ok=True)
     draft = path / f".{uuid.uuid4().hex}"

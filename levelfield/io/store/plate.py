@@ -67,11 +67,11 @@ def lazy_plate(path: Path, sites: pd.DataFrame, correct: Corrector) -> da.Array:
     import dask.array as da
 
     paths = [field_path(path, well, site) for well, site in sites[["well", "site"]].to_numpy()]
-    shape = zarr.open_group(paths[0], mode="r")["0"].shape
+    shape = zarr.open_array(paths[0] / "0", mode="r").shape
 
     @dask.delayed(pure=True)
     def read(field: Path) -> AnyArray:
-        return correct(np.asarray(zarr.open_group(field, mode="r")["0"]))
+        return correct(np.asarray(zarr.open_array(field / "0", mode="r")))
 
     fields = [da.from_delayed(read(field), shape=shape, dtype=np.float32) for field in paths]
     return da.stack(fields)

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from scipy import ndimage
 
-from levelfield.arrays import AnyArray, Image, Labels, Mask
+from levelfield.arrays import AnyArray, AnyFloats, Image, Labels, Mask
 from levelfield.images.resampling import enlarged
 from levelfield.images.smoothing import gaussian
 from levelfield.labels.labelwise import median_diameter
@@ -120,7 +120,7 @@ def _spreads(
     )
 
 
-def _smooth_within(image: Image, mask: Mask, sigma: float) -> Image:
+def _smooth_within(image: Image, mask: Mask, sigma: float) -> AnyFloats:
     """Smooth with what is inside the mask only: bright objects beside it must not leak in."""
     weight = gaussian(mask.astype(np.float32), sigma)
-    return gaussian(np.where(mask, image, 0), sigma) / np.maximum(weight, 1e-3)
+    return gaussian(np.where(mask, image, 0), sigma) / np.maximum(weight, np.float32(1e-3))

@@ -145,7 +145,7 @@ def _profiles(
 ) -> tuple[AnyArray, AnyArray]:
     """Median intensity profile per object (n, t) and the offsets t in px, 0 at the mask's edge."""
     inward, outward = round(reach / STEP_PX), round(OUTWARD_PER_REACH * reach / STEP_PX)
-    offsets = np.arange(-inward, outward + 1) * STEP_PX
+    offsets = STEP_PX * np.arange(-inward, outward + 1, dtype=float)
     barrier = np.zeros((0, 0), np.int32) if inner is None else inner
     outside = gaussian((labels == 0).astype(np.float32), NORMAL_SMOOTHING_PX)
     y, x = np.nonzero(inner_boundary(labels, background_only=True))
@@ -166,7 +166,7 @@ def _profiles(
     return _median_profiles(samples, first, sizes), offsets
 
 
-def _chosen_rays(label_of_pixel: Integers, count: int) -> tuple[AnyArray, AnyArray, AnyArray]:
+def _chosen_rays(label_of_pixel: Labels, count: int) -> tuple[AnyArray, AnyArray, AnyArray]:
     """Up to 32 boundary pixels per object, evenly spread over them in raster order."""
     order = np.argsort(label_of_pixel, kind="stable")
     sizes = np.bincount(label_of_pixel, minlength=count + 1)[1:]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from levelfield.arrays import Floats, Image, Labels
+from levelfield.arrays import AnyArray, Floats, Image, Labels
 from levelfield.images.smoothing import gaussian
 from levelfield.labels.boundaries import distance_to
 from levelfield.labels.convex_hull import hull_areas
@@ -107,7 +107,7 @@ def find_candidates(
 
 def no_candidates() -> pd.DataFrame:
     """Return the table of a field without candidates: all columns, no rows."""
-    kinds = dict.fromkeys(CANDIDATE_COLUMNS, np.float64)
+    kinds: dict[str, type] = dict.fromkeys(CANDIDATE_COLUMNS, np.float64)
     kinds |= {CANDIDATE: np.int64, "found_by": object, "touches_border": bool}
     return pd.DataFrame({name: np.empty(0, kind) for name, kind in kinds.items()})
 
@@ -176,7 +176,7 @@ def _describe(
     count = int(candidates.max())
     area, y, x = coordinate_sums(candidates)[:, :3].T
 
-    def mean(values: Floats) -> Floats:
+    def mean(values: AnyArray) -> Floats:
         return sums_per_label(candidates, values, count) / np.maximum(area, 1)
 
     rim = ndimage.maximum_filter(candidates, 2 * _RIM_PX + 1)

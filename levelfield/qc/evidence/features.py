@@ -83,6 +83,7 @@ OBJECT_COLUMNS = (
     *_OF_CUT.values(),
     *OPINIONS_ON_OBJECTS,
 )
+PAIR_COLUMNS = (*SEAM_COLUMNS, *OPINIONS_ON_SEAMS)
 SMALLEST_PART = 0.06
 DENSITY_NEIGHBOURS = 5
 # An intensity this close to the detector's maximum is clipped (correction moves it a little).
@@ -132,7 +133,7 @@ def field_features(
         ``background_correlation`` and ``background_fineness``: the field's `background_grain`),
         ``contact`` (share of the outline that faces other objects), and the best virtual cut
         (``cut_*``; saddles are 1 and the seam's columns NaN without one).
-        ``pairs`` with `SEAM_COLUMNS` and `OPINIONS_ON_SEAMS`: seams between touching objects.
+        ``pairs`` with `PAIR_COLUMNS`: the seam between two touching objects.
 
     Raises
     ------
@@ -243,7 +244,7 @@ def empty_features() -> FieldFeatures:
 
 
 def _no_objects() -> pd.DataFrame:
-    types = dict.fromkeys(OBJECT_COLUMNS, np.float64)
+    types: dict[str, type] = dict.fromkeys(OBJECT_COLUMNS, np.float64)
     types |= {NUMBER: np.int64, "touches_border": bool}
     return pd.DataFrame({name: np.empty(0, types[name]) for name in OBJECT_COLUMNS})
 

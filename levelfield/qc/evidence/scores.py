@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -83,7 +83,7 @@ class EvidenceModel:
                 parts |= trees.arrays(f"{kind}/{variant}")
         for kind in _SINGLE:
             parts |= getattr(self, kind).arrays(kind)
-        np.savez_compressed(path, **parts)
+        np.savez_compressed(path, allow_pickle=False, **parts)
 
     @classmethod
     def load(cls, path: Path) -> EvidenceModel:
@@ -94,8 +94,11 @@ class EvidenceModel:
             {name: BoostedTrees.from_arrays(arrays, f"{kind}/{name}") for name in VARIANTS}
             for kind in ("merge", "seam")
         )
-        single = (BoostedTrees.from_arrays(arrays, kind) for kind in _SINGLE)
-        return cls(merge, seam, *single, *(float(arrays[name]) for name in _FACTORS))
+        others: dict[str, Any] = {
+            **{kind: BoostedTrees.from_arrays(arrays, kind) for kind in _SINGLE},
+            **{name: float(arrays[name]) for name in _FACTORS},
+        }
+        return cls(merge, seam, **others)
 
 
 _SINGLE = ("invented", "right", "missed")
@@ -196,8 +199,8 @@ def _score_objects(
         for name, with_network in scores[WITH_NETWORK].items()
     }
     variants = {
-        f"{measure}_{name}": np.where(asked | (name in _WITHOUT), one[column], np.nan)
-        for name, one in scores.items()
+        f"{measure}_{name}": np.where(asked | (name in _WITHOUT), by_measure[column], np.nan)
+        for name, by_measure in scores.items()
         for measure, column in OF_VARIANTS.items()
     }
     for measure in OF_VARIANTS:
@@ -280,7 +283,7 @@ def reference_rows(references: Mapping[str, ReferenceObject], group: pd.Series) 
     """Return the reference object of each row's group: its attributes as columns."""
     return pd.DataFrame(
         {
-            name: group.map({key: getattr(one, name) for key, one in references.items()})
+            name: group.map({key: getattr(known, name) for key, known in references.items()})
             for name in ("area_px", "integrated_intensity", "contrast_to_noise")
         }
     ).astype(float)

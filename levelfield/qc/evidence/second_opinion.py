@@ -184,7 +184,7 @@ def second_opinion(prediction: Prediction, shape: tuple[int, int]) -> SecondOpin
     """
     separation = 1 - prediction.affinities.min(axis=0)
     maps = [separation, prediction.classes[2], prediction.distance, prediction.foreground]
-    given = {}
+    given: dict[str, Labels] = {}
     for member in JURY:
         given |= opinions(prediction, [member])
         give_back_memory()
@@ -192,7 +192,10 @@ def second_opinion(prediction: Prediction, shape: tuple[int, int]) -> SecondOpin
         maps = [resized(each, shape) for each in maps]
         given = {name: _nearest(labels, shape) for name, labels in given.items()}
     # Copies: a view would keep all that the network said, several times as much.
-    return SecondOpinion(*(np.array(each, np.float32, order="C") for each in maps), given)
+    separation, boundary, depth, foreground = (
+        np.array(each, np.float32, order="C") for each in maps
+    )
+    return SecondOpinion(separation, boundary, depth, foreground, given)
 
 
 def _nearest(labels: Labels, shape: tuple[int, int]) -> Labels:

@@ -6,7 +6,7 @@ means the same on any plate, at any magnification and exposure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -105,7 +105,7 @@ CANDIDATE_TERMS = (
 )
 
 
-def names_of(terms: dict[str, tuple[str, ...]], variant: str) -> list[str]:
+def names_of(terms: Mapping[str, tuple[str, ...]], variant: str) -> list[str]:
     """Return the terms that a variant reads, of `MERGE_TERMS` or `SEAM_TERMS`."""
     return [name for family in VARIANTS[variant] for name in terms[family]]
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ import torch
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from levelfield.arrays import AnyArray, Image, Labels
+from levelfield.arrays import Image, Labels
 from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.candidates import find_candidates
 from levelfield.qc.evidence.features import field_features
@@ -51,13 +52,13 @@ from levelfield.segmentation.planting import (
 
 TABLES = ("objects", "pairs", "candidates", "fields")
 HEAD = ("group", "image", "half", "phenotype", "kind", "setting", "planted")
-"""Of which segmentation a row is: what was done to the image, to it, and to the result."""
+"""What a row belongs to: what was done to the image, to the segmentation, and to its result."""
 DOSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 SHIFTS_PX = (-1.0, 1.0, 2.0)
 _CYTOPLASM = 12  # images of BBBC013, of cytoplasm and of nuclei
 SHIPPED = Path(__file__).parents[2] / "weights" / "nuclei.safetensors"
 
-Planting = Callable[[Labels, Image, np.random.Generator], AnyArray]
+Planting = Callable[[Labels, Image, np.random.Generator], Labels]
 
 
 class Amount(NamedTuple):
@@ -106,25 +107,44 @@ class Task(NamedTuple):
 
 def plantings() -> dict[str, Planting]:
     """Return all errors that are planted, by a name such as "splits 0.1"."""
-    found: dict[str, Planting] = {}
-    for dose in DOSES:
-        found[f"splits {dose:g}"] = lambda labels, image, rng, d=dose: plant_splits(labels, d, rng)
-        found[f"merges {dose:g}"] = lambda labels, image, rng, d=dose: plant_merges(labels, d, rng)
-        found[f"drops {dose:g}"] = lambda labels, image, rng, d=dose: plant_drops(labels, d, rng)
+    at_random = {"splits": plant_splits, "merges": plant_merges, "drops": plant_drops}
+    found: dict[str, Planting] = {
+        f"{name} {dose:g}": partial(_plant, plant, dose)
+        for dose in DOSES
+        for name, plant in at_random.items()
+    }
     for dose in (0.1, 0.2, 0.4):
-        found[f"drops of small {dose:g}"] = lambda labels, image, rng, d=dose: plant_drops(
-            labels, d, rng, size_order(labels)
-        )
-        found[f"drops of dim {dose:g}"] = lambda labels, image, rng, d=dose: plant_drops(
-            labels, d, rng, dimness_order(labels, image)
-        )
+        found[f"drops of small {dose:g}"] = partial(_plant, _drop_small, dose)
+        found[f"drops of dim {dose:g}"] = partial(_drop_dim, dose)
     for dose in (0.1, 0.2):
-        found[f"splits and merges {dose:g}"] = lambda labels, image, rng, d=dose: plant_splits(
-            plant_merges(labels, d, rng), d, rng
-        )
-    for shift in SHIFTS_PX:
-        found[f"moved {shift:g}"] = lambda labels, image, rng, s=shift: plant_growth(labels, s)
-    return found
+        found[f"splits and merges {dose:g}"] = partial(_plant, _merge_and_split, dose)
+    return found | {f"moved {shift:g}": partial(_plant, _move, shift) for shift in SHIFTS_PX}
+
+
+def _plant(
+    plant: Callable[[Labels, float, np.random.Generator], Labels],
+    amount: float,
+    labels: Labels,
+    image: Image,
+    rng: np.random.Generator,
+) -> Labels:
+    return plant(labels, amount, rng)
+
+
+def _drop_small(labels: Labels, dose: float, rng: np.random.Generator) -> Labels:
+    return plant_drops(labels, dose, rng, size_order(labels).astype(float))
+
+
+def _drop_dim(dose: float, labels: Labels, image: Image, rng: np.random.Generator) -> Labels:
+    return plant_drops(labels, dose, rng, dimness_order(labels, image))
+
+
+def _merge_and_split(labels: Labels, dose: float, rng: np.random.Generator) -> Labels:
+    return plant_splits(plant_merges(labels, dose, rng), dose, rng)
+
+
+def _move(labels: Labels, shift: float, rng: np.random.Generator) -> Labels:
+    return plant_growth(labels, shift)
 
 
 def tasks(sources: Sources, groups: Sequence[str]) -> list[Task]:
@@ -246,8 +266,8 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     sources = Sources(chosen.data, chosen.networks, SHIPPED, SHIPPED_OPINION)
     if not (chosen.out / "cytoplasm.parquet").exists():
-        looks = cytoplasm.collect(sources, _CYTOPLASM)
-        looks.to_parquet(chosen.out / "cytoplasm.parquet")
+        shown = cytoplasm.collect(sources, _CYTOPLASM)
+        shown.to_parquet(chosen.out / "cytoplasm.parquet")
     for group in chosen.groups:
         own = tasks(sources, [group])
         work = Parallel(n_jobs=chosen.jobs, return_as="generator")(

@@ -12,6 +12,7 @@ import argparse
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -107,12 +108,12 @@ def rule(tables: Tables) -> str:
     for name in MEASURES:
         for scope, word in (("difference", "difference"), ("poscon", "class")):
             own = table[(table["measure"] == name) & (table["scope"] == scope)]
-            for one in own.to_dict("records"):
+            for row in own.to_dict("records"):
                 shares = {
-                    text: percent(one[key], one[f"{key}_low"], one[f"{key}_high"])
+                    text: percent(row[key], row[f"{key}_low"], row[f"{key}_high"])
                     for key, text in figures.items()
                 }
-                rows.append({"measure": WORDS[name], "row": word, "plates": one["plates"]} | shares)
+                rows.append({"measure": WORDS[name], "row": word, "plates": row["plates"]} | shares)
     return markdown(rows)
 
 
@@ -134,7 +135,7 @@ def segmenters(tables: Tables) -> str:
     return markdown(rows)
 
 
-def _phenotype_row(row: Mapping, name: str) -> dict[str, str]:
+def _phenotype_row(row: Mapping[str, Any], name: str) -> dict[str, str]:
     return {
         "phenotype": name.replace("_", " "),
         "RMS error of the balance (pp)": number(row["rms_balance"], 1),
@@ -160,13 +161,13 @@ def planted(tables: Tables) -> str:
         first = mine.iloc[0]
         row = {"planted": what, "in": where, "measure": WORDS[first["measure"]]}
         for kind in mine.index:
-            one = mine.loc[kind]
+            figures = mine.loc[kind]
             row[f"{NAMES[kind]}: true, read"] = (
-                f"{one['truth']:+.1f}, {one['estimate']:+.1f} {unit}"
+                f"{figures['truth']:+.1f}, {figures['estimate']:+.1f} {unit}"
             )
-            row[f"{NAMES[kind]}: fails"] = percent(one["fails"])
+            row[f"{NAMES[kind]}: fails"] = percent(figures["fails"])
         rows.append(row)
-    names = list(max(rows, key=len))
+    names = max((list(row) for row in rows), key=len)
     return markdown([{name: row.get(name, "–") for name in names} for row in rows])
 
 
@@ -215,8 +216,8 @@ def ranks(tables: Tables) -> str:
     )
 
 
-def outside(tables: Tables) -> str:
-    """Return how many images are recognised as outside of the calibration."""
+def out_of_distribution(tables: Tables) -> str:
+    """Return how many images are recognised as out of distribution."""
     rows = [
         {
             "images": row["change"],
@@ -281,7 +282,7 @@ PARTS: dict[str, Callable[[Tables], str]] = {
     "planted": planted,
     "missed": missed,
     "gross": gross,
-    "outside": outside,
+    "outside": out_of_distribution,
 }
 
 

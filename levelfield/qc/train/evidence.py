@@ -228,7 +228,7 @@ def score(collected: Collected, model: EvidenceModel) -> list[tuple[str, Scored,
 
 
 def field_table(beside: str, scored: Scored, fields: pd.DataFrame) -> pd.DataFrame:
-    """Sum up per image what the evidence reads, beside the truth and how the image looks."""
+    """Sum up per image what the evidence reads, beside the truth and the image's appearance."""
     objects = scored.objects
     sums = {name: (name, "sum") for name in VARIANT_COLUMNS}
     read = objects.groupby(FIELD, sort=True).agg(
@@ -313,8 +313,8 @@ def judge(prepared: Prepared, fold: int, family: str | None) -> dict[str, pd.Dat
         if family is None or part[0] != "none"
     ]
     tables = {
-        "fields": pd.concat([one for one, _ in found], ignore_index=True),
-        "objects": pd.concat([two for _, two in found], ignore_index=True),
+        "fields": pd.concat([fields for fields, _ in found], ignore_index=True),
+        "objects": pd.concat([objects for _, objects in found], ignore_index=True),
     }
     if family is None:
         tables["ranks"] = rank_rows(prepared, model, fold)
@@ -332,7 +332,7 @@ def main() -> None:
     prepared = Prepared(read(chosen.collected))
     asked = [(fold, family) for fold in sorted({*FOLDS.values()}) for family in (None, *FAMILIES)]
     work = Parallel(n_jobs=chosen.jobs, return_as="generator", max_nbytes="10M")(
-        delayed(judge)(prepared, *one) for one in asked
+        delayed(judge)(prepared, *left_out) for left_out in asked
     )
     parts = list(tqdm(work, total=len(asked), desc="left out", mininterval=10))
     for name in ("fields", "objects", "ranks"):

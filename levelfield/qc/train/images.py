@@ -87,9 +87,9 @@ class Sources:
     def read(self, collection: str, name: str) -> tuple[Image, Labels]:
         """Read an image (Y, X), intensity 0-1, and its reference labels (Y, X)."""
         folder = self.data / collection
-        image = np.asarray(open_picture(folder / "images" / f"{name}.png"), np.float32) / 255
+        image = np.asarray(open_picture(folder / "images" / f"{name}.png"), np.float32)
         labels = np.asarray(open_picture(folder / "labels" / f"{name}.png")).astype(np.int32)
-        return image, renumber(labels)
+        return image / np.float32(255), renumber(labels)
 
 
 def chosen_images(index: pd.DataFrame, group: str, most: int) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import onnx
@@ -32,7 +33,7 @@ from onnxruntime.quantization import (
 from safetensors import safe_open
 from skimage.io import imread
 
-from levelfield.arrays import AnyArray, Floats, Image
+from levelfield.arrays import AnyArray, Image
 from levelfield.images.normalisation import normalise
 from levelfield.segmentation.network.targets import AFFINITY_OFFSETS
 from levelfield.segmentation.network.tiles import MULTIPLE
@@ -144,12 +145,12 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def add(self, operation: str, *inputs: str, out: str = "", **options: object) -> str:
+    def add(self, operation: str, *inputs: str, out: str = "", **options: Any) -> str:
         out = out or f"{operation}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operation, inputs, [out], name=out, **options))
         return out
 
-    def constant(self, name: str, values: Floats) -> str:
+    def constant(self, name: str, values: AnyArray | np.float32) -> str:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 

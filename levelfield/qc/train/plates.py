@@ -2,8 +2,8 @@
 
 The classes are disjoint random halves of a group's images. What differs between them: nothing; the
 segmentation; the number of cells (the sparser images against the denser ones); a phenotype of the
-positive half; degraded images; errors planted into one class, or into both. Every
-image is a well.
+positive half; degraded images; errors planted into one class, or into both. For calibration every
+image is a well; where plates are judged, wells are drawn with replacement from the images.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def with_measures(fields: pd.DataFrame) -> pd.DataFrame:
 
 READ = [f"{part}_{name}" for name in MEASURES for part in ("read", "of", "true", "true_of")]
 OF_ALL_VARIANTS = [f"read_{m}_{v}" for m in OF_VARIANTS for v in ALL_VARIANTS]
-LOOKS = [*(column for column, _ in _SHIFTS.values()), "saturated", "outside"]
-COLUMNS = {name: place for place, name in enumerate([*READ, *OF_ALL_VARIANTS, *LOOKS])}
+APPEARANCE = [*(column for column, _ in _SHIFTS.values()), "saturated", "outside"]
+COLUMNS = {name: place for place, name in enumerate([*READ, *OF_ALL_VARIANTS, *APPEARANCE])}
 
 
 class ControlClass(NamedTuple):
@@ -190,19 +190,19 @@ def read_rows(
     """
     classes = {"negcon": plate.negative, "poscon": plate.positive}
     drawn = {
-        scope: one.images if random is None else one.wells(random) for scope, one in classes.items()
+        scope: own.images if random is None else own.wells(random) for scope, own in classes.items()
     }
     shift = appearance_shift(plate)
     for measure in MEASURES:
         estimates = {scope: _estimate(wells, measure) for scope, wells in drawn.items()}
-        truths = {scope: one.truth(measure) for scope, one in classes.items()}
+        truths = {scope: own.truth(measure) for scope, own in classes.items()}
         estimates["difference"] = difference(estimates["poscon"], estimates["negcon"])
         truths["difference"] = truths["poscon"] - truths["negcon"]
-        noise = {scope: one.noise(measure) for scope, one in classes.items()}
+        noise = {scope: own.noise(measure) for scope, own in classes.items()}
         noise["difference"] = noise["poscon"] + noise["negcon"]
         variants = _variants(drawn, measure)
         for scope in ("negcon", "poscon", "difference"):
-            doubts = {"variants": variants[scope], "outside": outside(plate, scope)}
+            doubts = {"variants": variants[scope], "outside": out_of_distribution(plate, scope)}
             if scope != "negcon":
                 doubts |= shift
             estimate = estimates[scope]
@@ -230,7 +230,7 @@ def _variants(drawn: dict[str, AnyArray], measure: str) -> dict[str, float]:
 
 
 def appearance_shift(plate: Plate) -> dict[str, float]:
-    """Return how differently the classes look, by the names of `Doubts`."""
+    """Return how much the appearance of the classes differs, by the names of `Doubts`."""
     found = {}
     for name, (column, factor) in _SHIFTS.items():
         one, other = (np.nanmean(each.column(column)) for each in plate[-2:])
@@ -241,14 +241,14 @@ def appearance_shift(plate: Plate) -> dict[str, float]:
     }
 
 
-def outside(plate: Plate, scope: str) -> float:
-    """Return the share of images outside of the calibration, of the class that has more."""
+def out_of_distribution(plate: Plate, scope: str) -> float:
+    """Return the share of images out of distribution, of the class that has more."""
     of_class = {
         "negcon": [plate.negative],
         "poscon": [plate.positive],
         "difference": [plate.negative, plate.positive],
     }[scope]
-    return max(float(np.nanmean(one.column("outside"))) for one in of_class)
+    return max(float(np.nanmean(each.column("outside"))) for each in of_class)
 
 
 # ------------------------------------------------------------------ drawing plates
@@ -351,6 +351,5 @@ def _planted(plain: pd.DataFrame) -> Iterator[Plate]:
             halves = [rows[rows["half"] == half] for half in (0, 1)]
             if min(map(len, halves)) < 2:
                 continue
-            one = Plate(group, kind, "planted", name, _class_of(clean[0]), _class_of(halves[1]))
-            yield one
+            yield Plate(group, kind, "planted", name, _class_of(clean[0]), _class_of(halves[1]))
             yield Plate(group, kind, "planted in both", name, *map(_class_of, halves))

@@ -93,8 +93,10 @@ class Scene:
             return segment_objects(self.image[None], "classical", CLASSICAL[setting]).labels
         if kind == "network":
             decoder, decoding, outline = NETWORK[setting]
-            pixels = {"image": self.image, "outline": outline}
-            return decode(self.prediction, self.image.shape, decoder, decoding, **pixels).labels
+            shape = self.image.shape
+            return decode(
+                self.prediction, shape, decoder, decoding, image=self.image, outline=outline
+            ).labels
         if kind == "cellpose":
             return cellpose_like(self.prediction, self.image.shape, CELLPOSE[setting])
         return self.reference
@@ -105,7 +107,7 @@ def cellpose_like(
 ) -> Labels:
     """Decode the network's flows by Cellpose's own steps."""
     chosen = CellposeOptions(**options)
-    likely = np.clip(prediction.cell_probability, 1e-4, 1 - 1e-4)
+    likely = np.clip(np.asarray(prediction.cell_probability), 1e-4, 1 - 1e-4)
     logit = np.log(likely / (1 - likely))
     outputs = np.concatenate([5 * prediction.flow, logit[None]])[None]
     labels = find_objects(torch.from_numpy(np.ascontiguousarray(outputs)), chosen)[0].numpy()

@@ -27,7 +27,7 @@ from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.judge import HeldOut, Judged, held_out_constants, judge_plates
 from levelfield.qc.train.phenotypes import EXTREME
 from levelfield.qc.train.plates import N_WELLS, WELL_IMAGES, all_plates, with_measures
-from levelfield.qc.train.range import fit_recognisers, flag_outside, range_table, shown
+from levelfield.qc.train.range import fit_recognisers, flag_out_of_distribution, range_table, shown
 from levelfield.qc.train.segmentations import KINDS, METHODS
 from levelfield.qc.train.targets import target_table
 
@@ -127,7 +127,7 @@ def agreement_table(fields: pd.DataFrame, constants: HeldOut) -> pd.DataFrame:
         of_row = [lines[FOLDS[g], k] for g, k in zip(chosen["group"], chosen["kind"], strict=True)]
         value = chosen[f"read_{name}"] / chosen[f"of_{name}"].clip(lower=1e-9)
         floor, slope = (
-            np.array([getattr(one, part) for one in of_row]) for part in ("floor", "slope_class")
+            np.array([getattr(known, part) for known in of_row]) for part in ("floor", "slope")
         )
         chosen = chosen.assign(
             read=measure.scale * (value - floor) * slope,
@@ -156,7 +156,7 @@ def scaled(rows: pd.DataFrame) -> pd.DataFrame:
     truth = rows["truth"].where(
         (rows["measure"] != "agreement") | (rows["scope"] == "difference"), 1 - rows["truth"]
     )
-    scale = rows["measure"].map({name: one.scale for name, one in MEASURES.items()})
+    scale = rows["measure"].map({name: measure.scale for name, measure in MEASURES.items()})
     return rows.assign(size=truth.abs() / limit, error=(rows["value"] - rows["truth"]) * scale)
 
 
@@ -385,8 +385,8 @@ def main() -> None:
     chosen = parser.parse_args()
     fields = with_measures(pd.read_parquet(chosen.scored / "fields.parquet"))
     cytoplasm = pd.read_parquet(chosen.collected / "cytoplasm.parquet")
-    looks = shown(fields, cytoplasm)
-    fields["outside"] = flag_outside(fields, looks)
+    appearance = shown(fields, cytoplasm)
+    fields["outside"] = flag_out_of_distribution(fields, appearance)
     plates = all_plates(fields, chosen.draws)
     rows = whole_rows(plates)
     about = (
@@ -397,7 +397,7 @@ def main() -> None:
     )
     constants = held_out_constants(rows, chosen.jobs)
     if chosen.write:
-        Calibration(calibrate(rows), fit_recognisers(looks)).save(FILE)
+        Calibration(calibrate(rows), fit_recognisers(appearance)).save(FILE)
     judged, few = (
         judge_plates(plates, constants, chosen.jobs, few_images=few) for few in (False, True)
     )
@@ -415,7 +415,7 @@ def main() -> None:
         "planted": planted_table(judged),
         "missed": missed_table(judged),
         "gross": gross_table(judged),
-        "range": range_table(looks),
+        "range": range_table(appearance),
     }
     tables["targets"] = target_table(tables)
     for name, table in tables.items():

@@ -68,7 +68,7 @@ def target_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         *_missed(tables["missed"], tables["agreement"]),
         *_planted(tables["planted"], tables["gross"]),
     ]
-    return pd.DataFrame([asdict(one) for one in found])
+    return pd.DataFrame([asdict(target) for target in found])
 
 
 def _phenotypes(table: pd.DataFrame) -> list[Target]:
