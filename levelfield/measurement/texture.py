@@ -165,10 +165,8 @@ def _measure_direction(
             if size == 0:
                 out[k, channel] = np.nan
             else:
-                _features(
-                    size, highest, squares, entropy, single, sums, differences, logarithms,
-                    out[k, channel],
-                )  # fmt: skip
+                counts = (single, sums, differences)
+                _features(size, highest, squares, entropy, counts, logarithms, out[k, channel])
             single[: highest + 1] = 0
             sums[: 2 * highest + 1] = 0
             differences[: highest + 1] = 0
@@ -203,13 +201,15 @@ def _features(
     highest: int,
     squares: int,
     pair_entropy: float,
-    single: Integers,
-    sums: Integers,
-    differences: Integers,
+    counts: tuple[Integers, Integers, Integers],
     logarithms: Floats,
     out: Floats,
 ) -> None:
-    """Write the 13 features of one object, channel and direction from its counts."""
+    """Write the 13 features of one object, channel and direction from its counts.
+
+    These are of single levels, and of the sums and the differences of two.
+    """
+    single, sums, differences = counts
     total = 2 * size  # every pair counts in both orders
     average, level_terms = 0.0, 0.0
     for level in range(highest + 1):

@@ -60,9 +60,9 @@ def measure_diameters(
         ).measure_diameters(images)
         if not len(diameters):
             raise ValueError(
-                f"objects.{object_set.name}: no object was found on {len(images)} sites spread over "
-                "the plate, so its diameter cannot be measured. Look at the images, or give the "
-                "diameter as parameters: {diameter: <px>}."
+                f"objects.{object_set.name}: no object was found on {len(images)} sites spread "
+                "over the plate, so its diameter cannot be measured. Look at the images, or give "
+                "the diameter as parameters: {diameter: <px>}."
             )
         # Whole px, so that another processor measures the same.
         median = float(np.round(np.median(diameters)))

@@ -65,8 +65,8 @@ def measure_thresholds(
         pixels = [values for values in samples if values.size]
         if not pixels:
             raise ValueError(
-                f"objects.{object_set.name}: none of the {len(sites)} sites that its threshold would "
-                f"be measured on (threshold_from: {object_set.threshold_from}) can be used."
+                f"objects.{object_set.name}: none of the {len(sites)} sites that its threshold "
+                f"would be measured on (threshold_from: {object_set.threshold_from}) can be used."
             )
         settings = threshold_settings(object_set.method, object_set.parameters)
         method = settings["method"]

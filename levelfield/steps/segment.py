@@ -35,7 +35,7 @@ from levelfield.images.sites import (
     sites_of,
 )
 from levelfield.io.checksums import file_sha256
-from levelfield.io.store import Channel, checksum, find_damage, stored_field, write_field
+from levelfield.io.store import Channel, Field, checksum, find_damage, stored_field, write_field
 from levelfield.segmentation import segment_images
 from levelfield.segmentation.imported import label_file, read_labels
 from levelfield.segmentation.models import METHODS_FOR_THREADS, load_model
@@ -378,13 +378,11 @@ def _store_field(
         job.store,
         one.site.well,
         one.site.number,
-        one.image,
-        labels,
+        Field(one.image, labels, job.planted_notes(one.site.well)),
         job.channels,
         one.mark,
         record,
         job.pixel_size_um,
-        job.planted_notes(one.site.well),
     )
     return _row(one.site, job, record, checksums, one.mark)
 
@@ -474,8 +472,7 @@ def _store_fault(site: Site, job: SegmentationJob, fault: SiteFault) -> dict:
         job.store,
         site.well,
         site.number,
-        blank,
-        labels,
+        Field(blank, labels),
         job.channels,
         "",
         note,

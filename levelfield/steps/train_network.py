@@ -26,7 +26,7 @@ from levelfield.training.generations import generations
 from levelfield.training.kinds import KINDS
 from levelfield.training.loop import train
 from levelfield.training.picture import draw_generations, draw_losses
-from levelfield.training.recipe import TrainingSettings
+from levelfield.training.recipe import Machine, TrainingSettings
 from levelfield.training.samples import TrainingImage, training_image
 from levelfield.training.scoring import COLUMNS, score_segmenter
 from levelfield.training.split import TEST, TRAINING, VALIDATION, split_groups
@@ -158,7 +158,8 @@ def train_network(job: NetworkTraining) -> None:
     device = str(choose_device(job.device).torch)
     checkpoint = folder / f"checkpoint_{_mark(job, settings, table, images)}.pt"
     result = train(
-        *(chosen[TRAINING], chosen[VALIDATION], settings, start, device, job.workers, checkpoint),
+        *(chosen[TRAINING], chosen[VALIDATION], settings, start, Machine(device, job.workers)),
+        checkpoint,
         progress(f"train {network.name} {network.generation}", settings.steps),
         kind.recipe,
     )

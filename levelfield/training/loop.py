@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from levelfield.training.recipe import Recipe, TrainingSettings
+from levelfield.training.recipe import Machine, Recipe, TrainingSettings
 from levelfield.training.samples import TrainingImage, sampling_weights
 from levelfield.training.unet import UNET
 
 log = logging.getLogger("levelfield")
 
+THIS_CPU = Machine()
 _WARM_UP = 100  # steps until the learning rate is full; a tenth of short trainings
 _LAST_RATE = 0.01  # of the full learning rate, at the end
 _VALIDATION_SAMPLES = 64
@@ -83,8 +84,7 @@ def train(
     validation: Sequence[TrainingImage],
     settings: TrainingSettings,
     start: Mapping[str, Tensor] | None = None,
-    device: str = "cpu",
-    workers: int = 0,
+    machine: Machine = THIS_CPU,
     checkpoint: Path | None = None,
     on_check: Callable[[dict[str, float], float], None] | None = None,
     recipe: Recipe = UNET,
@@ -102,16 +102,14 @@ def train(
         See `levelfield.training.recipe.TrainingSettings`.
     start
         Weights to start from (fine-tuning); None for random ones.
-    device
-        Of torch. On a GPU, and on a CPU that has it, the U-Net's products are computed in bfloat16.
-    workers
-        Processes that make samples beside the training; 0: none. The result does not depend on it.
+    machine
+        See `levelfield.training.recipe.Machine`.
     checkpoint
         File that is written at each check and resumed from if it is there; None for no file.
     on_check
         Called with each row of the history and the remaining seconds.
     recipe
-        Of the kind of network.
+        What is particular to the kind of network.
 
     Raises
     ------
@@ -120,6 +118,7 @@ def train(
     """
     if not images:
         raise ValueError("there are no images to train on")
+    device = machine.device
     state = _new_state(settings, start, device, recipe)
     if checkpoint is not None and checkpoint.is_file():
         _resume(state, checkpoint, settings)
@@ -127,7 +126,7 @@ def train(
     losses: list[dict[str, float]] = []
     started, first_step = time.monotonic(), state.step
     stopped = _is_exhausted(state, settings)
-    for batch in () if stopped else _batches(images, settings, state.step, workers, recipe):
+    for batch in () if stopped else _batches(images, settings, state.step, machine.workers, recipe):
         losses.append(_learn(state, batch, settings, device, recipe))
         state.step += 1
         if state.step % settings.check_every and state.step < settings.steps:

@@ -58,6 +58,22 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """Where to train.
+
+    Attributes
+    ----------
+    device : str
+        Of torch. On a GPU, and on a CPU that has it, the U-Net's products are computed in bfloat16.
+    workers : int
+        Processes that make samples beside the training; 0: none. The result does not depend on it.
+    """
+
+    device: str = "cpu"
+    workers: int = 0
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How one kind of network is built, what a sample of it is, and what it loses.
 

@@ -17,7 +17,7 @@ from levelfield.segmentation.mask_rcnn.network import (
 from levelfield.training.kinds import KINDS
 from levelfield.training.loop import train
 from levelfield.training.mask_rcnn import MASK_RCNN, instance_targets
-from levelfield.training.recipe import TrainingSettings
+from levelfield.training.recipe import Machine, TrainingSettings
 from levelfield.training.samples import training_image
 
 SHAPE = (96, 128)
@@ -103,7 +103,7 @@ def test_training_is_the_same_twice_resumed_or_not_and_its_file_is_read_back(dis
             raise KeyboardInterrupt
 
     checkpoint = tmp_path / "checkpoint.pt"
-    given = (images, images, settings(3), None, "cpu", 0, checkpoint)
+    given = (images, images, settings(3), None, Machine(), checkpoint)
     with pytest.raises(KeyboardInterrupt):
         train(*given, stop, MASK_RCNN)
     resumed = train(*given, None, MASK_RCNN)

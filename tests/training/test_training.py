@@ -129,7 +129,9 @@ def test_an_interrupted_training_ends_with_the_same_bits(images, tmp_path):
 
 def test_workers_do_not_change_the_weights(images):
     short = replace(SMALL, steps=3)
-    alone, helped = (loop.train(images, [], short, workers=n).weights for n in (0, 2))
+    alone, helped = (
+        loop.train(images, [], short, machine=loop.Machine(workers=n)).weights for n in (0, 2)
+    )
     assert same(alone, helped)
 
 

@@ -111,8 +111,8 @@ class Calibration:
         Returns
         -------
         pandas.Series
-            Text by field, empty where it is in distribution: reasons (`INDICATORS`), or `NOT_ASKED` for
-            object sets of which no network was asked (cells), for which nothing was calibrated.
+            Text by field, empty where it is in distribution: reasons (`INDICATORS`), or `NOT_ASKED`
+            for object sets of which no network was asked (cells): for these nothing was calibrated.
         """
         table = indicators(objects)
         answers = pd.Series("", table.index, dtype=object)
@@ -133,8 +133,8 @@ def shipped_calibration() -> Calibration:
 def indicators(objects: pd.DataFrame) -> pd.DataFrame:
     """Describe the appearance of the objects of each field.
 
-    All `INDICATORS` and ``n_objects`` by `FIELD`: medians over objects, except for the means ``contact`` and both agreements with the jury;
-    logarithms of what has a scale.
+    All `INDICATORS` and ``n_objects`` by `FIELD`: medians over objects, except for the means
+    ``contact`` and both agreements with the jury; logarithms of what has a scale.
     """
     table = objects.assign(
         crowding=objects["local_density"] * objects["area_px"] / 1e4,

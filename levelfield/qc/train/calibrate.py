@@ -27,7 +27,7 @@ from levelfield.qc.train.segmentations import KINDS, METHODS
 
 COVERED = 0.85
 Z90 = 1.75
-"""Deviations to either end of a 90 % interval: Student's t, with about a degree of freedom a group."""
+"""Deviations to either end of a 90 % interval: Student's t, about a degree of freedom a group."""
 WIDEST = 6.0
 LARGEST = {"value": 0.2, "variants": 0.4}
 """Bounds of the error per size of the value, and per range of the variants. Without them the
