@@ -156,10 +156,11 @@ def human_scale(
     """
     means = agreement.groupby(["kind", "comparison", "candidate"])[list(scores)].mean()
     rows = []
-    for (kind, comparison, candidate), own in means.iterrows():
+    every: Any = means.iterrows()
+    for (kind, comparison, candidate), own in every:
         if kind != "segmenter":
             continue
-        people = means.loc[("annotator", comparison)]
+        people: Any = means.loc[("annotator", comparison)]
         for score in scores:
             rows.append(
                 {

@@ -123,7 +123,7 @@ def _distance_to(points: OutlinePoints, targets: OutlinePoints, shape: tuple[int
         return np.zeros(0)
     apart = 2 * (shape[0] + shape[1]) + 4
     tree = cKDTree(np.column_stack([targets.owner * apart, targets.position]))
-    return tree.query(np.column_stack([points.owner * apart, points.position]))[0]
+    return np.asarray(tree.query(np.column_stack([points.owner * apart, points.position]))[0])
 
 
 def _percentile95(owner: Integers, distance: Floats, n_pairs: int) -> Floats:

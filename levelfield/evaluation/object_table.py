@@ -6,6 +6,7 @@ of objects: an image, a well, a control class, a size class.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,19 @@ OUTLINE_THRESHOLD = 0.4
 DETECTED_ABOVE = 0.5
 
 Columns = dict[str, AnyArray]
+
+# By column, the attribute of `ObjectErrors`.
+_PREDICTION_ERRORS = {
+    "n_parts": "n_held",
+    **{name: name for name in ("is_merge", "is_fragment", "is_extra")},
+    "caicedo_overlaps": "caicedo_overlaps_prediction",
+}
+_REFERENCE_ERRORS = {
+    "n_parts": "n_fragments",
+    **{name: name for name in ("is_split", "is_merged", "is_missed")},
+    "caicedo_overlaps": "caicedo_overlaps_reference",
+    "caicedo_missed": "caicedo_missed",
+}
 
 
 @dataclass(frozen=True)
@@ -58,13 +72,13 @@ def object_table(comparison: Comparison) -> pd.DataFrame:
     outlines = _outline_columns(comparison)
     prediction = {
         **_match_columns(comparison, "prediction", "reference"),
-        **_prediction_errors(comparison.errors),
+        **_errors(comparison.errors, _PREDICTION_ERRORS),
         **_prediction_contributions(overlap),
         **_scatter(outlines, overlap.prediction, len(comparison.prediction.labels)),
     }
     reference = {
         **_match_columns(comparison, "reference", "prediction"),
-        **_reference_errors(comparison.errors),
+        **_errors(comparison.errors, _REFERENCE_ERRORS),
         **_reference_contributions(overlap, comparison.assigned),
         **_scatter(outlines, overlap.reference, len(comparison.reference.labels)),
     }
@@ -111,25 +125,8 @@ def _match_columns(comparison: Comparison, source: str, other: str) -> Columns:
     return columns
 
 
-def _prediction_errors(errors: ObjectErrors) -> Columns:
-    return {
-        "n_parts": errors.n_held,
-        "is_merge": errors.is_merge,
-        "is_fragment": errors.is_fragment,
-        "is_extra": errors.is_extra,
-        "caicedo_overlaps": errors.caicedo_overlaps_prediction,
-    }
-
-
-def _reference_errors(errors: ObjectErrors) -> Columns:
-    return {
-        "n_parts": errors.n_fragments,
-        "is_split": errors.is_split,
-        "is_merged": errors.is_merged,
-        "is_missed": errors.is_missed,
-        "caicedo_overlaps": errors.caicedo_overlaps_reference,
-        "caicedo_missed": errors.caicedo_missed,
-    }
+def _errors(errors: ObjectErrors, names: Mapping[str, str]) -> Columns:
+    return {column: getattr(errors, name) for column, name in names.items()}
 
 
 def _prediction_contributions(overlap: Overlap) -> Columns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
 
@@ -43,7 +43,7 @@ def map_fields(
     if workers == 1 or len(items) < 2:
         results: Iterator[Result] = map(function, items)
     else:
-        pool = Parallel(min(workers, len(items)), return_as="generator", batch_size=1)
+        pool: Any = Parallel(min(workers, len(items)), return_as="generator", batch_size=1)
         results = pool(delayed(function)(item) for item in items)
     yield from with_progress(results, counts, what)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def _gone(path: str) -> str:
 def sites_of(index: pd.DataFrame, wells: Sequence[str]) -> list[Site]:
     """Return the sites of some wells whose planes have no fault in the index."""
     planes = index[index["well"].isin(wells)]
-    groups = planes.groupby(["well", "site"], sort=False)
+    groups: Any = planes.groupby(["well", "site"], sort=False)
     return [
         Site(well, int(number), rows)
         for (well, number), rows in groups
@@ -73,7 +74,8 @@ def read_channel(site: Site, channel: str, projection: str | None) -> AnyArray:
         If it is not there.
     """
     stack = []
-    for row in site.planes[site.planes["channel"] == channel].itertuples():
+    rows: Any = site.planes[site.planes["channel"] == channel].itertuples()
+    for row in rows:
         try:
             plane = read_plane(Path(row.path), row.page)
         except PlaneError as error:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -123,9 +123,9 @@ def write_anndata(table: pd.DataFrame, path: Path | str) -> None:
     """Write objects as AnnData: features in ``X``, the ``Metadata_`` columns in ``obs``."""
     import anndata  # only those who ask for this form wait for its import
 
-    metadata = [name for name in table if name.startswith("Metadata_")]
+    metadata = [str(name) for name in table if str(name).startswith("Metadata_")]
     features = table.drop(columns=metadata)
-    names = table[metadata].astype(str).agg("_".join, axis=1) if len(table) else []
+    names: Any = table[metadata].astype(str).agg("_".join, axis=1) if len(table) else []
     observations = table[metadata].set_index(pd.Index(names, name="object"))
     content = anndata.AnnData(
         features.to_numpy(np.float32), obs=observations, var=pd.DataFrame(index=features.columns)

@@ -89,7 +89,7 @@ def measure_image(
     table = measure_site(
         image, channels, {"Image": whole}, families, channel_pairs, dtype=dtype, **parameters
     )["Image"]
-    table = table.drop(columns=[c for c in table if c == OBJECT_NUMBER or _is_of_objects(c)])
+    table = table.drop(columns=[c for c in table if c == OBJECT_NUMBER or _is_of_objects(str(c))])
     table.columns = table.columns.str.replace("IntegratedIntensity", "TotalIntensity")
     return pd.concat(
         [_counts(object_sets), _extent(image, channels, families, dtype), table], axis=1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,9 +92,10 @@ def assay_quality(wells: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     positives = wells[wells["Metadata_ControlType"] == "poscon"]
-    for readout in [column for column in wells if column.startswith("Readout_")]:
-        keys = ["Metadata_Plate", "Metadata_Perturbation", "Metadata_ControlGroup"]
-        for (plate, perturbation, group), treated in positives.groupby(keys, sort=True):
+    keys = ["Metadata_Plate", "Metadata_Perturbation", "Metadata_ControlGroup"]
+    groups: Any = positives.groupby(keys, sort=True)
+    for readout in wells.columns[wells.columns.str.startswith("Readout_")]:
+        for (plate, perturbation, group), treated in groups:
             negative = negative_wells(wells, plate, group)[readout].to_numpy(float)
             positive = treated[readout].to_numpy(float)
             rows.append(

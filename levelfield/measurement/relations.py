@@ -67,4 +67,4 @@ def parents(child_labels: AnyLabels, parent_labels: AnyLabels) -> pd.Series:
 def child_counts(parent_of_child: pd.Series, parent_numbers: AnyLabels) -> NDArray[np.int32]:
     """Return how many children each of the given parents has, as (n,) int32."""
     counts = parent_of_child.value_counts()
-    return counts.reindex(parent_numbers, fill_value=0).to_numpy(np.int32)
+    return counts.reindex(parent_numbers, fill_value=0).to_numpy().astype(np.int32)

@@ -1,6 +1,7 @@
 """Profiles of wells from tables of measured objects."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,8 +73,8 @@ def _check(objects: pd.DataFrame, statistics: Sequence[str]) -> None:
 
 
 def _constant_metadata(objects: pd.DataFrame) -> list[str]:
-    others = [c for c in objects if c.startswith("Metadata_") and c not in WELL]
-    varied = objects.groupby(WELL)[others].nunique(dropna=False).max() if others else {}
+    others = [str(c) for c in objects if str(c).startswith("Metadata_") and c not in WELL]
+    varied: Any = objects.groupby(WELL)[others].nunique(dropna=False).max() if others else {}
     return WELL + [column for column in others if varied[column] <= 1]
 
 

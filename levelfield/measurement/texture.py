@@ -199,7 +199,7 @@ def _matrix_sums(
 def _features(
     size: int,
     highest: int,
-    squares: int,
+    squares: np.int64,
     pair_entropy: float,
     counts: tuple[Integers, Integers, Integers],
     logarithms: Floats,

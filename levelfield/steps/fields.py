@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from levelfield.arrays import AnyArray
+from levelfield.arrays import AnyArray, Image, Labels
 from levelfield.config.settings import intensity_maximum
 from levelfield.illumination import FlatField, correct, from_arrays
 from levelfield.io.store import Channel, checksum, read_field, stored_dtype
@@ -45,7 +45,7 @@ class FieldReader:
         site: int,
         wanted: Sequence[str] | None = None,
         sets: Sequence[str] | None = None,
-    ) -> tuple[AnyArray, dict[str, AnyArray]]:
+    ) -> tuple[Image, Mapping[str, Labels]]:
         """Return the corrected image (C, Y, X) float32 and the labels (Y, X) of each set.
 
         `wanted` names the channels of the image, in their order, and `sets` the object sets; all

@@ -56,7 +56,7 @@ def fit_plate(
         If no site of the plate can be used, or an offset lies above the signal.
     """
     images, settings = science["images"], science["illumination"]
-    sites = sites_of(index, index["well"].unique())
+    sites = sites_of(index, list(index["well"].unique()))
     if not sites:
         raise ValueError(
             f"plate {index['plate'].iloc[0]}: not one site is usable. Their faults are in the "

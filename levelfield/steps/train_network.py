@@ -91,7 +91,8 @@ def read_training_images(
     for path in sheets:
         sheet = read_sheet(path)
         check_sheet(sheet, schema, path)
-        for line, row in enumerate(sheet.to_dict("records"), start=2):
+        rows_of_sheet: Any = sheet.to_dict("records")
+        for line, row in enumerate(rows_of_sheet, start=2):
             images.append(_read_image(row, f"{path}, line {line}"))
             rows.append({"image": row["image"], "group": row["group"]})
     table = pd.DataFrame(rows, columns=["image", "group"])

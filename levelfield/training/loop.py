@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from levelfield.training.recipe import Machine, Recipe, TrainingSettings
-from levelfield.training.samples import TrainingImage, sampling_weights
+from levelfield.training.samples import TrainingImage, draw_crop, sampling_weights
 from levelfield.training.unet import UNET
 
 log = logging.getLogger("levelfield")
@@ -62,7 +62,8 @@ class _Samples(Dataset[Any]):
         self.weights = sampling_weights(images)
 
     def __getitem__(self, number: int) -> Any:
-        return self.recipe.sample(self.images, self.weights, self.settings, self.seed, number)
+        side = self.settings.side
+        return self.recipe.sample(*draw_crop(self.images, self.weights, side, self.seed, number))
 
 
 @dataclass
@@ -238,7 +239,7 @@ def _check(
     row: dict[str, float] = {
         "step": state.step,
         "learning_rate": _learning_rate(state.step, settings),
-        **{name: float(mean) for name, mean in pd.DataFrame(losses).mean().items()},
+        **{str(name): float(mean) for name, mean in pd.DataFrame(losses).mean().items()},
     }
     row["training"] = sum(float(mean) for mean in pd.DataFrame(losses).mean())
     if checks:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from levelfield.arrays import Floats, Labels
+from levelfield.arrays import Image, Labels
 from levelfield.segmentation.mask_rcnn.network import build_network
 from levelfield.training.recipe import Recipe, TrainingSettings
-from levelfield.training.samples import TrainingImage, draw_crop
 
 log = logging.getLogger("levelfield")
 
@@ -41,14 +40,7 @@ def _start(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     network.load_state_dict(fitting, strict=False)
 
 
-def _sample(
-    images: Sequence[TrainingImage],
-    weights: Floats,
-    settings: TrainingSettings,
-    seed: int,
-    number: int,
-) -> Sample:
-    image, labels = draw_crop(images, weights, settings.side, seed, number)
+def _sample(image: Image, labels: Labels) -> Sample:
     # Beyond the image's edge it is mirrored, objects and all, and nobody has drawn those.
     beyond, background = labels < 0, labels == 0
     if beyond.any():

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from levelfield.arrays import AnyFloats, Floats, Image, Integers
+from levelfield.arrays import AnyFloats, Floats, Image, Integers, Labels
 from levelfield.images.normalisation import normalise
-from levelfield.segmentation.network.targets import Labels, Targets, make_targets
 
 _SCALES = (0.5, 2.0)
 _DIAMETERS = (8.0, 70.0)  # px of the median object after scaling
@@ -68,22 +67,6 @@ def sampling_weights(images: Sequence[TrainingImage]) -> Floats:
     return weights / weights.sum()
 
 
-def draw_sample(
-    images: Sequence[TrainingImage],
-    weights: Floats,
-    side: int,
-    seed: int,
-    number: int,
-) -> tuple[Image, Targets]:
-    """Draw, crop and augment one sample, and make the network's targets of it.
-
-    Parameters and image are those of `draw_crop`. Targets are made after the augmentation: turned
-    or stretched ones would not be those of the turned or stretched objects.
-    """
-    image, labels = draw_crop(images, weights, side, seed, number)
-    return image, make_targets(labels)
-
-
 def draw_crop(
     images: Sequence[TrainingImage],
     weights: Floats,
@@ -91,7 +74,10 @@ def draw_crop(
     seed: int,
     number: int,
 ) -> tuple[Image, Labels]:
-    """Draw, crop and augment one sample.
+    """Draw, crop and augment a sample.
+
+    Targets are made from it afterwards: turned or stretched ones would not be those of the turned
+    or stretched objects.
 
     Parameters
     ----------

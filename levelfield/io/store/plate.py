@@ -43,7 +43,7 @@ def create_plate(path: Path, name: str, n_wells: int, sites: pd.DataFrame) -> No
         make_group(path / row, {})
     for well, fields in wells.items():
         names = [str(field) for field in fields]
-        make_group(path / well_path(well), {"ome": well_attributes(names)})
+        make_group(path / well_path(str(well)), {"ome": well_attributes(names)})
 
 
 def lazy_plate(path: Path, sites: pd.DataFrame, correct: Corrector) -> da.Array:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ class Recogniser:
 
     def recognises(self, table: pd.DataFrame) -> Mask:
         """Tell which rows of `indicators` are out of distribution; none that lacks an indicator."""
-        total = sum(weight * table[name] for name, weight in self.weights.items())
+        total: Any = sum(weight * table[name] for name, weight in self.weights.items())
         return (total > self.limit).to_numpy(bool)
 
 

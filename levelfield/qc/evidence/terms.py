@@ -7,6 +7,7 @@ means the same on any plate, at any magnification and exposure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +123,7 @@ def merge_terms(objects: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """
     area, light = reference["area_px"], reference["integrated_intensity"]
     part = objects["cut_seam_smaller_area_px"]
-    made = {
+    made: dict[str, Any] = {
         "relative_area": _log(objects["area_px"] / area),
         "relative_intensity": _log(objects["integrated_intensity"] / light),
         "relative_part": _log(part / area),

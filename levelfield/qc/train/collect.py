@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -154,7 +154,8 @@ def tasks(sources: Sources, groups: Sequence[str]) -> list[Task]:
         amount = AMOUNTS[group.split("_")[0]]
         own = chosen_images(index, group, amount.images)
         rank = own.groupby("half").cumcount()
-        for row, place in zip(own.itertuples(), rank, strict=True):
+        rows: Any = own.itertuples()
+        for row, place in zip(rows, rank, strict=True):
             changed = row.half == 1 and place < amount.transformed
             degraded = DEGRADED if place < amount.degraded else ()
             found.append(
@@ -247,7 +248,7 @@ def collect_field(
 
 def _small(table: pd.DataFrame) -> pd.DataFrame:
     """Keep floats in single precision, and texts that repeat as categories."""
-    floats = dict.fromkeys(table.select_dtypes("float64").columns, np.float32)
+    floats: dict[Any, Any] = dict.fromkeys(table.select_dtypes("float64").columns, np.float32)
     texts = dict.fromkeys([n for n in HEAD if n != "half"], "category")
     return table.astype(floats | texts)
 

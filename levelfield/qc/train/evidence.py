@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -86,7 +86,7 @@ def read(folder: Path, groups: list[str] | None = None) -> Collected:
 
 
 def _as_plate(table: pd.DataFrame) -> pd.DataFrame:
-    numbers = dict.fromkeys(table.select_dtypes("float32").columns, np.float64)
+    numbers: dict[Any, Any] = dict.fromkeys(table.select_dtypes("float32").columns, np.float64)
     texts = dict.fromkeys(table.select_dtypes("category").columns, str)
     table = table.astype(numbers | texts)
     return table.assign(

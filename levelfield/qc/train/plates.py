@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -85,7 +85,7 @@ def with_measures(fields: pd.DataFrame) -> pd.DataFrame:
         "splits": (fields["true_excess"], n),
         "merges": (fields["true_merges"], n),
     }
-    made = {}
+    made: dict[str, Any] = {}
     for name in MEASURES:
         made[f"read_{name}"], made[f"of_{name}"] = columns[name]
         made[f"true_{name}"], made[f"true_of_{name}"] = truth[name]
@@ -279,7 +279,8 @@ def _class_of(images: pd.DataFrame) -> ControlClass:
 
 def _drawn(good: pd.DataFrame, draws: int) -> Iterator[Plate]:
     """Random halves of each group: in the same segmentation, and in another one."""
-    for (group, kind), own in good.groupby(["group", "kind"], sort=True):
+    groups: Any = good.groupby(["group", "kind"], sort=True)
+    for (group, kind), own in groups:
         random = np.random.default_rng([FOLDS[group], len(own), KINDS.index(kind)])
         settings = sorted(own["setting"].unique())
         names = np.array(sorted(own["image"].unique()))
@@ -287,12 +288,12 @@ def _drawn(good: pd.DataFrame, draws: int) -> Iterator[Plate]:
         for number in range(2 * draws):
             order = random.permutation(names)
             halves = order[: len(order) // 2], order[len(order) // 2 :]
-            one, other = random.choice(settings, 2, replace=False)
+            first, second = random.choice(settings, 2, replace=False)
             differing = DIFFERING[number % 2]
-            other = one if differing == "nothing" else other
+            second = first if differing == "nothing" else second
             classes = [
                 by_setting[setting].reindex(half).dropna(subset=["n"])
-                for setting, half in ((one, halves[0]), (other, halves[1]))
+                for setting, half in ((first, halves[0]), (second, halves[1]))
             ]
             if min(map(len, classes)) >= FEWEST_IMAGES:
                 yield Plate(group, kind, differing, "", *map(_class_of, classes))
@@ -300,7 +301,8 @@ def _drawn(good: pd.DataFrame, draws: int) -> Iterator[Plate]:
 
 def _sparser(good: pd.DataFrame) -> Iterator[Plate]:
     """Compare the half of a group's images with fewer cells to the other, in every segmentation."""
-    for (group, kind, _), own in good.groupby(["group", "kind", "setting"], sort=True):
+    groups: Any = good.groupby(["group", "kind", "setting"], sort=True)
+    for (group, kind, _), own in groups:
         images = own.sort_values(["true_n", "image"], kind="stable")
         half = len(images) // 2
         if half >= FEWEST_IMAGES:
@@ -313,7 +315,8 @@ def _changed(fields: pd.DataFrame) -> Iterator[Plate]:
     changed = fields[fields["phenotype"] != "none"]
     keys = ["group", "kind", "setting", "phenotype"]
     negative_rows = fields[fields["phenotype"] == "none"]
-    for (group, kind, setting, name), own in changed.groupby(keys, sort=True):
+    groups: Any = changed.groupby(keys, sort=True)
+    for (group, kind, setting, name), own in groups:
         beside = negative_rows[
             (negative_rows["group"] == group)
             & (negative_rows["kind"] == kind)
@@ -334,7 +337,8 @@ def _planted(plain: pd.DataFrame) -> Iterator[Plate]:
     """Errors planted into good segmentations: in the positive half, and in both."""
     planted = plain[plain["planted"] != "none"]
     keys = ["group", "kind", "setting"]
-    for (group, kind, setting), own in planted.groupby(keys, sort=True):
+    groups: Any = planted.groupby(keys, sort=True)
+    for (group, kind, setting), own in groups:
         images = set(own["image"])
         good = plain[
             (plain["group"] == group)

@@ -90,7 +90,8 @@ def flag_out_of_distribution(fields: pd.DataFrame, table: pd.DataFrame) -> pd.Se
     """Tell of each image whether recognisers that saw nothing of its fold flag it: 0 or 1."""
     flags = pd.Series(0.0, fields.index)
     names = {
-        column: column.removeprefix("look_") for column in fields if column.startswith("look_")
+        column: column.removeprefix("look_")
+        for column in fields.columns[fields.columns.str.startswith("look_")]
     }
     shown = fields[list(names)].rename(columns=names)
     for fold in sorted({*FOLDS.values()}):
