@@ -17,21 +17,10 @@ from numpy.typing import ArrayLike
 from levelfield.arrays import Integers, Labels
 from levelfield.evaluation.image import evaluate_image
 from levelfield.evaluation.object_table import MATCH_THRESHOLD
-from levelfield.labels.overlap import (
-    NumberedLabels,
-    check_same_shape,
-    count_overlap,
-    number_labels,
-)
+from levelfield.labels.overlap import NumberedLabels, check_same_shape, count_overlap, number_labels
 
 HUMAN_SCALE_SCORES = (
-    "ap_50",
-    "mean_ap",
-    "mean_f1",
-    "panoptic_quality",
-    "seg",
-    "det",
-    "aggregated_jaccard",
+    *("ap_50", "mean_ap", "mean_f1", "panoptic_quality", "seg", "det", "aggregated_jaccard"),
     "mean_boundary_iou",
 )
 

@@ -33,9 +33,7 @@ class OutlinePoints:
 
 
 def compare_outlines(
-    prediction: NumberedLabels,
-    reference: NumberedLabels,
-    pairs: Integers,
+    prediction: NumberedLabels, reference: NumberedLabels, pairs: Integers
 ) -> tuple[Floats, Floats]:
     """Hausdorff-95 and signed boundary bias of pairs of objects.
 
@@ -132,11 +130,7 @@ def _percentile95(owner: Integers, distance: Floats, n_pairs: int) -> Floats:
 
 
 def _mean_offset(
-    points: OutlinePoints,
-    unsigned: Floats,
-    other: Labels,
-    free: Mask,
-    n_pairs: int,
+    points: OutlinePoints, unsigned: Floats, other: Labels, free: Mask, n_pairs: int
 ) -> Floats:
     """Mean signed distance from one object's outline to the other's, per pair.
 
@@ -155,10 +149,7 @@ def _mean_offset(
 
 
 def _faces_background(
-    points: OutlinePoints,
-    prediction: Labels,
-    reference: Labels,
-    pairs: Integers,
+    points: OutlinePoints, prediction: Labels, reference: Labels, pairs: Integers
 ) -> Mask:
     """Whether no third object, predicted or reference, is within 2 city-block steps."""
     reach = range(-NEIGHBOUR_REACH, NEIGHBOUR_REACH + 1)

@@ -100,9 +100,7 @@ def map_changed_fields(
 
 
 def _compute_and_keep(
-    item: tuple[Field, str],
-    compute: Callable[[Field], Tables],
-    checkpoint: Checkpoint | None,
+    item: tuple[Field, str], compute: Callable[[Field], Tables], checkpoint: Checkpoint | None
 ) -> Tables:
     """Compute a field's tables, in whichever process, and keep them there and then."""
     field, mark = item

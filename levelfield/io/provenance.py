@@ -22,17 +22,8 @@ from levelfield.config.planted import PLANTED, planted_note
 from levelfield.io.checksums import file_sha256
 
 PACKAGES = (
-    "snakemake",
-    "numpy",
-    "scipy",
-    "scikit-image",
-    "numba",
-    "pandas",
-    "pyarrow",
-    "zarr",
-    "ome-zarr-models",
-    "tifffile",
-    "imagecodecs",
+    *("snakemake", "numpy", "scipy", "scikit-image", "numba", "pandas", "pyarrow", "zarr"),
+    *("ome-zarr-models", "tifffile", "imagecodecs"),
 )
 """Packages whose version can change a result."""
 

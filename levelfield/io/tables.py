@@ -21,29 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TEXT = (
-    "plate",
-    "well",
-    "channel",
-    "path",
-    "dtype",
-    "fault",
-    "reason",
-    "rule",
-    "file",
-    "fingerprint",
-    "advice",
-    "planted",
-    "truth_verdict",
-    "perturbation",
-    "scope",
-    "review",
-    "notes",
-    "checksum",
-    "reviewer",
-    "answer",
-    "missing",
-    "headline",
-    "date",
+    *("plate", "well", "channel", "path", "dtype", "fault", "reason", "rule", "file"),
+    *("fingerprint", "advice", "planted", "truth_verdict", "perturbation", "scope", "review"),
+    *("notes", "checksum", "reviewer", "answer", "missing", "headline", "date"),
     "worst_perturbation",
 )
 
@@ -105,10 +85,7 @@ def write_figure(figure: Figure, path: Path | str) -> None:
 def write_parquet(table: pd.DataFrame, path: Path | str) -> None:
     """Write a parquet file with a row group per well, then rename it into place."""
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    with (
-        beside(path) as draft,
-        pq.ParquetWriter(draft, arrow.schema, compression="zstd") as writer,
-    ):
+    with beside(path) as draft, pq.ParquetWriter(draft, arrow.schema, compression="zstd") as writer:
         for start, stop in _well_runs(table):
             writer.write_table(arrow.slice(start, stop - start))
 

@@ -10,10 +10,7 @@ from levelfield.labels.objects import equivalent_diameters, keep_objects, touche
 
 
 def filter_objects(
-    labels: Labels,
-    minimum_diameter: float,
-    maximum_diameter: float | None,
-    border: str,
+    labels: Labels, minimum_diameter: float, maximum_diameter: float | None, border: str
 ) -> tuple[Labels, dict[str, float]]:
     """Remove objects by size and border; the others keep their numbers.
 

@@ -64,10 +64,7 @@ def _largest(labels: Labels, values: AnyArray, count: int) -> Floats:
 
 
 def percentiles_per_label(
-    labels: Labels,
-    image: AnyArray,
-    percentiles: Sequence[float],
-    count: int,
+    labels: Labels, image: AnyArray, percentiles: Sequence[float], count: int
 ) -> Floats:
     """Percentiles (nearest rank) of the image within labels 1 to count; NaN for a missing one.
 

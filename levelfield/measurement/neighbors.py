@@ -38,10 +38,7 @@ FEATURES = (
         "Number of the object with the closest centre; 0 if there is none.",
         integer=True,
     ),
-    length(
-        "Neighbors_FirstClosestDistance_{kind}",
-        "Distance to that centre; 0 if there is none.",
-    ),
+    length("Neighbors_FirstClosestDistance_{kind}", "Distance to that centre; 0 if there is none."),
     Feature(
         "Neighbors_SecondClosestObjectNumber_{kind}",
         "label",
@@ -49,8 +46,7 @@ FEATURES = (
         integer=True,
     ),
     length(
-        "Neighbors_SecondClosestDistance_{kind}",
-        "Distance to that centre; 0 if there is none.",
+        "Neighbors_SecondClosestDistance_{kind}", "Distance to that centre; 0 if there is none."
     ),
     Feature(
         "Neighbors_AngleBetweenNeighbors_{kind}",

@@ -115,15 +115,8 @@ def assay_quality(wells: pd.DataFrame) -> pd.DataFrame:
 
 
 _QUALITY_COLUMNS = [
-    "Metadata_Plate",
-    "readout",
-    "perturbation",
-    "control_group",
-    "n_negative",
-    "n_positive",
-    "median_negative",
-    "median_positive",
-    "z_prime",
+    *("Metadata_Plate", "readout", "perturbation", "control_group", "n_negative", "n_positive"),
+    *("median_negative", "median_positive", "z_prime"),
 ]
 
 

@@ -48,10 +48,7 @@ def columns(parameters: Parameters) -> list[Column]:
     """Return the columns: by channel, scale, direction and feature."""
     return [
         feature.column(
-            channel=channel,
-            scale=scale,
-            direction=direction,
-            levels=parameters.texture_gray_levels,
+            channel=channel, scale=scale, direction=direction, levels=parameters.texture_gray_levels
         )
         for channel in parameters.channels
         for scale in parameters.texture_scales

@@ -23,13 +23,7 @@ from levelfield.execution.field_cache import (
 from levelfield.illumination import FlatField
 from levelfield.measurement import feature_names, measure_image, measure_site
 from levelfield.measurement.readouts import object_set_of
-from levelfield.steps.fields import (
-    FIELD,
-    FieldReader,
-    field_reader,
-    flat_field_marks,
-    identify,
-)
+from levelfield.steps.fields import FIELD, FieldReader, field_reader, flat_field_marks, identify
 
 # The code that decides a feature's value: a change here measures again.
 _FEATURE_CODE = ("levelfield.illumination", "levelfield.labels", "levelfield.measurement")

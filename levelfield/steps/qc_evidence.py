@@ -161,10 +161,7 @@ def _filled(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
 
 
 def _evidence_of(
-    plane: Image,
-    labels: Labels,
-    parents: Labels | None,
-    level: float,
+    plane: Image, labels: Labels, parents: Labels | None, level: float
 ) -> dict[str, pd.DataFrame]:
     """Collect the evidence of one object set of a field."""
     # The network knows nuclei; what grows from others is another kind of object.

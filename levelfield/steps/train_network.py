@@ -235,9 +235,7 @@ def progress(what: str, steps: int) -> Callable[[dict[str, float], float], None]
 
 
 def _judge(
-    job: NetworkTraining,
-    chosen: Mapping[str, Sequence[TrainingImage]],
-    device: str,
+    job: NetworkTraining, chosen: Mapping[str, Sequence[TrainingImage]], device: str
 ) -> None:
     """Score all generations on the images that this one was not trained on."""
     kind = KINDS[job.network.method]

@@ -52,11 +52,7 @@ class _Samples(Dataset[Any]):
     """Samples by number, so that any worker makes the same."""
 
     def __init__(
-        self,
-        recipe: Recipe,
-        images: Sequence[TrainingImage],
-        settings: TrainingSettings,
-        seed: int,
+        self, recipe: Recipe, images: Sequence[TrainingImage], settings: TrainingSettings, seed: int
     ) -> None:
         self.recipe, self.images, self.settings, self.seed = recipe, images, settings, seed
         self.weights = sampling_weights(images)

@@ -68,11 +68,7 @@ def sampling_weights(images: Sequence[TrainingImage]) -> Floats:
 
 
 def draw_crop(
-    images: Sequence[TrainingImage],
-    weights: Floats,
-    side: int,
-    seed: int,
-    number: int,
+    images: Sequence[TrainingImage], weights: Floats, side: int, seed: int, number: int
 ) -> tuple[Image, Labels]:
     """Draw, crop and augment a sample.
 

@@ -10,19 +10,8 @@ import pandas as pd
 from levelfield.config.plan import row_column
 
 INDEX_COLUMNS = (
-    "plate",
-    "well",
-    "site",
-    "channel",
-    "z",
-    "time",
-    "path",
-    "page",
-    "size_y",
-    "size_x",
-    "dtype",
-    "bytes",
-    "fault",
+    *("plate", "well", "site", "channel", "z", "time", "path", "page", "size_y", "size_x"),
+    *("dtype", "bytes", "fault"),
 )
 NO_SITE = -1
 """Number in place of a site's in rows that stand for a whole well; some exports count from 0."""
@@ -133,9 +122,7 @@ def _mark_odd(planes: pd.DataFrame) -> pd.DataFrame:
     size = planes["size_y"].astype(str) + " × " + planes["size_x"].astype(str)
     wrong_size = (planes["size_y"] != size_y) | (planes["size_x"] != size_x)
     planes = _mark(
-        planes,
-        wrong_size,
-        "is " + size + f" px where the plate's images are {size_y} × {size_x}",
+        planes, wrong_size, "is " + size + f" px where the plate's images are {size_y} × {size_x}"
     )
     wrong_type = planes["dtype"] != dtype
     return _mark(

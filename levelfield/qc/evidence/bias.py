@@ -123,12 +123,7 @@ def _core_intensity(labels: Labels, image: Image, depth: Image, deepest: Floats)
 
 
 def _rim_intensity(
-    labels: Labels,
-    image: Image,
-    reach: float,
-    inner: Labels,
-    profiles: Floats,
-    offsets: Floats,
+    labels: Labels, image: Image, reach: float, inner: Labels, profiles: Floats, offsets: Floats
 ) -> Floats:
     """Brightest point of the profile outside inner objects, and outside their blur if possible."""
     wider = ndimage.binary_dilation(inner > 0, iterations=INNER_BLUR_PX)
@@ -242,12 +237,7 @@ def _median_profiles(samples: Floats, first: Integers, sizes: Integers) -> Float
 
 
 def _find_edge(
-    profiles: Floats,
-    offsets: Floats,
-    foreground: Floats,
-    level: float,
-    reach: float,
-    noise: float,
+    profiles: Floats, offsets: Floats, foreground: Floats, level: float, reach: float, noise: float
 ) -> Floats:
     """Offset in px at which each profile falls through the level; NaN where it cannot be told."""
     edge = np.zeros(len(profiles))

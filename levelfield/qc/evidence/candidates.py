@@ -34,23 +34,10 @@ SECOND_OPINION, RESIDUAL, PARENT = "second opinion", "residual", "parent"
 COVERED_BELOW = 0.3
 """Share of a candidate that labels may cover."""
 CANDIDATE_COLUMNS = (
-    CANDIDATE,
-    "found_by",
-    "centre_y_px",
-    "centre_x_px",
-    "area_px",
-    "touches_border",
-    "mean_intensity",
-    "integrated_intensity",
-    "contrast_to_noise",
-    "contrast_to_rim",
-    "solidity",
-    "covered",
-    "distance_to_label_px",
-    "jury_agreement",
-    "jury_finding",
-    "network_foreground",
-    "typical_diameter_px",
+    *(CANDIDATE, "found_by", "centre_y_px", "centre_x_px", "area_px", "touches_border"),
+    *("mean_intensity", "integrated_intensity", "contrast_to_noise", "contrast_to_rim"),
+    *("solidity", "covered", "distance_to_label_px", "jury_agreement", "jury_finding"),
+    *("network_foreground", "typical_diameter_px"),
 )
 _BLOB_NOISE = 4.0
 """Residual blobs rise above the background by this many standard deviations of its noise,"""

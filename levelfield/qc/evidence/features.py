@@ -29,11 +29,7 @@ from levelfield.labels.labelwise import (
 )
 from levelfield.labels.objects import touches_border
 from levelfield.labels.row_extents import RowExtents, row_extents
-from levelfield.qc.evidence.background import (
-    background_grain,
-    background_noise,
-    local_background,
-)
+from levelfield.qc.evidence.background import background_grain, background_noise, local_background
 from levelfield.qc.evidence.bias import threshold_bias
 from levelfield.qc.evidence.checked_field import checked_field
 from levelfield.qc.evidence.cuts import Cuts, best_cuts
@@ -57,29 +53,11 @@ from levelfield.qc.evidence.second_opinion import (
 # A virtual cut is described as the seam that it would be.
 _OF_CUT = {name: f"cut_{name}" for name in (*SEAM_COLUMNS[2:], *OPINIONS_ON_SEAMS)}
 OBJECT_COLUMNS = (
-    NUMBER,
-    "area_px",
-    "centre_y_px",
-    "centre_x_px",
-    "touches_border",
-    "mean_intensity",
-    "integrated_intensity",
-    "local_density",
-    "solidity",
-    "threshold_bias_px",
-    "axis_ratio",
-    "ellipse_fit",
-    "roundness",
-    "contrast_to_noise",
-    "edge_sharpness",
-    "texture",
-    "grain",
-    "saturated",
-    "background_correlation",
-    "background_fineness",
-    "contact",
-    "cut_shape_saddle",
-    "cut_intensity_saddle",
+    *(NUMBER, "area_px", "centre_y_px", "centre_x_px", "touches_border", "mean_intensity"),
+    *("integrated_intensity", "local_density", "solidity", "threshold_bias_px", "axis_ratio"),
+    *("ellipse_fit", "roundness", "contrast_to_noise", "edge_sharpness", "texture", "grain"),
+    *("saturated", "background_correlation", "background_fineness", "contact"),
+    *("cut_shape_saddle", "cut_intensity_saddle"),
     *_OF_CUT.values(),
     *OPINIONS_ON_OBJECTS,
 )
@@ -197,12 +175,7 @@ def _opinions_on_seams(touching: Contacts, opinion: SecondOpinion | None) -> dic
 
 
 def _appearance(
-    labels: Labels,
-    image: Image,
-    planes: _Planes,
-    depth: Image,
-    noise: float,
-    extents: RowExtents,
+    labels: Labels, image: Image, planes: _Planes, depth: Image, noise: float, extents: RowExtents
 ) -> dict[str, AnyArray]:
     """Describe shape, contrast and texture of every object."""
     count = len(extents.top)
@@ -285,11 +258,7 @@ def local_density(centre_y: Floats, centre_x: Floats, shape: tuple[int, int]) ->
 
 
 def _cut_features(
-    labels: Labels,
-    depth: Image,
-    planes: _Planes,
-    diameter: float,
-    opinion: SecondOpinion | None,
+    labels: Labels, depth: Image, planes: _Planes, diameter: float, opinion: SecondOpinion | None
 ) -> dict[str, AnyArray]:
     """Describe each object's best cut, by shape or by intensity, whichever has the lower saddle."""
     smallest = max(6.0, SMALLEST_PART * np.pi * diameter**2 / 4)

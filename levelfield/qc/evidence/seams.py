@@ -19,32 +19,16 @@ from levelfield.labels.row_extents import RowExtents
 from levelfield.qc.columns import NEIGHBOUR, NUMBER
 
 SEAM_COLUMNS = (
-    NUMBER,
-    NEIGHBOUR,
-    "seam_brightness",
-    "seam_lowest",
-    "seam_highest",
-    "seam_gradient",
-    "seam_similarity",
-    "seam_roundness",
-    "seam_width",
-    "seam_length",
-    "seam_solidity",
-    "seam_solidity_gain",
-    "seam_ellipse_fit",
-    "seam_ellipse_gain",
-    "seam_area_px",
+    *(NUMBER, NEIGHBOUR, "seam_brightness", "seam_lowest", "seam_highest", "seam_gradient"),
+    *("seam_similarity", "seam_roundness", "seam_width", "seam_length", "seam_solidity"),
+    *("seam_solidity_gain", "seam_ellipse_fit", "seam_ellipse_gain", "seam_area_px"),
     "seam_smaller_area_px",
 )
 _LEAST = 1e-6
 
 
 def seam_features(
-    labels: Labels,
-    smooth: Image,
-    gradient: Image,
-    extents: RowExtents,
-    touching: Contacts,
+    labels: Labels, smooth: Image, gradient: Image, extents: RowExtents, touching: Contacts
 ) -> pd.DataFrame:
     """Describe the seam of every touching pair, with `SEAM_COLUMNS`.
 
@@ -168,10 +152,7 @@ def _ellipse_fit(
 
 
 def ellipse_fit(
-    labels: Labels,
-    extents: RowExtents,
-    sums: Floats,
-    pairs: Integers | None = None,
+    labels: Labels, extents: RowExtents, sums: Floats, pairs: Integers | None = None
 ) -> Floats:
     """Overlap of objects, or of unions of two, with the ellipses of the same second moments.
 

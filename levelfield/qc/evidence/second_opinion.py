@@ -29,13 +29,8 @@ from levelfield.segmentation.network.decoders.jury import jury, opinions
 from levelfield.segmentation.network.prediction import Prediction
 
 OPINIONS_ON_OBJECTS = (
-    "network_foreground",
-    "cut_network_saddle",
-    "jury_agreement",
-    "jury_lowest",
-    "jury_splitting",
-    "jury_merging",
-    "jury_missing",
+    *("network_foreground", "cut_network_saddle", "jury_agreement", "jury_lowest"),
+    *("jury_splitting", "jury_merging", "jury_missing"),
 )
 OPINIONS_ON_SEAMS = ("seam_network_separation", "seam_network_boundary")
 # Nothing of a network's map is finer than a pixel or two.
@@ -87,9 +82,7 @@ class SecondOpinion:
 
 
 def ask_second_opinion(
-    plane: Image,
-    labels: Labels,
-    network: OpinionNetwork | None = None,
+    plane: Image, labels: Labels, network: OpinionNetwork | None = None
 ) -> SecondOpinion:
     """Ask the small network, which knows nuclei, about one field.
 

@@ -17,12 +17,7 @@ from levelfield.qc.evidence.candidates import RESIDUAL
 
 _CUT_LIGHT = ("brightness", "lowest", "highest", "gradient", "similarity")
 _CUT_FORM = (
-    "roundness",
-    "width",
-    "length",
-    "solidity",
-    "solidity_gain",
-    "ellipse_fit",
+    *("roundness", "width", "length", "solidity", "solidity_gain", "ellipse_fit"),
     "ellipse_gain",
 )
 _CUT_NETWORK = ("network_separation", "network_boundary")
@@ -31,23 +26,13 @@ _JURY = ("agreement", "lowest", "splitting", "merging", "missing")
 MERGE_TERMS: dict[str, tuple[str, ...]] = {
     "size": ("relative_area", "relative_intensity", "relative_part", "crowding"),
     "light": (
-        "relative_brightness",
-        "texture",
-        "grain",
-        "edge_sharpness",
-        "contrast_to_noise",
+        *("relative_brightness", "texture", "grain", "edge_sharpness", "contrast_to_noise"),
         "cut_intensity_saddle",
         *(f"cut_seam_{name}" for name in _CUT_LIGHT),
     ),
     "form": (
-        "solidity",
-        "axis_ratio",
-        "ellipse_fit",
-        "roundness",
-        "contact",
-        "touches_border",
-        "cut_shape_saddle",
-        "part_of_object",
+        *("solidity", "axis_ratio", "ellipse_fit", "roundness", "contact", "touches_border"),
+        *("cut_shape_saddle", "part_of_object"),
         *(f"cut_seam_{name}" for name in _CUT_FORM),
     ),
     "network": (
@@ -90,19 +75,9 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 }
 # Of places where an object may be missing; jury and network say how much speaks for an object.
 CANDIDATE_TERMS = (
-    "relative_area",
-    "relative_brightness",
-    "contrast_to_noise",
-    "contrast_to_rim",
-    "contrast_to_labels",
-    "solidity",
-    "covered",
-    "distance_to_label",
-    "touches_border",
-    "is_residual",
-    "jury_agreement",
-    "jury_finding",
-    "network_foreground",
+    *("relative_area", "relative_brightness", "contrast_to_noise", "contrast_to_rim"),
+    *("contrast_to_labels", "solidity", "covered", "distance_to_label", "touches_border"),
+    *("is_residual", "jury_agreement", "jury_finding", "network_foreground"),
 )
 
 
@@ -138,10 +113,7 @@ def merge_terms(objects: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
 
 
 def seam_terms(
-    objects: pd.DataFrame,
-    pairs: pd.DataFrame,
-    ends: Sequence[Integers],
-    reference: pd.DataFrame,
+    objects: pd.DataFrame, pairs: pd.DataFrame, ends: Sequence[Integers], reference: pd.DataFrame
 ) -> pd.DataFrame:
     """Return `SEAM_TERMS` of every touching pair.
 

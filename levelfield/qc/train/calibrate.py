@@ -173,12 +173,7 @@ def fit_errors(rows: pd.DataFrame, measure: str) -> ErrorModel:
 
 
 def _widened(
-    rows: pd.DataFrame,
-    names: Sequence[str],
-    fixed: Mapping[str, float],
-    least: float,
-    *,
-    by: str,
+    rows: pd.DataFrame, names: Sequence[str], fixed: Mapping[str, float], least: float, *, by: str
 ) -> dict[str, float]:
     """Fit squared weights of `names` beside `fixed` ones, widened to cover what is left out.
 

@@ -32,13 +32,7 @@ from levelfield.qc.train import cytoplasm
 from levelfield.qc.train.images import FOLDS, Sources, chosen_images
 from levelfield.qc.train.opinions import Opinions
 from levelfield.qc.train.phenotypes import DEGRADED, PHENOTYPES, with_change
-from levelfield.qc.train.segmentations import (
-    GOOD,
-    OF_PHENOTYPES,
-    REFERENCE,
-    SETTINGS,
-    Scene,
-)
+from levelfield.qc.train.segmentations import GOOD, OF_PHENOTYPES, REFERENCE, SETTINGS, Scene
 from levelfield.qc.train.truth import add_truth, at_visible_edge
 from levelfield.segmentation.network.inference import load_model
 from levelfield.segmentation.planting import (

@@ -77,10 +77,7 @@ def judge_plates(
 
 
 def _judge_plate(
-    number: int,
-    plate: Plate,
-    constants: Mapping[tuple[str, str, str], Constants],
-    few_images: bool,
+    number: int, plate: Plate, constants: Mapping[tuple[str, str, str], Constants], few_images: bool
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     rules = Rules(calibrations=constants, kinds={"Nuclei": ("nuclei", METHODS[plate.kind])})
     head: dict[str, Any] = {"group": plate.group, "kind": plate.kind, "differing": plate.differing}

@@ -27,14 +27,8 @@ from levelfield.qc.train.segmentations import KINDS, REFERENCE
 FEWEST_IMAGES = 3
 N_WELLS, WELL_IMAGES = 8, 4
 DIFFERING = (
-    "nothing",
-    "segmentation",
-    "density",
-    "phenotype",
-    "phenotype, same images",
-    "degraded",
-    "planted",
-    "planted in both",
+    *("nothing", "segmentation", "density", "phenotype", "phenotype, same images", "degraded"),
+    *("planted", "planted in both"),
 )
 """What differs between the classes of a plate; only "same images" are not disjoint halves."""
 _SHIFTS = {

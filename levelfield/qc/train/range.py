@@ -44,9 +44,7 @@ def shown(fields: pd.DataFrame, cytoplasm: pd.DataFrame) -> pd.DataFrame:
     columns = [*names, "group", "image", "kind", "change", "n_objects", "part"]
     table = pd.concat([own[columns], other[columns]], ignore_index=True)
     table = table[table["n_objects"] >= FEWEST_OBJECTS].reset_index(drop=True)
-    return table.assign(
-        reason=table["change"].str.split(" ").str[0].map(REASONS).fillna(""),
-    )
+    return table.assign(reason=table["change"].str.split(" ").str[0].map(REASONS).fillna(""))
 
 
 def fit_recogniser(table: pd.DataFrame, reason: str) -> tuple[dict[str, float], float]:
