@@ -73,7 +73,8 @@ class ReviewInput(NamedTuple):
     Attributes
     ----------
     rows : pandas.DataFrame or None
-        The review sheet (config/schemas/review.yaml), all text; None where there is none yet.
+        The review sheet (levelfield/config/schemas/review.yaml), all text; None where there is
+        none yet.
     checksums : pandas.DataFrame or None
         ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum`` of the label images.
     plan : ReviewPlan

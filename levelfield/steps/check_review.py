@@ -22,7 +22,7 @@ def read_review(path: Path | str | Sequence[str], schema: Path | str) -> pd.Data
     path : path, or an empty sequence
         The review sheet; nothing where there is none yet.
     schema : path
-        ``config/schemas/review.yaml``.
+        ``levelfield/config/schemas/review.yaml``.
 
     Raises
     ------

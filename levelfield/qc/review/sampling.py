@@ -256,8 +256,9 @@ def choose_for_review(
     Returns
     -------
     pandas.DataFrame
-        `LIST_COLUMNS`: rows of the review sheet (config/schemas/review.yaml) with an empty
-        answer. Objects first, then whole fields (object_number 0) to count missed objects on.
+        `LIST_COLUMNS`: rows of the review sheet (levelfield/config/schemas/review.yaml) with
+        an empty answer. Objects first, then whole fields (object_number 0) to count missed
+        objects on.
     """
     plan = plan or ReviewPlan()
     chosen_objects, chosen_fields = [], []
