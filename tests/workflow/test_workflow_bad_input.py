@@ -67,6 +67,14 @@ def test_verify_of_an_unknown_plate_says_where_it_looked(finished):
     assert "there is no segmented plate 'Q'" in told.stderr
 
 
+def refused(screen, *more: str) -> str:
+    """Run a wrong screen; nothing may be written."""
+    done = screen.run(*more)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    return done.stdout
+
+
 def test_an_unknown_config_key_is_refused_before_anything_is_written(tmp_path):
     screen = small_screen(tmp_path / "key")
     screen.change_config(objcts={})

@@ -11,7 +11,7 @@ from workflow_runs import VERDICT
 
 pytestmark = pytest.mark.workflow
 QC_RULES = {"check_review", "qc_plate", "qc_screen", "report_plate", "report_screen", "provenance"}
-VERDICT = ["object_set", "measure", "scope", "perturbation", "estimate", "basis", "verdict"]
+JUDGED = ["object_set", "measure", "scope", "perturbation", "estimate", "basis", "verdict"]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_one_answered_object_changes_no_verdict(reviewed):
     answered(screen).head(1).to_csv(sheet, index=False)
     screen.run_well(*VERDICT)
     assert set(screen.table("qc/reviewed.csv")["state"]) == {"unreviewed", "partial"}
-    pd.testing.assert_frame_equal(screen.table("qc/verdict.csv")[VERDICT], before[VERDICT])
+    pd.testing.assert_frame_equal(screen.table("qc/verdict.csv")[JUDGED], before[JUDGED])
     kept = ["verdict", "unreviewed"]
     pd.testing.assert_frame_equal(screen.table("qc/answers.csv")[kept], answers[kept])
 
