@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pandas as pd
 
 from levelfield.config.planted import note_of_verdict
-from levelfield.qc.wording.headlines import screen_headline
+from levelfield.qc.verdict.rows import SCOPES
+from levelfield.qc.wording.headlines import name_of_answer, screen_headline
 from levelfield.qc.wording.questions import (
     BOTH_CLASSES,
     QUESTIONS,
@@ -19,7 +20,7 @@ from levelfield.qc.wording.questions import (
 from levelfield.report.drift import drift_charts, drift_order
 from levelfield.report.page import environment
 from levelfield.report.records import class_margins, read_answers
-from levelfield.report.shown import SCOPES, ShownAnswer
+from levelfield.report.shown import ShownAnswer
 
 SCREEN = "screen"
 
@@ -77,7 +78,7 @@ def screen_page(data: ScreenReport) -> str:
             rows=[SCREEN, *names] if together else names,
             screen=SCREEN if together else None,
             headline=screen_headline(together, len(names)) if together else "",
-            screen_answers=[(one, _title(one)) for one in together],
+            screen_answers=[(one, name_of_answer(one)) for one in together],
             scopes=SCOPES,
             both_classes=BOTH_CLASSES,
             columns=columns,
@@ -92,10 +93,6 @@ def screen_page(data: ScreenReport) -> str:
             versions=data.versions,
         )
     )
-
-
-def _title(answer: ShownAnswer) -> str:
-    return f"{answer.object_set}, {QUESTIONS[answer.question].title.lower()}"
 
 
 def _groups(columns: Sequence[tuple[str, Question]]) -> list[tuple[str, list[Question]]]:

@@ -14,11 +14,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
-from levelfield.qc.measures import Measure
+from levelfield.qc.measures import Kind, Measure
 from levelfield.qc.statistics.estimates import FAIL_LEVEL, PASS_LEVEL, Estimate, Verdict
 
 MOST_WELLS = 1000
@@ -40,7 +39,7 @@ class Bound:
     """
 
     margin: float
-    kind: Literal["signed", "rate", "share"] = "signed"
+    kind: Kind = "signed"
 
     def __post_init__(self) -> None:
         if not self.margin > 0 or (self.kind == "share" and self.margin >= 1):
@@ -69,9 +68,7 @@ class Bound:
 
 def bound_of(measure: Measure, scope: str, margin: float) -> Bound:
     """Return what a row is held against: a difference errs both ways, a rate only upwards."""
-    if scope == "difference" or measure.signed:
-        return Bound(margin)
-    return Bound(margin, "share" if measure.is_share_of_right else "rate")
+    return Bound(margin, measure.kind(scope))
 
 
 def passes(estimate: Estimate, bound: Bound) -> bool:

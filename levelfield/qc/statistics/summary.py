@@ -70,6 +70,13 @@ def threshold_call(bias_px: pd.Series) -> pd.Series:
     return pd.Series(calls, bias_px.index, dtype=object)
 
 
+def call_shares(calls: pd.Series) -> tuple[float, float]:
+    """Return the shares of images called low and high among those that could be measured."""
+    known = calls[calls != ""]
+    low, high = (float((known == call).mean()) for call in ("low", "high"))
+    return low, high
+
+
 def with_calls(sums: pd.DataFrame, constants_of: ConstantsOf) -> pd.DataFrame:
     """Add ``threshold_call`` of the corrected bias to sums of fields."""
     return sums.assign(threshold_call=threshold_call(_corrected(sums, "bias", constants_of)))

@@ -6,6 +6,7 @@ worst row. Tables on disk hold their fields one by one, and are read back as the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +15,7 @@ from levelfield.qc.statistics.errors import NO_DOUBTS, Doubts
 from levelfield.qc.statistics.estimates import Estimate, Verdict
 
 Scope = Literal["negcon", "poscon", "difference"]
+SCOPES: tuple[Scope, ...] = ("negcon", "poscon", "difference")
 Basis = Literal["evidence", "review"]
 Reason = Literal[
     "inside",  # pass: the 90 % interval lies within the margin
@@ -47,9 +49,9 @@ class NextStep:
         Of a person's time; 0 where it is not known.
     """
 
-    kind: Step = "none"
-    amount: int = 0
-    minutes: int = 0
+    kind: Step = field(default="none", metadata={"column": ""})
+    amount: int = field(default=0, metadata={"column": "_amount"})
+    minutes: int = field(default=0, metadata={"column": "_minutes"})
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,41 @@ class ReviewCounts:
 _NOTHING, _NOT_REVIEWED = NextStep(), ReviewCounts()
 
 
+class Judged:
+    """What every row of a verdict can say of itself, be it made or read from a table."""
+
+    measure_name: str
+    scope: Scope
+    perturbation: str
+    verdict: Verdict
+    basis: Basis
+
+    @property
+    def measure(self) -> Measure:
+        """What is measured."""
+        return MEASURES[self.measure_name]
+
+    @property
+    def signed(self) -> bool:
+        """Whether it can err both ways, so that its value is shown with a sign."""
+        return self.measure.kind(self.scope) == "signed"
+
+    @property
+    def unreviewed(self) -> bool:
+        """Whether a pass or fail rests on the evidence alone; it is said wherever it is shown.
+
+        Answers of a review that is not complete do not change it.
+        """
+        return rests_on_evidence(self.verdict, [self])
+
+
+def rests_on_evidence(verdict: str, counted: Sequence[Judged]) -> bool:
+    """Whether a verdict is a pass or fail, and any row that counts for it is not reviewed."""
+    return verdict != "undecided" and any(row.basis == "evidence" for row in counted)
+
+
 @dataclass(frozen=True)
-class Row:
+class Row(Judged):
     """One estimate, held against its margin. In fractions of objects, or px.
 
     Attributes
@@ -160,11 +195,6 @@ class Row:
     next_step: NextStep = _NOTHING
 
     @property
-    def measure(self) -> Measure:
-        """What is measured."""
-        return MEASURES[self.measure_name]
-
-    @property
     def question(self) -> str:
         """Which question the row answers."""
         return self.measure.question
@@ -173,11 +203,6 @@ class Row:
     def unit(self) -> str:
         """Unit in which the row is shown."""
         return self.measure.unit_of(self.scope)
-
-    @property
-    def unreviewed(self) -> bool:
-        """Whether a pass or fail rests on the evidence alone; it is said wherever it is shown."""
-        return self.verdict != "undecided" and self.basis == "evidence"
 
 
 @dataclass(frozen=True)
@@ -218,5 +243,6 @@ class Answer:
     @property
     def unreviewed(self) -> bool:
         """Whether the answer rests on the evidence alone in any row that counts for it."""
-        counted = self.rows if self.verdict == "pass" else (self.worst,)
-        return self.verdict != "undecided" and any(row.basis == "evidence" for row in counted)
+        return rests_on_evidence(
+            self.verdict, self.rows if self.verdict == "pass" else (self.worst,)
+        )

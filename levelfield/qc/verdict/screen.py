@@ -26,7 +26,7 @@ from levelfield.qc.verdict.cases import (
     key_of,
     known_scatter,
 )
-from levelfield.qc.verdict.rows import ReviewCounts
+from levelfield.qc.verdict.rows import ReviewCounts, Scope
 from levelfield.qc.verdict.rules import Rules
 
 SCREEN = "screen"
@@ -228,7 +228,7 @@ class Drift:
     order: int
     object_set: str
     measure: str
-    scope: str
+    scope: Scope
     perturbation: str
     estimate: float
     ci_low: float
