@@ -27,7 +27,7 @@ from levelfield.qc.statistics.estimates import (
     ratio_estimate,
 )
 from levelfield.qc.statistics.family import failure_level
-from levelfield.qc.statistics.records import to_table
+from levelfield.qc.statistics.records import shared_fields, to_table
 from levelfield.qc.statistics.summary import call_shares, threshold_call
 from levelfield.qc.verdict.rows import Scope
 from levelfield.qc.verdict.tables import VerdictLine
@@ -113,13 +113,13 @@ def truth_lines(
     """
     whole = images[images["size_class"] == ALL_SIZES]
     sets = set(whole[OBJECT_SET])
-    alike = {_key(row): row for row in same_sites}
+    alike = {row.key: row for row in same_sites}
     rows = [row for row in verdict if row.object_set in sets]
     own = [whole[whole[OBJECT_SET] == row.object_set] for row in rows]
     truths = [_truth(row, table, pairs) for row, table in zip(rows, own, strict=True)]
     verdicts = _verdicts(rows, truths)
     return [
-        _line(row, truth, said, alike.get(_key(row)), _images_of(table, _wells(row, pairs)))
+        _line(row, truth, said, alike.get(row.key), _images_of(table, _wells(row, pairs)))
         for row, table, truth, said in zip(rows, own, truths, verdicts, strict=True)
     ]
 
@@ -202,33 +202,23 @@ def _line(
         low, high = np.clip([low, high], *row.measure.possible(row.scope))
     calls = threshold_call(images["boundary_bias_px"])
     fraction_low, fraction_high = call_shares(calls)
-    return TruthLine(
-        plate=row.plate,
-        question=row.question,
-        measure=row.measure_name,
-        object_set=row.object_set,
-        scope=row.scope,
-        perturbation=row.perturbation,
-        unit=row.unit,
-        margin=row.margin,
-        truth=truth.value * scale,
-        truth_ci_low=float(low) * scale,
-        truth_ci_high=float(high) * scale,
-        truth_verdict=said,
-        n_wells=truth.n_wells,
-        n_sites=len(images),
-        n_objects=int(images["n_prediction"].sum()),
-        fraction_low=fraction_low,
-        fraction_high=fraction_high,
-        annotators_convention_px=_convention(row, truth, alike),
-        same_sites_estimate=alike.estimate if alike else np.nan,
-        same_sites_ci_low=alike.ci_low if alike else np.nan,
-        same_sites_ci_high=alike.ci_high if alike else np.nan,
-        estimate=row.estimate,
-        ci_low=row.ci_low,
-        ci_high=row.ci_high,
-        verdict=row.verdict,
-    )
+    facts = shared_fields(row, TruthLine) | {
+        "measure": row.measure_name,
+        "truth": truth.value * scale,
+        "truth_ci_low": float(low) * scale,
+        "truth_ci_high": float(high) * scale,
+        "truth_verdict": said,
+        "n_wells": truth.n_wells,
+        "n_sites": len(images),
+        "n_objects": int(images["n_prediction"].sum()),
+        "fraction_low": fraction_low,
+        "fraction_high": fraction_high,
+        "annotators_convention_px": _convention(row, truth, alike),
+        "same_sites_estimate": alike.estimate if alike else np.nan,
+        "same_sites_ci_low": alike.ci_low if alike else np.nan,
+        "same_sites_ci_high": alike.ci_high if alike else np.nan,
+    }
+    return TruthLine(**facts)
 
 
 def _convention(row: VerdictLine, truth: Estimate, alike: VerdictLine | None) -> float:
@@ -236,7 +226,3 @@ def _convention(row: VerdictLine, truth: Estimate, alike: VerdictLine | None) ->
     if row.question != THRESHOLD or alike is None:
         return np.nan
     return float(alike.estimate - truth.value * row.measure.scale)
-
-
-def _key(row: VerdictLine) -> tuple[str, str, str, str]:
-    return row.object_set, row.measure_name, row.scope, row.perturbation

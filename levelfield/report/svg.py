@@ -128,6 +128,12 @@ def level_axis(
     return parts
 
 
+def band(scale: Scale, reach: float, top: float, bottom: float) -> ElementTree.Element:
+    """Draw the harmless range, `reach` to either side of zero."""
+    left, right = scale(-reach), scale(reach)
+    return element("rect", x=left, width=right - left, y=top, height=bottom - top, class_="margin")
+
+
 def value_limits(values: Floats, margin: float = 0.06) -> tuple[float, float]:
     """Return ends of a scale that holds all finite values with some room."""
     finite = values[np.isfinite(values)]

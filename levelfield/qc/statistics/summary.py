@@ -10,7 +10,7 @@ import pandas as pd
 
 from levelfield.qc.columns import OBJECT_SET, SITE
 from levelfield.qc.measures import MEASURES
-from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.statistics.comparison import Comparison, control_classes
 from levelfield.qc.statistics.errors import Constants
 from levelfield.qc.statistics.field_sums import measure_terms
 
@@ -211,13 +211,9 @@ def class_counts(
     plate: str, sums: pd.DataFrame, pairs: Sequence[Comparison], constants_of: ConstantsOf
 ) -> list[ClassCount]:
     """Count the objects of every control class: ``qc/counts.csv``."""
-    classes: dict[tuple[str, str], tuple[str, ...]] = {}
-    for pair in pairs:
-        classes["negcon", pair.negative_name] = pair.negative_wells
-        classes["poscon", pair.perturbation] = pair.positive_wells
     found = []
     for object_set in dict.fromkeys(sums[OBJECT_SET]):
-        for (scope, name), wells in classes.items():
+        for (scope, name), wells in control_classes(pairs).items():
             own = sums[(sums[OBJECT_SET] == object_set) & sums["Metadata_Well"].isin(wells)]
             shares = []
             for measure in ("missed", "invented"):

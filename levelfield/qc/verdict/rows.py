@@ -6,6 +6,7 @@ worst row. Tables on disk hold their fields one by one, and are read back as the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -32,6 +33,8 @@ Reason = Literal[
 ]
 Step = Literal["none", "review", "wells", "layout", "annotate", "expose", "look", "images"]
 ReviewState = Literal["unreviewed", "partial", "complete"]
+Key = tuple[str, str, str, str]
+"""Object set, measure, scope and perturbation."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +76,87 @@ class ReviewCounts:
     n_cannot_tell: int = 0
 
 
+@dataclass(frozen=True)
+class ReviewedRow:
+    """What people said of one measure, in one class or between two.
+
+    Attributes
+    ----------
+    object_set, measure : str
+        Of what.
+    scope, perturbation : str
+        negcon, poscon or difference, and the name of the control.
+    state : str
+        unreviewed; partial: not everything that was drawn has its answer, and there is no estimate;
+        complete.
+    n_drawn, n_reviewed, n_cannot_tell : int
+        Objects of the classes (fields, of missed objects) that were to be looked at, with an answer
+        that says something, and those that nobody could tell.
+    estimate : Estimate
+        About this control: V = V_review + s²_between / W. Fractions of objects. NaN unless the
+        review is complete.
+    these_wells : Estimate
+        The same value about the wells that were imaged: the sampling of the review alone.
+    matched : Estimate or None
+        A difference at equal local density, about the control; None where the classes share none.
+    reviews_needed : int or None
+        Objects per class (fields, of missed objects) whose review should decide the row, if it is
+        as it seems. None where more would not: the wells scatter too much, or nothing is known.
+    notes : str
+        What does not count, and why.
+    unit : str
+        As shown: %, pp, or share: the bias, which only contradicts the evidence.
+    reviews_of : str
+        objects or fields.
+    plate : str
+        Name of the plate.
+    """
+
+    object_set: str
+    measure: str
+    scope: Scope
+    perturbation: str
+    state: ReviewState
+    n_drawn: int
+    n_reviewed: int
+    n_cannot_tell: int
+    estimate: Estimate
+    these_wells: Estimate
+    matched: Estimate | None
+    reviews_needed: int | None = None
+    notes: str = ""
+    unit: str = "pp"
+    reviews_of: Literal["objects", "fields"] = "objects"
+    plate: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Which row of a plate it is of."""
+        return self.object_set, self.measure, self.scope, self.perturbation
+
+    @property
+    def decides(self) -> bool:
+        """Whether the review is complete and has an estimate."""
+        return self.state == "complete" and math.isfinite(self.estimate.value)
+
+
 _NOTHING, _NOT_REVIEWED = NextStep(), ReviewCounts()
 
 
 class Judged:
     """What every row of a verdict can say of itself, be it made or read from a table."""
 
+    object_set: str
     measure_name: str
     scope: Scope
     perturbation: str
     verdict: Verdict
     basis: Basis
+
+    @property
+    def key(self) -> Key:
+        """Which row of a plate it is."""
+        return self.object_set, self.measure_name, self.scope, self.perturbation
 
     @property
     def measure(self) -> Measure:
