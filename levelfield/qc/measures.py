@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["signed", "rate", "share"]
+Scope = Literal["negcon", "poscon", "difference"]
+SCOPES: tuple[Scope, ...] = ("negcon", "poscon", "difference")
 _ANY = (float("-inf"), float("inf"))
 AGREEMENT, FOUND, THRESHOLD, SPLIT_MERGE = "agreement", "found", "threshold", "split_merge"
 QUESTIONS = (AGREEMENT, FOUND, THRESHOLD, SPLIT_MERGE)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from levelfield.evaluation.tables import ALL_SIZES
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.measures import THRESHOLD
+from levelfield.qc.measures import THRESHOLD, Scope
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.qc.statistics.decision import bound_of, decide
 from levelfield.qc.statistics.estimates import (
@@ -29,7 +29,6 @@ from levelfield.qc.statistics.estimates import (
 from levelfield.qc.statistics.family import failure_level
 from levelfield.qc.statistics.records import shared_fields, to_table
 from levelfield.qc.statistics.summary import call_shares, threshold_call
-from levelfield.qc.verdict.rows import Scope
 from levelfield.qc.verdict.tables import VerdictLine
 
 

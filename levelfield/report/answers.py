@@ -9,9 +9,8 @@ from types import MappingProxyType
 
 from markupsafe import Markup
 
-from levelfield.qc.measures import MEASURES, THRESHOLD
+from levelfield.qc.measures import MEASURES, SCOPES, THRESHOLD, Scope
 from levelfield.qc.statistics.comparison import Comparison
-from levelfield.qc.verdict.rows import SCOPES, Scope
 from levelfield.qc.wording.numbers import count
 from levelfield.qc.wording.parameters import Method, clash, from_parent, parameter_change
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, Question, name_of_row

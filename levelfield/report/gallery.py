@@ -18,7 +18,7 @@ from levelfield.qc.statistics.comparison import comparisons
 from levelfield.report.distributions import control_groups
 
 Picture = NDArray[np.float32]
-Pixels = TypeVar("Pixels", bound=NDArray[Any])
+Number = TypeVar("Number", bound=np.generic)
 LabelSets = Mapping[str, Labels]
 Reader = Callable[[str, int], tuple[Picture, LabelSets]]
 
@@ -211,7 +211,7 @@ def draw_gallery(
     return Gallery(pictures, colours, ranges, outlines, crop)
 
 
-def middle(image: Pixels, side: int) -> Pixels:
+def middle(image: NDArray[Number], side: int) -> NDArray[Number]:
     """Return the middle `side` × `side` px of the last two axes, or all px of a shorter one."""
     slices = []
     for length in image.shape[-2:]:

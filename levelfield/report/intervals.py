@@ -9,8 +9,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from levelfield.qc.measures import MEASURES, Kind
-from levelfield.qc.verdict.rows import Scope
+from levelfield.qc.measures import MEASURES, Kind, Scope
 from levelfield.qc.verdict.tables import VerdictLine
 from levelfield.qc.wording.numbers import interval, measured
 from levelfield.report.svg import CLASS_COLOURS, Scale, drawing, element, marker, text, title

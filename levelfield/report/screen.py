@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
 from levelfield.config.planted import note_of_verdict
-from levelfield.qc.verdict.rows import SCOPES
+from levelfield.qc.measures import SCOPES
 from levelfield.qc.wording.headlines import name_of_answer, screen_headline
 from levelfield.qc.wording.questions import (
     BOTH_CLASSES,
@@ -109,11 +110,11 @@ def _tally(answers: Sequence[ShownAnswer]) -> list[str]:
         words = answer_words(one.verdict, one.unreviewed)
         counts[words] = counts.get(words, 0) + 1
     order = ("fail", "undecided", "pass")
-    words = sorted(counts, key=lambda name: (order.index(name.split(",")[0]), name))
-    return [f"{counts[name]} {name}" for name in words]
+    names = sorted(counts, key=lambda name: (order.index(name.split(",")[0]), name))
+    return [f"{counts[name]} {name}" for name in names]
 
 
-def _readout_table(readouts: pd.DataFrame) -> dict:
+def _readout_table(readouts: pd.DataFrame) -> dict[str, Any]:
     """Return Z′ by plate (rows) and by readout and positive control (columns)."""
     keys = ["readout", "perturbation"]
     columns = [tuple(key) for key in readouts[keys].drop_duplicates().to_numpy().tolist()]

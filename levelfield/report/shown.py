@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from levelfield.qc.measures import Scope
 from levelfield.qc.statistics.estimates import SEVERITY, Verdict
 from levelfield.qc.verdict.answer import margins_off
-from levelfield.qc.verdict.rows import Scope, rests_on_evidence
+from levelfield.qc.verdict.rows import rests_on_evidence
 from levelfield.qc.verdict.tables import AnswerLine, Interval, VerdictLine
 from levelfield.qc.wording.aims import Aim, aim
 from levelfield.qc.wording.numbers import NOTHING, count, interval, measured

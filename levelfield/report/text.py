@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from levelfield.config.planted import note_of_verdict
-from levelfield.qc.verdict.rows import SCOPES
+from levelfield.qc.measures import SCOPES
 from levelfield.qc.wording.headlines import name_of_answer, plate_headline
 from levelfield.qc.wording.numbers import NOTHING
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, answer_words

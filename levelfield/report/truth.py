@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.measures import THRESHOLD
+from levelfield.qc.measures import THRESHOLD, Scope
 from levelfield.qc.statistics.records import from_table
 from levelfield.qc.truth import TruthLine
-from levelfield.qc.verdict.rows import Scope
 from levelfield.qc.wording.numbers import count, interval, measured
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS
 from levelfield.report.intervals import Side, interval_plot, interval_scale, is_signed

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.measures import MEASURES
+from levelfield.qc.measures import MEASURES, Scope
 from levelfield.qc.review.answers import Answers
 from levelfield.qc.review.classes import (
     COMPLETE,
@@ -29,10 +29,10 @@ from levelfield.qc.review.notes import notes_of
 from levelfield.qc.review.sampling import ReviewPlan, review_classes
 from levelfield.qc.review.stratified import Reviewed, Spread
 from levelfield.qc.statistics.comparison import Comparison
-from levelfield.qc.statistics.decision import bound_of
+from levelfield.qc.statistics.decision import Bound, bound_of
 from levelfield.qc.statistics.density import density_matched_weights
 from levelfield.qc.statistics.estimates import NOTHING, Estimate, difference
-from levelfield.qc.verdict.rows import ReviewedRow, ReviewState, Scope
+from levelfield.qc.verdict.rows import ReviewedRow, ReviewState
 from levelfield.qc.verdict.rules import Rules
 
 SHARE = "share"
@@ -77,10 +77,14 @@ def review_estimates(
     plan = plan or ReviewPlan()
     rows = []
     for object_set in sorted({*objects[OBJECT_SET], *candidates[OBJECT_SET]}):
-        own = [table[table[OBJECT_SET] == object_set] for table in (objects, candidates)]
+        own_objects = objects[objects[OBJECT_SET] == object_set]
+        own_candidates = candidates[candidates[OBJECT_SET] == object_set]
         classes = {
             key: class_review(
-                *(table[table["Metadata_Well"].isin(wells)] for table in own), answers, plan
+                own_objects[own_objects["Metadata_Well"].isin(wells)],
+                own_candidates[own_candidates["Metadata_Well"].isin(wells)],
+                answers,
+                plan,
             )
             for key, wells in review_classes(pairs).items()
         }
@@ -95,7 +99,7 @@ class _Rows:
 
     plate: str
     object_set: str
-    classes: Mapping[tuple[str, str], ClassReview]
+    classes: Mapping[tuple[Scope, str], ClassReview]
     pairs: Sequence[Comparison]
     answers: Answers
     rules: Rules
@@ -111,7 +115,10 @@ class _Rows:
         return found
 
     def _row(self, measure: str, scope: Scope, name: str, pair: Comparison) -> ReviewedRow:
-        keys = [("poscon", pair.perturbation), ("negcon", pair.negative_name)]
+        keys: list[tuple[Scope, str]] = [
+            ("poscon", pair.perturbation),
+            ("negcon", pair.negative_name),
+        ]
         if scope != "difference":
             keys = [(scope, name)]
         sides = [self.classes[key] for key in keys if key in self.classes]
@@ -146,10 +153,11 @@ class _Rows:
         )
         if not whole or is_bias:
             return row
-        needed = reviews_needed(sides, measure, *self._judged(row, sides), borrowed)
+        value, bound = self._judged(row, sides)
+        needed = reviews_needed(sides, measure, value, bound, borrowed)
         return replace(row, reviews_needed=needed)
 
-    def _judged(self, row: ReviewedRow, sides: Sequence[ClassReview]) -> tuple:
+    def _judged(self, row: ReviewedRow, sides: Sequence[ClassReview]) -> tuple[float, Bound]:
         """Return the value as it stands, reviewed or corrected, and the row's bound."""
         is_difference = row.scope == "difference"
         values = [side.read(row.measure).value for side in sides]
@@ -161,10 +169,13 @@ class _Rows:
         margin = self.rules.margins.of(row.measure, row.scope)
         return value, bound_of(MEASURES[row.measure], row.scope, margin)
 
-    def _borrowed(self, measure: str, key: tuple[str, str]) -> Spread | None:
+    def _borrowed(self, measure: str, key: tuple[Scope, str]) -> Spread | None:
         """Return the scatter that a class with one well borrows: of a class that it is held to."""
         for pair in self.pairs:
-            keys = {("poscon", pair.perturbation), ("negcon", pair.negative_name)}
+            keys: set[tuple[Scope, str]] = {
+                ("poscon", pair.perturbation),
+                ("negcon", pair.negative_name),
+            }
             others = [self.classes[each] for each in keys - {key} if each in self.classes]
             if key in keys and others:
                 scatter = _scatter(others[0], measure)

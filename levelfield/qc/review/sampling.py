@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET
+from levelfield.qc.measures import Scope
 from levelfield.qc.statistics.comparison import Comparison, control_classes
 
 RISK_CUTS = (0.02, 0.08, 0.25, 0.6)
@@ -220,7 +221,7 @@ def review_minutes(n_objects: int, n_fields: int = 0) -> int:
     return math.ceil((n_objects * SECONDS_PER_OBJECT + n_fields * SECONDS_PER_FIELD) / 60)
 
 
-def review_classes(pairs: Sequence[Comparison]) -> dict[tuple[str, str], tuple[str, ...]]:
+def review_classes(pairs: Sequence[Comparison]) -> dict[tuple[Scope, str], tuple[str, ...]]:
     """Return the wells of every control class that has any: ``{(scope, name): wells}``."""
     return {key: wells for key, wells in control_classes(pairs).items() if wells}
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from levelfield.qc.measures import Scope
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -79,7 +81,7 @@ def comparisons(layout: pd.DataFrame) -> list[Comparison]:
     return found
 
 
-def control_classes(pairs: Sequence[Comparison]) -> dict[tuple[str, str], tuple[str, ...]]:
+def control_classes(pairs: Sequence[Comparison]) -> dict[tuple[Scope, str], tuple[str, ...]]:
     """Return the wells of every control class, those that are not imaged included.
 
     Returns
@@ -87,7 +89,7 @@ def control_classes(pairs: Sequence[Comparison]) -> dict[tuple[str, str], tuple[
     dict of (str, str) to tuple of str
         By scope (negcon, poscon) and name, every negative class before its positive ones.
     """
-    classes: dict[tuple[str, str], tuple[str, ...]] = {}
+    classes: dict[tuple[Scope, str], tuple[str, ...]] = {}
     for pair in pairs:
         classes.setdefault(("negcon", pair.negative_name), pair.negative_wells)
         classes.setdefault(("poscon", pair.perturbation), pair.positive_wells)

@@ -152,19 +152,19 @@ def wells_to_decide(
         At least as many as the smaller class has. None when no number up to `MOST_WELLS` would
         do: the systematic error alone is too wide, or the variance is unknown.
     """
-    wells = wells or (estimate.n_wells / 2,) * 2
-    if not np.isfinite(estimate.standard_error) or min(wells) < 1:
+    classes: Sequence[float] = wells or (estimate.n_wells / 2,) * 2
+    if not np.isfinite(estimate.standard_error) or min(classes) < 1:
         return None
-    per_well = estimate.variance / sum(1 / number for number in wells)
+    per_well = estimate.variance / sum(1 / size for size in classes)
 
     def decided(number: int) -> bool:
         more = replace(
             estimate,
-            variance=per_well * len(wells) / number,
-            degrees_of_freedom=float(len(wells) * (number - 1)),
+            variance=per_well * len(classes) / number,
+            degrees_of_freedom=float(len(classes) * (number - 1)),
         )
         return decide(more, bound) != "undecided"
 
-    numbers = range(max(FEWEST_TO_PASS, int(min(wells))), MOST_WELLS + 1)
+    numbers = range(max(FEWEST_TO_PASS, int(min(classes))), MOST_WELLS + 1)
     place = bisect_left(numbers, True, key=decided)
     return numbers[place] if place < len(numbers) else None

@@ -94,7 +94,7 @@ def _column(field: Field[Any], hint: Any) -> _Column:
         (hint,) = [member for member in typing.get_args(hint) if member is not type(None)]
         optional = True
     names = field.name, field.metadata.get("column", field.name)
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         prefix = field.metadata.get("prefix", f"{field.name}_")
         return _Column(*names, hint, optional, inner=_columns(hint), prefix=prefix)
     if typing.get_origin(hint) is typing.Literal:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from levelfield.qc.measures import QUESTIONS
+from levelfield.qc.measures import QUESTIONS, Scope
 from levelfield.qc.statistics.decision import bound_of
 from levelfield.qc.statistics.estimates import SEVERITY, Verdict
-from levelfield.qc.verdict.rows import Answer, Judged, Row, Scope
+from levelfield.qc.verdict.rows import Answer, Judged, Row
 
 
 def answers_of(rows: Sequence[Row]) -> list[Answer]:

@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from levelfield.qc.measures import MEASURES, Measure
+from levelfield.qc.measures import MEASURES, Measure, Scope
 from levelfield.qc.statistics.errors import NO_DOUBTS, Doubts
 from levelfield.qc.statistics.estimates import Estimate, Verdict
 
-Scope = Literal["negcon", "poscon", "difference"]
-SCOPES: tuple[Scope, ...] = ("negcon", "poscon", "difference")
 Basis = Literal["evidence", "review"]
 Reason = Literal[
     "inside",  # pass: the 90 % interval lies within the margin

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
-from levelfield.qc.measures import MEASURES
+from levelfield.arrays import Floats
+from levelfield.qc.measures import MEASURES, Scope
 from levelfield.qc.statistics.errors import DOUBTS, NO_DOUBTS, Constants, Doubts
 from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate, satterthwaite
 from levelfield.qc.statistics.plates import Block, combine_blocks
@@ -23,7 +25,7 @@ from levelfield.qc.verdict.cases import (
     held_reading,
     known_scatter,
 )
-from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow, ReviewState, Scope
+from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow, ReviewState
 from levelfield.qc.verdict.rules import Rules
 
 SCREEN = "screen"
@@ -88,7 +90,7 @@ def screen_cases(
         over those. The review decides a row where it is complete on every plate that has it.
     """
     reviews = list(reviewed) or [[] for _ in readings]
-    groups: dict[tuple, list[_OnPlate]] = {}
+    groups: dict[tuple[str, ...], list[_OnPlate]] = {}
     for own, said in zip(readings, reviews, strict=True):
         known = {row.key: row for row in said}
         for reading in own:
@@ -167,7 +169,7 @@ def _over_plates(rows: Sequence[Reading]) -> Reading:
     there = [row for row in rows if np.isfinite(row.value)]
     missing = () if there else tuple(dict.fromkeys(each for row in rows for each in row.missing))
     weights = np.array([row.n_objects for row in rows], float)
-    means = {
+    means: dict[str, Any] = {
         name: _mean(np.array([getattr(row, name) for row in rows], float), weights)
         for name in ("positive_value", "negative_value", "fraction_low", "fraction_high", "value")
     }
@@ -193,7 +195,7 @@ def _over_plates(rows: Sequence[Reading]) -> Reading:
     )
 
 
-def _mean(values: np.ndarray, weights: np.ndarray) -> float:
+def _mean(values: Floats, weights: Floats) -> float:
     known = np.isfinite(values) & (weights > 0)
     return float(np.average(values[known], weights=weights[known])) if known.any() else np.nan
 

@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from levelfield.qc.measures import Scope
 from levelfield.qc.statistics.estimates import NOTHING, PASS_LEVEL, Estimate, Verdict
 from levelfield.qc.statistics.records import shared_fields
 from levelfield.qc.verdict.answer import rows_by_question, worst_of
-from levelfield.qc.verdict.rows import (
-    Answer,
-    Basis,
-    Judged,
-    NextStep,
-    Reason,
-    ReviewState,
-    Row,
-    Scope,
-)
+from levelfield.qc.verdict.rows import Answer, Basis, Judged, NextStep, Reason, ReviewState, Row
 
 
 @dataclass(frozen=True)
