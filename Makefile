@@ -40,7 +40,7 @@ test: $(ENV)/dev.installed ## install, and run the tests
 
 test-slurm: $(ENV)/dev.installed ## install Slurm (as root), and bring about failures under it and without
 	@echo "== Slurm on this machine: several minutes, then all that was started is stopped"
-	$(BIN)/python -m pytest -m "slurm or mishaps" tests/cluster/test_slurm.py tests/cluster/test_failures.py --durations 0 -rs
+	$(BIN)/python -m pytest -m "slurm or machine_faults" tests/cluster/test_slurm.py tests/cluster/test_failures.py --durations 0 -rs
 
 test-segmenters: $(ENV)/dev.installed $(SEGMENTERS:%=.venvs/%.installed) ## install the segmenters' own environments, and test them
 	@echo "== The segmenters: small models are trained, which takes about an hour"

@@ -12,9 +12,8 @@ from skimage import feature
 from skimage import filters as skimage_filters
 from skimage import morphology as skimage_morphology
 
+from levelfield.arrays import Image
 from levelfield.config.parameters import require_choice, require_number
-
-Image = NDArray[np.float32]
 
 
 def enhance_speckles(image: Image, *, diameter: float = 5.0) -> Image:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import feature, restoration
 from skimage import filters as skimage_filters
 from skimage import morphology as skimage_morphology
 
+from levelfield.arrays import Image
 from levelfield.config.parameters import require_choice, require_number
-
-Image = NDArray[np.float32]
-Plane = NDArray[np.float32]
 
 
 def rescale(image: Image, *, low: float = 0.1, high: float = 99.9) -> Image:
@@ -86,7 +83,7 @@ def subtract_background(image: Image, *, method: str = "top_hat", radius: float 
     return result
 
 
-def _background(plane: Plane, method: str, radius: float) -> Plane:
+def _background(plane: Image, method: str, radius: float) -> Image:
     shrink = max(1, int(radius // 10))
     height, width = plane.shape
     padded = np.pad(plane, ((0, -height % shrink), (0, -width % shrink)), mode="edge")
