@@ -54,7 +54,7 @@ def measure_thresholds(
     for object_set in (each for each in sets if each.threshold_from != "image"):
         _check_wells(wells[object_set.name], object_set.threshold_from)
         sites = spread_sample(sites_of(index, wells[object_set.name]), _SITES)
-        plate = {"science": science, "dtype": dtype, "flat_fields": flat_fields}
+        plate: dict[str, Any] = {"science": science, "dtype": dtype, "flat_fields": flat_fields}
         seen = partial(seen_by_segmenter, object_set=object_set, **plate)
         sample = partial(_sample_pixels, object_set=object_set, seen=seen)
         samples = map_fields(sample, sites, workers, f"{what} {object_set.name}")

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
+ROLES = (TRAINING, VALIDATION, TEST)
 
 Choice = float | Sequence[str]
 
