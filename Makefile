@@ -46,9 +46,11 @@ test-segmenters: $(ENV)/dev.installed $(SEGMENTERS:%=.venvs/%.installed) ## inst
 	@echo "== The segmenters: small models are trained, which takes about an hour"
 	$(BIN)/python -m pytest tests/segmenters --durations 0
 
-lint: $(ENV)/dev.installed ## check style: ruff, snakefmt, snakemake --lint
+lint: $(ENV)/dev.installed ## check style, types and spelling: ruff, mypy, codespell, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 

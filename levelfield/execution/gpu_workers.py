@@ -45,8 +45,10 @@ def map_on_gpus(
         Rules of the GPUs.
     threads : int
         Of the whole job.
-    what, fields_of
-        Of the progress line, as for `levelfield.execution.progress.map_fields`.
+    what : str
+        Name of the progress line, as for `levelfield.execution.progress.map_fields`.
+    fields_of : callable
+        Number of fields of an item, likewise.
     """
     counts = [fields_of(item) for item in items]
     each = max(_LEAST_THREADS, threads // len(devices))

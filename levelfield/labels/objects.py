@@ -41,9 +41,9 @@ def keep_objects(labels: Labels, keep: Mask) -> Labels:
 
     Parameters
     ----------
-    labels
+    labels : numpy.ndarray
         (Y, X).
-    keep
+    keep : numpy.ndarray
         (max label,), `keep[i - 1]` says whether object i stays.
     """
     lookup = np.zeros(len(keep) + 1, np.int32)
@@ -131,9 +131,9 @@ def subtract(labels: Labels, minus: Labels, shrink: float = 0) -> Labels:
 
     Parameters
     ----------
-    labels, minus
+    labels, minus : numpy.ndarray
         (Y, X), for example cells and nuclei, which give the cytoplasm.
-    shrink
+    shrink : float, optional
         Erode the objects of `minus` by so many px first, so that a thin object keeps a rim.
     """
     covered = minus > 0
@@ -160,11 +160,11 @@ def within_mask(labels: Labels, mask: Mask, minimum_fraction: float = 0.0) -> La
 
     Parameters
     ----------
-    labels
+    labels : numpy.ndarray
         (Y, X).
-    mask
+    mask : numpy.ndarray
         (Y, X), for example a region of interest or the foreground of another channel.
-    minimum_fraction
+    minimum_fraction : float, optional
         Objects with a smaller part of their area inside are removed; 0 keeps every rest.
     """
     inside = np.where(mask, labels, 0)

@@ -64,7 +64,11 @@ def measure_image(
     families : iterable of str
         Which of `IMAGE_FAMILIES`. Only Intensity by default: the others cost about as much as
         measuring all objects of the site.
-    channel_pairs, dtype, **parameters
+    channel_pairs : sequence of tuple of str, optional
+        As in `levelfield.measurement.measure_site`.
+    dtype : type, optional
+        As in `levelfield.measurement.measure_site`.
+    **parameters
         As in `levelfield.measurement.measure_site`.
 
     Returns

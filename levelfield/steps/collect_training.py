@@ -352,7 +352,11 @@ def collect_generation(
 
     Parameters
     ----------
-    plates, object_set, settings
+    plates : sequence of CorrectedPlate
+        As for `collect`.
+    object_set : ObjectSetSettings
+        As for `collect`.
+    settings : CorrectionSettings
         As for `collect`.
     sheets : sequence of Path
         Review sheets.

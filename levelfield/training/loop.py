@@ -90,22 +90,22 @@ def train(
 
     Parameters
     ----------
-    images
+    images : sequence of TrainingImage
         To learn from.
-    validation
+    validation : sequence of TrainingImage
         Images of other groups, which decide when to stop and which weights to keep; without any,
         the last weights are kept.
-    settings
+    settings : TrainingSettings
         See `levelfield.training.recipe.TrainingSettings`.
-    start
+    start : mapping of str to Tensor, optional
         Weights to start from (fine-tuning); None for random ones.
-    machine
+    machine : Machine, optional
         See `levelfield.training.recipe.Machine`.
-    checkpoint
+    checkpoint : path, optional
         File that is written at each check and resumed from if it is there; None for no file.
-    on_check
+    on_check : callable, optional
         Called with each row of the history and the remaining seconds.
-    recipe
+    recipe : Recipe, optional
         What is particular to the kind of network.
 
     Raises

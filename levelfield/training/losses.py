@@ -31,9 +31,9 @@ def head_losses(output: Tensor, star: Tensor, targets: Mapping[str, Tensor]) -> 
 
     Parameters
     ----------
-    output, star
+    output, star : Tensor
         Raw outputs of `levelfield.segmentation.network.unet.UNet`.
-    targets
+    targets : mapping of str to Tensor
         The fields of `levelfield.segmentation.network.targets.Targets`, batched, as tensors.
     """
     groups = split_groups(output.float())

@@ -53,7 +53,7 @@ def instance_targets(labels: Labels) -> dict[str, Tensor]:
 
     Parameters
     ----------
-    labels
+    labels : numpy.ndarray
         (Y, X) int32; 0 background, -1 unknown (taken for background).
 
     Returns

@@ -77,11 +77,13 @@ def draw_crop(
 
     Parameters
     ----------
-    images, weights
-        See `sampling_weights`.
-    side
+    images : sequence of TrainingImage
+        What to draw from.
+    weights : numpy.ndarray
+        Of the images, see `sampling_weights`.
+    side : int
         Side of the sample in px, even.
-    seed, number
+    seed, number : int
         The same two always give the same sample, whoever draws it and when.
 
     Returns

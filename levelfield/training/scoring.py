@@ -32,9 +32,9 @@ def score_segmenter(
 
     Parameters
     ----------
-    segment
+    segment : callable
         Image (Y, X) to labels.
-    images
+    images : sequence of TrainingImage
         At least one. Where parts of an image are unknown, segmented objects that lie mostly there
         are left out: nobody has said whether they are right.
 

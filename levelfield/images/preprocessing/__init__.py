@@ -46,9 +46,9 @@ def apply_steps(image: Image, steps: Sequence[Mapping[str, Any]]) -> Image:
 
     Parameters
     ----------
-    image
+    image : numpy.ndarray
         (C, Y, X) float32; it is not changed.
-    steps
+    steps : sequence of mapping of str to object
         Each ``{"step": name, "parameters": {…}}``; the names are those of `STEPS`.
 
     Returns

@@ -22,7 +22,7 @@ def combine_channels(image: Image, *, weights: Sequence[float] | None = None) ->
 
     Parameters
     ----------
-    weights
+    weights : sequence of float, optional
         One number per channel; they are divided by their sum; none: the mean. For the brightness
         that people see in red, green, blue use 0.2125, 0.7154, 0.0721.
     """
@@ -56,12 +56,12 @@ def unmix(
 
     Parameters
     ----------
-    stains
+    stains : sequence of str or of sequence of float, or str, optional
         For each stain a name (`hematoxylin`, `eosin`, `dab`) or its optical densities in red, green
         and blue; `estimate` finds two in the image (Macenko 2009).
-    keep
+    keep : int, optional
         Position of the only stain to keep, from 0; none: a channel for each.
-    white
+    white : float, optional
         Intensity of the empty slide.
 
     Returns

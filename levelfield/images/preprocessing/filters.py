@@ -17,7 +17,7 @@ def rescale(image: Image, *, low: float = 0.1, high: float = 99.9) -> Image:
 
     Parameters
     ----------
-    low, high
+    low, high : float, optional
         Percentiles, 0-100.
     """
     require_number("low", low, 0, 100)
@@ -46,9 +46,9 @@ def bilateral(image: Image, *, sigma: float = 2.0, intensity: float = 0.05) -> I
 
     Parameters
     ----------
-    sigma
+    sigma : float, optional
         Standard deviation in px.
-    intensity
+    intensity : float, optional
         Differences (0-1) much larger than this are edges and stay.
     """
     require_number("sigma", sigma, 0.1)
@@ -70,9 +70,9 @@ def subtract_background(image: Image, *, method: str = "top_hat", radius: float 
 
     Parameters
     ----------
-    method
+    method : str, optional
         `top_hat` or `rolling_ball`.
-    radius
+    radius : float, optional
         In px; larger than the radius of the largest object.
     """
     require_choice("method", method, ("top_hat", "rolling_ball"))
@@ -115,10 +115,10 @@ def edges(image: Image, *, method: str = "sobel", sigma: float = 1.0) -> Image:
 
     Parameters
     ----------
-    method
+    method : str, optional
         `sobel`: strength of the gradient; `canny`: 1 on thin edges, else 0; `log`: the negative
         Laplacian of Gaussian, bright inside of blobs.
-    sigma
+    sigma : float, optional
         Standard deviation in px of the Gaussian first applied.
     """
     require_choice("method", method, ("sobel", "canny", "log"))
@@ -135,10 +135,10 @@ def morphology(image: Image, *, operation: str, radius: float = 1.0) -> Image:
 
     Parameters
     ----------
-    operation
+    operation : str
         `erode` (minimum), `dilate` (maximum), `open` (removes what is bright and narrow), `close`
         (fills what is dark and narrow).
-    radius
+    radius : float, optional
         Of the disk, in px.
     """
     require_number("radius", radius, 0)
@@ -169,7 +169,7 @@ def crop(image: Image, *, top: int = 0, bottom: int = 0, left: int = 0, right: i
 
     Parameters
     ----------
-    top, bottom, left, right
+    top, bottom, left, right : int, optional
         Width of each margin in px. It takes the darkest value of the channel.
     """
     height, width = image.shape[1:]
@@ -191,9 +191,9 @@ def mask(image: Image, *, channel: int = 0, low: float = 0.0, high: float = 1.0)
 
     Parameters
     ----------
-    channel
+    channel : int, optional
         Position of the channel that decides, from 0.
-    low, high
+    low, high : float, optional
         Intensities (0-1) between which pixels stay. The others take the darkest value.
     """
     require_number("channel", channel, 0, len(image) - 1)

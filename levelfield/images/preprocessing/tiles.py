@@ -28,11 +28,11 @@ def tile(
 
     Parameters
     ----------
-    size
+    size : int, optional
         Of the tiles, about, in px; wide enough for several objects and background.
-    low, high
+    low, high : float, optional
         Percentiles, 0-100. Darker pixels become 0; brighter ones are not clipped.
-    minimum_range
+    minimum_range : float, optional
         A tile whose two percentiles are nearer than this part of those of the whole image is
         stretched no further; otherwise the noise of empty tiles would become objects.
     """
