@@ -189,7 +189,7 @@ def merge_near(labels: Labels, distance: float) -> Labels:
     return renumber(np.where(labels > 0, groups, 0))
 
 
-def relate(children: Labels, parents: Labels) -> pd.DataFrame:
+def relate(children: AnyLabels, parents: AnyLabels) -> pd.DataFrame:
     """Assign each child to the parent that covers most of it.
 
     Returns
@@ -199,9 +199,10 @@ def relate(children: Labels, parents: Labels) -> pd.DataFrame:
         and `fraction` of the child's area that lies in that parent.
     """
     inside = children > 0
-    pairs = children[inside].astype(np.int64) * (int(parents.max(initial=0)) + 1) + parents[inside]
+    base = int(parents.max(initial=0)) + 1
+    pairs = children[inside].astype(np.int64) * base + parents[inside].astype(np.int64)
     pair, overlap = np.unique(pairs, return_counts=True)
-    child, parent = np.divmod(pair, int(parents.max(initial=0)) + 1)
+    child, parent = np.divmod(pair, base)
     table = pd.DataFrame({"child": child, "parent": parent, "overlap": overlap})
     total = table.groupby("child")["overlap"].transform("sum")
     table["fraction"] = table["overlap"] / total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -54,13 +54,9 @@ def measure_thresholds(
     for object_set in (each for each in sets if each.threshold_from != "image"):
         _check_wells(wells[object_set.name], object_set.threshold_from)
         sites = spread_sample(sites_of(index, wells[object_set.name]), _SITES)
-        sample = partial(
-            _sample_pixels,
-            object_set=object_set,
-            science=science,
-            dtype=dtype,
-            flat_fields=flat_fields,
-        )
+        plate: dict[str, Any] = {"science": science, "dtype": dtype, "flat_fields": flat_fields}
+        seen = partial(seen_by_segmenter, object_set=object_set, **plate)
+        sample = partial(_sample_pixels, object_set=object_set, seen=seen)
         samples = map_fields(sample, sites, workers, f"{what} {object_set.name}")
         pixels = [values for values in samples if values.size]
         if not pixels:
@@ -88,17 +84,13 @@ def _check_wells(wells: Sequence[str], threshold_from: str) -> None:
 
 
 def _sample_pixels(
-    site: Site,
-    object_set: ObjectSetSettings,
-    science: Mapping[str, Any],
-    dtype: np.dtype[Any],
-    flat_fields: Mapping[str, FlatField],
+    site: Site, object_set: ObjectSetSettings, seen: Callable[[Site], AnyArray | None]
 ) -> AnyArray:
     """Return evenly spread pixels of what the segmenter would threshold; none of a bad site."""
-    seen = seen_by_segmenter(site, object_set, science, dtype, flat_fields)
-    if seen is None:
+    image = seen(site)
+    if image is None:
         return np.zeros(0, np.float32)
-    smoothed = threshold_input(seen, object_set.method, object_set.parameters, object_set.steps)
+    smoothed = threshold_input(image, object_set.method, object_set.parameters, object_set.steps)
     return smoothed.ravel()[:: max(smoothed.size // _PIXELS_PER_SITE, 1)]
 
 

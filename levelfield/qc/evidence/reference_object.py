@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,3 +67,18 @@ def _mode(values: Floats) -> float:
     if density.size > grid.size:
         return float(np.exp(np.median(logs)))
     return float(np.exp(grid[int(np.argmax(density))]))
+
+
+def reference_objects(objects: pd.DataFrame, group: pd.Series) -> dict[str, ReferenceObject]:
+    """Find the reference object of each group of objects."""
+    return {str(name): reference_object(rows) for name, rows in objects.groupby(group, sort=True)}
+
+
+def reference_rows(references: Mapping[str, ReferenceObject], group: pd.Series) -> pd.DataFrame:
+    """Return the reference object of each row's group: its attributes as columns."""
+    return pd.DataFrame(
+        {
+            name: group.map({key: getattr(known, name) for key, known in references.items()})
+            for name in ("area_px", "integrated_intensity", "contrast_to_noise")
+        }
+    ).astype(float)

@@ -18,13 +18,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
-from scipy.sparse.csgraph import minimum_spanning_tree
 
 from levelfield.arrays import AnyArray, Floats, Integers, Mask
 from levelfield.qc.columns import FIELD, NEIGHBOUR, NUMBER, OBJECT_SET
+from levelfield.qc.evidence.attribution import attribute_seams, rows_of_pairs
 from levelfield.qc.evidence.candidates import CANDIDATE, PARENT
-from levelfield.qc.evidence.reference_object import ReferenceObject, reference_object
+from levelfield.qc.evidence.reference_object import (
+    ReferenceObject,
+    reference_objects,
+    reference_rows,
+)
 from levelfield.qc.evidence.terms import VARIANTS, candidate_terms, merge_terms, seam_terms
 from levelfield.qc.evidence.trees import BoostedTrees
 
@@ -274,21 +277,6 @@ def _require(table: pd.DataFrame, columns: list[str], what: str) -> None:
         )
 
 
-def reference_objects(objects: pd.DataFrame, group: pd.Series) -> dict[str, ReferenceObject]:
-    """Find the reference object of each group of objects."""
-    return {str(name): reference_object(rows) for name, rows in objects.groupby(group, sort=True)}
-
-
-def reference_rows(references: Mapping[str, ReferenceObject], group: pd.Series) -> pd.DataFrame:
-    """Return the reference object of each row's group: its attributes as columns."""
-    return pd.DataFrame(
-        {
-            name: group.map({key: getattr(known, name) for key, known in references.items()})
-            for name in ("area_px", "integrated_intensity", "contrast_to_noise")
-        }
-    ).astype(float)
-
-
 def _scores(
     terms: tuple[pd.DataFrame, pd.DataFrame],
     ends: Sequence[Integers],
@@ -304,57 +292,3 @@ def _scores(
         "lacking_evidence": model.lacking_per_merge * merge,
         "balance_contribution": split - model.lacking_per_merge * merge,
     }
-
-
-def attribute_seams(count: int, ends: Sequence[Integers], seams: Floats) -> tuple[Floats, Floats]:
-    """Excess fragments and fragment evidence per object, over the maximum spanning forest.
-
-    Parameters
-    ----------
-    count : int
-        Number of objects.
-    ends : two of (p,) int64
-        Rows of the two objects of each touching pair.
-    seams : (p,) float64
-        Probability that the seam between them is false.
-
-    Returns
-    -------
-    (count,), (count,) float64
-    """
-    split, fragment = np.zeros(count), np.zeros(count)
-    if len(seams) == 0:
-        return split, fragment
-    # Minimum of 2 - evidence is maximum of evidence; an edge of weight 0 would not count as one.
-    graph = sparse.coo_array((2 - seams, tuple(ends)), shape=(count, count))
-    forest = minimum_spanning_tree(graph.tocsr()).tocoo()
-    evidence = 2 - forest.data
-    for end in (forest.row, forest.col):
-        np.add.at(split, end, evidence / 2)
-        np.add.at(fragment, end, np.log1p(-np.minimum(evidence, 1 - 1e-9)))
-    return split, 1 - np.exp(fragment)
-
-
-def rows_of_pairs(objects: pd.DataFrame, pairs: pd.DataFrame) -> tuple[Integers, Integers]:
-    """Return in which rows of the objects the two ends of each pair stand.
-
-    Raises
-    ------
-    ValueError
-        When a pair names an object that is not there.
-    """
-    return _row_of_object(objects, pairs, NUMBER), _row_of_object(objects, pairs, NEIGHBOUR)
-
-
-def _row_of_object(objects: pd.DataFrame, pairs: pd.DataFrame, column: str) -> Integers:
-    key = [*FIELD, NUMBER]
-    places = objects[key].assign(row=np.arange(len(objects)))
-    wanted = pairs[[*FIELD, column]].rename(columns={column: NUMBER})
-    rows = wanted.merge(places, on=key, how="left", sort=False, validate="many_to_one")["row"]
-    if rows.isna().any():
-        lost = wanted[rows.isna().to_numpy()].iloc[0].to_dict()
-        raise ValueError(
-            f"A touching pair names an object that the table of objects lacks: {lost}. The two "
-            "tables come from different runs or one is incomplete; make both again."
-        )
-    return rows.to_numpy(np.int64)

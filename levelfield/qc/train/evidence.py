@@ -12,9 +12,8 @@ everything, the model that is shipped.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,19 +22,11 @@ from scipy.stats import rankdata
 from tqdm import tqdm
 
 from levelfield.arrays import AnyArray, Floats, Integers, Mask
-from levelfield.qc.columns import FIELD, NEIGHBOUR, NUMBER, OBJECT_SET
+from levelfield.qc.columns import FIELD
+from levelfield.qc.evidence.attribution import rows_of_pairs
 from levelfield.qc.evidence.calibration import indicators
-from levelfield.qc.evidence.candidates import CANDIDATE
-from levelfield.qc.evidence.scores import (
-    MODEL,
-    VARIANT_COLUMNS,
-    EvidenceModel,
-    Scored,
-    reference_objects,
-    reference_rows,
-    rows_of_pairs,
-    score_plate,
-)
+from levelfield.qc.evidence.reference_object import reference_objects, reference_rows
+from levelfield.qc.evidence.scores import MODEL, VARIANT_COLUMNS, EvidenceModel, Scored, score_plate
 from levelfield.qc.evidence.terms import (
     CANDIDATE_TERMS,
     MERGE_TERMS,
@@ -47,6 +38,7 @@ from levelfield.qc.evidence.terms import (
     seam_terms,
 )
 from levelfield.qc.evidence.trees import BoostedTrees, train_trees
+from levelfield.qc.train.collected import Collected, read
 from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.phenotypes import DEGRADED, FAMILIES, FAMILY_OF
 from levelfield.qc.train.segmentations import KINDS
@@ -54,47 +46,6 @@ from levelfield.qc.train.segmentations import KINDS
 MOST_ROWS = 60_000
 PHENOTYPES_WEIGH = 1.0
 """All of them together, over what plain images weigh: controls are meant to look different."""
-_PLATE = ["group", "kind", "setting", "planted"]
-
-
-class Collected(NamedTuple):
-    """Tables of `levelfield.qc.train.collect`, with the columns of a plate in front."""
-
-    objects: pd.DataFrame
-    pairs: pd.DataFrame
-    candidates: pd.DataFrame
-    fields: pd.DataFrame
-
-    def where(self, chosen: Callable[[pd.DataFrame], pd.Series]) -> Collected:
-        """Keep in every table the rows that are chosen by the columns that all tables have."""
-        return Collected(*(table[chosen(table)] for table in self))
-
-
-def read(folder: Path, groups: list[str] | None = None) -> Collected:
-    """Read what was collected; a plate is a group in one segmentation, a well an image."""
-    tables = []
-    for name, order in (
-        ("objects", [NUMBER]),
-        ("pairs", [NUMBER, NEIGHBOUR]),
-        ("candidates", [CANDIDATE]),
-        ("fields", []),
-    ):
-        parts = [pd.read_parquet(folder / f"{group}_{name}.parquet") for group in groups or FOLDS]
-        table = pd.concat([_as_plate(part) for part in parts], ignore_index=True)
-        tables.append(table.sort_values([*FIELD, *order], kind="stable", ignore_index=True))
-    return Collected(*tables)
-
-
-def _as_plate(table: pd.DataFrame) -> pd.DataFrame:
-    numbers: dict[Any, Any] = dict.fromkeys(table.select_dtypes("float32").columns, np.float64)
-    texts = dict.fromkeys(table.select_dtypes("category").columns, str)
-    table = table.astype(numbers | texts)
-    return table.assign(
-        Metadata_Plate=table[_PLATE[0]].str.cat(table[_PLATE[1:]], sep=" "),
-        Metadata_Well=table["phenotype"] + " " + table["image"],
-        Metadata_Site=1,
-        **{OBJECT_SET: "Nuclei"},
-    )
 
 
 def weights(table: pd.DataFrame) -> Floats:

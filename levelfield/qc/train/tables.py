@@ -21,6 +21,7 @@ import pandas as pd
 from levelfield.qc.evidence.calibration import FILE, Calibration
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.train.calibrate import calibrate, whole_rows
+from levelfield.qc.train.drawing import all_plates
 from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.intervals import correlation_by_groups
 from levelfield.qc.train.judge import HeldOut, Judged, held_out_constants, judge_plates
@@ -35,7 +36,7 @@ from levelfield.qc.train.judged_tables import (
     rule_table,
     scaled,
 )
-from levelfield.qc.train.plates import N_WELLS, WELL_IMAGES, all_plates, with_measures
+from levelfield.qc.train.plates import N_WELLS, WELL_IMAGES, with_measures
 from levelfield.qc.train.range import fit_recognisers, flag_out_of_distribution, range_table, shown
 from levelfield.qc.train.segmentations import KINDS, METHODS
 from levelfield.qc.train.targets import target_table

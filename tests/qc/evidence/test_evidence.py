@@ -11,6 +11,7 @@ from qc_training import small_model
 from scipy import ndimage
 
 from levelfield.qc.columns import NEIGHBOUR, NUMBER
+from levelfield.qc.evidence.attribution import attribute_seams
 from levelfield.qc.evidence.candidates import PARENT, childless_parents
 from levelfield.qc.evidence.features import (
     OBJECT_COLUMNS,
@@ -23,7 +24,6 @@ from levelfield.qc.evidence.scores import (
     MODEL,
     VARIANT_COLUMNS,
     EvidenceModel,
-    attribute_seams,
     score_plate,
     shipped_model,
 )

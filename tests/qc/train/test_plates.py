@@ -9,6 +9,7 @@ from qc_simulated import control_class, fields_of_group, images, plate
 
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.errors import Constants, ErrorModel
+from levelfield.qc.train.drawing import all_plates
 from levelfield.qc.train.judge import judge_plates
 from levelfield.qc.train.plates import (
     COLUMNS,
@@ -16,7 +17,6 @@ from levelfield.qc.train.plates import (
     N_WELLS,
     WELL_IMAGES,
     ControlClass,
-    all_plates,
     appearance_shift,
     out_of_distribution,
     read_rows,
