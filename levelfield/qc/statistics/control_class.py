@@ -44,8 +44,8 @@ class ControlClass:
         return estimate_by_well(self.sums["Metadata_Well"], terms["top"], terms["bottom"])
 
     @property
-    def outside(self) -> float:
-        """Share of images outside of what the evidence was calibrated on."""
+    def out_of_distribution(self) -> float:
+        """Share of images out of the distribution that the evidence was calibrated on."""
         return float((self.sums["outside_calibration"] != "").mean()) if len(self.sums) else 0.0
 
 

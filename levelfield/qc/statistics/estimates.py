@@ -202,4 +202,4 @@ def worse(first: Verdict, second: Verdict) -> Verdict:
 
 
 NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)
-"""Of a class or difference without data."""
+"""The estimate of a class or difference without data."""

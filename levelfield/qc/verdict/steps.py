@@ -10,7 +10,7 @@ from levelfield.qc.verdict.cases import Case
 from levelfield.qc.verdict.rows import NextStep, Reason
 
 SECONDS_PER_OBJECT = 8
-"""Of a person's time, to look at one object of a review and answer."""
+"""A person's time to look at one object of a review and answer."""
 SECONDS_PER_FIELD = 60
 """To search one field for objects without a label; assumed."""
 FIELDS_TO_SEARCH = 5
