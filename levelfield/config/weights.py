@@ -97,7 +97,7 @@ def _weights(name: str, known: Mapping[str, Mapping[str, str]]) -> Weights:
     if "sha256" not in rule:
         own = f" `curl -L {rule['source']} | sha256sum` prints it."
         if path.is_file():
-            own = f" This file's is {sha256_of(path)}."
+            own = f" This file's is {hashlib.sha256(path.read_bytes()).hexdigest()}."
         raise ConfigError(
             f"weights.{name}.sha256 is missing. Add it, so that no other file is ever used in "
             f"its place.{own}"
@@ -115,9 +115,3 @@ def _check_no_secret(name: str, source: str) -> None:
             f"weights.{name}.source holds a password or token, which would stand in logs, reports "
             "and the provenance. Take it out: fetch the file yourself, and give its path."
         )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

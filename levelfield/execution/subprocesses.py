@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 
-def call_apart(module: str, function: str, *arguments: Any) -> Any:
+def call_in_subprocess(module: str, function: str, *arguments: Any) -> Any:
     """Return what a function returns, or raise what it raises, without importing it here.
 
     The process that plans a run lives as long as the run. What a check at its start imports (for

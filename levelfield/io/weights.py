@@ -10,7 +10,8 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from levelfield.config.weights import Weights, sha256_of
+from levelfield.config.weights import Weights
+from levelfield.io.checksums import file_sha256
 from levelfield.io.download import DownloadError, download
 
 log = logging.getLogger("levelfield")
@@ -75,7 +76,7 @@ def _cached(weights: Weights, place: Path, cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     kept = cache / weights.sha256
     if kept.is_file():
-        if sha256_of(kept) == weights.sha256:
+        if file_sha256(kept) == weights.sha256:
             return kept
         log.warning("weights %s: '%s' is damaged and is fetched again", weights.name, kept)
     left = cache / f"{weights.sha256}{_PART}"
@@ -121,7 +122,7 @@ def _offline(weights: Weights, place: Path, error: DownloadError) -> str:
 
 
 def _check(path: Path, weights: Weights, remedy: str) -> None:
-    found = sha256_of(path)
+    found = file_sha256(path)
     if found != weights.sha256:
         raise WeightsError(
             f"weights {weights.name}: '{path}' is not the file that the config names. Its sha256 "

@@ -11,7 +11,7 @@ import yaml
 
 from levelfield.config.plan import Plan, checked_plan
 from levelfield.config.sheets import ConfigError
-from levelfield.execution.subprocesses import call_apart
+from levelfield.execution.subprocesses import call_in_subprocess
 
 
 def read_plan(config: Mapping[str, Any], source: str, folder: str = "", check: bool = True) -> Plan:
@@ -23,7 +23,7 @@ def read_plan(config: Mapping[str, Any], source: str, folder: str = "", check: b
     if check and plan.config["readouts"]:
         # Snakemake's own environment, without the package's dependencies, can show the plan.
         with suppress(ModuleNotFoundError):
-            call_apart("levelfield.steps.measure", "check_readouts", plan.config)
+            call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
     return plan
 
 

@@ -15,7 +15,7 @@ try:
     from levelfield.config.results import Results
     from levelfield.config.settings import planted_wells, threshold_wells
     from levelfield.config.sheets import SCHEMAS, read_columns
-    from levelfield.execution.subprocesses import call_apart, search_first
+    from levelfield.execution.subprocesses import call_in_subprocess, search_first
     from levelfield.runs.plan import read_plan
 except ModuleNotFoundError as error:
     raise WorkflowError(

@@ -12,7 +12,9 @@ def finish(succeeded):
         handler.path for handler in manager.plugin_handlers if hasattr(handler, "path")
     ]
     events = next((path for path in noted if path), None)
-    text = call_apart("levelfield.runs.finish", "finish_run", PLAN, events, succeeded)
+    text = call_in_subprocess(
+        "levelfield.runs.finish", "finish_run", PLAN, events, succeeded
+    )
     print(text, file=sys.stderr)
     if manager.queue_listener:
         manager.queue_listener.start()
