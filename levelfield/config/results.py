@@ -253,5 +253,13 @@ def store_in(folder: Path) -> Path:
 
 def log_in(folder: Path, rule: str, pack: str = "*") -> Path:
     """Return the log of a job (or a pattern of those of all packs) in the folder of a plate."""
-    name = _JOBS.get(RULES[rule].unit, "{rule}").format(rule=rule, pack=pack)
-    return folder / "logs" / f"{name}.log"
+    return folder / "logs" / f"{_job_name(rule, pack)}.log"
+
+
+def timings_in(folder: Path, rule: str) -> list[Path]:
+    """Return the tables of what the jobs of a rule took, in the folder of a plate."""
+    return sorted((folder / "timings").glob(f"{_job_name(rule, 'pack*')}.tsv"))
+
+
+def _job_name(rule: str, pack: str) -> str:
+    return _JOBS.get(RULES[rule].unit, "{rule}").format(rule=rule, pack=pack)

@@ -233,36 +233,44 @@ def _deepest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
 
 def _describe(error: jsonschema.ValidationError, source: str) -> str:
     key = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    found: Any = error.instance
+    needed: Any = error.validator_value
     if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = [name for name in error.instance if name not in known]
+        known = list(_rule_broken(error).get("properties", {}))
+        unknown = [name for name in found if name not in known]
         return (
             f"{source}, {key}: the key '{unknown[0]}' is not known."
             f"{_suggestion(unknown[0], known)} Allowed: {', '.join(known)}."
         )
     if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
+        missing = [name for name in needed if name not in found]
         return f"{source}, {key}: the key '{missing[0]}' is missing. Add it."
-    return f"{source}, {key}: {error.instance!r} is not allowed. {_remedy(error)}"
+    return f"{source}, {key}: {found!r} is not allowed. {_remedy(error)}"
 
 
 def _remedy(error: jsonschema.ValidationError) -> str:
-    rule = error.schema if isinstance(error.schema, Mapping) else {}
+    rule = _rule_broken(error)
+    needed: Any = error.validator_value
     texts = {
-        "enum": lambda: f"Allowed: {', '.join(map(str, error.validator_value))}.",
+        "enum": lambda: f"Allowed: {', '.join(map(str, needed))}.",
         "type": lambda: _kind(error),
-        "minimum": lambda: f"It must be at least {error.validator_value}.",
-        "exclusiveMinimum": lambda: f"It must be more than {error.validator_value}.",
-        "exclusiveMaximum": lambda: f"It must be less than {error.validator_value}.",
-        "maximum": lambda: f"It must be at most {error.validator_value}.",
+        "minimum": lambda: f"It must be at least {needed}.",
+        "exclusiveMinimum": lambda: f"It must be more than {needed}.",
+        "exclusiveMaximum": lambda: f"It must be less than {needed}.",
+        "maximum": lambda: f"It must be at most {needed}.",
     }
-    text = texts.get(error.validator, lambda: error.message + ".")()
+    text = texts.get(str(error.validator), lambda: error.message + ".")()
     return f"{text} {rule['description']}" if "description" in rule else text
+
+
+def _rule_broken(error: jsonschema.ValidationError) -> Mapping[str, Any]:
+    return error.schema if isinstance(error.schema, Mapping) else {}
 
 
 def _kind(error: jsonschema.ValidationError) -> str:
     """Say what kind of value is needed; of a section, which keys it has."""
-    kinds, keys = error.validator_value, list(error.schema.get("properties", {}))
+    kinds: Any = error.validator_value
+    keys = list(_rule_broken(error).get("properties", {}))
     if kinds == "object" and keys:
         return f"It must hold the keys {', '.join(keys)}."
     return f"It must be of type {' or '.join([kinds] if isinstance(kinds, str) else kinds)}."
