@@ -26,10 +26,10 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status (0 is good, 1 is damage found, 2 is misuse)."""
-    chosen, more = _parser().parse_known_args(arguments)
-    if more and chosen.command is not _run:
-        _parser().error(f"unrecognized arguments: {' '.join(more)}")
-    chosen.options = more
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["run"]:  # all of it is Snakemake's, as it stands
+        return run_workflow(given[1:])
+    chosen = _parser().parse_args(given)
     try:
         return chosen.command(chosen)
     except (ValueError, FileNotFoundError) as error:
@@ -59,13 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_running(commands: Commands) -> None:
-    run = commands.add_parser(
-        "run",
-        add_help=False,
-        allow_abbrev=False,
-        help="run the workflow in this folder; all options are Snakemake's",
-    )
-    run.set_defaults(command=_run)
+    commands.add_parser("run", help="run the workflow in this folder; all options are Snakemake's")
     demo = commands.add_parser(
         "demo",
         help="copy the demo (config and images of 32 wells) into a folder",
@@ -196,10 +190,6 @@ def _verdict(chosen: argparse.Namespace) -> int:
         print(f"{row.readout}, {row.perturbation} against its negative wells: Z' {row.z_prime:.2f}")
     print(f"\nReport: {in_plate(results, 'report_plate')}")
     return 0
-
-
-def _run(chosen: argparse.Namespace) -> int:
-    return run_workflow(chosen.options)
 
 
 def _demo(chosen: argparse.Namespace) -> int:

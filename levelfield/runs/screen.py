@@ -34,10 +34,10 @@ def judge_finished(plan: Plan, options: Sequence[str]) -> Path | None:
     kind = "screen" if len(finished) == len(plan.plates) else "partial"
     rules = [f"qc_{kind}", f"report_{kind}"]
     pages = [plan.results.file(rule) for rule in rules]
-    # Nothing but these two rules: what the plates' tables are made from is none of their business.
-    run_workflow(
-        [*pages, *options, "--nolock", "--cores", "1", "--allowed-rules", *rules], quiet=True
-    )
+    # Nothing but these two rules: what the plates' tables are made from is none of their business,
+    # and the failures of the run before are still to be read (no hooks).
+    alone = ["--nolock", "--no-hooks", "--cores", "1", "--allowed-rules", *rules]
+    run_workflow([*pages, *options, *alone], quiet=True)
     drop_partial(plan)
     return Path(pages[-1])
 
