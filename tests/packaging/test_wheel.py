@@ -73,12 +73,12 @@ def ask(command: Path, folder: Path, *arguments: str) -> subprocess.CompletedPro
 def test_workflow_schemas_and_demo_are_in_the_wheel_and_nothing_else(built):
     (wheel,) = built.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    inside = "levelfield/_workflow"
     for folder in FOLDERS:
         files = [path for path in (REPOSITORY / folder).rglob("*") if path.is_file()]
         files = [path for path in files if "__pycache__" not in path.parts]
         for path in files:
-            assert f"{inside}/{path.relative_to(REPOSITORY).as_posix()}" in names
+            inside = Path("levelfield", "_workflow", path.relative_to(REPOSITORY))
+            assert inside.as_posix() in names
     assert "levelfield/config/schemas/config.yaml" in names
     assert "levelfield/py.typed" in names
     tops = {name.split("/")[0] for name in names}
@@ -133,7 +133,7 @@ def test_its_results_answer_from_the_wheel(command, demo, arguments, says):
 
 
 def test_the_package_is_not_written_to(command, demo):
-    (package,) = command.parents[1].rglob("levelfield/_workflow")
+    (package,) = command.parents[1].rglob("_workflow")
     assert {path.name for path in package.iterdir()} == set(FOLDERS)
     assert not list(package.rglob("__pycache__"))
 

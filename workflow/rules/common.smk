@@ -12,7 +12,7 @@ if IN_CLONE and str(CLONE) not in sys.path:
     sys.path.insert(0, str(CLONE))
 
 try:
-    from levelfield.config.results import Results
+    from levelfield.config.results import RULES, Results
     from levelfield.config.settings import planted_wells, threshold_wells
     from levelfield.config.sheets import SCHEMAS, read_columns
     from levelfield.execution.subprocesses import call_in_subprocess, search_first
@@ -89,6 +89,13 @@ def all_packs(step, name, **wildcards):
         return expand(PATHS.file(step, name, **wildcards), plate=of.plate, pack=packs)
 
     return paths
+
+
+def all_files(step, but=()):
+    """All files of a rule by their names, but for some."""
+    return {
+        name: PATHS.file(step, name) for name in RULES[step].files if name not in but
+    }
 
 
 def every_plate(step, name):

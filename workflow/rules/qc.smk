@@ -61,25 +61,13 @@ rule qc_plate:
             rules.check_review.output[0] if review_file(wildcards) else []
         ),
     output:
-        objects=PATHS.file("qc_plate", "objects"),
-        candidates=PATHS.file("qc_plate", "candidates"),
-        sites=PATHS.file("qc_plate", "sites"),
-        wells=PATHS.file("qc_plate", "wells"),
-        estimates=PATHS.file("qc_plate", "estimates"),
-        counts=PATHS.file("qc_plate", "counts"),
-        trend=PATHS.file("qc_plate", "trend"),
-        not_covered=PATHS.file("qc_plate", "not_covered"),
-        confounders=PATHS.file("qc_plate", "confounders"),
-        reviewed=PATHS.file("qc_plate", "reviewed"),
-        reviewers=PATHS.file("qc_plate", "reviewers"),
-        review_list=PATHS.file("qc_plate", "review_list"),
+        **all_files("qc_plate", but=["verdict"]),
         verdict=report(
             PATHS.file("qc_plate", "verdict"),
             category="Verdict",
             caption="../report/verdict.rst",
             labels={"plate": "{plate}"},
         ),
-        answers=PATHS.file("qc_plate", "answers"),
     log:
         PATHS.log("qc_plate"),
     benchmark:

@@ -10,15 +10,13 @@ rule qc_screen:
         answers=every_plate("qc_plate", "answers"),
         plates=every_plate("summarise_plate", "plate"),
     output:
+        **all_files("qc_screen", but=["verdict"]),
         verdict=report(
             PATHS.file("qc_screen", "verdict"),
             category="Verdict",
             caption="../report/verdict.rst",
             labels={"plate": "the whole screen"},
         ),
-        answers=PATHS.file("qc_screen", "answers"),
-        drift=PATHS.file("qc_screen", "drift"),
-        plates=PATHS.file("qc_screen", "plates"),
     log:
         PATHS.log("qc_screen"),
     benchmark:
@@ -71,10 +69,7 @@ use rule qc_screen as qc_partial with:
         answers=expand(PATHS.file("qc_plate", "answers"), plate=FINISHED),
         plates=expand(PATHS.file("summarise_plate", "plate"), plate=FINISHED),
     output:
-        verdict=PATHS.file("qc_partial", "verdict"),
-        answers=PATHS.file("qc_partial", "answers"),
-        drift=PATHS.file("qc_partial", "drift"),
-        plates=PATHS.file("qc_partial", "plates"),
+        **all_files("qc_partial"),
     log:
         PATHS.log("qc_partial"),
     benchmark:
