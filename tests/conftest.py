@@ -57,3 +57,8 @@ def undisturbed(tmp_path_factory):
     from failure_runs import run_undisturbed
 
     return run_undisturbed(tmp_path_factory.mktemp("undisturbed"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs first: beside them, several workers have the short tests to share at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
