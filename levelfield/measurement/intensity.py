@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.arrays import Flags, Floats, Integers
+from levelfield.arrays import Floats, Integers, Mask
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature, length
 from levelfield.measurement.parameters import Parameters
@@ -141,7 +141,7 @@ def _median_deviation(ranked: Floats, median: float) -> float:
 
 
 @njit(cache=True)
-def _edge_statistics(values: Floats, starts: Integers, edge: Flags) -> Floats:
+def _edge_statistics(values: Floats, starts: Integers, edge: Mask) -> Floats:
     """Sum, mean, standard deviation, minimum and maximum over edge pixels; 0 without any."""
     count = starts.size - 1
     result = np.zeros((values.shape[0], count, 5))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from levelfield.arrays import AnyLabels
 from levelfield.measurement.features import Feature
 
 FEATURES = (
@@ -25,7 +26,7 @@ FEATURES = (
 )
 
 
-def parents(child_labels: NDArray[np.integer], parent_labels: NDArray[np.integer]) -> pd.Series:
+def parents(child_labels: AnyLabels, parent_labels: AnyLabels) -> pd.Series:
     """Return the parent of every child: the object that it overlaps most.
 
     CellProfiler's RelateObjects: the parent with the largest number of shared pixels, the lowest
@@ -63,9 +64,7 @@ def parents(child_labels: NDArray[np.integer], parent_labels: NDArray[np.integer
     return found
 
 
-def child_counts(
-    parent_of_child: pd.Series, parent_numbers: NDArray[np.integer]
-) -> NDArray[np.int32]:
+def child_counts(parent_of_child: pd.Series, parent_numbers: AnyLabels) -> NDArray[np.int32]:
     """Return how many children each of the given parents has, as (n,) int32."""
     counts = parent_of_child.value_counts()
-    return counts.reindex(parent_numbers, fill_value=0).to_numpy(np.int32)
+    return counts.reindex(parent_numbers, fill_value=0).to_numpy().astype(np.int32)

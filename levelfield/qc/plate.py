@@ -73,7 +73,8 @@ class ReviewInput(NamedTuple):
     Attributes
     ----------
     rows : pandas.DataFrame or None
-        The review sheet (config/schemas/review.yaml), all text; None where there is none yet.
+        The review sheet (levelfield/config/schemas/review.yaml), all text; None where there is
+        none yet.
     checksums : pandas.DataFrame or None
         ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum`` of the label images.
     plan : ReviewPlan
@@ -159,7 +160,7 @@ def assess_plate(
     )
     classes = dict(design.layout[["Metadata_Well", "Metadata_ControlType"]].astype(str).to_numpy())
     scored = score_plate(objects, pairs, candidates, classes)
-    outside = shipped_calibration().outside(scored.objects)
+    outside = shipped_calibration().out_of_distribution(scored.objects)
     rules = without_calibration(rules or Rules(), outside, design)
     return judge_plate(scored, fields, outside, design, rules, review)
 

@@ -22,7 +22,7 @@ def read_review(path: Path | str | list[str], schema: Path | str) -> pd.DataFram
     path : path, or an empty list
         The review sheet; nothing where there is none yet.
     schema : path
-        ``config/schemas/review.yaml``.
+        ``levelfield/config/schemas/review.yaml``.
 
     Raises
     ------

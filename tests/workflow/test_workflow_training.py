@@ -4,15 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
-from workflow_runs import small_screen
+from workflow_runs import ONE_PACK, small_screen
 
 from levelfield.io import store
 
 pytestmark = pytest.mark.workflow
 
 FIELDS = ("A01", "A12", "B01", "B12")
-# After the two dashes: or they would be further config files.
-PACKS = ("--", "results/P/segment/pack1.csv", "results/P/segment/pack2.csv")
+PACKS = ONE_PACK
 PARAMETERS = {"steps": 4, "batch": 2, "side": 64, "check_every": 2}
 
 
@@ -41,7 +40,7 @@ def save_edited(screen, well: str, labels: np.ndarray) -> None:
 def train_with(screen, generation: int) -> None:
     network = {
         "generation": generation,
-        "corrections": {"object_set": "Nuclei", "reviews": [str(screen.folder / "review.csv")]},
+        "corrections": {"object_set": "Nuclei", "reviews": ["review.csv"]},
         "test_groups": 0.25,
         "parameters": PARAMETERS,
     }
@@ -61,7 +60,8 @@ def train_with(screen, generation: int) -> None:
 def screen(tmp_path_factory):
     """Nuclei that were segmented, reviewed, edited in one field, and learned from."""
     screen = small_screen(tmp_path_factory.mktemp("training"))
-    screen.change_config(objects={"Nuclei": {"method": "classical"}}, readouts={})
+    nuclei = {"Nuclei": {"method": "classical"}}
+    screen.change_config(objects=nuclei, readouts={}, packs_per_plate=1)
     screen.run_well(*PACKS)
     rows = [
         row

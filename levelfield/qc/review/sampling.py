@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from levelfield.arrays import Flags, Floats, Integers
+from levelfield.arrays import Floats, Integers, Mask
 from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET
 from levelfield.qc.measures import Scope
 from levelfield.qc.statistics.comparison import Comparison, control_classes
@@ -159,7 +159,7 @@ def random_numbers(places: pd.DataFrame, seed: int) -> Floats:
     return np.array(numbers, float) / 2.0**56
 
 
-def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> Flags:
+def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> Mask:
     """Draw the objects of one class and object set that are to be reviewed.
 
     Parameters
@@ -205,7 +205,7 @@ def class_fields(objects: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFram
     return fields.sort_values(FIELD, kind="stable", ignore_index=True)
 
 
-def drawn_fields(fields: pd.DataFrame, plan: ReviewPlan) -> Flags:
+def drawn_fields(fields: pd.DataFrame, plan: ReviewPlan) -> Mask:
     """Draw the fields of one class and object set that are to be searched for missed objects."""
     order = np.argsort(random_numbers(fields[FIELD], plan.seed), kind="stable")
     chosen = np.zeros(len(fields), bool)
@@ -250,8 +250,9 @@ def choose_for_review(
     Returns
     -------
     pandas.DataFrame
-        `LIST_COLUMNS`: rows of the review sheet (config/schemas/review.yaml) with an empty
-        answer. Objects first, then whole fields (object_number 0) to count missed objects on.
+        `LIST_COLUMNS`: rows of the review sheet (levelfield/config/schemas/review.yaml) with
+        an empty answer. Objects first, then whole fields (object_number 0) to count missed
+        objects on.
     """
     plan = plan or ReviewPlan()
     chosen_objects, chosen_fields = [], []

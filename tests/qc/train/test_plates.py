@@ -18,7 +18,7 @@ from levelfield.qc.train.plates import (
     ControlClass,
     all_plates,
     appearance_shift,
-    outside,
+    out_of_distribution,
     read_rows,
     with_measures,
 )
@@ -170,7 +170,11 @@ def test_doubts_are_what_differs_between_the_classes():
     images_outside = other.positive.images.copy()
     images_outside[:4, COLUMNS["outside"]] = 1
     half = other._replace(positive=other.positive._replace(images=images_outside))
-    assert [outside(half, scope) for scope in ("negcon", "poscon", "difference")] == [0, 0.25, 0.25]
+    assert [out_of_distribution(half, scope) for scope in ("negcon", "poscon", "difference")] == [
+        0,
+        0.25,
+        0.25,
+    ]
     doubts = {(row.measure, row.scope): row.doubts for row in read_rows(half)}
     assert doubts["splits", "negcon"].sharpness == 0 < doubts["splits", "poscon"].sharpness
 

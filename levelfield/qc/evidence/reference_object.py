@@ -1,4 +1,4 @@
-"""The object that is most common on a plate: the measure of what is large or small there."""
+"""The reference object of a plate: its most common object, by which others are large or small."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+
+from levelfield.arrays import Floats
 
 
 @dataclass(frozen=True)
-class TypicalObject:
+class ReferenceObject:
     """The object that is most common on a plate, whatever its class.
 
     Attributes
@@ -28,8 +29,8 @@ class TypicalObject:
     contrast_to_noise: float
 
 
-def typical_object(objects: pd.DataFrame) -> TypicalObject:
-    """Find the typical object of one object set from all fields of a plate together.
+def reference_object(objects: pd.DataFrame) -> ReferenceObject:
+    """Find the reference object of one object set from all fields of a plate together.
 
     Objects at the border of a field are cut and do not count, unless there are no others. The
     table's order and its division into packs do not matter, nor do the control classes.
@@ -41,14 +42,14 @@ def typical_object(objects: pd.DataFrame) -> TypicalObject:
     """
     whole = objects[~objects["touches_border"].astype(bool)]
     chosen = whole if len(whole) else objects
-    return TypicalObject(
+    return ReferenceObject(
         _mode(chosen["area_px"].to_numpy(float)),
         _mode(chosen["integrated_intensity"].to_numpy(float)),
         float(chosen["contrast_to_noise"].median()) if len(chosen) else float("nan"),
     )
 
 
-def _mode(values: NDArray[np.float64]) -> float:
+def _mode(values: Floats) -> float:
     """Mode of positive values on a logarithmic scale, by a smoothed histogram."""
     values = values[np.isfinite(values) & (values > 0)]
     if values.size == 0:
