@@ -25,6 +25,8 @@ Flag = Annotated[bool, Strict()]
 """True or false, and nothing that resembles them."""
 
 _DROPPED = ("title", "default", "unit")
+# Pydantic leaves a limit in its own words where null is allowed beside whole numbers.
+_LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 
 
 class Options(BaseModel):
@@ -65,7 +67,7 @@ class Options(BaseModel):
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
-        """Return the defaults by name, groups of options as mappings; required ones are left out."""
+        """Return the defaults by name, groups of options as mappings; none of what is required."""
         given = {
             name: field.get_default(call_default_factory=True)
             for name, field in cls.fields().items()
@@ -114,7 +116,7 @@ def _plain(rule: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[str, Any]
         group = dict(groups[rule["$ref"].rsplit("/", 1)[1]])
         group.pop("description", None)
         rule = group | {name: value for name, value in rule.items() if name != "$ref"}
-    plain = {name: value for name, value in rule.items() if name not in _DROPPED}
+    plain = {_LIMITS.get(name, name): value for name, value in rule.items() if name not in _DROPPED}
     if "properties" in plain:
         plain["properties"] = {
             name: _plain(part, groups) for name, part in plain["properties"].items()
@@ -135,9 +137,9 @@ def _plain(rule: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[str, Any]
 def _with_null(parts: list[dict[str, Any]]) -> dict[str, Any]:
     null = {"type": "null"}
     others = [part for part in parts if part != null]
-    if null in parts and len(others) == 1 and isinstance(others[0].get("type"), str):
-        if others[0]["type"] != "object":
-            return others[0] | {"type": [others[0]["type"], "null"]}
+    kind = others[0].get("type") if null in parts and len(others) == 1 else None
+    if isinstance(kind, str) and kind != "object":
+        return others[0] | {"type": [kind, "null"]}
     return {"anyOf": parts}
 
 

@@ -112,8 +112,8 @@ class ThresholdOptions(Options):
     ] = Field(
         "otsu_three_low",
         description="How the level is found. otsu_three_low makes the middle one of three classes "
-        "foreground, otsu_three_high background. manual takes the level from `value`, sauvola needs "
-        "`window`.",
+        "foreground, otsu_three_high background. manual takes the level from `value`, sauvola "
+        "needs `window`.",
     )
     value: Number | None = Field(
         None, description="The level for the method manual, as intensity (0-1)."
@@ -160,9 +160,7 @@ class ThresholdOptions(Options):
         if self.method != "manual" and self.value is not None:
             raise ValueError(f"threshold.value is {self.value!r}, but only method manual uses it")
         if self.method == "sauvola" and self.window is None:
-            raise ValueError(
-                "threshold.window is missing; method sauvola needs it (px, e.g. 101)"
-            )
+            raise ValueError("threshold.window is missing; method sauvola needs it (px, e.g. 101)")
         return self
 
 

@@ -17,7 +17,7 @@ from levelfield.config.settings import ObjectSetSettings, sets_with_plate_diamet
 from levelfield.illumination import FlatField
 from levelfield.images.preprocessing import apply_steps
 from levelfield.images.sites import sites_of
-from levelfield.segmentation.models import load_model
+from levelfield.segmentation.registry import METHODS, load_model
 from levelfield.steps.fit_illumination import spread_sample
 from levelfield.steps.samples import seen_by_segmenter
 
@@ -51,7 +51,7 @@ def measure_diameters(
     rows = []
     wells = [well for well in index["well"].unique() if well]
     sample = spread_sample(sites_of(index, wells), _SITES)
-    for one in sets_with_plate_diameter(sets):
+    for one in sets_with_plate_diameter(sets, METHODS):
         seen = (seen_by_segmenter(site, one, science, dtype, flat_fields) for site in sample)
         images = [apply_steps(image, one.steps)[0] for image in seen if image is not None]
         diameters = load_model(one.method, weights[one.weights], device).measure_diameters(images)

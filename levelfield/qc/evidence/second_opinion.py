@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from levelfield.execution.memory import give_back_memory
 from levelfield.qc.evidence.cuts import best_cuts
 from levelfield.qc.evidence.geometry import Contacts
+from levelfield.qc.evidence.jury import jury, opinions
 from levelfield.qc.evidence.labelwise import (
     object_areas,
     percentiles_per_group,
@@ -25,7 +26,6 @@ from levelfield.qc.evidence.labelwise import (
 from levelfield.qc.evidence.opinion_network import OpinionNetwork, load_opinion
 from levelfield.qc.evidence.resampling import resized
 from levelfield.qc.evidence.smoothing import gaussian
-from levelfield.segmentation.decoders.jury import jury, opinions
 from levelfield.segmentation.small_network.prediction import Prediction
 
 OPINIONS_ON_OBJECTS = (
@@ -42,8 +42,7 @@ OPINIONS_ON_SEAMS = ("seam_network_separation", "seam_network_boundary")
 _SMOOTHING_PX = 0.7
 # Objects of about this diameter (px) are what the opinion is calibrated for.
 _BEST_DIAMETER = 20.0
-# Who of `levelfield.segmentation.decoders.jury.MEMBERS` is asked: those that read different
-# outputs, and are quick.
+# Who of `levelfield.segmentation.decoders.DECODERS` is asked.
 JURY = ("flow", "affinity", "three_class", "components")
 # The member whose objects are the network's own.
 _OWN = "flow"

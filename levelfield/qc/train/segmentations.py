@@ -16,9 +16,9 @@ from scipy import ndimage
 from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.bias import threshold_bias
 from levelfield.qc.evidence.labelwise import typical_diameter
-from levelfield.segmentation.methods.network import decode
+from levelfield.segmentation.methods.cellpose import CellposeOptions
+from levelfield.segmentation.methods.network import NetworkOptions, decode
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
-from levelfield.segmentation.networks.cellpose.options import CellposeOptions
 from levelfield.segmentation.registry import segment_objects
 from levelfield.segmentation.small_network.inference import NetworkModel, predict, scale_for
 from levelfield.segmentation.small_network.prediction import Prediction
@@ -93,8 +93,8 @@ class Scene:
             return segment_objects(self.image[None], "classical", CLASSICAL[setting]).labels
         if kind == "network":
             decoder, decoding, outline = NETWORK[setting]
-            pixels = {"image": self.image, "outline": outline}
-            return decode(self.prediction, self.image.shape, decoder, decoding, **pixels).labels
+            options = NetworkOptions(decoder=decoder, decoding=decoding, outline=outline)
+            return decode(self.prediction, self.image.shape, options, self.image).labels
         if kind == "cellpose":
             return cellpose_like(self.prediction, self.image.shape, CELLPOSE[setting])
         return self.reference

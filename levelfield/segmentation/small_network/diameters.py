@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levelfield.labels.objects import equivalent_diameters
-from levelfield.segmentation.decoders import DECODERS
+from levelfield.segmentation.decoders.flow import flow
+from levelfield.segmentation.decoders.options import FlowOptions
 from levelfield.segmentation.small_network.prediction import Prediction
 
 # The first three are always tried. Enlarging costs four times as much, and is tried only if objects
@@ -45,5 +46,5 @@ def _look(predictions: Sequence[Prediction], scale: float) -> tuple[float, NDArr
         float((np.hypot(*one.flow) * one.foreground).sum(dtype=float)) for one in predictions
     )
     area = sum(float(one.foreground.sum(dtype=float)) for one in predictions)
-    diameters = [equivalent_diameters(DECODERS["flow"](one)) / scale for one in predictions]
+    diameters = [equivalent_diameters(flow(one, FlowOptions())) / scale for one in predictions]
     return length / max(area, 1.0), np.concatenate(diameters)

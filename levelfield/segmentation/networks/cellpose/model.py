@@ -9,12 +9,11 @@ images are prepared.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,10 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from levelfield.config.parameters import call_with
 from levelfield.labels.filtering import filter_objects
 from levelfield.labels.objects import renumber
 from levelfield.segmentation.devices import Device
+from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
 from levelfield.segmentation.networks.cellpose.lanes import Lane, Mark, ahead, share
 from levelfield.segmentation.networks.cellpose.memory import Portion
@@ -37,7 +36,6 @@ from levelfield.segmentation.networks.cellpose.network import (
     load_network,
 )
 from levelfield.segmentation.networks.cellpose.normalisation import normalise, resize
-from levelfield.segmentation.networks.cellpose.options import CellposeOptions
 from levelfield.segmentation.networks.cellpose.pooling import predict_all
 from levelfield.segmentation.networks.cellpose.tiles import Canvas
 from levelfield.segmentation.result import Segmentation
@@ -102,23 +100,23 @@ class CellposeModel:
         return self._networks[precision]
 
     def segment(
-        self, images: Sequence[Image], parameters: Mapping[str, Any] | None = None
+        self, images: Sequence[Image], options: CellposeOptions | None = None
     ) -> list[Segmentation]:
         """Segment some images; see `stream`."""
-        return list(self.stream(images, parameters))
+        return list(self.stream(images, options))
 
     def stream(
-        self, images: Iterable[Image], parameters: Mapping[str, Any] | None = None
+        self, images: Iterable[Image], options: CellposeOptions | None = None
     ) -> Iterator[Segmentation]:
         """Segment any number of images, of which only some are in memory at a time.
 
         Parameters
         ----------
-        images
-            (C, Y, X) float32, intensities 0-1, one to three channels; Cellpose 4 takes them in any
+        images : iterable of (C, Y, X) float32
+            Intensities 0-1, one to three channels; Cellpose 4 takes them in any
             order. Each is asked for when the work on those before it has gone far enough.
-        parameters
-            Of `CellposeOptions`.
+        options : CellposeOptions, optional
+            See there.
 
         Yields
         ------
@@ -131,12 +129,9 @@ class CellposeModel:
         ValueError
             If a parameter or an image cannot be used.
         """
-        where = "method cellpose"
-        options = call_with(CellposeOptions, parameters=parameters or {}, where=where)
+        options = options or CellposeOptions()
         for labels in self._label_images(images, options):
-            kept, removed = filter_objects(
-                labels, options.minimum_diameter, options.maximum_diameter, options.border
-            )
+            kept, removed = filter_objects(labels, *options.limits)
             yield Segmentation(renumber(kept), removed)
 
     def outputs(self, images: Iterable[Image], options: CellposeOptions) -> Iterator[NDArray]:

@@ -8,7 +8,7 @@ from cellpose import transforms
 from torch import Tensor
 from torch.nn import functional
 
-from levelfield.segmentation.networks.cellpose.options import CellposeOptions
+from levelfield.segmentation.methods.cellpose import CellposeOptions
 
 # Cellpose blanks a channel whose percentiles are nearer than 0.001, as a constant one. It is given
 # camera counts; intensities here are 0-1, and so are multiplied by those of a 16-bit camera first.

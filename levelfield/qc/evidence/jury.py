@@ -6,59 +6,39 @@ show in the affinities.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import Labels
 from levelfield.evaluation.errors import find_errors
 from levelfield.evaluation.overlap import count_overlap, number_labels
-from levelfield.segmentation.decoders.affinity import affinity
-from levelfield.segmentation.decoders.components import components
-from levelfield.segmentation.decoders.distance import distance
-from levelfield.segmentation.decoders.finishing import Labels
-from levelfield.segmentation.decoders.flow import flow
-from levelfield.segmentation.decoders.star import star_seeds
-from levelfield.segmentation.decoders.three_class import three_class
+from levelfield.segmentation.decoders import DECODERS
+from levelfield.segmentation.decoders.options import DECODING, DecodingOptions
 from levelfield.segmentation.small_network.prediction import Prediction
 
-# One decoder of each representation.
-MEMBERS: dict[str, Callable[..., Labels]] = {
-    "flow": flow,
-    "affinity": affinity,
-    "star_seeds": star_seeds,
-    "three_class": three_class,
-    "distance": distance,
-    "components": components,
-}
 FOUND_ABOVE = 0.5  # intersection over union
 
 
 def opinions(
     prediction: Prediction,
-    members: Iterable[str] = tuple(MEMBERS),
-    *,
-    foreground: float = 0.5,
-    minimum_foreground: float = 0.85,
-    minimum_diameter: float = 4.0,
+    members: Iterable[str] = tuple(DECODERS),
+    shared: DecodingOptions | None = None,
 ) -> dict[str, Labels]:
     """Return what each member of the jury makes of a prediction: labels (Y, X) by name.
 
     Parameters
     ----------
-    prediction
+    prediction : Prediction
         What the network says.
-    members
-        Who is asked: names in `MEMBERS`.
-    foreground, minimum_foreground, minimum_diameter
-        As for the decoders.
+    members : iterable of str
+        Who is asked: names in `levelfield.segmentation.decoders.DECODERS`.
+    shared : DecodingOptions, optional
+        What all members are told.
     """
-    shared = {
-        "foreground": foreground,
-        "minimum_foreground": minimum_foreground,
-        "minimum_diameter": minimum_diameter,
-    }
-    return {name: MEMBERS[name](prediction, **shared) for name in members}
+    told = {} if shared is None else shared.model_dump()
+    return {name: DECODERS[name](prediction, DECODING[name](**told)) for name in members}
 
 
 def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:
