@@ -42,8 +42,7 @@ def method_schema(methods: Mapping[str, Method] = METHODS) -> dict[str, Any]:
         for name, method in methods.items()
     ]
     options = {
-        name: method.options.json_schema()
-        | {"description": f"{method.makes[0].upper()}{method.makes[1:]}."}
+        name: method.options.json_schema() | {"description": _sentence(method.makes)}
         for name, method in methods.items()
     }
     return {
@@ -54,6 +53,10 @@ def method_schema(methods: Mapping[str, Method] = METHODS) -> dict[str, Any]:
             "parameters": options,
         },
     }
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _required(method: Method) -> list[str]:

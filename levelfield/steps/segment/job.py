@@ -145,8 +145,8 @@ class SegmentationJob:
     ) -> str:
         """Return the sha256 of all that a field's labels depend on.
 
-        These are its pixels (C, Y, X) and the labels made elsewhere, the config, the flat fields and
-        the code.
+        These are its pixels (C, Y, X) and the labels made elsewhere, the config, the flat fields
+        and the code.
         """
         planted = self.planted(well)
         methods = [object_set.method for object_set in self.sets]
