@@ -58,7 +58,7 @@ from levelfield.report.intervals import interval_plot, interval_scale
 from levelfield.report.records import read_answers, read_rows
 from levelfield.report.side_tables import count_lines, not_covered_lines, trend_lines
 from levelfield.segmentation import METHODS as METHODS_THERE_ARE
-from levelfield.segmentation.decoders.options import DECODING
+from levelfield.segmentation.decoder_options import DECODING
 from levelfield.steps.methods import advice_methods
 
 LAYOUT = layout_of(24)

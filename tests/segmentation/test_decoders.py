@@ -14,8 +14,8 @@ from scipy import ndimage
 from levelfield.config.options import choices_of
 from levelfield.evaluation import evaluate_image
 from levelfield.labels.objects import renumber
+from levelfield.segmentation.decoder_options import DECODING
 from levelfield.segmentation.decoders import DECODERS
-from levelfield.segmentation.decoders.options import DECODING
 from levelfield.segmentation.methods.network import NetworkOptions
 from levelfield.segmentation.small_network.prediction import Prediction, split_affinities
 from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_RAYS

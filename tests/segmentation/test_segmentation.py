@@ -23,6 +23,7 @@ from levelfield.segmentation.declump import declump, distance_to_background
 from levelfield.segmentation.options import DeclumpOptions
 from levelfield.segmentation.pixel_classifier import train_pixel_classifier
 from levelfield.segmentation.propagate import propagate
+from levelfield.segmentation.reference import with_tables
 from levelfield.segmentation.schema import method_schema
 
 REPOSITORY = Path(__file__).parents[2]
@@ -417,3 +418,9 @@ def test_a_method_whose_library_is_missing_says_what_to_install(monkeypatch, tmp
     monkeypatch.setitem(METHODS._loaded, "stardist", method)
     with pytest.raises(ValueError, match=r"stardist needs torch.*pip install 'levelfield\[gpu\]'"):
         load_model("stardist", tmp_path, "cpu")
+
+
+def test_the_tables_of_the_documentation_are_up_to_date():
+    page = (REPOSITORY / "docs" / "segmentation.md").read_text()
+    assert with_tables(page) == page
+    assert all(f"| `{name}` |" in page for name in METHODS)

@@ -16,4 +16,4 @@ DECODERS: dict[str, Callable[..., Labels]] = {
     "components": components,
     "affinity": affinity,
 }
-"""From a prediction and the options of `levelfield.segmentation.decoders.options` to objects."""
+"""From a prediction and the options of `levelfield.segmentation.decoder_options` to objects."""

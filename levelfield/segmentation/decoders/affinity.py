@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from levelfield.arrays import Labels
 from levelfield.labels.objects import equivalent_diameters, keep_objects
+from levelfield.segmentation.decoder_options import AffinityOptions
 from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.decoders.flooding import flood
-from levelfield.segmentation.decoders.options import AffinityOptions
 from levelfield.segmentation.small_network.prediction import FAR_STEP, Prediction
 from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NEAR
 

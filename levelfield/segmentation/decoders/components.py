@@ -8,8 +8,8 @@ from __future__ import annotations
 from scipy import ndimage
 
 from levelfield.arrays import Labels
+from levelfield.segmentation.decoder_options import DecodingOptions
 from levelfield.segmentation.decoders.finishing import finish
-from levelfield.segmentation.decoders.options import DecodingOptions
 from levelfield.segmentation.small_network.prediction import Prediction
 
 

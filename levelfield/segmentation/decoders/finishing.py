@@ -13,7 +13,7 @@ from levelfield.labels.objects import (
     keep_objects,
     renumber,
 )
-from levelfield.segmentation.decoders.options import DecodingOptions
+from levelfield.segmentation.decoder_options import DecodingOptions
 
 
 def finish(labels: Labels, likely: Plane, options: DecodingOptions) -> Labels:

@@ -13,8 +13,8 @@ from scipy import ndimage
 from levelfield.arrays import Labels
 from levelfield.labels.objects import largest_parts
 from levelfield.segmentation.declump import merged_basins
+from levelfield.segmentation.decoder_options import FlowOptions
 from levelfield.segmentation.decoders.finishing import finish
-from levelfield.segmentation.decoders.options import FlowOptions
 from levelfield.segmentation.small_network.prediction import Prediction
 
 _STEPS = 100  # of 1 px or less; more than the radius of any nucleus

@@ -10,9 +10,9 @@ import numpy as np
 from scipy import ndimage
 
 from levelfield.arrays import Labels
+from levelfield.segmentation.decoder_options import ThreeClassOptions
 from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.decoders.flooding import flood
-from levelfield.segmentation.decoders.options import ThreeClassOptions
 from levelfield.segmentation.small_network.prediction import Prediction
 from levelfield.segmentation.small_network.targets import BACKGROUND, INTERIOR
 

@@ -11,7 +11,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 
 from levelfield.arrays import Flags, Image, Labels, Plane
 from levelfield.config.options import Number
-from levelfield.segmentation.decoders.options import DECODING, DecodingOptions, FlowOptions
+from levelfield.segmentation.decoder_options import DECODING, DecodingOptions, FlowOptions
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import SizeFilter
 from levelfield.segmentation.result import Segmentation, single_channel

@@ -14,7 +14,6 @@ from pydantic import Field
 
 from levelfield.arrays import Image
 from levelfield.config.options import Whole
-from levelfield.images.normalisation import normalise
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import MinimumKept, MinimumQuality, Share, SizeFilter
 from levelfield.segmentation.result import Segmentation
@@ -87,6 +86,8 @@ def as_colours(image: Image) -> NDArray[np.uint8]:
             f"Segment Anything sees at most 3 channels but was given {len(image)}; name fewer in "
             "'channels', or join some with the step combine_channels"
         )
+    from levelfield.images.normalisation import normalise
+
     planes = [np.clip(normalise(plane), 0, 1) for plane in image]
     if len(planes) == 1:
         planes = planes * 3

@@ -13,8 +13,6 @@ import numpy as np
 from pydantic import Field
 
 from levelfield.arrays import Image, Integers, Plane
-from levelfield.images.noise import pixel_noise
-from levelfield.images.normalisation import LEAST_RANGE, LEAST_RANGE_IN_NOISE
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import MinimumDiameter, Scale, Share, SizeFilter
 from levelfield.segmentation.result import Segmentation
@@ -94,6 +92,9 @@ def _candidates(
 
 def _normalised(plane: Plane) -> Plane:
     """Scale to the percentiles; a field of nothing but noise is not stretched until it fills it."""
+    from levelfield.images.noise import pixel_noise
+    from levelfield.images.normalisation import LEAST_RANGE, LEAST_RANGE_IN_NOISE
+
     low, high = np.percentile(plane, PERCENTILES)
     least = max(LEAST_RANGE_IN_NOISE * pixel_noise(plane), LEAST_RANGE)
     return ((plane - low) / max(high - low, least)).astype(np.float32)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levelfield.labels.objects import equivalent_diameters
+from levelfield.segmentation.decoder_options import FlowOptions
 from levelfield.segmentation.decoders.flow import flow
-from levelfield.segmentation.decoders.options import FlowOptions
 from levelfield.segmentation.small_network.prediction import Prediction
 
 # The first three are always tried. Enlarging costs four times as much, and is tried only if objects

@@ -16,8 +16,8 @@ from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION, load_opinion
 from levelfield.qc.evidence.second_opinion import JURY, ask_second_opinion, opinion_for
 from levelfield.qc.train.opinion_network import export_opinion
 from levelfield.segmentation import segment_objects
+from levelfield.segmentation.decoder_options import FlowOptions
 from levelfield.segmentation.decoders.flow import flow
-from levelfield.segmentation.decoders.options import FlowOptions
 from levelfield.segmentation.small_network.inference import load_model, predict
 from levelfield.segmentation.small_network.tiles import tiles
 
