@@ -7,18 +7,19 @@ support: the object that most decoders see, with the outline that is nearest to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.arrays import Labels
 from levelfield.config.parameters import require_number
 from levelfield.evaluation.overlap import count_overlap, number_labels
 from levelfield.labels.objects import largest_parts
-from levelfield.segmentation.decoders.finishing import Labels, finish
-from levelfield.segmentation.decoders.jury import opinions
+from levelfield.segmentation.decoder_options import DecodingOptions
+from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.small_network.prediction import Prediction
 
 _FREE = 0.5  # A candidate of which less than this is left is another view of what was taken.
@@ -26,6 +27,7 @@ _FREE = 0.5  # A candidate of which less than this is left is another view of wh
 
 def consensus(
     prediction: Prediction,
+    members: Mapping[str, Callable[..., Labels]],
     *,
     foreground: float = 0.5,
     minimum_agreement: float = 0.5,
@@ -38,13 +40,15 @@ def consensus(
     ----------
     prediction
         What the network says.
+    members
+        Decoders by name.
     foreground
         As for the decoders; higher makes smaller objects.
     minimum_agreement
         Objects that the decoders agree less about are left out: the mean, over the decoders, of the
         best intersection over union with any of a decoder's objects; higher finds fewer.
     minimum_foreground, minimum_diameter
-        See `levelfield.segmentation.decoders.finishing.finish`.
+        See `levelfield.segmentation.decoder_options.DecodingOptions`.
 
     Returns
     -------
@@ -52,9 +56,12 @@ def consensus(
     """
     require_number("minimum_agreement", minimum_agreement, 0, 1)
     filters = {"minimum_foreground": minimum_foreground, "minimum_diameter": minimum_diameter}
-    given = opinions(prediction, foreground=foreground, **filters)
+    given = {
+        name: decode(prediction, foreground=foreground, **filters)
+        for name, decode in members.items()
+    }
     labels = largest_parts(agreed(given, minimum_agreement))
-    return finish(labels, prediction.foreground, **filters)
+    return finish(labels, prediction.foreground, DecodingOptions(**filters))
 
 
 def agreed(given: Mapping[str, Labels], minimum_agreement: float) -> Labels:
@@ -63,7 +70,7 @@ def agreed(given: Mapping[str, Labels], minimum_agreement: float) -> Labels:
     Parameters
     ----------
     given
-        Labels (Y, X) by member, see `levelfield.segmentation.decoders.jury.opinions`; each
+        Labels (Y, X) by member, as the decoders made them; each
         numbered 1..n.
     minimum_agreement
         As for `consensus`.

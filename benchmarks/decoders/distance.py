@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from levelfield.arrays import Labels
 from levelfield.config.parameters import require_number
-from levelfield.segmentation.decoders.finishing import Labels, finish
+from levelfield.segmentation.decoder_options import DecodingOptions
+from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.decoders.flooding import flood
 from levelfield.segmentation.small_network.prediction import Prediction
 
@@ -31,7 +33,7 @@ def distance(
         Where the distance, 1 at the centre of an object, is above this, is an object's core; higher
         splits more.
     minimum_foreground, minimum_diameter
-        See `levelfield.segmentation.decoders.finishing.finish`.
+        See `levelfield.segmentation.decoder_options.DecodingOptions`.
 
     Returns
     -------
@@ -42,4 +44,8 @@ def distance(
     mask = prediction.foreground > foreground
     cores, _ = ndimage.label((prediction.distance > core) & mask)
     labels = flood(cores.astype(np.int32), mask, prediction.distance)
-    return finish(labels, prediction.foreground, minimum_foreground, minimum_diameter)
+    return finish(
+        labels,
+        prediction.foreground,
+        DecodingOptions(minimum_foreground=minimum_foreground, minimum_diameter=minimum_diameter),
+    )

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.arrays import Labels
 from levelfield.config.parameters import require_number
 from levelfield.labels.objects import largest_parts
-from levelfield.segmentation.decoders.finishing import Labels, finish
+from levelfield.segmentation.decoder_options import DecodingOptions
+from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.decoders.flooding import flood
 from levelfield.segmentation.overlaps import resolve_overlaps
 from levelfield.segmentation.small_network.prediction import Prediction
@@ -42,7 +44,7 @@ def star(
         Of two polygons that share more than this fraction of the smaller one, the better stays;
         lower splits less.
     minimum_foreground, minimum_diameter
-        See `levelfield.segmentation.decoders.finishing.finish`.
+        See `levelfield.segmentation.decoder_options.DecodingOptions`.
 
     Returns
     -------
@@ -52,7 +54,9 @@ def star(
     mask = prediction.foreground > foreground
     labels = np.where(mask, _polygons(prediction, centre, overlap, 1.0), 0)
     return finish(
-        largest_parts(labels), prediction.foreground, minimum_foreground, minimum_diameter
+        largest_parts(labels),
+        prediction.foreground,
+        DecodingOptions(minimum_foreground=minimum_foreground, minimum_diameter=minimum_diameter),
     )
 
 
@@ -79,7 +83,7 @@ def star_seeds(
     core
         Polygons, shrunken to this fraction of their width, are flooded down the distance.
     minimum_foreground, minimum_diameter
-        See `levelfield.segmentation.decoders.finishing.finish`.
+        See `levelfield.segmentation.decoder_options.DecodingOptions`.
 
     Returns
     -------
@@ -91,7 +95,9 @@ def star_seeds(
     seeds = np.where(mask, _polygons(prediction, centre, overlap, core), 0)
     labels = flood(seeds, mask, prediction.distance)
     return finish(
-        largest_parts(labels), prediction.foreground, minimum_foreground, minimum_diameter
+        largest_parts(labels),
+        prediction.foreground,
+        DecodingOptions(minimum_foreground=minimum_foreground, minimum_diameter=minimum_diameter),
     )
 
 

@@ -12,12 +12,12 @@ class DecodingOptions(Options):
     """What every decoder has."""
 
     foreground: Share = Field(
-        0.5,
+        default=0.5,
         description="A pixel is part of an object from this probability; higher makes smaller "
         "objects.",
     )
     minimum_foreground: Share = Field(
-        0.85, description="Objects of a lower mean probability of foreground are removed."
+        default=0.85, description="Objects of a lower mean probability of foreground are removed."
     )
     minimum_diameter: MinimumDiameter = 4.0
 
@@ -26,7 +26,7 @@ class FlowOptions(DecodingOptions):
     """Options of the decoder `flow`."""
 
     depth: Share = Field(
-        0.5,
+        default=0.5,
         description="Two centres are one unless there is less between them by this fraction; "
         "higher splits less.",
     )
@@ -36,7 +36,7 @@ class ThreeClassOptions(DecodingOptions):
     """Options of the decoder `three_class`."""
 
     interior: Share = Field(
-        0.7,
+        default=0.7,
         description="Pixels more probably interior than this are seeds of objects (three_class); "
         "higher splits more.",
     )
@@ -46,11 +46,11 @@ class AffinityOptions(DecodingOptions):
     """Options of the decoder `affinity`."""
 
     joining: Share = Field(
-        0.45,
+        default=0.45,
         description="Neighbours of a higher affinity are joined (affinity); higher splits more.",
     )
     dividing: Share = Field(
-        0.5,
+        default=0.5,
         description="Distant pixels of a lower affinity are kept apart (affinity); higher splits "
         "more.",
     )

@@ -110,37 +110,37 @@ class ThresholdOptions(Options):
         "sauvola",
         "manual",
     ] = Field(
-        "otsu_three_low",
+        default="otsu_three_low",
         description="How the level is found. otsu_three_low makes the middle one of three classes "
         "foreground, otsu_three_high background. manual takes the level from `value`, sauvola "
         "needs `window`.",
     )
     value: Number | None = Field(
-        None, description="The level for the method manual, as intensity (0-1)."
+        default=None, description="The level for the method manual, as intensity (0-1)."
     )
     log: Flag = Field(
-        False,
+        default=False,
         description="Measure on the logarithm of the intensity, so that dim objects count as much "
         "as bright ones.",
     )
     correction: Number = Field(
-        1.0,
+        default=1.0,
         ge=0.01,
         le=100,
         description="Factor on the level's height above the background; above 1 shrinks the "
         "objects.",
     )
-    lower: Number = Field(0.0, description="The level is never below this intensity (0-1).")
-    upper: Number = Field(1.0, description="The level is never above this intensity (0-1).")
+    lower: Number = Field(default=0.0, description="The level is never below this intensity (0-1).")
+    upper: Number = Field(default=1.0, description="The level is never above this intensity (0-1).")
     window: Number | None = Field(
-        None,
+        default=None,
         ge=3,
         description="Size in px of the blocks that get a level of their own; null for one level "
         "per image.",
     )
     # Of 444 fields with nuclei all measure above 25; empty ones about 1.
     minimum_contrast: Number = Field(
-        5.0,
+        default=5.0,
         ge=0,
         description="An image whose foreground is not so many times the pixel noise above its "
         "background has no objects.",
@@ -168,25 +168,25 @@ class DeclumpOptions(Options):
     """How touching objects are divided; see `levelfield.segmentation.declump.declump`."""
 
     centres: Literal["shape_intensity", "shape", "intensity", "log", "none"] = Field(
-        "shape_intensity", description="What marks an object."
+        default="shape_intensity", description="What marks an object."
     )
     lines: Literal["shape_intensity", "shape", "intensity", "propagation", "none"] = Field(
-        "shape_intensity", description="Where touching objects are divided."
+        default="shape_intensity", description="Where touching objects are divided."
     )
     smoothing: Number | None = Field(
-        None,
+        default=None,
         ge=0,
         description="Standard deviation in px of the Gaussian before centres are sought; null for "
         "a twentieth of the typical diameter.",
     )
     suppression_distance: Number | None = Field(
-        None,
+        default=None,
         ge=0,
         description="Touching centres nearer than this (px) are one; null for a quarter of the "
         "typical diameter.",
     )
     depth: Share = Field(
-        0.08,
+        default=0.08,
         description="Two centres are one unless the pass between them is lower by this fraction of "
         "the lower centre; larger splits less.",
     )

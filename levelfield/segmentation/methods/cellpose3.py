@@ -26,29 +26,29 @@ class Cellpose3Options(SizeFilter):
 
     # Never measured per image, or it would drift between the controls.
     diameter: Number | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Typical diameter in px; null for that of the objects that the model learned "
         "from.",
     )
     model_diameter: Number | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Diameter in px to which the model's images were scaled in training - 17 for "
         "the published model nuclei; null for what its file says, else 30.",
     )
     flow_threshold: Number = Field(
-        0.4,
+        default=0.4,
         ge=0,
         description="Objects whose flows differ more from those of their shape are dropped; 0 "
         "keeps all.",
     )
     cell_probability: Number = Field(
-        0.0,
+        default=0.0,
         description="Pixels above this logit are part of objects; higher makes smaller objects.",
     )
     iterations: Whole | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Steps that pixels follow the flow; null for as many as the diameter needs.",
     )

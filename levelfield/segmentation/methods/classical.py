@@ -39,7 +39,7 @@ class ClassicalOptions(SizeFilter):
     smoothing: Smoothing = 1.0
     threshold: Threshold = ThresholdOptions()
     outline: Annotated[Number | None, Field(ge=0.01, le=0.99)] = Field(
-        0.4,
+        default=0.4,
         description="Height of each object's outline between the background (0) and the object's "
         "own brightness (1); larger makes smaller objects. null makes the threshold the outline of "
         "all.",

@@ -16,7 +16,7 @@ class EditedOptions(SizeFilter):
 
     split_parts: SplitParts = False
     merge_distance: Number | None = Field(
-        None,
+        default=None,
         ge=0,
         description="Merge objects that are at most so many px apart; null for no merging.",
     )

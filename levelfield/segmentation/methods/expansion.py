@@ -15,9 +15,9 @@ from levelfield.segmentation.result import Segmentation, single_channel
 class ExpansionOptions(Options):
     """Options of the method `expansion`."""
 
-    distance: Number = Field(10.0, ge=0, description="How far to grow, in px.")
+    distance: Number = Field(default=10.0, ge=0, description="How far to grow, in px.")
     threshold: ThresholdOptions | None = Field(
-        None, description="Grow only over the foreground; null for everywhere."
+        default=None, description="Grow only over the foreground; null for everywhere."
     )
     smoothing: Smoothing = 1.0
     border: Border = "keep"

@@ -25,10 +25,10 @@ class InstansegOptions(SizeFilter):
     """Options of the method `instanseg`."""
 
     target: Literal["nuclei", "cells"] = Field(
-        "nuclei", description="Which of the two, where the model makes both."
+        default="nuclei", description="Which of the two, where the model makes both."
     )
     pixel_size: Number | None = Field(
-        None,
+        default=None,
         ge=0.01,
         le=100,
         description="Width of a pixel in µm, by which images are scaled to the model's; null for "
@@ -36,13 +36,16 @@ class InstansegOptions(SizeFilter):
     )
     mask_threshold: MaskThreshold = 0.53
     seed_threshold: Number = Field(
-        0.7,
+        default=0.7,
         ge=0,
         description="What a pixel needs to be the seed of an object; higher finds fewer.",
     )
-    peak_distance: Whole = Field(5, ge=1, description="Seeds are at least so many px apart.")
+    peak_distance: Whole = Field(
+        default=5, ge=1, description="Seeds are at least so many px apart."
+    )
     overlap_threshold: Share = Field(
-        0.3, description="Seeds whose masks overlap more are one object; higher splits more."
+        default=0.3,
+        description="Seeds whose masks overlap more are one object; higher splits more.",
     )
 
 

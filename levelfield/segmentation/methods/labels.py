@@ -19,7 +19,7 @@ class LabelsOptions(SizeFilter):
     """Options of the method `labels`."""
 
     split_parts: Flag = Field(
-        False,
+        default=False,
         description="Make each connected part an object of its own, for masks that do not number "
         "their objects.",
     )

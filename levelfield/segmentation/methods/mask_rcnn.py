@@ -22,7 +22,9 @@ if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
 class MaskRcnnOptions(SizeFilter):
     """Options of the method `mask_rcnn`."""
 
-    minimum_score: Share = Field(0.5, description="Proposals of a lower score are no objects.")
+    minimum_score: Share = Field(
+        default=0.5, description="Proposals of a lower score are no objects."
+    )
     mask_threshold: MaskThreshold = 0.5
     minimum_kept: MinimumKept = 0.5
     scale: Scale = 1.0

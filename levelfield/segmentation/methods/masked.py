@@ -15,7 +15,7 @@ class MaskedOptions(Options):
     """Options of the method `masked`."""
 
     minimum_fraction: Share = Field(
-        0.0, description="Objects of which a smaller share lies inside are removed."
+        default=0.0, description="Objects of which a smaller share lies inside are removed."
     )
 
 

@@ -24,19 +24,19 @@ class NetworkOptions(SizeFilter):
     """Options of the method `network`; those of `decoding` depend on the decoder."""
 
     decoder: Literal["flow", "three_class", "components", "affinity"] = Field(
-        "flow", description="How the network's prediction becomes objects."
+        default="flow", description="How the network's prediction becomes objects."
     )
     decoding: SerializeAsAny[DecodingOptions] = Field(
-        FlowOptions(), description="Of the decoder; not every decoder has each of them."
+        default=FlowOptions(), description="Of the decoder; not every decoder has each of them."
     )
     outline: Annotated[Number | None, Field(ge=0.01, le=0.99)] = Field(
-        0.4,
+        default=0.4,
         description="Height of each object's outline between the background beside it (0) and the "
         "object's own brightness (1); larger makes smaller objects. null leaves the outlines to "
         "the network.",
     )
     diameter: Number | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Typical diameter of the objects in px; null measures it once for each plate.",
     )

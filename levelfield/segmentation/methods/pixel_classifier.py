@@ -27,12 +27,12 @@ class PixelClassifierOptions(SizeFilter):
     """Options of the method `pixel_classifier`."""
 
     probability: Share = Field(
-        0.5,
+        default=0.5,
         description="Pixels are foreground where the classes other than background together exceed "
         "this.",
     )
     smoothing: Smoothing = Field(
-        1.0,
+        default=1.0,
         description="Standard deviation in px of the Gaussian over the probability; 0 for none.",
     )
     fill_holes: FillHoles = True

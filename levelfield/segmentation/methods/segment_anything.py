@@ -26,11 +26,14 @@ class SegmentAnythingOptions(SizeFilter):
     """Options of the method `segment_anything`; the background of a field is often a good mask."""
 
     points_per_side: Whole = Field(
-        32, ge=1, le=256, description="Of the grid; points should be closer than the objects."
+        default=32,
+        ge=1,
+        le=256,
+        description="Of the grid; points should be closer than the objects.",
     )
     minimum_quality: MinimumQuality = 0.88
     minimum_stability: Share = Field(
-        0.95,
+        default=0.95,
         description="Masks of which less stays when the cut-off is moved a little are dropped.",
     )
     minimum_kept: MinimumKept = 0.5

@@ -26,10 +26,10 @@ class SegmentAnythingCellsOptions(Options):
     """Options of the method `segment_anything_cells`."""
 
     prompts: Literal["boxes", "points", "both"] = Field(
-        "boxes", description="What tells the network where a cell is."
+        default="boxes", description="What tells the network where a cell is."
     )
     margin: Number = Field(
-        0.5,
+        default=0.5,
         ge=0,
         le=10,
         description="Boxes around nuclei are widened on every side by so many times their own "

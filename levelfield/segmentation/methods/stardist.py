@@ -29,12 +29,12 @@ class StardistOptions(SizeFilter):
     """Options of the method `stardist`."""
 
     probability: Share | None = Field(
-        None,
+        default=None,
         description="Pixels of a higher object probability propose an object; null for the model's "
         "own.",
     )
     overlap: Share | None = Field(
-        None,
+        default=None,
         description="A polygon that shares more than this of the smaller one with a better one is "
         "dropped; null for the model's own.",
     )

@@ -14,7 +14,7 @@ class SubtractionOptions(Options):
     """Options of the method `subtraction`."""
 
     shrink: Number = Field(
-        0.0, ge=0, description="Erode the subtracted objects by so many px first."
+        default=0.0, ge=0, description="Erode the subtracted objects by so many px first."
     )
 
 

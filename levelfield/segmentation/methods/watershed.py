@@ -26,7 +26,7 @@ class WatershedOptions(Options):
     """Options of the method `watershed`."""
 
     surface: Literal["image", "gradient"] = Field(
-        "gradient",
+        default="gradient",
         description="Objects meet where the image is darkest between them, or where it is "
         "steepest.",
     )

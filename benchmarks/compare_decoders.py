@@ -11,7 +11,7 @@ and ``results/decoders_groups.csv`` with the same per group. With ``--tune`` it 
 decoder's parameters, one at a time from the defaults, and writes ``results/decoders_tuning.csv``;
 use ``--role validation``, or the figures of what is held out mean nothing any more.
 
-Run: ``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/decoders.py``
+Run: ``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/compare_decoders.py``
 """
 
 import argparse
@@ -29,12 +29,12 @@ import pandas as pd
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "tests"))
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 
 from perfect_predictions import perfect_prediction  # noqa: E402
 
+from benchmarks.decoders import DECODERS  # noqa: E402
 from levelfield.evaluation import evaluate_image  # noqa: E402
-from levelfield.segmentation.decoders import DECODERS  # noqa: E402
 from levelfield.segmentation.small_network.inference import load_model, predict  # noqa: E402
 from levelfield.segmentation.small_network.prediction import Prediction  # noqa: E402
 
