@@ -178,7 +178,7 @@ def within_mask(labels: Labels, mask: NDArray[np.bool_], minimum_fraction: float
     return keep_objects(inside, covered >= minimum_fraction * total)
 
 
-def split_parts(labels: Labels) -> Labels:
+def split_parts(labels: NDArray[np.integer]) -> Labels:
     """Make every connected part of an object an object of its own."""
     return renumber(label_parts(labels, connectivity=2))
 

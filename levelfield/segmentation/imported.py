@@ -114,7 +114,7 @@ def _as_labels(data: NDArray[Any], name: str) -> NDArray[np.int64]:
 def _read_zarr(path: Path) -> NDArray[Any]:
     """Read the full resolution of an OME-Zarr label image, versions 0.4 and 0.5."""
     group = zarr.open_group(str(path), mode="r")
-    metadata = group.attrs.get("ome", group.attrs)
+    metadata: Any = group.attrs.get("ome", group.attrs)
     try:
         dataset = metadata["multiscales"][0]["datasets"][0]["path"]
     except (KeyError, IndexError):
@@ -122,7 +122,8 @@ def _read_zarr(path: Path) -> NDArray[Any]:
             f"{path.name} is not an OME-Zarr label image: it has no multiscales metadata. Give the "
             "folder of the label itself, e.g. image.zarr/labels/nuclei"
         ) from None
-    return np.asarray(group[dataset][...])
+    array: Any = group[dataset]
+    return np.asarray(array[...])
 
 
 def _read_npy(path: Path) -> NDArray[Any]:

@@ -149,7 +149,7 @@ def _normalised(image: Image) -> Image:
     return result
 
 
-def pixel_features(image: Image, sigmas: Sequence[float]) -> Image:
+def pixel_features(image: Image, sigmas: Iterable[float]) -> Image:
     """Describe every pixel at several scales: brightness, contrast, edges, ridges and blobs.
 
     Parameters

@@ -203,13 +203,15 @@ def _raw_level(image: Plane, options: ThresholdOptions) -> tuple[float, float | 
     overall = measure_threshold(image, options.method, options.log)
     if options.window is None:
         return overall, overall
-    return overall, _level_by_block(image, overall, options)
+    return overall, _level_by_block(image, overall, options.window, options)
 
 
-def _level_by_block(image: Plane, overall: float, options: ThresholdOptions) -> Plane:
+def _level_by_block(
+    image: Plane, overall: float, window: float, options: ThresholdOptions
+) -> Plane:
     levels = measure_tiles(
         image,
-        options.window,
+        window,
         lambda block: measure_threshold(block, options.method, options.log),
     )
     # The bounds of CellProfiler's adaptive threshold: a block without objects must not invent any.

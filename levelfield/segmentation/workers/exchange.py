@@ -83,7 +83,9 @@ class Worker:
         self._folder = tempfile.TemporaryDirectory(prefix=f"levelfield-{name}-")
         self._root = Path(self._folder.name)
         script = SCRIPTS / f"run_{name}.py"
-        self._command = [environment_python(name), script, model.resolve(), device, self._root]
+        self._command = [
+            *map(str, (environment_python(name), script, model.resolve(), device, self._root))
+        ]
         self._start()
         self.device_name = json.loads((self._root / "ready.json").read_text())["device"]
 
@@ -124,7 +126,7 @@ class Worker:
 
     def _start(self) -> None:
         with (self._root / "log.txt").open("w") as log:
-            self._process = subprocess.Popen(
+            self._process: Any = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

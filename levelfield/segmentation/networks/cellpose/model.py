@@ -89,7 +89,7 @@ class CellposeModel:
         self._lock = Lock()  # several threads may use one model
         self._networks = {"auto": load_network(path, self.device)}
         self._portions: dict[tuple[str, int], Portion] = {}
-        self._compiled: dict[tuple, CellposeNetwork] = {}
+        self._compiled: dict[tuple[object, ...], CellposeNetwork] = {}
 
     def network(self, options: CellposeOptions) -> CellposeNetwork:
         """Return the network in the precision that is asked for; each is loaded once."""
@@ -134,7 +134,9 @@ class CellposeModel:
             kept, removed = filter_objects(labels, *options.limits)
             yield Segmentation(renumber(kept), removed)
 
-    def outputs(self, images: Iterable[Image], options: CellposeOptions) -> Iterator[NDArray]:
+    def outputs(
+        self, images: Iterable[Image], options: CellposeOptions
+    ) -> Iterator[NDArray[np.float32]]:
         """Yield what the network says of each image: (3, Y, X) float32, see `CellposeNetwork`."""
         canvases = self._canvases(images, options, depth=0)
         for outputs in self._predict(canvases, options):
@@ -202,13 +204,13 @@ class CellposeModel:
             with lane:
                 pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
                 scaled = normalise(pixels, options)
-                size = tuple(int(length * options.scale) for length in image.shape[1:])
-                if min(size) < 1:
+                height, width = (int(length * options.scale) for length in image.shape[1:])
+                if min(height, width) < 1:
                     raise ValueError(
                         f"with a diameter of {options.diameter:g} px nothing is left of an image "
                         f"of {image.shape[1:]} px"
                     )
-                resized = resize(scaled, size)
+                resized = resize(scaled, (height, width))
                 canvas = Canvas(resized, side, options.tile_overlap, augment=options.augment)
             lane.finish()
             return canvas
@@ -233,7 +235,7 @@ class CellposeModel:
     ) -> Iterator[_Group]:
         """Gather the outputs of images of one size."""
         group: list[Tensor] = []
-        shape = None
+        shape = (0, 0)
         for output in outputs:
             of_next = shapes.pop(0)
             if group and (len(group) >= size or of_next != shape):
@@ -272,10 +274,10 @@ def _labels(
 
 def _nearest(labels: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int32]:
     """Scale a label image to (Y, X)."""
-    labels = renumber(labels)
-    if labels.shape == tuple(shape):
-        return labels
-    scaled = functional.interpolate(torch.from_numpy(labels)[None, None].double(), shape)
+    numbered = renumber(labels)
+    if numbered.shape == tuple(shape):
+        return numbered
+    scaled = functional.interpolate(torch.from_numpy(numbered)[None, None].double(), shape)
     return scaled[0, 0].numpy().astype(np.int32)
 
 

@@ -48,7 +48,8 @@ def _percentiles(channel: Tensor, percentiles: tuple[float, float]) -> tuple[Ten
     if channel.numel() > _LARGE:
         channel = channel[:: channel.shape[0] // 224, :: channel.shape[1] // 224]
     ordered = channel.flatten().sort().values
-    return tuple(_at(ordered, percent / 100 * (len(ordered) - 1)) for percent in percentiles)
+    low, high = (_at(ordered, percent / 100 * (len(ordered) - 1)) for percent in percentiles)
+    return low, high
 
 
 def _at(ordered: Tensor, place: float) -> Tensor:
