@@ -16,8 +16,8 @@ from scipy import ndimage
 
 from levelfield.arrays import Labels
 from levelfield.config.parameters import require_number
-from levelfield.evaluation.overlap import count_overlap, number_labels
 from levelfield.labels.objects import largest_parts
+from levelfield.labels.overlap import count_overlap, number_labels
 from levelfield.segmentation.decoder_options import DecodingOptions
 from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.small_network.prediction import Prediction

@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.arrays import Flags, Labels
+from levelfield.arrays import Labels, Mask
 from levelfield.arrays import Plane as Surface
 from levelfield.segmentation.options import DeclumpOptions
 from levelfield.segmentation.propagate import propagate
@@ -33,7 +33,7 @@ def typical_diameter(distance: Surface, clumps: Labels) -> float:
     return 2 * float(radius[order][middle])
 
 
-def distance_to_background(foreground: Flags) -> Surface:
+def distance_to_background(foreground: Mask) -> Surface:
     """Euclidean distance in px from each pixel to the nearest background pixel, float32.
 
     SciPy finds the nearest pixels; its own distances take several times the memory. Without any
@@ -51,7 +51,7 @@ def distance_to_background(foreground: Flags) -> Surface:
 
 
 def declump(
-    image: Surface, foreground: Flags, options: DeclumpOptions | None = None
+    image: Surface, foreground: Mask, options: DeclumpOptions | None = None
 ) -> tuple[Labels, dict[str, float]]:
     """Divide the foreground into objects.
 
@@ -107,7 +107,7 @@ def declump(
     return labels.astype(np.int32), record
 
 
-def _height_above_background(image: Surface, foreground: Flags) -> Surface:
+def _height_above_background(image: Surface, foreground: Mask) -> Surface:
     # Depth is relative to a peak's height, which must not depend on the camera's offset.
     background = image[~foreground]
     level = np.median(background) if background.size else image.min()
@@ -128,7 +128,7 @@ def _surface(height: Surface, distance: Surface, kind: str, diameter: float) -> 
 
 
 def merged_basins(
-    surface: Surface, mask: Flags, depth: float, apart: float
+    surface: Surface, mask: Mask, depth: float, apart: float
 ) -> tuple[Labels, NDArray[np.int64]]:
     """Watershed of the peaks of a surface, without the peaks that do not stand out.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from levelfield.arrays import Flags, Labels, Plane
+from levelfield.arrays import Labels, Mask, Plane
 from levelfield.config.parameters import require_choice
 from levelfield.labels import objects
 from levelfield.segmentation.options import ThresholdOptions
@@ -23,20 +23,20 @@ def smooth(plane: Plane, smoothing: float) -> Plane:
 
 def foreground_of(
     plane: Plane, smoothed: Plane, threshold: ThresholdOptions
-) -> tuple[Threshold, Flags]:
+) -> tuple[Threshold, Mask]:
     """Return the threshold of an image (Y, X), and what lies above it."""
     found = find_threshold(plane, smoothed, threshold)
     return found, smoothed > found.level
 
 
-def within_reach(foreground: Flags, parent: Labels, maximum_distance: float | None) -> Flags:
+def within_reach(foreground: Mask, parent: Labels, maximum_distance: float | None) -> Mask:
     """Return the foreground (Y, X) that is at most so many px away from the parents."""
     if maximum_distance is None:
         return foreground
     return foreground & (objects.expand(parent, maximum_distance) > 0)
 
 
-def surrounded(inside: Flags) -> Flags:
+def surrounded(inside: Mask) -> Mask:
     """Return the pixels whose eight neighbours are all inside; none at the border of the image."""
     result = np.zeros(inside.shape, bool)
     rows = inside[:-2] & inside[1:-1] & inside[2:]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from levelfield.arrays import Labels
 from levelfield.evaluation.errors import find_errors
-from levelfield.evaluation.overlap import count_overlap, number_labels
+from levelfield.labels.overlap import count_overlap, number_labels
 from levelfield.segmentation.decoder_options import DECODING, DecodingOptions
 from levelfield.segmentation.decoders import DECODERS
 from levelfield.segmentation.small_network.prediction import Prediction

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from levelfield.arrays import Flags, Image, Labels
+from levelfield.arrays import Image, Labels, Mask
 from levelfield.config.options import Number
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import (
@@ -79,7 +79,7 @@ def classical(image: Image, options: ClassicalOptions) -> Segmentation:
     smoothed = ndimage.gaussian_filter(plane, options.smoothing) if options.smoothing else plane
     found = find_threshold(plane, smoothed, options.threshold)
 
-    def divided(foreground: Flags) -> tuple[Labels, dict[str, float]]:
+    def divided(foreground: Mask) -> tuple[Labels, dict[str, float]]:
         filled = fill_mask_holes(foreground) if options.fill_holes else foreground
         return declump(smoothed, filled, options.declump)
 

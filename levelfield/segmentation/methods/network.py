@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, SerializeAsAny, model_validator
 
-from levelfield.arrays import Flags, Image, Labels, Plane
+from levelfield.arrays import Image, Labels, Mask, Plane
 from levelfield.config.options import Number
 from levelfield.segmentation.decoder_options import DECODING, DecodingOptions, FlowOptions
 from levelfield.segmentation.method import Knob, Method
@@ -134,7 +134,7 @@ def decode(
     return Segmentation(renumber(labels), share | removed)
 
 
-def _to_size(labels: Labels, foreground: Flags) -> Labels:
+def _to_size(labels: Labels, foreground: Mask) -> Labels:
     """Bring labels to the size of their image, whose foreground draws their outlines again."""
     from skimage.segmentation import expand_labels
     from skimage.transform import resize

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from levelfield.config.planted import Planting, notes_of_sets
 from levelfield.config.settings import ObjectSetSettings, object_sets, plate_dtype
 from levelfield.execution.field_cache import code_version, fingerprint
 from levelfield.illumination import FlatField
+from levelfield.io.checksums import file_sha256
 from levelfield.io.store import Channel, checksum
 from levelfield.segmentation.pixel_classifier import PixelClassifier
 from levelfield.segmentation.registry import METHODS, load_model
@@ -239,15 +239,10 @@ def segmentation_job(
         pixel_size_um=science["images"].get("pixel_size_um"),
         label_folder=inputs.label_folder,
         classifiers=inputs.classifiers,
-        weights={name: (path, _sha256(path)) for name, path in inputs.weights.items()},
+        weights={name: (path, file_sha256(path)) for name, path in inputs.weights.items()},
         device=inputs.device,
         control_types=inputs.control_types,
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _with_measured(object_set: ObjectSetSettings, inputs: JobInputs) -> ObjectSetSettings:

@@ -10,9 +10,9 @@ from itertools import chain
 
 import pandas as pd
 
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.gpu_workers import map_on_gpus
-from levelfield.execution.machine_faults import of_the_machine
+from levelfield.execution.machine_faults import is_machine_fault
 from levelfield.execution.progress import map_fields
 from levelfield.images.planes import PASSING_ERRORS
 from levelfield.images.sites import Site, SiteFault, check_pixels, read_site, sites_of
@@ -37,7 +37,7 @@ def segment_pack(
     job: SegmentationJob,
     workers: int,
     what: str,
-    unfinished: Unfinished | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Segment every usable site of some wells.
 
@@ -53,7 +53,7 @@ def segment_pack(
         Processes, or on a GPU threads.
     what : str
         Of the progress line.
-    unfinished : Unfinished, optional
+    checkpoint : Checkpoint, optional
         Tells of another run of this job that may be at work. Fields are kept in the store.
 
     Returns
@@ -65,7 +65,7 @@ def segment_pack(
     """
     sites = sites_of(index, wells)
     _tell_planted(wells, job, what)
-    rows = _map_sites(sites, job, workers, what, unfinished)
+    rows = _map_sites(sites, job, workers, what, checkpoint)
     kept = sum(row.pop(KEPT) for row in rows)
     log.info("%s: %d fields made, %d kept from an earlier run", what, len(rows) - kept, kept)
     table = pd.DataFrame(rows, columns=None if rows else first_columns(job))
@@ -88,7 +88,7 @@ def _map_sites(
     job: SegmentationJob,
     workers: int,
     what: str,
-    unfinished: Unfinished | None,
+    checkpoint: Checkpoint | None,
 ) -> list[Row]:
     """Segment sites on the GPUs' threads, or on processes; return their rows in order."""
     gpus = job.gpus
@@ -100,10 +100,10 @@ def _map_sites(
     step = job.fields_at_once if sites else 1
     together = [sites[first : first + step] for first in range(0, len(sites), step)]
     # Another run of this job may still be at work, at the first fields: meet it from the other end.
-    backwards = unfinished is not None and unfinished.begin()
+    backwards = checkpoint is not None and checkpoint.begin()
     if backwards:
         together.reverse()
-    segment = partial(_segment_unless_done, job=job, unfinished=unfinished)
+    segment = partial(_segment_unless_done, job=job, checkpoint=checkpoint)
     if gpus:
         parts = list(map_on_gpus(segment, together, gpus, workers, what, len))
     else:
@@ -116,10 +116,10 @@ def _segment_unless_done(
     device: str = "",
     *,
     job: SegmentationJob,
-    unfinished: Unfinished | None,
+    checkpoint: Checkpoint | None,
 ) -> list[Row]:
-    if unfinished is not None:
-        unfinished.check()
+    if checkpoint is not None:
+        checkpoint.check()
     return segment_fields(sites, replace(job, device=device) if device else job)
 
 
@@ -163,7 +163,7 @@ def _make_fields(waiting: Sequence[WaitingField], job: SegmentationJob) -> list[
     except Exception as error:  # one site must not end a plate; its reason goes into the tables
         if len(waiting) > 1:
             return [row for place in waiting for row in _make_fields([place], job)]
-        if of_the_machine(error):
+        if is_machine_fault(error):
             raise
         site = waiting[0].site
         log.exception("site %s %s: segmentation failed", site.well, site.number)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from levelfield.arrays import Labels
 from levelfield.images.sites import Site, SiteFault
-from levelfield.io.store import write_field
+from levelfield.io.store import Field, write_field
 from levelfield.steps.segment.job import SegmentationJob
 
 KEPT = "kept"
@@ -79,13 +79,11 @@ def store_field(
         job.store,
         site.well,
         site.number,
-        image,
-        labels,
+        Field(image, labels, job.planted_notes(site.well)),
         job.channels,
         mark,
         record,
         job.pixel_size_um,
-        job.planted_notes(site.well),
     )
     return field_row(site, job, record, checksums, mark)
 
@@ -100,8 +98,7 @@ def store_fault(site: Site, job: SegmentationJob, fault: SiteFault) -> Row:
         job.store,
         site.well,
         site.number,
-        blank,
-        labels,
+        Field(blank, labels),
         job.channels,
         "",
         {"fault": fault.reason},
