@@ -24,6 +24,8 @@ from levelfield.config.settings import (
     sets_with_plate_diameter,
 )
 from levelfield.config.sheets import SCHEMAS, ConfigError, check_config, load_schema, with_defaults
+from levelfield.segmentation.registry import METHODS
+from levelfield.segmentation.schema import config_parts
 
 PLATE_RULES = {
     "index_plate": "index.csv",
@@ -128,8 +130,7 @@ def read_screen(path: Path, folder: Path = Path()) -> Screen:
         raise ConfigError(f"there is no config '{path}'. Name yours with --configfile.")
     schema = load_schema(SCHEMAS / "config.yaml")
     config = yaml.safe_load(path.read_text())
-    parts = {name: load_schema(SCHEMAS / name) for name in ("segmentation.yaml", "networks.yaml")}
-    check_config(config, schema, str(path), parts)
+    check_config(config, schema, str(path), config_parts())
     config = with_defaults(config, schema)
     sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
     return Screen(config, read_plates(config, sheets), folder / config["results"])
@@ -146,7 +147,7 @@ def planned_jobs(screen: Screen) -> list[Job]:
     left_out = set()
     if all(one.threshold_from == "image" for one in sets):
         left_out.add("measure_thresholds")
-    if not sets_with_plate_diameter(sets):
+    if not sets_with_plate_diameter(sets, METHODS):
         left_out.add("measure_diameters")
     for name, plate in screen.plates.items():
         without = left_out if name in references else left_out | {"evaluate", "qc_truth"}

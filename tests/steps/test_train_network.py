@@ -16,7 +16,7 @@ from levelfield.config.networks import (
     weights_file,
 )
 from levelfield.config.sheets import ConfigError, SheetError, check_config
-from levelfield.segmentation.mask_rcnn.network import load_mask_rcnn
+from levelfield.segmentation.networks.mask_rcnn import load_mask_rcnn
 from levelfield.steps.train_network import (
     NetworkTraining,
     read_training_images,

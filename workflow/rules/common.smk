@@ -16,24 +16,22 @@ from levelfield.config.settings import (
 )
 from levelfield.config.plan import read_plates
 from levelfield.config.sheets import SCHEMAS, check_config, load_schema, with_defaults
+from levelfield.segmentation.registry import METHODS
+from levelfield.segmentation.schema import config_parts
 
 
 def read_plan(config):
     """Check the config and the sheets; return plates, object sets and reference labels."""
     schema = load_schema(SCHEMAS / "config.yaml")
-    parts = {
-        name: load_schema(SCHEMAS / name)
-        for name in ("segmentation.yaml", "networks.yaml")
-    }
     source = ", ".join(str(path) for path in workflow.configfiles) or "the config"
     try:
-        check_config(config, schema, source, parts)
+        check_config(config, schema, source, config_parts())
         config.update(with_defaults(config, schema))
         sheets = {
             name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")
         }
-        sets = object_sets(config)
-        check_classifiers(sets, list(config["pixel_classifiers"]))
+        sets = object_sets(config, METHODS)
+        check_classifiers(sets, list(config["pixel_classifiers"]), METHODS)
         check_measurement(config)
         if config["readouts"] and workflow.is_main_process:
             call_in_subprocess("levelfield.steps.measure", "check_readouts", config)
@@ -49,7 +47,7 @@ SETS = [one.name for one in OBJECT_SETS]
 MEASURED = measured_sets(config)
 CHANNELS = list(config["channels"])
 CLASSIFIERS = sorted({one.classifier for one in OBJECT_SETS if one.classifier})
-PLATE_DIAMETERS = bool(sets_with_plate_diameter(OBJECT_SETS))
+PLATE_DIAMETERS = bool(sets_with_plate_diameter(OBJECT_SETS, METHODS))
 PLATE_THRESHOLDS = any(one.threshold_from != "image" for one in OBJECT_SETS)
 RESULTS = config["results"]
 # Where files lie, how and on what work is done and what labels are compared with changes no
