@@ -46,15 +46,17 @@ coverage: $(ENV)/dev.installed ## the tests, and which lines of the package they
 
 test-slurm: $(ENV)/dev.installed ## install Slurm (as root), and bring about failures under it and without
 	@echo "== Slurm on this machine: several minutes, then all that was started is stopped"
-	$(BIN)/python -m pytest -m "slurm or mishaps" tests/cluster/test_slurm.py tests/cluster/test_failures.py --durations 0 -rs
+	$(BIN)/python -m pytest -m "slurm or machine_faults" tests/cluster/test_slurm.py tests/cluster/test_failures.py --durations 0 -rs
 
 test-segmenters: $(ENV)/dev.installed $(SEGMENTERS:%=.venvs/%.installed) ## install the segmenters' own environments, and test them
 	@echo "== The segmenters: small models are trained, which takes about an hour"
 	$(BIN)/python -m pytest tests/segmenters --durations 0
 
-lint: $(ENV)/dev.installed ## check style: ruff, snakefmt, snakemake --lint
+lint: $(ENV)/dev.installed ## check style, types and spelling: ruff, mypy, codespell, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 

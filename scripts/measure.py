@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_previous, write_parquet
 from levelfield.steps.fields import read_flat_fields
@@ -17,16 +17,16 @@ with job_log(snakemake.log[0]):
     )
     paths = dict(zip(job.tables, map(Path, snakemake.output), strict=True))
     folder = Path(snakemake.params.store).parent / "unfinished"
-    unfinished = Unfinished(folder, f"measure_{pack}")
+    checkpoint = Checkpoint(folder, f"measure_{pack}")
     tables = measure_pack(
         read_csv(snakemake.input.segmented),
         job,
         read_previous(paths),
         snakemake.threads,
         f"measure {plate} {pack}",
-        unfinished,
+        checkpoint,
     )
-    unfinished.check()
+    checkpoint.check()
     for name, path in paths.items():
         write_parquet(tables[name], path)
-    unfinished.remove()
+    checkpoint.remove()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_previous, write_parquet
 from levelfield.steps.fields import read_flat_fields
@@ -17,7 +17,7 @@ with job_log(snakemake.log[0]):
         snakemake.params.threshold_level,
     )
     paths = {name: Path(snakemake.output[name]) for name in TABLES}
-    unfinished = Unfinished(
+    checkpoint = Checkpoint(
         Path(snakemake.params.store).parent / "unfinished", f"qc_evidence_{pack}"
     )
     tables = evidence_pack(
@@ -26,9 +26,9 @@ with job_log(snakemake.log[0]):
         read_previous(paths),
         snakemake.threads,
         f"evidence {plate} {pack}",
-        unfinished,
+        checkpoint,
     )
-    unfinished.check()
+    checkpoint.check()
     for name, path in paths.items():
         write_parquet(tables[name], path)
-    unfinished.remove()
+    checkpoint.remove()

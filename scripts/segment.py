@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_measured, write_csv
 from levelfield.segmentation.pixel_classifier import PixelClassifier
@@ -27,15 +27,15 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         snakemake.config["device"],
         snakemake.params.planted_wells,
     )
-    unfinished = Unfinished(Path(snakemake.params.store).parent / "unfinished", f"segment_{pack}")
+    checkpoint = Checkpoint(Path(snakemake.params.store).parent / "unfinished", f"segment_{pack}")
     table = segment_pack(
         index,
         snakemake.params.wells,
         job,
         snakemake.threads,
         f"segment {plate} {pack}",
-        unfinished,
+        checkpoint,
     )
-    unfinished.check()
+    checkpoint.check()
     write_csv(table, snakemake.output[0])
-    unfinished.remove()
+    checkpoint.remove()

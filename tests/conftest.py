@@ -53,7 +53,7 @@ def small_layout() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
-    """The small screen that mishaps strike, run on this machine in peace."""
+    """The small screen that machine faults strike, run on this machine in peace."""
     from failure_runs import Undisturbed, run_undisturbed
     from workflow_runs import made_once
 

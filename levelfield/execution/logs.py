@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from levelfield.execution.checkpoints import Superseded
-from levelfield.execution.machine_faults import Stopped, mishap_text, stoppable
+from levelfield.execution.machine_faults import Stopped, machine_fault_text, stoppable
 
 log = logging.getLogger("levelfield")
 
@@ -63,7 +63,7 @@ class JobEnd:
 def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
     """Log to a file and to the terminal; an error for people ends the job without a traceback.
 
-    Errors for people are ``ValueError`` and mishaps of the machine. Their traceback is in the log
+    Errors for people are ``ValueError`` and faults of the machine. Their traceback is in the log
     file, before the line that starts with ``levelfield:``. Others are raised as they are. A job
     that another one has superseded ends well: what it should have written is there. `gpus` is how
     many of them the job holds.
@@ -85,7 +85,7 @@ def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
         log.info("the same job was started again, and has done all of the work; this one ends")
         state = "done"
     except (Exception, Stopped) as error:
-        text = str(error) if isinstance(error, ValueError) else mishap_text(error)
+        text = str(error) if isinstance(error, ValueError) else machine_fault_text(error)
         to_file.write(traceback.format_exc())
         if text is None:
             raise

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from typing import Any
 
 
-def call_apart(module: str, function: str, *arguments: Any) -> Any:
+def call_in_subprocess(module: str, function: str, *arguments: Any) -> Any:
     """Return what a function returns, or raise what it raises, without importing it here.
 
     The process that plans a run lives as long as the run. What a check at its start imports (for
@@ -25,5 +25,5 @@ def call_apart(module: str, function: str, *arguments: Any) -> Any:
         return process.submit(_call, module, function, arguments).result()
 
 
-def _call(module: str, function: str, arguments: tuple) -> Any:
+def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
     return getattr(import_module(module), function)(*arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from levelfield.config.sheets import ConfigError
+from levelfield.io.checksums import file_sha256
 from levelfield.io.download import DownloadError, download
 
 log = logging.getLogger("levelfield")
@@ -113,7 +113,7 @@ def _weights(name: str, known: Mapping[str, Mapping[str, str]]) -> Weights:
     if "sha256" not in rule:
         own = f" `curl -L {rule['source']} | sha256sum` prints it."
         if path.is_file():
-            own = f" This file's is {sha256_of(path)}."
+            own = f" This file's is {file_sha256(path)}."
         raise ConfigError(
             f"weights.{name}.sha256 is missing. Add it, so that no other file is ever used in "
             f"its place.{own}"
@@ -131,12 +131,6 @@ def _check_no_secret(name: str, source: str) -> None:
             f"weights.{name}.source holds a password or token, which would stand in logs, reports "
             "and the provenance. Take it out: fetch the file yourself, and give its path."
         )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch_weights(weights: Weights, place: Path, cache: Path) -> None:
@@ -191,7 +185,7 @@ def _cached(weights: Weights, place: Path, cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     kept = cache / weights.sha256
     if kept.is_file():
-        if sha256_of(kept) == weights.sha256:
+        if file_sha256(kept) == weights.sha256:
             return kept
         log.warning("weights %s: '%s' is damaged and is fetched again", weights.name, kept)
     left = cache / f"{weights.sha256}{_PART}"
@@ -237,7 +231,7 @@ def _offline(weights: Weights, place: Path, error: DownloadError) -> str:
 
 
 def _check(path: Path, weights: Weights, remedy: str) -> None:
-    found = sha256_of(path)
+    found = file_sha256(path)
     if found != weights.sha256:
         raise WeightsError(
             f"weights {weights.name}: '{path}' is not the file that the config names. Its sha256 "

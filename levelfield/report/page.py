@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -88,7 +89,7 @@ class PlateReport:
     illumination_pictures: Mapping[str, bytes]
     gallery: Gallery
     versions: Mapping[str, str]
-    config: Mapping
+    config: Mapping[str, Any]
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     counts: pd.DataFrame | None = None
     trend: pd.DataFrame | None = None
@@ -140,7 +141,7 @@ def _planted_wells(layout: pd.DataFrame) -> set[str]:
     return set(layout.loc[layout[COLUMN] != "", "Metadata_Well"])
 
 
-def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
+def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict[str, Any]:
     found = read_answers(data.answers, data.verdict)
     groups: dict[str, list[AnswerView]] = {}
     by_question: dict[str, list[AnswerView]] = {}
@@ -183,7 +184,7 @@ def _to_be_sure(answers: Sequence[ShownAnswer]) -> list[str]:
     return [f"To be sure: {one}" for one in words if one]
 
 
-def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
+def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict[str, Any]:
     object_sets = list(data.verdict["object_set"].unique())
     margins = class_margins(data.verdict)
     shown = quantities(data.wells, data.sites, data.qc_wells, object_sets, margins)
@@ -200,7 +201,7 @@ def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
     }
 
 
-def _qc_picture_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
+def _qc_picture_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict[str, Any]:
     groups = control_groups(pairs)
     sets = data.verdict["object_set"].unique() if groups else []
     sites, wells = data.qc_sites, data.qc_wells
@@ -215,7 +216,7 @@ def _qc_picture_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
     }
 
 
-def _crop_sets(data: PlateReport) -> list[tuple[str, list]]:
+def _crop_sets(data: PlateReport) -> list[tuple[str, list[Any]]]:
     """Order crops by object set, as in the verdict, by error type and control."""
     texts = {error.name: error.text for error in ERROR_TYPES}
     sets: dict[str, dict[tuple[str, str], dict[tuple[str, str], list[Crop]]]] = {
@@ -233,7 +234,7 @@ def _crop_sets(data: PlateReport) -> list[tuple[str, list]]:
     ]
 
 
-def _gallery_parts(gallery: Gallery, judged: set[str]) -> dict:
+def _gallery_parts(gallery: Gallery, judged: set[str]) -> dict[str, Any]:
     controls: dict[tuple[str, str], list[GalleryPicture]] = {}
     for picture in gallery.pictures:
         key = picture.choice.scope, picture.choice.control
@@ -276,7 +277,7 @@ def sign(scope: str) -> Markup:
     return picture.replace(Markup("<svg"), Markup('<svg class="sign"'), 1)
 
 
-def _summary(data: PlateReport, facts: Mapping) -> list[tuple[str, str]]:
+def _summary(data: PlateReport, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     kinds = data.layout["Metadata_ControlType"].value_counts()
     counts = [name for name in data.sites if name.startswith("Count_")]
     objects = ", ".join(

@@ -10,7 +10,8 @@ import pandas as pd
 from levelfield.config.plan import read_layout
 from levelfield.config.planted import mark_layout
 from levelfield.config.settings import object_sets
-from levelfield.io.provenance import file_sha256, versions
+from levelfield.io.checksums import file_sha256
+from levelfield.io.provenance import versions
 from levelfield.io.tables import read_csv
 from levelfield.report import PlateReport, choose_gallery, draw_gallery
 from levelfield.report.crops import choose_crops, draw_crops

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from hashlib import file_digest
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,10 @@ from levelfield.config.settings import (
     object_sets,
     plate_dtype,
 )
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.field_cache import code_version, fingerprint
 from levelfield.execution.gpu_workers import map_on_gpus
-from levelfield.execution.machine_faults import of_the_machine
+from levelfield.execution.machine_faults import is_machine_fault
 from levelfield.execution.progress import map_fields
 from levelfield.illumination import FlatField
 from levelfield.images.planes import PASSING_ERRORS
@@ -35,7 +34,8 @@ from levelfield.images.sites import (
     read_site,
     sites_of,
 )
-from levelfield.io.store import Channel, checksum, find_damage, stored_field, write_field
+from levelfield.io.checksums import file_sha256
+from levelfield.io.store import Channel, Field, checksum, find_damage, stored_field, write_field
 from levelfield.segmentation import segment_images
 from levelfield.segmentation.imported import label_file, read_labels
 from levelfield.segmentation.models import METHODS_FOR_THREADS, load_model
@@ -195,15 +195,10 @@ def segmentation_job(
         pixel_size_um=science["images"].get("pixel_size_um"),
         label_folder=Path(label_folder),
         classifiers=classifiers or {},
-        weights={name: (path, _sha256(path)) for name, path in (weights or {}).items()},
+        weights={name: (path, file_sha256(path)) for name, path in (weights or {}).items()},
         device=device,
         control_types=control_types or {},
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _with_measured(
@@ -223,7 +218,7 @@ def segment_pack(
     job: SegmentationJob,
     workers: int,
     what: str,
-    unfinished: Unfinished | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Segment every usable site of some wells.
 
@@ -239,7 +234,7 @@ def segment_pack(
         Processes, or on a GPU threads.
     what : str
         Of the progress line.
-    unfinished : Unfinished, optional
+    checkpoint : Checkpoint, optional
         Tells of another run of this job that may be at work. Fields are kept in the store.
 
     Returns
@@ -260,10 +255,10 @@ def segment_pack(
     step = job.fields_at_once if sites else 1
     together = [sites[first : first + step] for first in range(0, len(sites), step)]
     # Another run of this job may still be at work, at the first fields: meet it from the other end.
-    backwards = unfinished is not None and unfinished.begin()
+    backwards = checkpoint is not None and checkpoint.begin()
     if backwards:
         together.reverse()
-    segment = partial(_segment_unless_done, job=job, unfinished=unfinished)
+    segment = partial(_segment_unless_done, job=job, checkpoint=checkpoint)
     if gpus:
         parts = map_on_gpus(segment, together, gpus, workers, what, len)
     else:
@@ -292,10 +287,10 @@ def _segment_unless_done(
     device: str = "",
     *,
     job: SegmentationJob,
-    unfinished: Unfinished | None,
+    checkpoint: Checkpoint | None,
 ) -> list[dict]:
-    if unfinished is not None:
-        unfinished.check()
+    if checkpoint is not None:
+        checkpoint.check()
     return segment_fields(sites, replace(job, device=device) if device else job)
 
 
@@ -366,7 +361,7 @@ def _make_fields(waiting: Sequence[_Waiting], job: SegmentationJob) -> list[dict
     except Exception as error:  # one site must not end a plate; its reason goes into the tables
         if len(waiting) > 1:
             return [row for one in waiting for row in _make_fields([one], job)]
-        if of_the_machine(error):
+        if is_machine_fault(error):
             raise
         site = waiting[0].site
         log.exception("site %s %s: segmentation failed", site.well, site.number)
@@ -383,13 +378,11 @@ def _store_field(
         job.store,
         one.site.well,
         one.site.number,
-        one.image,
-        labels,
+        Field(one.image, labels, job.planted_notes(one.site.well)),
         job.channels,
         one.mark,
         record,
         job.pixel_size_um,
-        job.planted_notes(one.site.well),
     )
     return _row(one.site, job, record, checksums, one.mark)
 
@@ -479,8 +472,7 @@ def _store_fault(site: Site, job: SegmentationJob, fault: SiteFault) -> dict:
         job.store,
         site.well,
         site.number,
-        blank,
-        labels,
+        Field(blank, labels),
         job.channels,
         "",
         note,

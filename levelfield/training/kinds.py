@@ -100,11 +100,11 @@ def unet_segmenter(
 
     Parameters
     ----------
-    weights
+    weights : Weights
         Of the network.
-    device
+    device : str, optional
         Of torch.
-    diameter, outline
+    diameter, outline : float, optional
         Typical diameter of the objects in px, and what draws their outlines; see
         `levelfield.segmentation.network.segmenter.network`.
     """

@@ -1,4 +1,4 @@
-"""The workflow under a real Slurm: the right jobs on GPUs, and nothing lost in any mishap.
+"""The workflow under a real Slurm: the right jobs on GPUs, and nothing lost in any machine fault.
 
 `make test-slurm` runs these tests; plain pytest leaves them out, because they install packages.
 """
@@ -96,7 +96,7 @@ def of_run(cluster, run) -> list[dict]:
 
 
 def running_job(cluster, run) -> str:
-    """The number of the job that waits at the field where the mishap struck."""
+    """The number of the job that waits at the field where the machine fault struck."""
     step = run.fault["step"]
     jobs = [
         job["number"]
@@ -114,7 +114,7 @@ def job_log(run) -> str:
 
 
 def struck_once(run, says: str, status: str = "FAILED") -> str:
-    """A mishap ends a job, and the same run sends it again."""
+    """A machine fault ends a job, and the same run sends it again."""
     told_by_head = told_in(run.finish(), STATUS.format(status))
     told_by_job = told_in(job_log(run), says) if says else ""
     return f"{told_by_head}. {told_by_job}"
@@ -253,8 +253,8 @@ def flipped_byte(cluster, run):
     return "levelfield verify: " + told_in(told.stdout, rf"{STRUCK_WELL} +1 +Nuclei +\w+")
 
 
-# The mishap, what brings it about, the step that Slurm runs for it (what follows is run without),
-# and at how many fields its job's processes were.
+# The machine fault, what brings it about, the step that Slurm runs for it (what follows is run
+# without), and at how many fields its job's processes were.
 ON_GPU_NODE = {
     "hung reader": (hung_reader, "segment", 1),
     "GPU out of memory": (gpu_memory, "segment", 1),
@@ -277,7 +277,7 @@ MISHAPS = ON_GPU_NODE | ON_CPU_NODE | LOST_NODE
 
 @pytest.fixture(scope="module")
 def runs(request, cluster, undisturbed, tmp_path_factory):
-    """The demo and the mishaps, several at a time; the GPU node is lost when none of them needs it.
+    """The demo and the machine faults, several at a time; the GPU node is lost when none needs it.
 
     Those of the GPU node come first, so that the loss runs beside the others.
     """

@@ -1,8 +1,8 @@
-"""Strikes the workflow's jobs with a mishap, and notes what they compute and where they run.
+"""Strikes the workflow's jobs with a machine fault, and notes what they compute and where they run.
 
 Python imports this file by itself where its folder is on PYTHONPATH, so that the product needs no
-code for its tests. LEVELFIELD_FAULT holds JSON: the folder for notes, and for a mishap its kind,
-the step (segment, measure or qc_evidence) and the well at which it strikes, once.
+code for its tests. LEVELFIELD_FAULT holds JSON: the folder for notes, and for a fault its kind, the
+step (segment, measure or qc_evidence) and the well at which it strikes, once.
 """
 
 import importlib.abc

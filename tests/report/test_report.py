@@ -508,7 +508,7 @@ def drift_of(names: list[str], **changes) -> pd.DataFrame:
     head = ["plate", "date", "order", "object_set", "measure", "scope", "perturbation"]
     table = pd.DataFrame(rows, columns=[*head, "estimate", "unit"])
     ends = {"ci_low": table["estimate"] - 0.5, "ci_high": table["estimate"] + 0.5}
-    return table.assign(**(ends | changes))
+    return table.assign(**({"basis": "evidence"} | ends | changes))
 
 
 def test_drift_shows_both_classes_of_every_plate_in_order():
@@ -559,7 +559,7 @@ def test_drift_of_one_plate_of_unknown_dates_or_values():
     bare.loc[bare["plate"] == "P1", "estimate"] = np.nan
     for _, picture in drift_charts(bare, margins):
         assert "nan" not in picture
-    with pytest.raises(ValueError, match=r"drift.csv lacks order"):
+    with pytest.raises(ValueError, match=r"drift.csv lacks the column order"):
         drift_charts(bare.drop(columns="order"), margins)
 
 

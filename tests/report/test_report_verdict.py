@@ -241,9 +241,10 @@ def test_a_reviewed_plate_says_yes_without_reservation():
         answer_of([reviewed_row(row, "complete") for row in one.rows])
         for one in answers_of(LAYOUT, EVERYTHING)
     ]
-    said = plate_headline(judged, {"within_limit": True})
+    shown_answers = read_answers(*tables_of(judged))
+    said = plate_headline(shown_answers, {"within_limit": True})
     assert said == "Yes. Every question passes for both control classes, reviewed."
-    assert screen_headline(judged, 3).startswith("3 plates together. Yes.")
+    assert screen_headline(shown_answers, 3).startswith("3 plates together. Yes.")
     assert "unreviewed" not in verdict_text(*tables_of(judged), facts())
 
 
@@ -346,7 +347,7 @@ def test_side_tables_order_and_round():
     assert [one.says for one in trend_lines(trend_of())] == ["rises with the dose", "none shown"]
     line = count_lines(counts_of(LAYOUT))[0]
     assert (line.per_field, line.second_per_field, line.invented) == ("154.2", "162.6", "–")
-    with pytest.raises(ValueError, match=r"qc/counts.csv lacks n_labels"):
+    with pytest.raises(ValueError, match=r"qc/counts.csv lacks the column n_labels"):
         count_lines(counts_of(LAYOUT).drop(columns="n_labels"))
 
 

@@ -17,11 +17,16 @@ from levelfield.segmentation.network.unet import split_groups as split_channels
 from levelfield.training import loop
 from levelfield.training.kinds import unet_segmenter
 from levelfield.training.losses import HEADS, head_losses, split_merge_loss, threshold_bias_loss
-from levelfield.training.samples import draw_sample, sampling_weights, training_image
+from levelfield.training.samples import draw_crop, sampling_weights, training_image
 from levelfield.training.scoring import known_objects, score_segmenter
 from levelfield.training.split import ROLES, TEST, TRAINING, VALIDATION, split_groups
 
 SMALL = loop.TrainingSettings(steps=6, batch=2, side=32, check_every=2, seed=3)
+
+
+def draw_sample(*drawn):
+    image, labels = draw_crop(*drawn)
+    return image, make_targets(labels)
 
 
 def real_images(group: str, n: int) -> list:
@@ -129,7 +134,9 @@ def test_an_interrupted_training_ends_with_the_same_bits(images, tmp_path):
 
 def test_workers_do_not_change_the_weights(images):
     short = replace(SMALL, steps=3)
-    alone, helped = (loop.train(images, [], short, workers=n).weights for n in (0, 2))
+    alone, helped = (
+        loop.train(images, [], short, machine=loop.Machine(workers=n)).weights for n in (0, 2)
+    )
     assert same(alone, helped)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from levelfield.execution.subprocesses import call_apart
+from levelfield.execution.subprocesses import call_in_subprocess
 from levelfield.config.references import plates_with_references
 from levelfield.config.settings import (
     check_classifiers,
@@ -36,7 +36,7 @@ def read_plan(config):
         check_classifiers(sets, list(config["pixel_classifiers"]))
         check_measurement(config)
         if config["readouts"] and workflow.is_main_process:
-            call_apart("levelfield.steps.measure", "check_readouts", config)
+            call_in_subprocess("levelfield.steps.measure", "check_readouts", config)
         # Every job reads this file; what the first process has checked they take as it is.
         plates = read_plates(config, sheets if workflow.is_main_process else None)
         return plates, sets, plates_with_references(config, plates)

@@ -9,7 +9,7 @@ def finish(log, succeeded):
     screen = Screen(config, PLATES, Path(RESULTS))
     # Snakemake gives the files of all its loggers; its own comes first.
     path = Path(log[0] if isinstance(log, list) else log)
-    text = call_apart("levelfield.runs.finish", "finish_run", screen, path, succeeded)
+    text = call_in_subprocess("levelfield.runs.finish", "finish_run", screen, path, succeeded)
     print(text, file=sys.stderr)
 
 

@@ -19,7 +19,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET
-from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.measures import Scope
+from levelfield.qc.statistics.comparison import Comparison, control_classes
 
 RISK_CUTS = (0.02, 0.08, 0.25, 0.6)
 FEWEST_PER_STRATUM = 3
@@ -220,13 +221,9 @@ def review_minutes(n_objects: int, n_fields: int = 0) -> int:
     return math.ceil((n_objects * SECONDS_PER_OBJECT + n_fields * SECONDS_PER_FIELD) / 60)
 
 
-def review_classes(pairs: Sequence[Comparison]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the wells of every control class: ``{(scope, name): wells}``."""
-    classes = {}
-    for pair in pairs:
-        classes["negcon", pair.negative_name] = pair.negative_wells
-        classes["poscon", pair.perturbation] = pair.positive_wells
-    return {key: wells for key, wells in classes.items() if wells}
+def review_classes(pairs: Sequence[Comparison]) -> dict[tuple[Scope, str], tuple[str, ...]]:
+    """Return the wells of every control class that has any: ``{(scope, name): wells}``."""
+    return {key: wells for key, wells in control_classes(pairs).items() if wells}
 
 
 def choose_for_review(
@@ -256,8 +253,9 @@ def choose_for_review(
     Returns
     -------
     pandas.DataFrame
-        `LIST_COLUMNS`: rows of the review sheet (config/schemas/review.yaml) with an empty
-        answer. Objects first, then whole fields (object_number 0) to count missed objects on.
+        `LIST_COLUMNS`: rows of the review sheet (levelfield/config/schemas/review.yaml) with
+        an empty answer. Objects first, then whole fields (object_number 0) to count missed
+        objects on.
     """
     plan = plan or ReviewPlan()
     chosen_objects, chosen_fields = [], []

@@ -35,7 +35,6 @@ GUARD_ANSWERS = 2
 LIKELY = 0.4
 """Share of cases in which the scatter between wells is taken for less than it is, when degrees of
 freedom are counted."""
-NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 
 @dataclass(frozen=True)
@@ -153,11 +152,12 @@ def combined(value: float, parts: Sequence[tuple[Reviewed, float]]) -> Reviewed:
     parts : sequence of (Reviewed, float)
         Each mean with the function's derivative by it.
     """
-    spreads = (
-        together([getattr(each, name).scaled(slope) for each, slope in parts])
+    of_draw, of_objects, of_wells = (
+        together([getattr(mean, name).scaled(slope) for mean, slope in parts])
         for name in ("of_draw", "of_objects", "of_wells")
     )
-    return Reviewed(value, *spreads, max(each.n_wells for each, _ in parts))
+    n_wells = max(mean.n_wells for mean, _ in parts)
+    return Reviewed(value, of_draw, of_objects, of_wells, n_wells)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from levelfield.qc.measures import MEASURES
-from levelfield.qc.review.estimates import ReviewedRow
 from levelfield.qc.review.sampling import FIELDS_PER_CLASS, review_minutes
-from levelfield.qc.review.stratified import NOTHING
-from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate
+from levelfield.qc.statistics.estimates import NOTHING, PASS_LEVEL, Estimate
 from levelfield.qc.statistics.records import columns_of, from_table, to_table
+from levelfield.qc.verdict.rows import Key, ReviewedRow
 
 SHOWN_COLUMNS = (
     "question",
@@ -28,8 +27,6 @@ SHOWN_COLUMNS = (
     "evidence_ci_high",
     "minutes_needed",
 )
-Key = tuple[str, str, str, str]
-"""Object set, measure, scope and perturbation."""
 
 
 def reviewed_table(
@@ -57,7 +54,7 @@ def reviewed_table(
         ``reviews_needed`` in every class of the row; NaN where that is empty.
     """
     shown = pd.DataFrame(
-        [_shown(row, (evidence or {}).get(_key(row))) for row in rows], columns=list(SHOWN_COLUMNS)
+        [_shown(row, (evidence or {}).get(row.key)) for row in rows], columns=list(SHOWN_COLUMNS)
     )
     return pd.concat([to_table(rows, ReviewedRow), shown], axis=1)[_order()]
 
@@ -76,10 +73,6 @@ def reviewed_rows(table: pd.DataFrame) -> list[ReviewedRow]:
         When a column is missing.
     """
     return from_table(table, ReviewedRow)
-
-
-def _key(row: ReviewedRow) -> Key:
-    return row.object_set, row.measure, row.scope, row.perturbation
 
 
 def _order() -> list[str]:

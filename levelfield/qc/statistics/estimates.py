@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-Verdict = Literal["pass", "fail", "undecided"]
+Verdict = Literal["pass", "undecided", "fail"]
+SEVERITY: tuple[Verdict, ...] = ("pass", "undecided", "fail")
+"""From the best verdict to the worst."""
 PASS_LEVEL = 0.90
 FAIL_LEVEL = 0.95
 
@@ -64,9 +66,8 @@ class Estimate:
         if not np.isfinite(self.standard_error) or not np.isfinite(self.value):
             return float("nan"), float("nan")
         reach, (lowest, highest) = self.reach(level), self.possible
-        return tuple(
-            min(max(end, lowest), highest) for end in (self.value - reach, self.value + reach)
-        )
+        low, high = self.value - reach, self.value + reach
+        return min(max(low, lowest), highest), min(max(high, lowest), highest)
 
     def reach(self, level: float) -> float:
         """Half of the width of the interval at a level, whatever the value."""
@@ -198,10 +199,9 @@ def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> floa
     return float("inf") if spread == 0 else 1 / spread
 
 
-def worse(one: Verdict, other: Verdict) -> Verdict:
-    """Return the worse of two verdicts: fail, then undecided, then pass."""
-    order: tuple[Verdict, ...] = ("pass", "undecided", "fail")
-    return max(one, other, key=order.index)
+def worse(first: Verdict, second: Verdict) -> Verdict:
+    """Return the worse of two verdicts."""
+    return max(first, second, key=SEVERITY.index)
 
 
 NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)

@@ -16,6 +16,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import onnx
@@ -32,11 +33,10 @@ from onnxruntime.quantization import (
 from safetensors import safe_open
 from skimage.io import imread
 
+from levelfield.arrays import AnyArray, Image
 from levelfield.images.normalisation import normalise
 from levelfield.segmentation.network.targets import AFFINITY_OFFSETS
 from levelfield.segmentation.network.tiles import MULTIPLE
-
-Image = NDArray[np.float32]
 
 NAME = "levelfield-opinion-1"
 _EPSILON = 1e-5  # of the batch normalisation, as torch has it
@@ -145,12 +145,12 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def add(self, operation: str, *inputs: str, out: str = "", **options: object) -> str:
+    def add(self, operation: str, *inputs: str, out: str = "", **options: Any) -> str:
         out = out or f"{operation}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operation, inputs, [out], name=out, **options))
         return out
 
-    def constant(self, name: str, values: NDArray) -> str:
+    def constant(self, name: str, values: AnyArray | np.float32) -> str:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
@@ -223,7 +223,7 @@ class _Graph:
         opset = [helper.make_opsetid("", _OPSET)]
         return helper.make_model(graph, opset_imports=opset, ir_version=_IR)
 
-    def _convolve(self, name: str, features: str, kernel: NDArray, bias: NDArray) -> str:
+    def _convolve(self, name: str, features: str, kernel: AnyArray, bias: AnyArray) -> str:
         margin = [kernel.shape[-1] // 2] * 4
         inputs = (
             features,

@@ -106,8 +106,9 @@ def _wells(case: Case) -> int | None:
     if not case.calibrated:
         return None
     fewest = case.reading.fewest_wells
-    wells = (fewest,)
+    wells = [fewest]
     if case.is_difference:
-        wells = (fewest, max(case.reading.n_wells - fewest, fewest))
-    needed = [wells_to_decide(one.estimate, case.bound, wells) for one in case.held]
-    return None if None in needed else max(needed)
+        wells.append(max(case.reading.n_wells - fewest, fewest))
+    needed = [wells_to_decide(held.estimate, case.bound, wells) for held in case.held]
+    known = [number for number in needed if number is not None]
+    return max(known) if len(known) == len(needed) else None

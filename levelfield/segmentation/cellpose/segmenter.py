@@ -17,7 +17,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Segmenter(Protocol):
-    """What segments; `levelfield.segmentation.cellpose.CellposeModel`, which needs torch."""
+    """What segments; `levelfield.segmentation.cellpose.model.CellposeModel`, which needs torch."""
 
     def segment(self, images: Sequence[Image], parameters: Mapping[str, Any]) -> list[Segmentation]:
         """Segment images (C, Y, X)."""

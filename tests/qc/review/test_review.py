@@ -40,13 +40,14 @@ class Given:
     """Margins and constants as the verdict would give them."""
 
     def __init__(self, between_wells=0.0, **margins):
-        self.margins = MARGINS | margins
+        self.margins = self
+        self.known = MARGINS | margins
         self.between_wells = between_wells
 
-    def margin(self, measure, scope):
+    def of(self, measure, scope):
         if scope == "difference":
             return 0.05 if measure in ("missed", "invented") else 0.10
-        return self.margins.get(measure, 0.15)
+        return self.known.get(measure, 0.15)
 
     def constants_of(self, measure, object_set):
         return Constants(calibrated=True, between_wells=self.between_wells, degrees_of_freedom=20.0)

@@ -386,7 +386,7 @@ def test_the_reviews_matched_difference_counts():
 
 
 def test_constants_go_by_measure_kind_of_object_and_segmenter():
-    special = constants(0.0, 0.0, slope_difference=2.0, floor=0.5)
+    special = constants(0.0, 0.0, slope=2.0, floor=0.5)
     rules = Rules(
         calibrations={("bias", "nuclei", "network"): special},
         kinds={SET: ("nuclei", "network"), "Cells": ("cells", "network")},

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from levelfield.config.parameters import require_number
-from levelfield.evaluation.overlap import count_overlap, number_labels
 from levelfield.labels.objects import largest_parts
+from levelfield.labels.overlap import count_overlap, number_labels
 from levelfield.segmentation.network.decoders.finishing import Labels, finish
 from levelfield.segmentation.network.decoders.jury import opinions
 from levelfield.segmentation.network.prediction import Prediction

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from levelfield.evaluation.errors import find_errors
-from levelfield.evaluation.overlap import count_overlap, number_labels
+from levelfield.labels.overlap import count_overlap, number_labels
 from levelfield.segmentation.network.decoders.affinity import affinity
 from levelfield.segmentation.network.decoders.components import components
 from levelfield.segmentation.network.decoders.distance import distance

@@ -1,16 +1,18 @@
-"""The object that is most common on a plate: the measure of what is large or small there."""
+"""The reference object of a plate: its most common object, by which others are large or small."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+
+from levelfield.arrays import Floats
 
 
 @dataclass(frozen=True)
-class TypicalObject:
+class ReferenceObject:
     """The object that is most common on a plate, whatever its class.
 
     Attributes
@@ -28,8 +30,8 @@ class TypicalObject:
     contrast_to_noise: float
 
 
-def typical_object(objects: pd.DataFrame) -> TypicalObject:
-    """Find the typical object of one object set from all fields of a plate together.
+def reference_object(objects: pd.DataFrame) -> ReferenceObject:
+    """Find the reference object of one object set from all fields of a plate together.
 
     Objects at the border of a field are cut and do not count, unless there are no others. The
     table's order and its division into packs do not matter, nor do the control classes.
@@ -41,14 +43,14 @@ def typical_object(objects: pd.DataFrame) -> TypicalObject:
     """
     whole = objects[~objects["touches_border"].astype(bool)]
     chosen = whole if len(whole) else objects
-    return TypicalObject(
+    return ReferenceObject(
         _mode(chosen["area_px"].to_numpy(float)),
         _mode(chosen["integrated_intensity"].to_numpy(float)),
         float(chosen["contrast_to_noise"].median()) if len(chosen) else float("nan"),
     )
 
 
-def _mode(values: NDArray[np.float64]) -> float:
+def _mode(values: Floats) -> float:
     """Mode of positive values on a logarithmic scale, by a smoothed histogram."""
     values = values[np.isfinite(values) & (values > 0)]
     if values.size == 0:
@@ -65,3 +67,18 @@ def _mode(values: NDArray[np.float64]) -> float:
     if density.size > grid.size:
         return float(np.exp(np.median(logs)))
     return float(np.exp(grid[int(np.argmax(density))]))
+
+
+def reference_objects(objects: pd.DataFrame, group: pd.Series) -> dict[str, ReferenceObject]:
+    """Find the reference object of each group of objects."""
+    return {str(name): reference_object(rows) for name, rows in objects.groupby(group, sort=True)}
+
+
+def reference_rows(references: Mapping[str, ReferenceObject], group: pd.Series) -> pd.DataFrame:
+    """Return the reference object of each row's group: its attributes as columns."""
+    return pd.DataFrame(
+        {
+            name: group.map({key: getattr(known, name) for key, known in references.items()})
+            for name in ("area_px", "integrated_intensity", "contrast_to_noise")
+        }
+    ).astype(float)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.sparse import csr_array
+
+from levelfield.arrays import Floats, Integers, Labels
 
 CRITERIA = ("iou", "boundary_iou", "intersection_over_reference")
 
@@ -31,9 +33,9 @@ class NumberedLabels:
         Object areas in px.
     """
 
-    image: NDArray[np.int32]
-    labels: NDArray[np.int64]
-    areas: NDArray[np.int64]
+    image: Labels
+    labels: Integers
+    areas: Integers
 
 
 @dataclass(frozen=True)
@@ -50,30 +52,30 @@ class Overlap:
         Areas of all objects in px, overlapping or not.
     """
 
-    prediction: NDArray[np.int64]
-    reference: NDArray[np.int64]
-    intersection: NDArray[np.int64]
-    prediction_areas: NDArray[np.int64]
-    reference_areas: NDArray[np.int64]
+    prediction: Integers
+    reference: Integers
+    intersection: Integers
+    prediction_areas: Integers
+    reference_areas: Integers
 
     @property
-    def union(self) -> NDArray[np.int64]:
+    def union(self) -> Integers:
         """Pixels of the union of each pair."""
         areas = self.prediction_areas[self.prediction] + self.reference_areas[self.reference]
         return areas - self.intersection
 
     @property
-    def iou(self) -> NDArray[np.float64]:
+    def iou(self) -> Floats:
         """Intersection over union of each pair (mask IoU)."""
         return self.intersection / self.union
 
     @property
-    def of_prediction(self) -> NDArray[np.float64]:
+    def of_prediction(self) -> Floats:
         """Share of the predicted object that lies in the reference object."""
         return self.intersection / self.prediction_areas[self.prediction]
 
     @property
-    def of_reference(self) -> NDArray[np.float64]:
+    def of_reference(self) -> Floats:
         """Share of the reference object that the prediction holds: intersection over reference."""
         return self.intersection / self.reference_areas[self.reference]
 
@@ -146,7 +148,7 @@ def count_overlap(prediction: NumberedLabels, reference: NumberedLabels) -> Over
 
 def boundary_iou(
     prediction: NumberedLabels, reference: NumberedLabels, overlap: Overlap, width: int
-) -> NDArray[np.float64]:
+) -> Floats:
     """Boundary IoU of each overlapping pair.
 
     The IoU of the two inner boundary bands: the pixels of an object whose chessboard distance to

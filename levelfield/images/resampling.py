@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from levelfield.arrays import AnyArray, AnyFloats, Floats, Image
 
 
-def enlarged(
-    coarse: NDArray, shape: tuple[int, int], step: tuple[float, float]
-) -> NDArray[np.float32]:
+def enlarged(coarse: AnyFloats, shape: tuple[int, int], step: tuple[float, float]) -> Image:
     """Interpolate a coarse image on a finer grid.
 
     Parameters
@@ -30,7 +29,7 @@ def enlarged(
 
 # numba: one row at a time, instead of four images in double precision
 @njit(cache=True)
-def _interpolated(coarse, y, x):  # noqa: ANN001, ANN202
+def _interpolated(coarse: AnyArray, y: Floats, x: Floats) -> Image:
     height, width = coarse.shape
     result = np.empty((y.size, x.size), np.float32)
     left = np.minimum(x.astype(np.int64), max(width - 2, 0))
@@ -49,7 +48,6 @@ def _interpolated(coarse, y, x):  # noqa: ANN001, ANN202
     return result
 
 
-def resized(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+def resized(image: Image, shape: tuple[int, int]) -> Image:
     """Bring an image to another shape by linear interpolation."""
-    step = tuple(given / length for given, length in zip(image.shape, shape, strict=True))
-    return enlarged(image, shape, step)
+    return enlarged(image, shape, (image.shape[0] / shape[0], image.shape[1] / shape[1]))

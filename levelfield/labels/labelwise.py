@@ -6,51 +6,39 @@ from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from levelfield.arrays import AnyArray, AnyLabels, Floats, Integers, Labels
 
 
-def object_areas(labels: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Count pixels per label.
-
-    Parameters
-    ----------
-    labels : (Y, X) int
-        Label image, 0 is background.
-
-    Returns
-    -------
-    (n,) int64
-        Areas in px; element 0 belongs to label 1, and a missing label has area 0.
-    """
+def areas(labels: AnyLabels) -> Integers:
+    """Area in px of the objects 1..max (n,); 0 where a number is absent."""
     return _areas(labels.ravel(), int(labels.max(initial=0)))
 
 
 # numba: numpy's bincount converts every label image to int64 before
 @njit(cache=True)
-def _areas(labels, count):  # noqa: ANN001, ANN202
-    areas = np.zeros(count, np.int64)
+def _areas(labels: AnyLabels, count: int) -> Integers:
+    sizes = np.zeros(count, np.int64)
     for label in labels:
         if label > 0:
-            areas[label - 1] += 1
-    return areas
+            sizes[label - 1] += 1
+    return sizes
 
 
-def typical_diameter(labels: NDArray[np.integer]) -> float:
+def median_diameter(labels: AnyLabels) -> float:
     """Median diameter in px of the circles that have the objects' areas; NaN without objects."""
-    areas = object_areas(labels)
-    areas = areas[areas > 0]
-    return float(2 * np.sqrt(np.median(areas) / np.pi)) if areas.size else float("nan")
+    known = areas(labels)
+    known = known[known > 0]
+    return float(2 * np.sqrt(np.median(known) / np.pi)) if known.size else float("nan")
 
 
-def sums_per_label(
-    labels: NDArray[np.int32], image: NDArray, count: int, power: int = 1
-) -> NDArray[np.float64]:
+def sums_per_label(labels: Labels, image: AnyArray, count: int, power: int = 1) -> Floats:
     """Sum the image, or a power of it, within labels 1 to count: (n,) float64."""
     return _sums(labels.ravel(), image.ravel(), count, power)
 
 
 @njit(cache=True)
-def _sums(labels, values, count, power):  # noqa: ANN001, ANN202
+def _sums(labels: Labels, values: AnyArray, count: int, power: int) -> Floats:
     sums = np.zeros(count)
     for pixel in range(labels.size):
         label = labels[pixel]
@@ -60,13 +48,13 @@ def _sums(labels, values, count, power):  # noqa: ANN001, ANN202
     return sums
 
 
-def largest_per_label(labels: NDArray[np.int32], image: NDArray, count: int) -> NDArray[np.float64]:
+def largest_per_label(labels: Labels, image: AnyArray, count: int) -> Floats:
     """Largest value within labels 1 to count, at least 0: (n,) float64."""
     return _largest(labels.ravel(), image.ravel(), count)
 
 
 @njit(cache=True)
-def _largest(labels, values, count):  # noqa: ANN001, ANN202
+def _largest(labels: Labels, values: AnyArray, count: int) -> Floats:
     largest = np.zeros(count)
     for pixel in range(labels.size):
         label = labels[pixel]
@@ -76,11 +64,8 @@ def _largest(labels, values, count):  # noqa: ANN001, ANN202
 
 
 def percentiles_per_label(
-    labels: NDArray[np.int32],
-    image: NDArray[np.float32],
-    percentiles: Sequence[float],
-    count: int,
-) -> NDArray[np.float64]:
+    labels: Labels, image: AnyArray, percentiles: Sequence[float], count: int
+) -> Floats:
     """Percentiles (nearest rank) of the image within labels 1 to count; NaN for a missing one.
 
     Returns
@@ -92,8 +77,8 @@ def percentiles_per_label(
 
 
 def percentiles_per_group(
-    values: NDArray, group: NDArray[np.integer], count: int, percentiles: Sequence[float]
-) -> NDArray[np.float64]:
+    values: AnyArray, group: AnyLabels, count: int, percentiles: Sequence[float]
+) -> Floats:
     """Percentiles (nearest rank) of the values of each group 0..count-1; NaN for an empty one.
 
     Returns
@@ -104,9 +89,7 @@ def percentiles_per_group(
     return _percentiles(gathered, sizes, percentiles)
 
 
-def _percentiles(
-    values: NDArray, sizes: NDArray[np.int64], percentiles: Sequence[float]
-) -> NDArray[np.float64]:
+def _percentiles(values: Floats, sizes: Integers, percentiles: Sequence[float]) -> Floats:
     starts = np.cumsum(sizes) - sizes
     for start, size in zip(starts, sizes, strict=True):
         values[start : start + size].sort()
@@ -120,7 +103,9 @@ def _percentiles(
 
 # numba: a counting sort by group; sorting by group and value together takes ten times as long
 @njit(cache=True)
-def _gathered(groups, first, values, count):  # noqa: ANN001, ANN202
+def _gathered(
+    groups: AnyLabels, first: int, values: AnyArray, count: int
+) -> tuple[AnyArray, Integers]:
     """Put the values of each group side by side; groups are numbered from ``first``."""
     sizes = np.zeros(count, np.int64)
     for group in groups:
@@ -136,13 +121,13 @@ def _gathered(groups, first, values, count):  # noqa: ANN001, ANN202
     return gathered, sizes
 
 
-def coordinate_sums(labels: NDArray[np.int32]) -> NDArray[np.float64]:
+def coordinate_sums(labels: Labels) -> Floats:
     """Sum 1, y, x, yy, xx and xy over the pixels of every label: (n, 6), additive over unions."""
     return _coordinate_sums(labels, int(labels.max(initial=0)))
 
 
 @njit(cache=True)
-def _coordinate_sums(labels, count):  # noqa: ANN001, ANN202
+def _coordinate_sums(labels: Labels, count: int) -> Floats:
     sums = np.zeros((count, 6))
     for y in range(labels.shape[0]):
         for x in range(labels.shape[1]):
@@ -158,7 +143,7 @@ def _coordinate_sums(labels, count):  # noqa: ANN001, ANN202
     return sums
 
 
-def axis_lengths(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def axis_lengths(sums: Floats) -> tuple[Floats, Floats]:
     """Major and minor axis in px of the ellipses with the same second moments.
 
     Pixels count as squares, not as points, so that a single pixel has axes too.

@@ -1,25 +1,26 @@
 """Gaussian smoothing of images: scipy's `gaussian_filter`, bit for bit, in half the time.
 
-Rows are summed as a whole, so that the compiler can
-use vector instructions; scipy goes pixel by pixel.
+Rows are summed as a whole, so that the compiler can use vector instructions; scipy goes pixel by
+pixel.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from levelfield.arrays import Floats, Image
 
 _TRUNCATE = 4.0  # standard deviations
 
 
-def gaussian(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+def gaussian(image: Image, sigma: float) -> Image:
     """Smooth an image (Y, X), mirrored at its border, by `sigma` px."""
     weights = _weights(sigma)
     return _across(_along(np.ascontiguousarray(image), weights, 1.0), weights, 1.0)
 
 
-def gradient_magnitude(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+def gradient_magnitude(image: Image, sigma: float) -> Image:
     """Magnitude of the gradient of an image (Y, X) that is smoothed by `sigma` px."""
     image = np.ascontiguousarray(image)
     weights = _weights(sigma)
@@ -29,7 +30,7 @@ def gradient_magnitude(image: NDArray[np.float32], sigma: float) -> NDArray[np.f
     return np.sqrt(down * down + right * right)
 
 
-def _weights(sigma: float) -> NDArray[np.float64]:
+def _weights(sigma: float) -> Floats:
     """Weights of the pixels at a distance of 0, 1, 2, ... px."""
     radius = int(_TRUNCATE * sigma + 0.5)
     weights = np.exp(-0.5 / sigma**2 * np.arange(-radius, radius + 1) ** 2)
@@ -37,13 +38,13 @@ def _weights(sigma: float) -> NDArray[np.float64]:
 
 
 @njit(cache=True)
-def _mirrored(at, length):  # noqa: ANN001, ANN202
+def _mirrored(at: int, length: int) -> int:
     at %= 2 * length
     return at if at < length else 2 * length - 1 - at
 
 
 @njit(cache=True)
-def _along(image, weights, sign):  # noqa: ANN001, ANN202
+def _along(image: Image, weights: Floats, sign: float) -> Image:
     """Weighted sums along y; the weights at negative distances are multiplied by the sign."""
     height, width = image.shape
     result = np.empty((height, width), np.float32)
@@ -65,7 +66,7 @@ def _along(image, weights, sign):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True)
-def _across(image, weights, sign):  # noqa: ANN001, ANN202
+def _across(image: Image, weights: Floats, sign: float) -> Image:
     """Weighted sums along x; the weights at negative distances are multiplied by the sign."""
     height, width = image.shape
     radius = weights.size - 1
