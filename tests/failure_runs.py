@@ -11,10 +11,11 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import yaml
-from conftest import REPOSITORY
+from real_images import REPOSITORY
 from workflow_runs import Screen, digests, small_screen
 
 FAULTS = Path(__file__).parent / "faults"
@@ -50,12 +51,11 @@ class Outcome:
 
 @dataclass
 class Run:
-    """A folder in which the workflow runs, with a profile of its own; config and images shared.
+    """A folder in which the workflow runs, with a profile of its own.
 
-    Without a screen it is the demo that runs.
+    Without a config in it, it is the demo that runs.
     """
 
-    screen: Screen | None
     folder: Path
     profile: dict
     fault: dict = field(default_factory=dict)
@@ -76,7 +76,8 @@ class Run:
         profile = self.folder / "profile"
         profile.mkdir(exist_ok=True)
         (profile / "profile.yaml").write_text(yaml.safe_dump(self.profile, sort_keys=False))
-        config = ["--configfile", str(self.screen.folder / "config.yaml")] if self.screen else []
+        own = self.folder / "config.yaml"
+        config = ["--configfile", str(own)] if own.exists() else []
         self.heads += 1
         with self.printed_file(self.heads).open("w") as printed:
             head = subprocess.Popen(
@@ -220,24 +221,22 @@ LOCAL = {"cores": 1, "keep-going": True, "rerun-incomplete": True}
 class Undisturbed:
     """A screen that has been run to its end in peace, and what its results are."""
 
-    screen: Screen
     folder: Path
-    digests: dict[str, str]
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        return digests(self.folder / "results" / "P")
 
     def run(self, folder: Path, profile: dict) -> Run:
         """A run of the same screen in a folder of its own, in which all is done already."""
-        shutil.copytree(self.folder, folder, symlinks=True)
-        return Run(self.screen, folder, profile)
+        Screen(self.folder).copy_to(folder)
+        return Run(folder, profile)
 
 
-def run_undisturbed(folder: Path) -> Undisturbed:
+def run_undisturbed(folder: Path) -> None:
     """Make a screen of one plate and one pack, and run it."""
-    screen = small_screen(folder / "screen")
-    screen.change_config(packs_per_plate=1)
-    run = Run(screen, folder / "undisturbed", LOCAL | {"cores": 2})
-    run.folder.mkdir()
-    run.finish()
-    return Undisturbed(screen, run.folder, digests(run.results))
+    small_screen(folder, packs_per_plate=1)
+    Run(folder, LOCAL | {"cores": 2}).finish()
 
 
 @contextmanager

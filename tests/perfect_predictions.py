@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from levelfield.segmentation.network.prediction import Prediction, split_affinities
-from levelfield.segmentation.network.targets import SAME_OBJECT, make_targets
+from levelfield.segmentation.small_network.prediction import Prediction, split_affinities
+from levelfield.segmentation.small_network.targets import SAME_OBJECT, make_targets
 
 
 def perfect_prediction(labels):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import numpy as np
 import pandas as pd
 import yaml
 import zarr
+from filelock import FileLock
+from pytest import TempPathFactory
 from real_images import BBBC013 as DEMO_IMAGES
 from real_images import REPOSITORY
 
@@ -124,6 +128,19 @@ def small_screen(folder: Path, **sections: object) -> Screen:
     config |= sections
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     return screen
+
+
+def made_once(factory: TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first of pytest's workers fills, while the others wait for it."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = shared / name, shared / f"{name}.done"
+    with FileLock(shared / f"{name}.lock"):
+        if not done.exists():
+            assert not folder.exists(), f"{folder} could not be made by another worker"
+            make(folder)
+            done.touch()
+    return folder
 
 
 IDENTICAL = ("index.csv", "sites.csv", "wells.csv", "readouts.csv", "excluded_sites.csv")

@@ -17,6 +17,7 @@ from levelfield.config.plates import Plate, read_plates
 from levelfield.config.references import plates_with_references
 from levelfield.config.results import Results
 from levelfield.config.settings import (
+    Methods,
     ObjectSetSettings,
     check_classifiers,
     check_measurement,
@@ -60,6 +61,8 @@ class Plan:
         That have to be fetched, by name.
     results : Results
         Where results lie, as seen from the folder in which the run was started.
+    plate_diameters : bool
+        Whether a diameter is measured on every plate.
     """
 
     config: Mapping[str, Any]
@@ -69,6 +72,7 @@ class Plan:
     networks: Mapping[str, NetworkSettings]
     weights: Mapping[str, Weights]
     results: Results
+    plate_diameters: bool
 
     @property
     def measured(self) -> list[str]:
@@ -84,11 +88,6 @@ class Plan:
     def named_weights(self) -> list[str]:
         """Weights that object sets name, sorted: fetched, or trained here."""
         return sorted({made.weights for made in self.object_sets} - {""})
-
-    @property
-    def plate_diameters(self) -> bool:
-        """Whether a diameter is measured on every plate."""
-        return bool(sets_with_plate_diameter(self.object_sets))
 
     @property
     def plate_thresholds(self) -> bool:
@@ -147,8 +146,28 @@ class Plan:
         ]
 
 
+@dataclass(frozen=True)
+class Segmenters:
+    """What there is to segment with; rooms above the config know.
+
+    Attributes
+    ----------
+    methods : mapping of str to MethodFacts
+        `levelfield.segmentation.METHODS`.
+    schemas : mapping of str to mapping
+        `levelfield.segmentation.schema.config_parts`: what the config's schema refers to.
+    """
+
+    methods: Methods
+    schemas: Mapping[str, Mapping[str, Any]]
+
+
 def checked_plan(
-    config: Mapping[str, Any], source: str, folder: str = "", check: bool = True
+    config: Mapping[str, Any],
+    source: str,
+    segmenters: Segmenters | None,
+    folder: str = "",
+    check: bool = True,
 ) -> Plan:
     """Check a config and its sheets, and fill in the defaults.
 
@@ -158,6 +177,9 @@ def checked_plan(
         As it was read.
     source : str
         Name of the config file, for errors.
+    segmenters : Segmenters or None
+        Without them neither the methods of object sets nor their parameters are checked, and no
+        job can be planned.
     folder : str
         That relative paths of results start from; where the process runs when left out.
     check : bool
@@ -170,11 +192,12 @@ def checked_plan(
         Naming the file, the key or line, the value and what is allowed.
     """
     schema = load_schema(SCHEMAS / "config.yaml")
-    parts = {name: load_schema(SCHEMAS / name) for name in ("segmentation.yaml", "networks.yaml")}
-    check_config(config, schema, source, parts)
+    check_config(config, schema, source, segmenters.schemas if segmenters else _UNCHECKED)
     config = with_defaults(config, schema)
-    sets = object_sets(config)
-    check_classifiers(sets, list(config["pixel_classifiers"]))
+    methods = segmenters.methods if segmenters else None
+    sets = object_sets(config, methods)
+    if methods is not None:
+        check_classifiers(sets, list(config["pixel_classifiers"]), methods)
     check_measurement(config)
     sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
     plates = read_plates(config, sheets if check else None)
@@ -188,7 +211,18 @@ def checked_plan(
         networks=networks,
         weights=_fetched(config, sets, networks),
         results=Results(config["results"], folder),
+        plate_diameters=bool(methods and sets_with_plate_diameter(sets, methods)),
     )
+
+
+_UNCHECKED: dict[str, Mapping[str, Any]] = {
+    **{name: load_schema(SCHEMAS / name) for name in ("steps.yaml", "networks.yaml")},
+    "methods": {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {"name": {}, "object_set": {}},
+    },
+}
+"""What the config's schema refers to, where nobody knows the methods."""
 
 
 def _fetched(

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from levelfield.config.plan import Plan, checked_plan
+from levelfield.config.plan import Plan, Segmenters, checked_plan
 from levelfield.config.sheets import ConfigError
 from levelfield.execution.subprocesses import call_in_subprocess
 
 
-def read_plan(config: Mapping[str, Any], source: str, folder: str = "", check: bool = True) -> Plan:
+def find_segmenters() -> Segmenters | None:
+    """Return what there is to segment with; None without the packages that it needs.
+
+    Snakemake's own environment has not even numpy. There the workflow can be read and linted.
+    """
+    try:
+        registry = import_module("levelfield.segmentation.registry")
+        schema = import_module("levelfield.segmentation.schema")
+        return Segmenters(registry.METHODS, schema.config_parts())
+    except ModuleNotFoundError:
+        return None
+
+
+def read_plan(
+    config: Mapping[str, Any],
+    source: str,
+    segmenters: Segmenters | None,
+    folder: str = "",
+    check: bool = True,
+) -> Plan:
     """Check a config and its sheets, with the features that its readouts name.
 
     Parameters and errors are those of `levelfield.config.plan.checked_plan`.
     """
-    plan = checked_plan(config, source, folder, check)
-    if check and plan.config["readouts"]:
-        # Snakemake's own environment, without the package's dependencies, can show the plan.
-        with suppress(ModuleNotFoundError):
-            call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
+    plan = checked_plan(config, source, segmenters, folder, check)
+    if check and segmenters and plan.config["readouts"]:
+        call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
     return plan
 
 
@@ -44,7 +61,8 @@ def read_plan_file(path: Path, folder: Path = Path()) -> Plan:
     """
     if not path.is_file():
         raise ConfigError(f"there is no config '{path}'. Name yours with --configfile.")
-    return read_plan(yaml.safe_load(path.read_text()), str(path), _text(folder))
+    config = yaml.safe_load(path.read_text())
+    return read_plan(config, str(path), find_segmenters(), _text(folder))
 
 
 def _text(folder: Path) -> str:

@@ -58,11 +58,11 @@ def _propagate(
     height, width = labels.shape
     queue = [(0.0, np.int32(0), np.int32(0), np.int32(0))]
     queue.pop()
-    for row in range(height):
-        for column in range(width):
-            if labels[row, column] > 0:
-                distances[row, column] = 0.0
-                queue.append((0.0, np.int32(row), np.int32(column), labels[row, column]))
+    for y in range(height):
+        for x in range(width):
+            if labels[y, x] > 0:
+                distances[y, x] = 0.0
+                queue.append((0.0, np.int32(y), np.int32(x), labels[y, x]))
     heapq.heapify(queue)
     while queue:
         distance, row, column, label = heapq.heappop(queue)

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 import slurm_cluster
 import yaml
-from conftest import REPOSITORY
 from failure_runs import (
     DONE,
     LONGEST_RUN,
@@ -28,6 +27,7 @@ from failure_runs import (
     without_draft,
     write_rows,
 )
+from real_images import REPOSITORY
 from slurm_cluster import Cluster, Refused, Unavailable, refuse_foreign
 from workflow_runs import digests
 
@@ -225,9 +225,9 @@ def gpu_memory(cluster, run):
 
 def disk_full(cluster, run):
     run.profile["retries"] = 0
+    room = 0.6 * megabytes_of(run.results / "P.zarr")
     run.undo("segment")
-    whole = run.screen.folder.parent / "undisturbed" / "results" / "P" / "P.zarr"
-    with small_disk(run.folder / "results", 0.6 * megabytes_of(whole)) as grow:
+    with small_disk(run.folder / "results", room) as grow:
         by_head = told_in(run.finish(good=False), STATUS.format("FAILED"))
         by_job = told_in(job_log(run), r"levelfield: no space is left on the disk[^.]*")
         grow()
@@ -318,7 +318,7 @@ def run_demo(cluster, folder):
     folder.mkdir()
     for name in ("config", "demo"):
         (folder / name).symlink_to(REPOSITORY / name)
-    run = Run(None, folder, small_profile(), {"kind": "none"}, targets=())
+    run = Run(folder, small_profile(), {"kind": "none"}, targets=())
     run.finish()
     return run, of_run(cluster, run)
 

@@ -11,11 +11,16 @@ from scipy import ndimage
 from levelfield.evaluation import evaluate_image
 from levelfield.images.normalisation import normalise
 from levelfield.segmentation import segment_images, segment_objects
-from levelfield.segmentation.network import inference
-from levelfield.segmentation.network.inference import load_model, predict, predict_all, scale_for
-from levelfield.segmentation.network.segmenter import decode
-from levelfield.segmentation.network.tiles import tiles
-from levelfield.segmentation.network.unet import UNet, load_network, save_network
+from levelfield.segmentation.methods.network import decode
+from levelfield.segmentation.networks.unet import UNet, load_network, save_network
+from levelfield.segmentation.small_network import inference
+from levelfield.segmentation.small_network.inference import (
+    load_model,
+    predict,
+    predict_all,
+    scale_for,
+)
+from levelfield.segmentation.small_network.tiles import tiles
 
 WEIGHTS = REPOSITORY / "levelfield" / "weights" / "nuclei.safetensors"
 

@@ -17,7 +17,7 @@ from levelfield.config.networks import (
 )
 from levelfield.config.results import Results
 from levelfield.config.sheets import ConfigError, SheetError, check_config
-from levelfield.segmentation.mask_rcnn.network import load_mask_rcnn
+from levelfield.segmentation.networks.mask_rcnn import load_mask_rcnn
 from levelfield.steps.train_network import (
     NetworkTraining,
     read_training_images,

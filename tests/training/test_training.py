@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from real_images import BBBC038
 
-from levelfield.segmentation.network.targets import N_RAYS, make_targets
-from levelfield.segmentation.network.unet import GROUPS, UNet
-from levelfield.segmentation.network.unet import split_groups as split_channels
+from levelfield.segmentation.networks.unet import GROUPS, UNet
+from levelfield.segmentation.networks.unet import split_groups as split_channels
+from levelfield.segmentation.small_network.targets import N_RAYS, make_targets
 from levelfield.training import loop
 from levelfield.training.kinds import unet_segmenter
 from levelfield.training.losses import HEADS, head_losses, split_merge_loss, threshold_bias_loss

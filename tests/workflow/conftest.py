@@ -1,31 +1,15 @@
 """Finished runs that many tests look at, each made once for all of them."""
 
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from filelock import FileLock
 from real_images import REPOSITORY
-from workflow_runs import Screen, small_screen
-
-
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """A folder that the first of pytest's workers fills, while the others wait for it."""
-    base = factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder, done = shared / name, shared / f"{name}.done"
-    with FileLock(shared / f"{name}.lock"):
-        if not done.exists():
-            assert not folder.exists(), f"{folder} could not be made by another worker"
-            make(folder)
-            done.touch()
-    return folder
+from workflow_runs import Screen, made_once, small_screen
 
 
 @pytest.fixture(scope="session")

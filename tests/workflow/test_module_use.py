@@ -91,8 +91,14 @@ runpy.run_module("snakemake", run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("arguments", [("--lint",), ("--dry-run", "--quiet", "rules")])
-def test_a_bare_clone_is_linted_and_planned_with_snakemake_alone(tmp_path, arguments):
+@pytest.mark.parametrize(
+    ("arguments", "good", "says"),
+    [
+        (("--lint",), True, "good condition"),
+        (("--dry-run",), False, "are not installed in the environment that runs Snakemake"),
+    ],
+)
+def test_a_bare_clone_is_linted_with_snakemake_alone(tmp_path, arguments, good, says):
     """Without the package and its dependencies: they are there, and cannot be imported."""
     for name in ("Snakefile", "workflow", "scripts", "envs", "config", "demo", "levelfield"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
@@ -105,6 +111,6 @@ def test_a_bare_clone_is_linted_and_planned_with_snakemake_alone(tmp_path, argum
         text=True,
         check=False,
     )
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert ("good condition" if arguments == ("--lint",) else "index_plate") in said
+    said = " ".join((done.stdout + done.stderr).split())
+    assert (done.returncode == 0) == good, said
+    assert says in said

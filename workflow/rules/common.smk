@@ -11,17 +11,19 @@ IN_CLONE = (CLONE / "levelfield").is_dir()
 if IN_CLONE and str(CLONE) not in sys.path:
     sys.path.insert(0, str(CLONE))
 
+NOT_INSTALLED = (
+    "Levelfield's Python package and what it needs are not installed in the environment that runs "
+    "Snakemake: pip install levelfield there (README.md says more)."
+)
+
 try:
     from levelfield.config.results import RULES, Results
     from levelfield.config.settings import planted_wells, threshold_wells
     from levelfield.config.sheets import SCHEMAS, read_columns
     from levelfield.execution.subprocesses import call_in_subprocess, search_first
-    from levelfield.runs.plan import read_plan
+    from levelfield.runs.plan import find_segmenters, read_plan
 except ModuleNotFoundError as error:
-    raise WorkflowError(
-        f"the Python package '{error.name}' is missing in the environment that runs Snakemake. "
-        "Install Levelfield there (pip install levelfield; README.md says more)."
-    ) from None
+    raise WorkflowError(NOT_INSTALLED) from error
 
 
 if IN_CLONE:
@@ -39,10 +41,13 @@ def checked(function, *arguments):
 # A workflow that uses this one as a module can give a prefix, which Snakemake puts before the
 # relative paths of rules. What else needs those paths has to put it there itself.
 PREFIX = str(workflow.modifier.modify_path("-")).removesuffix("-")
+# Nothing where Snakemake is alone: it can lint this workflow, and plan no job.
+SEGMENTERS = find_segmenters()
 PLAN = checked(
     read_plan,
     config,
     ", ".join(str(path) for path in workflow.configfiles) or "the config",
+    SEGMENTERS,
     PREFIX,
     # Every job reads this file; what the first process has checked they take as it is.
     workflow.is_main_process,
@@ -133,6 +138,8 @@ def plate_results(wildcards):
     The tables of the packs are named too, so that a run makes those again that `levelfield verify`
     took away; Snakemake does not miss a file that only other files were made from.
     """
+    if SEGMENTERS is None:
+        raise WorkflowError(NOT_INSTALLED)
     finals = ("report_plate", "qc_plate", "provenance")
     results = [path for final in finals for path in every_plate(final, "")]
     results += every_plate("summarise_plate", "readouts")

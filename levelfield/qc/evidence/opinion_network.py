@@ -16,9 +16,9 @@ import onnxruntime
 from levelfield.arrays import Image
 from levelfield.execution.memory import give_back_memory
 from levelfield.images.normalisation import normalise
-from levelfield.segmentation.network.prediction import Prediction, far_phase
-from levelfield.segmentation.network.targets import AFFINITY_OFFSETS, N_NEAR
-from levelfield.segmentation.network.tiles import Canvas, Grid, rescale, tiles
+from levelfield.segmentation.small_network.prediction import Prediction, far_phase
+from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NEAR
+from levelfield.segmentation.small_network.tiles import Canvas, Grid, rescale, tiles
 
 SHIPPED_OPINION = Path(__file__).parent / "model" / "second_opinion.onnx"
 NAME = "levelfield-opinion-1"

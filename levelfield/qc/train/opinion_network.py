@@ -35,14 +35,14 @@ from skimage.io import imread
 
 from levelfield.arrays import AnyArray, Image
 from levelfield.images.normalisation import normalise
-from levelfield.segmentation.network.targets import AFFINITY_OFFSETS
-from levelfield.segmentation.network.tiles import MULTIPLE
+from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS
+from levelfield.segmentation.small_network.tiles import MULTIPLE
 
 NAME = "levelfield-opinion-1"
 _EPSILON = 1e-5  # of the batch normalisation, as torch has it
 _OPSET = 17
 _IR = 8  # the oldest format that holds this opset
-# Channels of the network's full-resolution output (`levelfield.segmentation.network.unet.GROUPS`).
+# Channels of the network's full-resolution output (`levelfield.segmentation.networks.unet.GROUPS`).
 _FOREGROUND, _CLASSES, _SHAPE = [0], [1, 2, 3], [4, 5, 6]
 _AFFINITIES = list(range(8, 8 + len(AFFINITY_OFFSETS)))
 _SURE = 40.0  # logits beyond are no surer, and their powers would leave single precision
@@ -56,7 +56,7 @@ def export_opinion(weights: Path, out: Path, images: Sequence[Image]) -> None:
     Parameters
     ----------
     weights
-        As `levelfield.segmentation.network.unet.save_network` wrote them.
+        As `levelfield.segmentation.networks.unet.save_network` wrote them.
     out
         ``.onnx`` file to write.
     images

@@ -120,16 +120,16 @@ def test_outlines_too_large_in_both_classes_fail_by_class():
 
 def test_failures_grow_with_the_planted_error_and_never_fall():
     for planted in ("merge", "split", "missed", "bias"):
-        sizes = (0, 0.5, 1, 2, 4) if planted == "bias" else (0.02, 0.05, 0.1, 0.2, 0.4)
+        sizes = (0, 1, 2, 4) if planted == "bias" else (0.02, 0.1, 0.2, 0.4)
         failed = []
         for size in sizes:
             every = [
                 rows_of(wells_of("A") | wells_of("B", **{planted: size}), seed=seed)
-                for seed in range(6)
+                for seed in range(4)
             ]
             failed.append(sum("fail" in verdicts(rows).values() for rows in every))
         assert failed == sorted(failed), planted
-        assert failed[-1] == 6 and failed[0] == 0, planted
+        assert failed[-1] == 4 and failed[0] == 0, planted
 
 
 def test_a_phenotype_widens_and_a_gross_error_in_it_still_fails():

@@ -15,13 +15,14 @@ from levelfield.config.settings import object_sets
 from levelfield.qc.wording.advice import row_advice
 from levelfield.qc.wording.parameters import (
     EFFECTS,
-    KNOBS,
     OPPOSITES,
     Method,
     change_for,
     clash,
     parameter_advice,
 )
+from levelfield.segmentation import METHODS as METHODS_THERE_ARE
+from levelfield.segmentation.decoder_options import DECODING
 from levelfield.steps.methods import advice_methods
 
 
@@ -64,28 +65,26 @@ def test_advice_names_parameter_value_default_step_and_effect(name, aim, said):
         assert advice.endswith(f": {EFFECTS[aim]}")
 
 
-def test_every_parameter_that_is_advised_exists():
-    from levelfield.segmentation.network.decoders import DECODERS
+def settings_of(method: str, parameters: dict) -> Method:
+    found = METHODS_THERE_ARE[method]
+    rule = {"method": method, "parameters": parameters}
+    rule |= dict.fromkeys(found.builds_on, "Seeds")
+    rule |= {"weights": "some"} if found.weights else {}
+    rule |= {"classifier": "some"} if found.classifier == "needed" else {}
+    config = {
+        "channels": {"DNA": {}},
+        "objects": {"Seeds": {"method": "classical"}, "Own": rule},
+    }
+    return advice_methods(object_sets(config, METHODS_THERE_ARE))["Own"]
 
-    decoders = [{"decoder": name} for name in DECODERS]
-    parents = {"propagation": "Seeds", "watershed": "Seeds", "expansion": "Seeds"}
-    for method, knobs in KNOBS.items():
+
+def test_every_parameter_that_is_advised_exists():
+    decoders = [{"decoder": name} for name in DECODING]
+    for name, method in METHODS_THERE_ARE.items():
         known = set()
-        for parameters in decoders if method == "network" else [{}]:
-            rule = {"method": method, "parameters": parameters}
-            rule |= {"parent": parents[method]} if method in parents else {}
-            config = {
-                "channels": {"DNA": {}},
-                "objects": {"Seeds": {"method": "classical"}, "Own": rule},
-            }
-            if method in ("cellpose", "cellpose3", "stardist", "mask_rcnn", "segment_anything"):
-                rule["weights"] = "some"
-            if method in ("network", "instanseg"):
-                rule["weights"] = "some"
-            if method == "pixel_classifier":
-                rule["classifier"] = "some"
-            known |= set(advice_methods(object_sets(config))["Own"].values)
-        assert {knob.parameter for knob in knobs} <= known, method
+        for parameters in decoders if name == "network" else [{}]:
+            known |= set(settings_of(name, parameters).values)
+        assert {knob.parameter for knob in method.knobs} <= known, name
 
 
 def test_advice_of_sets_that_grow_from_another_never_contradicts_it():
@@ -112,9 +111,10 @@ def test_rows_that_ask_for_opposites_name_no_direction():
     assert "lower declump.depth" in row_advice(merged, METHODS["Nuclei"], [harmless])
 
 
-@given(st.sampled_from(sorted(KNOBS)), st.sampled_from(sorted(EFFECTS)))
+@given(st.sampled_from(sorted(METHODS_THERE_ARE)), st.sampled_from(sorted(EFFECTS)))
 def test_an_aim_clashes_with_its_opposite_and_not_with_itself(name, aim):
-    method = Method(name, {knob.parameter: 0.5 for knob in KNOBS[name]})
+    knobs = METHODS_THERE_ARE[name].knobs
+    method = Method(name, {knob.parameter: 0.5 for knob in knobs}, knobs=knobs)
     assert clash(method, "Nuclei", aim, OPPOSITES[aim])
     assert not clash(method, "Nuclei", aim, aim)
     there, back = (change_for(method, "Nuclei", one) for one in (aim, OPPOSITES[aim]))
