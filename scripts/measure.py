@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from levelfield.config.results import checkpoints_of
 from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_previous, write_parquet
@@ -16,7 +17,7 @@ with job_log(snakemake.log[0]):
         read_flat_fields(snakemake.input.illumination),
     )
     paths = dict(zip(job.tables, map(Path, snakemake.output), strict=True))
-    folder = Path(snakemake.params.store).parent / "unfinished"
+    folder = checkpoints_of(snakemake.params.store)
     checkpoint = Checkpoint(folder, f"measure_{pack}")
     tables = measure_pack(
         read_csv(snakemake.input.segmented),

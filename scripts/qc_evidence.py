@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from levelfield.config.results import checkpoints_of
 from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_previous, write_parquet
@@ -17,9 +18,7 @@ with job_log(snakemake.log[0]):
         snakemake.params.threshold_level,
     )
     paths = {name: Path(snakemake.output[name]) for name in TABLES}
-    checkpoint = Checkpoint(
-        Path(snakemake.params.store).parent / "unfinished", f"qc_evidence_{pack}"
-    )
+    checkpoint = Checkpoint(checkpoints_of(snakemake.params.store), f"qc_evidence_{pack}")
     tables = evidence_pack(
         read_csv(snakemake.input.segmented),
         job,

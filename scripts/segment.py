@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from levelfield.config.results import checkpoints_of
 from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_measured, write_csv
@@ -34,7 +35,7 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
             control_types=snakemake.params.planted_wells,
         ),
     )
-    checkpoint = Checkpoint(Path(snakemake.params.store).parent / "unfinished", f"segment_{pack}")
+    checkpoint = Checkpoint(checkpoints_of(snakemake.params.store), f"segment_{pack}")
     table = segment_pack(
         index,
         snakemake.params.wells,

@@ -251,6 +251,11 @@ def store_in(folder: Path) -> Path:
     return folder / STORE.format(plate=folder.name)
 
 
+def checkpoints_of(store: Path | str) -> Path:
+    """Return the folder of the checkpoints of a plate, by its store."""
+    return Path(store).parent / CHECKPOINTS
+
+
 def log_in(folder: Path, rule: str, pack: str = "*") -> Path:
     """Return the log of a job (or a pattern of those of all packs) in the folder of a plate."""
     return folder / "logs" / f"{_job_name(rule, pack)}.log"

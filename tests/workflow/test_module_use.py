@@ -80,14 +80,22 @@ def test_a_workflow_of_another_folder_uses_this_one_with_a_prefix(other):
 
 
 BLOCKED = """
-import runpy, sys
-class Blocked:
+import sys
+from snakemake.cli import main  # with its plugins, one of which brings pandas
+
+BLOCKED = {"numpy", "pandas", "scipy", "numba", "skimage", "zarr", "torch"}
+for name in [name for name in sys.modules if name.split(".")[0] in BLOCKED]:
+    del sys.modules[name]
+
+
+class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"numpy", "pandas", "scipy", "numba", "skimage", "zarr", "torch"}:
+        if name.split(".")[0] in BLOCKED:
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
-sys.meta_path.insert(0, Blocked())
-sys.argv[0] = "snakemake"
-runpy.run_module("snakemake", run_name="__main__")
+
+
+sys.meta_path.insert(0, Blocker())
+main(sys.argv[1:])
 """
 
 
