@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from real_images import BBBC038
 
-from levelfield.segmentation.networks.unet import GROUPS, UNet
+from levelfield.segmentation.networks.unet import UNet
 from levelfield.segmentation.networks.unet import split_groups as split_channels
+from levelfield.segmentation.small_network.prediction import FULL
 from levelfield.segmentation.small_network.targets import N_RAYS, make_targets
 from levelfield.training import loop
 from levelfield.training.kinds import unet_segmenter
@@ -78,7 +79,7 @@ def outputs(labels: np.ndarray) -> tuple:
     """Random outputs of the network, whose gradients are wanted, and the targets of labels."""
     torch.manual_seed(0)
     height, width = labels.shape
-    output = torch.randn(1, sum(GROUPS.values()), height, width, requires_grad=True)
+    output = torch.randn(1, sum(FULL.values()), height, width, requires_grad=True)
     star = torch.randn(1, 1 + N_RAYS, height // 2, width // 2, requires_grad=True)
     targets = {
         name: torch.from_numpy(array)[None] for name, array in vars(make_targets(labels)).items()
