@@ -152,7 +152,7 @@ class _Graph(Graph):
 
     def softmax(self, logits: str, out: str) -> str:
         """Add probabilities over the first axis, in an order that ONNX's own takes longer for."""
-        ends = (self.constant(f"{out}.{end}", np.float32(end)) for end in (-_SURE, _SURE))
+        ends = (self.constant(f"{out}.{end}", np.array(end, np.float32)) for end in (-_SURE, _SURE))
         power = self.add("Exp", self.add("Clip", logits, *ends))
         axis = self.constant(f"{out}.axis", np.array([0]))
         return self.add("Div", power, self.add("ReduceSum", power, axis, keepdims=1), out=out)

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+
+from levelfield.arrays import AnyArray
 
 _OPSET, _IR_VERSION = 17, 8  # the oldest format that holds this set of operations
 _FLOAT, _INT64 = 1, 7  # types of tensors
@@ -33,7 +34,7 @@ class Node:
 
 def encode_model(
     nodes: Sequence[Node],
-    constants: Mapping[str, NDArray],
+    constants: Mapping[str, AnyArray],
     inputs: Mapping[str, Sequence[int | str]],
     outputs: Mapping[str, Sequence[int | str]],
     facts: Mapping[str, str],
@@ -109,7 +110,7 @@ def _attribute(name: str, value: Attribute) -> bytes:
     return _message((1, name), *((8, number) for number in value), (20, _OF_INTS))
 
 
-def _tensor(name: str, values: NDArray) -> bytes:
+def _tensor(name: str, values: AnyArray) -> bytes:
     kind = {"float32": _FLOAT, "int64": _INT64}[values.dtype.name]
     content = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
     return _message(*((1, length) for length in values.shape), (2, kind), (8, name), (9, content))
