@@ -12,7 +12,7 @@ from real_images import BBBC013
 from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 
-from levelfield.config.plan import PLATE_SHAPES, row_letters
+from levelfield.config.wells import PLATE_SHAPES, row_letters
 from levelfield.qc.measures import MEASURES, QUESTIONS, measures_of
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.estimates import Estimate

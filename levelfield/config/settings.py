@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Protocol
 
 from levelfield.config.planted import Planting, plantings
 from levelfield.config.sheets import ConfigError
+
+if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has neither
+    import numpy as np
+    import pandas as pd
 
 
 class MethodFacts(Protocol):
@@ -342,9 +343,13 @@ def relations(sets: list[ObjectSetSettings]) -> dict[str, str]:
 
 def intensity_maximum(bit_depth: int | None, dtype: np.dtype[Any]) -> int:
     """Return the largest value that the camera can write, by which intensities are divided."""
+    import numpy as np
+
     return 2**bit_depth - 1 if bit_depth else int(np.iinfo(dtype).max)
 
 
 def plate_dtype(index: pd.DataFrame) -> np.dtype[Any]:
     """Return the type of a plate's raw pixels (uint8 or uint16)."""
+    import numpy as np
+
     return np.dtype(index.loc[index["fault"] == "", "dtype"].iloc[0])

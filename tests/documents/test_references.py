@@ -12,7 +12,7 @@ from levelfield.segmentation.registry import GROUP
 FOLDERS = r"docs|levelfield|benchmarks|config|workflow|scripts|envs|profiles|tests|demo"
 PATH = re.compile(rf"(?<![\w/.}}<-])((?:\.\./)*(?:{FOLDERS})/[\w./-]*\w)(?![\w*<{{/-])")
 """A path below a folder of the project; not one with a wildcard or a placeholder."""
-MODULE = re.compile(r"`(levelfield(?:\.\w+)+)(?<!\.yaml)(?<!\.lock)(?<!\.def)`")
+MODULE = re.compile(r"`(levelfield(?:\.\w+)+)(?<!\.yaml)(?<!\.lock)(?<!\.def)(?<!\.sif)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 TEXTS = {".py", ".md", ".yaml", ".yml", ".toml", ".smk", ".html", ".rst", ".def", ".cff", ""}
 PAST = {"CHANGELOG.md"}

@@ -14,7 +14,7 @@ from report_cases import (
     report_of,
 )
 
-from levelfield.config.plan import PLATE_SHAPES
+from levelfield.config.wells import PLATE_SHAPES
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.wording.numbers import plain
 from levelfield.report.distributions import _RADIUS, control_groups, draw_distribution, spread

@@ -4,9 +4,9 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
+from levelfield.config import weights
 from levelfield.config.settings import object_sets
 from levelfield.config.sheets import check_config
-from levelfield.io import weights
 from levelfield.segmentation import METHODS
 from levelfield.segmentation.schema import config_parts
 

@@ -12,7 +12,7 @@ import zarr
 
 from levelfield.arrays import AnyArray
 from levelfield.config.extras import needs_extra
-from levelfield.config.plan import well_path
+from levelfield.config.wells import well_path
 from levelfield.io.store.field import field_path, make_group
 from levelfield.io.store.metadata import plate_attributes, well_attributes
 

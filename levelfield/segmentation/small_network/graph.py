@@ -17,7 +17,7 @@ INPUT = "image"
 _EPSILON = 1e-5  # of the batch normalisation, as torch has it
 _LEVELS = 3
 
-Weights = Mapping[str, NDArray[np.float32]]
+Weights = Mapping[str, AnyArray]
 
 
 class Graph:
