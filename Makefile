@@ -73,7 +73,7 @@ $(ENV)/run.installed: envs/levelfield.lock pyproject.toml $(UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(ENV)
 	$(INSTALL) $(BIN)/python -r envs/levelfield.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m levelfield.runs.warm_up
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m levelfield.runs.warm_up
 	@touch $@
 
 $(ENV)/gpu.installed: envs/levelfield-gpu.lock $(ENV)/run.installed
