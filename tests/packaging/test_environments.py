@@ -42,7 +42,8 @@ def test_every_environment_that_a_rule_names_is_there():
 
 def test_the_cpu_environment_has_torch_and_no_cuda():
     text = (ENVS / "levelfield-cpu.yaml").read_text()
-    version = re.search(r"^torch==([\d.]+)", (ENVS / "levelfield-gpu.lock").read_text(), re.MULTILINE)
+    lock = (ENVS / "levelfield-gpu.lock").read_text()
+    version = re.search(r"^torch==([\d.]+)", lock, re.MULTILINE)
     assert f"pytorch-cpu ={version[1]}" in text
     assert "nvidia" not in text
     assert "      - torch" not in text
