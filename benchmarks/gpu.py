@@ -334,7 +334,7 @@ def main():
     with mock.patch.dict(vit.sam_model_registry, small), tempfile.TemporaryDirectory() as folder:
         weights = arguments.weights or random_weights(folder)
         ours = Ours(weights, device)
-        half = device.torch.type == "cuda"
+        half = device.kind == "cuda"
         theirs = Theirs(pretrained_model=str(weights), device=device.torch, use_bfloat16=half)
         if not arguments.weights:
             flows = flows_of(made[0][1])

@@ -12,6 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.config.extras import needs_extra
 from levelfield.segmentation.threshold import measure_threshold
 
 Image = NDArray[np.float32]
@@ -257,7 +258,8 @@ def train_pixel_classifier(
         If there are no scribbles, or of one class only.
     """
     # Only training needs scikit-learn; a trained forest is applied without it.
-    from sklearn.ensemble import RandomForestClassifier
+    with needs_extra("training a pixel classifier"):
+        from sklearn.ensemble import RandomForestClassifier
 
     rng = np.random.default_rng(0)
     tables, classes, n_channels = [], [], 0

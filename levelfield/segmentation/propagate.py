@@ -88,7 +88,11 @@ def _propagate(
 
 @njit(cache=True)
 def _patch_difference(
-    image: NDArray[np.float64], row_a: int, column_a: int, row_b: int, column_b: int
+    image: NDArray[np.float64],
+    row_a: int | np.int32,
+    column_a: int | np.int32,
+    row_b: int | np.int32,
+    column_b: int | np.int32,
 ) -> float:
     """Sum of absolute differences of the 3 x 3 patches around two pixels, clamped to the image."""
     height, width = image.shape

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from levelfield.segmentation.networks import mask_rcnn as mask_rcnn_network
 from levelfield.segmentation.networks import unet
+from levelfield.segmentation.networks.unet_runtime import prepare
 from levelfield.segmentation.registry import segment_objects
-from levelfield.segmentation.small_network.inference import NetworkModel, ready
+from levelfield.segmentation.small_network.inference import NetworkModel
 from levelfield.training.mask_rcnn import MASK_RCNN
 from levelfield.training.recipe import Recipe, TrainingSettings
 from levelfield.training.samples import Image, TrainingImage
@@ -107,10 +108,7 @@ def unet_segmenter(
         Typical diameter of the objects in px, and what draws their outlines; see
         `levelfield.segmentation.methods.network.NetworkOptions`.
     """
-    built = unet.UNet()
-    built.load_state_dict(dict(weights))
-    chosen = torch.device(device)
-    model = NetworkModel(ready(built, chosen), chosen, device, {})
+    model = NetworkModel(prepare(weights, torch.device(device)), device, {})
     parameters = {"diameter": diameter, "outline": outline}
 
     def segment(image: Image) -> Labels:

@@ -22,7 +22,7 @@ from levelfield.segmentation.networks.cellpose.model import CellposeModel, _fini
 from levelfield.segmentation.networks.cellpose.normalisation import resize
 
 CPU = torch.device("cpu")
-DEVICE = Device(CPU, "cpu")
+DEVICE = Device("cpu", "cpu")
 COUNTS = 65535  # of a 16-bit camera, as Cellpose is given images
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from perfect_predictions import perfect_prediction
+from perfect_predictions import perfect_prediction, split_affinities
 from PIL import Image
 from real_images import BBBC038
 from scipy import ndimage
@@ -17,7 +17,7 @@ from levelfield.labels.objects import renumber
 from levelfield.segmentation.decoder_options import DECODING
 from levelfield.segmentation.decoders import DECODERS
 from levelfield.segmentation.methods.network import NetworkOptions
-from levelfield.segmentation.small_network.prediction import Prediction, split_affinities
+from levelfield.segmentation.small_network.prediction import Prediction
 from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_RAYS
 
 LOSSLESS = ("flow", "affinity", "three_class")

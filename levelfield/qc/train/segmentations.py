@@ -94,7 +94,8 @@ class Scene:
         if kind == "network":
             decoder, decoding, outline = NETWORK[setting]
             shape = self.image.shape
-            options = NetworkOptions(decoder=decoder, decoding=decoding, outline=outline)
+            given = {"decoder": decoder, "decoding": decoding, "outline": outline}
+            options = NetworkOptions.model_validate(given)
             return decode(self.prediction, shape, options, self.image).labels
         if kind == "cellpose":
             return cellpose_like(self.prediction, self.image.shape, CELLPOSE[setting])

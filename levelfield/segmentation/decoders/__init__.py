@@ -17,3 +17,12 @@ DECODERS: dict[str, Callable[..., Labels]] = {
     "affinity": affinity,
 }
 """From a prediction and the options of `levelfield.segmentation.decoder_options` to objects."""
+
+READS: dict[str, tuple[str, ...]] = {
+    "flow": ("flow",),
+    "three_class": ("classes",),
+    "components": (),
+    "affinity": ("affinities",),
+}
+"""What each reads of a prediction besides the foreground: raw outputs of the network, by the names
+of `levelfield.segmentation.small_network.prediction.GROUPS`."""

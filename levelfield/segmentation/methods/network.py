@@ -87,8 +87,11 @@ def segment_with_network(
         The `model`: what has the method `predict` of
         `levelfield.segmentation.small_network.inference.NetworkModel`.
     """
+    from levelfield.segmentation.decoders import READS
+
     planes = [single_channel(image, "network") for image in images]
-    predictions = inputs[0]["model"].predict(planes, options.diameter)
+    groups = ("foreground", *READS[options.decoder])
+    predictions = inputs[0]["model"].predict(planes, options.diameter, groups)
     return [
         decode(prediction, plane.shape, options, plane)
         for plane, prediction in zip(planes, predictions, strict=True)

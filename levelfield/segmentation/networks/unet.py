@@ -11,24 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_RAYS
-
-# Channels of the full-resolution output, in this order.
-GROUPS = {
-    "foreground": 1,
-    "classes": 3,
-    "distance": 1,
-    "flow": 2,
-    "cell_probability": 1,
-    "affinities": len(AFFINITY_OFFSETS),
-}
-_NAME = "levelfield-unet-1"
-_LARGEST_RAY = 6.0  # natural logarithm of px
+from levelfield.segmentation.small_network.prediction import FULL, GROUPS
+from levelfield.segmentation.small_network.weights import NAME, read_network
 
 
 def _convolution(n_in: int, n_out: int) -> nn.Sequential:
@@ -66,17 +54,17 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(
             [_pair(eight, four, two), _pair(four, two, one), _pair(two, one, two)]
         )
-        self.star = nn.Conv2d(two, 1 + N_RAYS, 1)
+        self.star = nn.Conv2d(two, GROUPS["star"], 1)
         self.to_full = nn.Conv2d(two, 64, 1)
         self.detail = nn.Conv2d(1, 8, 3, padding=1)
         self.last = _convolution(16 + 8, 24)
-        self.head = nn.Conv2d(24, sum(GROUPS.values()), 1)
+        self.head = nn.Conv2d(24, sum(FULL.values()), 1)
         # Rays start out near exp(2) = 7 px, a plausible nucleus, rather than at 1 px.
         if self.star.bias is not None:
             nn.init.constant_(self.star.bias[1:], 2.0)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return raw outputs: (N, sum of `GROUPS`, Y, X) and (N, 1 + `N_RAYS`, Y/2, X/2).
+        """Return raw outputs: (N, sum of `FULL`, Y, X) and (N, 1 + `N_RAYS`, Y/2, X/2).
 
         Parameters
         ----------
@@ -100,22 +88,7 @@ class UNet(nn.Module):
 
 def split_groups(output: Tensor) -> Mapping[str, Tensor]:
     """Return the channel groups of a full-resolution output (N, C, Y, X) by name."""
-    return dict(zip(GROUPS, output.split(list(GROUPS.values()), dim=1), strict=True))
-
-
-def activate(output: Tensor, star: Tensor) -> Mapping[str, Tensor]:
-    """Turn raw outputs into the fields of a `Prediction` (module ``prediction``)."""
-    groups = split_groups(output)
-    return {
-        "foreground": groups["foreground"][:, 0].sigmoid(),
-        "classes": groups["classes"].softmax(1),
-        "distance": groups["distance"][:, 0],
-        "flow": groups["flow"],
-        "cell_probability": groups["cell_probability"][:, 0].sigmoid(),
-        "affinities": groups["affinities"].sigmoid(),
-        "star_probability": star[:, 0].sigmoid(),
-        "star_distances": star[:, 1:].clamp(-2, _LARGEST_RAY).exp(),
-    }
+    return dict(zip(FULL, output.split(list(FULL.values()), dim=1), strict=True))
 
 
 def save_network(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
@@ -134,26 +107,10 @@ def save_network(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, 
         name: (tensor.half() if "weight" in name and tensor.ndim == 4 else tensor).contiguous()
         for name, tensor in weights.items()
     }
-    save_file(stored, path, {"network": _NAME, **facts})
+    save_file(stored, path, {"network": NAME, **facts})
 
 
 def load_network(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read weights and the facts about them; nothing in the file is executed.
-
-    Raises
-    ------
-    ValueError
-        If the file is not one that `save_network` wrote.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            facts = dict(file.metadata() or {})
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"'{path}' is not a safetensors file of weights ({error})") from error
-    if facts.get("network") != _NAME:
-        raise ValueError(
-            f"'{path}' holds weights of {facts.get('network', 'another network')}, not of "
-            f"Levelfield's small network ({_NAME}); choose the method that they were made for"
-        )
-    return weights, facts
+    """Read weights as torch has them; see `levelfield.segmentation.small_network.weights`."""
+    weights, facts = read_network(path)
+    return {name: torch.from_numpy(values) for name, values in weights.items()}, facts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ _LARGER, _SMALL = 2.0, 10.0
 
 
 def diameters_at_best_scale(
-    predict: Callable[[float], Sequence[Prediction]],
+    predict: Callable[[float], Iterable[Prediction]],
 ) -> NDArray[np.float64]:
     """Return the equivalent diameters (px of the original images) of all objects.
 
@@ -40,11 +40,12 @@ def diameters_at_best_scale(
     return found[best][1]
 
 
-def _look(predictions: Sequence[Prediction], scale: float) -> tuple[float, NDArray[np.float64]]:
+def _look(predictions: Iterable[Prediction], scale: float) -> tuple[float, NDArray[np.float64]]:
     """Return the mean length of the arrows in the foreground, and all diameters."""
-    length = sum(
-        float((np.hypot(*one.flow) * one.foreground).sum(dtype=float)) for one in predictions
-    )
-    area = sum(float(one.foreground.sum(dtype=float)) for one in predictions)
-    diameters = [equivalent_diameters(flow(one, FlowOptions())) / scale for one in predictions]
+    length, area, diameters = 0.0, 0.0, [np.zeros(0)]
+    for prediction in predictions:
+        arrows = np.hypot(*prediction.flow) * prediction.foreground
+        length += float(arrows.sum(dtype=float))
+        area += float(prediction.foreground.sum(dtype=float))
+        diameters.append(equivalent_diameters(flow(prediction, FlowOptions())) / scale)
     return length / max(area, 1.0), np.concatenate(diameters)

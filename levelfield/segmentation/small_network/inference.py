@@ -5,29 +5,54 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from levelfield.images.normalisation import normalise
+from levelfield.segmentation.decoders import READS
 from levelfield.segmentation.devices import choose_device
-from levelfield.segmentation.networks.unet import UNet, activate, load_network
 from levelfield.segmentation.small_network.diameters import diameters_at_best_scale
-from levelfield.segmentation.small_network.prediction import Prediction, split_affinities
-from levelfield.segmentation.small_network.tiles import Canvas, Grid, Tile, rescale, tiles
+from levelfield.segmentation.small_network.onnx_runtime import load_onnx
+from levelfield.segmentation.small_network.prediction import (
+    GROUPS,
+    Prediction,
+    RawOutputs,
+    grids_of,
+    parts_of_tile,
+    prediction_of,
+)
+from levelfield.segmentation.small_network.tiles import Canvas, Tile, rescale, tiles
 
 Image = NDArray[np.float32]
 
 # Objects of these diameters (px) need no scaling; others are scaled to the nearer end.
 DIAMETERS = (15.0, 50.0)
-# Largest side of a tile (px): one for the usual cameras at binning 2, within 1 GB of memory.
-TILE = 1152
 # Tiles share so many px, more than an object is wide.
 OVERLAP = 96
-# Tiles computed at once on a GPU; on a CPU more than one cost memory and gain nothing.
-GPU_BATCH = 8
+
+
+class Runtime(Protocol):
+    """The network, ready to run on a device.
+
+    Attributes
+    ----------
+    tile : int
+        Largest side of a tile, px.
+    batch : int
+        Tiles computed at once.
+    """
+
+    @property
+    def tile(self) -> int: ...  # noqa: D102
+
+    @property
+    def batch(self) -> int: ...  # noqa: D102
+
+    def __call__(self, images: NDArray[np.float32], groups: Sequence[str]) -> RawOutputs:
+        """Return raw outputs of normalised tiles (N, Y, X): some of `GROUPS`, in this order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,40 +61,47 @@ class NetworkModel:
 
     Attributes
     ----------
-    network : UNet
-        With its normalisation layers folded into the convolutions.
-    device : torch.device
-        Where it computes.
+    runtime : Runtime
+        What computes.
     device_name : str
         For tables.
     facts : dict of str to str
         What its file says of it.
     """
 
-    network: UNet
-    device: torch.device
+    runtime: Runtime
     device_name: str
     facts: dict[str, str]
 
     @property
     def fields_at_once(self) -> int:
         """Images that keep the device busy."""
-        return 1 if self.device.type == "cpu" else GPU_BATCH
+        return self.runtime.batch
 
-    def predict(self, images: Sequence[Image], diameter: float | None = None) -> list[Prediction]:
+    def predict(
+        self,
+        images: Sequence[Image],
+        diameter: float | None = None,
+        groups: Sequence[str] = tuple(GROUPS),
+    ) -> list[Prediction]:
         """Predict images (Y, X) of one plate; see `predict_all`.
 
         `diameter` (px) is that of a typical object; None if it needs no scaling.
         """
-        return list(predict_all(self, images, scale_for(diameter), self.fields_at_once))
+        return list(predict_all(self.runtime, images, scale_for(diameter), groups))
 
     def measure_diameters(self, images: Sequence[Image]) -> NDArray[np.float64]:
         """Return the equivalent diameters (px) of all objects that are found on images (Y, X)."""
-        return diameters_at_best_scale(lambda scale: list(predict_all(self, images, scale)))
+        groups = ("foreground", *READS["flow"])
+        return diameters_at_best_scale(
+            lambda scale: predict_all(self.runtime, images, scale, groups)
+        )
 
 
 def load_model(path: Path, device: str = "cpu") -> NetworkModel:
     """Read weights and make them ready on a device; see `segmentation.devices.choose_device`.
+
+    On a CPU by ONNX Runtime, elsewhere by torch.
 
     Raises
     ------
@@ -77,22 +109,14 @@ def load_model(path: Path, device: str = "cpu") -> NetworkModel:
         If the file does not hold weights of this network, or the device is not there.
     """
     chosen = choose_device(device)
-    if chosen.torch.type == "cpu":
-        # Work is divided over processes; more threads in each would only get in each other's way.
-        torch.set_num_threads(1)
+    if chosen.kind == "cpu":
+        runtime, facts = load_onnx(path)
+        return NetworkModel(runtime, chosen.name, facts)
+    from levelfield.segmentation.networks.unet import load_network
+    from levelfield.segmentation.networks.unet_runtime import prepare
+
     weights, facts = load_network(path)
-    network = UNet()
-    network.load_state_dict(weights)
-    return NetworkModel(ready(network, chosen.torch), chosen.torch, chosen.name, facts)
-
-
-def ready(network: UNet, device: torch.device) -> UNet:
-    """Return the network for prediction, its normalisation folded into the convolutions."""
-    network = network.eval()
-    for block in network.modules():
-        if isinstance(block, torch.nn.Sequential) and isinstance(block[0], torch.nn.Conv2d):
-            block[0], block[1] = fuse_conv_bn_eval(block[0], block[1]), torch.nn.Identity()
-    return network.to(device, memory_format=torch.channels_last)
+    return NetworkModel(prepare(weights, chosen.torch), chosen.name, facts)
 
 
 def scale_for(diameter: float | None) -> float:
@@ -114,55 +138,52 @@ def predict(model: NetworkModel, image: Image, scale: float = 1.0) -> Prediction
     scale
         The image is enlarged by this before; the prediction is as large as the enlarged image.
     """
-    return next(predict_all(model, [image], scale))
+    return next(predict_all(model.runtime, [image], scale))
 
 
 def predict_all(
-    model: NetworkModel, images: Sequence[Image], scale: float = 1.0, batch: int = 1
+    runtime: Runtime,
+    images: Sequence[Image],
+    scale: float = 1.0,
+    groups: Sequence[str] = tuple(GROUPS),
 ) -> Iterator[Prediction]:
-    """Predict many images, with the tiles of all of them in batches of one shape.
-
-    The last batch is filled up with blank tiles, so that every tile is computed in a batch of the
-    same shape and its numbers do not depend on what it was computed with.
+    """Predict many images, as many at a time as the runtime computes tiles at once.
 
     Parameters
     ----------
-    model, scale
+    runtime, scale
         As for `predict`.
     images
         (Y, X) each.
-    batch
-        Tiles computed at once; 1 on a CPU, where more cost memory and gain nothing.
+    groups
+        What to predict: some of `GROUPS`, ``foreground`` among them.
     """
-    scaled = [normalise(rescale(image, scale)) for image in images]
+    # More images fill the batches of several shapes better, and need more memory.
+    together = len(images) if runtime.batch > 1 else 1
+    for first in range(0, len(images), together):
+        scaled = [normalise(rescale(each, scale)) for each in images[first : first + together]]
+        canvases = _canvases(runtime, scaled, groups)
+        while canvases:  # each canvas is let go before the next is blended
+            yield prediction_of(groups, canvases.pop(0).blend())
+
+
+def _canvases(runtime: Runtime, images: Sequence[Image], groups: Sequence[str]) -> list[Canvas]:
+    """Compute the tiles of all images in batches of one shape.
+
+    The last batch is filled up with blank tiles, so that every tile is computed in a batch of the
+    same shape and its numbers do not depend on what it was computed with.
+    """
     waiting: dict[tuple[int, int], list[tuple[int, Tile]]] = {}
-    canvases = [Canvas(image.shape, OVERLAP, (Grid(1), Grid(2))) for image in scaled]
-    for number, image in enumerate(scaled):
-        for tile in tiles(image.shape, TILE, OVERLAP):
+    canvases = [Canvas(image.shape, OVERLAP, grids_of(groups)) for image in images]
+    for number, image in enumerate(images):
+        for tile in tiles(image.shape, runtime.tile, OVERLAP):
             waiting.setdefault(tile.shape, []).append((number, tile))
     for entries in waiting.values():
-        for first in range(0, len(entries), batch):
-            chosen = entries[first : first + batch]
-            cut = [tile.cut(scaled[number]) for number, tile in chosen]
-            cut += [np.zeros_like(cut[0])] * (batch - len(cut))
-            outputs = _run(model, np.stack(cut))
-            for (number, tile), output, star in zip(chosen, *outputs, strict=False):
-                canvases[number].add(tile, (output, star))
-    for canvas in canvases:
-        yield _prediction(canvas)
-
-
-def _run(model: NetworkModel, cut: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
-    batch = torch.from_numpy(cut)[:, None].to(model.device, memory_format=torch.channels_last)
-    half = model.device.type == "cuda"
-    with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=half):
-        output, star = model.network(batch)
-    return output.float().cpu().numpy(), star.float().cpu().numpy()
-
-
-def _prediction(canvas: Canvas) -> Prediction:
-    output, star = (torch.from_numpy(values) for values in canvas.blend())
-    values = activate(output[None], star[None])
-    maps = {name: value[0].contiguous().numpy() for name, value in values.items()}
-    near, far = split_affinities(maps.pop("affinities"))
-    return Prediction(**maps, affinities=near, far_affinities=far)
+        for first in range(0, len(entries), runtime.batch):
+            chosen = entries[first : first + runtime.batch]
+            cut = [tile.cut(images[number]) for number, tile in chosen]
+            cut += [np.zeros_like(cut[0])] * (runtime.batch - len(cut))
+            raw = runtime(np.stack(cut), groups)
+            for place, (number, tile) in enumerate(chosen):
+                canvases[number].add(tile, parts_of_tile(raw, place))
+    return canvases

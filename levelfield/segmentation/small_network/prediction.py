@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, softmax
 
-from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NEAR
+from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NEAR, N_RAYS
+from levelfield.segmentation.small_network.tiles import Grid
+
+# Channels of the network's raw output at full resolution, in this order.
+FULL = {
+    "foreground": 1,
+    "classes": 3,
+    "distance": 1,
+    "flow": 2,
+    "cell_probability": 1,
+    "affinities": len(AFFINITY_OFFSETS),
+}
+# And of all outputs; the last is at half resolution.
+GROUPS = FULL | {"star": 1 + N_RAYS}
+_LARGEST_RAY = 6.0  # natural logarithm of px
+
+# Raw outputs of tiles by name, (N, C, Y, X) each, or (N, C, Y/2, X/2) at half resolution.
+RawOutputs = Mapping[str, NDArray[np.float32]]
 
 # px between far pairs; all of them would say the same, four times as slowly
 FAR_STEP = 2
@@ -18,7 +37,7 @@ FAR_STEP = 2
 class Prediction:
     """What the network says of one image, in the units of `targets.Targets`.
 
-    What only some decoders read is None where the network was not asked for it.
+    What the network was not asked for is empty, or None where only some decoders read it.
 
     Attributes
     ----------
@@ -61,15 +80,68 @@ def far_phase(offset: tuple[int, int]) -> tuple[int, int]:
     return max(0, -offset[0]) % FAR_STEP, max(0, -offset[1]) % FAR_STEP
 
 
-def split_affinities(
-    every: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
-    """Split affinities (n_offsets, Y, X) into near and far ones, as a `Prediction` has them.
+def grids_of(groups: Iterable[str]) -> list[Grid]:
+    """Return where the parts lie that `parts_of_tile` returns for some of `GROUPS`."""
+    far = [Grid(thinned=far_phase(offset)) for offset in AFFINITY_OFFSETS[N_NEAR:]]
+    special = {"affinities": [Grid(), *far], "star": [Grid(2)]}
+    return [grid for group in groups for grid in special.get(group, [Grid()])]
 
-    Copies: a view would keep all of them, three times as much.
+
+def parts_of_tile(raw: RawOutputs, number: int) -> list[NDArray[np.float32]]:
+    """Return what is kept of one tile's raw outputs, (C, Y, X) each."""
+    parts: list[NDArray[np.float32]] = []
+    for group, values in raw.items():
+        if group == "affinities":
+            parts += [values[number][:N_NEAR], *values[number][N_NEAR:, None]]
+        else:
+            parts.append(values[number])
+    return parts
+
+
+def prediction_of(groups: Sequence[str], parts: Sequence[NDArray[np.float32]]) -> Prediction:
+    """Turn the raw outputs of a whole image into probabilities and px.
+
+    Parameters
+    ----------
+    groups : sequence of str
+        Which of `GROUPS` the network was asked for, in this order; ``foreground`` among them.
+    parts : sequence of (C, Y, X) float32
+        Theirs, in the order of `grids_of`. They are changed.
     """
-    far = []
-    for values, offset in zip(every[N_NEAR:], AFFINITY_OFFSETS[N_NEAR:], strict=True):
-        top, left = far_phase(offset)
-        far.append(values[top::FAR_STEP, left::FAR_STEP].copy())
-    return every[:N_NEAR].copy(), far
+    waiting = iter(parts)
+    found: dict[str, Any] = dict.fromkeys(("classes", "distance", "flow"), _NOTHING)
+    found |= {"affinities": _NOTHING, "far_affinities": []}
+    for group in groups:
+        values = next(waiting)
+        if group == "affinities":
+            far = [_probability(next(waiting)[0]) for _ in AFFINITY_OFFSETS[N_NEAR:]]
+            found |= {group: _probability(values), "far_affinities": far}
+        else:
+            found |= _READ[group](values)
+    return Prediction(**found)
+
+
+_NOTHING = np.zeros((0, 0), np.float32)
+
+
+def _probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return expit(logits, out=logits)
+
+
+def _star(values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    logarithms = values[1:]
+    np.clip(logarithms, -2, _LARGEST_RAY, out=logarithms)
+    return {
+        "star_probability": _probability(values[0]),
+        "star_distances": np.exp(logarithms, out=logarithms),
+    }
+
+
+_READ: Mapping[str, Callable[[NDArray[np.float32]], dict[str, NDArray[np.float32]]]] = {
+    "foreground": lambda values: {"foreground": _probability(values[0])},
+    "classes": lambda values: {"classes": softmax(values, axis=0)},
+    "distance": lambda values: {"distance": values[0]},
+    "flow": lambda values: {"flow": values},
+    "cell_probability": lambda values: {"cell_probability": _probability(values[0])},
+    "star": _star,
+}

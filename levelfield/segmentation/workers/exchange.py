@@ -176,7 +176,7 @@ def load_worker(name: str, path: Path, rule: str) -> Worker:
     from levelfield.segmentation.devices import choose_device
 
     device = choose_device(rule)
-    worker = Worker(name, path, str(device.torch))
+    worker = Worker(name, path, device.place)
     worker.device_name = device.name
     return worker
 

@@ -122,8 +122,8 @@ class SegmentationJob:
             return []
         from levelfield.segmentation.devices import choose_devices
 
-        found = [device.torch for device in choose_devices(self.device)]
-        return [str(device) for device in found if device.type == "cuda"]
+        found = choose_devices(self.device)
+        return [device.place for device in found if device.kind == "cuda"]
 
     @property
     def is_alone_on_gpu(self) -> bool:
@@ -132,7 +132,7 @@ class SegmentationJob:
             return False
         from levelfield.segmentation.devices import choose_device
 
-        return choose_device(self.device).torch.type == "cuda"
+        return choose_device(self.device).kind == "cuda"
 
     @property
     def fields_at_once(self) -> int:
