@@ -1,5 +1,5 @@
 # Two commands: `make demo` and `make test`. `make help` lists the others.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 ENV := .venv
 BIN := $(ENV)/bin
 TRAINED := trained
@@ -8,19 +8,20 @@ AGAIN := --steps 4500 --learning_rate 0.002 --seed 1
 # Tests at a time; each of the workflow's runs uses two cores for a part of its time.
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-INSTALL := install --quiet --disable-pip-version-check
+UV := .venvs/uv/bin/uv
+INSTALL := $(UV) pip install --quiet --require-hashes --python
 
 SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-planted demo-missed test coverage test-slurm test-segmenters train-nuclei train-qc lint lock audit clean
+.PHONY: help gpu demo demo-planted demo-missed test coverage test-slurm test-segmenters train-nuclei train-qc lint lock audit clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 demo: $(ENV)/run.installed ## install, and run the workflow on the demo plate
-	@echo "== The demo plate: 32 wells of BBBC013, from raw TIFF to the verdict (1 to 3 minutes)"
+	@echo "== The demo plate: 32 wells of BBBC013, from raw TIFF to the verdict (about half a minute)"
 	$(BIN)/snakemake --profile profiles/local
 	@echo
 	@$(BIN)/levelfield verdict BBBC013-demo
@@ -60,29 +61,41 @@ lint: $(ENV)/dev.installed ## check style, types and spelling: ruff, mypy, codes
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
-$(ENV)/run.installed: envs/levelfield.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "Levelfield needs Python 3.11, and '$(PYTHON)' is another. Name it: make demo PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "== Installing Levelfield into $(ENV) (2 to 5 minutes, about 6 GB, most of it torch and CUDA)"
-	test -x $(BIN)/python || $(PYTHON) -m venv $(ENV)
-	$(BIN)/pip $(INSTALL) --require-hashes -r envs/levelfield.lock
-	$(BIN)/pip $(INSTALL) --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m levelfield.runs.warm_up
+$(UV): envs/uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Levelfield needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is another. Name it: make demo PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venvs/uv
+	@.venvs/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(ENV)/run.installed: envs/levelfield.lock pyproject.toml $(UV)
+	@echo "== Installing Levelfield into $(ENV) (1 GB)"
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(ENV)
+	$(INSTALL) $(BIN)/python -r envs/levelfield.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m levelfield.runs.warm_up
+	@touch $@
+
+$(ENV)/gpu.installed: envs/levelfield-gpu.lock $(ENV)/run.installed
+	@echo "== Installing torch and the learned segmenters (5 GB more)"
+	$(INSTALL) $(BIN)/python -r envs/levelfield-gpu.lock
 	@touch $@
 
 $(ENV)/dev.installed: envs/levelfield-dev.lock $(ENV)/run.installed
-	@echo "== Installing what the tests need"
-	$(BIN)/pip $(INSTALL) --require-hashes -r envs/levelfield-dev.lock
+	@echo "== Installing what the tests need, torch and the learned segmenters among it (5 GB more)"
+	$(INSTALL) $(BIN)/python -r envs/levelfield-dev.lock
 	@touch $@
+
+gpu: $(ENV)/gpu.installed ## install torch and all learned segmenters beside the base installation
 
 env-%: .venvs/%.installed ## build the environment of a segmenter or of a benchmark from envs/<name>.lock
 	@echo "== .venvs/$* is ready"
 
 .PRECIOUS: .venvs/%.installed
-.venvs/%.installed: envs/%.lock
+.venvs/%.installed: envs/%.lock $(UV)
 	@echo "== Installing into .venvs/$* (several minutes; with torch about 5 GB)"
-	$(PYTHON) -m venv .venvs/$*
-	.venvs/$*/bin/pip $(INSTALL) --require-hashes -r $<
+	$(UV) venv --quiet --clear --python $(PYTHON) .venvs/$*
+	$(INSTALL) .venvs/$*/bin/python -r $<
 	@touch $@
 
 train-nuclei: $(ENV)/dev.installed ## train the shipped weights for nuclei again (hours on a CPU; resumes)

@@ -24,7 +24,7 @@ import torch
 from matplotlib.figure import Figure
 from train_network import DATA, REPOSITORY, load_image
 
-from levelfield.segmentation.network.unet import load_network
+from levelfield.segmentation.networks.unet import load_network
 from levelfield.training.kinds import KINDS, unet_segmenter
 from levelfield.training.loop import train
 from levelfield.training.recipe import TrainingSettings

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from levelfield.segmentation.network.unet import load_network, save_network
+from levelfield.segmentation.networks.unet import load_network, save_network
 from levelfield.training.loop import train
 from levelfield.training.losses import HEADS
 from levelfield.training.recipe import Machine, TrainingSettings

@@ -14,7 +14,6 @@ ENVS = Path(__file__).parent
 PROJECT = ENVS.parent / "pyproject.toml"
 
 _CUDA = r"nvidia-|cuda-|triton"
-_LEARNED = r"torch|cellpose|segment-anything|fastremap|fill-voids|roifile"
 _NOT_RUN = """
 #
 # Not run yet: no machine with conda was at hand. What was checked is that all pins are those of
@@ -66,28 +65,44 @@ def other_text(name: str) -> str:
 
 
 def stage_texts() -> dict[str, str]:
-    """Return the conda environments of the stages, all from the project's lock.
+    """Return the conda environments of the stages, from the project's locks.
 
-    ``levelfield.yaml`` has everything, with torch for CUDA: for the segmentation.
+    ``levelfield-core.yaml`` is the base installation, without torch: for all stages that run no
+    network of torch.
+    ``levelfield.yaml`` has the extras, with torch for CUDA: for the segmentation and training.
     ``levelfield-cpu.yaml`` is the same with torch for the CPU, which saves 3 GB of CUDA.
-    ``levelfield-core.yaml`` has no torch: for all other stages.
     """
-    torch = dict(pin.split("==") for pin in pins_of("levelfield") if pin.startswith("torch"))
+    torch = dict(pin.split("==") for pin in pins_of("levelfield-gpu") if pin.startswith("torch"))
     from_conda = tuple(
         f"{name} ={torch[pip].strip()}"
         for name, pip in (("pytorch-cpu", "torch"), ("torchvision", "torchvision"))
     )
-    cpu = conda_text("levelfield", pins_of("levelfield", f"{_CUDA}|torch"), from_conda, _OF_STAGES)
-    core = conda_text("levelfield", pins_of("levelfield", f"{_CUDA}|{_LEARNED}"), (), _OF_STAGES)
-    cuda = conda_text("levelfield", pins_of("levelfield"), (), _OF_STAGES)
-    return {"levelfield": cuda, "levelfield-cpu": cpu, "levelfield-core": core}
+    without_cuda = pins_of("levelfield-gpu", f"{_CUDA}|torch")
+    return {
+        "levelfield": conda_text("levelfield-gpu", pins_of("levelfield-gpu"), (), _OF_STAGES),
+        "levelfield-cpu": conda_text("levelfield-gpu", without_cuda, from_conda, _OF_STAGES),
+        "levelfield-core": conda_text("levelfield", pins_of("levelfield"), (), _OF_STAGES),
+    }
+
+
+# What each lock of the project holds beside the base installation.
+_EXTRAS = {
+    "levelfield": ("build",),
+    "levelfield-gpu": ("build", "gpu", "train", "dask", "anndata"),
+    "levelfield-dev": ("build", "dev"),
+}
 
 
 def lock_project() -> None:
-    """Lock what runs Levelfield, and what its tests need beside."""
-    compile_lock(PROJECT, "levelfield", "--extra", "build")
-    constraint = ("--constraint", str(ENVS / "levelfield.lock"))
-    compile_lock(PROJECT, "levelfield-dev", "--extra", "build", "--extra", "dev", *constraint)
+    """Lock what runs Levelfield, with torch and without, and what its tests need beside.
+
+    The largest comes first, and the others pin the same versions.
+    """
+    constraint: tuple[str, ...] = ()
+    for name in reversed(_EXTRAS):
+        extras = [word for extra in _EXTRAS[name] for word in ("--extra", extra)]
+        compile_lock(PROJECT, name, *extras, *constraint)
+        constraint = ("--constraint", str(ENVS / f"{name}.lock"))
     for name, text in stage_texts().items():
         (ENVS / f"{name}.yaml").write_text(text)
 
@@ -95,7 +110,7 @@ def lock_project() -> None:
 def lock_other(name: str) -> None:
     """Lock an environment beside the project's."""
     compile_lock(ENVS / f"{name}.in", name)
-    if name != "audit":  # no job runs in it
+    if name not in ("audit", "uv"):  # no job runs in them
         (ENVS / f"{name}.yaml").write_text(other_text(name))
 
 

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
 """Corrected intensities, (Y, X) or (C, Y, X); also maps that are derived from them."""
+Plane = NDArray[np.float32]
+"""One channel (Y, X), or a map of the same size."""
 Labels = NDArray[np.int32]
 """Number of the object at every pixel (Y, X); 0 is background."""
 Mask = NDArray[np.bool_]

@@ -12,7 +12,7 @@ from real_images import BBBC013
 from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 
-from levelfield.config.plan import PLATE_SHAPES, row_letters
+from levelfield.config.wells import PLATE_SHAPES, row_letters
 from levelfield.qc.measures import MEASURES, QUESTIONS, measures_of
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.estimates import Estimate
@@ -23,6 +23,8 @@ from levelfield.qc.wording.advice import row_advice
 from levelfield.qc.wording.headlines import answer_headline
 from levelfield.qc.wording.parameters import Method
 from levelfield.report import Gallery, PlateReport
+from levelfield.segmentation.methods.classical import METHOD as CLASSICAL
+from levelfield.segmentation.methods.propagation import METHOD as PROPAGATION
 
 OBJECT_SETS = ("Nuclei", "Cells")
 MARGINS = {
@@ -47,9 +49,14 @@ METHODS = {
             "threshold.correction": 1.0,
             "threshold.value": None,
         },
+        knobs=CLASSICAL.knobs,
     ),
     "Cells": Method(
-        "propagation", {"threshold.correction": 1.0}, {"threshold.correction": 1.0}, "Nuclei"
+        "propagation",
+        {"threshold.correction": 1.0},
+        {"threshold.correction": 1.0},
+        "Nuclei",
+        PROPAGATION.knobs,
     ),
 }
 ORDER = {"pass": 0, "undecided": 1, "fail": 2}

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from levelfield.arrays import AnyArray
+from levelfield.config.extras import needs_extra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,7 +99,8 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
 
 def write_anndata(table: pd.DataFrame, path: Path | str) -> None:
     """Write objects as AnnData: features in ``X``, the ``Metadata_`` columns in ``obs``."""
-    import anndata  # only those who ask for this form wait for its import
+    with needs_extra("the format AnnData"):  # only those who ask for it wait for its import
+        import anndata
 
     metadata = [str(name) for name in table if str(name).startswith("Metadata_")]
     features = table.drop(columns=metadata)

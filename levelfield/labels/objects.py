@@ -173,7 +173,7 @@ def within_mask(labels: Labels, mask: Mask, minimum_fraction: float = 0.0) -> La
     return keep_objects(inside, covered >= minimum_fraction * total)
 
 
-def split_parts(labels: Labels) -> Labels:
+def split_parts(labels: AnyLabels) -> Labels:
     """Make every connected part of an object an object of its own."""
     return renumber(label_parts(labels, connectivity=2))
 

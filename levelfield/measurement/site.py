@@ -125,8 +125,8 @@ def feature_names(
     return names + list(_relation_columns(object_set, relations or {}))
 
 
-def compile_kernels() -> None:
-    """Compile all kernels, so that no job has to (half a minute, once per environment).
+def compile_kernels(families: Iterable[str] | None = None) -> None:
+    """Compile the kernels of some families or all, so that no job has to (half a minute).
 
     numba keeps them in ``__pycache__`` beside the modules, or in the folder that the variable
     ``NUMBA_CACHE_DIR`` names, and loads them in a quarter of a second.
@@ -134,7 +134,7 @@ def compile_kernels() -> None:
     labels = np.zeros((64, 64), np.int32)
     labels[4:20, 4:20], labels[30:50, 30:60] = 1, 2
     image = (np.indices(labels.shape) / labels.size).astype(np.float32)
-    measure_site(image, ["first", "second"], {"Objects": labels})
+    measure_site(image, ["first", "second"], {"Objects": labels}, families=families)
 
 
 def _parameters(

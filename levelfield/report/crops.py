@@ -27,9 +27,9 @@ CANDIDATE = "candidate"
 """Column with the number of a possible missed object in its field."""
 OWN_COLOUR, OTHERS_COLOUR = "#35d7ff", "#9a9a94"
 LEAST_EVIDENCE = 0.25
-"""Of a merge or a split: below it an object says more about the floor of the evidence."""
+"""Below this probability an object says more about the floor of the evidence."""
 RING_WIDTH = 1.6
-"""Of the ring around a missed object, px."""
+"""Width of the ring around a missed object, px."""
 _SIDES = (32, 160)
 _DARK, _BRIGHT = 1.0, 99.8
 

@@ -27,7 +27,7 @@ from levelfield.report.svg import (
 
 WIDTH, HEIGHT = 500, 300
 LEVELS = (0.95, 0.998)
-"""Of the limits; the usual ones of funnel plots, near 2 and 3 standard deviations."""
+"""Levels of the limits: the usual ones of funnel plots, near 2 and 3 standard deviations."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 10, 36
 _STEPS = 60
 _OTHERS = "#a3a39d"

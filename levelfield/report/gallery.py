@@ -130,7 +130,7 @@ def choose_gallery(
             qc_sites[qc_sites["Metadata_Well"].isin(group.wells)] if len(qc_sites) else qc_sites
         )
         reasons: dict[tuple[str, int], list[str]] = {}
-        for key, why in [*_typical(own), *_worst(judged)]:
+        for key, why in [*_representative(own), *_worst(judged)]:
             reasons.setdefault(key, []).append(why)
         chosen += [
             Choice(group.scope, group.name, well, site, "; ".join(whys))
@@ -139,7 +139,7 @@ def choose_gallery(
     return chosen
 
 
-def _typical(sites: pd.DataFrame) -> list[tuple[tuple[str, int], str]]:
+def _representative(sites: pd.DataFrame) -> list[tuple[tuple[str, int], str]]:
     column = next((name for name in sites if str(name).startswith("Count_")), None)
     if column is None or sites.empty:
         return []

@@ -13,8 +13,8 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib import colormaps
 
-from levelfield.config.plan import PLATE_SHAPES, row_column, row_letters
 from levelfield.config.planted import COLUMN, PLANTED
+from levelfield.config.wells import PLATE_SHAPES, row_column, row_letters
 from levelfield.qc.wording.numbers import plain
 from levelfield.report.quantities import Quantity
 from levelfield.report.svg import drawing, element, marker, text, title

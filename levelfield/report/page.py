@@ -46,7 +46,7 @@ class PlateReport:
     n_wells : int
         Plate format, 6 to 1536.
     layout : pandas.DataFrame
-        From `levelfield.config.plan.read_layout`.
+        From `levelfield.config.layouts.read_layout`.
     sites, wells, excluded, readouts : pandas.DataFrame
         The tables of those names; ``readouts`` holds Z′.
     answers, verdict, qc_sites, qc_wells : pandas.DataFrame
@@ -72,6 +72,8 @@ class PlateReport:
         The config of the run.
     fingerprints : mapping of str to str
         Checksums that tie the page to its inputs, by name.
+    timings : pandas.DataFrame or None
+        From `levelfield.execution.timings.plate_timings`: what the jobs of the plate took.
     """
 
     plate: pd.DataFrame
@@ -97,6 +99,7 @@ class PlateReport:
     methods: Mapping[str, Method] = field(default_factory=dict)
     truth: pd.DataFrame | None = None
     crops: tuple[Crop, ...] = ()
+    timings: pd.DataFrame | None = None
 
 
 def plate_page(data: PlateReport) -> str:
@@ -127,6 +130,7 @@ def plate_page(data: PlateReport) -> str:
         "weights": data.config.get("weights", {}),
         "config": yaml.safe_dump(_plain(data.config), sort_keys=False, allow_unicode=True),
         "fingerprints": data.fingerprints,
+        "timings": [] if data.timings is None else data.timings.to_dict("records"),
     }
     parts |= _verdict_parts(data, pairs) | _drawn_parts(data, pairs)
     parts |= _qc_picture_parts(data, pairs)

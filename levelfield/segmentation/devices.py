@@ -6,8 +6,12 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
+from levelfield.config.extras import is_installed, needs_extra
+
+if TYPE_CHECKING:
+    import torch
 
 DEVICE_RULE = r"^(auto|cpu|cuda|cuda:\d+|mps)$"
 
@@ -22,14 +26,29 @@ class Device:
 
     Attributes
     ----------
-    torch
-        The device as torch knows it.
-    name
-        For tables and reports, e.g. ``"cpu"`` or ``"cuda:0 (NVIDIA H200)"``.
+    place : str
+        As torch calls it, e.g. ``"cuda:0"``.
+    name : str
+        For tables and reports, e.g. ``"cuda:0 (NVIDIA H200)"``.
     """
 
-    torch: torch.device
+    place: str
     name: str
+
+    @property
+    def kind(self) -> str:
+        """``cpu``, ``cuda`` or ``mps``."""
+        return self.place.split(":")[0]
+
+    @property
+    def torch(self) -> torch.device:
+        """The device as torch knows it."""
+        import torch
+
+        return torch.device(self.place)
+
+
+_CPU = Device("cpu", "cpu")
 
 
 def choose_device(rule: str, environment: Mapping[str, str] | None = None) -> Device:
@@ -62,14 +81,19 @@ def choose_devices(rule: str, environment: Mapping[str, str] | None = None) -> l
             f"device is {rule!r}; allowed are auto, cpu, cuda, cuda:0 (1, ...) and mps"
         )
     if rule == "cpu":
-        return [Device(torch.device("cpu"), "cpu")]
+        return [_CPU]
+    if rule == "auto" and not is_installed("torch"):
+        _refuse_lost_grant(os.environ if environment is None else environment)
+        return [_CPU]
+    with needs_extra(f"device {rule!r}"):
+        import torch
     if rule == "mps":
         return [_apple()]
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if rule == "auto" and not n_gpus:
         _refuse_lost_grant(os.environ if environment is None else environment)
         available = torch.backends.mps.is_available()
-        return [_apple() if available else Device(torch.device("cpu"), "cpu")]
+        return [_apple() if available else _CPU]
     wanted = [int(rule[5:])] if rule.startswith("cuda:") else list(range(max(n_gpus, 1)))
     if wanted[-1] >= n_gpus:
         raise ValueError(
@@ -80,17 +104,21 @@ def choose_devices(rule: str, environment: Mapping[str, str] | None = None) -> l
 
 
 def _gpu(number: int) -> Device:
+    import torch
+
     name = torch.cuda.get_device_name(number)
-    return Device(torch.device("cuda", number), f"cuda:{number} ({name})")
+    return Device(f"cuda:{number}", f"cuda:{number} ({name})")
 
 
 def _apple() -> Device:
+    import torch
+
     if not torch.backends.mps.is_available():
         raise ValueError(
             "device is 'mps', but this is no Apple machine whose GPU torch can use. Set "
             "'device: auto' or 'device: cpu' in the config."
         )
-    return Device(torch.device("mps"), "mps")
+    return Device("mps", "mps")
 
 
 def _refuse_lost_grant(environment: Mapping[str, str]) -> None:
@@ -106,6 +134,10 @@ def _refuse_lost_grant(environment: Mapping[str, str]) -> None:
 
 
 def _why_no_gpu() -> str:
+    if not is_installed("torch"):
+        return "torch is not installed: pip install 'levelfield[gpu]' brings it."
+    import torch
+
     if torch.version.cuda is None and torch.version.hip is None:
         return (
             f"The torch that is installed ({torch.__version__}) is one without CUDA: install one "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from levelfield.arrays import Labels
+from levelfield.arrays import AnyLabels, Labels
 from levelfield.config.references import field_names, files_of_plate
 from levelfield.evaluation import EvaluationTables, evaluation_tables
 from levelfield.evaluation.tables import Labelled
@@ -188,7 +188,7 @@ def _pairs(fields: pd.DataFrame, references: pd.DataFrame, store: Path) -> Itera
             yield metadata[row], prediction, reference
 
 
-def _read_pair(row: pd.Series, store: Path) -> tuple[Labels, Labels | None, str]:
+def _read_pair(row: pd.Series, store: Path) -> tuple[Labels, AnyLabels | None, str]:
     """Return prediction, reference, and why the reference cannot be used."""
     prediction = read_labels(store, row["Metadata_Well"], row["Metadata_Site"], row["object_set"])
     try:
@@ -197,7 +197,7 @@ def _read_pair(row: pd.Series, store: Path) -> tuple[Labels, Labels | None, str]
         return prediction, None, str(error) or type(error).__name__
 
 
-def _read_reference(path: Path, shape: tuple[int, ...]) -> Labels:
+def _read_reference(path: Path, shape: tuple[int, ...]) -> AnyLabels:
     reference = imported.read_labels(path)
     if reference.shape != shape:
         sizes = [f"{height} × {width} px" for height, width in (reference.shape, shape)]

@@ -18,7 +18,7 @@ from levelfield.config.settings import ObjectSetSettings, sets_with_plate_diamet
 from levelfield.illumination import FlatField
 from levelfield.images.preprocessing import apply_steps
 from levelfield.images.sites import sites_of
-from levelfield.segmentation.models import load_model
+from levelfield.segmentation.registry import METHODS, load_model
 from levelfield.steps.fit_illumination import spread_sample
 from levelfield.steps.samples import seen_by_segmenter
 
@@ -52,7 +52,7 @@ def measure_diameters(
     rows = []
     wells = [well for well in index["well"].unique() if well]
     sample = spread_sample(sites_of(index, wells), _SITES)
-    for object_set in sets_with_plate_diameter(sets):
+    for object_set in sets_with_plate_diameter(sets, METHODS):
         seen = (seen_by_segmenter(site, object_set, science, dtype, flat_fields) for site in sample)
         images = [apply_steps(image, object_set.steps)[0] for image in seen if image is not None]
         diameters = load_model(

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from levelfield.config.plan import PLATE_SHAPES
 from levelfield.config.planted import mark_verdict
 from levelfield.config.settings import ObjectSetSettings, object_sets
+from levelfield.config.wells import PLATE_SHAPES
 from levelfield.qc.evidence.calibration import CALIBRATED_LEVEL, shipped_calibration
 from levelfield.qc.plate import (
     PlateDesign,

@@ -156,7 +156,7 @@ def train_network(job: NetworkTraining) -> None:
         "%s: %s", network.name, ", ".join(f"{len(some)} {role}" for role, some in chosen.items())
     )
     start = kind.read(job.start) if job.start else None
-    device = str(choose_device(job.device).torch)
+    device = choose_device(job.device).place
     checkpoint = folder / f"checkpoint_{_mark(job, settings, table, images)}.pt"
     result = train(
         *(chosen[TRAINING], chosen[VALIDATION], settings, start, Machine(device, job.workers)),

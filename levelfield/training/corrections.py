@@ -7,7 +7,7 @@ import pandas as pd
 
 from levelfield.arrays import Integers, Mask
 from levelfield.labels.objects import expand, object_numbers
-from levelfield.segmentation.network.targets import Labels
+from levelfield.segmentation.small_network.targets import Labels
 
 CORRECT, NOT_AN_OBJECT, CANNOT_TELL = "correct", "not_an_object", "cannot_tell"
 ANSWERS = (CORRECT, "split", "merged", "too_large", "too_small", NOT_AN_OBJECT, CANNOT_TELL)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from levelfield.segmentation.network.targets import (
+from levelfield.segmentation.networks.unet import split_groups
+from levelfield.segmentation.small_network.targets import (
     BOTH_BACKGROUND,
     DIFFERENT_OBJECTS,
     SAME_OBJECT,
     UNKNOWN_PAIR,
 )
-from levelfield.segmentation.network.unet import split_groups
 
 HEADS = ("foreground", "classes", "distance", "flow", "cell_probability", "affinities", "star")
 # How much a wrong class costs. Boundaries are rare, but a weight of 3 inflates masks (measured).
@@ -32,9 +32,9 @@ def head_losses(output: Tensor, star: Tensor, targets: Mapping[str, Tensor]) -> 
     Parameters
     ----------
     output, star : Tensor
-        Raw outputs of `levelfield.segmentation.network.unet.UNet`.
+        Raw outputs of `levelfield.segmentation.networks.unet.UNet`.
     targets : mapping of str to Tensor
-        The fields of `levelfield.segmentation.network.targets.Targets`, batched, as tensors.
+        The fields of `levelfield.segmentation.small_network.targets.Targets`, batched, as tensors.
     """
     groups = split_groups(output.float())
     known = targets["known"].float()

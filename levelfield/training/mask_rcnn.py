@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from levelfield.arrays import Image, Labels
-from levelfield.segmentation.mask_rcnn.network import build_network
+from levelfield.segmentation.networks.mask_rcnn import build_network
 from levelfield.training.recipe import Recipe, TrainingSettings
 
 log = logging.getLogger("levelfield")

@@ -29,7 +29,7 @@ class TrainingSettings:
     threshold_bias, split_merge : float
         Weights of the losses that ask the QC's questions (U-Net).
     backbone : str
-        A name in `levelfield.segmentation.mask_rcnn.network.BACKBONES` (Mask R-CNN).
+        A name in `levelfield.segmentation.networks.mask_rcnn.BACKBONES` (Mask R-CNN).
     patience : int
         Stop after so many checks without a better validation loss; 0: never.
     check_every : int

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from levelfield.evaluation import evaluate_images, summarise
-from levelfield.segmentation.network.targets import Labels
+from levelfield.segmentation.small_network.targets import Labels
 from levelfield.training.samples import Image, TrainingImage
 
 MEANS = ("ap_50", "ap_70")

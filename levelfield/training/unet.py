@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from levelfield.arrays import Image, Labels
-from levelfield.segmentation.network.targets import make_targets
-from levelfield.segmentation.network.unet import UNet
+from levelfield.segmentation.networks.unet import UNet
+from levelfield.segmentation.small_network.targets import make_targets
 from levelfield.training.losses import head_losses, split_merge_loss, threshold_bias_loss
 from levelfield.training.recipe import Recipe, TrainingSettings
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
+from levelfield.config.results import RULES
 from levelfield.config.sheets import SCHEMAS, load_schema
 from levelfield.io.formats import FORMATS
 from levelfield.qc.measures import MEASURES, QUESTIONS, measures_of
@@ -18,35 +19,26 @@ from levelfield.qc.verdict.rules import UNCALIBRATED, Margins
 from levelfield.qc.wording import questions
 from levelfield.steps.qc_plate import ScreenQuality
 
-RULES = REPOSITORY / "workflow" / "rules"
 TABLES = (REPOSITORY / "docs" / "tables.md").read_text()
 CONFIG = load_schema(SCHEMAS / "config.yaml")["properties"]
-
-
-def outputs_of(rule: str) -> dict[str, str]:
-    """Return the named outputs of a QC rule, with their paths below the plate or the screen."""
-    text = (RULES / "qc.smk").read_text()
-    body = re.search(rf"^rule {rule}:\n(.*?)^\S", text + "\nend", re.MULTILINE | re.DOTALL)[1]
-    block = re.search(r"output:\n(.*?)    log:", body, re.DOTALL)[1]
-    found = re.findall(r'(\w+)=(?:report\(\s*)?f"\{\w+\}/(\S+?)"', block)
-    return dict(found)
 
 
 @pytest.mark.parametrize(
     ("rule", "tables"), [("qc_plate", PlateQuality), ("qc_screen", ScreenQuality)]
 )
 def test_every_table_of_the_qc_is_an_output_of_its_rule(rule, tables):
-    missing = set(tables._fields) - set(outputs_of(rule))
-    assert not missing, f"name them among the outputs of {rule} in workflow/rules/qc.smk"
+    missing = set(tables._fields) - set(RULES[rule].files)
+    assert not missing, f"name them among the files of {rule} in levelfield/config/results.py"
 
 
 def test_every_table_that_a_rule_writes_is_described():
-    written = {
-        path
-        for file in RULES.glob("*.smk")
-        for path in re.findall(r'"\{(?:PLATE)\}/([\w/]+\.(?:csv|parquet))"', file.read_text())
+    paths = {
+        f"screen/{path}" if rule.unit == "screen" else path
+        for rule in RULES.values()
+        if rule.unit in ("plate", "pack", "screen")
+        for path in rule.files.values()
     }
-    written |= set(re.findall(r"screen/\w+\.csv", (RULES / "qc.smk").read_text()))
+    written = {path for path in paths if path.endswith((".csv", ".parquet")) and "{" not in path}
     assert len(written) > 25
     assert sorted(path for path in written if f"`{path}`" not in TABLES) == []
 

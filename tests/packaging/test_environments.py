@@ -42,10 +42,19 @@ def test_every_environment_that_a_rule_names_is_there():
 
 def test_the_cpu_environment_has_torch_and_no_cuda():
     text = (ENVS / "levelfield-cpu.yaml").read_text()
-    version = re.search(r"^torch==([\d.]+)", (ENVS / "levelfield.lock").read_text(), re.MULTILINE)
+    lock = (ENVS / "levelfield-gpu.lock").read_text()
+    version = re.search(r"^torch==([\d.]+)", lock, re.MULTILINE)
     assert f"pytorch-cpu ={version[1]}" in text
     assert "nvidia" not in text
     assert "      - torch" not in text
+
+
+def test_the_base_lock_has_no_torch_and_the_others_pin_what_it_pins():
+    locks = script("lock")
+    base = set(locks.pins_of("levelfield"))
+    assert not [pin for pin in base if re.match(r"torch|nvidia|cuda|cellpose|segment", pin)]
+    for name in ("levelfield-gpu", "levelfield-dev"):
+        assert base <= set(locks.pins_of(name)), name
 
 
 WITHOUT = """
@@ -87,7 +96,7 @@ def test_stages_without_networks_need_no_torch():
 @pytest.mark.parametrize("recipe", ["Dockerfile", "levelfield.def"])
 def test_recipes_install_the_lock_with_its_hashes_and_say_that_they_were_not_run(recipe):
     text = (ENVS / recipe).read_text()
-    assert "--require-hashes -r /levelfield/envs/levelfield.lock" in text
+    assert "--require-hashes -r /levelfield/envs/levelfield-gpu.lock" in text
     assert "Not run yet" in text
 
 

@@ -1,8 +1,11 @@
 """A GPU that was asked for or granted is used, or the job says why it is not."""
 
+import sys
+
 import pytest
 import torch
 
+from levelfield.segmentation import devices
 from levelfield.segmentation.devices import choose_device, choose_devices
 
 
@@ -27,8 +30,8 @@ def test_cpu_is_cpu_whatever_there_is(gpus):
 @pytest.mark.parametrize("rule", ["auto", "cuda"])
 def test_a_job_uses_every_gpu_that_it_sees(gpus, rule):
     gpus(2)
-    devices = choose_devices(rule, {})
-    assert [device.name for device in devices] == ["cuda:0 (GPU 0)", "cuda:1 (GPU 1)"]
+    found = choose_devices(rule, {})
+    assert [device.name for device in found] == ["cuda:0 (GPU 0)", "cuda:1 (GPU 1)"]
     assert choose_device(rule, {}).torch == torch.device("cuda", 0)
 
 
@@ -79,3 +82,13 @@ def test_mps_is_refused_elsewhere(gpus):
 def test_an_unknown_rule_is_refused(rule):
     with pytest.raises(ValueError, match="device is"):
         choose_device(rule)
+
+
+def test_without_torch_auto_is_the_cpu_and_a_gpu_names_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(devices, "is_installed", lambda library: library != "torch")
+    assert choose_device("auto", {}) == choose_device("cpu", {})
+    with pytest.raises(ValueError, match=r"device 'cuda' needs .*torch.*levelfield\[gpu\]"):
+        choose_device("cuda", {})
+    with pytest.raises(ValueError, match=r"granted a GPU.*levelfield\[gpu\]"):
+        choose_device("auto", {"CUDA_VISIBLE_DEVICES": "0"})

@@ -8,7 +8,7 @@ from skimage.draw import disk
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from levelfield.segmentation import segment_objects
-from levelfield.segmentation.mask_rcnn.network import (
+from levelfield.segmentation.networks.mask_rcnn import (
     MaskRcnnModel,
     build_network,
     load_mask_rcnn,

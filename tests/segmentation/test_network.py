@@ -1,5 +1,7 @@
 """The small network: its file, its tiles and batches, its diameters, and what it finds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,11 +13,21 @@ from scipy import ndimage
 from levelfield.evaluation import evaluate_image
 from levelfield.images.normalisation import normalise
 from levelfield.segmentation import segment_images, segment_objects
-from levelfield.segmentation.network import inference
-from levelfield.segmentation.network.inference import load_model, predict, predict_all, scale_for
-from levelfield.segmentation.network.segmenter import decode
-from levelfield.segmentation.network.tiles import tiles
-from levelfield.segmentation.network.unet import UNet, load_network, save_network
+from levelfield.segmentation.decoders import DECODERS, READS
+from levelfield.segmentation.methods.network import decode
+from levelfield.segmentation.networks.unet import UNet, load_network, save_network
+from levelfield.segmentation.networks.unet_runtime import prepare
+from levelfield.segmentation.small_network import inference
+from levelfield.segmentation.small_network.graph import encode_network
+from levelfield.segmentation.small_network.inference import (
+    NetworkModel,
+    load_model,
+    predict,
+    predict_all,
+    scale_for,
+)
+from levelfield.segmentation.small_network.prediction import GROUPS
+from levelfield.segmentation.small_network.tiles import tiles
 
 WEIGHTS = REPOSITORY / "levelfield" / "weights" / "nuclei.safetensors"
 
@@ -23,6 +35,13 @@ WEIGHTS = REPOSITORY / "levelfield" / "weights" / "nuclei.safetensors"
 @pytest.fixture(scope="module")
 def model():
     return load_model(WEIGHTS)
+
+
+def torch_model(weights=None, **options):
+    """The same network as a GPU computes it, on the CPU."""
+    weights = load_network(WEIGHTS)[0] if weights is None else weights
+    runtime = replace(prepare(weights, torch.device("cpu")), **options)
+    return NetworkModel(runtime, "cpu", {})
 
 
 @pytest.fixture(scope="module")
@@ -64,31 +83,97 @@ def test_weights_of_another_network_are_refused(tmp_path):
         load_network(tmp_path / "other.safetensors")
 
 
-def test_an_image_is_predicted_alike_with_whatever_else_is_in_its_batch(model, nuclei):
-    images = [image for image, _ in nuclei]
-    alone = next(iter(predict_all(model, images[:1], batch=4)))
-    among = next(iter(predict_all(model, images, batch=4)))
+class Batches:
+    """A runtime that computes several tiles at once, as on a GPU."""
+
+    tile = 1152
+
+    def __init__(self, batch):
+        self.batch, self.compute = batch, torch_model().runtime
+
+    def __call__(self, images, groups):
+        assert len(images) == self.batch
+        return self.compute(images, groups)
+
+
+def test_an_image_is_predicted_alike_with_whatever_else_is_in_its_batch(nuclei):
+    images, runtime = [image for image, _ in nuclei], Batches(4)
+    alone = next(iter(predict_all(runtime, images[:1])))
+    among = next(iter(predict_all(runtime, images)))
     for name, values in vars(alone).items():
         for one, other in zip(values, getattr(among, name), strict=True):
             assert np.array_equal(one, other), name
 
 
-def test_labels_do_not_depend_on_the_batch_size(model, nuclei):
+def test_labels_do_not_depend_on_the_batch_size(nuclei):
     images = [image for image, _ in nuclei]
     for size in (2, 3):
-        one_by_one = predict_all(model, images, batch=1)
-        together = predict_all(model, images, batch=size)
+        one_by_one = predict_all(Batches(1), images)
+        together = predict_all(Batches(size), images)
         for first, second, image in zip(one_by_one, together, images, strict=True):
             labels = [decode(one, image.shape).labels for one in (first, second)]
             assert np.array_equal(*labels)
 
 
-def test_tiles_leave_no_seams(model, nuclei, monkeypatch):
+def test_onnx_runtime_says_what_torch_says(model, nuclei):
+    for image, _ in nuclei:
+        ours, theirs = predict(model, image), predict(torch_model(), image)
+        for name, values in vars(ours).items():
+            for one, other in zip(values, getattr(theirs, name), strict=True):
+                assert np.allclose(one, other, rtol=1e-4, atol=1e-4), name
+        segmented = [
+            segment_objects(image[None], "network", {}, {"model": each}).labels
+            for each in (model, torch_model())
+        ]
+        assert np.mean(segmented[0] != segmented[1]) <= 1e-4
+
+
+def test_any_weights_of_the_network_run_without_torch(tmp_path, nuclei):
+    torch.manual_seed(3)
+    network = UNet()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+    save_network(tmp_path / "own.safetensors", network.state_dict(), {})
+    image = nuclei[0][0]
+    ours = predict(load_model(tmp_path / "own.safetensors"), image)
+    theirs = predict(torch_model(load_network(tmp_path / "own.safetensors")[0]), image)
+    assert np.allclose(ours.foreground, theirs.foreground, atol=1e-4)
+    assert np.allclose(ours.flow, theirs.flow, atol=1e-3)
+
+
+def test_the_graph_is_onnx():
+    onnx = pytest.importorskip("onnx")
+    weights = {name: values.numpy() for name, values in load_network(WEIGHTS)[0].items()}
+    for groups in (("foreground", "flow"), tuple(GROUPS)):
+        model = onnx.load_from_string(encode_network(weights, groups))
+        onnx.checker.check_model(model, full_check=True)
+        assert [output.name for output in model.graph.output] == list(groups)
+
+
+def test_weights_that_lack_a_layer_are_refused(tmp_path):
+    tensors = {
+        name: values for name, values in load_network(WEIGHTS)[0].items() if "last" not in name
+    }
+    save_file(tensors, tmp_path / "part.safetensors", {"network": "levelfield-unet-1"})
+    with pytest.raises(ValueError, match="lacks the weights 'last"):
+        load_model(tmp_path / "part.safetensors")
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_decoders_read_no_more_than_the_network_is_asked_for(model, nuclei, decoder):
+    image = nuclei[0][0]
+    asked = model.predict([image], None, ("foreground", *READS[decoder]))[0]
+    assert np.array_equal(DECODERS[decoder](asked), DECODERS[decoder](predict(model, image)))
+
+
+def test_tiles_leave_no_seams(model, nuclei):
     image = np.block([[one[:240, :240] for one, _ in nuclei[:2]] for _ in range(2)])
     whole = decode(predict(model, image), image.shape).labels
-    monkeypatch.setattr(inference, "TILE", 320)
-    assert len(list(tiles(image.shape, inference.TILE, inference.OVERLAP))) > 1
-    tiled = decode(predict(model, image), image.shape).labels
+    in_tiles = replace(model, runtime=replace(model.runtime, tile=320))
+    assert len(list(tiles(image.shape, 320, inference.OVERLAP))) > 1
+    tiled = decode(predict(in_tiles, image), image.shape).labels
     scores = evaluate_image(tiled, whole).scores
     assert scores["ap_70"] >= 0.97
     assert scores["split_rate"] == scores["merge_rate"] == 0

@@ -7,8 +7,12 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from levelfield.labels.objects import expand, inner_part
-from levelfield.segmentation.network.refinement import REACH, local_background, refine_outlines
-from levelfield.segmentation.network.targets import distance_to_outside
+from levelfield.segmentation.small_network.refinement import (
+    REACH,
+    local_background,
+    refine_outlines,
+)
+from levelfield.segmentation.small_network.targets import distance_to_outside
 
 SIDE = 160
 CENTRES = ((30, 30), (30, 90), (90, 35), (100, 110))

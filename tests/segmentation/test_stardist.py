@@ -13,7 +13,7 @@ from real_images import BBBC038
 
 from levelfield.evaluation import evaluate_image
 from levelfield.segmentation import segment_objects
-from levelfield.segmentation.stardist.network import load_stardist, read_weights
+from levelfield.segmentation.networks.stardist import load_stardist, read_weights
 
 MODEL = Path(__file__).parents[1] / "data" / "stardist_small"
 HELD_OUT = sorted(path.stem for path in MODEL.glob("*.png"))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from levelfield.segmentation.network.targets import (
+from levelfield.segmentation.small_network.targets import (
     AFFINITY_OFFSETS,
     BACKGROUND,
     BOTH_BACKGROUND,

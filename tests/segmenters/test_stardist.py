@@ -7,7 +7,7 @@ from nuclei import held_out_images
 
 from levelfield.evaluation import evaluate_image
 from levelfield.segmentation import segment_objects
-from levelfield.segmentation.stardist.network import load_stardist, read_weights
+from levelfield.segmentation.networks.stardist import load_stardist, read_weights
 
 SHORTEST = 1e-3  # px, below which StarDist cuts distances off
 

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from real_images import BBBC038
 
-from levelfield.segmentation.network.targets import N_RAYS, make_targets
-from levelfield.segmentation.network.unet import GROUPS, UNet
-from levelfield.segmentation.network.unet import split_groups as split_channels
+from levelfield.segmentation import METHODS
+from levelfield.segmentation.networks.unet import UNet
+from levelfield.segmentation.networks.unet import split_groups as split_channels
+from levelfield.segmentation.small_network.prediction import FULL
+from levelfield.segmentation.small_network.targets import N_RAYS, make_targets
 from levelfield.training import loop
-from levelfield.training.kinds import unet_segmenter
+from levelfield.training.kinds import KINDS, unet_segmenter
 from levelfield.training.losses import HEADS, head_losses, split_merge_loss, threshold_bias_loss
 from levelfield.training.samples import draw_crop, sampling_weights, training_image
 from levelfield.training.scoring import known_objects, score_segmenter
@@ -78,7 +80,7 @@ def outputs(labels: np.ndarray) -> tuple:
     """Random outputs of the network, whose gradients are wanted, and the targets of labels."""
     torch.manual_seed(0)
     height, width = labels.shape
-    output = torch.randn(1, sum(GROUPS.values()), height, width, requires_grad=True)
+    output = torch.randn(1, sum(FULL.values()), height, width, requires_grad=True)
     star = torch.randn(1, 1 + N_RAYS, height // 2, width // 2, requires_grad=True)
     targets = {
         name: torch.from_numpy(array)[None] for name, array in vars(make_targets(labels)).items()
@@ -204,3 +206,9 @@ def test_a_short_training_finds_most_nuclei_of_an_image_it_never_saw():
     scores = score_segmenter(unet_segmenter(result.weights), images[7:])
     assert list(scores["group"]) == ["all"]
     assert scores.loc[0, "ap_50"] >= 0.5
+
+
+def test_the_methods_that_say_so_can_be_trained(schemas):
+    trainable = {name for name, method in METHODS.items() if method.trainable}
+    assert trainable == set(KINDS)
+    assert trainable == set(schemas["networks"]["properties"]["method"]["enum"])

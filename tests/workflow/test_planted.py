@@ -18,6 +18,7 @@ from levelfield.evaluation import evaluate_image
 from levelfield.io.store import read_labels
 from levelfield.labels.objects import object_numbers
 from levelfield.report import plate_page, verdict_text
+from levelfield.segmentation import METHODS
 from levelfield.segmentation.planting import plant_error, plant_growth
 
 OBJECTS = {
@@ -166,7 +167,7 @@ def test_the_page_says_it_at_its_head_and_nowhere_without_need():
 def test_errors_that_no_longer_fit_other_sets_are_refused(name, planted, says):
     objects = OBJECTS | {name: OBJECTS[name] | {"planted": planted}}
     with pytest.raises(ConfigError) as error:
-        object_sets({"channels": {"DNA": {}}, "objects": objects})
+        object_sets({"channels": {"DNA": {}}, "objects": objects}, METHODS)
     assert all(part in str(error.value) for part in says)
 
 

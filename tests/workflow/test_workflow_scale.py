@@ -15,7 +15,8 @@ from workflow_runs import Screen, digests, small_screen
 
 from levelfield.execution.logs import read_job_log
 from levelfield.runs.estimate import estimate, measure_costs
-from levelfield.runs.jobs import planned_jobs, read_screen
+from levelfield.runs.jobs import planned_jobs
+from levelfield.runs.plan import read_plan_file
 
 pytestmark = pytest.mark.workflow
 
@@ -73,7 +74,7 @@ def test_the_plan_is_that_of_snakemake(tmp_path, monkeypatch):
     for name in ("total", "whole_screen"):
         counts.pop(name)
     monkeypatch.chdir(screen.folder)
-    planned = Counter(job.rule for job in planned_jobs(read_screen(Path("config.yaml"))))
+    planned = Counter(job.rule for job in planned_jobs(read_plan_file(Path("config.yaml"))))
     assert {name: int(count) for name, count in counts.items()} == planned
 
 
@@ -94,10 +95,12 @@ def test_a_plate_that_fails_stops_neither_the_others_nor_the_verdict(first_week)
     results = screen.folder / "results"
     assert (results / "P" / "report.html").is_file()
     assert not (results / "Q" / "report.html").exists()
-    verdict = pd.read_csv(results / "screen" / "verdict.csv")
-    assert set(verdict["plate"]) == {"screen"}
-    assert list(pd.read_csv(results / "screen" / "plates.csv")["Metadata_Plate"]) == ["P"]
-    page = (results / "screen" / "report.html").read_text()
+    assert not list((results / "screen").glob("*.csv"))
+    partial = results / "screen_partial"
+    assert set(pd.read_csv(partial / "verdict.csv")["plate"]) == {"screen"}
+    assert list(pd.read_csv(partial / "plates.csv")["Metadata_Plate"]) == ["P"]
+    assert "the screen was judged by 1 of 2 plates: results/screen_partial/report.html" in printed
+    page = (partial / "report.html").read_text()
     assert re.search(r"not in this report[^:]*:\s*Q", page.replace("\n", " "))
     assert "Traceback" not in printed
 
@@ -139,13 +142,16 @@ def test_a_group_of_plates_runs_by_itself_and_the_screen_is_judged_by_all(first_
     assert "plate Q" in printed
     assert "plate P" not in printed
     folder = screen.folder / "results" / "screen"
-    assert list(pd.read_csv(folder / "plates.csv")["Metadata_Plate"]) == ["P"]
-    assert "Judged by 2 of 2 plates" in levelfield(screen, "screen").stdout
+    partial = folder.with_name("screen_partial")
+    assert list(pd.read_csv(partial / "plates.csv")["Metadata_Plate"]) == ["P"]
+    judged = levelfield(screen, "screen")
+    assert "Judged by 2 of 2 plates: results/screen/report.html" in judged.stdout, judged.stderr
+    assert not partial.exists()
     assert list(pd.read_csv(folder / "plates.csv")["Metadata_Plate"]) == ["P", "Q"]
     judged = (folder / "verdict.csv").read_bytes()
     printed = screen.run_well()
-    assert not re.search("plate [PQ]$", printed, flags=re.MULTILINE)
-    assert "nothing failed" in printed
+    # The screen was judged by the rules of the workflow, so it need not be judged again.
+    assert "Nothing to be done" in printed
     assert (folder / "verdict.csv").read_bytes() == judged
     assert "not in this report" not in (folder / "report.html").read_text()
     assert digests(screen.results) == before
@@ -199,12 +205,11 @@ def test_what_is_foretold_of_the_demo_comes_true(demo, tmp_path, monkeypatch):
         add_plate(measured, plate, {well: kinds[i % 4] for i, well in enumerate(chosen)})
     measured.run_well()
     monkeypatch.chdir(measured.folder)
-    costs = measure_costs(read_screen(Path("config.yaml")), ["S", "L"])
+    costs = measure_costs(read_plan_file(Path("config.yaml")), ["S", "L"])
     monkeypatch.chdir(REPOSITORY)
-    (tmp_path / "demo.yaml").write_text(
-        yaml.safe_dump(config | {"results": str(demo)}, sort_keys=False)
-    )
-    target = read_screen(tmp_path / "demo.yaml")
+    demo_config = yaml.safe_dump(config | {"results": str(demo)}, sort_keys=False)
+    (tmp_path / "demo.yaml").write_text(demo_config)
+    target = read_plan_file(tmp_path / "demo.yaml")
     [plate] = target.plates
     foretold = estimate(target, costs).iloc[-1]
     took = estimate(target, measure_costs(target, [plate])).iloc[-1]

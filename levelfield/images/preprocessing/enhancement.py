@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.signal import fftconvolve
 from skimage import feature
 from skimage import filters as skimage_filters
 from skimage import morphology as skimage_morphology
@@ -62,6 +61,8 @@ def enhance_circles(image: Image, *, diameter: float = 10.0) -> Image:
     diameter : float, optional
         Of the circles in px.
     """
+    from scipy.signal import fftconvolve  # takes longer to load than all the rest of this package
+
     require_number("diameter", diameter, 3)
     radius = diameter / 2
     reach = int(np.ceil(radius)) + 1

@@ -37,7 +37,7 @@ def index_plate(
     plate : str
         Name of the plate.
     layout : DataFrame
-        The plate's layout (`levelfield.config.plan.read_layout`).
+        The plate's layout (`levelfield.config.layouts.read_layout`).
     images, channels : mapping
         Those sections of the config.
 

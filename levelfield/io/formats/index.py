@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from levelfield.config.plan import row_column
+from levelfield.config.wells import row_column
 
 INDEX_COLUMNS = (
     *("plate", "well", "site", "channel", "z", "time", "path", "page", "size_y", "size_x"),

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from levelfield.config.plan import parse_well, row_letters
+from levelfield.config.wells import parse_well, row_letters
 from levelfield.images.planes import SUFFIXES, Header, read_header
 from levelfield.io.formats.index import IndexFault
 

@@ -22,8 +22,8 @@ import numpy as np
 import zarr
 
 from levelfield.arrays import AnyArray, Labels
-from levelfield.config.plan import well_path
 from levelfield.config.planted import PLANTED
+from levelfield.config.wells import well_path
 from levelfield.io.store.metadata import (
     Channel,
     image_attributes,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from levelfield.config.plan import PLATE_SHAPES, row_column, row_letters, well_path
+from levelfield.config.wells import PLATE_SHAPES, row_column, row_letters, well_path
 
 if TYPE_CHECKING:
     from ome_zarr_models.v05.multiscales import Multiscale

@@ -11,7 +11,8 @@ import pandas as pd
 import zarr
 
 from levelfield.arrays import AnyArray
-from levelfield.config.plan import well_path
+from levelfield.config.extras import needs_extra
+from levelfield.config.wells import well_path
 from levelfield.io.store.field import field_path, make_group
 from levelfield.io.store.metadata import plate_attributes, well_attributes
 
@@ -63,8 +64,9 @@ def lazy_plate(path: Path, sites: pd.DataFrame, correct: Corrector) -> da.Array:
     dask array of float32, (site, channel, Y, X)
     """
     # Most processes read fields one by one: they need neither the time nor the memory of dask.
-    import dask
-    import dask.array as da
+    with needs_extra("a plate as one lazy array"):
+        import dask
+        import dask.array as da
 
     paths = [field_path(path, well, site) for well, site in sites[["well", "site"]].to_numpy()]
     shape = zarr.open_array(paths[0] / "0", mode="r").shape

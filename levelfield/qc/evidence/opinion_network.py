@@ -16,9 +16,10 @@ import onnxruntime
 from levelfield.arrays import Image
 from levelfield.execution.memory import give_back_memory
 from levelfield.images.normalisation import normalise
-from levelfield.segmentation.network.prediction import Prediction, far_phase
-from levelfield.segmentation.network.targets import AFFINITY_OFFSETS, N_NEAR
-from levelfield.segmentation.network.tiles import Canvas, Grid, rescale, tiles
+from levelfield.segmentation.small_network.onnx_runtime import open_session
+from levelfield.segmentation.small_network.prediction import Prediction, far_phase
+from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NEAR
+from levelfield.segmentation.small_network.tiles import Canvas, Grid, rescale, tiles
 
 SHIPPED_OPINION = Path(__file__).parent / "model" / "second_opinion.onnx"
 NAME = "levelfield-opinion-1"
@@ -94,15 +95,8 @@ def load_opinion(path: Path = SHIPPED_OPINION) -> OpinionNetwork:
     ValueError
         If the file is not such a network.
     """
-    options = onnxruntime.SessionOptions()
-    # Work is divided over processes; more threads in each would only get in each other's way.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.log_severity_level = 3  # errors
-    # Nothing is kept from one tile to the next: the steps that follow need the memory.
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = open_session(path, keep_memory=False)
     except Exception as error:  # ONNX Runtime's own errors have no common class that is public
         raise ValueError(
             f"'{path}' cannot be read as a network for the second opinion ({error}); write it with "

@@ -24,9 +24,9 @@ from levelfield.labels.labelwise import (
     sums_per_label,
 )
 from levelfield.qc.evidence.cuts import best_cuts
+from levelfield.qc.evidence.jury import jury, opinions
 from levelfield.qc.evidence.opinion_network import OpinionNetwork, load_opinion
-from levelfield.segmentation.network.decoders.jury import jury, opinions
-from levelfield.segmentation.network.prediction import Prediction
+from levelfield.segmentation.small_network.prediction import Prediction
 
 OPINIONS_ON_OBJECTS = (
     *("network_foreground", "cut_network_saddle", "jury_agreement", "jury_lowest"),
@@ -37,8 +37,7 @@ OPINIONS_ON_SEAMS = ("seam_network_separation", "seam_network_boundary")
 _SMOOTHING_PX = 0.7
 # Objects of about this diameter (px) are what the opinion is calibrated for.
 _BEST_DIAMETER = 20.0
-# Who of `levelfield.segmentation.network.decoders.jury.MEMBERS` is asked: those that read different
-# outputs, and are quick.
+# Who of `levelfield.segmentation.decoders.DECODERS` is asked.
 JURY = ("flow", "affinity", "three_class", "components")
 # The member whose objects are the network's own.
 _OWN = "flow"

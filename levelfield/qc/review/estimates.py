@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats
 from levelfield.qc.columns import OBJECT_SET
 from levelfield.qc.measures import MEASURES, Scope
 from levelfield.qc.review.answers import Answers
@@ -233,7 +233,7 @@ def _matched(
         return None
     estimates = []
     for side, own, weight, whole in zip(sides, known, weights, found, strict=True):
-        every: NDArray[np.float64] = np.zeros(len(own))
+        every: Floats = np.zeros(len(own))
         every[own] = weight
         reviewed = side.reviewed(measure, every)
         estimates.append(reviewed.this_control(whole.scatter()))

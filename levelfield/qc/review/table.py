@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from levelfield.qc.measures import MEASURES
-from levelfield.qc.review.sampling import FIELDS_PER_CLASS, review_minutes
+from levelfield.qc.review.sampling import review_minutes
 from levelfield.qc.statistics.estimates import NOTHING, PASS_LEVEL, Estimate
 from levelfield.qc.statistics.records import columns_of, from_table, to_table
 from levelfield.qc.verdict.rows import Key, ReviewedRow
+from levelfield.qc.verdict.steps import FIELDS_TO_SEARCH
 
 SHOWN_COLUMNS = (
     "question",
@@ -112,4 +113,4 @@ def _minutes(row: ReviewedRow) -> float:
     if row.reviews_of == "fields":
         return review_minutes(0, many)
     # Right objects are a share of the missed ones, too, which are counted on whole fields.
-    return review_minutes(many, FIELDS_PER_CLASS * n_classes if row.measure == "agreement" else 0)
+    return review_minutes(many, FIELDS_TO_SEARCH * n_classes if row.measure == "agreement" else 0)

@@ -24,12 +24,12 @@ class Doubts:
         Range of the estimate over the variants of the evidence, in the unit of the estimate.
     size, sharpness, contrast, grain : float
         Appearance shift: absolute logarithm of the ratio of the class to the negative wells that
-        it is held against, of typical area, edge sharpness, contrast over noise and fine texture.
+        it is held against, of median area, edge sharpness, contrast over noise and fine texture.
         0 for negative wells.
     saturation : float
         Difference of the shares of saturated objects; 0 for negative wells.
     outside : float
-        Share of images outside of what the evidence was calibrated on; of a difference that of the
+        Share of images out of the calibrated distribution; of a difference that of the
         class that has more.
     """
 

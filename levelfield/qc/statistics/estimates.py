@@ -96,15 +96,10 @@ class Estimate:
     @property
     def all_degrees_of_freedom(self) -> float:
         """Satterthwaite's, of sampling and systematic variance together."""
-        total = self.variance + self.systematic_variance
-        if not total > 0:
-            return float("inf")
-        parts = (
-            (self.variance / total, self.degrees_of_freedom),
-            (self.systematic_variance / total, self.systematic_degrees_of_freedom),
+        return satterthwaite(
+            [self.variance, self.systematic_variance],
+            [self.degrees_of_freedom, self.systematic_degrees_of_freedom],
         )
-        spread = sum(share**2 / freedom for share, freedom in parts if share > 0)
-        return 1 / spread if spread > 0 else float("inf")
 
 
 def _student_quantile(probability: float, degrees_of_freedom: float) -> float:
@@ -190,13 +185,15 @@ def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> floa
     Infinite where the sum is 0, or all that it consists of is known.
     """
     total = sum(variances)
-    if total == 0:
+    if not total > 0:
         return float("inf")
     # Shares first: squares of tiny variances would underflow.
     spread = sum(
-        (part / total) ** 2 / freedom for part, freedom in zip(variances, freedoms, strict=True)
+        (part / total) ** 2 / freedom
+        for part, freedom in zip(variances, freedoms, strict=True)
+        if part > 0
     )
-    return float("inf") if spread == 0 else 1 / spread
+    return float("inf") if spread == 0 else float(1 / spread)
 
 
 def worse(first: Verdict, second: Verdict) -> Verdict:
@@ -205,4 +202,4 @@ def worse(first: Verdict, second: Verdict) -> Verdict:
 
 
 NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)
-"""Of a class or difference without data."""
+"""The estimate of a class or difference without data."""

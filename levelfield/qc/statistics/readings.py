@@ -180,13 +180,14 @@ def _row_doubts(
     """Return what speaks against trusting the evidence of one row."""
     if scope == "negcon":
         return Doubts(
-            variants=_range(_variant_means(negative.objects, measure)), outside=negative.outside
+            variants=_range(_variant_means(negative.objects, measure)),
+            outside=negative.out_of_distribution,
         )
     means = _variant_means(positive.objects, measure)
-    outside = positive.outside
+    outside = positive.out_of_distribution
     if scope == "difference":
         means = means - _variant_means(negative.objects, measure)
-        outside = max(positive.outside, negative.outside)
+        outside = max(outside, negative.out_of_distribution)
     return Doubts(variants=_range(means), outside=outside, **shift)
 
 

@@ -34,7 +34,6 @@ from levelfield.qc.train.opinions import Opinions
 from levelfield.qc.train.phenotypes import DEGRADED, PHENOTYPES, with_change
 from levelfield.qc.train.segmentations import GOOD, OF_PHENOTYPES, REFERENCE, SETTINGS, Scene
 from levelfield.qc.train.truth import add_truth, at_visible_edge
-from levelfield.segmentation.network.inference import load_model
 from levelfield.segmentation.planting import (
     dimness_order,
     plant_drops,
@@ -43,6 +42,7 @@ from levelfield.segmentation.planting import (
     plant_splits,
     size_order,
 )
+from levelfield.segmentation.small_network.inference import load_model
 
 TABLES = ("objects", "pairs", "candidates", "fields")
 HEAD = ("group", "image", "half", "phenotype", "kind", "setting", "planted")

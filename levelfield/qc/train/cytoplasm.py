@@ -19,8 +19,8 @@ from levelfield.qc.train.images import Sources
 from levelfield.qc.train.opinions import Opinions
 from levelfield.qc.train.range import BBBC013
 from levelfield.qc.train.segmentations import GOOD, Scene
-from levelfield.segmentation.network.inference import load_model
 from levelfield.segmentation.registry import segment_objects
+from levelfield.segmentation.small_network.inference import load_model
 
 _FOLD = 4  # the shipped network's
 

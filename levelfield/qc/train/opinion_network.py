@@ -13,16 +13,15 @@ where the folder holds ``index.csv`` (name, group) and ``images/<name>.png``, fl
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import onnx
 import pandas as pd
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -33,16 +32,17 @@ from onnxruntime.quantization import (
 from safetensors import safe_open
 from skimage.io import imread
 
-from levelfield.arrays import AnyArray, Image
 from levelfield.images.normalisation import normalise
-from levelfield.segmentation.network.targets import AFFINITY_OFFSETS
-from levelfield.segmentation.network.tiles import MULTIPLE
+from levelfield.segmentation.small_network.graph import INPUT, Graph, add_trunk
+from levelfield.segmentation.small_network.onnx_format import encode_model
+from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS
+from levelfield.segmentation.small_network.tiles import MULTIPLE
+from levelfield.segmentation.small_network.weights import read_network
+
+Image = NDArray[np.float32]
 
 NAME = "levelfield-opinion-1"
-_EPSILON = 1e-5  # of the batch normalisation, as torch has it
-_OPSET = 17
-_IR = 8  # the oldest format that holds this opset
-# Channels of the network's full-resolution output (`levelfield.segmentation.network.unet.GROUPS`).
+# Channels of the network's output at full resolution (`FULL` of `small_network.prediction`).
 _FOREGROUND, _CLASSES, _SHAPE = [0], [1, 2, 3], [4, 5, 6]
 _AFFINITIES = list(range(8, 8 + len(AFFINITY_OFFSETS)))
 _SURE = 40.0  # logits beyond are no surer, and their powers would leave single precision
@@ -56,7 +56,7 @@ def export_opinion(weights: Path, out: Path, images: Sequence[Image]) -> None:
     Parameters
     ----------
     weights
-        As `levelfield.segmentation.network.unet.save_network` wrote them.
+        As `levelfield.segmentation.networks.unet.save_network` wrote them.
     out
         ``.onnx`` file to write.
     images
@@ -112,77 +112,27 @@ def export_plain(weights: Path, out: Path) -> None:
     weights, out
         As for `export_opinion`.
     """
-    with safe_open(weights, "np") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    graph = _Graph({name: np.asarray(each, np.float32) for name, each in tensors.items()})
-    features = graph.add("SpaceToDepth", "image", blocksize=2)
-    kept = []
-    for level in range(3):
-        features = graph.pair(f"down.{level}", features)
-        kept.append(features)
-        features = graph.add("MaxPool", features, kernel_shape=[2, 2], strides=[2, 2])
-    features = graph.pair("bottom", features)
-    for level in range(3):
-        larger = graph.enlarge(features)
-        features = graph.pair(f"up.{level}", graph.add("Concat", larger, kept.pop(), axis=1))
-    full = graph.add("DepthToSpace", graph.convolve("to_full", features), blocksize=2, mode="CRD")
-    detail = graph.add("Relu", graph.convolve("detail", "image"))
-    last = graph.block("last", graph.add("Concat", full, detail, axis=1))
-    together, classes, shape = graph.head(last, (_FOREGROUND + _AFFINITIES, _CLASSES, _SHAPE))
+    graph = _Graph(read_network(weights)[0])
+    together, classes, shape = graph.head(
+        add_trunk(graph)[0], (_FOREGROUND + _AFFINITIES, _CLASSES, _SHAPE)
+    )
     graph.add("Sigmoid", together, out="together")
     graph.softmax(classes, out="classes")
     graph.add("Identity", shape, out="shape")
-    model = graph.model({"together": 1 + len(_AFFINITIES), "classes": 3, "shape": 3})
-    onnx.checker.check_model(model)
-    onnx.save(model, out)
+    outputs = {"together": 1 + len(_AFFINITIES), "classes": 3, "shape": 3}
+    model = encode_model(
+        graph.nodes,
+        graph.constants,
+        {INPUT: [1, 1, "height", "width"]},
+        {name: [channels, "pixels"] for name, channels in outputs.items()},
+        {},
+    )
+    onnx.checker.check_model(onnx.load_from_string(model))
+    out.write_bytes(model)
 
 
-class _Graph:
-    """A growing ONNX graph; what it takes and returns are names of values."""
-
-    def __init__(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
-        self.weights = weights
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def add(self, operation: str, *inputs: str, out: str = "", **options: Any) -> str:
-        out = out or f"{operation}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operation, inputs, [out], name=out, **options))
-        return out
-
-    def constant(self, name: str, values: AnyArray | np.float32) -> str:
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def convolve(self, name: str, features: str) -> str:
-        """Add a convolution with its bias."""
-        kernel, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-        return self._convolve(name, features, kernel, bias)
-
-    def block(self, name: str, features: str) -> str:
-        """Add a convolution with its batch normalisation folded in, and what is above zero."""
-        kernel = self.weights[f"{name}.0.weight"]
-        scale, shift, mean, variance = (
-            self.weights[f"{name}.1.{part}"]
-            for part in ("weight", "bias", "running_mean", "running_var")
-        )
-        factor = scale / np.sqrt(variance + np.float32(_EPSILON))
-        kernel = kernel * factor[:, None, None, None]
-        return self.add("Relu", self._convolve(name, features, kernel, shift - mean * factor))
-
-    def pair(self, name: str, features: str) -> str:
-        return self.block(f"{name}.1", self.block(f"{name}.0", features))
-
-    def enlarge(self, features: str) -> str:
-        scales = f"{features}.scales"
-        self.constant(scales, np.array([1, 1, 2, 2], np.float32))
-        nearest = {"mode": "nearest", "nearest_mode": "floor"}
-        return self.add(
-            "Resize",
-            *(features, "", scales),
-            coordinate_transformation_mode="asymmetric",
-            **nearest,
-        )
+class _Graph(Graph):
+    """The network's graph with the last layers that the QC reads."""
 
     def head(self, features: str, groups: Sequence[Sequence[int]]) -> list[str]:
         """Add the last layer, groups of its channels (C, Y * X) each: a product of matrices.
@@ -196,41 +146,16 @@ class _Graph:
         factor = self.constant("head.kernel", kernel[:, :, 0, 0])
         bias = self.constant("head.bias", self.weights["head.bias"][order][:, None])
         product = self.add("MatMul", factor, self.add("Reshape", features, rows))
-        lengths = self.constant("head.lengths", np.array([len(group) for group in groups]))
-        parts = [f"head.{number}" for number in range(len(groups))]
-        whole = self.add("Add", product, bias)
-        self.nodes.append(helper.make_node("Split", [whole, lengths], parts, axis=0))
-        return parts
+        parts = {f"head.{number}": len(group) for number, group in enumerate(groups)}
+        self.split(self.add("Add", product, bias), parts, axis=0)
+        return list(parts)
 
     def softmax(self, logits: str, out: str) -> str:
         """Add probabilities over the first axis, in an order that ONNX's own takes longer for."""
-        ends = (self.constant(f"{out}.{end}", np.float32(end)) for end in (-_SURE, _SURE))
+        ends = (self.constant(f"{out}.{end}", np.array(end, np.float32)) for end in (-_SURE, _SURE))
         power = self.add("Exp", self.add("Clip", logits, *ends))
         axis = self.constant(f"{out}.axis", np.array([0]))
         return self.add("Div", power, self.add("ReduceSum", power, axis, keepdims=1), out=out)
-
-    def model(self, outputs: Mapping[str, int]) -> onnx.ModelProto:
-        def value(name: str, *shape: int | str) -> onnx.ValueInfoProto:
-            return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-
-        graph = helper.make_graph(
-            self.nodes,
-            NAME,
-            [value("image", 1, 1, "height", "width")],
-            [value(name, channels, "pixels") for name, channels in outputs.items()],
-            self.constants,
-        )
-        opset = [helper.make_opsetid("", _OPSET)]
-        return helper.make_model(graph, opset_imports=opset, ir_version=_IR)
-
-    def _convolve(self, name: str, features: str, kernel: AnyArray, bias: AnyArray) -> str:
-        margin = [kernel.shape[-1] // 2] * 4
-        inputs = (
-            features,
-            self.constant(f"{name}.kernel", kernel),
-            self.constant(f"{name}.bias", bias),
-        )
-        return self.add("Conv", *inputs, out=name, pads=margin, kernel_shape=kernel.shape[2:])
 
 
 def add_facts(model: onnx.ModelProto, weights: Path) -> None:

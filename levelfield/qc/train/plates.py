@@ -17,7 +17,7 @@ import pandas as pd
 
 from levelfield.arrays import AnyArray, Floats
 from levelfield.qc.evidence.scores import ALL_VARIANTS, OF_VARIANTS
-from levelfield.qc.measures import MEASURES
+from levelfield.qc.measures import MEASURES, Scope
 from levelfield.qc.statistics.errors import Doubts
 from levelfield.qc.statistics.estimates import Estimate, difference, ratio_estimate
 from levelfield.qc.train.images import FOLDS
@@ -157,7 +157,7 @@ class ReadRow(NamedTuple):
     """
 
     measure: str
-    scope: str
+    scope: Scope
     estimate: Estimate
     doubts: Doubts
     truth: float
@@ -193,7 +193,8 @@ def read_rows(
         noise = {scope: own.noise(measure) for scope, own in classes.items()}
         noise["difference"] = noise["poscon"] + noise["negcon"]
         variants = _variants(drawn, measure)
-        for scope in ("negcon", "poscon", "difference"):
+        scopes: tuple[Scope, ...] = ("negcon", "poscon", "difference")
+        for scope in scopes:
             doubts = {"variants": variants[scope], "outside": out_of_distribution(plate, scope)}
             if scope != "negcon":
                 doubts |= shift

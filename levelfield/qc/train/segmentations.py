@@ -16,12 +16,12 @@ from levelfield.arrays import Image, Labels
 from levelfield.labels.labelwise import median_diameter
 from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.bias import threshold_bias
-from levelfield.segmentation.cellpose.dynamics import find_objects
-from levelfield.segmentation.cellpose.options import CellposeOptions
-from levelfield.segmentation.network.inference import NetworkModel, predict, scale_for
-from levelfield.segmentation.network.prediction import Prediction
-from levelfield.segmentation.network.segmenter import decode
+from levelfield.segmentation.methods.cellpose import CellposeOptions
+from levelfield.segmentation.methods.network import NetworkOptions, decode
+from levelfield.segmentation.networks.cellpose.dynamics import find_objects
 from levelfield.segmentation.registry import segment_objects
+from levelfield.segmentation.small_network.inference import NetworkModel, predict, scale_for
+from levelfield.segmentation.small_network.prediction import Prediction
 
 _INTENSITY = {"centres": "intensity", "lines": "intensity"}
 CLASSICAL: dict[str, Mapping[str, Any]] = {
@@ -94,9 +94,9 @@ class Scene:
         if kind == "network":
             decoder, decoding, outline = NETWORK[setting]
             shape = self.image.shape
-            return decode(
-                self.prediction, shape, decoder, decoding, image=self.image, outline=outline
-            ).labels
+            given = {"decoder": decoder, "decoding": decoding, "outline": outline}
+            options = NetworkOptions.model_validate(given)
+            return decode(self.prediction, shape, options, self.image).labels
         if kind == "cellpose":
             return cellpose_like(self.prediction, self.image.shape, CELLPOSE[setting])
         return self.reference

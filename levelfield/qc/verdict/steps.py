@@ -10,9 +10,9 @@ from levelfield.qc.verdict.cases import Case
 from levelfield.qc.verdict.rows import NextStep, Reason
 
 SECONDS_PER_OBJECT = 8
-"""That a person looks at one object of a review."""
+"""A person's time to look at one object of a review and answer."""
 SECONDS_PER_FIELD = 60
-"""That a person searches one field for missed objects."""
+"""To search one field for objects without a label; assumed."""
 FIELDS_TO_SEARCH = 5
 """Per class, where no better number is known."""
 FIELDS_TO_ANNOTATE = 4

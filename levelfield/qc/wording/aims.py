@@ -20,7 +20,7 @@ from levelfield.qc.wording.parameters import (
 from levelfield.qc.wording.questions import name_of_row
 
 WORTH_CHANGING = 0.5
-"""Of the margin: an undecided row that is nearer to zero names no parameter."""
+"""Share of the margin: an undecided row that is nearer to zero names no parameter."""
 
 _AIMS: dict[str, tuple[Aim, Aim]] = {
     "bias": ("smaller", "larger"),

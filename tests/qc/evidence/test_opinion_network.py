@@ -11,13 +11,15 @@ from real_images import REPOSITORY
 from scipy import ndimage
 
 from levelfield.labels.labelwise import median_diameter
+from levelfield.qc.evidence.jury import jury, opinions
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION, load_opinion
 from levelfield.qc.evidence.second_opinion import JURY, ask_second_opinion, opinion_for
 from levelfield.qc.train.opinion_network import export_opinion
 from levelfield.segmentation import segment_objects
-from levelfield.segmentation.network.decoders import DECODERS, jury, opinions
-from levelfield.segmentation.network.inference import load_model, predict
-from levelfield.segmentation.network.tiles import tiles
+from levelfield.segmentation.decoder_options import FlowOptions
+from levelfield.segmentation.decoders.flow import flow
+from levelfield.segmentation.small_network.inference import load_model, predict
+from levelfield.segmentation.small_network.tiles import tiles
 
 WEIGHTS = REPOSITORY / "levelfield" / "weights" / "nuclei.safetensors"
 NUCLEI = nuclei_by_group(1)
@@ -99,7 +101,7 @@ def test_the_same_field_gets_the_same_opinion(nuclei_image):
 def test_tiles_leave_no_seams():
     image = np.tile(load_bbbc013("A01")[0], (2, 2))[:900, :900]
     assert len(list(tiles(image.shape, 640, 48))) == 4
-    tiled = DECODERS["flow"](load_opinion().predict(image))
+    tiled = flow(load_opinion().predict(image), FlowOptions())
     network = load_opinion()
     whole = network.session.run(None, {"image": _prepared(image)})[0][0].reshape(912, 912)
     seen = tiled > 0

@@ -1,0 +1,54 @@
+"""Libraries that the base installation does not bring, and the extras that do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+# The extras of pyproject.toml by the name under which a library is imported.
+EXTRAS = {
+    "torch": "gpu",
+    "torchvision": "gpu",
+    "cellpose": "gpu",
+    "segment_anything": "gpu",
+    "h5py": "gpu",
+    "sklearn": "train",
+    "anndata": "anndata",
+    "dask": "dask",
+}
+
+
+class MissingLibraryError(ValueError):
+    """A library is missing that an extra would have installed."""
+
+
+@contextmanager
+def needs_extra(what: str) -> Iterator[None]:
+    """Name the extra to install where an import fails in this context.
+
+    Parameters
+    ----------
+    what : str
+        What cannot be done without, e.g. ``"method cellpose"``.
+
+    Raises
+    ------
+    MissingLibraryError
+        If one of `EXTRAS` cannot be imported.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = (error.name or "").split(".")[0]
+        if library not in EXTRAS:
+            raise
+        raise MissingLibraryError(
+            f"{what} needs the library {library}, which is not installed; install it with "
+            f"pip install 'levelfield[{EXTRAS[library]}]'"
+        ) from error
+
+
+def is_installed(library: str) -> bool:
+    """Return whether a library can be imported, without importing it."""
+    return find_spec(library) is not None

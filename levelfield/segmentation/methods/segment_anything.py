@@ -1,0 +1,114 @@
+"""The method `segment_anything`: whatever a grid of points finds.
+
+Kirillov et al., ICCV 2023. Masks may overlap; the better one has the pixels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from levelfield.arrays import Image
+from levelfield.config.options import Whole
+from levelfield.segmentation.method import Knob, Method
+from levelfield.segmentation.options import MinimumKept, MinimumQuality, Share, SizeFilter
+from levelfield.segmentation.result import Segmentation
+
+if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
+    from levelfield.segmentation.networks.segment_anything import SegmentAnythingModel
+
+
+class SegmentAnythingOptions(SizeFilter):
+    """Options of the method `segment_anything`; the background of a field is often a good mask."""
+
+    points_per_side: Whole = Field(
+        default=32,
+        ge=1,
+        le=256,
+        description="Of the grid; points should be closer than the objects.",
+    )
+    minimum_quality: MinimumQuality = 0.88
+    minimum_stability: Share = Field(
+        default=0.95,
+        description="Masks of which less stays when the cut-off is moved a little are dropped.",
+    )
+    minimum_kept: MinimumKept = 0.5
+
+
+def segment_anything(
+    image: Image, options: SegmentAnythingOptions, model: SegmentAnythingModel
+) -> Segmentation:
+    """Segment whatever a grid of points finds.
+
+    Parameters
+    ----------
+    image : (C, Y, X) float32
+        1 to 3 channels, which become red, green and blue.
+    options : SegmentAnythingOptions
+        See there.
+    model : SegmentAnythingModel
+        See `levelfield.segmentation.networks.segment_anything.load_segment_anything`.
+    """
+    from levelfield.segmentation.overlaps import claim, finished, resolve_overlaps
+
+    shape = image.shape[1:]
+    limits = options.points_per_side, options.minimum_quality, options.minimum_stability
+    found = model.all_masks(as_colours(image), *limits)
+    claims = [claim(mask.score, mask.mask, shape[1]) for mask in found]
+    # A mask that is too large is no object: it must not take other objects' pixels first.
+    maximum = options.maximum_diameter
+    largest = np.inf if maximum is None else np.pi * maximum**2 / 4
+    fitting = [mask for mask in claims if len(mask.pixels) <= largest]
+    labels, record = resolve_overlaps(fitting, shape, options.minimum_kept)
+    result = finished(labels, record, *options.limits)
+    n_large = result.record["RemovedLarge"] + len(claims) - len(fitting)
+    return Segmentation(result.labels, result.record | {"RemovedLarge": n_large})
+
+
+def load_model(path: Path, rule: str) -> SegmentAnythingModel:
+    """Read published weights; see `levelfield.segmentation.devices.choose_device` for the rule."""
+    from levelfield.segmentation.networks.segment_anything import load_segment_anything
+
+    return load_segment_anything(path, rule)
+
+
+def as_colours(image: Image) -> NDArray[np.uint8]:
+    """Return an image (Y, X, 3) as a photograph would be: one channel is grey, two leave out blue.
+
+    Raises
+    ------
+    ValueError
+        If there are more than three channels.
+    """
+    if len(image) > 3:
+        raise ValueError(
+            f"Segment Anything sees at most 3 channels but was given {len(image)}; name fewer in "
+            "'channels', or join some with the step combine_channels"
+        )
+    from levelfield.images.normalisation import normalise
+
+    planes = [np.clip(normalise(plane), 0, 1) for plane in image]
+    if len(planes) == 1:
+        planes = planes * 3
+    if len(planes) == 2:
+        planes = [*planes, np.zeros_like(planes[0])]
+    return np.round(255 * np.stack(planes, -1)).astype(np.uint8)
+
+
+METHOD = Method(
+    name="segment_anything",
+    makes="whatever a grid of points finds",
+    options=SegmentAnythingOptions,
+    run=segment_anything,
+    channels=(1, 3),
+    load=load_model,
+    environment="levelfield[gpu]",
+    knobs=(
+        Knob("minimum_kept", 0.1, "divide_less"),
+        Knob("minimum_quality", 0.05, "find_fewer"),
+    ),
+)

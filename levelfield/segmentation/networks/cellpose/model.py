@@ -1,0 +1,297 @@
+"""Cellpose for many images: the masks of `CellposeModel.eval`, at the GPU's speed.
+
+`eval` goes through a list image by image: normalise, cut tiles, run them in batches that are
+rarely full, find the objects, and only then look at the next one. Here the tiles of many images
+fill every batch, the objects of many images are found at once, and both go on while the next
+images are prepared.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from cellpose.utils import fill_holes_and_remove_small_masks
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from levelfield.labels.filtering import filter_objects
+from levelfield.labels.objects import renumber
+from levelfield.segmentation.devices import Device
+from levelfield.segmentation.methods.cellpose import CellposeOptions
+from levelfield.segmentation.networks.cellpose.dynamics import find_objects
+from levelfield.segmentation.networks.cellpose.lanes import Lane, Mark, ahead, share
+from levelfield.segmentation.networks.cellpose.memory import Portion
+from levelfield.segmentation.networks.cellpose.network import (
+    MOST_CHANNELS,
+    CellposeNetwork,
+    compile_network,
+    load_network,
+)
+from levelfield.segmentation.networks.cellpose.normalisation import normalise, resize
+from levelfield.segmentation.networks.cellpose.pooling import predict_all
+from levelfield.segmentation.networks.cellpose.tiles import Canvas
+from levelfield.segmentation.result import Segmentation
+
+log = logging.getLogger("levelfield")
+
+Image = NDArray[np.float32]
+
+# By kind of device: tiles in a batch, images whose objects are found together, and images that are
+# worth giving to `segment` together. A CPU is as fast with one, and need not fill up any batch.
+_AT_ONCE = {
+    "tiles": {"cuda": 32, "mps": 8, "cpu": 1},
+    "images": {"cuda": 16, "mps": 1, "cpu": 1},
+    "fields": {"cuda": 32, "mps": 4, "cpu": 1},
+}
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Outputs (3, Y, X) of images of one size (Y, X), and when they are there."""
+
+    outputs: list[Tensor]
+    shape: tuple[int, int]
+    ready: Mark
+
+
+class CellposeModel:
+    """A Cellpose network that was loaded once and segments image after image.
+
+    Parameters
+    ----------
+    path
+        File of weights, see `load_network`.
+    device
+        Where to compute, see `levelfield.segmentation.devices`.
+
+    Attributes
+    ----------
+    device_name
+        For tables.
+    fields_at_once
+        Images that are worth giving to `segment` together.
+    seconds_to_compile
+        By what compiling networks has delayed the first image.
+    """
+
+    def __init__(self, path: Path, device: Device) -> None:
+        self.path, self.device, self.device_name = path, device.torch, device.name
+        self.fields_at_once = _AT_ONCE["fields"][device.torch.type]
+        self.seconds_to_compile = 0.0
+        self._lock = Lock()  # several threads may use one model
+        self._networks = {"auto": load_network(path, self.device)}
+        self._portions: dict[tuple[str, int], Portion] = {}
+        self._compiled: dict[tuple[object, ...], CellposeNetwork] = {}
+
+    def network(self, options: CellposeOptions) -> CellposeNetwork:
+        """Return the network in the precision that is asked for; each is loaded once."""
+        precision = options.precision
+        with self._lock:
+            if precision not in self._networks:
+                self._networks[precision] = load_network(self.path, self.device, precision)
+        return self._networks[precision]
+
+    def segment(
+        self, images: Sequence[Image], options: CellposeOptions | None = None
+    ) -> list[Segmentation]:
+        """Segment some images; see `stream`."""
+        return list(self.stream(images, options))
+
+    def stream(
+        self, images: Iterable[Image], options: CellposeOptions | None = None
+    ) -> Iterator[Segmentation]:
+        """Segment any number of images, of which only some are in memory at a time.
+
+        Parameters
+        ----------
+        images : iterable of (C, Y, X) float32
+            Intensities 0-1, one to three channels; Cellpose 4 takes them in any
+            order. Each is asked for when the work on those before it has gone far enough.
+        options : CellposeOptions, optional
+            See there.
+
+        Yields
+        ------
+        Segmentation
+            Of each image, in order. The record says how many objects were removed by size and
+            how many touch the border.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an image cannot be used.
+        """
+        options = options or CellposeOptions()
+        for labels in self._label_images(images, options):
+            kept, removed = filter_objects(labels, *options.limits)
+            yield Segmentation(renumber(kept), removed)
+
+    def outputs(
+        self, images: Iterable[Image], options: CellposeOptions
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield what the network says of each image: (3, Y, X) float32, see `CellposeNetwork`."""
+        canvases = self._canvases(images, options, depth=0)
+        for outputs in self._predict(canvases, options):
+            yield outputs.cpu().numpy()
+
+    def _label_images(
+        self, images: Iterable[Image], options: CellposeOptions
+    ) -> Iterator[NDArray[np.int32]]:
+        threads = 1 if self.device.type == "cuda" else 0
+        shapes: list[tuple[int, int]] = []
+
+        def noting(images: Iterable[Image]) -> Iterator[Image]:
+            for image in images:
+                shapes.append(image.shape[1:])
+                yield image
+
+        canvases = self._canvases(noting(images), options, depth=2 * threads)
+        portion = self._portion("images", options.images_at_once)
+        groups = self._groups(self._predict(canvases, options), shapes, portion.size)
+        lane = Lane(self.device)
+
+        def objects(group: _Group) -> list[NDArray[np.int32]]:
+            return _objects(group, options, lane, portion)
+
+        for labels in ahead(objects, groups, depth=threads):
+            yield from labels
+
+    def _predict(self, canvases: Iterator[Canvas], options: CellposeOptions) -> Iterator[Tensor]:
+        """Yield what the network says of each image, on the device."""
+        portion = self._portion("tiles", options.tiles_at_once)
+        first = next(canvases, None)
+        if first is None:
+            return
+        network = self.network(options)
+        if options.compile:
+            network = self._compile(network, first.tile(0), options, portion.size)
+        yield from predict_all(network, chain([first], canvases), portion)
+
+    def _portion(self, what: str, wanted: int | None) -> Portion:
+        """Return how many to compute at once, as earlier calls have found it possible."""
+        number = wanted or _AT_ONCE[what][self.device.type]
+        return self._portions.setdefault((what, number), Portion(number, what))
+
+    def _compile(
+        self, network: CellposeNetwork, tile: Tensor, options: CellposeOptions, number: int
+    ) -> CellposeNetwork:
+        """Return the network compiled for batches of a number of tiles; each is compiled once."""
+        key = (options.precision, number, *tile.shape)
+        with self._lock:
+            if key not in self._compiled:
+                ready, seconds = compile_network(network, torch.stack([tile] * number))
+                self._compiled[key] = ready
+                self.seconds_to_compile += seconds
+        return self._compiled[key]
+
+    def _canvases(
+        self, images: Iterable[Image], options: CellposeOptions, depth: int
+    ) -> Iterator[Canvas]:
+        """Prepare images for the network."""
+        lane, side = Lane(self.device), self._side(options)
+
+        @torch.inference_mode()
+        def prepare(image: Image) -> Canvas:
+            _check(image)
+            with lane:
+                pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
+                scaled = normalise(pixels, options)
+                height, width = (int(length * options.scale) for length in image.shape[1:])
+                if min(height, width) < 1:
+                    raise ValueError(
+                        f"with a diameter of {options.diameter:g} px nothing is left of an image "
+                        f"of {image.shape[1:]} px"
+                    )
+                resized = resize(scaled, (height, width))
+                canvas = Canvas(resized, side, options.tile_overlap, augment=options.augment)
+            lane.finish()
+            return canvas
+
+        for canvas in ahead(prepare, images, depth):
+            share(canvas.image)
+            share(canvas.sums)
+            yield canvas
+
+    def _side(self, options: CellposeOptions) -> int:
+        network = self.network(options)
+        usual = network.tile_side
+        if network.kind == "sam" and options.tile_side not in (None, usual):
+            raise ValueError(
+                f"tile_side is {options.tile_side}; networks of Cellpose-SAM work with tiles of "
+                f"{usual} px only. Leave the parameter out."
+            )
+        return options.tile_side or usual
+
+    def _groups(
+        self, outputs: Iterable[Tensor], shapes: list[tuple[int, int]], size: int
+    ) -> Iterator[_Group]:
+        """Gather the outputs of images of one size."""
+        group: list[Tensor] = []
+        shape = (0, 0)
+        for output in outputs:
+            of_next = shapes.pop(0)
+            if group and (len(group) >= size or of_next != shape):
+                yield _Group(group, shape, Mark(self.device))
+                group = []
+            group.append(output)
+            shape = of_next
+        if group:
+            yield _Group(group, shape, Mark(self.device))
+
+
+@torch.inference_mode()
+def _objects(
+    group: _Group, options: CellposeOptions, lane: Lane, portion: Portion
+) -> list[NDArray[np.int32]]:
+    """Find the objects of a group of images."""
+    group.ready.wait()
+    with lane:
+        outputs = [share(output) for output in group.outputs]
+        found = portion.run(lambda some: _labels(some, group.shape, options), outputs)
+    return [_finish(labels, options) for labels in found]
+
+
+def _labels(
+    outputs: Sequence[Tensor], shape: tuple[int, int], options: CellposeOptions
+) -> list[NDArray[np.int32]]:
+    """Find the objects of images of one size (Y, X)."""
+    stacked = torch.stack(list(outputs))
+    if options.resample:
+        stacked = torch.stack([resize(output, shape) for output in stacked])
+    if stacked.device.type == "mps":  # which has no float64
+        stacked = stacked.cpu()
+    labels = find_objects(stacked, options).cpu().numpy()
+    return [_nearest(one, shape) for one in labels]
+
+
+def _nearest(labels: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Scale a label image to (Y, X)."""
+    numbered = renumber(labels)
+    if numbered.shape == tuple(shape):
+        return numbered
+    scaled = functional.interpolate(torch.from_numpy(numbered)[None, None].double(), shape)
+    return scaled[0, 0].numpy().astype(np.int32)
+
+
+def _finish(labels: NDArray[np.int32], options: CellposeOptions) -> NDArray[np.int32]:
+    """Fill holes and remove small objects, as Cellpose does."""
+    whole = fill_holes_and_remove_small_masks(
+        np.ascontiguousarray(renumber(labels).astype(np.uint32)), min_size=options.minimum_area
+    )
+    return whole.astype(np.int32)
+
+
+def _check(image: Image) -> None:
+    if image.ndim != 3 or not 1 <= len(image) <= MOST_CHANNELS:
+        raise ValueError(
+            f"method cellpose takes images of 1 to {MOST_CHANNELS} channels, (channel, y, x), but "
+            f"was given one of shape {image.shape}; name the channels under 'channels'"
+        )

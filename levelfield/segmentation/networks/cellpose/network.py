@@ -1,0 +1,133 @@
+"""Cellpose's networks, from a file of weights."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from cellpose import vit
+from torch import Tensor, nn
+
+from levelfield.segmentation.networks.cellpose.attention import fuse_attention
+
+log = logging.getLogger("levelfield")
+
+MOST_CHANNELS = 3
+# The side in px of the tiles that each kind of network was trained on.
+_TILE_SIDES = {"sam": 256, "dino": 384}
+_PREFIX = "module."  # of weights that were trained on several GPUs at once
+
+
+@dataclass(frozen=True)
+class CellposeNetwork:
+    """A network that is ready to run.
+
+    Attributes
+    ----------
+    module
+        From tiles (N, C, Y, X) to (N, 3, Y, X): flow along y and x, and the logit of the
+        probability of being part of an object.
+    kind
+        ``sam`` or ``dino``.
+    tile_side
+        px; the only one possible for ``sam``, the usual one for ``dino``.
+    device, precision
+        Where and in which numbers it computes.
+    """
+
+    module: nn.Module
+    kind: str
+    tile_side: int
+    device: torch.device
+    precision: torch.dtype
+
+    @torch.inference_mode()
+    def run(self, tiles: Tensor) -> Tensor:
+        """Return the outputs (N, 3, Y, X) float32 of tiles (N, C, Y, X)."""
+        return self.module(tiles.to(self.device, self.precision))[0].float()
+
+
+def load_network(path: Path, device: torch.device, precision: str = "auto") -> CellposeNetwork:
+    """Read the weights of a Cellpose 4 network: a published one, or one that users trained.
+
+    Parameters
+    ----------
+    path
+        File as Cellpose 4 writes it. Nothing in it is executed.
+    device
+        Where to put the network.
+    precision
+        ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU, as Cellpose does, and float32
+        on a CPU, where it is faster.
+
+    Raises
+    ------
+    ValueError
+        If the file holds no weights of Cellpose 4, or not all of them.
+    """
+    weights = _read(path)
+    kind = "dino" if "encoder.cls_token" in weights else "sam"
+    module = _empty_network(kind, weights)
+    missing, _ = module.load_state_dict(weights, strict=False, assign=True)
+    if missing:
+        raise ValueError(
+            f"'{path}' lacks {len(missing)} parts of a Cellpose network, {missing[0]} for "
+            "instance. Is it the whole file, and one of Cellpose 4?"
+        )
+    if precision == "auto":
+        precision = "bfloat16" if device.type == "cuda" else "float32"
+    number = getattr(torch, precision)
+    module = module.eval().requires_grad_(False).to(device, number)
+    if kind == "sam":
+        fuse_attention(module)
+    return CellposeNetwork(module, kind, _TILE_SIDES[kind], device, number)
+
+
+def compile_network(network: CellposeNetwork, batch: Tensor) -> tuple[CellposeNetwork, float]:
+    """Compile a network for batches of one shape; return it, and the seconds that this took."""
+    started = time.monotonic()
+    compiled = cast(nn.Module, torch.compile(network.module, dynamic=False))
+    ready = CellposeNetwork(
+        compiled, network.kind, network.tile_side, network.device, network.precision
+    )
+    ready.run(batch).cpu()
+    seconds = time.monotonic() - started
+    log.info("compiling the network took %.0f s", seconds)
+    return ready, seconds
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises a dozen kinds for files that are none of its own
+        raise ValueError(
+            f"'{path}' cannot be read as weights of Cellpose 4: {str(error).splitlines()[0]}"
+        ) from None
+    if isinstance(weights, Mapping):
+        weights = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
+    if not isinstance(weights, dict) or "W2" not in weights:
+        raise ValueError(
+            f"'{path}' holds no weights of Cellpose 4. Models of Cellpose 3 and older (cyto3, "
+            "nuclei, ...) need that version: choose the method cellpose3."
+        )
+    return weights
+
+
+def _empty_network(kind: str, weights: Mapping[str, Tensor]) -> nn.Module:
+    """Build the network that weights are for."""
+    if kind == "sam":
+        with torch.device("meta"):  # without numbers, which costs neither time nor memory
+            return vit.CPSAM()
+    if not hasattr(vit, "CPDINO") or not hasattr(vit, "dinov3_vitl16"):
+        raise ValueError(
+            "these weights are of a Cellpose-DINO network, which needs the package dinov3. It is "
+            "on no package index: `pip install git+https://github.com/facebookresearch/dinov3` "
+            "installs it, under a licence of its own. Or choose the weights cpsam_v2."
+        )
+    width = weights["encoder.patch_embed.proj.weight"].shape[0]
+    return vit.CPDINO(model_name="vitl" if width == 1024 else "vitb")

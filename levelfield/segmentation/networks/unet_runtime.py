@@ -1,0 +1,67 @@
+"""The small network on a GPU: by torch, in batches of tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from levelfield.segmentation.networks.unet import UNet, split_groups
+from levelfield.segmentation.small_network.prediction import RawOutputs
+
+# Largest side of a tile (px): one for the usual cameras at binning 2.
+_TILE = 1152
+# Tiles computed at once on a GPU; on a CPU more than one cost memory and gain nothing.
+_GPU_BATCH = 8
+
+
+@dataclass(frozen=True)
+class TorchNetwork:
+    """The network on a device of torch, ready to run.
+
+    Attributes
+    ----------
+    network : UNet
+        With its normalisation layers folded into the convolutions.
+    device : torch.device
+        Where it computes.
+    """
+
+    network: UNet
+    device: torch.device
+    tile: int = _TILE
+
+    @property
+    def batch(self) -> int:
+        """Tiles computed at once."""
+        return 1 if self.device.type == "cpu" else _GPU_BATCH
+
+    def __call__(self, images: NDArray[np.float32], groups: Sequence[str]) -> RawOutputs:
+        """Return raw outputs of normalised tiles (N, Y, X)."""
+        kind = self.device.type
+        batch = torch.from_numpy(images)[:, None].to(self.device, memory_format=torch.channels_last)
+        half = kind == "cuda"
+        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=half):
+            output, star = self.network(batch)
+        every = {**split_groups(output), "star": star}
+        return {name: every[name].float().cpu().numpy() for name in groups}
+
+
+def prepare(weights: Mapping[str, Tensor], device: torch.device) -> TorchNetwork:
+    """Return the network for prediction, its normalisation folded into the convolutions."""
+    network = UNet()
+    network.load_state_dict(dict(weights))
+    network.eval()
+    for block in network.modules():
+        if isinstance(block, torch.nn.Sequential) and isinstance(block[0], torch.nn.Conv2d):
+            folded: Any = fuse_conv_bn_eval(block[0], cast(torch.nn.BatchNorm2d, block[1]))
+            block[0], block[1] = folded, torch.nn.Identity()
+    network.to(device)
+    network.to(memory_format=torch.channels_last)
+    return TorchNetwork(network, device)

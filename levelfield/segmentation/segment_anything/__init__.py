@@ -1,1 +1,0 @@
-"""Segment Anything: from prompts, or from a grid of points."""

@@ -1,1 +1,0 @@
-"""StarDist, without TensorFlow."""
