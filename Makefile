@@ -5,6 +5,9 @@ BIN := $(ENV)/bin
 TRAINED := trained
 DATA ?= ../shared/data
 AGAIN := --steps 4500 --learning_rate 0.002 --seed 1
+# Tests at a time; each of the workflow's runs uses two cores for a part of its time.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 UV := .venvs/uv/bin/uv
 INSTALL := $(UV) pip install --quiet --require-hashes --python
 
@@ -12,7 +15,7 @@ SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help gpu demo demo-planted demo-missed test test-slurm test-segmenters train-nuclei train-qc lint lock audit clean
+.PHONY: help gpu demo demo-planted demo-missed test coverage test-slurm test-segmenters train-nuclei train-qc lint lock audit clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -37,19 +40,24 @@ demo-missed: $(ENV)/run.installed ## the same with a quarter of their nuclei dro
 
 test: $(ENV)/dev.installed ## install, and run the tests
 	@echo "== The tests: several minutes, with the real workflow among them"
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+coverage: $(ENV)/dev.installed ## the tests, and which lines of the package they run (at least 90 %)
+	$(PYTEST) --cov --cov-report=term --cov-fail-under=90
 
 test-slurm: $(ENV)/dev.installed ## install Slurm (as root), and bring about failures under it and without
 	@echo "== Slurm on this machine: several minutes, then all that was started is stopped"
-	$(BIN)/python -m pytest -m "slurm or mishaps" tests/cluster/test_slurm.py tests/cluster/test_failures.py --durations 0 -rs
+	$(BIN)/python -m pytest -m "slurm or machine_faults" tests/cluster/test_slurm.py tests/cluster/test_failures.py --durations 0 -rs
 
 test-segmenters: $(ENV)/dev.installed $(SEGMENTERS:%=.venvs/%.installed) ## install the segmenters' own environments, and test them
 	@echo "== The segmenters: small models are trained, which takes about an hour"
 	$(BIN)/python -m pytest tests/segmenters --durations 0
 
-lint: $(ENV)/dev.installed ## check style: ruff, snakefmt, snakemake --lint
+lint: $(ENV)/dev.installed ## check style, types and spelling: ruff, mypy, codespell, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 

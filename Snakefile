@@ -2,13 +2,10 @@
 include: "workflow/Snakefile"
 
 
-localrules:
-    whole_screen,
-
-
 # What an included file names as its default target, Snakemake does not take over.
 rule whole_screen:
     default_target: True
     input:
         screen_results,
         plate_results,
+    localrule: True

@@ -39,9 +39,9 @@ from cellpose.metrics import average_precision
 from PIL import Image
 from segment_anything.modeling.image_encoder import ImageEncoderViT
 
-from levelfield.segmentation import segment_images
+from levelfield.segmentation import load_model, segment_images
 from levelfield.segmentation.devices import choose_device
-from levelfield.segmentation.models import load_model
+from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose import model
 from levelfield.segmentation.networks.cellpose.model import CellposeModel
 
@@ -165,7 +165,7 @@ def runs(ours, theirs, images, options):
         return [theirs.eval(one, channel_axis=2, **batch)[0] for one in counts]
 
     def of_ours(**more):
-        return [one.labels for one in ours.stream(iter(images), options | more)]
+        return [one.labels for one in ours.stream(iter(images), CellposeOptions(**options, **more))]
 
     found = {"CellposeModel.eval": of_eval, "levelfield": of_ours}
     if ours.device.type == "cuda":

@@ -21,7 +21,7 @@ import pandas as pd
 from segmentation import DATA, judge, write
 from train_network import load_image
 
-from levelfield.segmentation.methods.network import decode
+from levelfield.segmentation.methods.network import NetworkOptions, decode
 from levelfield.segmentation.small_network.inference import load_model
 
 SCRIPT = Path(__file__).with_name("train_network.py")
@@ -64,7 +64,7 @@ def score(folder: Path, decoders: tuple[str, ...], data: Path, every: int) -> pd
     for one in images:
         prediction = model.predict([one.image], typical[one.group])[0]
         for decoder in decoders:
-            labels = decode(prediction, one.image.shape, decoder).labels
+            labels = decode(prediction, one.image.shape, NetworkOptions(decoder=decoder)).labels
             rows.append({"decoder": decoder, **judge(labels, one.labels)})
     return pd.DataFrame(rows).groupby("decoder", sort=False).mean().reset_index()
 

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import yaml
 
-from levelfield.config.plan import row_letters
+from levelfield.config.wells import row_letters
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results" / "scale.csv"

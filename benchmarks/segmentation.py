@@ -38,10 +38,10 @@ from scipy import ndimage
 from skimage import feature, filters, measure, segmentation
 
 from levelfield.evaluation import evaluate_image
+from levelfield.segmentation import load_model as load_segmenter
 from levelfield.segmentation import segment_objects
 from levelfield.segmentation.decoders import DECODERS
-from levelfield.segmentation.methods.network import decode
-from levelfield.segmentation.models import load_model as load_segmenter
+from levelfield.segmentation.methods.network import NetworkOptions, decode
 from levelfield.segmentation.pixel_classifier import classes_from_labels, train_pixel_classifier
 from levelfield.segmentation.small_network.inference import load_model
 from levelfield.segmentation.threshold import GLOBAL_THRESHOLDS
@@ -205,7 +205,8 @@ def score_network(index, load, model, methods, others) -> pd.DataFrame:
 
 
 def decoded(prediction, image, decoder="flow", **options):
-    return decode(prediction, image.shape, decoder, image=image, **options).labels
+    chosen = NetworkOptions(decoder=decoder, **options)
+    return decode(prediction, image.shape, chosen, image).labels
 
 
 def judge(labels, reference) -> dict[str, float]:

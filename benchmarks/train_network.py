@@ -20,7 +20,7 @@ from PIL import Image
 from levelfield.segmentation.networks.unet import load_network, save_network
 from levelfield.training.loop import train
 from levelfield.training.losses import HEADS
-from levelfield.training.recipe import TrainingSettings
+from levelfield.training.recipe import Machine, TrainingSettings
 from levelfield.training.samples import training_image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -93,8 +93,7 @@ def main() -> None:
         images.get("validation", []),
         settings,
         load_network(options.start)[0] if options.start else None,
-        options.device,
-        options.workers,
+        Machine(options.device, options.workers),
         options.out / "checkpoint.pt",
         progress,
     )

@@ -17,7 +17,10 @@ _CUDA = r"nvidia-|cuda-|triton"
 _NOT_RUN = """
 #
 # Not run yet: no machine with conda was at hand. What was checked is that all pins are those of
-# the lock, and that its stages import without what is left out. The package itself is not in it:
+# the lock"""
+_PINS_ONLY = f"{_NOT_RUN}."
+_OF_STAGES = f"""{_NOT_RUN}, and that its stages import without what is left out. The \
+package itself is not in it:
 # in the project's folder, run
 #   PYTHONPATH=$PWD snakemake --sdm conda --conda-not-block-search-path-envvars ..."""
 
@@ -48,7 +51,7 @@ def conda_text(lock: str, pins: list[str], conda: tuple[str, ...] = (), note: st
         "  - nodefaults",
         "dependencies:",
         "  - python =3.11",
-        *(f"  - {one}" for one in conda),
+        *(f"  - {package}" for package in conda),
         "  - pip",
         "  - pip:",
         *(f"      - {pin}" for pin in pins),
@@ -56,9 +59,9 @@ def conda_text(lock: str, pins: list[str], conda: tuple[str, ...] = (), note: st
     return "\n".join(lines) + "\n"
 
 
-def write_conda(name: str) -> None:
-    """Write ``<name>.yaml`` from ``<name>.lock``."""
-    (ENVS / f"{name}.yaml").write_text(conda_text(name, pins_of(name)))
+def other_text(name: str) -> str:
+    """Return the conda environment of a segmenter beside the project, from ``<name>.lock``."""
+    return conda_text(name, pins_of(name), note=_PINS_ONLY)
 
 
 def stage_texts() -> dict[str, str]:
@@ -76,9 +79,9 @@ def stage_texts() -> dict[str, str]:
     )
     without_cuda = pins_of("levelfield-gpu", f"{_CUDA}|torch")
     return {
-        "levelfield": conda_text("levelfield-gpu", pins_of("levelfield-gpu"), (), _NOT_RUN),
-        "levelfield-cpu": conda_text("levelfield-gpu", without_cuda, from_conda, _NOT_RUN),
-        "levelfield-core": conda_text("levelfield", pins_of("levelfield"), (), _NOT_RUN),
+        "levelfield": conda_text("levelfield-gpu", pins_of("levelfield-gpu"), (), _OF_STAGES),
+        "levelfield-cpu": conda_text("levelfield-gpu", without_cuda, from_conda, _OF_STAGES),
+        "levelfield-core": conda_text("levelfield", pins_of("levelfield"), (), _OF_STAGES),
     }
 
 
@@ -108,7 +111,7 @@ def lock_other(name: str) -> None:
     """Lock an environment beside the project's."""
     compile_lock(ENVS / f"{name}.in", name)
     if name not in ("audit", "uv"):  # no job runs in them
-        write_conda(name)
+        (ENVS / f"{name}.yaml").write_text(other_text(name))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,25 @@
-"""Names of the array types that the kernels take and return."""
+"""Types of arrays, named by what they hold."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int64]
+Image = NDArray[np.float32]
+"""Corrected intensities, (Y, X) or (C, Y, X); also maps that are derived from them."""
+Plane = NDArray[np.float32]
+"""One channel (Y, X), or a map of the same size."""
 Labels = NDArray[np.int32]
+"""Number of the object at every pixel (Y, X); 0 is background."""
+Mask = NDArray[np.bool_]
+"""Yes or no, at every pixel or for every object."""
+Floats = NDArray[np.float64]
+"""Measured values, in double precision."""
+Integers = NDArray[np.int64]
+"""Counts, numbers and places."""
+AnyArray = NDArray[Any]
+"""An array of any type."""
+AnyFloats = NDArray[np.floating[Any]]
+"""Values in whichever precision they come."""
+AnyLabels = NDArray[np.integer[Any]]
+"""A label image of any integer type, as it comes from outside."""

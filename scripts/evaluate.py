@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from levelfield.config.plan import read_layout
+from levelfield.config.layouts import read_layout
 from levelfield.config.planted import mark_layout, planted_note
 from levelfield.execution.logs import job_log
 from levelfield.io.provenance import versions

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from levelfield.config.weights import Weights
 from levelfield.execution.logs import job_log
-from levelfield.io.weights import Weights, fetch_weights
+from levelfield.io.weights import fetch_weights
 
 with job_log(snakemake.log[0]):
     weights = Weights(**snakemake.params.weights)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from levelfield.config.plan import read_layout
+from levelfield.config.layouts import read_layout
 from levelfield.execution.logs import job_log
 from levelfield.io.formats import index_plate
 from levelfield.io.tables import write_csv

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.config.results import checkpoints_of
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_previous, write_parquet
 from levelfield.steps.fields import read_flat_fields
@@ -16,17 +17,17 @@ with job_log(snakemake.log[0]):
         read_flat_fields(snakemake.input.illumination),
     )
     paths = dict(zip(job.tables, map(Path, snakemake.output), strict=True))
-    folder = Path(snakemake.params.store).parent / "unfinished"
-    unfinished = Unfinished(folder, f"measure_{pack}")
+    folder = checkpoints_of(snakemake.params.store)
+    checkpoint = Checkpoint(folder, f"measure_{pack}")
     tables = measure_pack(
         read_csv(snakemake.input.segmented),
         job,
         read_previous(paths),
         snakemake.threads,
         f"measure {plate} {pack}",
-        unfinished,
+        checkpoint,
     )
-    unfinished.check()
+    checkpoint.check()
     for name, path in paths.items():
         write_parquet(tables[name], path)
-    unfinished.remove()
+    checkpoint.remove()

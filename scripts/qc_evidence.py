@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.config.results import checkpoints_of
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_previous, write_parquet
 from levelfield.steps.fields import read_flat_fields
@@ -17,18 +18,16 @@ with job_log(snakemake.log[0]):
         snakemake.params.threshold_level,
     )
     paths = {name: Path(snakemake.output[name]) for name in TABLES}
-    unfinished = Unfinished(
-        Path(snakemake.params.store).parent / "unfinished", f"qc_evidence_{pack}"
-    )
+    checkpoint = Checkpoint(checkpoints_of(snakemake.params.store), f"qc_evidence_{pack}")
     tables = evidence_pack(
         read_csv(snakemake.input.segmented),
         job,
         read_previous(paths),
         snakemake.threads,
         f"evidence {plate} {pack}",
-        unfinished,
+        checkpoint,
     )
-    unfinished.check()
+    checkpoint.check()
     for name, path in paths.items():
         write_parquet(tables[name], path)
-    unfinished.remove()
+    checkpoint.remove()

@@ -1,6 +1,6 @@
 """Judge the segmentation of a plate in both control classes."""
 
-from levelfield.config.plan import read_layout
+from levelfield.config.layouts import read_layout
 from levelfield.config.planted import mark_layout
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_packs, write_csv, write_parquet

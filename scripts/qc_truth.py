@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from levelfield.config.plan import read_layout
+from levelfield.config.layouts import read_layout
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, write_csv
 from levelfield.steps.qc_truth import plate_truth

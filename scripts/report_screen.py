@@ -15,5 +15,6 @@ with job_log(snakemake.log[0]):
         drift=read_csv(inputs.drift),
         readouts=stack([read_csv(path) for path in inputs.readouts]),
         versions=versions(),
+        unfinished=snakemake.params.unfinished,
     )
     write_text(screen_page(data), snakemake.output[0])

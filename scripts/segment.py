@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.config.results import checkpoints_of
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_measured, write_csv
 from levelfield.segmentation.pixel_classifier import PixelClassifier
 from levelfield.steps.fields import read_flat_fields
-from levelfield.steps.segment import segment_pack, segmentation_job
+from levelfield.steps.segment import JobInputs, segment_pack, segmentation_job
 
 with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
@@ -19,23 +20,30 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         snakemake.params.science,
         read_flat_fields(snakemake.input.illumination),
         snakemake.params.saturated_percent,
-        snakemake.params.label_folder,
-        {Path(path).stem: PixelClassifier.load(Path(path)) for path in snakemake.input.classifiers},
-        read_measured(snakemake.input.thresholds, "threshold"),
-        read_measured(snakemake.input.diameters, "diameter"),
-        dict(zip(snakemake.params.weights, map(Path, snakemake.input.weights), strict=True)),
-        snakemake.config["device"],
-        snakemake.params.planted_wells,
+        JobInputs(
+            label_folder=Path(snakemake.params.label_folder),
+            classifiers={
+                Path(path).stem: PixelClassifier.load(Path(path))
+                for path in snakemake.input.classifiers
+            },
+            weights=dict(
+                zip(snakemake.params.weights, map(Path, snakemake.input.weights), strict=True)
+            ),
+            thresholds=read_measured(snakemake.input.thresholds, "threshold"),
+            diameters=read_measured(snakemake.input.diameters, "diameter"),
+            device=snakemake.config["device"],
+            control_types=snakemake.params.planted_wells,
+        ),
     )
-    unfinished = Unfinished(Path(snakemake.params.store).parent / "unfinished", f"segment_{pack}")
+    checkpoint = Checkpoint(checkpoints_of(snakemake.params.store), f"segment_{pack}")
     table = segment_pack(
         index,
         snakemake.params.wells,
         job,
         snakemake.threads,
         f"segment {plate} {pack}",
-        unfinished,
+        checkpoint,
     )
-    unfinished.check()
+    checkpoint.check()
     write_csv(table, snakemake.output[0])
-    unfinished.remove()
+    checkpoint.remove()

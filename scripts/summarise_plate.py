@@ -1,6 +1,6 @@
 """Join the tables of a plate's packs, and list the sites that were left out."""
 
-from levelfield.config.plan import read_layout
+from levelfield.config.layouts import read_layout
 from levelfield.config.planted import mark_layout
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_packs, write_anndata, write_csv, write_table

@@ -53,7 +53,13 @@ def small_layout() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
-    """The small screen that mishaps strike, run on this machine in peace."""
-    from failure_runs import run_undisturbed
+    """The small screen that machine faults strike, run on this machine in peace."""
+    from failure_runs import Undisturbed, run_undisturbed
+    from workflow_runs import made_once
 
-    return run_undisturbed(tmp_path_factory.mktemp("undisturbed"))
+    return Undisturbed(made_once(tmp_path_factory, "undisturbed", run_undisturbed))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole runs first: beside them, several workers have the short tests to share at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)

@@ -1,4 +1,4 @@
-"""Runs of a small screen that mishaps strike, and the table of what came of them."""
+"""Runs of a small screen that machine faults strike, and the table of what came of them."""
 
 import json
 import os
@@ -11,10 +11,11 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import yaml
-from conftest import REPOSITORY
+from real_images import REPOSITORY
 from workflow_runs import Screen, digests, small_screen
 
 FAULTS = Path(__file__).parent / "faults"
@@ -39,9 +40,9 @@ FINAL = ("results/P/qc/verdict.csv", "results/P/readouts.csv", DONE["segment"])
 
 @dataclass
 class Outcome:
-    """What came of a run that a mishap struck: a row of the table."""
+    """What came of a run that a machine fault struck: a row of the table."""
 
-    mishap: str
+    fault: str
     place: str
     told: str
     recomputed: str
@@ -50,12 +51,11 @@ class Outcome:
 
 @dataclass
 class Run:
-    """A folder in which the workflow runs, with a profile of its own; config and images shared.
+    """A folder in which the workflow runs, with a profile of its own.
 
-    Without a screen it is the demo that runs.
+    Without a config in it, it is the demo that runs.
     """
 
-    screen: Screen | None
     folder: Path
     profile: dict
     fault: dict = field(default_factory=dict)
@@ -76,7 +76,8 @@ class Run:
         profile = self.folder / "profile"
         profile.mkdir(exist_ok=True)
         (profile / "profile.yaml").write_text(yaml.safe_dump(self.profile, sort_keys=False))
-        config = ["--configfile", str(self.screen.folder / "config.yaml")] if self.screen else []
+        own = self.folder / "config.yaml"
+        config = ["--configfile", str(own)] if own.exists() else []
         self.heads += 1
         with self.printed_file(self.heads).open("w") as printed:
             head = subprocess.Popen(
@@ -142,7 +143,7 @@ class Run:
         self.finish()
 
     def strike(self, kind: str, step: str, **more: object) -> None:
-        """Have a mishap strike a step in the next run, once."""
+        """Have a machine fault strike a step in the next run, once."""
         self.undo(step)
         self.fault = {"kind": kind, "step": step, "well": STRUCK_WELL} | more
 
@@ -153,7 +154,7 @@ class Run:
             time.sleep(0.2)
 
     def go_on(self) -> None:
-        """Let a job go on that waits at the field where the mishap struck."""
+        """Let a job go on that waits at the field where the machine fault struck."""
         (self.notes / "go").touch()
 
     def wait_for_jobs(self) -> None:
@@ -175,18 +176,16 @@ class Run:
             repeated[step] += n - 1
         return repeated
 
-    def outcome(
-        self, mishap: str, place: str, told: str, undisturbed: dict, fields: int
-    ) -> Outcome:
+    def outcome(self, fault: str, place: str, told: str, undisturbed: dict, fields: int) -> Outcome:
         """Compare the final result; not more than so many fields may have been computed again."""
         repeated = sum(self.repeated().values())
-        assert repeated <= fields, f"{mishap}: {dict(self.repeated())} fields were computed again"
+        assert repeated <= fields, f"{fault}: {dict(self.repeated())} fields were computed again"
         found = digests(self.results)
         different = sorted(name for name in undisturbed if found.get(name) != undisturbed[name])
-        assert found == undisturbed, f"{mishap}: {different} differ from those of a quiet run"
+        assert found == undisturbed, f"{fault}: {different} differ from those of a quiet run"
         assert not list(self.results.glob("unfinished/*")), "parts of unfinished jobs are left"
         counted = "nothing" if repeated == 0 else f"{repeated} field{'s' * (repeated > 1)}"
-        return Outcome(mishap, place, " ".join(told.split()), counted, True)
+        return Outcome(fault, place, " ".join(told.split()), counted, True)
 
 
 def command_lines() -> list[str]:
@@ -222,24 +221,22 @@ LOCAL = {"cores": 1, "keep-going": True, "rerun-incomplete": True}
 class Undisturbed:
     """A screen that has been run to its end in peace, and what its results are."""
 
-    screen: Screen
     folder: Path
-    digests: dict[str, str]
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        return digests(self.folder / "results" / "P")
 
     def run(self, folder: Path, profile: dict) -> Run:
         """A run of the same screen in a folder of its own, in which all is done already."""
-        shutil.copytree(self.folder, folder, symlinks=True)
-        return Run(self.screen, folder, profile)
+        Screen(self.folder).copy_to(folder)
+        return Run(folder, profile)
 
 
-def run_undisturbed(folder: Path) -> Undisturbed:
+def run_undisturbed(folder: Path) -> None:
     """Make a screen of one plate and one pack, and run it."""
-    screen = small_screen(folder / "screen")
-    screen.change_config(packs_per_plate=1)
-    run = Run(screen, folder / "undisturbed", LOCAL | {"cores": 2})
-    run.folder.mkdir()
-    run.finish()
-    return Undisturbed(screen, run.folder, digests(run.results))
+    small_screen(folder, packs_per_plate=1)
+    Run(folder, LOCAL | {"cores": 2}).finish()
 
 
 @contextmanager
@@ -320,17 +317,17 @@ def write_rows(rows: list[Outcome]) -> None:
                 kept[cells[0], cells[1]] = cells
     for row in rows:
         equal = "the same bytes" if row.equal else "NOT THE SAME"
-        cells = [row.mishap, row.place, row.told.replace("|", "/"), row.recomputed, equal]
-        kept[row.mishap, row.place] = cells
+        cells = [row.fault, row.place, row.told.replace("|", "/"), row.recomputed, equal]
+        kept[row.fault, row.place] = cells
     lines = [f"| {' | '.join(kept[key])} |" for key in sorted(kept)]
     head = (FAULTS.parent / "data" / "failures.md").read_text()
-    titles = ("mishap", "run", "what the person sees", "computed again", "final result")
+    titles = ("machine fault", "run", "what the person sees", "computed again", "final result")
     table = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|", *lines]
     TABLE.write_text(head + "\n" + "\n".join(table) + "\n")
 
 
 def chosen(request) -> list[str]:
-    """The mishaps that this run of pytest asks for."""
+    """The machine faults that this run of pytest asks for."""
     of_this_file = [item for item in request.session.items if item.path == request.path]
     named = [item.callspec.params.get("name") for item in of_this_file if hasattr(item, "callspec")]
     return [name for name in named if name]

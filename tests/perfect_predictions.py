@@ -2,8 +2,22 @@
 
 import numpy as np
 
-from levelfield.segmentation.small_network.prediction import Prediction, split_affinities
-from levelfield.segmentation.small_network.targets import SAME_OBJECT, make_targets
+from levelfield.segmentation.small_network.prediction import FAR_STEP, Prediction, far_phase
+from levelfield.segmentation.small_network.targets import (
+    AFFINITY_OFFSETS,
+    N_NEAR,
+    SAME_OBJECT,
+    make_targets,
+)
+
+
+def split_affinities(every):
+    """Near affinities whole, far ones thinned, as a `Prediction` has them."""
+    far = []
+    for values, offset in zip(every[N_NEAR:], AFFINITY_OFFSETS[N_NEAR:], strict=True):
+        top, left = far_phase(offset)
+        far.append(values[top::FAR_STEP, left::FAR_STEP].copy())
+    return every[:N_NEAR].copy(), far
 
 
 def perfect_prediction(labels):

@@ -1,7 +1,5 @@
 """Small plates for the tests of the QC, made of real images with planted errors."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from qc_images import load_nuclei
@@ -21,6 +19,7 @@ from levelfield.qc.statistics.readings import plate_readings
 from levelfield.qc.statistics.summary import with_calls
 from levelfield.qc.verdict.answer import answers_of
 from levelfield.qc.verdict.cases import plate_cases
+from levelfield.qc.verdict.rows import ReviewedRow
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import UNCALIBRATED, Rules
 
@@ -218,6 +217,10 @@ def wells_of(row, number=8, **planted):
     return {f"{row}{column:02d}": planted for column in range(1, number + 1)}
 
 
+GOOD = wells_of("A") | wells_of("B")
+"""Both classes without an error."""
+
+
 def row_of(rows, measure, scope, perturbation=None):
     return next(
         row
@@ -252,20 +255,8 @@ FOUND_NOTHING = Estimate(0.0, 0.01**2, 8.0, 8)
 THESE_WELLS = Estimate(0.0, 0.005**2, 90.0, 8)
 
 
-@dataclass(frozen=True)
-class Said:
-    """A review of one row."""
-
-    object_set: str
-    measure: str
-    scope: str
-    perturbation: str
-    state: str = "complete"
-    n_drawn: int = 100
-    n_reviewed: int = 98
-    n_cannot_tell: int = 2
-    estimate: Estimate = FOUND_NOTHING
-    these_wells: Estimate = THESE_WELLS
-    matched: Estimate | None = None
-    reviews_needed: int | None = 120
-    notes: str = ""
+def review_said(key, **changes) -> ReviewedRow:
+    """A complete review of one row that finds nothing, unless changed."""
+    counts = {"state": "complete", "n_drawn": 100, "n_reviewed": 98, "n_cannot_tell": 2}
+    estimates = {"estimate": FOUND_NOTHING, "these_wells": THESE_WELLS, "matched": None}
+    return ReviewedRow(*key, **(counts | estimates | {"reviews_needed": 120} | changes))

@@ -12,6 +12,7 @@ from real_images import BBBC038, REPOSITORY
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
 from levelfield.qc.evidence.trees import train_trees
 from levelfield.qc.train import collect, evidence
+from levelfield.qc.train.collected import read
 from levelfield.qc.train.images import Sources, chosen_images
 
 GROUPS = ("256x256_1", "256x256_4")  # of different folds
@@ -60,7 +61,7 @@ def prepared():
             for name in collect.TABLES:
                 table = pd.concat([part[name] for part in parts], ignore_index=True)
                 table.to_parquet(Path(folder) / f"{group}_{name}.parquet")
-        return evidence.Prepared(evidence.read(Path(folder), list(GROUPS)))
+        return evidence.Prepared(read(Path(folder), list(GROUPS)))
 
 
 @contextlib.contextmanager

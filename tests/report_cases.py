@@ -12,15 +12,19 @@ from real_images import BBBC013
 from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 
-from levelfield.config.plan import PLATE_SHAPES, row_letters
+from levelfield.config.wells import PLATE_SHAPES, row_letters
 from levelfield.qc.measures import MEASURES, QUESTIONS, measures_of
 from levelfield.qc.statistics.comparison import comparisons
-from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate
+from levelfield.qc.statistics.estimates import Estimate
+from levelfield.qc.statistics.records import to_table
 from levelfield.qc.verdict.rows import Answer, NextStep, ReviewCounts, Row
+from levelfield.qc.verdict.tables import AnswerLine, VerdictLine, answer_lines, verdict_lines
 from levelfield.qc.wording.advice import row_advice
 from levelfield.qc.wording.headlines import answer_headline
 from levelfield.qc.wording.parameters import Method
 from levelfield.report import Gallery, PlateReport
+from levelfield.segmentation.methods.classical import METHOD as CLASSICAL
+from levelfield.segmentation.methods.propagation import METHOD as PROPAGATION
 
 OBJECT_SETS = ("Nuclei", "Cells")
 MARGINS = {
@@ -45,9 +49,14 @@ METHODS = {
             "threshold.correction": 1.0,
             "threshold.value": None,
         },
+        knobs=CLASSICAL.knobs,
     ),
     "Cells": Method(
-        "propagation", {"threshold.correction": 1.0}, {"threshold.correction": 1.0}, "Nuclei"
+        "propagation",
+        {"threshold.correction": 1.0},
+        {"threshold.correction": 1.0},
+        "Nuclei",
+        PROPAGATION.knobs,
     ),
 }
 ORDER = {"pass": 0, "undecided": 1, "fail": 2}
@@ -125,71 +134,17 @@ def answer_of(rows, **changes) -> Answer:
 
 def tables_of(answers) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return ``qc/answers.csv`` and ``qc/verdict.csv`` of some answers."""
-    by_set = {one.object_set: [] for one in answers}
-    for one in answers:
-        by_set[one.object_set] += one.rows
-    lines = [
-        line_of(row, row is one.worst, by_set[row.object_set])
-        for one in answers
-        for row in one.rows
+    by_set = {answer.object_set: [] for answer in answers}
+    for answer in answers:
+        by_set[answer.object_set] += answer.rows
+    rows = [row for answer in answers for row in answer.rows]
+    advice = [
+        row_advice(row, METHODS.get(row.object_set, Method()), by_set[row.object_set])
+        for row in rows
     ]
-    return pd.DataFrame([_answer_line(one) for one in answers]), pd.DataFrame(lines)
-
-
-def line_of(row: Row, is_worst: bool, others=()) -> dict:
-    """Return a row of ``qc/verdict.csv``, in units."""
-    scale = row.measure.scale
-    low, high = row.estimate.interval(PASS_LEVEL)
-    line = {
-        "plate": row.plate,
-        "question": row.question,
-        "measure": row.measure_name,
-        "estimate": row.estimate.value * scale,
-        "ci_low": low * scale,
-        "ci_high": high * scale,
-        "margin": round(row.margin * scale, 9),
-        "n_reviewed": row.review.n_reviewed,
-        "n_drawn": row.review.n_drawn,
-        "review": row.review.state,
-        "is_worst": is_worst,
-        "advice": row_advice(row, METHODS.get(row.object_set, Method()), others),
-        **_step(row.next_step),
-    }
-    same = ("object_set", "scope", "perturbation", "unit", "n_wells", "n_sites", "n_objects")
-    same += ("basis", "verdict", "reason", "fraction_low", "fraction_high", "at_floor")
-    line |= {name: scale * getattr(row, name) for name in ("positive_value", "negative_value")}
-    line |= {name: getattr(row, name) for name in same}
-    for name, estimate in (
-        ("matched", row.matched),
-        ("evidence", row.evidence),
-        ("these_wells", row.reviewed_these_wells),
-    ):
-        ends = estimate.interval(PASS_LEVEL) if estimate else (np.nan, np.nan)
-        values = (estimate.value if estimate else np.nan, *ends)
-        columns = (name, f"{name}_low", f"{name}_high")
-        line |= {column: scale * value for column, value in zip(columns, values, strict=True)}
-    return line
-
-
-def _step(step: NextStep) -> dict:
-    return {
-        "next_step": step.kind,
-        "next_step_amount": step.amount,
-        "next_step_minutes": step.minutes,
-    }
-
-
-def _answer_line(one: Answer) -> dict:
-    names = ("plate", "object_set", "question", "verdict", "unreviewed", "negative", "positive")
-    return {name: getattr(one, name) for name in (*names, "both", "shared", "cancelling")} | {
-        "worst_measure": one.worst.measure_name,
-        "worst_scope": one.worst.scope,
-        "worst_perturbation": one.worst.perturbation,
-        "n_treated": 72,
-        "n_not_covered": 2,
-        "headline": answer_headline(one),
-        **_step(one.worst.next_step),
-    }
+    coverage = dict.fromkeys(by_set, (72, 2))
+    lines = answer_lines(answers, map(answer_headline, answers), coverage)
+    return to_table(lines, AnswerLine), to_table(verdict_lines(rows, advice), VerdictLine)
 
 
 UNMEASURED = Estimate(np.nan, np.nan, np.nan, 0)

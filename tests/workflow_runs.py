@@ -1,9 +1,13 @@
 """Runs the real workflow, through snakemake as a subprocess, in a folder of its own."""
 
+from __future__ import annotations
+
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +15,8 @@ import numpy as np
 import pandas as pd
 import yaml
 import zarr
+from filelock import FileLock
+from pytest import TempPathFactory
 from real_images import BBBC013 as DEMO_IMAGES
 from real_images import REPOSITORY
 
@@ -30,6 +36,11 @@ class Screen:
     @property
     def results(self) -> Path:
         return self.folder / "results" / "P"
+
+    def copy_to(self, folder: Path) -> Screen:
+        """Copy all of it, times and Snakemake's records included: in the copy nothing is to do."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return type(self)(folder)
 
     def arguments(self, *more: str) -> list[str]:
         config = str(self.folder / "config.yaml")
@@ -56,13 +67,21 @@ class Screen:
         assert done.returncode == 0, done.stdout[-6000:]
         return done.stdout
 
+    def levelfield(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run the command line in the screen's folder."""
+        command = [sys.executable, "-m", "levelfield.cli", *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    @property
+    def config(self) -> dict:
+        return yaml.safe_load((self.folder / "config.yaml").read_text())
+
     def table(self, name: str) -> pd.DataFrame:
         return pd.read_csv(self.results / name, keep_default_na=False)
 
     def change_config(self, **sections: object) -> None:
-        path = self.folder / "config.yaml"
-        config = yaml.safe_load(path.read_text()) | sections
-        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        text = yaml.safe_dump(self.config | sections, sort_keys=False)
+        (self.folder / "config.yaml").write_text(text)
 
     def write_layout(self, rows: str) -> None:
         header = "well,control_type,perturbation,control_group\n"
@@ -80,8 +99,17 @@ C12,poscon,Wortmannin,
 """
 
 
-def small_screen(folder: Path) -> Screen:
-    """Make a screen of one plate with seven wells of the demo plate."""
+# Whole fields and tables, up to the verdict; after `--`, or they would be further config files.
+VERDICT = ("--", "results/P/qc/verdict.csv", "results/P/readouts.csv")
+ONE_PACK = ("--", "results/P/segment/pack1.csv")
+
+
+def small_screen(folder: Path, **sections: object) -> Screen:
+    """Make a screen of one plate with seven wells of the demo plate.
+
+    All paths in it are relative, so that a copy of its folder is a screen of its own. The sections
+    replace those of the config.
+    """
     screen = Screen(folder)
     screen.images.mkdir(parents=True)
     for row in LAYOUT.splitlines():
@@ -89,17 +117,30 @@ def small_screen(folder: Path) -> Screen:
         for path in DEMO_IMAGES.glob(f"*-{well[0]}-{well[1:]}.tif"):
             shutil.copy(path, screen.images)
     screen.write_layout(LAYOUT)
-    sheet = f"plate\timages\tlayout\twells\nP\timages/P\t{folder}/layout.csv\t96\n"
+    sheet = "plate\timages\tlayout\twells\nP\timages/P\tlayout.csv\t96\n"
     (folder / "plates.tsv").write_text(sheet)
     config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     config |= {
-        "plates": str(folder / "plates.tsv"),
-        "data_folder": str(folder),
+        "plates": "plates.tsv",
         "measurement": {"families": ["AreaShape", "Intensity", "Location"]},
         "packs_per_plate": 2,
     }
+    config |= sections
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     return screen
+
+
+def made_once(factory: TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first of pytest's workers fills, while the others wait for it."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = shared / name, shared / f"{name}.done"
+    with FileLock(shared / f"{name}.lock"):
+        if not done.exists():
+            assert not folder.exists(), f"{folder} could not be made by another worker"
+            make(folder)
+            done.touch()
+    return folder
 
 
 IDENTICAL = ("index.csv", "sites.csv", "wells.csv", "readouts.csv", "excluded_sites.csv")

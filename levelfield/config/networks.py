@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from levelfield.config.results import Results
 from levelfield.config.sheets import ConfigError
 
 # Parameters of the training that only one method's networks have.
@@ -81,24 +82,19 @@ class NetworkSettings:
         return range(1, self.generation)
 
 
-def generation_folder(results: str, name: str, generation: int | str) -> str:
-    """Return where everything of one generation of a network lies."""
-    return f"{results}/networks/{name}/generation_{generation}"
-
-
-def weights_file(results: str, network: NetworkSettings) -> str:
+def weights_file(results: Results, network: NetworkSettings) -> str:
     """Return the path of the weights that a network stands for."""
     if network.generation == 0:
-        return f"resources/weights/{network.start}"
-    return f"{generation_folder(results, network.name, network.generation)}/weights.safetensors"
+        return results.file("fetch_weights", weights=network.start)
+    return results.file("train_network", network=network.name, generation=network.generation)
 
 
-def network_settings(config: Mapping) -> dict[str, NetworkSettings]:
+def network_settings(config: Mapping[str, Any]) -> dict[str, NetworkSettings]:
     """Return the networks of the config's section ``networks``, by name."""
     return {name: _settings(name, rule) for name, rule in config["networks"].items()}
 
 
-def check_networks(networks: Mapping[str, NetworkSettings], config: Mapping) -> None:
+def check_networks(networks: Mapping[str, NetworkSettings], config: Mapping[str, Any]) -> None:
     """Check networks against the rest of a config.
 
     Raises
@@ -109,16 +105,16 @@ def check_networks(networks: Mapping[str, NetworkSettings], config: Mapping) -> 
     for network in networks.values():
         _check(network, config)
     for name, rule in config["objects"].items():
-        network = networks.get(rule.get("weights"))
-        if network and rule["method"] != network.method:
+        used = networks.get(rule.get("weights"))
+        if used and rule["method"] != used.method:
             raise ConfigError(
-                f"objects.{name}.weights: '{network.name}' is trained here (section networks) for "
-                f"the method {network.method}, and this set is segmented with {rule['method']}. "
-                f"Set networks.{network.name}.method or objects.{name}.method."
+                f"objects.{name}.weights: '{used.name}' is trained here (section networks) for "
+                f"the method {used.method}, and this set is segmented with {rule['method']}. "
+                f"Set networks.{used.name}.method or objects.{name}.method."
             )
 
 
-def _settings(name: str, rule: Mapping) -> NetworkSettings:
+def _settings(name: str, rule: Mapping[str, Any]) -> NetworkSettings:
     given = {key: value for key, value in rule.items() if value is not None}
     for key in ("validation_groups", "test_groups"):
         if isinstance(given.get(key), list):
@@ -130,7 +126,7 @@ def _settings(name: str, rule: Mapping) -> NetworkSettings:
     return NetworkSettings(name, **given)
 
 
-def _check(network: NetworkSettings, config: Mapping) -> None:
+def _check(network: NetworkSettings, config: Mapping[str, Any]) -> None:
     key = f"networks.{network.name}"
     if network.name in config["weights"]:
         raise ConfigError(

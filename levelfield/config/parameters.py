@@ -31,13 +31,13 @@ def call_with(
 
     Parameters
     ----------
-    function
+    function : callable
         Its positional parameters are data, its keyword-only parameters are configuration.
     *inputs
         The data.
-    parameters
+    parameters : mapping of str to object
         What the configuration sets; everything else keeps the default of the signature.
-    where
+    where : str
         What the parameters belong to, for the error message, e.g. ``"method classical"``.
 
     Raises

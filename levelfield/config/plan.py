@@ -1,358 +1,236 @@
-"""What there is to do: plates, wells, controls and packs. No pixel is read here.
-
-Everything in this module is decided from the config, the plate sheet and the layout sheets
-alone, so that Snakemake knows every job before the first one starts.
-"""
+"""The plan of a screen: what is in its config and sheets, checked and typed."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cache, cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-
-from levelfield.config.sheets import SheetError, check_sheet, path_below, read_sheet
-
-PLATE_SHAPES: dict[int, tuple[int, int]] = {
-    6: (2, 3),
-    12: (3, 4),
-    24: (4, 6),
-    48: (6, 8),
-    96: (8, 12),
-    384: (16, 24),
-    1536: (32, 48),
-}
-"""Rows and columns of each plate format, by its number of wells."""
-
-CONTROL_TYPES = ("negcon", "poscon", "trt", "empty")
-
-LAYOUT_COLUMNS = {
-    "control_type": "Metadata_ControlType",
-    "perturbation": "Metadata_Perturbation",
-    "concentration": "Metadata_Concentration",
-    "concentration_unit": "Metadata_ConcentrationUnit",
-    "control_group": "Metadata_ControlGroup",
-}
-"""Layout sheet columns and the table columns they become."""
-
-_OWN_COLUMNS = (
-    *(f"Metadata_{name}" for name in ("Plate", "Well", "Site", "SiteCount", "ObjectNumber")),
-    "Metadata_Planted",
-    *LAYOUT_COLUMNS.values(),
+from levelfield.config.networks import (
+    NetworkSettings,
+    check_networks,
+    network_settings,
+    weights_file,
 )
+from levelfield.config.plates import Plate, read_plates
+from levelfield.config.references import plates_with_references
+from levelfield.config.results import Results
+from levelfield.config.settings import (
+    Methods,
+    ObjectSetSettings,
+    check_classifiers,
+    check_measurement,
+    measured_sets,
+    object_sets,
+    sets_with_plate_diameter,
+)
+from levelfield.config.sheets import SCHEMAS, check_config, load_schema, with_defaults
+from levelfield.config.weights import CATALOGUE, Weights, named_weights
 
-_RESERVED = ("screen", "classifiers")
-
-_LETTERS_DIGITS = re.compile(r"^([A-Za-z]{1,2})[-_ ]?(\d{1,2})$")
-_ROW_COLUMN = re.compile(r"^[rR](\d{1,2})[-_ ]?[cC](\d{1,2})$")
-
-
-@dataclass(frozen=True)
-class Pack:
-    """A group of wells that one job handles, so that jobs are few and large."""
-
-    name: str
-    wells: tuple[str, ...]
-
-
-@dataclass
-class _Layouts:
-    """The wells of the layouts of a screen, each read once; plates often share one."""
-
-    schema: Mapping | None
-    read: dict[tuple[Path, int], dict[str, str]] = field(default_factory=dict)
-
-    def control_types(self, path: Path, n_wells: int) -> dict[str, str]:
-        if (path, n_wells) not in self.read:
-            layout = read_layout(path, n_wells, self.schema)
-            wells, kinds = layout["Metadata_Well"], layout["Metadata_ControlType"]
-            self.read[path, n_wells] = dict(zip(wells, kinds, strict=True))
-        return self.read[path, n_wells]
+_NO_SCIENCE = (
+    "plates",
+    "data_folder",
+    "results",
+    "packs_per_plate",
+    "weights_cache",
+    "device",
+    "evaluation",
+)
+"""Where files lie, how and on what work is done and what labels are compared with: these change no
+measurement, so they must not make anything again."""
 
 
 @dataclass(frozen=True)
-class Plate:
-    """One plate of the screen: where its images are, what its wells hold, how it is packed.
+class Plan:
+    """What there is to do.
 
     Attributes
     ----------
-    name : str
-        Name of the plate, unique in the screen; also its folder under the results.
-    images : Path
-        Folder of the raw images.
-    layout_path : Path
-        The layout sheet.
-    n_wells : int
-        Plate format: 6, 12, 24, 48, 96, 384 or 1536.
-    n_packs : int
-        Jobs that the wells are divided among, at most.
-    date : str
-        When it was imaged, in ISO 8601; empty where the sheet does not say.
-    layouts : _Layouts
-        The wells of layouts that were read.
+    config : mapping
+        Checked, with its defaults.
+    plates : mapping of str to Plate
+        By name, in the order of the sheet.
+    object_sets : tuple of ObjectSetSettings
+        In the order in which they are made.
+    references : mapping of str to list of Path
+        Files of reference labels, of the plates that have some.
+    networks : mapping of str to NetworkSettings
+        That are trained here, by name.
+    weights : mapping of str to Weights
+        That have to be fetched, by name.
+    results : Results
+        Where results lie, as seen from the folder in which the run was started.
+    plate_diameters : bool
+        Whether a diameter is measured on every plate.
     """
 
-    name: str
-    images: Path
-    layout_path: Path
-    n_wells: int
-    n_packs: int
-    date: str = ""
-    layouts: _Layouts = field(default_factory=lambda: _Layouts(None), repr=False, compare=False)
+    config: Mapping[str, Any]
+    plates: Mapping[str, Plate]
+    object_sets: tuple[ObjectSetSettings, ...]
+    references: Mapping[str, list[Path]]
+    networks: Mapping[str, NetworkSettings]
+    weights: Mapping[str, Weights]
+    results: Results
+    plate_diameters: bool
 
-    # Read when asked for: a job of a large screen needs the layout of one plate only.
-    @cached_property
-    def control_types(self) -> dict[str, str]:
-        """By well of the layout, row by row, what it is to the screen."""
-        return self.layouts.control_types(self.layout_path, self.n_wells)
+    @property
+    def measured(self) -> list[str]:
+        """Object sets that are measured."""
+        return measured_sets(self.config)
 
-    @cached_property
-    def wells(self) -> tuple[str, ...]:
-        """Wells of the layout, row by row, as ``A01``."""
-        return tuple(self.control_types)
+    @property
+    def classifiers(self) -> list[str]:
+        """Pixel classifiers that object sets name, sorted."""
+        return sorted({made.classifier for made in self.object_sets} - {""})
 
-    @cached_property
-    def packs(self) -> tuple[Pack, ...]:
-        """The wells, divided among jobs."""
-        return divide_into_packs(self.wells, self.n_packs)
+    @property
+    def named_weights(self) -> list[str]:
+        """Weights that object sets name, sorted: fetched, or trained here."""
+        return sorted({made.weights for made in self.object_sets} - {""})
 
-    def pack(self, name: str) -> Pack:
-        """Return the pack of that name."""
-        return next(pack for pack in self.packs if pack.name == name)
+    @property
+    def plate_thresholds(self) -> bool:
+        """Whether a threshold is measured on every plate."""
+        return any(made.threshold_from != "image" for made in self.object_sets)
 
+    @property
+    def science(self) -> dict[str, Any]:
+        """The config without what changes no measurement; of weights what they are, not where."""
+        kept = {key: value for key, value in self.config.items() if key not in _NO_SCIENCE}
+        weights = {
+            name: {"sha256": weights.sha256, "licence": weights.licence}
+            for name, weights in self.weights.items()
+        }
+        return kept | {"weights": weights}
 
-@cache  # few names, read for every plate and every image; and each is kept in memory once
-def parse_well(text: str) -> str:
-    """Return a well name in the form ``A01``.
+    def review(self, plate: str) -> Path | None:
+        """Return the review sheet of a plate, as soon as there is one."""
+        path = self.config["qc"].get("review", "").replace("{plate}", plate)
+        return Path(path) if path and Path(path).is_file() else None
 
-    Parameters
-    ----------
-    text : str
-        A well as people and microscopes write it: ``A01``, ``a1``, ``A-01``, ``r01c01``, ``AF48``.
+    def weights_file(self, name: str, results: Results) -> str:
+        """Return the file of the weights that object sets call so, below some `results`."""
+        if name in self.networks:
+            return weights_file(results, self.networks[name])
+        return results.file("fetch_weights", weights=name)
 
-    Raises
-    ------
-    ValueError
-        If the text is not a well name, or lies outside the largest plate (1536 wells).
-    """
-    row, column = _row_column(text)
-    rows, columns = PLATE_SHAPES[1536]
-    if not (1 <= row <= rows and 1 <= column <= columns):
-        raise ValueError(
-            f"well '{text}' does not exist on any plate: "
-            "rows go from A to AF, columns from 1 to 48."
+    def uncollected(self) -> dict[str, NetworkSettings]:
+        """Return networks whose corrections wait to be collected, by the folder of the generation.
+
+        The labels that people looked at are made again with the weights that learn from them, so a
+        collection is never made twice: once it is there, no rule makes it, nor that of a generation
+        before.
+        """
+        folders = {
+            f"{name}/generation_{network.generation}": network
+            for name, network in self.networks.items()
+            if network.corrections and network.generation
+        }
+        return {
+            folder: network
+            for folder, network in folders.items()
+            if not Path(self.results.file("collect_training", collection=folder)).is_file()
+        }
+
+    def finished_plates(self) -> list[str]:
+        """Return the plates that have all that the verdict of a screen is made from."""
+        needed = (
+            *(("qc_plate", name) for name in ("estimates", "reviewed", "verdict", "answers")),
+            *(("summarise_plate", name) for name in ("plate", "readouts")),
         )
-    return f"{row_letters(row)}{column:02d}"
+        return [
+            plate
+            for plate in self.plates
+            if all(Path(self.results.file(*made, plate=plate)).is_file() for made in needed)
+        ]
 
 
-def _row_column(text: str) -> tuple[int, int]:
-    text = str(text).strip()
-    if match := _ROW_COLUMN.match(text):
-        return int(match[1]), int(match[2])
-    if match := _LETTERS_DIGITS.match(text):
-        row = 0
-        for letter in match[1].upper():
-            row = row * 26 + ord(letter) - ord("A") + 1
-        return row, int(match[2])
-    raise ValueError(f"'{text}' is not a well name. Write it as A01, a1 or r01c01.")
+@dataclass(frozen=True)
+class Segmenters:
+    """What there is to segment with; rooms above the config know.
 
-
-def row_letters(row: int) -> str:
-    """Return the letters of a 1-based plate row: 1 is ``A``, 27 is ``AA``."""
-    return chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
-
-
-@cache
-def row_column(well: str) -> tuple[int, int]:
-    """Return the 1-based row and column of a well name."""
-    return _row_column(well)
-
-
-def well_path(well: str) -> str:
-    """Return a well's path in the plate store: ``A01`` is ``A/01``."""
-    row, column = row_column(well)
-    return f"{row_letters(row)}/{column:02d}"
-
-
-def check_well_on_plate(well: str, n_wells: int) -> None:
-    """Raise ``ValueError`` if a plate of `n_wells` wells has no such well."""
-    rows, columns = PLATE_SHAPES[n_wells]
-    row, column = row_column(well)
-    if row > rows or column > columns:
-        raise ValueError(
-            f"well {well} cannot exist on a {n_wells}-well plate, "
-            f"whose wells go from A01 to {row_letters(rows)}{columns:02d}."
-        )
-
-
-def read_layout(path: Path, n_wells: int, schema: Mapping | None = None) -> pd.DataFrame:
-    """Read and check a layout sheet.
-
-    Parameters
+    Attributes
     ----------
-    path : Path
-        CSV or TSV, one row per well.
-    n_wells : int
-        Plate format.
-    schema : mapping, optional
-        JSON Schema of one row; left out where the plan has checked the sheet before.
-
-    Returns
-    -------
-    DataFrame
-        One row per well in plate order: ``Metadata_Well`` and the ``Metadata_`` columns that the
-        sheet's columns become; every column is text, empty where the sheet is empty.
-
-    Raises
-    ------
-    SheetError
-        Naming file, line, value and remedy: a missing or unknown column, a value that is not
-        allowed, a repeated well, a well that the plate does not have.
+    methods : mapping of str to MethodFacts
+        `levelfield.segmentation.METHODS`.
+    schemas : mapping of str to mapping
+        `levelfield.segmentation.schema.config_parts`: what the config's schema refers to.
     """
-    sheet = read_sheet(path)
-    if schema is not None:
-        check_sheet(sheet, schema, path)
-    _check_own_columns(sheet, path)
-    names = [_layout_well(text, n_wells, path, line) for line, text in _lines(sheet, "well")]
-    _check_repeats(names, path, "well")
-    layout = sheet.drop(columns="well").rename(columns=LAYOUT_COLUMNS)
-    layout.insert(0, "Metadata_Well", names)
-    for column in LAYOUT_COLUMNS.values():
-        if column not in layout:
-            layout[column] = ""
-    unnamed = layout["Metadata_Perturbation"] == ""
-    layout.loc[unnamed, "Metadata_Perturbation"] = layout.loc[unnamed, "Metadata_ControlType"]
-    order = layout["Metadata_Well"].map(row_column)
-    return layout.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
+
+    methods: Methods
+    schemas: Mapping[str, Mapping[str, Any]]
 
 
-def _check_own_columns(sheet: pd.DataFrame, path: Path) -> None:
-    """Refuse columns whose names the tables need for themselves."""
-    for column in sheet.columns:
-        if column in _OWN_COLUMNS:
-            raise SheetError(
-                f"{path}, line 1: the column '{column}' has a name that Levelfield's tables use "
-                "themselves. Rename it, for instance to 'Metadata_My"
-                f"{column.removeprefix('Metadata_')}'."
-            )
-
-
-def _lines(sheet: pd.DataFrame, column: str) -> list[tuple[int, str]]:
-    """Pair every value with its line in the file (the header is line 1)."""
-    return list(enumerate(sheet[column], start=2))
-
-
-def _layout_well(text: str, n_wells: int, path: Path, line: int) -> str:
-    try:
-        well = parse_well(text)
-        check_well_on_plate(well, n_wells)
-    except ValueError as error:
-        raise SheetError(f"{path}, line {line}: {error}") from None
-    return well
-
-
-def _check_repeats(names: Sequence[str], path: Path, what: str) -> None:
-    first: dict[str, int] = {}
-    for line, name in enumerate(names, start=2):
-        if name in first:
-            raise SheetError(
-                f"{path}, line {line}: {what} {name} stands there a second time "
-                f"(first on line {first[name]}). Keep one of the two rows."
-            )
-        first[name] = line
-
-
-def divide_into_packs(wells: Sequence[str], n_packs: int) -> tuple[Pack, ...]:
-    """Divide wells into at most `n_packs` packs of nearly equal size, in plate order."""
-    n_packs = min(n_packs, len(wells))
-    digits = len(str(n_packs))
-    edges = [round(i * len(wells) / n_packs) for i in range(n_packs + 1)]
-    return tuple(
-        Pack(f"pack{i + 1:0{digits}d}", tuple(wells[edges[i] : edges[i + 1]]))
-        for i in range(n_packs)
-    )
-
-
-def read_plates(config: Mapping, schemas: Mapping[str, Mapping] | None = None) -> dict[str, Plate]:
-    """Read the plate sheet and every layout: the whole plan of a screen.
+def checked_plan(
+    config: Mapping[str, Any],
+    source: str,
+    segmenters: Segmenters | None,
+    folder: str = "",
+    check: bool = True,
+) -> Plan:
+    """Check a config and its sheets, and fill in the defaults.
 
     Parameters
     ----------
     config : mapping
-        The checked config: ``plates``, ``data_folder`` and ``packs_per_plate`` are used.
-    schemas : mapping, optional
-        JSON Schemas of a row of the plate sheet (``plates``) and of a layout (``layout``); left
-        out where the plan has checked the sheets before. Then no layout is read until its
-        plate's wells are asked for, as every job of a screen reads the plan.
-
-    Returns
-    -------
-    dict of str to Plate
-        By plate name, in the order of the sheet.
+        As it was read.
+    source : str
+        Name of the config file, for errors.
+    segmenters : Segmenters or None
+        Without them neither the methods of object sets nor their parameters are checked, and no
+        job can be planned.
+    folder : str
+        That relative paths of results start from; where the process runs when left out.
+    check : bool
+        Whether the sheets are checked too. A job of a run does without: it takes what the first
+        process has checked, and reads the layout of its own plate only.
 
     Raises
     ------
-    SheetError
-        If a sheet is wrong or a folder of images does not exist.
+    ConfigError, SheetError
+        Naming the file, the key or line, the value and what is allowed.
     """
-    path = Path(config["plates"])
-    sheet = read_sheet(path)
-    if schemas is not None:
-        check_sheet(sheet, schemas["plates"], path)
-        _check_repeats(list(sheet["plate"]), path, "plate")
-        _check_reserved(list(sheet["plate"]), path)
-        _check_dates(sheet, schemas["plates"], path)
-    layouts = _Layouts(schemas["layout"] if schemas is not None else None)
-    plates = {}
-    for line, row in enumerate(sheet.to_dict("records"), start=2):
-        plate = Plate(
-            name=row["plate"],
-            images=path_below(config["data_folder"], row["images"], f"{path}, line {line}: images"),
-            layout_path=path_below(".", row["layout"], f"{path}, line {line}: layout"),
-            n_wells=int(row["wells"]),
-            n_packs=config["packs_per_plate"],
-            date=row.get("date", ""),
-            layouts=layouts,
-        )
-        plates[plate.name] = plate
-        if schemas is not None:
-            _check_images(plate, path, line)
-            layouts.control_types(plate.layout_path, plate.n_wells)
-    return plates
+    schema = load_schema(SCHEMAS / "config.yaml")
+    check_config(config, schema, source, segmenters.schemas if segmenters else _UNCHECKED)
+    config = with_defaults(config, schema)
+    methods = segmenters.methods if segmenters else None
+    sets = object_sets(config, methods)
+    if methods is not None:
+        check_classifiers(sets, list(config["pixel_classifiers"]), methods)
+    check_measurement(config)
+    sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
+    plates = read_plates(config, sheets if check else None)
+    networks = network_settings(config)
+    check_networks(networks, config)
+    return Plan(
+        config=config,
+        plates=plates,
+        object_sets=tuple(sets),
+        references=plates_with_references(config, plates),
+        networks=networks,
+        weights=_fetched(config, sets, networks),
+        results=Results(config["results"], folder),
+        plate_diameters=bool(methods and sets_with_plate_diameter(sets, methods)),
+    )
 
 
-def _check_images(plate: Plate, path: Path, line: int) -> None:
-    if not plate.images.is_dir():
-        raise SheetError(
-            f"{path}, line {line}: plate {plate.name} has no folder of images at "
-            f"'{plate.images}'. Correct the column 'images', or the config key 'data_folder' it "
-            "starts from."
-        )
+_UNCHECKED: dict[str, Mapping[str, Any]] = {
+    **{name: load_schema(SCHEMAS / name) for name in ("steps.yaml", "networks.yaml")},
+    "methods": {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {"name": {}, "object_set": {}},
+    },
+}
+"""What the config's schema refers to, where nobody knows the methods."""
 
 
-def _check_reserved(names: Sequence[str], path: Path) -> None:
-    """Refuse names of plates whose folder would be one that the screen has for itself."""
-    for line, name in enumerate(names, start=2):
-        if name.lower() in _RESERVED:
-            raise SheetError(
-                f"{path}, line {line}: a plate cannot be called '{name}', as the results of the "
-                f"screen lie in folders called {' and '.join(_RESERVED)}. Rename the plate."
-            )
-
-
-def _check_dates(sheet: pd.DataFrame, schema: Mapping, path: Path) -> None:
-    """Refuse days and times that have the form of a date and do not exist."""
-    if "date" not in sheet:
-        return
-    for line, text in _lines(sheet, "date"):
-        try:
-            datetime.fromisoformat(text or "2000-01-01")
-        except ValueError:
-            raise SheetError(
-                f"{path}, line {line}: column 'date' holds '{text}', which no calendar or clock "
-                f"has. Expected: {schema['properties']['date']['description']}"
-            ) from None
+def _fetched(
+    config: Mapping[str, Any],
+    sets: list[ObjectSetSettings],
+    networks: Mapping[str, NetworkSettings],
+) -> dict[str, Weights]:
+    """Return the weights that object sets name or networks start from, and nobody trains here."""
+    names = {made.weights for made in sets} - networks.keys()
+    names |= {network.start for network in networks.values()}
+    return named_weights(names - {""}, config["weights"], CATALOGUE)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from levelfield.config.sheets import ConfigError
+
+if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
+    import pandas as pd
 
 PLANTED = "PLANTED"
 COLUMN = "Metadata_Planted"
@@ -67,7 +69,7 @@ class Planting:
         return f"{self.amount:g} % of {whose} {_CHANGES[self.error]}"
 
 
-def plantings(objects: Mapping[str, Mapping]) -> dict[str, Planting]:
+def plantings(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Planting]:
     """Return what the config's section ``objects`` plants, by object set.
 
     Raises
@@ -82,7 +84,7 @@ def plantings(objects: Mapping[str, Mapping]) -> dict[str, Planting]:
     }
 
 
-def _planting(object_set: str, rule: Mapping) -> Planting:
+def _planting(object_set: str, rule: Mapping[str, Any]) -> Planting:
     errors = [name for name in ERRORS if name in rule]
     if len(errors) != 1:
         raise ConfigError(
@@ -92,13 +94,13 @@ def _planting(object_set: str, rule: Mapping) -> Planting:
     return Planting(rule["control_type"], errors[0], rule[errors[0]])
 
 
-def planted_note(objects: Mapping[str, Mapping]) -> str:
+def planted_note(objects: Mapping[str, Mapping[str, Any]]) -> str:
     """Return a sentence for the head of a page or a log; empty where nothing is planted."""
     words = [planting.words(name) for name, planting in plantings(objects).items()]
     return _note(words) + " after segmentation, on purpose." if words else ""
 
 
-def planted_notes(objects: Mapping[str, Mapping]) -> dict[str, str]:
+def planted_notes(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return a note for every object set that a planted error changes, itself or through another.
 
     Parameters
@@ -132,13 +134,13 @@ def notes_of_sets(
     return {name: f"{_note(texts)}." for name, texts in words.items() if texts}
 
 
-def mark_layout(layout: pd.DataFrame, objects: Mapping[str, Mapping]) -> pd.DataFrame:
+def mark_layout(layout: pd.DataFrame, objects: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Add `COLUMN` to a layout, from which all tables of wells, sites and objects take it.
 
     Parameters
     ----------
     layout : DataFrame
-        From `levelfield.config.plan.read_layout`.
+        From `levelfield.config.layouts.read_layout`.
     objects : mapping
         The config's section ``objects``; where it plants nothing the layout stays as it is.
     """
@@ -152,7 +154,7 @@ def mark_layout(layout: pd.DataFrame, objects: Mapping[str, Mapping]) -> pd.Data
     return layout.assign(**{COLUMN: layout["Metadata_ControlType"].map(notes).fillna("")})
 
 
-def mark_verdict(verdict: pd.DataFrame, objects: Mapping[str, Mapping]) -> pd.DataFrame:
+def mark_verdict(verdict: pd.DataFrame, objects: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Add a column ``planted`` to a verdict, and put the note before the advice.
 
     Parameters

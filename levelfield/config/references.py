@@ -10,9 +10,10 @@ import glob
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Formatter
+from typing import Any
 
-from levelfield.config.plan import well_path
 from levelfield.config.sheets import ConfigError
+from levelfield.config.wells import well_path
 
 
 def field_names(plate: str, well: str, site: int, raw_file: str) -> dict[str, str | int]:
@@ -21,11 +22,19 @@ def field_names(plate: str, well: str, site: int, raw_file: str) -> dict[str, st
     ``image`` is the name of the field's first raw file without its ending.
     """
     row, column = well_path(well).split("/")
-    names = {"plate": plate, "well": well, "row": row, "column": column, "site": site}
-    return names | {"image": Path(raw_file).stem}
+    return {
+        "plate": plate,
+        "well": well,
+        "row": row,
+        "column": column,
+        "site": site,
+        "image": Path(raw_file).stem,
+    }
 
 
-def plates_with_references(config: Mapping, plates: Iterable[str]) -> dict[str, list[Path]]:
+def plates_with_references(
+    config: Mapping[str, Any], plates: Iterable[str]
+) -> dict[str, list[Path]]:
     """Find the plates that have files where their references should be.
 
     Parameters
@@ -91,7 +100,7 @@ def _open_path(folder: Path, pattern: str, plate: str) -> Path:
     for text, name, form, _ in Formatter().parse(pattern):
         parts.append(glob.escape(text))
         if name == "plate":
-            parts.append(glob.escape(format(plate, form)))
+            parts.append(glob.escape(format(plate, form or "")))
         elif name is not None and parts[-2:] != ["*", ""]:  # two would mean all folders below
             parts.append("*")
     return Path(glob.escape(str(folder))) / "".join(parts)

@@ -4,40 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Protocol
 
 from levelfield.config.planted import Planting, plantings
 from levelfield.config.sheets import ConfigError
 
-METHODS_WITH_THRESHOLD = ("classical", "propagation", "watershed")
+if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has neither
+    import numpy as np
+    import pandas as pd
 
-METHODS_WITH_WEIGHTS = (
-    "network",
-    "stardist",
-    "mask_rcnn",
-    "segment_anything",
-    "segment_anything_cells",
-    "cellpose",
-    "cellpose3",
-    "instanseg",
-)
 
-MOST_CHANNELS = {
-    "network": 1,
-    "mask_rcnn": 1,
-    "cellpose": 3,
-    "cellpose3": 2,
-    "segment_anything": 3,
-    "segment_anything_cells": 3,
-    **dict.fromkeys(METHODS_WITH_THRESHOLD, 1),
-}
-"""That a method sees. Those that are not here depend on the model."""
+class MethodFacts(Protocol):
+    """What the config's checks need to know of a method; `segmentation.Method` has it."""
 
-METHODS_WITH_CLASSIFIER = ("pixel_classifier", *METHODS_WITH_THRESHOLD)
-"""The first segments what a forest calls foreground; to the others its probability is the image."""
+    @property
+    def channels(self) -> tuple[int, int | None]:
+        """Fewest and most channels that it sees."""
+
+    @property
+    def threshold(self) -> bool:
+        """Whether it has a threshold that can be measured beforehand."""
+
+    @property
+    def weights(self) -> bool:
+        """Whether it needs a file of weights."""
+
+    @property
+    def classifier(self) -> str:
+        """Whether it can use a pixel classifier: ``needed``, ``image`` or nothing."""
+
+    @property
+    def plate_diameter(self) -> bool:
+        """Whether a diameter that is not given is measured on the plate."""
+
+    @property
+    def copies_outlines(self) -> bool:
+        """Whether its outlines are those of other object sets."""
+
+
+Methods = Mapping[str, MethodFacts]
+"""The methods that there are: `levelfield.segmentation.METHODS`."""
 
 PARENT_ROLES = ("parent", "minus", "within")
 """Keys of an object set that name another set."""
@@ -68,9 +74,9 @@ class ObjectSetSettings:
     files : str
         Where the label images lie that were made elsewhere (method ``labels``).
     classifier : str
-        Name of the pixel classifier (`METHODS_WITH_CLASSIFIER`), or nothing.
+        Name of the pixel classifier that the method uses, or nothing.
     weights : str
-        Name of the weights (`METHODS_WITH_WEIGHTS`), or nothing.
+        Name of the weights of a learned method, or nothing.
     planted : Planting, optional
         Error that the labels get on purpose.
     """
@@ -88,13 +94,24 @@ class ObjectSetSettings:
     planted: Planting | None = None
 
 
-def object_sets(config: Mapping) -> list[ObjectSetSettings]:
+def object_sets(
+    config: Mapping[str, Any], methods: Methods | None = None
+) -> list[ObjectSetSettings]:
     """Return the object sets of a config, in the order in which they are made.
+
+    Parameters
+    ----------
+    config : mapping
+        The config.
+    methods : mapping of str to MethodFacts, optional
+        `levelfield.segmentation.METHODS`: check that each set suits its method. Left out by the
+        jobs, as the plan has checked the config before.
 
     Raises
     ------
     ConfigError
-        If a set names a channel or an object set that is not there before it.
+        If a set names a channel or an object set that is not there before it, or has what its
+        method cannot use.
     """
     sets: list[ObjectSetSettings] = []
     planted = plantings(config["objects"])
@@ -118,16 +135,21 @@ def object_sets(config: Mapping) -> list[ObjectSetSettings]:
                 planted=planted.get(name),
             )
         )
-        _check_channels(sets[-1])
-        _check_threshold(sets[-1])
-        _check_weights(sets[-1])
         _check_planted(sets[-1])
+        if methods is not None:
+            _check_method(sets[-1], methods)
     return sets
 
 
-def sets_with_plate_diameter(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
-    """Return the object sets of learned segmenters whose diameter the config does not give."""
-    return [one for one in sets if one.method == "network" and not one.parameters.get("diameter")]
+def sets_with_plate_diameter(
+    sets: Sequence[ObjectSetSettings], methods: Methods
+) -> list[ObjectSetSettings]:
+    """Return the object sets whose diameter is measured on the plate, as the config gives none."""
+    return [
+        object_set
+        for object_set in sets
+        if methods[object_set.method].plate_diameter and not object_set.parameters.get("diameter")
+    ]
 
 
 def threshold_wells(
@@ -138,10 +160,10 @@ def threshold_wells(
     Sets whose threshold is measured image by image are left out. `control_types` are by well.
     """
     found = {}
-    for one in sets:
-        if one.threshold_from != "image":
-            kinds = THRESHOLD_CONTROLS.get(one.threshold_from)
-            found[one.name] = [
+    for object_set in sets:
+        if object_set.threshold_from != "image":
+            kinds = THRESHOLD_CONTROLS.get(object_set.threshold_from)
+            found[object_set.name] = [
                 well for well, kind in control_types.items() if kinds is None or kind in kinds
             ]
     return found
@@ -151,83 +173,104 @@ def planted_wells(
     sets: Sequence[ObjectSetSettings], control_types: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the control types of those wells that get planted errors, by well."""
-    kinds = {one.planted.control_type for one in sets if one.planted is not None}
+    kinds = {
+        object_set.planted.control_type for object_set in sets if object_set.planted is not None
+    }
     return {well: kind for well, kind in control_types.items() if kind in kinds}
 
 
-def _check_channels(one: ObjectSetSettings) -> None:
-    """Refuse more channels than the method sees; steps may make fewer of them."""
-    most = MOST_CHANNELS.get(one.method)
-    if most is None or one.steps or one.classifier or len(one.channels) <= most:
+def _check_method(object_set: ObjectSetSettings, methods: Methods) -> None:
+    """Refuse what the method of a set cannot use."""
+    _check_channels(object_set, methods[object_set.method])
+    _check_threshold(object_set, methods)
+    _check_weights(object_set, methods)
+    if object_set.planted is not None and methods[object_set.method].copies_outlines:
+        raise ConfigError(
+            f"objects.{object_set.name}.planted: the outlines of method {object_set.method} are "
+            "those of other sets, and would no longer fit them. Plant into "
+            f"{', '.join(object_set.parents.values())}."
+        )
+
+
+def _check_channels(object_set: ObjectSetSettings, method: MethodFacts) -> None:
+    """Refuse more or fewer channels than the method sees; steps may change their number."""
+    (fewest, most), number = method.channels, len(object_set.channels)
+    if object_set.steps or object_set.classifier:
+        return
+    if number < fewest:
+        raise ConfigError(
+            f"objects.{object_set.name}.channels: method {object_set.method} needs at least "
+            f"{fewest} channels, and these are {number} ({', '.join(object_set.channels)}). Name "
+            "more, or use the step repeat_channel."
+        )
+    if most is None or number <= most:
         return
     allowed = "one channel" if most == 1 else f"at most {most} channels"
     raise ConfigError(
-        f"objects.{one.name}.channels: method {one.method} sees {allowed}, and these are "
-        f"{len(one.channels)} ({', '.join(one.channels)}). Name fewer, or make one of them with "
+        f"objects.{object_set.name}.channels: method {object_set.method} sees {allowed}, and these "
+        f"are {number} ({', '.join(object_set.channels)}). Name fewer, or make one of them with "
         "the step combine_channels."
     )
 
 
-def _check_threshold(one: ObjectSetSettings) -> None:
-    if one.threshold_from == "image":
+def _check_threshold(object_set: ObjectSetSettings, methods: Methods) -> None:
+    if object_set.threshold_from == "image":
         return
-    if one.method not in METHODS_WITH_THRESHOLD:
+    where = f"objects.{object_set.name}.threshold_from"
+    if not methods[object_set.method].threshold:
+        allowed = [name for name, method in methods.items() if method.threshold]
         raise ConfigError(
-            f"objects.{one.name}.threshold_from: method {one.method} has no threshold to measure. "
-            f"Leave the key out, or choose among {', '.join(METHODS_WITH_THRESHOLD)}."
+            f"{where}: method {object_set.method} has no threshold to measure. Leave the key out, "
+            f"or choose among {', '.join(allowed)}."
         )
-    if one.classifier:
+    if object_set.classifier:
         raise ConfigError(
-            f"objects.{one.name}.threshold_from: with a classifier the image is a probability, "
-            "which means the same in all images. Leave the key out, and give one level for all as "
-            "threshold: {method: manual, value: 0.5}."
+            f"{where}: with a classifier the image is a probability, which means the same in all "
+            "images. Leave the key out, and give one level for all as threshold: {method: manual, "
+            "value: 0.5}."
         )
-    settings = one.parameters.get("threshold", {})
+    settings = object_set.parameters.get("threshold", {})
     if settings.get("method") in ("manual", "sauvola") or settings.get("window"):
         raise ConfigError(
-            f"objects.{one.name}.threshold_from: one level for all images cannot be measured by "
-            "the methods 'manual' and 'sauvola', nor in windows. Leave the key out, or choose "
-            "another threshold.method."
+            f"{where}: one level for all images cannot be measured by the methods 'manual' and "
+            "'sauvola', nor in windows. Leave the key out, or choose another threshold.method."
         )
 
 
-def _check_weights(one: ObjectSetSettings) -> None:
-    if one.method in METHODS_WITH_WEIGHTS and not one.weights:
+def _check_weights(object_set: ObjectSetSettings, methods: Methods) -> None:
+    needed = methods[object_set.method].weights
+    if needed and not object_set.weights:
         raise ConfigError(
-            f"objects.{one.name}: method {one.method} needs weights. Add `weights:` with a name of "
-            "levelfield/weights/catalogue.yaml or of the config's section weights."
+            f"objects.{object_set.name}: method {object_set.method} needs weights. Add `weights:` "
+            "with a name of levelfield/weights/catalogue.yaml or of the config's section weights."
         )
-    if one.weights and one.method not in METHODS_WITH_WEIGHTS:
+    if object_set.weights and not needed:
+        allowed = [name for name, method in methods.items() if method.weights]
         raise ConfigError(
-            f"objects.{one.name}.weights: method {one.method} has none. Leave the key out, or "
-            f"choose among {', '.join(METHODS_WITH_WEIGHTS)}."
+            f"objects.{object_set.name}.weights: method {object_set.method} has none. Leave the "
+            f"key out, or choose among {', '.join(allowed)}."
         )
 
 
-def _check_planted(one: ObjectSetSettings) -> None:
-    if one.planted is None:
+def _check_planted(object_set: ObjectSetSettings) -> None:
+    if object_set.planted is None:
         return
-    if one.method in ("subtraction", "masked"):
-        raise ConfigError(
-            f"objects.{one.name}.planted: the outlines of method {one.method} are those of other "
-            f"sets, and would no longer fit them. Plant into {', '.join(one.parents.values())}."
-        )
-    if "parent" not in one.parents:
+    if "parent" not in object_set.parents:
         return
-    parent = one.parents["parent"]
-    if one.planted.shrinks:
+    parent = object_set.parents["parent"]
+    if object_set.planted.shrinks:
         raise ConfigError(
-            f"objects.{one.name}.planted: shrunk objects would no longer hold their parents. Let "
-            f"them grow, or shrink {parent}."
+            f"objects.{object_set.name}.planted: shrunk objects would no longer hold their "
+            f"parents. Let them grow, or shrink {parent}."
         )
-    if one.planted.renumbers:
+    if object_set.planted.renumbers:
         raise ConfigError(
-            f"objects.{one.name}.planted: {one.planted.error} gives objects new numbers, and they "
-            f"belong to {parent} by their numbers. Plant it into {parent}."
+            f"objects.{object_set.name}.planted: {object_set.planted.error} gives objects new "
+            f"numbers, and they belong to {parent} by their numbers. Plant it into {parent}."
         )
 
 
-def check_measurement(config: Mapping) -> None:
+def check_measurement(config: Mapping[str, Any]) -> None:
     """Check the names in the config's section ``measurement``.
 
     Raises
@@ -254,24 +297,28 @@ def check_measurement(config: Mapping) -> None:
         )
 
 
-def measured_sets(config: Mapping) -> list[str]:
+def measured_sets(config: Mapping[str, Any]) -> list[str]:
     """Return the object sets that are measured."""
     return list(config["measurement"].get("object_sets", config["objects"]))
 
 
-def check_classifiers(sets: list[ObjectSetSettings], known: list[str]) -> None:
+def check_classifiers(
+    sets: Sequence[ObjectSetSettings], known: Sequence[str], methods: Methods
+) -> None:
     """Raise ``ConfigError`` if a set names a classifier that is not there, or for no use."""
-    for one in sets:
-        if one.classifier and one.method not in METHODS_WITH_CLASSIFIER:
+    for object_set in sets:
+        where = f"objects.{object_set.name}.classifier"
+        use = methods[object_set.method].classifier
+        if object_set.classifier and not use:
+            allowed = [name for name, method in methods.items() if method.classifier]
             raise ConfigError(
-                f"objects.{one.name}.classifier: method {one.method} does not look at a "
-                "probability. Leave the key out, or choose among "
-                f"{', '.join(METHODS_WITH_CLASSIFIER)}."
+                f"{where}: method {object_set.method} does not look at a probability. Leave the "
+                f"key out, or choose among {', '.join(allowed)}."
             )
-        if (one.classifier or one.method == "pixel_classifier") and one.classifier not in known:
+        if (object_set.classifier or use == "needed") and object_set.classifier not in known:
             raise ConfigError(
-                f"objects.{one.name}.classifier: '{one.classifier}' is not under "
-                f"pixel_classifiers. Allowed: {', '.join(known) or 'none are there yet'}."
+                f"{where}: '{object_set.classifier}' is not under pixel_classifiers. Allowed: "
+                f"{', '.join(known) or 'none are there yet'}."
             )
 
 
@@ -287,14 +334,22 @@ def _check_names(set_name: str, key: str, names: list[str], known: list[str]) ->
 
 def relations(sets: list[ObjectSetSettings]) -> dict[str, str]:
     """Return the parent of each object set that has one."""
-    return {one.name: one.parents["parent"] for one in sets if "parent" in one.parents}
+    return {
+        object_set.name: object_set.parents["parent"]
+        for object_set in sets
+        if "parent" in object_set.parents
+    }
 
 
-def intensity_maximum(bit_depth: int | None, dtype: np.dtype) -> int:
+def intensity_maximum(bit_depth: int | None, dtype: np.dtype[Any]) -> int:
     """Return the largest value that the camera can write, by which intensities are divided."""
+    import numpy as np
+
     return 2**bit_depth - 1 if bit_depth else int(np.iinfo(dtype).max)
 
 
-def plate_dtype(index: pd.DataFrame) -> np.dtype:
+def plate_dtype(index: pd.DataFrame) -> np.dtype[Any]:
     """Return the type of a plate's raw pixels (uint8 or uint16)."""
+    import numpy as np
+
     return np.dtype(index.loc[index["fault"] == "", "dtype"].iloc[0])

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
-import pandas as pd
 import yaml
 from referencing import Registry, Resource
+
+if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
+    import pandas as pd
+
+Sheet = dict[str, list[str]]
+"""A sheet by its columns, all of the same length."""
 
 SCHEMAS = Path(__file__).parent / "schemas"
 
@@ -24,13 +31,15 @@ class SheetError(ValueError):
     """A sheet is wrong; the text says which file, line, value and what is allowed."""
 
 
-def load_schema(path: Path) -> dict:
+def load_schema(path: Path) -> dict[str, Any]:
     """Read a JSON Schema (2020-12) written as YAML."""
     return yaml.safe_load(Path(path).read_text())
 
 
-def read_sheet(path: Path) -> pd.DataFrame:
+def read_columns(path: Path) -> Sheet:
     """Read a CSV or TSV sheet as text, with surrounding blanks removed.
+
+    What follows a ``#`` is a comment; empty lines count for nothing.
 
     Raises
     ------
@@ -40,16 +49,57 @@ def read_sheet(path: Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise SheetError(f"{path}: there is no such file. Correct the path, or write the sheet.")
-    separator = "\t" if path.suffix.lower() in {".tsv", ".txt"} else ","
+    tabs = path.suffix.lower() in {".tsv", ".txt"}
     try:
-        sheet = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, comment="#")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        kind = "tab" if separator == "\t" else "comma"
+        columns, *rows = _rows(path, "\t" if tabs else ",")
+    except ValueError as error:  # of Unicode too
+        kind = "tab" if tabs else "comma"
         raise SheetError(f"{path}: cannot be read as a {kind}-separated table ({error}).") from None
-    if sheet.empty:
+    if not rows:
         raise SheetError(f"{path}: has no rows below its header. Write one row per plate or well.")
-    sheet.columns = [str(column).strip() for column in sheet.columns]
-    return sheet.apply(lambda column: column.str.strip())
+    return {name: [row[at] for row in rows] for at, name in enumerate(columns)}
+
+
+def _rows(path: Path, separator: str) -> list[list[str]]:
+    """Return the header and the rows of a sheet, each as long as the header.
+
+    Raises
+    ------
+    ValueError
+        If there is no header, a name in it is a duplicate, or a row has too many cells.
+    """
+    lines = (_without_comment(line) for line in path.read_text("utf-8-sig").splitlines())
+    cells = csv.reader((line for line in lines if line.strip()), delimiter=separator, strict=True)
+    try:
+        rows = [[cell.strip() for cell in row] for row in cells]
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    if not rows:
+        raise ValueError("there is no header")
+    header = rows[0]
+    if len(set(header)) < len(header):
+        raise ValueError("two columns have the same name")
+    for number, row in enumerate(rows, start=1):
+        if len(row) > len(header):
+            raise ValueError(f"line {number} has {len(row)} cells, the header {len(header)}")
+        row += [""] * (len(header) - len(row))
+    return rows
+
+
+def _without_comment(line: str) -> str:
+    """Cut a line at the first ``#`` that is not within quotation marks."""
+    parts = line.split("#")
+    for n in range(1, len(parts)):
+        if "#".join(parts[:n]).count('"') % 2 == 0:
+            return "#".join(parts[:n])
+    return line
+
+
+def read_sheet(path: Path) -> pd.DataFrame:
+    """Read a sheet as `read_columns` does, as a table of text."""
+    import pandas as pd
+
+    return pd.DataFrame(read_columns(path))
 
 
 def path_below(folder: Path | str, text: str, where: str) -> Path:
@@ -79,7 +129,7 @@ def path_below(folder: Path | str, text: str, where: str) -> Path:
     return Path(folder) / text
 
 
-def check_sheet(sheet: pd.DataFrame, schema: Mapping, path: Path) -> None:
+def check_sheet(sheet: Sheet | pd.DataFrame, schema: Mapping[str, Any], path: Path) -> None:
     """Check a sheet against the JSON Schema of one row.
 
     Every distinct value of a column is checked once: a screen has thousands of rows and few
@@ -90,21 +140,22 @@ def check_sheet(sheet: pd.DataFrame, schema: Mapping, path: Path) -> None:
     SheetError
         Naming the file, the line and what is allowed.
     """
-    _check_columns(list(sheet.columns), schema, path)
-    for column in sheet.columns:
-        rule = _rule_of(column, schema)
+    _check_columns([str(column) for column in sheet], schema, path)
+    for column in sheet:
+        rule = _rule_of(column, schema) or {}
         validator = jsonschema.Draft202012Validator(rule)
-        for value in sheet[column].unique():
+        values = list(sheet[column])
+        for value in dict.fromkeys(values):
             optional = value == "" and column not in schema.get("required", [])
             if optional or validator.is_valid(value):
                 continue
-            line = int((sheet[column] == value).to_numpy().argmax()) + 2
+            line = values.index(value) + 2
             raise SheetError(
                 f"{path}, line {line}: column '{column}' holds '{value}'. {_allowed(rule)}"
             )
 
 
-def _check_columns(columns: list[str], schema: Mapping, path: Path) -> None:
+def _check_columns(columns: list[str], schema: Mapping[str, Any], path: Path) -> None:
     known = list(schema["properties"])
     missing = [name for name in schema.get("required", []) if name not in columns]
     if missing:
@@ -121,16 +172,16 @@ def _check_columns(columns: list[str], schema: Mapping, path: Path) -> None:
             )
 
 
-def _rule_of(column: str, schema: Mapping) -> Mapping | None:
+def _rule_of(column: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if column in schema["properties"]:
         return schema["properties"][column]
     for pattern, rule in schema.get("patternProperties", {}).items():
-        if pd.Series([column]).str.match(pattern).item():
+        if re.match(pattern, column):
             return rule
     return None
 
 
-def _allowed(rule: Mapping) -> str:
+def _allowed(rule: Mapping[str, Any]) -> str:
     if "enum" in rule:
         return f"Allowed: {', '.join(str(value) for value in rule['enum'])}."
     return f"Expected: {rule.get('description', rule.get('pattern', rule.get('type', '')))}"
@@ -142,7 +193,10 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def check_config(
-    config: Mapping, schema: Mapping, source: str, parts: Mapping[str, Mapping] | None = None
+    config: Mapping[str, Any],
+    schema: Mapping[str, Any],
+    source: str,
+    parts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Check the config against its JSON Schema.
 
@@ -179,42 +233,50 @@ def _deepest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
 
 def _describe(error: jsonschema.ValidationError, source: str) -> str:
     key = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    found: Any = error.instance
+    needed: Any = error.validator_value
     if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = [name for name in error.instance if name not in known]
+        known = list(_rule_broken(error).get("properties", {}))
+        unknown = [name for name in found if name not in known]
         return (
             f"{source}, {key}: the key '{unknown[0]}' is not known."
             f"{_suggestion(unknown[0], known)} Allowed: {', '.join(known)}."
         )
     if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
+        missing = [name for name in needed if name not in found]
         return f"{source}, {key}: the key '{missing[0]}' is missing. Add it."
-    return f"{source}, {key}: {error.instance!r} is not allowed. {_remedy(error)}"
+    return f"{source}, {key}: {found!r} is not allowed. {_remedy(error)}"
 
 
 def _remedy(error: jsonschema.ValidationError) -> str:
-    rule = error.schema if isinstance(error.schema, Mapping) else {}
+    rule = _rule_broken(error)
+    needed: Any = error.validator_value
     texts = {
-        "enum": lambda: f"Allowed: {', '.join(map(str, error.validator_value))}.",
+        "enum": lambda: f"Allowed: {', '.join(map(str, needed))}.",
         "type": lambda: _kind(error),
-        "minimum": lambda: f"It must be at least {error.validator_value}.",
-        "exclusiveMinimum": lambda: f"It must be more than {error.validator_value}.",
-        "exclusiveMaximum": lambda: f"It must be less than {error.validator_value}.",
-        "maximum": lambda: f"It must be at most {error.validator_value}.",
+        "minimum": lambda: f"It must be at least {needed}.",
+        "exclusiveMinimum": lambda: f"It must be more than {needed}.",
+        "exclusiveMaximum": lambda: f"It must be less than {needed}.",
+        "maximum": lambda: f"It must be at most {needed}.",
     }
-    text = texts.get(error.validator, lambda: error.message + ".")()
+    text = texts.get(str(error.validator), lambda: error.message + ".")()
     return f"{text} {rule['description']}" if "description" in rule else text
+
+
+def _rule_broken(error: jsonschema.ValidationError) -> Mapping[str, Any]:
+    return error.schema if isinstance(error.schema, Mapping) else {}
 
 
 def _kind(error: jsonschema.ValidationError) -> str:
     """Say what kind of value is needed; of a section, which keys it has."""
-    kinds, keys = error.validator_value, list(error.schema.get("properties", {}))
+    kinds: Any = error.validator_value
+    keys = list(_rule_broken(error).get("properties", {}))
     if kinds == "object" and keys:
         return f"It must hold the keys {', '.join(keys)}."
     return f"It must be of type {' or '.join([kinds] if isinstance(kinds, str) else kinds)}."
 
 
-def with_defaults(value: Any, schema: Mapping) -> Any:
+def with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
     """Return a copy of a config with the schema's ``default`` values filled in.
 
     Only ``properties`` are followed: what a method does by default is written in the signature

@@ -3,6 +3,7 @@
 `levelfield.evaluation.picture` draws them; it is imported on its own, as it needs Matplotlib.
 """
 
+# ruff: noqa: F401 (the names below are offered, for type checkers and people)
 from __future__ import annotations
 
 from importlib import import_module
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from levelfield.evaluation.annotators import annotator_agreement, consensus_labels, human_scale
     from levelfield.evaluation.image import ImageEvaluation, evaluate_image
     from levelfield.evaluation.matching import assign
-    from levelfield.evaluation.overlap import Overlap, count_overlap, number_labels
     from levelfield.evaluation.scores import score_objects
     from levelfield.evaluation.tables import (
         EvaluationTables,
@@ -21,38 +21,15 @@ if TYPE_CHECKING:
         summarise,
     )
 
-_MODULE_OF = {
-    "EvaluationTables": "tables",
-    "ImageEvaluation": "image",
-    "Overlap": "overlap",
-    "annotator_agreement": "annotators",
-    "assign": "matching",
-    "consensus_labels": "annotators",
-    "count_overlap": "overlap",
-    "evaluate_image": "image",
-    "evaluate_images": "tables",
-    "evaluation_tables": "tables",
-    "human_scale": "annotators",
-    "number_labels": "overlap",
-    "score_objects": "scores",
-    "summarise": "tables",
+_OFFERED = {
+    "annotators": ("annotator_agreement", "consensus_labels", "human_scale"),
+    "image": ("ImageEvaluation", "evaluate_image"),
+    "matching": ("assign",),
+    "scores": ("score_objects",),
+    "tables": ("EvaluationTables", "evaluate_images", "evaluation_tables", "summarise"),
 }
-__all__ = [
-    "EvaluationTables",
-    "ImageEvaluation",
-    "Overlap",
-    "annotator_agreement",
-    "assign",
-    "consensus_labels",
-    "count_overlap",
-    "evaluate_image",
-    "evaluate_images",
-    "evaluation_tables",
-    "human_scale",
-    "number_labels",
-    "score_objects",
-    "summarise",
-]
+_MODULE_OF = {name: module for module, names in _OFFERED.items() for name in names}
+__all__ = [*_MODULE_OF]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,32 +12,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from levelfield.arrays import Integers, Labels
 from levelfield.evaluation.image import evaluate_image
 from levelfield.evaluation.object_table import MATCH_THRESHOLD
-from levelfield.evaluation.overlap import (
-    NumberedLabels,
-    check_same_shape,
-    count_overlap,
-    number_labels,
-)
+from levelfield.labels.overlap import NumberedLabels, check_same_shape, count_overlap, number_labels
 
 HUMAN_SCALE_SCORES = (
-    "ap_50",
-    "mean_ap",
-    "mean_f1",
-    "panoptic_quality",
-    "seg",
-    "det",
-    "aggregated_jaccard",
+    *("ap_50", "mean_ap", "mean_f1", "panoptic_quality", "seg", "det", "aggregated_jaccard"),
     "mean_boundary_iou",
 )
 
 
-def consensus_labels(
-    annotations: Sequence[ArrayLike], minimum_votes: int | None = None
-) -> NDArray[np.int32]:
+def consensus_labels(annotations: Sequence[ArrayLike], minimum_votes: int | None = None) -> Labels:
     """Label image on which enough annotators agree, pixel by pixel.
 
     Objects of different annotators with an IoU of at least 0.5 are the same object, also through
@@ -115,7 +103,9 @@ def annotator_agreement(
         raise ValueError(f"{both} name an annotator and a segmenter. Rename one of each.")
     kinds = {**dict.fromkeys(annotations, "annotator"), **dict.fromkeys(predictions, "segmenter")}
     candidates = {**annotations, **predictions}
-    references = [("pairwise", name, labels, name) for name, labels in annotations.items()]
+    references: list[tuple[str, str, ArrayLike, str | None]] = [
+        ("pairwise", name, labels, name) for name, labels in annotations.items()
+    ]
     everyone = consensus_labels(list(annotations.values()))
     references.append(("consensus", "everyone", everyone, None))
     if len(annotations) > 2:
@@ -155,10 +145,11 @@ def human_scale(
     """
     means = agreement.groupby(["kind", "comparison", "candidate"])[list(scores)].mean()
     rows = []
-    for (kind, comparison, candidate), own in means.iterrows():
+    every: Any = means.iterrows()
+    for (kind, comparison, candidate), own in every:
         if kind != "segmenter":
             continue
-        people = means.loc[("annotator", comparison)]
+        people: Any = means.loc[("annotator", comparison)]
         for score in scores:
             rows.append(
                 {
@@ -183,7 +174,7 @@ def _is_asked(comparison: str, candidate: str, kind: str, author: str | None) ->
     return (candidate == author) == (comparison == "consensus_of_others")
 
 
-def _shared_objects(sides: list[NumberedLabels]) -> list[NDArray[np.int64]]:
+def _shared_objects(sides: list[NumberedLabels]) -> list[Integers]:
     """Label images in which objects that annotators share have the same number."""
     first = np.concatenate([[0], np.cumsum([len(side.labels) for side in sides])])
     annotator = np.repeat(np.arange(len(sides)), np.diff(first))
@@ -203,7 +194,7 @@ def _shared_objects(sides: list[NumberedLabels]) -> list[NDArray[np.int64]]:
     ]
 
 
-def _links(sides: list[NumberedLabels], first: NDArray[np.int64]) -> NDArray[np.int64]:
+def _links(sides: list[NumberedLabels], first: Integers) -> Integers:
     """Pairs of objects of two annotators with an IoU of at least 0.5, the best first."""
     pairs, agreement = [np.empty((0, 2), np.int64)], [np.empty(0)]
     for one, two in combinations(range(len(sides)), 2):
@@ -216,7 +207,7 @@ def _links(sides: list[NumberedLabels], first: NDArray[np.int64]) -> NDArray[np.
     return np.concatenate(pairs)[order]
 
 
-def _number_in_raster_order(labels: NDArray[np.int64]) -> NDArray[np.int32]:
+def _number_in_raster_order(labels: Integers) -> Labels:
     numbered = np.zeros(labels.shape, np.int32)
     foreground = labels > 0
     numbered[foreground] = pd.factorize(labels[foreground])[0] + 1

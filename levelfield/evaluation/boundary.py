@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from levelfield.evaluation.overlap import NumberedLabels
+from levelfield.arrays import Floats, Integers, Labels, Mask
+from levelfield.labels.overlap import NumberedLabels
 
 NEIGHBOUR_REACH = 2
 MINIMUM_EDGE_PIXELS = 5
@@ -28,15 +28,13 @@ class OutlinePoints:
         Row and column in px.
     """
 
-    owner: NDArray[np.int64]
-    position: NDArray[np.int64]
+    owner: Integers
+    position: Integers
 
 
 def compare_outlines(
-    prediction: NumberedLabels,
-    reference: NumberedLabels,
-    pairs: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    prediction: NumberedLabels, reference: NumberedLabels, pairs: Integers
+) -> tuple[Floats, Floats]:
     """Hausdorff-95 and signed boundary bias of pairs of objects.
 
     The outline of an object is its pixels with a 4-neighbour outside it; the image frame counts
@@ -82,13 +80,13 @@ def compare_outlines(
     return np.maximum(*percentile), bias
 
 
-def _number_by_pair(side: NumberedLabels, members: NDArray[np.int64]) -> NDArray[np.int32]:
+def _number_by_pair(side: NumberedLabels, members: Integers) -> Labels:
     number = np.zeros(len(side.labels) + 1, np.int32)
     number[members + 1] = np.arange(1, len(members) + 1)
     return number[side.image]
 
 
-def _steps_out(image: NDArray[np.int32]) -> list[tuple[NDArray[np.bool_], tuple[int, int]]]:
+def _steps_out(image: Labels) -> list[tuple[Mask, tuple[int, int]]]:
     """For each 4-neighbour step, which object pixels leave their object by it."""
     padded = np.pad(image, 1)
     rows, columns = image.shape
@@ -101,14 +99,14 @@ def _steps_out(image: NDArray[np.int32]) -> list[tuple[NDArray[np.bool_], tuple[
     ]
 
 
-def _inner_outline(image: NDArray[np.int32]) -> OutlinePoints:
+def _inner_outline(image: Labels) -> OutlinePoints:
     """Object pixels with a 4-neighbour outside their object."""
     leaves = np.logical_or.reduce([leaving for leaving, _ in _steps_out(image)])
     position = np.argwhere(leaves)
     return OutlinePoints(image[leaves].astype(np.int64) - 1, position)
 
 
-def _outer_outline(image: NDArray[np.int32]) -> OutlinePoints:
+def _outer_outline(image: Labels) -> OutlinePoints:
     """Pixels outside an object with a 4-neighbour inside it; one pixel may serve two objects."""
     owners, positions = [], []
     for leaving, step in _steps_out(image):
@@ -117,31 +115,23 @@ def _outer_outline(image: NDArray[np.int32]) -> OutlinePoints:
     return OutlinePoints(np.concatenate(owners), np.concatenate(positions))
 
 
-def _distance_to(
-    points: OutlinePoints, targets: OutlinePoints, shape: tuple[int, int]
-) -> NDArray[np.float64]:
+def _distance_to(points: OutlinePoints, targets: OutlinePoints, shape: tuple[int, int]) -> Floats:
     """Distance in px from each point to the nearest target of the same pair."""
     if len(points.owner) == 0:
         return np.zeros(0)
     apart = 2 * (shape[0] + shape[1]) + 4
     tree = cKDTree(np.column_stack([targets.owner * apart, targets.position]))
-    return tree.query(np.column_stack([points.owner * apart, points.position]))[0]
+    return np.asarray(tree.query(np.column_stack([points.owner * apart, points.position]))[0])
 
 
-def _percentile95(
-    owner: NDArray[np.int64], distance: NDArray[np.float64], n_pairs: int
-) -> NDArray[np.float64]:
+def _percentile95(owner: Integers, distance: Floats, n_pairs: int) -> Floats:
     quantile = pd.Series(distance).groupby(owner).quantile(0.95)
     return quantile.reindex(range(n_pairs)).to_numpy(np.float64)
 
 
 def _mean_offset(
-    points: OutlinePoints,
-    unsigned: NDArray[np.float64],
-    other: NDArray[np.int32],
-    free: NDArray[np.bool_],
-    n_pairs: int,
-) -> NDArray[np.float64]:
+    points: OutlinePoints, unsigned: Floats, other: Labels, free: Mask, n_pairs: int
+) -> Floats:
     """Mean signed distance from one object's outline to the other's, per pair.
 
     Outside the other object, a pixel lies as far out as its distance to the nearest pixel of it;
@@ -159,11 +149,8 @@ def _mean_offset(
 
 
 def _faces_background(
-    points: OutlinePoints,
-    prediction: NDArray[np.int32],
-    reference: NDArray[np.int32],
-    pairs: NDArray[np.int64],
-) -> NDArray[np.bool_]:
+    points: OutlinePoints, prediction: Labels, reference: Labels, pairs: Integers
+) -> Mask:
     """Whether no third object, predicted or reference, is within 2 city-block steps."""
     reach = range(-NEIGHBOUR_REACH, NEIGHBOUR_REACH + 1)
     steps = [(dy, dx) for dy in reach for dx in reach if abs(dy) + abs(dx) <= NEIGHBOUR_REACH]
@@ -178,9 +165,7 @@ def _faces_background(
     return free
 
 
-def _near_frame(
-    outlines: list[OutlinePoints], shape: tuple[int, int], n_pairs: int
-) -> NDArray[np.bool_]:
+def _near_frame(outlines: list[OutlinePoints], shape: tuple[int, int], n_pairs: int) -> Mask:
     near = np.zeros(n_pairs, bool)
     for outline in outlines:
         to_frame = np.minimum(outline.position, np.array(shape) - 1 - outline.position)

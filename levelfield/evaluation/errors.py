@@ -24,9 +24,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from levelfield.evaluation.overlap import Overlap
+from levelfield.arrays import AnyArray, Integers, Mask
+from levelfield.labels.overlap import Overlap
 
 MOSTLY_INSIDE = 0.5
 NOTICEABLE_SHARE = 0.1
@@ -54,27 +54,27 @@ class ObjectErrors:
     caicedo_missed : (n_reference,) bool
     """
 
-    n_fragments: NDArray[np.int64]
-    is_split: NDArray[np.bool_]
-    is_missed: NDArray[np.bool_]
-    is_merged: NDArray[np.bool_]
-    n_held: NDArray[np.int64]
-    is_merge: NDArray[np.bool_]
-    is_fragment: NDArray[np.bool_]
-    is_extra: NDArray[np.bool_]
-    caicedo_overlaps_reference: NDArray[np.int64]
-    caicedo_overlaps_prediction: NDArray[np.int64]
-    caicedo_missed: NDArray[np.bool_]
+    n_fragments: Integers
+    is_split: Mask
+    is_missed: Mask
+    is_merged: Mask
+    n_held: Integers
+    is_merge: Mask
+    is_fragment: Mask
+    is_extra: Mask
+    caicedo_overlaps_reference: Integers
+    caicedo_overlaps_prediction: Integers
+    caicedo_missed: Mask
 
 
 def find_errors(overlap: Overlap) -> ObjectErrors:
     """Find splits, merges, missed and extra objects from the overlapping pairs."""
     n_prediction, n_reference = len(overlap.prediction_areas), len(overlap.reference_areas)
 
-    def per_prediction(values: NDArray) -> NDArray:
+    def per_prediction(values: AnyArray) -> AnyArray:
         return np.bincount(overlap.prediction, values, minlength=n_prediction)
 
-    def per_reference(values: NDArray) -> NDArray:
+    def per_reference(values: AnyArray) -> AnyArray:
         return np.bincount(overlap.reference, values, minlength=n_reference)
 
     inside, covered = overlap.of_prediction, overlap.of_reference

@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike
 from levelfield.evaluation.errors import find_errors
 from levelfield.evaluation.matching import assign
 from levelfield.evaluation.object_table import MATCH_THRESHOLD, Comparison, object_table
-from levelfield.evaluation.overlap import (
+from levelfield.evaluation.scores import score_objects
+from levelfield.labels.overlap import (
     CRITERIA,
     boundary_iou,
     check_same_shape,
     count_overlap,
     number_labels,
 )
-from levelfield.evaluation.scores import score_objects
 
 
 @dataclass(frozen=True)

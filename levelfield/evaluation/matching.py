@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from levelfield.evaluation.overlap import Overlap
+from levelfield.arrays import Floats, Mask
+from levelfield.labels.overlap import Overlap
 
 METHODS = ("optimal", "greedy")
 
 
-def assign(
-    overlap: Overlap, score: NDArray[np.float64], threshold: float, method: str = "optimal"
-) -> NDArray[np.bool_]:
+def assign(overlap: Overlap, score: Floats, threshold: float, method: str = "optimal") -> Mask:
     """Choose which overlapping pairs belong together, each object at most once.
 
     Parameters
@@ -49,7 +47,7 @@ def assign(
     return _assign_optimally(overlap, score, threshold)
 
 
-def _assign_greedily(overlap: Overlap, score: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _assign_greedily(overlap: Overlap, score: Floats) -> Mask:
     prediction_free = np.ones(len(overlap.prediction_areas), bool)
     reference_free = np.ones(len(overlap.reference_areas), bool)
     assigned = np.zeros(len(score), bool)
@@ -62,9 +60,7 @@ def _assign_greedily(overlap: Overlap, score: NDArray[np.float64]) -> NDArray[np
     return assigned
 
 
-def _assign_optimally(
-    overlap: Overlap, score: NDArray[np.float64], threshold: float
-) -> NDArray[np.bool_]:
+def _assign_optimally(overlap: Overlap, score: Floats, threshold: float) -> Mask:
     n_prediction, n_reference = len(overlap.prediction_areas), len(overlap.reference_areas)
     # One match outweighs every possible sum of scores, so scores only break ties.
     weight = (score >= threshold) + score / (2 * min(n_prediction, n_reference))

@@ -6,21 +6,35 @@ of objects: an image, a well, a control class, a size class.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import AnyArray, Floats, Integers, Mask
 from levelfield.evaluation.boundary import compare_outlines
 from levelfield.evaluation.errors import ObjectErrors
-from levelfield.evaluation.overlap import NumberedLabels, Overlap
+from levelfield.labels.overlap import NumberedLabels, Overlap
 
 MATCH_THRESHOLD = 0.5
 OUTLINE_THRESHOLD = 0.4
 DETECTED_ABOVE = 0.5
 
-Columns = dict[str, NDArray]
+Columns = dict[str, AnyArray]
+
+# By column, the attribute of `ObjectErrors`.
+_PREDICTION_ERRORS = {
+    "n_parts": "n_held",
+    **{name: name for name in ("is_merge", "is_fragment", "is_extra")},
+    "caicedo_overlaps": "caicedo_overlaps_prediction",
+}
+_REFERENCE_ERRORS = {
+    "n_parts": "n_fragments",
+    **{name: name for name in ("is_split", "is_merged", "is_missed")},
+    "caicedo_overlaps": "caicedo_overlaps_reference",
+    "caicedo_missed": "caicedo_missed",
+}
 
 
 @dataclass(frozen=True)
@@ -45,10 +59,10 @@ class Comparison:
     prediction: NumberedLabels
     reference: NumberedLabels
     overlap: Overlap
-    agreement: dict[str, NDArray[np.float64]]
+    agreement: dict[str, Floats]
     criterion: str
-    matched: NDArray[np.bool_]
-    assigned: NDArray[np.bool_]
+    matched: Mask
+    assigned: Mask
     errors: ObjectErrors
 
 
@@ -58,13 +72,13 @@ def object_table(comparison: Comparison) -> pd.DataFrame:
     outlines = _outline_columns(comparison)
     prediction = {
         **_match_columns(comparison, "prediction", "reference"),
-        **_prediction_errors(comparison.errors),
+        **_errors(comparison.errors, _PREDICTION_ERRORS),
         **_prediction_contributions(overlap),
         **_scatter(outlines, overlap.prediction, len(comparison.prediction.labels)),
     }
     reference = {
         **_match_columns(comparison, "reference", "prediction"),
-        **_reference_errors(comparison.errors),
+        **_errors(comparison.errors, _REFERENCE_ERRORS),
         **_reference_contributions(overlap, comparison.assigned),
         **_scatter(outlines, overlap.reference, len(comparison.reference.labels)),
     }
@@ -74,7 +88,7 @@ def object_table(comparison: Comparison) -> pd.DataFrame:
 def _stack(tables: dict[str, Columns]) -> pd.DataFrame:
     """Put both kinds of objects into one table; what does not apply to one kind is 0 or False."""
     names = list(dict.fromkeys(name for table in tables.values() for name in table))
-    columns: dict[str, NDArray] = {
+    columns: dict[str, AnyArray] = {
         "source": np.repeat(list(tables), [len(t["area_px"]) for t in tables.values()])
     }
     for name in names:
@@ -111,25 +125,8 @@ def _match_columns(comparison: Comparison, source: str, other: str) -> Columns:
     return columns
 
 
-def _prediction_errors(errors: ObjectErrors) -> Columns:
-    return {
-        "n_parts": errors.n_held,
-        "is_merge": errors.is_merge,
-        "is_fragment": errors.is_fragment,
-        "is_extra": errors.is_extra,
-        "caicedo_overlaps": errors.caicedo_overlaps_prediction,
-    }
-
-
-def _reference_errors(errors: ObjectErrors) -> Columns:
-    return {
-        "n_parts": errors.n_fragments,
-        "is_split": errors.is_split,
-        "is_merged": errors.is_merged,
-        "is_missed": errors.is_missed,
-        "caicedo_overlaps": errors.caicedo_overlaps_reference,
-        "caicedo_missed": errors.caicedo_missed,
-    }
+def _errors(errors: ObjectErrors, names: Mapping[str, str]) -> Columns:
+    return {column: getattr(errors, name) for column, name in names.items()}
 
 
 def _prediction_contributions(overlap: Overlap) -> Columns:
@@ -145,12 +142,12 @@ def _prediction_contributions(overlap: Overlap) -> Columns:
     }
 
 
-def _reference_contributions(overlap: Overlap, assigned: NDArray[np.bool_]) -> Columns:
+def _reference_contributions(overlap: Overlap, assigned: Mask) -> Columns:
     n_reference = len(overlap.reference_areas)
     detected = overlap.of_reference > DETECTED_ABOVE
     best = _best_pair_per_reference(overlap)
 
-    def per_reference(pairs: NDArray, values: NDArray) -> NDArray:
+    def per_reference(pairs: AnyArray, values: AnyArray) -> AnyArray:
         total = np.bincount(overlap.reference[pairs], values[pairs], minlength=n_reference)
         return total.astype(values.dtype)
 
@@ -166,7 +163,7 @@ def _reference_contributions(overlap: Overlap, assigned: NDArray[np.bool_]) -> C
     }
 
 
-def _best_pair_per_reference(overlap: Overlap) -> NDArray[np.int64]:
+def _best_pair_per_reference(overlap: Overlap) -> Integers:
     """Position of each overlapped reference object's pair of highest IoU; ties: lowest label."""
     order = np.lexsort((overlap.prediction, -overlap.iou, overlap.reference))
     return order[np.unique(overlap.reference[order], return_index=True)[1]]
@@ -187,7 +184,7 @@ def _outline_columns(comparison: Comparison) -> Columns:
     return {"hausdorff95_px": hausdorff95, "boundary_bias_px": bias}
 
 
-def _scatter(per_pair: Columns, owner: NDArray[np.int64], n_objects: int) -> Columns:
+def _scatter(per_pair: Columns, owner: Integers, n_objects: int) -> Columns:
     columns = {}
     for name, values in per_pair.items():
         known = np.isfinite(values)

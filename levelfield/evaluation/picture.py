@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,11 @@ def draw_evaluation(images: pd.DataFrame, by: Sequence[str] = ()) -> Figure:
     curve, errors, sizes = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))
     for number, (name, rows) in enumerate(groups.items()):
         whole = rows[rows["size_class"] == ALL_SIZES]
-        style = {"color": COLOURS[number], "capsize": 2, "label": f"{name} (n = {len(whole)})"}
+        style: dict[str, Any] = {
+            "color": COLOURS[number],
+            "capsize": 2,
+            "label": f"{name} (n = {len(whole)})",
+        }
         offset = (number - (len(groups) - 1) / 2) * 0.8 / len(groups)
         _draw_curve(curve, whole, style)
         _draw_points(errors, [whole[rate] for rate in ERROR_RATES], offset, style)
@@ -82,14 +87,14 @@ def _groups(images: pd.DataFrame, by: list[str]) -> dict[str, pd.DataFrame]:
     return groups
 
 
-def _draw_curve(axes: Axes, whole: pd.DataFrame, style: dict[str, object]) -> None:
+def _draw_curve(axes: Axes, whole: pd.DataFrame, style: dict[str, Any]) -> None:
     scores = whole[[f"ap_{percent}" for percent in AP_PERCENTS]]
     threshold = np.array(AP_PERCENTS) / 100
     axes.errorbar(threshold, scores.mean(), _standard_errors(scores), marker="o", **style)
 
 
 def _draw_points(
-    axes: Axes, values: Sequence[pd.Series], offset: float, style: dict[str, object]
+    axes: Axes, values: Sequence[pd.Series], offset: float, style: dict[str, Any]
 ) -> None:
     axes.set_xlim(-0.5, len(values) - 0.5)
     position = np.arange(len(values)) + offset

@@ -9,6 +9,7 @@ about a segmenter, and a mean over images leaves it out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,8 +75,8 @@ def score_objects(objects: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame
     """
     by = list(by)
     # Without groups, an empty table must still give one row.
-    keys = [objects[column] for column in by] or [np.zeros(len(objects), int)]
-    grouping = {"by": keys, "sort": True, "dropna": False, "observed": True}
+    keys: list[Any] = [objects[column] for column in by] or [np.zeros(len(objects), int)]
+    grouping: dict[str, Any] = {"by": keys, "sort": True, "dropna": False, "observed": True}
     sums = _additive_terms(objects).groupby(**grouping).sum()
     of_reference = objects[["boundary_bias_px", "hausdorff95_px"]].where(
         objects["source"] == "reference"
@@ -132,7 +133,7 @@ def _additive_terms(objects: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ratios(sums: pd.DataFrame) -> pd.DataFrame:
-    counts = [name for name in sums if name.startswith(("n_", "caicedo_"))]
+    counts = [str(name) for name in sums if str(name).startswith(("n_", "caicedo_"))]
     internal = {"n_agreeing", "n_undetected", "n_undetecting", "n_fused"}
     scores = {name: sums[name] for name in counts if name not in internal}
     n_reference, n_prediction = sums["n_reference"], sums["n_prediction"]
@@ -183,5 +184,5 @@ def _detection_scores(sums: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-def _ratio(amount: pd.Series, total: pd.Series) -> pd.Series:
+def _ratio(amount: Any, total: pd.Series) -> pd.Series:
     return amount / total.where(total != 0)

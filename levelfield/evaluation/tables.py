@@ -86,7 +86,7 @@ def evaluate_images(
     _check_metadata(metadata, tables)
     described = pd.DataFrame({"image": np.arange(len(metadata))}).join(pd.DataFrame(metadata))
     objects = pd.concat(tables, ignore_index=True)
-    objects.insert(0, "image", np.repeat(described["image"], [len(t) for t in tables]).to_numpy())
+    objects.insert(0, "image", np.repeat(np.arange(len(metadata)), [len(t) for t in tables]))
     edges = size_edges_px or _quartiles(objects)
     objects["size_class"] = _size_classes(objects["size_area_px"], edges)
     objects = described.merge(objects, on="image", validate="one_to_many")

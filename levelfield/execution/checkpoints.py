@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -34,7 +35,7 @@ class Superseded(Exception):
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class Checkpoint:
     """The finished fields of a job that has yet to write its tables.
 
     Attributes
@@ -131,7 +132,7 @@ def _to_stream(table: pd.DataFrame) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _records(path: Path) -> Iterator[tuple[dict, bytes]]:
+def _records(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Give the fields of a file, up to the first that is torn."""
     with suppress(FileNotFoundError), path.open("rb") as file:
         for line in iter(file.readline, b""):
@@ -145,7 +146,7 @@ def _records(path: Path) -> Iterator[tuple[dict, bytes]]:
             yield head, content
 
 
-def _tables(head: dict, content: bytes) -> Tables:
+def _tables(head: dict[str, Any], content: bytes) -> Tables:
     tables, start = {}, 0
     for name, size in head["sizes"].items():
         with pa.ipc.open_stream(content[start : start + size]) as stream:

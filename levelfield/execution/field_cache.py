@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from levelfield.execution.checkpoints import Tables, Unfinished
+from levelfield.execution.checkpoints import Checkpoint, Tables
 from levelfield.execution.progress import map_fields
 
 log = logging.getLogger("levelfield")
@@ -29,7 +29,7 @@ def code_version(modules: tuple[str, ...]) -> str:
     """Return the sha256 of the source files of modules and packages."""
     digest = hashlib.sha256()
     for name in modules:
-        path = Path(importlib.import_module(name).__file__)
+        path = Path(str(importlib.import_module(name).__file__))
         sources = path.parent.rglob("*.py") if path.name == "__init__.py" else [path]
         for source in sorted(sources):
             digest.update(source.name.encode() + source.read_bytes())
@@ -45,8 +45,8 @@ def field_fingerprints(
     segmented: pd.DataFrame, parts: Mapping[str, Any]
 ) -> dict[Field, tuple[str, dict[str, int]]]:
     """Return, by sound field, the fingerprint of its pixels and `parts`, and its object counts."""
-    sums = [column for column in segmented if column.startswith("checksum_")]
-    counts = [column for column in segmented if column.startswith("Count_")]
+    sums = segmented.columns[segmented.columns.str.startswith("checksum_")]
+    counts = segmented.columns[segmented.columns.str.startswith("Count_")]
     common = fingerprint(parts)
     found = {}
     for row in segmented[segmented["fault"] == ""].to_dict("records"):
@@ -63,7 +63,7 @@ def map_changed_fields(
     expected_rows: Callable[[dict[str, int]], dict[str, int]],
     workers: int,
     what: str,
-    unfinished: Unfinished | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Tables]:
     """Return every field's tables in order: the earlier ones where they hold, else new ones.
 
@@ -81,39 +81,37 @@ def map_changed_fields(
         Processes.
     what : str
         Of the progress line.
-    unfinished : Unfinished, optional
+    checkpoint : Checkpoint, optional
         Where each field is kept as soon as it is done, and what other runs leave there.
     """
     # Another run of this job may still be at work, at the first fields: meet it from the other end.
-    backwards = unfinished is not None and unfinished.begin()
+    backwards = checkpoint is not None and checkpoint.begin()
     kept = _kept_tables(fields, previous, expected_rows)
-    left = unfinished.read() if unfinished is not None else {}
+    left = checkpoint.read() if checkpoint is not None else {}
     kept |= {field: left[mark] for field, (mark, _) in fields.items() if mark in left}
     changed = [(field, mark) for field, (mark, _) in fields.items() if field not in kept]
     log.info("%s: %d fields to do, %d kept from an earlier run", what, len(changed), len(kept))
     if backwards:
         changed.reverse()
-    work = partial(_compute_and_keep, compute=compute, unfinished=unfinished)
+    work = partial(_compute_and_keep, compute=compute, checkpoint=checkpoint)
     made = map_fields(work, changed, workers, what)
     found = kept | {field: tables for (field, _), tables in zip(changed, made, strict=True)}
     return [found[field] for field in fields]
 
 
 def _compute_and_keep(
-    item: tuple[Field, str],
-    compute: Callable[[Field], Tables],
-    unfinished: Unfinished | None,
+    item: tuple[Field, str], compute: Callable[[Field], Tables], checkpoint: Checkpoint | None
 ) -> Tables:
     """Compute a field's tables, in whichever process, and keep them there and then."""
     field, mark = item
-    if unfinished is not None:
-        unfinished.check()
-        if (done := unfinished.find(mark)) is not None:
+    if checkpoint is not None:
+        checkpoint.check()
+        if (done := checkpoint.find(mark)) is not None:
             return done
     tables = {name: table.assign(**{FINGERPRINT: mark}) for name, table in compute(field).items()}
-    if unfinished is not None:
-        unfinished.check()
-        unfinished.keep(mark, tables)
+    if checkpoint is not None:
+        checkpoint.check()
+        checkpoint.keep(mark, tables)
     return tables
 
 
@@ -134,7 +132,7 @@ def _kept_tables(
     for field, (mark, counts) in fields.items():
         found = {name: marks.get(mark) for name, marks in by_mark.items()}
         whole = all(
-            n_rows == (0 if found[name] is None else len(found[name]))
+            n_rows == (0 if (table := found[name]) is None else len(table))
             for name, n_rows in expected_rows(counts).items()
         )
         if whole and any(table is not None for table in found.values()):
@@ -151,7 +149,7 @@ def join(
     """Stack the tables of fields; a table without any row keeps its columns."""
     joined = {}
     for name in names:
-        parts = [one[name] for one in tables]
+        parts = [field_tables[name] for field_tables in tables]
         filled = [part for part in parts if len(part)] or parts[:1]
         joined[name] = pd.concat(filled, ignore_index=True) if filled else empty(name)
     return joined

@@ -6,7 +6,8 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from typing import TypeVar
 
 from joblib import Parallel, delayed
@@ -44,8 +45,10 @@ def map_on_gpus(
         Rules of the GPUs.
     threads : int
         Of the whole job.
-    what, fields_of
-        Of the progress line, as for `levelfield.execution.progress.map_fields`.
+    what : str
+        Name of the progress line, as for `levelfield.execution.progress.map_fields`.
+    fields_of : callable
+        Number of fields of an item, likewise.
     """
     counts = [fields_of(item) for item in items]
     each = max(_LEAST_THREADS, threads // len(devices))
@@ -64,7 +67,7 @@ def _in_processes(
     with ExitStack() as stack:
         # A pool of one process for every GPU: none of them ever sees two.
         pools = [stack.enter_context(ProcessPoolExecutor(1)) for _ in devices]
-        waiting = deque()
+        waiting: deque[Future[list[Result]]] = deque()
         for number, first in enumerate(range(0, len(items), step)):
             place = number % len(devices)
             part = items[first : first + step]
@@ -104,6 +107,7 @@ class BusyShare:
             *("--format=csv,noheader,nounits", f"--loop={seconds}"),
         ]
         self._sum, self._count = 0.0, 0
+        self._process: subprocess.Popen[str] | None = None
 
     @property
     def percent(self) -> float | None:
@@ -115,19 +119,16 @@ class BusyShare:
         return "" if self.percent is None else f", GPU busy {self.percent:.0f} %"
 
     def __enter__(self) -> BusyShare:
-        try:
+        with suppress(OSError):
             self._process = subprocess.Popen(
                 self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             )
-        except OSError:
-            self._process = None
-            return self
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+            self._reader = threading.Thread(target=self._read, daemon=True)
+            self._reader.start()
         return self
 
     def _read(self) -> None:
-        for line in self._process.stdout:
+        for line in self._process.stdout or () if self._process else ():
             if line.strip().isdigit():
                 self._sum, self._count = self._sum + int(line), self._count + 1
 
@@ -136,4 +137,5 @@ class BusyShare:
             self._process.terminate()
             self._process.wait()
             self._reader.join()
-            self._process.stdout.close()
+            if self._process.stdout is not None:
+                self._process.stdout.close()

@@ -1,7 +1,7 @@
 """Where a job writes what it does: its log file, and for the user the terminal.
 
-The last line of a log file says how the job ended and what it took, so that what is finished, what
-failed and what was cut off can be told from the logs alone.
+The last line of a log file says how the job ended, so that what is finished, what failed and what
+was cut off can be told from the logs alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 import sys
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,13 +18,13 @@ from pathlib import Path
 import psutil
 
 from levelfield.execution.checkpoints import Superseded
-from levelfield.execution.machine_faults import Stopped, mishap_text, stoppable
+from levelfield.execution.machine_faults import Stopped, machine_fault_text, stoppable
 
 log = logging.getLogger("levelfield")
 
-_END = "%s: %.2f s, %.2f s of CPU, %.2f s of it to start, on %d GPUs"
+_END = "%s: %.2f s of CPU, %.2f s of it to start, on %d GPUs"
 _END_LINE = re.compile(
-    r"(done|failed): ([\d.]+) s, ([\d.]+) s of CPU, ([\d.]+) s of it to start, on (\d+) GPUs$"
+    r"(done|failed): (?:[\d.]+ s, )?([\d.]+) s of CPU, ([\d.]+) s of it to start, on (\d+) GPUs$"
 )
 _REASON = re.compile(r"levelfield: (.+)$")
 _TRACEBACK_END = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Kill)\b.*)$")
@@ -39,10 +38,9 @@ class JobEnd:
     ----------
     state : str
         ``done``, ``failed``, or ``open``: running, or cut off before it could say more.
-    seconds : float
-        From the start of the job's process.
     cpu_seconds : float
-        Of all its processes.
+        Of all its processes, to the end: Snakemake's benchmark, which has the time and the memory,
+        looks every half minute only, and misses up to that much.
     start_seconds : float
         Of CPU, before it began to work: what a job costs whatever it does.
     gpus : int
@@ -52,7 +50,6 @@ class JobEnd:
     """
 
     state: str
-    seconds: float = 0.0
     cpu_seconds: float = 0.0
     start_seconds: float = 0.0
     gpus: int = 0
@@ -63,7 +60,7 @@ class JobEnd:
 def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
     """Log to a file and to the terminal; an error for people ends the job without a traceback.
 
-    Errors for people are ``ValueError`` and mishaps of the machine. Their traceback is in the log
+    Errors for people are ``ValueError`` and faults of the machine. Their traceback is in the log
     file, before the line that starts with ``levelfield:``. Others are raised as they are. A job
     that another one has superseded ends well: what it should have written is there. `gpus` is how
     many of them the job holds.
@@ -76,7 +73,7 @@ def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
     log.setLevel(logging.INFO)
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addHandler(to_file)
-    (_, start_seconds), state = _spent(), "failed"
+    start_seconds, state = _cpu_seconds(), "failed"
     try:
         with stoppable():
             yield log
@@ -85,7 +82,7 @@ def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
         log.info("the same job was started again, and has done all of the work; this one ends")
         state = "done"
     except (Exception, Stopped) as error:
-        text = str(error) if isinstance(error, ValueError) else mishap_text(error)
+        text = str(error) if isinstance(error, ValueError) else machine_fault_text(error)
         to_file.write(traceback.format_exc())
         if text is None:
             raise
@@ -94,7 +91,7 @@ def job_log(path: str, gpus: int = 0) -> Iterator[logging.Logger]:
         sys.exit(1)
     finally:
         log.removeHandler(to_terminal)
-        log.info(_END, state, *_spent(), start_seconds, gpus)
+        log.info(_END, state, _cpu_seconds(), start_seconds, gpus)
         to_file.close()
 
 
@@ -106,24 +103,23 @@ class _LogFile(logging.FileHandler):
 
     def write(self, text: str) -> None:
         with suppress(OSError):
-            self.stream.write(text)
-            self.stream.flush()
+            if self.stream is not None:
+                self.stream.write(text)
+                self.stream.flush()
 
     def close(self) -> None:
         with suppress(OSError):
             super().close()
 
 
-def _spent() -> tuple[float, float]:
-    """Return the seconds since this process began, and the CPU seconds of it and its children."""
+def _cpu_seconds() -> float:
+    """Return the CPU seconds of this process and its children."""
     own = psutil.Process()
     cpu = sum(own.cpu_times()[:4])
     for child in own.children(recursive=True):
-        try:
+        with suppress(psutil.Error):  # it ended just now
             cpu += sum(child.cpu_times()[:4])
-        except psutil.Error:  # it ended just now
-            continue
-    return time.time() - own.create_time(), cpu
+    return cpu
 
 
 def read_job_log(path: Path) -> JobEnd | None:
@@ -136,9 +132,9 @@ def read_job_log(path: Path) -> JobEnd | None:
     reason = _reason(lines)
     if not ends:
         return JobEnd("open", reason=reason)
-    state, seconds, cpu, start, gpus = ends[-1].groups()
+    state, cpu, start, gpus = ends[-1].groups()
     reason = reason if state == "failed" else ""
-    return JobEnd(state, float(seconds), float(cpu), float(start), int(gpus), reason)
+    return JobEnd(state, float(cpu), float(start), int(gpus), reason)
 
 
 def _reason(lines: list[str]) -> str:

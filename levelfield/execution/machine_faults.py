@@ -1,4 +1,4 @@
-"""Mishaps that are the machine's and not the images': in words, with a remedy."""
+"""Faults of the machine, as opposed to those of images: in words, with a remedy."""
 
 from __future__ import annotations
 
@@ -30,21 +30,23 @@ def stoppable() -> Iterator[None]:
         yield  # Python takes signals in the main thread only
         return
     heeded = [
-        one for one in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(one) != signal.SIG_IGN
+        number
+        for number in (signal.SIGTERM, signal.SIGINT)
+        if signal.getsignal(number) != signal.SIG_IGN
     ]
-    before = {one: signal.signal(one, _stop) for one in heeded}
+    before = {number: signal.signal(number, _stop) for number in heeded}
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped(signal.Signals(number).name)
 
 
-def of_the_machine(error: BaseException) -> bool:
+def is_machine_fault(error: BaseException) -> bool:
     """Say whether an error tells of the machine: the same field may well succeed elsewhere.
 
     Such an error must end the job, so that it is tried again. Were the field left out as a bad
@@ -53,8 +55,8 @@ def of_the_machine(error: BaseException) -> bool:
     return isinstance(error, MemoryError | OSError | StalledRead) or _gpu_memory_ran_out(error)
 
 
-def mishap_text(error: BaseException) -> str | None:
-    """Return what happened, what follows and what helps; None if it is no mishap of the machine.
+def machine_fault_text(error: BaseException) -> str | None:
+    """Return what happened, what follows and what helps; None if it is no machine fault.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
 
@@ -41,10 +41,11 @@ def map_fields(
     """
     counts = [fields_of(item) for item in items]
     if workers == 1 or len(items) < 2:
-        yield from with_progress(map(function, items), counts, what)
-        return
-    pool = Parallel(min(workers, len(items)), return_as="generator", batch_size=1)
-    yield from with_progress(pool(delayed(function)(item) for item in items), counts, what)
+        results: Iterator[Result] = map(function, items)
+    else:
+        pool: Any = Parallel(min(workers, len(items)), return_as="generator", batch_size=1)
+        results = pool(delayed(function)(item) for item in items)
+    yield from with_progress(results, counts, what)
 
 
 def with_progress(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 
-def call_apart(module: str, function: str, *arguments: Any) -> Any:
+def call_in_subprocess(module: str, function: str, *arguments: Any) -> Any:
     """Return what a function returns, or raise what it raises, without importing it here.
 
     The process that plans a run lives as long as the run. What a check at its start imports (for
@@ -25,5 +27,12 @@ def call_apart(module: str, function: str, *arguments: Any) -> Any:
         return process.submit(_call, module, function, arguments).result()
 
 
-def _call(module: str, function: str, arguments: tuple) -> Any:
+def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
     return getattr(import_module(module), function)(*arguments)
+
+
+def search_first(folder: Path) -> None:
+    """Have the Python processes that this one starts look for packages in a folder first."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    kept = [path for path in given if path and path != str(folder)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), *kept])

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levelfield.arrays import AnyArray
 from levelfield.illumination.slopes import SlopeFit
 from levelfield.illumination.thumbnails import (
     FOLDS,
-    Floats,
+    AnyFloats,
     canonical_order,
     downsample,
     usable_images,
@@ -47,7 +47,7 @@ def camera_offset_from_config(counts: float) -> CameraOffset:
     return CameraOffset(float(counts), 0.0, "config")
 
 
-def camera_offset_from_dark_frame(dark_frame: NDArray) -> CameraOffset:
+def camera_offset_from_dark_frame(dark_frame: AnyArray) -> CameraOffset:
     """Measure the offset in an image taken without light.
 
     Parameters
@@ -80,7 +80,7 @@ def camera_offset_from_dark_frame(dark_frame: NDArray) -> CameraOffset:
 
 
 def estimate_camera_offset(
-    thumbnails: Floats, *, maximum: float = np.inf, degree: int = 6
+    thumbnails: AnyFloats, *, maximum: float = np.inf, degree: int = 6
 ) -> CameraOffset:
     """Estimate the offset from the images themselves.
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levelfield.arrays import Image
 from levelfield.illumination.camera_offset import CameraOffset
 from levelfield.illumination.slopes import SlopeFit, evaluate_field
 from levelfield.illumination.thumbnails import (
-    Floats,
+    AnyFloats,
     canonical_order,
     percentile_of_each,
     usable_images,
@@ -50,7 +50,7 @@ class FlatField:
         If the field has zeros, negative or missing values, or a mean other than 1.
     """
 
-    field: NDArray[np.float32]
+    field: Image
     camera_offset: CameraOffset
     status: str
     reason: str
@@ -72,7 +72,7 @@ class FlatField:
 
 
 def fit_flat_field(
-    thumbnails: Floats,
+    thumbnails: AnyFloats,
     shape: tuple[int, int],
     camera_offset: CameraOffset,
     *,
@@ -156,7 +156,7 @@ def fit_flat_field(
     )
 
 
-def _check_thumbnails(thumbnails: Floats, shape: tuple[int, int]) -> None:
+def _check_thumbnails(thumbnails: AnyFloats, shape: tuple[int, int]) -> None:
     if thumbnails.ndim != 3 or min(thumbnails.shape[1:]) < 8:
         raise ValueError(
             f"thumbnails of shape {thumbnails.shape}: the illumination fit needs (N, y, x) with at "
@@ -173,14 +173,14 @@ def _check_thumbnails(thumbnails: Floats, shape: tuple[int, int]) -> None:
         )
 
 
-def _check_offset(images: Floats, camera_offset: CameraOffset) -> None:
+def _check_offset(images: AnyFloats, camera_offset: CameraOffset) -> None:
     if not len(images):
         return
-    typical = float(np.median(percentile_of_each(images, 50)))
-    if typical <= camera_offset.counts:
+    level = float(np.median(percentile_of_each(images, 50)))
+    if level <= camera_offset.counts:
         raise ValueError(
             f"the camera offset of {camera_offset.counts:.1f} counts ({camera_offset.source}) is "
-            f"above the typical level of the images, {typical:.1f} counts, so nothing would be "
+            f"above the typical level of the images, {level:.1f} counts, so nothing would be "
             "left of them. Correct `camera_offset`, or leave it out to have it estimated."
         )
 
@@ -193,7 +193,7 @@ def _no_field(
     return FlatField(np.ones(shape, np.float32), offset, "off", reason, n_images, degree)
 
 
-def _background(images: Floats, camera_offset: CameraOffset) -> str:
+def _background(images: AnyFloats, camera_offset: CameraOffset) -> str:
     background = float(np.median(percentile_of_each(images, 25))) - camera_offset.counts
     return (
         f"its background is {background:.1f} counts, and the camera offset is known to "
@@ -201,7 +201,7 @@ def _background(images: Floats, camera_offset: CameraOffset) -> str:
     )
 
 
-def _trust(images: Floats, camera_offset: CameraOffset, error: float) -> tuple[str, str]:
+def _trust(images: AnyFloats, camera_offset: CameraOffset, error: float) -> tuple[str, str]:
     """Status and reason of a field that was fitted."""
     doubts = []
     if len(images) < ENOUGH_IMAGES:
@@ -220,7 +220,7 @@ def _trust(images: Floats, camera_offset: CameraOffset, error: float) -> tuple[s
     return "ok", f"{len(images)} images; the standard error of the field is {100 * error:.1f} %."
 
 
-def correct(image: NDArray, flat_field: FlatField, maximum: float) -> NDArray[np.float32]:
+def correct(image: Image, flat_field: FlatField, maximum: float) -> Image:
     """Correct an image for offset and shading, and scale it to the declared maximum.
 
     Nothing is clipped. Pixels darker than the offset become slightly negative and stay so, because

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from levelfield.illumination.thumbnails import FOLDS, SATURATED, Floats, percentile_of_each
+from levelfield.arrays import AnyArray
+from levelfield.illumination.thumbnails import FOLDS, SATURATED, AnyFloats, percentile_of_each
 
-Factors = tuple[Floats, Floats]
+Factors = tuple[AnyFloats, AnyFloats]
 
 DIMMEST_SIGNAL = 0.05  # of an image's median; dimmer pixels are not believed
 TOLERATED_LOSS = 0.1  # offset uncertainty / signal at which a pixel counts half
@@ -28,12 +29,12 @@ def legendre_terms(degree: int) -> NDArray[np.intp]:
     return np.array(pairs[1:])
 
 
-def legendre_values(length: int, degree: int) -> Floats:
+def legendre_values(length: int, degree: int) -> AnyFloats:
     """Legendre polynomials (length, degree + 1) at the centres of pixels that span -1..1."""
     return legendre.legvander((2 * np.arange(length) + 1) / length - 1, degree)
 
 
-def evaluate_field(coefficients: Floats, shape: tuple[int, int], degree: int) -> Floats:
+def evaluate_field(coefficients: AnyFloats, shape: tuple[int, int], degree: int) -> AnyFloats:
     """Field (Y, X) of float64 with mean 1 from the coefficients (K,) of its logarithm."""
     factors = (legendre_values(shape[0], degree), legendre_values(shape[1], degree))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -41,7 +42,7 @@ def evaluate_field(coefficients: Floats, shape: tuple[int, int], degree: int) ->
         return field / field.mean()
 
 
-def _combine(coefficients: Floats, factors: Factors, terms: NDArray[np.intp]) -> Floats:
+def _combine(coefficients: AnyFloats, factors: Factors, terms: NDArray[np.intp]) -> AnyFloats:
     """Polynomial (y, x) with these coefficients (K,)."""
     along_y, along_x = factors
     table = np.zeros((along_y.shape[1], along_x.shape[1]))
@@ -49,14 +50,14 @@ def _combine(coefficients: Floats, factors: Factors, terms: NDArray[np.intp]) ->
     return np.einsum("yj,xj->yx", np.einsum("yi,ij->yj", along_y, table), along_x)
 
 
-def _project(images: Floats, factors: Factors, terms: NDArray[np.intp]) -> Floats:
+def _project(images: AnyFloats, factors: Factors, terms: NDArray[np.intp]) -> AnyFloats:
     """Scalar products (F, K) of images (F, y, x) with every term."""
     along_y, along_x = factors
     products = np.einsum("fyj,yi->fij", np.einsum("fyx,xj->fyj", images, along_x), along_y)
     return products[:, terms[:, 0], terms[:, 1]]
 
 
-def _gram(weights: Floats, factors: Factors, terms: NDArray[np.intp]) -> Floats:
+def _gram(weights: AnyFloats, factors: Factors, terms: NDArray[np.intp]) -> AnyFloats:
     """Weighted scalar products (K, K) of the terms among themselves; `weights` is (y, x)."""
     along_y, along_x = factors
     pairs_y = along_y[:, :, None] * along_y[:, None, :]
@@ -67,15 +68,15 @@ def _gram(weights: Floats, factors: Factors, terms: NDArray[np.intp]) -> Floats:
     return table[y[:, None], x[:, None], y[None, :], x[None, :]]
 
 
-def _inner(stack: Floats) -> Floats:
+def _inner(stack: AnyArray) -> AnyArray:
     return stack[:, 1:-1, 1:-1]
 
 
-def _down(stack: Floats) -> Floats:
+def _down(stack: AnyFloats) -> AnyFloats:
     return stack[:, 2:, 1:-1] - stack[:, :-2, 1:-1]
 
 
-def _right(stack: Floats) -> Floats:
+def _right(stack: AnyFloats) -> AnyFloats:
     return stack[:, 1:-1, 2:] - stack[:, 1:-1, :-2]
 
 
@@ -104,7 +105,7 @@ class SlopeFit:
         Robust spread of the slopes that are left over, per thumbnail pixel.
     """
 
-    def __init__(self, images: Floats, maximum: float, degree: int) -> None:
+    def __init__(self, images: AnyFloats, maximum: float, degree: int) -> None:
         self.images = images
         self.unsaturated = images < SATURATED * maximum
         self.terms = legendre_terms(degree)
@@ -142,7 +143,7 @@ class SlopeFit:
             signal = max(energy[group].sum() - noise[group].sum(), 0.0)
             self.coefficients[group] *= signal / max(energy[group].sum(), 1e-300)
 
-    def _mean_squares(self) -> Floats:
+    def _mean_squares(self) -> AnyFloats:
         """Mean square (K,) of each term over the image; Legendre products are orthogonal."""
         return np.prod(1 / (2 * self.terms + 1), axis=1)
 
@@ -196,7 +197,7 @@ class SlopeFit:
             touched = _inner(doubtful) | doubtful[:, 2:, 1:-1] | doubtful[:, :-2, 1:-1]
             self.trust[touched | doubtful[:, 1:-1, 2:] | doubtful[:, 1:-1, :-2]] = 0
 
-    def _residuals(self, width: float, stride: int = 1) -> tuple[Floats, Floats, Floats]:
+    def _residuals(self, width: float, stride: int = 1) -> tuple[AnyFloats, AnyFloats, AnyFloats]:
         """Slopes left over, down and right, and their Cauchy weights, each (N, rows, columns)."""
         part = np.s_[:, ::stride, ::stride]
         fitted_down, fitted_right = self._fitted_slopes()
@@ -218,39 +219,41 @@ class SlopeFit:
             weights *= trust
         return down, right, weights
 
-    def _fitted_slopes(self) -> tuple[Floats, Floats]:
+    def _fitted_slopes(self) -> tuple[AnyFloats, AnyFloats]:
         """Slopes of the polynomial, down and right, at every inner pixel."""
         down, right = (_combine(self.coefficients, pair, self.terms) for pair in self.factors)
         return down, right
 
-    def _by_fold(self, values: Floats) -> Floats:
+    def _by_fold(self, values: AnyFloats) -> AnyFloats:
         """Return sums (folds, y, x) over the images of each fold."""
         return np.add.reduceat(values, self.fold_starts, axis=0).astype(np.float64)
 
     def _factors(self, stride: int = 1) -> tuple[Factors, Factors]:
-        down, right = (tuple(f[::stride] for f in pair) for pair in self.factors)
+        down, right = ((along_y[::stride], along_x[::stride]) for along_y, along_x in self.factors)
         return down, right
 
-    def _sides(self, down: Floats, right: Floats, stride: int = 1) -> Floats:
+    def _sides(self, down: AnyFloats, right: AnyFloats, stride: int = 1) -> AnyFloats:
         """Right-hand sides (folds, K) of weighted residuals (folds, rows, columns)."""
         factors_down, factors_right = self._factors(stride)
         sides = _project(down, factors_down, self.terms)
         return sides + _project(right, factors_right, self.terms)
 
-    def _matrix(self, weights: Floats, stride: int = 1) -> Floats:
+    def _matrix(self, weights: AnyFloats, stride: int = 1) -> AnyFloats:
         """Return the normal matrix (K, K) of weights (N, rows, columns)."""
         total = self._by_fold(weights).sum(axis=0)
         factors_down, factors_right = self._factors(stride)
         matrix = _gram(total, factors_down, self.terms)
         return matrix + _gram(total, factors_right, self.terms)
 
-    def _normal_equations(self, width: float, stride: int) -> tuple[Floats, Floats, Floats]:
+    def _normal_equations(
+        self, width: float, stride: int
+    ) -> tuple[AnyFloats, AnyFloats, AnyFloats]:
         """Matrix (K, K), right-hand sides (folds, K) and weights (N, rows, columns)."""
         down, right, weights = self._residuals(width, stride)
         sides = self._sides(self._by_fold(down * weights), self._by_fold(right * weights), stride)
         return self._matrix(weights, stride), sides, weights
 
-    def _normal_equations_with_offset(self, width: float) -> tuple[Floats, Floats, Floats]:
+    def _normal_equations_with_offset(self, width: float) -> tuple[AnyFloats, AnyFloats, AnyFloats]:
         """Build the same equations with the offset as last unknown.
 
         One count more of offset steepens each slope of log(field) by the factor 1 + 1 / signal, so
@@ -274,7 +277,7 @@ class SlopeFit:
         return matrix, np.column_stack([sides, offset_sides.sum(axis=(1, 2))]), weights
 
 
-def _sandwich(inverse: Floats, sides: Floats, weights: Floats) -> Floats:
+def _sandwich(inverse: AnyFloats, sides: AnyFloats, weights: AnyFloats) -> AnyFloats:
     """Covariance (K, K) of the solution from the scatter of the folds.
 
     The sandwich estimator of M-estimation (Huber 1967): the scatter between folds holds all that

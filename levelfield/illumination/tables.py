@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levelfield.arrays import AnyArray, AnyFloats
 from levelfield.illumination.camera_offset import CameraOffset
 from levelfield.illumination.flat_field import FlatField
 
 
-def to_arrays(flat_fields: Mapping[str, FlatField]) -> dict[str, NDArray]:
+def to_arrays(flat_fields: Mapping[str, FlatField]) -> dict[str, AnyArray]:
     """Turn the fields of all channels into plain arrays for one ``.npz``, without pickle.
 
     Scalars are arrays (C,) in the order of ``channels``; the field of channel number i is
     ``field_i`` (Y, X).
     """
     fields = list(flat_fields.values())
-    arrays: dict[str, NDArray] = {
+    arrays: dict[str, AnyArray] = {
         "channels": np.array(list(flat_fields), dtype=np.str_),
         "status": np.array([field.status for field in fields], dtype=np.str_),
         "reason": np.array([field.reason for field in fields], dtype=np.str_),
@@ -35,7 +35,7 @@ def to_arrays(flat_fields: Mapping[str, FlatField]) -> dict[str, NDArray]:
     return arrays
 
 
-def from_arrays(arrays: Mapping[str, NDArray]) -> dict[str, FlatField]:
+def from_arrays(arrays: Mapping[str, AnyArray]) -> dict[str, FlatField]:
     """Rebuild the fields by channel from `to_arrays` or from the ``.npz`` written of it."""
     flat_fields = {}
     for number, channel in enumerate(arrays["channels"]):
@@ -57,7 +57,7 @@ def from_arrays(arrays: Mapping[str, NDArray]) -> dict[str, FlatField]:
     return flat_fields
 
 
-def edge_falloff(field: NDArray[np.floating]) -> float:
+def edge_falloff(field: AnyFloats) -> float:
     """How much dimmer the border of the field is than its brightest part, as a fraction."""
     border = np.concatenate([field[0], field[-1], field[:, 0], field[:, -1]])
     return float(1 - border.mean(dtype=np.float64) / field.max())

@@ -3,17 +3,16 @@
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-Floats = NDArray[np.floating]
+from levelfield.arrays import AnyFloats, Image
 
 SATURATED = 0.98  # of the largest count
 PEDESTAL = 10.0  # counts; where images are nowhere darker, an area of zeros is missing data
 FOLDS = 10  # groups of images whose scatter gives standard errors
 
 
-def downsample(image: NDArray, size: int = 120) -> NDArray[np.float32]:
+def downsample(image: Image, size: int = 120) -> Image:
     """Shrink an image by area mean, in raw counts.
 
     Pixels that straddle two cells count in both by their share, so any image size will do.
@@ -60,7 +59,7 @@ def _area_weights(length: int, cells: int) -> sparse.csr_array:
     return sparse.coo_array((shares, where), shape=(cells, length)).tocsr()
 
 
-def usable_images(thumbnails: Floats, maximum: float) -> Floats:
+def usable_images(thumbnails: AnyFloats, maximum: float) -> AnyFloats:
     """Images that can show shading, of (N, y, x).
 
     Left out: missing values, no structure (shutter closed, zero-filled), more than half of the
@@ -77,7 +76,7 @@ def usable_images(thumbnails: Floats, maximum: float) -> Floats:
     return np.asarray(thumbnails, np.float32)[usable]
 
 
-def canonical_order(images: Floats) -> Floats:
+def canonical_order(images: AnyFloats) -> AnyFloats:
     """Sort by content, so that sums come out the same whatever order the images were read in.
 
     Neighbours in content are dealt to different folds, so that every fold has its share of bright
@@ -87,6 +86,6 @@ def canonical_order(images: Floats) -> Floats:
     return images[np.concatenate([order[fold::FOLDS] for fold in range(FOLDS)])]
 
 
-def percentile_of_each(images: Floats, percent: float) -> Floats:
+def percentile_of_each(images: AnyFloats, percent: float) -> AnyFloats:
     """Percentile (N,) of each image (N, y, x), from every 7th pixel, which is plenty."""
     return np.percentile(images.reshape(len(images), -1)[:, ::7], percent, axis=1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from levelfield.arrays import AnyFloats
 
 
-def pixel_noise(image: NDArray[np.floating]) -> float:
+def pixel_noise(image: AnyFloats) -> float:
     """Estimate the pixel noise (standard deviation) from second differences (Immerkaer 1996)."""
     curvature = image[:-2] - 2 * image[1:-1] + image[2:]
     curvature = curvature[:, :-2] - 2 * curvature[:, 1:-1] + curvature[:, 2:]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levelfield.arrays import Image
 from levelfield.images.noise import pixel_noise
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.8
@@ -16,7 +16,7 @@ LEAST_RANGE = 1e-4
 BRIGHTEST = 2.0
 
 
-def normalise(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalise(image: Image) -> Image:
     """Scale an image (Y, X) so that its background is about 0 and its bright objects about 1."""
     low, high = np.percentile(image, (LOW_PERCENTILE, HIGH_PERCENTILE))
     least = max(LEAST_RANGE_IN_NOISE * pixel_noise(image), LEAST_RANGE)

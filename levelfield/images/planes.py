@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import tifffile
 from PIL import Image
+
+from levelfield.arrays import AnyArray
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".png")
@@ -88,7 +90,7 @@ def _read_header(path: Path) -> Header:
 def _tiff_header(path: Path, size: int) -> Header:
     with tifffile.TiffFile(path) as tiff:
         pages = list(tiff.pages)
-        page = pages[0].keyframe
+        page: Any = pages[0].keyframe
         fault = ""
         if any(_data_end(p) > size for p in pages):
             fault = "is truncated: the file ends before its pixels do"
@@ -116,7 +118,7 @@ def _png_header(path: Path, size: int) -> Header:
         return Header(1, image.height, image.width, dtype, size, fault)
 
 
-def read_plane(path: Path, page: int = 0) -> np.ndarray:
+def read_plane(path: Path, page: int = 0) -> AnyArray:
     """Read one plane.
 
     Parameters
@@ -140,7 +142,7 @@ def read_plane(path: Path, page: int = 0) -> np.ndarray:
     return _within_time(lambda: _read_plane(Path(path), page), Path(path))
 
 
-def _read_plane(path: Path, page: int) -> np.ndarray:
+def _read_plane(path: Path, page: int) -> AnyArray:
     try:
         if path.suffix.lower() in TIFF_SUFFIXES:
             return tifffile.imread(path, key=page)
@@ -154,7 +156,7 @@ def _read_plane(path: Path, page: int) -> np.ndarray:
 
 def _within_time(read: Callable[[], Result], path: Path) -> Result:
     """Read in a thread, which can be left behind if the storage never answers."""
-    outcome: list = []
+    outcome: list[Any] = []
 
     def work() -> None:
         try:
@@ -187,7 +189,7 @@ def _first_line(error: BaseException) -> str:
     return text[0][:160] if text else type(error).__name__
 
 
-def pixel_fault(plane: np.ndarray) -> str:
+def pixel_fault(plane: AnyArray) -> str:
     """Say what is wrong with the pixels of a plane; empty where nothing is.
 
     Two faults that acquisition software leaves behind are looked for: a plane that is one
@@ -209,6 +211,6 @@ def pixel_fault(plane: np.ndarray) -> str:
     return ""
 
 
-def saturated_fraction(plane: np.ndarray, maximum: int) -> float:
+def saturated_fraction(plane: AnyArray, maximum: int) -> float:
     """Return the fraction of pixels at or above the largest value the camera can write."""
     return float(np.count_nonzero(plane >= maximum) / plane.size)

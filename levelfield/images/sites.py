@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import AnyArray
 from levelfield.images.planes import PlaneError, pixel_fault, read_plane, saturated_fraction
 
 
@@ -53,7 +55,7 @@ def _gone(path: str) -> str:
 def sites_of(index: pd.DataFrame, wells: Sequence[str]) -> list[Site]:
     """Return the sites of some wells whose planes have no fault in the index."""
     planes = index[index["well"].isin(wells)]
-    groups = planes.groupby(["well", "site"], sort=False)
+    groups: Any = planes.groupby(["well", "site"], sort=False)
     return [
         Site(well, int(number), rows)
         for (well, number), rows in groups
@@ -61,7 +63,7 @@ def sites_of(index: pd.DataFrame, wells: Sequence[str]) -> list[Site]:
     ]
 
 
-def read_channel(site: Site, channel: str, projection: str | None) -> np.ndarray:
+def read_channel(site: Site, channel: str, projection: str | None) -> AnyArray:
     """Read one channel (Y, X) of a site; a z-stack is projected.
 
     Raises
@@ -72,7 +74,8 @@ def read_channel(site: Site, channel: str, projection: str | None) -> np.ndarray
         If it is not there.
     """
     stack = []
-    for row in site.planes[site.planes["channel"] == channel].itertuples():
+    rows: Any = site.planes[site.planes["channel"] == channel].itertuples()
+    for row in rows:
         try:
             plane = read_plane(Path(row.path), row.page)
         except PlaneError as error:
@@ -89,7 +92,7 @@ def read_channel(site: Site, channel: str, projection: str | None) -> np.ndarray
     return np.rint(np.mean(stack, axis=0)).astype(stack[0].dtype)
 
 
-def read_site(site: Site, channels: Sequence[str], projection: str | None) -> np.ndarray:
+def read_site(site: Site, channels: Sequence[str], projection: str | None) -> AnyArray:
     """Read the raw pixels (C, Y, X) of a site.
 
     Raises
@@ -101,7 +104,7 @@ def read_site(site: Site, channels: Sequence[str], projection: str | None) -> np
 
 
 def check_pixels(
-    site: Site, image: np.ndarray, channels: Sequence[str], maximum: int, saturated_percent: float
+    site: Site, image: AnyArray, channels: Sequence[str], maximum: int, saturated_percent: float
 ) -> None:
     """Judge the raw pixels of a site.
 

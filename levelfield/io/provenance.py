@@ -6,12 +6,12 @@ Soiland-Reyes et al., Data Science 5, 97, 2022).
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rocrate.model.contextentity import ContextEntity
@@ -19,19 +19,11 @@ from rocrate.rocrate import ROCrate
 
 from levelfield import __version__
 from levelfield.config.planted import PLANTED, planted_note
+from levelfield.io.checksums import file_sha256
 
 PACKAGES = (
-    "snakemake",
-    "numpy",
-    "scipy",
-    "scikit-image",
-    "numba",
-    "pandas",
-    "pyarrow",
-    "zarr",
-    "ome-zarr-models",
-    "tifffile",
-    "imagecodecs",
+    *("snakemake", "numpy", "scipy", "scikit-image", "numba", "pandas", "pyarrow", "zarr"),
+    *("ome-zarr-models", "tifffile", "imagecodecs"),
 )
 """Packages whose version can change a result."""
 
@@ -44,19 +36,13 @@ def versions() -> dict[str, str]:
     return found | {name: version(name) for name in PACKAGES}
 
 
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def run_crate(
     plate: str,
     folder: Path,
     inputs: Mapping[str, Path],
     results: Iterable[Path],
-    config: Mapping,
-) -> dict:
+    config: Mapping[str, Any],
+) -> dict[str, Any]:
     """Describe the run of a plate as RO-Crate metadata (JSON-LD).
 
     Parameters
@@ -109,8 +95,8 @@ def run_crate(
         "@type": "CreateAction",
         "name": f"Levelfield run of plate {plate}",
         "instrument": {"@id": _software(crate).id},
-        "object": [{"@id": one.id} for one in objects],
-        "result": [{"@id": one.id} for one in files],
+        "object": [{"@id": entity.id} for entity in objects],
+        "result": [{"@id": entity.id} for entity in files],
         "endTime": datetime.now(UTC).isoformat(timespec="seconds"),
         "description": yaml.safe_dump(dict(config), sort_keys=False),
     }
@@ -132,6 +118,6 @@ def _software(crate: ROCrate) -> ContextEntity:
         "@type": "SoftwareApplication",
         "name": "levelfield",
         "softwareVersion": __version__,
-        "softwareRequirements": [{"@id": one.id} for one in requirements],
+        "softwareRequirements": [{"@id": entity.id} for entity in requirements],
     }
     return crate.add(ContextEntity(crate, "#levelfield", facts))

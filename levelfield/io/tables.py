@@ -8,42 +8,23 @@ from contextlib import contextmanager
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from levelfield.arrays import AnyArray
 from levelfield.config.extras import needs_extra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TEXT = (
-    "plate",
-    "well",
-    "channel",
-    "path",
-    "dtype",
-    "fault",
-    "reason",
-    "rule",
-    "file",
-    "fingerprint",
-    "advice",
-    "planted",
-    "truth_verdict",
-    "perturbation",
-    "scope",
-    "review",
-    "notes",
-    "checksum",
-    "reviewer",
-    "answer",
-    "missing",
-    "headline",
-    "date",
+    *("plate", "well", "channel", "path", "dtype", "fault", "reason", "rule", "file"),
+    *("fingerprint", "advice", "planted", "truth_verdict", "perturbation", "scope", "review"),
+    *("notes", "checksum", "reviewer", "answer", "missing", "headline", "date"),
     "worst_perturbation",
 )
 
@@ -105,10 +86,7 @@ def write_figure(figure: Figure, path: Path | str) -> None:
 def write_parquet(table: pd.DataFrame, path: Path | str) -> None:
     """Write a parquet file with a row group per well, then rename it into place."""
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    with (
-        beside(path) as draft,
-        pq.ParquetWriter(draft, arrow.schema, compression="zstd") as writer,
-    ):
+    with beside(path) as draft, pq.ParquetWriter(draft, arrow.schema, compression="zstd") as writer:
         for start, stop in _well_runs(table):
             writer.write_table(arrow.slice(start, stop - start))
 
@@ -124,9 +102,9 @@ def write_anndata(table: pd.DataFrame, path: Path | str) -> None:
     with needs_extra("the format AnnData"):  # only those who ask for it wait for its import
         import anndata
 
-    metadata = [name for name in table if name.startswith("Metadata_")]
+    metadata = [str(name) for name in table if str(name).startswith("Metadata_")]
     features = table.drop(columns=metadata)
-    names = table[metadata].astype(str).agg("_".join, axis=1) if len(table) else []
+    names: Any = table[metadata].astype(str).agg("_".join, axis=1) if len(table) else []
     observations = table[metadata].set_index(pd.Index(names, name="object"))
     content = anndata.AnnData(
         features.to_numpy(np.float32), obs=observations, var=pd.DataFrame(index=features.columns)
@@ -144,10 +122,10 @@ def _well_runs(table: pd.DataFrame) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def write_arrays(arrays: Mapping[str, np.ndarray], path: Path | str) -> None:
+def write_arrays(arrays: Mapping[str, AnyArray], path: Path | str) -> None:
     """Write named arrays as ``.npz``, then rename the file into place."""
     with beside(path, ".npz") as draft:  # numpy would add the ending itself
-        np.savez_compressed(draft, **arrays)
+        np.savez_compressed(draft, allow_pickle=False, **arrays)
 
 
 def read_previous(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
@@ -173,5 +151,5 @@ def read_measured(path: str | Sequence[str], quantity: str) -> dict[str, float]:
     """
     if not path:
         return {}
-    table = read_csv(path)
+    table = read_csv(str(path))
     return dict(zip(table["object_set"], table[quantity].astype(float), strict=True))

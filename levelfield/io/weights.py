@@ -1,142 +1,27 @@
-"""Weights of networks: named in the config, fetched once, and never used unchecked."""
+"""Weights of networks: fetched once, and never used unchecked."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import yaml
-
-from levelfield.config.sheets import ConfigError
+from levelfield.config.weights import Weights
+from levelfield.io.checksums import file_sha256
 from levelfield.io.download import DownloadError, download
 
 log = logging.getLogger("levelfield")
 
-CATALOGUE = Path(__file__).parents[1] / "weights" / "catalogue.yaml"
-"""Published weights that object sets can name."""
-
 _PART = ".part"
 _ABANDONED_AFTER = 3600  # s; a download that lives writes at least once a minute, or gives up
-
-_SECRET = re.compile(r"(?i)(token|signature|password|secret|credential|api[-_]?key|access[-_]?key)")
 
 
 class WeightsError(ValueError):
     """Weights cannot be had, or are not those that the config names."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A file of weights.
-
-    Attributes
-    ----------
-    name : str
-        By which object sets name it.
-    source : str
-        A URL, or a path.
-    sha256 : str
-        Of the file, 64 hexadecimal digits.
-    licence : str
-        What its users may do with it, as they should be told; may be empty.
-    """
-
-    name: str
-    source: str
-    sha256: str
-    licence: str = ""
-
-    @property
-    def is_url(self) -> bool:
-        """Whether it has to be downloaded."""
-        return self.source.startswith(("http://", "https://"))
-
-
-def named_weights(
-    names: Iterable[str], section: Mapping[str, Mapping[str, str]], catalogue: Path
-) -> dict[str, Weights]:
-    """Return the weights that object sets name.
-
-    Parameters
-    ----------
-    names : iterable of str
-        As the object sets have them.
-    section : mapping
-        The config's section ``weights``: what it says of weights that the catalogue has too
-        replaces only the keys it gives.
-    catalogue : Path
-        YAML of the same form; paths in it start from the catalogue's folder.
-
-    Raises
-    ------
-    ConfigError
-        If a name is unknown, a source or checksum is missing, or a file is not there.
-    """
-    known = _read_catalogue(catalogue)
-    for name, rule in section.items():
-        known[name] = known.get(name, {}) | dict(rule)
-    return {name: _weights(name, known) for name in sorted(set(names))}
-
-
-def _read_catalogue(path: Path) -> dict[str, dict[str, str]]:
-    known = yaml.safe_load(path.read_text())
-    for rule in known.values():
-        if not rule["source"].startswith("http"):
-            rule["source"] = str(path.parent / rule["source"])
-    return known
-
-
-def _weights(name: str, known: Mapping[str, Mapping[str, str]]) -> Weights:
-    if name not in known:
-        raise ConfigError(
-            f"weights: '{name}' is not there, but an object set, or `start` of a network, names "
-            f"it. Allowed: {', '.join(sorted(known))}; or describe weights of your own under "
-            "'weights'."
-        )
-    rule = known[name]
-    if "source" not in rule:
-        raise ConfigError(f"weights.{name}.source is missing. Add the URL or path of the file.")
-    _check_no_secret(name, rule["source"])
-    path = Path(rule["source"])
-    if not rule["source"].startswith("http") and not path.is_file():
-        raise ConfigError(f"weights.{name}.source: there is no file '{path}'. Correct the path.")
-    if "sha256" not in rule:
-        own = f" `curl -L {rule['source']} | sha256sum` prints it."
-        if path.is_file():
-            own = f" This file's is {sha256_of(path)}."
-        raise ConfigError(
-            f"weights.{name}.sha256 is missing. Add it, so that no other file is ever used in "
-            f"its place.{own}"
-        )
-    return Weights(name, rule["source"], rule["sha256"], rule.get("licence", ""))
-
-
-def _check_no_secret(name: str, source: str) -> None:
-    """Refuse URLs with a secret in them: sources stand in logs, reports and the provenance."""
-    if not source.startswith(("http://", "https://")):
-        return
-    parts = urlsplit(source)
-    if parts.password or parts.username or _SECRET.search(parts.query):
-        raise ConfigError(
-            f"weights.{name}.source holds a password or token, which would stand in logs, reports "
-            "and the provenance. Take it out: fetch the file yourself, and give its path."
-        )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch_weights(weights: Weights, place: Path, cache: Path) -> None:
@@ -191,7 +76,7 @@ def _cached(weights: Weights, place: Path, cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     kept = cache / weights.sha256
     if kept.is_file():
-        if sha256_of(kept) == weights.sha256:
+        if file_sha256(kept) == weights.sha256:
             return kept
         log.warning("weights %s: '%s' is damaged and is fetched again", weights.name, kept)
     left = cache / f"{weights.sha256}{_PART}"
@@ -237,7 +122,7 @@ def _offline(weights: Weights, place: Path, error: DownloadError) -> str:
 
 
 def _check(path: Path, weights: Weights, remedy: str) -> None:
-    found = sha256_of(path)
+    found = file_sha256(path)
     if found != weights.sha256:
         raise WeightsError(
             f"weights {weights.name}: '{path}' is not the file that the config names. Its sha256 "

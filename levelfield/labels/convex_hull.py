@@ -1,4 +1,4 @@
-"""Convex hulls and what follows from them: Feret diameters, convex area, enclosing circle.
+"""Convex hulls and what follows from them: areas and Feret diameters.
 
 Hulls are built in whole pixels from the first and last pixel of every row, so that every decision
 is exact.
@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from levelfield.arrays import Floats, Integers, Labels
+from levelfield.labels.row_extents import RowExtents
 
 _EMPTY = 1 << 40  # the extreme column of a row without object pixels
 
@@ -66,7 +67,7 @@ def _chain(columns: Integers) -> Integers:
             first, second = rows[size - 2], rows[size - 1]
             bend = (columns[second] - columns[first]) * (row - first)
             if bend < (columns[row] - columns[first]) * (second - first):
-                break  # the middle one lies outside the line from the first to the new one
+                break  # the middle vertex lies outside the line from the first to the new one
             size -= 1
         rows[size] = row
         size += 1
@@ -167,89 +168,59 @@ def _pixels_before(halves: Integers) -> Integers:
     return columns
 
 
-@njit(cache=True)
-def enclosing_circles(vertices: Integers, starts: Integers) -> tuple[Floats, Floats]:
-    """Return the smallest circle around the pixel centres of each object.
+def hull_areas(extents: RowExtents, pairs: Integers | None = None) -> Floats:
+    """Areas of the convex hulls around pixel squares, per label or per union of two labels.
 
-    Chrystal (1885), *On the problem to construct the minimum circle enclosing n given points in a
-    plane*: start from one side of the hull; while the point that sees it under the smallest angle
-    forms an obtuse triangle with it, replace the corner of the obtuse angle by that point.
+    Parameters
+    ----------
+    extents : RowExtents
+        From `levelfield.labels.row_extents.row_extents`.
+    pairs : (p, 2) int64, optional
+        Labels whose union is wanted; every single label without it.
 
     Returns
     -------
-    centres : (n, 2) float64
-        Row and column in px.
-    radii : (n,) float64
-        In px; 0 for a single pixel.
+    (n,) or (p,) float64
+        Area in px, exact for the outlines of the pixels; 0 for a label without pixels.
     """
-    centres = np.zeros((starts.size - 1, 2))
-    radii = np.zeros(starts.size - 1)
-    for k in range(starts.size - 1):
-        hull = vertices[starts[k] : starts[k + 1]].astype(np.float64)
-        size = hull.shape[0]
-        if size == 1:
-            centres[k] = hull[0]
+    if pairs is None:
+        single = np.arange(1, len(extents.top) + 1)
+        pairs = np.stack([single, single], axis=1)
+    return _hull_areas(pairs, *extents.arrays())
+
+
+@njit(cache=True)
+def _hull_areas(
+    pairs: Integers, top: Integers, height: Integers, start: Integers, left: Labels, right: Labels
+) -> Floats:
+    """Return the areas between the chains along the left and the right corners of the pixels."""
+    areas = np.zeros(len(pairs))
+    for index in range(len(pairs)):
+        first, second = pairs[index, 0] - 1, pairs[index, 1] - 1
+        if height[first] == 0 or height[second] == 0:
             continue
-        first, second, third = 0, 1, -1
-        while size > 2:
-            third, at_first, at_second = _narrowest(hull, first, second)
-            at_third = math.pi - at_second - at_first
-            if at_third >= math.pi / 2:
-                third = -1
-                break
-            if at_first <= math.pi / 2 and at_second <= math.pi / 2:
-                break
-            if at_first > math.pi / 2:
-                first = third
-            else:
-                second = third
-        if third < 0:
-            centres[k] = (hull[first] + hull[second]) / 2
-            step = hull[first] - hull[second]
-            radii[k] = math.sqrt(step[0] ** 2 + step[1] ** 2) / 2
-        else:
-            centres[k] = _circumcentre(hull[first], hull[second], hull[third])
-            step = hull[first] - centres[k]
-            radii[k] = math.sqrt(step[0] ** 2 + step[1] ** 2)
-    return centres, radii
+        begin = min(top[first], top[second])
+        rows = max(top[first] + height[first], top[second] + height[second]) - begin
+        low, high = np.full(rows + 1, _EMPTY), np.full(rows + 1, _EMPTY)
+        for label in (first, second):
+            for row in range(height[label]):
+                at = start[label] + row
+                if right[at] < 0:
+                    continue
+                for corner in range(2):
+                    y = top[label] + row + corner - begin
+                    low[y] = min(low[y], left[at])
+                    high[y] = min(high[y], -right[at])
+        areas[index] = -_area_before(low) - _area_before(high)
+    return areas
 
 
 @njit(cache=True)
-def _narrowest(hull: Floats, first: int, second: int) -> tuple[int, float, float]:
-    """Return the point that sees a chord under the smallest angle, and the angles at its ends."""
-    best, narrowest, at_first, at_second = -1, np.inf, 0.0, 0.0
-    for i in range(hull.shape[0]):
-        if i != first and i != second:
-            one = _angle(hull[first], hull[second], hull[i])
-            two = _angle(hull[second], hull[first], hull[i])
-            seen = math.pi - two - one
-            if seen < narrowest:
-                best, narrowest, at_first, at_second = i, seen, one, two
-    return best, at_first, at_second
-
-
-@njit(cache=True)
-def _angle(corner: Floats, one: Floats, two: Floats) -> float:
-    """Return the angle in radians at a corner between the directions to two points."""
-    a, b = one[0] - corner[0], one[1] - corner[1]
-    c, d = two[0] - corner[0], two[1] - corner[1]
-    cosine = (a * c + b * d) / math.sqrt((a * a + b * b) * (c * c + d * d))
-    return abs(math.acos(min(max(cosine, -1.0), 1.0)))
-
-
-@njit(cache=True)
-def _circumcentre(one: Floats, two: Floats, three: Floats) -> Floats:
-    """Return the (row, column) of the circle through three points."""
-    area = 2 * (
-        one[1] * (two[0] - three[0]) + two[1] * (three[0] - one[0]) + three[1] * (one[0] - two[0])
-    )
-    first = one[0] ** 2 + one[1] ** 2
-    second = two[0] ** 2 + two[1] ** 2
-    third = three[0] ** 2 + three[1] ** 2
-    row = (
-        first * (three[1] - two[1]) + second * (one[1] - three[1]) + third * (two[1] - one[1])
-    ) / area
-    column = (
-        first * (two[0] - three[0]) + second * (three[0] - one[0]) + third * (one[0] - two[0])
-    ) / area
-    return np.array([row, column])
+def _area_before(columns: Integers) -> float:
+    """Integrate the columns of a chain over the rows that it spans."""
+    chain = _chain(columns)
+    area = 0.0
+    for i in range(chain.size - 1):
+        above, below = chain[i], chain[i + 1]
+        area += (below - above) * (columns[above] + columns[below]) / 2
+    return area

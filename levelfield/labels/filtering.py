@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levelfield.arrays import Labels
 from levelfield.config.parameters import require_choice, require_number
 from levelfield.labels.objects import equivalent_diameters, keep_objects, touches_border
 
 
 def filter_objects(
-    labels: NDArray[np.int32],
-    minimum_diameter: float,
-    maximum_diameter: float | None,
-    border: str,
-) -> tuple[NDArray[np.int32], dict[str, float]]:
+    labels: Labels, minimum_diameter: float, maximum_diameter: float | None, border: str
+) -> tuple[Labels, dict[str, float]]:
     """Remove objects by size and border; the others keep their numbers.
 
     Returns

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import label as label_parts
 
-Labels = NDArray[np.int32]
+from levelfield.arrays import AnyLabels, Floats, Integers, Labels, Mask
+from levelfield.labels.labelwise import areas
 
 
-def renumber(labels: NDArray[np.integer]) -> Labels:
+def renumber(labels: AnyLabels) -> Labels:
     """Renumber the objects 1..n in raster order of their first pixel."""
     flat = np.asarray(labels).ravel()
     pixels = np.flatnonzero(flat)
@@ -31,24 +31,19 @@ def renumber(labels: NDArray[np.integer]) -> Labels:
     return numbers[flat].reshape(labels.shape)
 
 
-def object_numbers(labels: Labels) -> NDArray[np.int64]:
+def object_numbers(labels: Labels) -> Integers:
     """Return the numbers present in `labels`, ascending, without the background."""
-    return np.flatnonzero(np.bincount(labels.ravel())[1:]) + 1
+    return np.flatnonzero(areas(labels)) + 1
 
 
-def areas(labels: Labels) -> NDArray[np.int64]:
-    """Area in px of the objects 1..max; 0 where a number is absent."""
-    return np.bincount(labels.ravel())[1:]
-
-
-def keep_objects(labels: Labels, keep: NDArray[np.bool_]) -> Labels:
+def keep_objects(labels: Labels, keep: Mask) -> Labels:
     """Remove objects; the others keep their numbers.
 
     Parameters
     ----------
-    labels
+    labels : numpy.ndarray
         (Y, X).
-    keep
+    keep : numpy.ndarray
         (max label,), `keep[i - 1]` says whether object i stays.
     """
     lookup = np.zeros(len(keep) + 1, np.int32)
@@ -56,12 +51,12 @@ def keep_objects(labels: Labels, keep: NDArray[np.bool_]) -> Labels:
     return lookup[labels]
 
 
-def equivalent_diameters(labels: Labels) -> NDArray[np.float64]:
+def equivalent_diameters(labels: Labels) -> Floats:
     """Diameter in px of the disk of the same area, of the objects 1..max."""
     return np.sqrt(4 * areas(labels) / np.pi)
 
 
-def touches_border(labels: Labels) -> NDArray[np.bool_]:
+def touches_border(labels: AnyLabels) -> Mask:
     """Say for the objects 1..max whether they touch the border of the image."""
     touching = np.zeros(int(labels.max(initial=0)) + 1, bool)
     for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
@@ -85,7 +80,7 @@ def expand(labels: Labels, distance: float) -> Labels:
     return np.where(near, labels[rows, columns], 0).astype(np.int32, copy=False)
 
 
-def fill_mask_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def fill_mask_holes(mask: Mask) -> Mask:
     """Fill the background that is not connected with the border of the image.
 
     The same as `scipy.ndimage.binary_fill_holes`, whose repeated dilation is several times slower.
@@ -136,9 +131,9 @@ def subtract(labels: Labels, minus: Labels, shrink: float = 0) -> Labels:
 
     Parameters
     ----------
-    labels, minus
+    labels, minus : numpy.ndarray
         (Y, X), for example cells and nuclei, which give the cytoplasm.
-    shrink
+    shrink : float, optional
         Erode the objects of `minus` by so many px first, so that a thin object keeps a rim.
     """
     covered = minus > 0
@@ -160,16 +155,16 @@ def inner_part(labels: Labels, depth: float) -> Labels:
     return np.where(distance >= depth, labels, 0).astype(np.int32)
 
 
-def within_mask(labels: Labels, mask: NDArray[np.bool_], minimum_fraction: float = 0.0) -> Labels:
+def within_mask(labels: Labels, mask: Mask, minimum_fraction: float = 0.0) -> Labels:
     """Cut the objects to a mask; those of which too little is inside go altogether.
 
     Parameters
     ----------
-    labels
+    labels : numpy.ndarray
         (Y, X).
-    mask
+    mask : numpy.ndarray
         (Y, X), for example a region of interest or the foreground of another channel.
-    minimum_fraction
+    minimum_fraction : float, optional
         Objects with a smaller part of their area inside are removed; 0 keeps every rest.
     """
     inside = np.where(mask, labels, 0)
@@ -178,7 +173,7 @@ def within_mask(labels: Labels, mask: NDArray[np.bool_], minimum_fraction: float
     return keep_objects(inside, covered >= minimum_fraction * total)
 
 
-def split_parts(labels: Labels) -> Labels:
+def split_parts(labels: AnyLabels) -> Labels:
     """Make every connected part of an object an object of its own."""
     return renumber(label_parts(labels, connectivity=2))
 
@@ -194,7 +189,7 @@ def merge_near(labels: Labels, distance: float) -> Labels:
     return renumber(np.where(labels > 0, groups, 0))
 
 
-def relate(children: Labels, parents: Labels) -> pd.DataFrame:
+def relate(children: AnyLabels, parents: AnyLabels) -> pd.DataFrame:
     """Assign each child to the parent that covers most of it.
 
     Returns
@@ -204,9 +199,10 @@ def relate(children: Labels, parents: Labels) -> pd.DataFrame:
         and `fraction` of the child's area that lies in that parent.
     """
     inside = children > 0
-    pairs = children[inside].astype(np.int64) * (int(parents.max(initial=0)) + 1) + parents[inside]
+    base = int(parents.max(initial=0)) + 1
+    pairs = children[inside].astype(np.int64) * base + parents[inside].astype(np.int64)
     pair, overlap = np.unique(pairs, return_counts=True)
-    child, parent = np.divmod(pair, int(parents.max(initial=0)) + 1)
+    child, parent = np.divmod(pair, base)
     table = pd.DataFrame({"child": child, "parent": parent, "overlap": overlap})
     total = table.groupby("child")["overlap"].transform("sum")
     table["fraction"] = table["overlap"] / total

@@ -30,9 +30,7 @@ BASIC = (
         "Focal distance of that ellipse over its major axis: 0 for a circle, 1 for a line.",
     ),
     Feature(
-        "AreaShape_Orientation",
-        "degree",
-        "Angle from the row axis to the major axis, -90 to 90.",
+        "AreaShape_Orientation", "degree", "Angle from the row axis to the major axis, -90 to 90."
     ),
     Feature("AreaShape_Center_X", "px", "Column of the centre."),
     Feature("AreaShape_Center_Y", "px", "Row of the centre."),

@@ -3,10 +3,10 @@
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from levelfield.arrays import Flags, Floats, Integers, Labels
+from levelfield.arrays import AnyLabels, Floats, Image, Integers, Labels, Mask
 from levelfield.labels import convex_hull
+from levelfield.labels.enclosing_circle import enclosing_circles
 from levelfield.measurement import distances, zernike
 from levelfield.measurement.granular_spectrum import granular_spectrum
 from levelfield.measurement.parameters import Parameters
@@ -37,7 +37,7 @@ class Site:
         If the number of channels differs from their names or a pixel is not finite.
     """
 
-    def __init__(self, image: NDArray[np.float32], parameters: Parameters) -> None:
+    def __init__(self, image: Image, parameters: Parameters) -> None:
         image = np.asarray(image)
         if image.ndim != 3 or image.shape[0] != len(parameters.channels):
             raise ValueError(
@@ -69,7 +69,7 @@ class Site:
 class ObjectSet:
     """One label image of a site: the pixels of its objects, and what several families share."""
 
-    def __init__(self, site: Site, labels: NDArray[np.integer]) -> None:
+    def __init__(self, site: Site, labels: AnyLabels) -> None:
         if np.shape(labels) != site.image.shape[1:]:
             raise ValueError(
                 f"The label image has shape {np.shape(labels)}, but the image has "
@@ -89,7 +89,7 @@ class ObjectSet:
         return sort_objects(self.values, self.pixels.starts)
 
     @cached_property
-    def edge(self) -> Flags:
+    def edge(self) -> Mask:
         """(P,) whether an object pixel touches another label."""
         return edge_pixels(self.pixels.labels, self.pixels.positions)
 
@@ -121,7 +121,7 @@ class ObjectSet:
     @cached_property
     def circles(self) -> tuple[Floats, Floats]:
         """Centres (n, 2) and radii (n,) of the smallest enclosing circles, in px."""
-        return convex_hull.enclosing_circles(*self.hulls)
+        return enclosing_circles(*self.hulls)
 
     @cached_property
     def squared_distances(self) -> Integers:
@@ -146,7 +146,7 @@ class ObjectSet:
         return weighted_centres(self.values, pixels.starts, pixels.positions, pixels.shape[1])
 
 
-def _check_finite(channel: str, plane: NDArray[np.float32]) -> None:
+def _check_finite(channel: str, plane: Image) -> None:
     bad = ~np.isfinite(plane)
     if bad.any():
         row, column = np.argwhere(bad)[0]

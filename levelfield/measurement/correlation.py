@@ -79,7 +79,9 @@ def measure(objects: ObjectSet, parameters: Parameters) -> Floats:
     """Return the (n, K) correlation features in the order of `columns`."""
     starts = objects.pixels.starts
     place = {channel: index for index, channel in enumerate(parameters.channels)}
-    pairs = np.array([[place[one], place[two]] for one, two in parameters.pairs], np.int64)
+    pairs = np.array(
+        [[place[first], place[second]] for first, second in parameters.pairs], np.int64
+    )
     pairs = pairs.reshape(-1, 2)
     if len(pairs) == 0:  # a single channel
         return np.zeros((objects.pixels.count, 0))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 CELLPROFILER = "CellProfiler 4 (Stirling et al. 2021)"
 
@@ -48,12 +49,12 @@ class Column:
     feature: Feature = field(repr=False)
 
 
-def length(template: str, definition: str, **other: str) -> Feature:
+def length(template: str, definition: str, **other: Any) -> Feature:
     """Return a feature in pixels (µm where a pixel size is given)."""
     return Feature(template, "px", definition, length_power=1, **other)
 
 
-def area(template: str, definition: str, **other: str) -> Feature:
+def area(template: str, definition: str, **other: Any) -> Feature:
     """Return a feature in square pixels (µm² where a pixel size is given)."""
     return Feature(template, "px²", definition, length_power=2, **other)
 

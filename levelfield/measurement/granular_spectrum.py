@@ -10,13 +10,13 @@ import skimage.morphology
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.arrays import Flags, Floats, Integers
+from levelfield.arrays import Floats, Image, Integers, Mask
 
-LinearWeights = tuple[Integers, Floats, Flags]
+LinearWeights = tuple[Integers, Floats, Mask]
 
 
 def granular_spectrum(
-    plane: NDArray[np.float32],
+    plane: Image,
     length: int,
     subsampling: float,
     background_subsampling: float,
@@ -61,7 +61,7 @@ def linear_weights(places: Floats, size: int) -> LinearWeights:
 
 def spread_places(count: int, size: float) -> Floats:
     """Return where `count` pixels lie on `size` samples when both span the same image."""
-    return np.arange(count) * (float(size - 1) / float(count - 1))
+    return np.arange(count, dtype=float) * (float(size - 1) / float(count - 1))
 
 
 def _resample(image: Floats, places: list[Floats]) -> Floats:

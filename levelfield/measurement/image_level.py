@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from levelfield.arrays import AnyLabels, Image
 from levelfield.measurement.features import Feature
 from levelfield.measurement.site import OBJECT_NUMBER, measure_site
 
@@ -41,9 +42,9 @@ _OF_OBJECTS = ("Edge_", "MassDisplacement_")
 
 
 def measure_image(
-    image: NDArray[np.float32],
+    image: Image,
     channels: Sequence[str],
-    object_sets: Mapping[str, NDArray[np.integer]],
+    object_sets: Mapping[str, AnyLabels],
     families: Iterable[str] = ("Intensity",),
     channel_pairs: Sequence[tuple[str, str]] | None = None,
     *,
@@ -63,7 +64,11 @@ def measure_image(
     families : iterable of str
         Which of `IMAGE_FAMILIES`. Only Intensity by default: the others cost about as much as
         measuring all objects of the site.
-    channel_pairs, dtype, **parameters
+    channel_pairs : sequence of tuple of str, optional
+        As in `levelfield.measurement.measure_site`.
+    dtype : type, optional
+        As in `levelfield.measurement.measure_site`.
+    **parameters
         As in `levelfield.measurement.measure_site`.
 
     Returns
@@ -88,7 +93,7 @@ def measure_image(
     table = measure_site(
         image, channels, {"Image": whole}, families, channel_pairs, dtype=dtype, **parameters
     )["Image"]
-    table = table.drop(columns=[c for c in table if c == OBJECT_NUMBER or _is_of_objects(c)])
+    table = table.drop(columns=[c for c in table if c == OBJECT_NUMBER or _is_of_objects(str(c))])
     table.columns = table.columns.str.replace("IntegratedIntensity", "TotalIntensity")
     return pd.concat(
         [_counts(object_sets), _extent(image, channels, families, dtype), table], axis=1
@@ -99,7 +104,7 @@ def _is_of_objects(column: str) -> bool:
     return column.startswith("Image_Intensity_") and any(part in column for part in _OF_OBJECTS)
 
 
-def _counts(object_sets: Mapping[str, NDArray[np.integer]]) -> pd.DataFrame:
+def _counts(object_sets: Mapping[str, AnyLabels]) -> pd.DataFrame:
     row = {}
     for name, labels in object_sets.items():
         numbers = np.unique(labels)
@@ -110,7 +115,7 @@ def _counts(object_sets: Mapping[str, NDArray[np.integer]]) -> pd.DataFrame:
 
 
 def _extent(
-    image: NDArray[np.float32], channels: Sequence[str], families: Sequence[str], dtype: DTypeLike
+    image: Image, channels: Sequence[str], families: Sequence[str], dtype: DTypeLike
 ) -> pd.DataFrame:
     row = {}
     for channel, plane in zip(channels, image, strict=True):

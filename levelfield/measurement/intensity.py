@@ -11,45 +11,39 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.arrays import Flags, Floats, Integers
+from levelfield.arrays import Floats, Integers, Mask
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature, length
 from levelfield.measurement.parameters import Parameters
 
-_UNIT = "intensity"
-FEATURES = (
-    Feature(
-        "Intensity_IntegratedIntensity_{channel}", _UNIT, "Sum of the intensities of all pixels."
-    ),
-    Feature("Intensity_MeanIntensity_{channel}", _UNIT, "Mean intensity."),
-    Feature(
-        "Intensity_StdIntensity_{channel}",
-        _UNIT,
-        "Standard deviation of the intensities (divided by n, not n - 1).",
-    ),
-    Feature("Intensity_MinIntensity_{channel}", _UNIT, "Lowest intensity."),
-    Feature("Intensity_MaxIntensity_{channel}", _UNIT, "Highest intensity."),
-    length(
-        "Intensity_MassDisplacement_{channel}",
+_DEFINITIONS = (
+    ("IntegratedIntensity", "Sum of the intensities of all pixels."),
+    ("MeanIntensity", "Mean intensity."),
+    ("StdIntensity", "Standard deviation of the intensities (divided by n, not n - 1)."),
+    ("MinIntensity", "Lowest intensity."),
+    ("MaxIntensity", "Highest intensity."),
+    (
+        "MassDisplacement",
         "Distance between the centre of the object and its centre weighted by intensity.",
     ),
-    Feature("Intensity_LowerQuartileIntensity_{channel}", _UNIT, "25 % quantile."),
-    Feature("Intensity_MedianIntensity_{channel}", _UNIT, "Median intensity."),
-    Feature(
-        "Intensity_MADIntensity_{channel}",
-        _UNIT,
-        "Median absolute deviation from the median, not scaled.",
-    ),
-    Feature("Intensity_UpperQuartileIntensity_{channel}", _UNIT, "75 % quantile."),
-    Feature(
-        "Intensity_IntegratedIntensityEdge_{channel}",
-        _UNIT,
+    ("LowerQuartileIntensity", "25 % quantile."),
+    ("MedianIntensity", "Median intensity."),
+    ("MADIntensity", "Median absolute deviation from the median, not scaled."),
+    ("UpperQuartileIntensity", "75 % quantile."),
+    (
+        "IntegratedIntensityEdge",
         "Sum over edge pixels: those with a 4-neighbour of another label inside the image.",
     ),
-    Feature("Intensity_MeanIntensityEdge_{channel}", _UNIT, "Mean over edge pixels."),
-    Feature("Intensity_StdIntensityEdge_{channel}", _UNIT, "Standard deviation of edge pixels."),
-    Feature("Intensity_MinIntensityEdge_{channel}", _UNIT, "Lowest intensity of edge pixels."),
-    Feature("Intensity_MaxIntensityEdge_{channel}", _UNIT, "Highest intensity of edge pixels."),
+    ("MeanIntensityEdge", "Mean over edge pixels."),
+    ("StdIntensityEdge", "Standard deviation of edge pixels."),
+    ("MinIntensityEdge", "Lowest intensity of edge pixels."),
+    ("MaxIntensityEdge", "Highest intensity of edge pixels."),
+)
+FEATURES = tuple(
+    length(f"Intensity_{name}_{{channel}}", definition)
+    if name == "MassDisplacement"
+    else Feature(f"Intensity_{name}_{{channel}}", "intensity", definition)
+    for name, definition in _DEFINITIONS
 )
 
 
@@ -141,7 +135,7 @@ def _median_deviation(ranked: Floats, median: float) -> float:
 
 
 @njit(cache=True)
-def _edge_statistics(values: Floats, starts: Integers, edge: Flags) -> Floats:
+def _edge_statistics(values: Floats, starts: Integers, edge: Mask) -> Floats:
     """Sum, mean, standard deviation, minimum and maximum over edge pixels; 0 without any."""
     count = starts.size - 1
     result = np.zeros((values.shape[0], count, 5))

@@ -14,7 +14,7 @@ from numba import njit
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from levelfield.arrays import Flags, Floats, Integers, Labels
+from levelfield.arrays import Floats, Integers, Labels, Mask
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature, length
 from levelfield.measurement.parameters import Parameters
@@ -38,10 +38,7 @@ FEATURES = (
         "Number of the object with the closest centre; 0 if there is none.",
         integer=True,
     ),
-    length(
-        "Neighbors_FirstClosestDistance_{kind}",
-        "Distance to that centre; 0 if there is none.",
-    ),
+    length("Neighbors_FirstClosestDistance_{kind}", "Distance to that centre; 0 if there is none."),
     Feature(
         "Neighbors_SecondClosestObjectNumber_{kind}",
         "label",
@@ -49,8 +46,7 @@ FEATURES = (
         integer=True,
     ),
     length(
-        "Neighbors_SecondClosestDistance_{kind}",
-        "Distance to that centre; 0 if there is none.",
+        "Neighbors_SecondClosestDistance_{kind}", "Distance to that centre; 0 if there is none."
     ),
     Feature(
         "Neighbors_AngleBetweenNeighbors_{kind}",
@@ -131,7 +127,7 @@ def _closest(pixels: ObjectPixels, numbers: Labels) -> Floats:
 
 
 @njit(cache=True)
-def _outline(labels: Labels, positions: Integers) -> Flags:
+def _outline(labels: Labels, positions: Integers) -> Mask:
     """Mark the object pixels at the image border or with one of 8 neighbours that differs."""
     rows, columns = labels.shape
     outline = np.zeros(positions.size, np.bool_)
@@ -151,7 +147,7 @@ def _neighbors(
     labels: Labels,
     starts: Integers,
     positions: Integers,
-    outline: Flags,
+    outline: Mask,
     steps: Integers,
     distance: int,
 ) -> tuple[Integers, Integers, Integers]:

@@ -10,8 +10,11 @@ from levelfield.arrays import Floats, Integers, Labels
 # Contribution to Crofton's perimeter and to the Euler number (8-connected object) of each pattern
 # of four neighbouring pixels; bits: pixel 1, above 2, left 4, above left 8.
 _DIAGONAL = math.sqrt(0.5)
-_CROFTON = [0, 1 + _DIAGONAL, _DIAGONAL, 2 * _DIAGONAL, 0, 1 + _DIAGONAL, 0, _DIAGONAL]
-_CROFTON = math.pi / 4 * np.array([*_CROFTON, 1, 2, _DIAGONAL, _DIAGONAL, 1, 2, 0, 0])
+_CROFTON_STEPS = (
+    *(0, 1 + _DIAGONAL, _DIAGONAL, 2 * _DIAGONAL, 0, 1 + _DIAGONAL, 0, _DIAGONAL),
+    *(1, 2, _DIAGONAL, _DIAGONAL, 1, 2, 0, 0),
+)
+_CROFTON = math.pi / 4 * np.array(_CROFTON_STEPS)
 _EULER = np.array([0, 0, 0, 0, 0, 0, -1, 0, 1, 0, 0, 0, 0, 0, -1, 0])
 
 

@@ -83,7 +83,7 @@ class Parameters:
         """Channel pairs to correlate, in order."""
         if self.channel_pairs is None:
             return list(combinations(self.channels, 2))
-        return [tuple(pair) for pair in self.channel_pairs]
+        return [(first, second) for first, second in self.channel_pairs]
 
 
 def _check_names(kind: str, names: Sequence[str]) -> None:

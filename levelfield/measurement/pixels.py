@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.arrays import Flags, Floats, Integers, Labels
+from levelfield.arrays import AnyLabels, Floats, Image, Integers, Labels, Mask
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class ObjectPixels:
         return np.diff(self.starts)
 
 
-def object_pixels(labels: NDArray[np.integer]) -> ObjectPixels:
+def object_pixels(labels: AnyLabels) -> ObjectPixels:
     """Group the pixels of a label image by object.
 
     Parameters
@@ -83,7 +83,7 @@ def object_pixels(labels: NDArray[np.integer]) -> ObjectPixels:
     return ObjectPixels(dense, numbers.astype(np.int32), starts, positions, boxes)
 
 
-def _present_labels(labels: NDArray[np.integer]) -> Integers:
+def _present_labels(labels: AnyLabels) -> Integers:
     highest = int(labels.max(initial=0))
     if highest > max(labels.size, 1):  # bincount would need memory in proportion to the label
         present = np.unique(labels)
@@ -92,7 +92,7 @@ def _present_labels(labels: NDArray[np.integer]) -> Integers:
     return present[present > 0].astype(np.int64)
 
 
-def _renumber(labels: NDArray[np.integer], numbers: Integers) -> Labels:
+def _renumber(labels: AnyLabels, numbers: Integers) -> Labels:
     if numbers.size == 0 or numbers[-1] == numbers.size:
         return np.ascontiguousarray(labels, np.int32)
     if numbers[-1] <= labels.size:
@@ -136,7 +136,7 @@ def _group(labels: Labels, count: int) -> tuple[Integers, Integers, Integers]:
 
 
 @njit(cache=True)
-def gather(image: NDArray[np.float32], positions: Integers) -> Floats:
+def gather(image: Image, positions: Integers) -> Floats:
     """Return the (C, P) float64 values of a (C, Y, X) float32 image at flat positions."""
     values = np.empty((image.shape[0], positions.size))
     for channel in range(image.shape[0]):
@@ -181,7 +181,7 @@ def weighted_centres(values: Floats, starts: Integers, positions: Integers, widt
 
 
 @njit(cache=True)
-def edge_pixels(labels: Labels, positions: Integers) -> Flags:
+def edge_pixels(labels: Labels, positions: Integers) -> Mask:
     """Mark the object pixels that have a 4-neighbour of another label inside the image."""
     rows, columns = labels.shape
     edge = np.empty(positions.size, np.bool_)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from levelfield.arrays import AnyArray
 
 _OBJECT = ["Metadata_Plate", "Metadata_Well", "Metadata_Site", "Metadata_ObjectNumber"]
 
@@ -59,7 +62,7 @@ def _feature(objects: Mapping[str, pd.DataFrame], feature: str, readout: str) ->
     return table[[*_OBJECT, feature]].rename(columns={feature: "value"})
 
 
-def z_prime(positive: np.ndarray, negative: np.ndarray) -> float:
+def z_prime(positive: AnyArray, negative: AnyArray) -> float:
     """Return Z′ = 1 − 3 (s₊ + s₋) / |m₊ − m₋| of two groups of wells.
 
     Zhang, Chung and Oldenburg, J. Biomol. Screen. 4, 67 (1999), with sample standard deviations.
@@ -89,9 +92,10 @@ def assay_quality(wells: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     positives = wells[wells["Metadata_ControlType"] == "poscon"]
-    for readout in [column for column in wells if column.startswith("Readout_")]:
-        keys = ["Metadata_Plate", "Metadata_Perturbation", "Metadata_ControlGroup"]
-        for (plate, perturbation, group), treated in positives.groupby(keys, sort=True):
+    keys = ["Metadata_Plate", "Metadata_Perturbation", "Metadata_ControlGroup"]
+    groups: Any = positives.groupby(keys, sort=True)
+    for readout in wells.columns[wells.columns.str.startswith("Readout_")]:
+        for (plate, perturbation, group), treated in groups:
             negative = negative_wells(wells, plate, group)[readout].to_numpy(float)
             positive = treated[readout].to_numpy(float)
             rows.append(
@@ -111,15 +115,8 @@ def assay_quality(wells: pd.DataFrame) -> pd.DataFrame:
 
 
 _QUALITY_COLUMNS = [
-    "Metadata_Plate",
-    "readout",
-    "perturbation",
-    "control_group",
-    "n_negative",
-    "n_positive",
-    "median_negative",
-    "median_positive",
-    "z_prime",
+    *("Metadata_Plate", "readout", "perturbation", "control_group", "n_negative", "n_positive"),
+    *("median_negative", "median_positive", "z_prime"),
 ]
 
 

@@ -51,9 +51,9 @@ def reference_page() -> str:
     return "\n".join(parts)
 
 
-def _introduction(docstring: str) -> str:
+def _introduction(docstring: str | None) -> str:
     """Return a module's docstring without its title line."""
-    return docstring.split("\n", 1)[1].strip() + "\n" if "\n" in docstring else ""
+    return docstring.split("\n", 1)[1].strip() + "\n" if docstring and "\n" in docstring else ""
 
 
 def _rows(features: Iterable[Feature]) -> str:

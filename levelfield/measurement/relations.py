@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from levelfield.arrays import AnyLabels
+from levelfield.labels.objects import relate
 from levelfield.measurement.features import Feature
 
 FEATURES = (
@@ -25,7 +27,7 @@ FEATURES = (
 )
 
 
-def parents(child_labels: NDArray[np.integer], parent_labels: NDArray[np.integer]) -> pd.Series:
+def parents(child_labels: AnyLabels, parent_labels: AnyLabels) -> pd.Series:
     """Return the parent of every child: the object that it overlaps most.
 
     CellProfiler's RelateObjects: the parent with the largest number of shared pixels, the lowest
@@ -51,21 +53,11 @@ def parents(child_labels: NDArray[np.integer], parent_labels: NDArray[np.integer
             f"Children have shape {child_labels.shape} and parents {parent_labels.shape}: objects "
             f"can only be related within one image. Segment both object sets on the same site."
         )
-    children = np.unique(child_labels)
-    children = children[children > 0]
-    found = pd.Series(0, index=pd.Index(children, name="child"), dtype=np.int32, name="parent")
-    inside = (child_labels > 0) & (parent_labels > 0)
-    pairs = pd.DataFrame({"child": child_labels[inside], "parent": parent_labels[inside]})
-    shared = pairs.value_counts(sort=False).sort_index()  # lowest parent first among equals
-    if len(shared):
-        best = shared.groupby(level="child").idxmax()
-        found[best.index] = np.array([parent for _, parent in best], np.int32)
-    return found
+    found = relate(child_labels, parent_labels).set_index("child")["parent"]
+    return found.astype(np.int32)
 
 
-def child_counts(
-    parent_of_child: pd.Series, parent_numbers: NDArray[np.integer]
-) -> NDArray[np.int32]:
+def child_counts(parent_of_child: pd.Series, parent_numbers: AnyLabels) -> NDArray[np.int32]:
     """Return how many children each of the given parents has, as (n,) int32."""
     counts = parent_of_child.value_counts()
-    return counts.reindex(parent_numbers, fill_value=0).to_numpy(np.int32)
+    return counts.reindex(parent_numbers, fill_value=0).to_numpy().astype(np.int32)

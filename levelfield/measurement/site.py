@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-from levelfield.arrays import Floats
+from levelfield.arrays import AnyLabels, Floats, Image
 from levelfield.measurement import (
     area_shape,
     correlation,
@@ -39,9 +39,9 @@ OBJECT_NUMBER = "Metadata_ObjectNumber"
 
 
 def measure_site(
-    image: NDArray[np.float32],
+    image: Image,
     channels: Sequence[str],
-    object_sets: Mapping[str, NDArray[np.integer]],
+    object_sets: Mapping[str, AnyLabels],
     families: Iterable[str] | None = None,
     channel_pairs: Sequence[tuple[str, str]] | None = None,
     pixel_size_um: float | None = None,
@@ -133,7 +133,7 @@ def compile_kernels(families: Iterable[str] | None = None) -> None:
     """
     labels = np.zeros((64, 64), np.int32)
     labels[4:20, 4:20], labels[30:50, 30:60] = 1, 2
-    image = np.indices(labels.shape).astype(np.float32) / labels.size
+    image = (np.indices(labels.shape) / labels.size).astype(np.float32)
     measure_site(image, ["first", "second"], {"Objects": labels}, families=families)
 
 
@@ -221,7 +221,7 @@ def _check_relations(relations: Mapping[str, str] | None, object_sets: Iterable[
 
 def _add_relations(
     tables: dict[str, pd.DataFrame],
-    object_sets: Mapping[str, NDArray[np.integer]],
+    object_sets: Mapping[str, AnyLabels],
     related: Mapping[str, str],
 ) -> None:
     """Append the Parent and Children columns, in the order of `_relation_columns`."""

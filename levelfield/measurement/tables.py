@@ -1,9 +1,12 @@
 """Profiles of wells from tables of measured objects."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from levelfield.arrays import AnyArray
 
 WELL = ["Metadata_Plate", "Metadata_Well"]
 STATISTICS = ("median", "mad", "mean", "count")
@@ -70,12 +73,12 @@ def _check(objects: pd.DataFrame, statistics: Sequence[str]) -> None:
 
 
 def _constant_metadata(objects: pd.DataFrame) -> list[str]:
-    others = [c for c in objects if c.startswith("Metadata_") and c not in WELL]
-    varied = objects.groupby(WELL)[others].nunique(dropna=False).max() if others else {}
+    others = [str(c) for c in objects if str(c).startswith("Metadata_") and c not in WELL]
+    varied: Any = objects.groupby(WELL)[others].nunique(dropna=False).max() if others else {}
     return WELL + [column for column in others if varied[column] <= 1]
 
 
-def _summary(values: np.ndarray, statistic: str) -> np.ndarray:
+def _summary(values: AnyArray, statistic: str) -> AnyArray:
     """Return one number per column; NaN (0 for count) where no value is finite."""
     finite = np.where(np.isfinite(values), values, np.nan)
     count = np.isfinite(values).sum(axis=0)

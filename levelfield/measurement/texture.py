@@ -48,10 +48,7 @@ def columns(parameters: Parameters) -> list[Column]:
     """Return the columns: by channel, scale, direction and feature."""
     return [
         feature.column(
-            channel=channel,
-            scale=scale,
-            direction=direction,
-            levels=parameters.texture_gray_levels,
+            channel=channel, scale=scale, direction=direction, levels=parameters.texture_gray_levels
         )
         for channel in parameters.channels
         for scale in parameters.texture_scales
@@ -105,7 +102,7 @@ def _haralick(
 
 def _entropy_terms(highest: int) -> Floats:
     """Return n log2 n for n from 0 to `highest`."""
-    numbers = np.arange(highest + 1)
+    numbers = np.arange(highest + 1, dtype=float)
     return numbers * np.log2(np.maximum(numbers, 1))
 
 
@@ -165,10 +162,8 @@ def _measure_direction(
             if size == 0:
                 out[k, channel] = np.nan
             else:
-                _features(
-                    size, highest, squares, entropy, single, sums, differences, logarithms,
-                    out[k, channel],
-                )  # fmt: skip
+                counts = (single, sums, differences)
+                _features(size, highest, squares, entropy, counts, logarithms, out[k, channel])
             single[: highest + 1] = 0
             sums[: 2 * highest + 1] = 0
             differences[: highest + 1] = 0
@@ -177,12 +172,12 @@ def _measure_direction(
 @njit(cache=True)
 def _matrix_sums(
     matrix: NDArray[np.int32], cells: Integers, logarithms: Floats
-) -> tuple[int, float]:
+) -> tuple[np.int64, float]:
     """Sum the squared counts and n log2 n over the symmetric matrix, and clear its cells.
 
     The matrix holds one triangle; a count off the diagonal stands for two cells.
     """
-    squares, entropy = 0, 0.0
+    squares, entropy = np.int64(0), 0.0
     for cell in cells:
         count = np.int64(matrix[cell])
         if count == 0:
@@ -201,15 +196,17 @@ def _matrix_sums(
 def _features(
     size: int,
     highest: int,
-    squares: int,
+    squares: np.int64,
     pair_entropy: float,
-    single: Integers,
-    sums: Integers,
-    differences: Integers,
+    counts: tuple[Integers, Integers, Integers],
     logarithms: Floats,
     out: Floats,
 ) -> None:
-    """Write the 13 features of one object, channel and direction from its counts."""
+    """Write the 13 features of one object, channel and direction from its counts.
+
+    These are of single levels, and of the sums and the differences of two.
+    """
+    single, sums, differences = counts
     total = 2 * size  # every pair counts in both orders
     average, level_terms = 0.0, 0.0
     for level in range(highest + 1):

@@ -6,7 +6,11 @@ Values are fractions of objects, or px; a `Measure` knows how they are shown.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+Kind = Literal["signed", "rate", "share"]
+Scope = Literal["negcon", "poscon", "difference"]
+SCOPES: tuple[Scope, ...] = ("negcon", "poscon", "difference")
 _ANY = (float("-inf"), float("inf"))
 AGREEMENT, FOUND, THRESHOLD, SPLIT_MERGE = "agreement", "found", "threshold", "split_merge"
 QUESTIONS = (AGREEMENT, FOUND, THRESHOLD, SPLIT_MERGE)
@@ -40,12 +44,17 @@ class Measure:
     signed: bool = False
     is_share_of_right: bool = False
 
+    def kind(self, scope: str) -> Kind:
+        """Return how a row can err: ``signed`` both ways, ``rate`` up only, ``share`` down only."""
+        if scope == "difference" or self.signed:
+            return "signed"
+        return "share" if self.is_share_of_right else "rate"
+
     def possible(self, scope: str) -> tuple[float, float]:
         """Return the lowest and highest value of a row: shares of a class lie between 0 and 1."""
         if self.unit == "px":
             return _ANY
-        is_share = scope != "difference" and not self.signed
-        return (0.0, 1.0) if is_share else (-1.0, 1.0)
+        return (-1.0, 1.0) if self.kind(scope) == "signed" else (0.0, 1.0)
 
     def unit_of(self, scope: str) -> str:
         """Return the unit of a row: a difference of percentages is in percentage points."""
@@ -86,4 +95,4 @@ merges
 
 def measures_of(question: str) -> tuple[Measure, ...]:
     """Return the measures of a question."""
-    return tuple(one for one in MEASURES.values() if one.question == question)
+    return tuple(measure for measure in MEASURES.values() if measure.question == question)

@@ -15,7 +15,7 @@ from levelfield.qc.evidence.candidates import no_candidates
 from levelfield.qc.evidence.features import empty_features
 from levelfield.qc.evidence.scores import Scored, score_plate
 from levelfield.qc.review.answers import read_answers
-from levelfield.qc.review.estimates import ReviewedRow, review_estimates
+from levelfield.qc.review.estimates import review_estimates
 from levelfield.qc.review.reviewers import reviewer_agreement
 from levelfield.qc.review.sampling import ReviewPlan, choose_for_review
 from levelfield.qc.review.table import reviewed_table
@@ -35,8 +35,8 @@ from levelfield.qc.statistics.summary import (
     with_calls,
 )
 from levelfield.qc.verdict.answer import answers_of
-from levelfield.qc.verdict.cases import key_of, plate_cases
-from levelfield.qc.verdict.rows import Row
+from levelfield.qc.verdict.cases import plate_cases
+from levelfield.qc.verdict.rows import ReviewedRow, Row
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Rules
 from levelfield.qc.verdict.tables import AnswerLine, VerdictLine, answer_lines, verdict_lines
@@ -73,7 +73,8 @@ class ReviewInput(NamedTuple):
     Attributes
     ----------
     rows : pandas.DataFrame or None
-        The review sheet (config/schemas/review.yaml), all text; None where there is none yet.
+        The review sheet (levelfield/config/schemas/review.yaml), all text; None where there is
+        none yet.
     checksums : pandas.DataFrame or None
         ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum`` of the label images.
     plan : ReviewPlan
@@ -159,7 +160,7 @@ def assess_plate(
     )
     classes = dict(design.layout[["Metadata_Well", "Metadata_ControlType"]].astype(str).to_numpy())
     scored = score_plate(objects, pairs, candidates, classes)
-    outside = shipped_calibration().outside(scored.objects)
+    outside = shipped_calibration().out_of_distribution(scored.objects)
     rules = without_calibration(rules or Rules(), outside, design)
     return judge_plate(scored, fields, outside, design, rules, review)
 
@@ -248,11 +249,9 @@ def _review_tables(
     review: ReviewInput,
 ) -> dict[str, pd.DataFrame]:
     """Return the review beside the evidence, and the list of what people should look at."""
-    said = {(row.object_set, row.measure_name, row.scope, row.perturbation): row for row in rows}
-    evidence = {key_of(row): said[key_of(row)].evidence for row in reviewed if key_of(row) in said}
-    known = {key: one for key, one in evidence.items() if one is not None}
+    evidence = {row.key: row.evidence for row in rows if row.evidence is not None}
     return {
-        "reviewed": reviewed_table(reviewed, known),
+        "reviewed": reviewed_table(reviewed, evidence),
         "review_list": choose_for_review(objects, candidates, pairs, review.plan, review.checksums),
     }
 
@@ -263,7 +262,7 @@ def verdict_table(rows: Sequence[Row], methods: Mapping[str, Method]) -> pd.Data
         row_advice(
             row,
             methods.get(row.object_set, Method()),
-            [one for one in rows if one.object_set == row.object_set and one is not row],
+            [other for other in rows if other.object_set == row.object_set and other is not row],
         )
         for row in rows
     ]

@@ -16,9 +16,9 @@ import pandas as pd
 
 from levelfield.evaluation.tables import ALL_SIZES
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.measures import MEASURES, THRESHOLD
+from levelfield.qc.measures import THRESHOLD, Scope
 from levelfield.qc.statistics.comparison import Comparison
-from levelfield.qc.statistics.decision import Bound, bound_of, decide
+from levelfield.qc.statistics.decision import bound_of, decide
 from levelfield.qc.statistics.estimates import (
     NOTHING,
     PASS_LEVEL,
@@ -27,8 +27,8 @@ from levelfield.qc.statistics.estimates import (
     ratio_estimate,
 )
 from levelfield.qc.statistics.family import failure_level
-from levelfield.qc.statistics.records import to_table
-from levelfield.qc.statistics.summary import threshold_call
+from levelfield.qc.statistics.records import shared_fields, to_table
+from levelfield.qc.statistics.summary import call_shares, threshold_call
 from levelfield.qc.verdict.tables import VerdictLine
 
 
@@ -62,7 +62,7 @@ class TruthLine:
     question: str
     measure: str
     object_set: str
-    scope: str
+    scope: Scope
     perturbation: str
     unit: str
     margin: float
@@ -112,13 +112,13 @@ def truth_lines(
     """
     whole = images[images["size_class"] == ALL_SIZES]
     sets = set(whole[OBJECT_SET])
-    alike = {_key(row): row for row in same_sites}
+    alike = {row.key: row for row in same_sites}
     rows = [row for row in verdict if row.object_set in sets]
     own = [whole[whole[OBJECT_SET] == row.object_set] for row in rows]
     truths = [_truth(row, table, pairs) for row, table in zip(rows, own, strict=True)]
     verdicts = _verdicts(rows, truths)
     return [
-        _line(row, truth, said, alike.get(_key(row)), _images_of(table, _wells(row, pairs)))
+        _line(row, truth, said, alike.get(row.key), _images_of(table, _wells(row, pairs)))
         for row, table, truth, said in zip(rows, own, truths, verdicts, strict=True)
     ]
 
@@ -148,10 +148,10 @@ def class_truth(images: pd.DataFrame, measure: str) -> Estimate:
 
 def _truth(row: VerdictLine, images: pd.DataFrame, pairs: Sequence[Comparison]) -> Estimate:
     classes = [
-        class_truth(images[images["Metadata_Well"].isin(wells)], row.measure)
+        class_truth(images[images["Metadata_Well"].isin(wells)], row.measure_name)
         for wells in _wells(row, pairs)
     ]
-    if not classes or not all(one.n_wells for one in classes):
+    if not classes or not all(estimate.n_wells for estimate in classes):
         return NOTHING
     return classes[0] if len(classes) == 1 else difference(*classes)
 
@@ -168,7 +168,7 @@ def _wells(row: VerdictLine, pairs: Sequence[Comparison]) -> list[tuple[str, ...
 
 def _verdicts(rows: Sequence[VerdictLine], truths: Sequence[Estimate]) -> list[str]:
     """Judge as the verdict does, the rows of a question as one family."""
-    bounds = [_bound(row) for row in rows]
+    bounds = [bound_of(row.measure, row.scope, row.margin / row.measure.scale) for row in rows]
     levels = {}
     for question in dict.fromkeys(row.question for row in rows):
         family = [
@@ -187,11 +187,6 @@ def _verdicts(rows: Sequence[VerdictLine], truths: Sequence[Estimate]) -> list[s
     ]
 
 
-def _bound(row: VerdictLine) -> Bound:
-    measure = MEASURES[row.measure]
-    return bound_of(measure, row.scope, row.margin / measure.scale)
-
-
 def _images_of(images: pd.DataFrame, wells: Sequence[Sequence[str]]) -> pd.DataFrame:
     return images[images["Metadata_Well"].isin([well for side in wells for well in side])]
 
@@ -199,34 +194,34 @@ def _images_of(images: pd.DataFrame, wells: Sequence[Sequence[str]]) -> pd.DataF
 def _line(
     row: VerdictLine, truth: Estimate, said: str, alike: VerdictLine | None, images: pd.DataFrame
 ) -> TruthLine:
-    measure = MEASURES[row.measure]
+    scale = row.measure.scale
     low, high = truth.interval(PASS_LEVEL)
-    if measure.unit != "px" and row.scope != "difference":
+    if row.unit != "px" and row.scope != "difference":
         # Few wells give a wide interval, but no share beyond all objects.
-        low, high = np.clip([low, high], -1.0 if measure.signed else 0.0, 1.0)
+        low, high = np.clip([low, high], *row.measure.possible(row.scope))
     calls = threshold_call(images["boundary_bias_px"])
-    calls = calls[calls != ""]
-    shares = [float((calls == call).mean()) if len(calls) else np.nan for call in ("low", "high")]
-    nothing = (np.nan,) * 3
-    return TruthLine(
-        *(row.plate, row.question, row.measure, row.object_set, row.scope, row.perturbation),
-        *(row.unit, row.margin),
-        *(float(value) * measure.scale for value in (truth.value, low, high)),
-        said,
-        *(truth.n_wells, len(images), int(images["n_prediction"].sum())),
-        *shares,
-        _convention(row, truth, alike),
-        *((alike.estimate, alike.ci_low, alike.ci_high) if alike else nothing),
-        *(row.estimate, row.ci_low, row.ci_high, row.verdict),
-    )
+    fraction_low, fraction_high = call_shares(calls)
+    facts = shared_fields(row, TruthLine) | {
+        "measure": row.measure_name,
+        "truth": truth.value * scale,
+        "truth_ci_low": float(low) * scale,
+        "truth_ci_high": float(high) * scale,
+        "truth_verdict": said,
+        "n_wells": truth.n_wells,
+        "n_sites": len(images),
+        "n_objects": int(images["n_prediction"].sum()),
+        "fraction_low": fraction_low,
+        "fraction_high": fraction_high,
+        "annotators_convention_px": _convention(row, truth, alike),
+        "same_sites_estimate": alike.estimate if alike else np.nan,
+        "same_sites_ci_low": alike.ci_low if alike else np.nan,
+        "same_sites_ci_high": alike.ci_high if alike else np.nan,
+    }
+    return TruthLine(**facts)
 
 
 def _convention(row: VerdictLine, truth: Estimate, alike: VerdictLine | None) -> float:
     """Return how far outside of the visible edge the annotators drew, px."""
     if row.question != THRESHOLD or alike is None:
         return np.nan
-    return float(alike.estimate - truth.value * MEASURES[row.measure].scale)
-
-
-def _key(row: VerdictLine) -> tuple[str, str, str, str]:
-    return row.object_set, row.measure, row.scope, row.perturbation
+    return float(alike.estimate - truth.value * row.measure.scale)

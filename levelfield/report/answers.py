@@ -9,14 +9,14 @@ from types import MappingProxyType
 
 from markupsafe import Markup
 
-from levelfield.qc.measures import MEASURES, THRESHOLD
+from levelfield.qc.measures import MEASURES, SCOPES, THRESHOLD, Scope
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.qc.wording.numbers import count
 from levelfield.qc.wording.parameters import Method, clash, from_parent, parameter_change
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, Question, name_of_row
 from levelfield.qc.wording.standing import margin_text
 from levelfield.report.intervals import interval_plot, interval_scale
-from levelfield.report.shown import SCOPES, ShownAnswer, ShownRow
+from levelfield.report.shown import ShownAnswer, ShownRow
 from levelfield.report.svg import Scale
 
 NO_METHODS: Mapping[str, Method] = MappingProxyType({})
@@ -122,10 +122,10 @@ def answer_views(
         How each object set is segmented.
     """
     negative_of = {pair.perturbation: pair.negative_name for pair in pairs}
-    sets = list(dict.fromkeys(one.object_set for one in answers))
+    sets = dict.fromkeys(answer.object_set for answer in answers)
     found = []
     for number, object_set in enumerate(sets):
-        own = {one.question: one for one in answers if one.object_set == object_set}
+        own = {answer.question: answer for answer in answers if answer.object_set == object_set}
         for key in QUESTIONS:
             if key in own:
                 change = _change(own[key], list(own.values()), methods.get(object_set, Method()))
@@ -138,9 +138,10 @@ def _change(answer: ShownAnswer, every: Sequence[ShownAnswer], method: Method) -
     wanted = answer.worst.aim
     if answer.verdict != "fail" or wanted is None:
         return ""
-    failed = [row for one in every for row in one.rows if row.verdict == "fail" and row.aim]
+    failed = [row for own in every for row in own.rows if row.verdict == "fail"]
+    asked = {row.aim for row in failed} - {None}
     if not from_parent(method, wanted) and any(
-        clash(method, answer.object_set, wanted, row.aim) for row in failed
+        clash(method, answer.object_set, wanted, aim) for aim in asked if aim
     ):
         return "no one parameter mends it, see below"
     return parameter_change(method, answer.object_set, wanted)
@@ -161,7 +162,7 @@ def _view(
     )
 
 
-def _overview(answer: ShownAnswer, scope: str) -> Overview:
+def _overview(answer: ShownAnswer, scope: Scope) -> Overview:
     rows, worst = answer.of_scope(scope), answer.worst_of(scope)
     verdict, unreviewed = answer.verdict_of(scope), answer.unreviewed_in(scope)
     if worst is None:
@@ -174,24 +175,16 @@ def _lines(answer: ShownAnswer, negative_of: Mapping[str, str]) -> list[Line]:
     lines = []
     for measure in MEASURES:
         rows = [row for row in answer.rows if row.measure_name == measure]
-        scales = {
-            is_difference: interval_scale(
-                [row for row in rows if (row.scope == "difference") == is_difference]
-            )
-            for is_difference in (False, True)
-        }
         by_scope = {scope: [row for row in rows if row.scope == scope] for scope in SCOPES}
-        names = dict.fromkeys(
-            row.perturbation for scope in ("poscon", "difference") for row in by_scope[scope]
-        )
-        for name in names or ([""] if rows else []):
-            chosen = {scope: _named(by_scope[scope], name) for scope in ("poscon", "difference")}
-            chosen["negcon"] = _named(by_scope["negcon"], negative_of.get(name, "")) or next(
-                iter(by_scope["negcon"]), None
-            )
-            cells = tuple(
-                (scope, _cell(chosen[scope], scales[scope == "difference"])) for scope in SCOPES
-            )
+        of_class = interval_scale(by_scope["negcon"] + by_scope["poscon"])
+        scales = dict.fromkeys(SCOPES, of_class)
+        scales["difference"] = interval_scale(by_scope["difference"])
+        names = [row.perturbation for row in by_scope["poscon"] + by_scope["difference"]]
+        for name in dict.fromkeys(names) or ([""] if rows else []):
+            chosen = {scope: _named(by_scope[scope], name) for scope in SCOPES}
+            negative = _named(by_scope["negcon"], negative_of.get(name, ""))
+            chosen["negcon"] = negative or next(iter(by_scope["negcon"]), None)
+            cells = tuple((scope, _cell(row, scales[scope])) for scope, row in chosen.items())
             lines.append(Line(MEASURE_TITLES[measure], name, _margins(chosen), cells))
     return lines
 
@@ -200,11 +193,13 @@ def _named(rows: Sequence[ShownRow], name: str) -> ShownRow | None:
     return next((row for row in rows if row.perturbation == name), None)
 
 
-def _margins(rows: Mapping[str, ShownRow | None]) -> str:
+def _margins(rows: Mapping[Scope, ShownRow | None]) -> str:
     """Say both harmless ranges: of a class, and of the difference."""
     said = []
-    for label, scopes in (("a class", ("negcon", "poscon")), ("the difference", ("difference",))):
-        row = next((rows[scope] for scope in scopes if rows[scope]), None)
+    for label, row in (
+        ("a class", rows["negcon"] or rows["poscon"]),
+        ("the difference", rows["difference"]),
+    ):
         if row:
             margin = margin_text(row.margin, row.unit, row.measure_name, row.scope)
             said.append(f"{label} {margin}")

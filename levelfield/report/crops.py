@@ -5,31 +5,31 @@ What is missed has no outline to show: a ring marks its place.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 from skimage.segmentation import find_boundaries
 
+from levelfield.arrays import Labels
 from levelfield.qc.columns import NUMBER, OBJECT_SET
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.summary import DEAD_ZONE_PX
 from levelfield.qc.wording.numbers import measured
 from levelfield.report.distributions import Group, control_groups
-from levelfield.report.gallery import Reader, rgb
+from levelfield.report.gallery import Reader, transparent_png, webp
 
 PER_CONTROL = 5
 CANDIDATE = "candidate"
 """Column with the number of a possible missed object in its field."""
 OWN_COLOUR, OTHERS_COLOUR = "#35d7ff", "#9a9a94"
 LEAST_EVIDENCE = 0.25
-"""Of a merge or a split: below it an object says more about the floor of the evidence."""
+"""Below this probability an object says more about the floor of the evidence."""
 RING_WIDTH = 1.6
-"""Of the ring around a missed object, px."""
+"""Width of the ring around a missed object, px."""
 _SIDES = (32, 160)
 _DARK, _BRIGHT = 1.0, 99.8
 
@@ -61,46 +61,27 @@ class ErrorType:
     is_missed: bool = False
 
 
+def _by_evidence(name: str, text: str, column: str, *, is_missed: bool = False) -> ErrorType:
+    """Return an error whose strength is a probability."""
+    return ErrorType(name, text, lambda table: table[column], LEAST_EVIDENCE, "", is_missed)
+
+
+def _by_edge(name: str, text: str, sign: int) -> ErrorType:
+    """Return an error of the outline, in px."""
+    return ErrorType(
+        name, text, lambda objects: sign * objects["threshold_bias_px"], DEAD_ZONE_PX, "px"
+    )
+
+
 ERROR_TYPES = (
-    ErrorType(
-        "Missed",
-        "an object without an outline, in the ring",
-        lambda candidates: candidates["missed_evidence"],
-        LEAST_EVIDENCE,
-        is_missed=True,
+    _by_evidence(
+        "Missed", "an object without an outline, in the ring", "missed_evidence", is_missed=True
     ),
-    ErrorType(
-        "Invented",
-        "an outline without an object",
-        lambda objects: objects["invented_evidence"],
-        LEAST_EVIDENCE,
-    ),
-    ErrorType(
-        "Merged",
-        "one outline around several objects",
-        lambda objects: objects["merge_evidence"],
-        LEAST_EVIDENCE,
-    ),
-    ErrorType(
-        "Split",
-        "a piece of an object",
-        lambda objects: objects["fragment_evidence"],
-        LEAST_EVIDENCE,
-    ),
-    ErrorType(
-        "Too large",
-        "the outline lies outside of the visible edge",
-        lambda objects: objects["threshold_bias_px"],
-        DEAD_ZONE_PX,
-        "px",
-    ),
-    ErrorType(
-        "Too small",
-        "the outline lies inside of the visible edge",
-        lambda objects: -objects["threshold_bias_px"],
-        DEAD_ZONE_PX,
-        "px",
-    ),
+    _by_evidence("Invented", "an outline without an object", "invented_evidence"),
+    _by_evidence("Merged", "one outline around several objects", "merge_evidence"),
+    _by_evidence("Split", "a piece of an object", "fragment_evidence"),
+    _by_edge("Too large", "the outline lies outside of the visible edge", 1),
+    _by_edge("Too small", "the outline lies inside of the visible edge", -1),
 )
 
 
@@ -211,24 +192,24 @@ def _worst(
 
 
 def _side(objects: pd.DataFrame) -> int:
-    """Three times the typical diameter: an object with its neighbours, all at one scale."""
+    """Three times the median diameter: an object with its neighbours, all at one scale."""
     diameter = np.sqrt(4 * float(objects["area_px"].median()) / np.pi)
     return int(np.clip(round(3 * diameter), *_SIDES))
 
 
-def _place(row: Mapping, error: ErrorType) -> tuple[str, int, int, tuple[float, float]]:
+def _place(row: Mapping[Any, Any], error: ErrorType) -> tuple[str, int, int, tuple[float, float]]:
     centre = float(row["centre_y_px"]), float(row["centre_x_px"])
     number = int(row[CANDIDATE if error.is_missed else NUMBER])
     return row["Metadata_Well"], int(row["Metadata_Site"]), number, centre
 
 
-def _ring(row: Mapping, error: ErrorType) -> float:
+def _ring(row: Mapping[Any, Any], error: ErrorType) -> float:
     """Return the radius of a ring that leaves the object visible inside."""
     radius = np.sqrt(float(row["area_px"]) / np.pi) if error.is_missed else 0.0
     return float(1.3 * radius + 3) if error.is_missed else 0.0
 
 
-def _says(row: Mapping, error: ErrorType) -> str:
+def _says(row: Mapping[Any, Any], error: ErrorType) -> str:
     if error.unit:
         return measured(row["threshold_bias_px"], error.unit)
     return f"{100 * row['strength']:.0f} %"
@@ -267,16 +248,13 @@ def draw_crops(
     return tuple(drawn[place] for place in range(len(choices)))
 
 
-def draw_crop(choice: CropChoice, plane: NDArray[np.float32], labels: NDArray[np.int32]) -> Crop:
+def draw_crop(choice: CropChoice, plane: NDArray[np.float32], labels: Labels) -> Crop:
     """Draw one object with what lies around it."""
     window = _window(choice, plane.shape)
     shown, own = plane[window], labels[window]
     low, high = np.percentile(shown, (_DARK, _BRIGHT))
     grey = np.clip((shown - low) / (high - low if high > low else 1.0), 0, 1)
-    file = io.BytesIO()
-    pixels = np.rint(255 * grey).astype(np.uint8)
-    Image.fromarray(pixels).save(file, format="WEBP", quality=88, method=4)
-    return Crop(choice, file.getvalue(), _outlines(own, choice, window))
+    return Crop(choice, webp(grey, quality=88), _outlines(own, choice, window))
 
 
 def _window(choice: CropChoice, shape: Sequence[int]) -> tuple[slice, slice]:
@@ -288,7 +266,7 @@ def _window(choice: CropChoice, shape: Sequence[int]) -> tuple[slice, slice]:
     return slices[0], slices[1]
 
 
-def _outlines(labels: NDArray[np.int32], choice: CropChoice, window: tuple[slice, slice]) -> bytes:
+def _outlines(labels: Labels, choice: CropChoice, window: tuple[slice, slice]) -> bytes:
     """Draw the object's outline, or a ring where it has none, in colour; all others in grey.
 
     The ground is transparent.
@@ -301,11 +279,4 @@ def _outlines(labels: NDArray[np.int32], choice: CropChoice, window: tuple[slice
         centre = [middle - part.start for middle, part in zip(choice.centre, window, strict=True)]
         distance = np.hypot(y - centre[0], x - centre[1])
         inks[np.abs(distance - choice.ring) <= RING_WIDTH / 2] = 1
-    picture = Image.fromarray(inks.astype(np.uint8))
-    palette = [0, 0, 0]
-    for colour in (OWN_COLOUR, OTHERS_COLOUR):
-        palette += [round(255 * float(part)) for part in rgb(colour)]
-    picture.putpalette(palette)
-    file = io.BytesIO()
-    picture.save(file, format="PNG", optimize=True, transparency=0, bits=2)
-    return file.getvalue()
+    return transparent_png(inks, (OWN_COLOUR, OTHERS_COLOUR))

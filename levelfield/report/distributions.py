@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.statistics.comparison import Comparison, control_classes
 from levelfield.qc.statistics.estimates import Estimate, mean_estimate
 from levelfield.qc.wording.numbers import plain
 from levelfield.report.quantities import Quantity
 from levelfield.report.svg import (
     CLASS_COLOURS,
     Scale,
+    band,
     drawing,
     element,
+    level_axis,
     marker,
     text,
     title,
@@ -52,15 +55,8 @@ class Group:
 
 def control_groups(pairs: Sequence[Comparison]) -> list[Group]:
     """List the controls of a plate, every negative control before its positive ones, none twice."""
-    groups: dict[tuple[str, str], Group] = {}
-    for pair in pairs:
-        for scope, name, wells in (
-            ("negcon", pair.negative_name, pair.negative_wells),
-            ("poscon", pair.perturbation, pair.positive_wells),
-        ):
-            if wells:
-                groups.setdefault((scope, name), Group(name, scope, wells))
-    return list(groups.values())
+    classes = control_classes(pairs)
+    return [Group(name, scope, wells) for (scope, name), wells in classes.items() if wells]
 
 
 def draw_distribution(quantity: Quantity, groups: Sequence[Group]) -> Markup:
@@ -73,7 +69,8 @@ def draw_distribution(quantity: Quantity, groups: Sequence[Group]) -> Markup:
     means = [_mean_of_wells(own) for own in rows]
     scale = _scale(rows, means, quantity.margin)
     bottom = _TOP + ROW * len(groups)
-    parts = _ground(scale, bottom, quantity.margin)
+    parts = [band(scale, quantity.margin, _TOP, bottom)] if quantity.margin else []
+    parts += level_axis(scale, _TOP, bottom, zero=bool(quantity.margin))
     for number, (group, own, mean) in enumerate(zip(groups, rows, means, strict=True)):
         parts += _row(group, own, mean, scale, _TOP + ROW * number, quantity.unit)
     return drawing(WIDTH, bottom + 22, quantity.name, parts)
@@ -93,40 +90,49 @@ def _scale(rows: Sequence[pd.DataFrame], means: Sequence[Estimate], margin: floa
     return Scale(low, high, _LEFT, WIDTH - _RIGHT)
 
 
-def _ground(scale: Scale, bottom: float, margin: float) -> list[ElementTree.Element]:
-    parts = []
-    if margin:
-        left, right = scale(-margin), scale(margin)
-        band = {"y": _TOP, "height": bottom - _TOP, "class_": "margin"}
-        parts.append(element("rect", x=left, width=right - left, **band))
-    for tick in scale.ticks(6):
-        x = scale(tick)
-        line = "zero" if tick == 0 and margin else "grid"
-        parts.append(element("line", x1=x, x2=x, y1=_TOP, y2=bottom, class_=line))
-        parts.append(text(x, bottom + 14, plain(tick), "middle", class_="tick"))
-    return parts
-
-
 def _row(
     group: Group, own: pd.DataFrame, mean: Estimate, scale: Scale, top: float, unit: str
 ) -> list[ElementTree.Element]:
     middle = top + ROW * 0.4
-    label = group.name if len(group.name) <= 23 else group.name[:22] + "…"
-    heading = text(18, middle + 4, label, class_="group")
-    heading.append(title(group.name))
-    parts = [heading, marker(group.scope, 7, middle, 4.5)]
+    parts = group_heading(group, middle, empty=own.empty)
     if own.empty:
-        return [*parts, text(_LEFT + 8, middle + 4, "no values", class_="tick")]
-    places = [scale(value) for value in own["value"]]
-    for record, x, y in zip(own.to_dict("records"), places, spread(places, 12.0), strict=True):
-        dot = marker(group.scope, x, middle + y, _RADIUS)
-        dot.set("fill-opacity", "0.62")
-        dot.append(title(f"{_site_name(record)}: {plain(record['value'])} {unit}".rstrip()))
-        parts.append(dot)
+        return parts
+    said = [
+        f"{_site_name(record)}: {plain(record['value'])} {unit}".rstrip()
+        for record in own.to_dict("records")
+    ]
+    parts += dots(group, [scale(value) for value in own["value"]], said, middle, 12.0)
     return [*parts, _mean_bar(group, mean, scale, top + ROW * 0.84, unit)]
 
 
-def _site_name(record: Mapping) -> str:
+def group_heading(group: Group, middle: float, *, empty: bool) -> list[ElementTree.Element]:
+    """Write the name of a control at the left, and that it has no values where it has none."""
+    label = group.name if len(group.name) <= 23 else group.name[:22] + "…"
+    heading = text(18, middle + 4, label, class_="group")
+    heading.append(title(group.name))
+    nothing = [text(_LEFT + 8, middle + 4, "no values", class_="tick")] if empty else []
+    return [heading, marker(group.scope, 7, middle, 4.5), *nothing]
+
+
+def dots(
+    group: Group,
+    places: Sequence[float],
+    said: Sequence[str],
+    middle: float,
+    reach: float,
+    radius: float = _RADIUS,
+) -> list[ElementTree.Element]:
+    """Draw a dot per place, none hidden by another, each with what the mouse over it shows."""
+    found = []
+    for words, x, y in zip(said, places, spread(places, reach), strict=True):
+        dot = marker(group.scope, x, middle + y, radius)
+        dot.set("fill-opacity", "0.62")
+        dot.append(title(words))
+        found.append(dot)
+    return found
+
+
+def _site_name(record: Mapping[Any, Any]) -> str:
     site = f", site {record['Metadata_Site']}" if "Metadata_Site" in record else ""
     return f"{record['Metadata_Well']}{site}"
 

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.measures import MEASURES, Measure
-from levelfield.qc.wording.numbers import interval, measured, plain
+from levelfield.qc.measures import MEASURES, Measure, Scope
+from levelfield.qc.statistics.records import from_table
+from levelfield.qc.verdict.screen import Drift
+from levelfield.qc.wording.numbers import interval, measured
 from levelfield.qc.wording.questions import MEASURE_TITLES
 from levelfield.report.svg import (
     CLASS_COLOURS,
@@ -21,27 +23,13 @@ from levelfield.report.svg import (
     marker,
     text,
     title,
+    upright_axis,
     value_limits,
 )
 
-DRIFT_COLUMNS = (
-    "plate",
-    "date",
-    "order",
-    "object_set",
-    "measure",
-    "scope",
-    "perturbation",
-    "estimate",
-    "ci_low",
-    "ci_high",
-    "unit",
-)
-"""Of ``screen/drift.csv``: corrected values by plate; ``date`` is empty where unknown."""
 WIDTH, HEIGHT = 500, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 34
 _ROOM_FOR_NAME, _CHARACTER = 68, 5.8
-_SPAN = (HEIGHT - _BOTTOM, _TOP)
 _SIDE_BY_SIDE = 5.0
 """Between the controls of one plate, px."""
 
@@ -68,23 +56,18 @@ def drift_charts(
     ValueError
         If a column is missing.
     """
-    if drift is None or drift.empty:
+    rows = [] if drift is None else from_table(drift, Drift, "screen/drift.csv")
+    if len({row.plate for row in rows}) < 2:
         return []
-    missing = [name for name in DRIFT_COLUMNS if name not in drift]
-    if missing:
-        raise ValueError(
-            f"screen/drift.csv lacks {', '.join(missing)}: another version of Levelfield made it. "
-            "Delete it and run the workflow again."
-        )
-    if drift["plate"].nunique() < 2:
-        return []
-    table = drift[drift["scope"] != "difference"].sort_values("order", kind="stable")
-    table = table.assign(date=table["date"].fillna("").astype(str))
+    groups: dict[tuple[str, str], list[Drift]] = {}
+    for row in sorted(rows, key=lambda row: row.order):
+        if row.scope != "difference":
+            groups.setdefault((row.object_set, row.measure), []).append(row)
     charts = []
-    for (object_set, measure), rows in table.groupby(["object_set", "measure"], sort=False):
-        caption = f"{object_set}: {MEASURE_TITLES[measure]} ({rows['unit'].iloc[0]})"
+    for (object_set, measure), own in groups.items():
+        caption = f"{object_set}: {MEASURE_TITLES[measure]} ({own[0].unit})"
         harmless = _harmless(MEASURES[measure], margins[measure])
-        charts.append((caption, _chart(rows, harmless, caption)))
+        charts.append((caption, _chart(own, harmless, caption)))
     return charts
 
 
@@ -117,25 +100,22 @@ def _harmless(measure: Measure, margin: float) -> tuple[float, float]:
     return (-margin if measure.signed else 0.0), margin
 
 
-def _chart(rows: pd.DataFrame, harmless: tuple[float, float], caption: str) -> Markup:
-    plates = list(dict.fromkeys(rows["plate"].astype(str)))
-    across = Scale(-0.5, len(plates) - 0.5, _LEFT, WIDTH - _RIGHT)
-    upwards = _upwards(rows, harmless)
-    parts = [*_ground(harmless, upwards), *_names(rows, plates, across)]
-    controls = list(
-        dict.fromkeys(zip(rows["scope"], rows["perturbation"].astype(str), strict=True))
-    )
-    for number, (scope, control) in enumerate(controls):
-        chosen = (rows["scope"] == scope) & (rows["perturbation"].astype(str) == control)
+def _chart(rows: Sequence[Drift], harmless: tuple[float, float], caption: str) -> Markup:
+    dates = {row.plate: row.date for row in rows}
+    across = Scale(-0.5, len(dates) - 0.5, _LEFT, WIDTH - _RIGHT)
+    ends = [end for row in rows for end in (row.estimate, row.ci_low, row.ci_high)]
+    upwards = Scale(*value_limits(np.array([*ends, *harmless])), HEIGHT - _BOTTOM, _TOP)
+    parts = [*_ground(harmless, upwards), *_names(dates, across)]
+    controls: dict[tuple[Scope, str], list[Drift]] = {}
+    for row in rows:
+        controls.setdefault((row.scope, row.perturbation), []).append(row)
+    places = {plate: number for number, plate in enumerate(dates)}
+    for number, own in enumerate(controls.values()):
         shift = _SIDE_BY_SIDE * (number - (len(controls) - 1) / 2)
-        parts += _series(rows[chosen], scope, plates, shift, across, upwards)
+        known = [row for row in own if math.isfinite(row.estimate)]
+        centres = [(across(places[row.plate]) + shift, upwards(row.estimate)) for row in known]
+        parts += _series(known, centres, CLASS_COLOURS[own[0].scope], upwards)
     return drawing(WIDTH, HEIGHT, f"{caption} of every plate", parts)
-
-
-def _upwards(rows: pd.DataFrame, harmless: tuple[float, float]) -> Scale:
-    """Return a scale with every interval and the harmless range."""
-    ends = rows[["estimate", "ci_low", "ci_high"]].to_numpy(float).ravel()
-    return Scale(*value_limits(np.array([*ends, *harmless])), *_SPAN)
 
 
 def _ground(harmless: tuple[float, float], upwards: Scale) -> list[ElementTree.Element]:
@@ -143,18 +123,12 @@ def _ground(harmless: tuple[float, float], upwards: Scale) -> list[ElementTree.E
     width = WIDTH - _RIGHT - _LEFT
     band = element("rect", x=_LEFT, y=top, width=width, height=bottom - top, class_="margin")
     band.append(title("harmless range"))
-    parts = [band]
-    for tick in upwards.ticks(5):
-        y = upwards(tick)
-        line = "zero" if tick == 0 else "grid"
-        parts.append(element("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y, y2=y, class_=line))
-        parts.append(text(_LEFT - 6, y + 3.5, plain(tick), "end", class_="tick"))
-    return parts
+    return [band, *upright_axis(upwards, 5, _LEFT, WIDTH - _RIGHT)]
 
 
-def _names(rows: pd.DataFrame, plates: Sequence[str], across: Scale) -> list[ElementTree.Element]:
+def _names(dates: Mapping[str, str], across: Scale) -> list[ElementTree.Element]:
     """Write plates and dates below the axis, as many as there is room for."""
-    dates = dict(zip(rows["plate"].astype(str), rows["date"], strict=True))
+    plates = list(dates)
     room = (WIDTH - _RIGHT - _LEFT) / len(plates)
     step = max(1, math.ceil(_ROOM_FOR_NAME / room))
     most = max(4, int(room * step / _CHARACTER) - 1)
@@ -171,28 +145,21 @@ def _names(rows: pd.DataFrame, plates: Sequence[str], across: Scale) -> list[Ele
 
 
 def _series(
-    own: pd.DataFrame,
-    scope: str,
-    plates: Sequence[str],
-    shift: float,
-    across: Scale,
+    rows: Sequence[Drift],
+    centres: Sequence[tuple[float, float]],
+    colour: str,
     upwards: Scale,
 ) -> list[ElementTree.Element]:
     """Draw one control: a thin line through its plates, intervals, and its sign."""
-    own = own[own["estimate"].notna()]
-    colour = CLASS_COLOURS[scope]
-    places = [across(plates.index(str(name))) + shift for name in own["plate"]]
-    heights = [upwards(value) for value in own["estimate"]]
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(places, heights, strict=True))
-    line = element("polyline", points=points, fill="none", stroke=colour, stroke_opacity="0.35")
-    parts = [line]
-    for row, x, y in zip(own.to_dict("records"), places, heights, strict=True):
-        said = f"{row['plate']}, {row['perturbation']}: {measured(row['estimate'], row['unit'])}"
-        between = interval(row["ci_low"], row["ci_high"], row["unit"])
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in centres)
+    parts = [element("polyline", points=points, fill="none", stroke=colour, stroke_opacity="0.35")]
+    for row, (x, y) in zip(rows, centres, strict=True):
+        said = f"{row.plate}, {row.perturbation}: {measured(row.estimate, row.unit)}"
+        between = interval(row.ci_low, row.ci_high, row.unit)
         group = element("g", title(f"{said} ({between})" if between else said))
-        if math.isfinite(row["ci_low"]):
-            ends = {"y1": upwards(row["ci_low"]), "y2": upwards(row["ci_high"])}
+        if math.isfinite(row.ci_low):
+            ends = {"y1": upwards(row.ci_low), "y2": upwards(row.ci_high)}
             group.append(element("line", x1=x, x2=x, stroke=colour, stroke_width=1.6, **ends))
-        group.append(marker(scope, x, y, 3.6))
+        group.append(marker(row.scope, x, y, 3.6))
         parts.append(group)
     return parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -20,6 +20,8 @@ WORST_IMAGES = 10
 _FILES_NAMED = 20
 _FIELD = ("Metadata_Well", "Metadata_Site")
 _CLASSES = ("poscon", "negcon")
+Groups = dict[tuple[Any, ...], dict[str, Mapping[str, Any]]]
+"""Rows of all sizes by group, and by statistic."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class EvaluationReport:
 
     plate: str
     by: Sequence[str]
-    parameters: Mapping
+    parameters: Mapping[str, Any]
     objects: pd.DataFrame
     images: pd.DataFrame
     groups: pd.DataFrame
@@ -174,7 +176,7 @@ def _plain_name(column: str) -> str:
     return "".join(f" {one.lower()}" if one.isupper() else one for one in name).strip()
 
 
-def _set_parts(data: EvaluationReport, object_set: str) -> dict:
+def _set_parts(data: EvaluationReport, object_set: str) -> dict[str, Any]:
     objects, images, scores = (
         table[table["object_set"] == object_set]
         for table in (data.objects, data.images, data.groups)
@@ -193,15 +195,17 @@ def _set_parts(data: EvaluationReport, object_set: str) -> dict:
     }
 
 
-def _whole(groups: pd.DataFrame, by: list[str]) -> dict[tuple, dict[str, Mapping]]:
+def _whole(
+    groups: pd.DataFrame, by: list[str]
+) -> dict[tuple[Any, ...], dict[str, Mapping[str, Any]]]:
     """Return by group the rows of all sizes, by statistic."""
-    found: dict[tuple, dict[str, Mapping]] = {}
+    found: Groups = {}
     for row in groups[groups["size_class"] == ALL_SIZES].to_dict("records"):
         found.setdefault(tuple(row[name] for name in by), {})[row["statistic"]] = row
     return found
 
 
-def _line(name: str, rows: Mapping[str, Mapping]) -> dict:
+def _line(name: str, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     pooled, mean = rows["pooled"], rows["mean_of_images"]
     spread = rows["sd_of_images"]["ap_50"]
     around = "" if pd.isna(spread) else f" ± {_share(spread)}"
@@ -215,7 +219,7 @@ def _line(name: str, rows: Mapping[str, Mapping]) -> dict:
     }
 
 
-def _difference(by: list[str], groups: Mapping) -> list[str]:
+def _difference(by: list[str], groups: Groups) -> list[str]:
     """Return positive minus negative controls, where these are among the groups."""
     if by != ["Metadata_ControlType"] or not all((name,) in groups for name in _CLASSES):
         return []
@@ -223,7 +227,7 @@ def _difference(by: list[str], groups: Mapping) -> list[str]:
     return [score.write(positive[score.key] - negative[score.key], True) for score in SCORES]
 
 
-def _sentences(pooled: Mapping) -> list[str]:
+def _sentences(pooled: Mapping[str, Any]) -> list[str]:
     n_reference, n_prediction = int(pooled["n_reference"]), int(pooled["n_prediction"])
     found = f"The references hold {count(n_reference, 'object')}"
     if n_reference:
@@ -247,7 +251,7 @@ def _further(by: Sequence[str]) -> list[str]:
     return [name for name in by if name not in _FIELD]
 
 
-def _worst(images: pd.DataFrame, references: pd.DataFrame, by: list[str]) -> list[dict]:
+def _worst(images: pd.DataFrame, references: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
     """List the images with the lowest AP at 0.5; those that are perfect are not among them."""
     field = [*_FIELD, "object_set"]
     whole = images[(images["size_class"] == ALL_SIZES) & (images["ap_50"] < 1)]
@@ -259,7 +263,7 @@ def _worst(images: pd.DataFrame, references: pd.DataFrame, by: list[str]) -> lis
     ]
 
 
-def _reference_parts(object_set: str, rows: pd.DataFrame) -> dict:
+def _reference_parts(object_set: str, rows: pd.DataFrame) -> dict[str, Any]:
     number = rows["status"].value_counts()
     unused = list(rows.loc[rows["status"] == "unused", "file"])
     missing = rows.loc[rows["status"] == "missing", "file"]

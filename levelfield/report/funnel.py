@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,13 +11,23 @@ import pandas as pd
 from markupsafe import Markup
 
 from levelfield.qc.statistics.funnel import Funnel, fit_funnel
-from levelfield.qc.wording.numbers import measured, plain
+from levelfield.qc.wording.numbers import measured
 from levelfield.report.distributions import Group
-from levelfield.report.svg import Scale, drawing, element, marker, text, title, value_limits
+from levelfield.report.svg import (
+    Scale,
+    drawing,
+    element,
+    level_axis,
+    marker,
+    text,
+    title,
+    upright_axis,
+    value_limits,
+)
 
 WIDTH, HEIGHT = 500, 300
 LEVELS = (0.95, 0.998)
-"""Of the limits; the usual ones of funnel plots, near 2 and 3 standard deviations."""
+"""Levels of the limits: the usual ones of funnel plots, near 2 and 3 standard deviations."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 10, 36
 _STEPS = 60
 _OTHERS = "#a3a39d"
@@ -50,7 +61,7 @@ def draw_funnel(wells: pd.DataFrame, groups: Sequence[Group]) -> Markup:
     for kind in ("", "negcon", "poscon"):  # controls lie on top
         for row in known[scope == kind].to_dict("records"):
             parts.append(_dot(row, kind, across, upwards))
-            if funnel and _outside(row, funnel):
+            if funnel and _beyond(row, funnel):
                 parts.append(_name(row, across, upwards))
     return drawing(WIDTH, HEIGHT, "Balance of every well against its number of objects", parts)
 
@@ -65,17 +76,8 @@ def _upwards(known: pd.DataFrame, funnel: Funnel | None) -> Scale:
 
 
 def _axes(across: Scale, upwards: Scale) -> list[ElementTree.Element]:
-    parts = []
-    for tick in upwards.ticks(6):
-        y = upwards(tick)
-        line = "zero" if tick == 0 else "grid"
-        parts.append(element("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y, y2=y, class_=line))
-        parts.append(text(_LEFT - 6, y + 3.5, plain(tick), "end", class_="tick"))
-    bottom = HEIGHT - _BOTTOM
-    for tick in across.ticks(6):
-        x = across(tick)
-        parts.append(element("line", x1=x, x2=x, y1=_TOP, y2=bottom, class_="grid"))
-        parts.append(text(x, bottom + 14, plain(tick), "middle", class_="tick"))
+    parts = upright_axis(upwards, 6, _LEFT, WIDTH - _RIGHT)
+    parts += level_axis(across, _TOP, HEIGHT - _BOTTOM)
     middle = (_LEFT + WIDTH - _RIGHT) / 2
     parts.append(text(middle, HEIGHT - 6, "objects in the well", "middle", class_="tick"))
     return parts
@@ -103,7 +105,7 @@ def _limits(
     return parts
 
 
-def _dot(row: Mapping, kind: str, across: Scale, upwards: Scale) -> ElementTree.Element:
+def _dot(row: Mapping[Any, Any], kind: str, across: Scale, upwards: Scale) -> ElementTree.Element:
     x, y = across(row["n_objects"]), upwards(100 * row["balance"])
     dot = marker(kind or "negcon", x, y, 4.0 if kind else 2.4, None if kind else _OTHERS)
     dot.set("fill-opacity", "0.75")
@@ -112,12 +114,12 @@ def _dot(row: Mapping, kind: str, across: Scale, upwards: Scale) -> ElementTree.
     return dot
 
 
-def _outside(row: Mapping, funnel: Funnel) -> bool:
+def _beyond(row: Mapping[Any, Any], funnel: Funnel) -> bool:
     low, high = funnel.limits([row["n_objects"]], LEVELS[-1])
     return not low[0] <= row["balance"] <= high[0]
 
 
-def _name(row: Mapping, across: Scale, upwards: Scale) -> ElementTree.Element:
+def _name(row: Mapping[Any, Any], across: Scale, upwards: Scale) -> ElementTree.Element:
     x, y = across(row["n_objects"]), upwards(100 * row["balance"])
     side, anchor = (-7, "end") if x > WIDTH - 60 else (7, "start")
     return text(x + side, y + 3.5, row["Metadata_Well"], anchor, class_="tick")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,18 +13,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
+from levelfield.arrays import Labels
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.report.distributions import control_groups
 
 Picture = NDArray[np.float32]
-Labels = Mapping[str, NDArray[np.int32]]
-Reader = Callable[[str, int], tuple[Picture, Labels]]
+Number = TypeVar("Number", bound=np.generic)
+LabelSets = Mapping[str, Labels]
+Reader = Callable[[str, int], tuple[Picture, LabelSets]]
 
 OUTLINE_COLOURS = ("#35d7ff", "#ffc533", "#ff7ad9", "#9dff57")
 """Bright on dark, and apart for every kind of colour vision; one per object set, in order."""
 COMPOSITE = "All channels"
 _DARK, _BRIGHT = 1.0, 99.8
-_WEBP = {"format": "WEBP", "quality": 92, "method": 4}
 
 
 @dataclass(frozen=True)
@@ -103,14 +105,14 @@ class Gallery:
 def choose_gallery(
     sites: pd.DataFrame, qc_sites: pd.DataFrame, layout: pd.DataFrame
 ) -> list[Choice]:
-    """Choose the fields of the gallery: for every control two typical and the worst.
+    """Choose the fields of the gallery: for every control two representative ones and the worst.
 
     Parameters
     ----------
     sites : pandas.DataFrame
         ``sites.csv``: the usable sites, with ``Count_<set>`` columns.
     qc_sites : pandas.DataFrame
-        ``qc/sites.csv``; may be empty, and then only typical fields are chosen.
+        ``qc/sites.csv``; may be empty, and then only representative fields are chosen.
     layout : pandas.DataFrame
         The layout, see `levelfield.qc.statistics.comparison.comparisons`.
 
@@ -128,7 +130,7 @@ def choose_gallery(
             qc_sites[qc_sites["Metadata_Well"].isin(group.wells)] if len(qc_sites) else qc_sites
         )
         reasons: dict[tuple[str, int], list[str]] = {}
-        for key, why in [*_typical(own), *_worst(judged)]:
+        for key, why in [*_representative(own), *_worst(judged)]:
             reasons.setdefault(key, []).append(why)
         chosen += [
             Choice(group.scope, group.name, well, site, "; ".join(whys))
@@ -137,7 +139,7 @@ def choose_gallery(
     return chosen
 
 
-def _typical(sites: pd.DataFrame) -> list[tuple[tuple[str, int], str]]:
+def _representative(sites: pd.DataFrame) -> list[tuple[tuple[str, int], str]]:
     column = next((name for name in sites if str(name).startswith("Count_")), None)
     if column is None or sites.empty:
         return []
@@ -209,7 +211,7 @@ def draw_gallery(
     return Gallery(pictures, colours, ranges, outlines, crop)
 
 
-def middle(image: NDArray, side: int) -> NDArray:
+def middle(image: NDArray[Number], side: int) -> NDArray[Number]:
     """Return the middle `side` × `side` px of the last two axes, or all px of a shorter one."""
     slices = []
     for length in image.shape[-2:]:
@@ -231,7 +233,7 @@ def _ranges(images: Sequence[Picture], names: Sequence[str]) -> dict[str, tuple[
 def gallery_picture(
     choice: Choice,
     image: Picture,
-    labels: Labels,
+    labels: LabelSets,
     colours: Mapping[str, str],
     ranges: Mapping[str, tuple[float, float]],
     outline_colours: Mapping[str, str],
@@ -260,8 +262,8 @@ def gallery_picture(
     views = {}
     if len(shown) > 1:
         tinted = sum(plane[..., None] * rgb(colours[name]) for name, plane in shown.items())
-        views[COMPOSITE] = _webp(np.minimum(tinted, 1))
-    views |= {name: _webp(plane) for name, plane in shown.items()}
+        views[COMPOSITE] = webp(np.minimum(tinted, 1))
+    views |= {name: webp(plane) for name, plane in shown.items()}
     return GalleryPicture(
         choice=choice,
         width=width,
@@ -278,18 +280,25 @@ def rgb(colour: str) -> NDArray[np.float32]:
     return np.array([int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)], np.float32)
 
 
-def outline(labels: NDArray[np.int32], colour: str) -> bytes:
+def outline(labels: Labels, colour: str) -> bytes:
     """Draw the outermost pixels of every object on a transparent ground, as PNG."""
-    edges = find_boundaries(labels, mode="inner").astype(np.uint8)
-    picture = Image.fromarray(edges)
-    ink = [round(255 * float(part)) for part in rgb(colour)]
-    picture.putpalette([0, 0, 0, *ink])
+    return transparent_png(find_boundaries(labels, mode="inner"), [colour])
+
+
+def transparent_png(inks: NDArray[Any], colours: Sequence[str]) -> bytes:
+    """Draw pixels above 0 in the colour of that number, on a transparent ground."""
+    picture = Image.fromarray(inks.astype(np.uint8))
+    parts = [round(255 * float(part)) for colour in colours for part in rgb(colour)]
+    picture.putpalette([0, 0, 0, *parts])
     file = io.BytesIO()
-    picture.save(file, format="PNG", optimize=True, transparency=0, bits=1)
+    bits = 1 if len(colours) == 1 else 2
+    picture.save(file, format="PNG", optimize=True, transparency=0, bits=bits)
     return file.getvalue()
 
 
-def _webp(picture: NDArray) -> bytes:
+def webp(picture: NDArray[Any], quality: int = 92) -> bytes:
+    """Return values from 0 to 1 as WebP, grey or in colour."""
     file = io.BytesIO()
-    Image.fromarray(np.rint(255 * picture).astype(np.uint8)).save(file, **_WEBP)
+    pixels = np.rint(255 * picture).astype(np.uint8)
+    Image.fromarray(pixels).save(file, format="WEBP", quality=quality, method=4)
     return file.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,8 +13,8 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib import colormaps
 
-from levelfield.config.plan import PLATE_SHAPES, row_column, row_letters
 from levelfield.config.planted import COLUMN, PLANTED
+from levelfield.config.wells import PLATE_SHAPES, row_column, row_letters
 from levelfield.qc.wording.numbers import plain
 from levelfield.report.quantities import Quantity
 from levelfield.report.svg import drawing, element, marker, text, title
@@ -108,7 +109,7 @@ def draw_plate_map(quantity: Quantity, n_wells: int, layout: pd.DataFrame) -> Ma
 
 
 def _well(
-    well: Mapping,
+    well: Mapping[str, Any],
     value: float,
     unit: str,
     colours: Colours,
@@ -136,7 +137,7 @@ def _well(
     return element("g", square, sign)
 
 
-def well_description(well: Mapping) -> str:
+def well_description(well: Mapping[str, Any]) -> str:
     """Say what a well of the layout holds: "B07, negative control, no drug"."""
     kinds = {"negcon": "negative control", "poscon": "positive control", "empty": "empty"}
     parts = [well["Metadata_Well"]]
@@ -192,8 +193,8 @@ def map_definitions() -> Markup:
     """Return the hatching and the colour bars that the maps of a page refer to, invisible."""
     lines = element("path", d="M-1,5 l6,-6 M0,8 l8,-8 M3,9 l6,-6", stroke="#a3a39d", fill="none")
     ground = element("rect", width=8, height=8, fill="#f1f1ee")
-    tile = {"width": 8, "height": 8, "patternUnits": "userSpaceOnUse"}
-    hatching = element("pattern", ground, lines, id="hatching", **tile)
+    units = {"patternUnits": "userSpaceOnUse"}
+    hatching = element("pattern", ground, lines, id="hatching", width=8, height=8, **units)
     bars = [_colour_bar(Colours(0.0, 1.0, name)) for name in (SEQUENTIAL, DIVERGING)]
     return drawing(0, 0, "", [element("defs", hatching, *bars)])
 

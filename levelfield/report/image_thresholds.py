@@ -10,9 +10,18 @@ import pandas as pd
 from markupsafe import Markup
 
 from levelfield.qc.statistics.summary import DEAD_ZONE_PX
-from levelfield.qc.wording.numbers import measured, plain
-from levelfield.report.distributions import Group, spread
-from levelfield.report.svg import Scale, drawing, element, marker, text, title, value_limits
+from levelfield.qc.wording.numbers import measured
+from levelfield.report.distributions import Group, dots, group_heading
+from levelfield.report.svg import (
+    Scale,
+    band,
+    drawing,
+    element,
+    level_axis,
+    text,
+    title,
+    value_limits,
+)
 
 WIDTH, ROW = 500, 58
 CALLS = {
@@ -38,46 +47,30 @@ def draw_image_thresholds(sites: pd.DataFrame, groups: Sequence[Group]) -> Marku
         The controls, a row each.
     """
     measured_sites = sites[sites["threshold_bias_px"].notna()]
-    rows = [measured_sites[measured_sites["Metadata_Well"].isin(one.wells)] for one in groups]
-    ends = np.concatenate([one["threshold_bias_px"].to_numpy(float) for one in rows])
+    rows = [measured_sites[measured_sites["Metadata_Well"].isin(group.wells)] for group in groups]
+    ends = np.concatenate([own["threshold_bias_px"].to_numpy(float) for own in rows])
     low, high = value_limits(ends)
     reach = 1.6 * DEAD_ZONE_PX
     scale = Scale(min(low, -reach), max(high, reach), _LEFT, WIDTH - _RIGHT)
     bottom = _TOP + ROW * len(groups)
-    parts = _ground(scale, bottom)
+    parts = [band(scale, DEAD_ZONE_PX, _TOP, bottom), *level_axis(scale, _TOP, bottom, zero=True)]
     for number, (group, own) in enumerate(zip(groups, rows, strict=True)):
         parts += _row(group, own, scale, _TOP + ROW * number)
     return drawing(WIDTH, bottom + 22, "Threshold bias of every control image", parts)
 
 
-def _ground(scale: Scale, bottom: float) -> list[ElementTree.Element]:
-    left, right = scale(-DEAD_ZONE_PX), scale(DEAD_ZONE_PX)
-    band = {"y": _TOP, "height": bottom - _TOP, "class_": "margin"}
-    parts = [element("rect", x=left, width=right - left, **band)]
-    for tick in scale.ticks(6):
-        x = scale(tick)
-        line = "zero" if tick == 0 else "grid"
-        parts.append(element("line", x1=x, x2=x, y1=_TOP, y2=bottom, class_=line))
-        parts.append(text(x, bottom + 14, plain(tick), "middle", class_="tick"))
-    return parts
-
-
 def _row(group: Group, own: pd.DataFrame, scale: Scale, top: float) -> list[ElementTree.Element]:
     middle = top + ROW * 0.33
-    name = group.name if len(group.name) <= 23 else group.name[:22] + "…"
-    heading = text(18, middle + 4, name, class_="group")
-    heading.append(title(group.name))
-    parts = [heading, marker(group.scope, 7, middle, 4.5)]
+    parts = group_heading(group, middle, empty=own.empty)
     if own.empty:
-        return [*parts, text(_LEFT + 8, middle + 4, "no values", class_="tick")]
+        return parts
+    said = [
+        f"{row['Metadata_Well']}, site {row['Metadata_Site']}: "
+        f"{measured(row['threshold_bias_px'], 'px')}"
+        for row in own.to_dict("records")
+    ]
     places = [scale(value) for value in own["threshold_bias_px"]]
-    offsets = spread(places, _SPREAD)
-    for row, x, offset in zip(own.to_dict("records"), places, offsets, strict=True):
-        dot = marker(group.scope, x, middle + offset, _RADIUS)
-        dot.set("fill-opacity", "0.62")
-        said = measured(row["threshold_bias_px"], "px")
-        dot.append(title(f"{row['Metadata_Well']}, site {row['Metadata_Site']}: {said}"))
-        parts.append(dot)
+    parts += dots(group, places, said, middle, _SPREAD, _RADIUS)
     counts = {call: int((own["threshold_call"] == call).sum()) for call in CALLS}
     words = " · ".join(f"{counts[call]} {CALLS[call][0]}" for call in CALLS)
     parts.append(text(18, middle + 19, words, class_="tick"))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from levelfield.qc.measures import MEASURES
+from levelfield.qc.measures import MEASURES, Kind, Scope
+from levelfield.qc.verdict.tables import VerdictLine
 from levelfield.qc.wording.numbers import interval, measured
 from levelfield.report.svg import CLASS_COLOURS, Scale, drawing, element, marker, text, title
 
@@ -22,32 +23,29 @@ _CHARACTER = 5.6
 """Width of a letter of a label, px."""
 
 
-class Interval(Protocol):
-    """What is drawn: an estimate with its 90 % interval and margin, in ``unit``."""
+@dataclass(frozen=True)
+class Side:
+    """What is drawn of a row: an estimate with its 90 % interval and margin, in ``unit``."""
 
     measure_name: str
-    scope: str
+    scope: Scope
     unit: str
+    margin: float
     estimate: float
     ci_low: float
     ci_high: float
-    margin: float
 
 
-def _kind(row: Interval) -> str:
-    """Say how a row is drawn: ``share`` (0 to 100, large is good), ``rate`` or ``signed``."""
-    measure = MEASURES[row.measure_name]
-    if row.scope == "difference" or measure.signed:
-        return "signed"
-    return "share" if measure.is_share_of_right else "rate"
+def _kind(row: VerdictLine | Side) -> Kind:
+    return MEASURES[row.measure_name].kind(row.scope)
 
 
-def is_signed(row: Interval) -> bool:
+def is_signed(row: VerdictLine | Side) -> bool:
     """Whether a value is shown with its sign: it can err both ways."""
     return _kind(row) == "signed"
 
 
-def interval_scale(rows: Sequence[Interval]) -> Scale:
+def interval_scale(rows: Sequence[VerdictLine | Side]) -> Scale:
     """Return the scale that the given rows of one measure share.
 
     Shares run from 0 or 50 to 100, rates of a class from 0 up (they cannot err below); others are
@@ -67,13 +65,13 @@ def interval_scale(rows: Sequence[Interval]) -> Scale:
     return Scale(0 if kind == "rate" else -reach, reach, start, end)
 
 
-def interval_plot(row: Interval, scale: Scale) -> Markup:
+def interval_plot(row: VerdictLine | Side, scale: Scale) -> Markup:
     """Draw one estimate: harmless range, interval, value.
 
     Parameters
     ----------
-    row : Interval
-        A row of ``qc/verdict.csv``.
+    row : VerdictLine or Side
+        Of ``qc/verdict.csv``, say.
     scale : Scale
         From `interval_scale`, so that the plots of one measure can be compared by eye.
     """
@@ -95,7 +93,7 @@ def interval_plot(row: Interval, scale: Scale) -> Markup:
     return drawing(WIDTH, HEIGHT, name, parts)
 
 
-def _ground(row: Interval, scale: Scale) -> list[ElementTree.Element]:
+def _ground(row: VerdictLine | Side, scale: Scale) -> list[ElementTree.Element]:
     """Draw the harmless range, the axis and its labels."""
     margin, kind = row.margin, _kind(row)
     low, high, places = {
@@ -115,7 +113,7 @@ def _ground(row: Interval, scale: Scale) -> list[ElementTree.Element]:
 
 
 def _contents(
-    row: Interval, kind: str, places: Sequence[float], width: float
+    row: VerdictLine | Side, kind: Kind, places: Sequence[float], width: float
 ) -> list[tuple[float, str]]:
     """Return where labels are written and what; one for both ends where they would touch."""
     if kind == "signed" and width < _ROOM_FOR_LABELS:

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -45,7 +46,7 @@ class PlateReport:
     n_wells : int
         Plate format, 6 to 1536.
     layout : pandas.DataFrame
-        From `levelfield.config.plan.read_layout`.
+        From `levelfield.config.layouts.read_layout`.
     sites, wells, excluded, readouts : pandas.DataFrame
         The tables of those names; ``readouts`` holds Z′.
     answers, verdict, qc_sites, qc_wells : pandas.DataFrame
@@ -71,6 +72,8 @@ class PlateReport:
         The config of the run.
     fingerprints : mapping of str to str
         Checksums that tie the page to its inputs, by name.
+    timings : pandas.DataFrame or None
+        From `levelfield.execution.timings.plate_timings`: what the jobs of the plate took.
     """
 
     plate: pd.DataFrame
@@ -88,7 +91,7 @@ class PlateReport:
     illumination_pictures: Mapping[str, bytes]
     gallery: Gallery
     versions: Mapping[str, str]
-    config: Mapping
+    config: Mapping[str, Any]
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     counts: pd.DataFrame | None = None
     trend: pd.DataFrame | None = None
@@ -96,6 +99,7 @@ class PlateReport:
     methods: Mapping[str, Method] = field(default_factory=dict)
     truth: pd.DataFrame | None = None
     crops: tuple[Crop, ...] = ()
+    timings: pd.DataFrame | None = None
 
 
 def plate_page(data: PlateReport) -> str:
@@ -126,6 +130,7 @@ def plate_page(data: PlateReport) -> str:
         "weights": data.config.get("weights", {}),
         "config": yaml.safe_dump(_plain(data.config), sort_keys=False, allow_unicode=True),
         "fingerprints": data.fingerprints,
+        "timings": [] if data.timings is None else data.timings.to_dict("records"),
     }
     parts |= _verdict_parts(data, pairs) | _drawn_parts(data, pairs)
     parts |= _qc_picture_parts(data, pairs)
@@ -140,7 +145,7 @@ def _planted_wells(layout: pd.DataFrame) -> set[str]:
     return set(layout.loc[layout[COLUMN] != "", "Metadata_Well"])
 
 
-def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
+def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict[str, Any]:
     found = read_answers(data.answers, data.verdict)
     groups: dict[str, list[AnswerView]] = {}
     by_question: dict[str, list[AnswerView]] = {}
@@ -183,7 +188,7 @@ def _to_be_sure(answers: Sequence[ShownAnswer]) -> list[str]:
     return [f"To be sure: {one}" for one in words if one]
 
 
-def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
+def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict[str, Any]:
     object_sets = list(data.verdict["object_set"].unique())
     margins = class_margins(data.verdict)
     shown = quantities(data.wells, data.sites, data.qc_wells, object_sets, margins)
@@ -200,7 +205,7 @@ def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
     }
 
 
-def _qc_picture_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
+def _qc_picture_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict[str, Any]:
     groups = control_groups(pairs)
     sets = data.verdict["object_set"].unique() if groups else []
     sites, wells = data.qc_sites, data.qc_wells
@@ -215,7 +220,7 @@ def _qc_picture_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict:
     }
 
 
-def _crop_sets(data: PlateReport) -> list[tuple[str, list]]:
+def _crop_sets(data: PlateReport) -> list[tuple[str, list[Any]]]:
     """Order crops by object set, as in the verdict, by error type and control."""
     texts = {error.name: error.text for error in ERROR_TYPES}
     sets: dict[str, dict[tuple[str, str], dict[tuple[str, str], list[Crop]]]] = {
@@ -233,7 +238,7 @@ def _crop_sets(data: PlateReport) -> list[tuple[str, list]]:
     ]
 
 
-def _gallery_parts(gallery: Gallery, judged: set[str]) -> dict:
+def _gallery_parts(gallery: Gallery, judged: set[str]) -> dict[str, Any]:
     controls: dict[tuple[str, str], list[GalleryPicture]] = {}
     for picture in gallery.pictures:
         key = picture.choice.scope, picture.choice.control
@@ -276,7 +281,7 @@ def sign(scope: str) -> Markup:
     return picture.replace(Markup("<svg"), Markup('<svg class="sign"'), 1)
 
 
-def _summary(data: PlateReport, facts: Mapping) -> list[tuple[str, str]]:
+def _summary(data: PlateReport, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     kinds = data.layout["Metadata_ControlType"].value_counts()
     counts = [name for name in data.sites if name.startswith("Count_")]
     objects = ", ".join(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
 from levelfield.config.planted import note_of_verdict
-from levelfield.qc.wording.headlines import screen_headline
+from levelfield.qc.measures import SCOPES
+from levelfield.qc.wording.headlines import name_of_answer, screen_headline
 from levelfield.qc.wording.questions import (
     BOTH_CLASSES,
     QUESTIONS,
@@ -19,7 +21,7 @@ from levelfield.qc.wording.questions import (
 from levelfield.report.drift import drift_charts, drift_order
 from levelfield.report.page import environment
 from levelfield.report.records import class_margins, read_answers
-from levelfield.report.shown import SCOPES, ShownAnswer
+from levelfield.report.shown import ShownAnswer
 
 SCREEN = "screen"
 
@@ -77,7 +79,7 @@ def screen_page(data: ScreenReport) -> str:
             rows=[SCREEN, *names] if together else names,
             screen=SCREEN if together else None,
             headline=screen_headline(together, len(names)) if together else "",
-            screen_answers=[(one, _title(one)) for one in together],
+            screen_answers=[(one, name_of_answer(one)) for one in together],
             scopes=SCOPES,
             both_classes=BOTH_CLASSES,
             columns=columns,
@@ -94,10 +96,6 @@ def screen_page(data: ScreenReport) -> str:
     )
 
 
-def _title(answer: ShownAnswer) -> str:
-    return f"{answer.object_set}, {QUESTIONS[answer.question].title.lower()}"
-
-
 def _groups(columns: Sequence[tuple[str, Question]]) -> list[tuple[str, list[Question]]]:
     groups: dict[str, list[Question]] = {}
     for object_set, question in columns:
@@ -112,11 +110,11 @@ def _tally(answers: Sequence[ShownAnswer]) -> list[str]:
         words = answer_words(one.verdict, one.unreviewed)
         counts[words] = counts.get(words, 0) + 1
     order = ("fail", "undecided", "pass")
-    words = sorted(counts, key=lambda name: (order.index(name.split(",")[0]), name))
-    return [f"{counts[name]} {name}" for name in words]
+    names = sorted(counts, key=lambda name: (order.index(name.split(",")[0]), name))
+    return [f"{counts[name]} {name}" for name in names]
 
 
-def _readout_table(readouts: pd.DataFrame) -> dict:
+def _readout_table(readouts: pd.DataFrame) -> dict[str, Any]:
     """Return Z′ by plate (rows) and by readout and positive control (columns)."""
     keys = ["readout", "perturbation"]
     columns = [tuple(key) for key in readouts[keys].drop_duplicates().to_numpy().tolist()]

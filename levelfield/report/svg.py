@@ -9,13 +9,17 @@ from xml.etree import ElementTree
 import numpy as np
 from markupsafe import Markup
 
+from levelfield.arrays import Floats
+from levelfield.qc.wording.numbers import plain
+
+Attribute = str | float
 NEGATIVE, POSITIVE, DIFFERENCE = "#1f5fa8", "#c4560a", "#3d3d3d"
 """Blue and orange differ for every kind of colour vision; the marker's shape says it again."""
 CLASS_COLOURS = {"negcon": NEGATIVE, "poscon": POSITIVE, "difference": DIFFERENCE}
 
 
 def element(
-    tag: str, *children: ElementTree.Element | str, **attributes: str | float
+    tag: str, *children: ElementTree.Element | str, **attributes: Attribute
 ) -> ElementTree.Element:
     """Make an element; ``class_`` and ``stroke_width`` become ``class`` and ``stroke-width``."""
     made = ElementTree.Element(
@@ -36,9 +40,9 @@ def drawing(
 
     Without a name it is hidden from them.
     """
-    size = {"viewBox": f"0 0 {_text(width)} {_text(height)}", "width": width, "height": height}
     said = {"role": "img", "aria-label": name} if name else {"aria-hidden": "true"}
-    svg = element("svg", **size, **said)
+    size = f"0 0 {_text(width)} {_text(height)}"
+    svg = element("svg", viewBox=size, width=width, height=height, **said)
     svg.extend(children)
     return Markup(ElementTree.tostring(svg, encoding="unicode"))
 
@@ -100,7 +104,37 @@ class Scale:
         return [round(number * step, 12) for number in range(first, last + 1)]
 
 
-def value_limits(values: np.ndarray, margin: float = 0.06) -> tuple[float, float]:
+def upright_axis(
+    upwards: Scale, about: int, left: float, right: float
+) -> list[ElementTree.Element]:
+    """Draw horizontal lines at about so many round values, written at their left."""
+    parts = []
+    for tick in upwards.ticks(about):
+        y, line = upwards(tick), "zero" if tick == 0 else "grid"
+        parts.append(element("line", x1=left, x2=right, y1=y, y2=y, class_=line))
+        parts.append(text(left - 6, y + 3.5, plain(tick), "end", class_="tick"))
+    return parts
+
+
+def level_axis(
+    across: Scale, top: float, bottom: float, *, zero: bool = False
+) -> list[ElementTree.Element]:
+    """Draw vertical lines at about six round values, written below; `zero` marks that one."""
+    parts = []
+    for tick in across.ticks(6):
+        x, line = across(tick), "zero" if zero and tick == 0 else "grid"
+        parts.append(element("line", x1=x, x2=x, y1=top, y2=bottom, class_=line))
+        parts.append(text(x, bottom + 14, plain(tick), "middle", class_="tick"))
+    return parts
+
+
+def band(scale: Scale, reach: float, top: float, bottom: float) -> ElementTree.Element:
+    """Draw the harmless range, `reach` to either side of zero."""
+    left, right = scale(-reach), scale(reach)
+    return element("rect", x=left, width=right - left, y=top, height=bottom - top, class_="margin")
+
+
+def value_limits(values: Floats, margin: float = 0.06) -> tuple[float, float]:
     """Return ends of a scale that holds all finite values with some room."""
     finite = values[np.isfinite(values)]
     if finite.size == 0:

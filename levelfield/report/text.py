@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from levelfield.config.planted import note_of_verdict
-from levelfield.qc.wording.headlines import plate_headline
+from levelfield.qc.measures import SCOPES
+from levelfield.qc.wording.headlines import name_of_answer, plate_headline
 from levelfield.qc.wording.numbers import NOTHING
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, answer_words
 from levelfield.report.records import read_answers
-from levelfield.report.shown import SCOPES, ShownAnswer, ShownRow
+from levelfield.report.shown import ShownAnswer, ShownRow
 
 WIDTH = 92
 _ROW_WIDTHS = (32, 12, 20, 10)
@@ -45,7 +47,9 @@ def verdict_text(answers: pd.DataFrame, verdict: pd.DataFrame, facts: pd.DataFra
     return "\n".join(lines) + "\n"
 
 
-def _plate(plate: str, answers: Sequence[ShownAnswer], facts: Mapping, planted: str) -> list[str]:
+def _plate(
+    plate: str, answers: Sequence[ShownAnswer], facts: Mapping[Any, Any], planted: str
+) -> list[str]:
     lines = [f"Plate {plate}: is the segmentation good enough, in both control classes?", ""]
     if planted:
         lines += [*_wrapped(planted), ""]
@@ -59,10 +63,6 @@ def _plate(plate: str, answers: Sequence[ShownAnswer], facts: Mapping, planted: 
     return [*lines, ""]
 
 
-def _title(answer: ShownAnswer) -> str:
-    return f"{answer.object_set}, {QUESTIONS[answer.question].title.lower()}"
-
-
 def _answer_line(answer: ShownAnswer) -> str:
     """Write one answer, and that of each class: none without saying that nobody looked."""
     said = [answer_words(answer.verdict, answer.unreviewed)]
@@ -73,7 +73,7 @@ def _answer_line(answer: ShownAnswer) -> str:
 
 def _details(answer: ShownAnswer) -> list[str]:
     """Write an answer's headline, its rows, and for what does not pass the advice."""
-    lines = _wrapped(f"{_title(answer)}: {answer.headline}")
+    lines = _wrapped(f"{name_of_answer(answer)}: {answer.headline}")
     head = ("estimate", "90 % interval", "harmless", "verdict")
     lines.append(_row_columns("", *head))
     for measure in dict.fromkeys(row.measure_name for row in answer.rows):
@@ -86,14 +86,12 @@ def _details(answer: ShownAnswer) -> list[str]:
 
 
 def _row(row: ShownRow) -> str:
-    margin = f"{row.margin:g} {row.unit}"
-    share = row.measure.is_share_of_right and row.scope != "difference"
-    two_sided = row.scope == "difference" or row.measure.signed
+    before = {"share": "≥ ", "signed": "±", "rate": "≤ "}[row.measure.kind(row.scope)]
     return _row_columns(
         f"    {_SCOPES[row.scope]:<11}{row.perturbation}",
         row.value_words,
         row.interval_words or NOTHING,
-        f"{'≥ ' if share else '±' if two_sided else '≤ '}{margin}",
+        f"{before}{row.margin:g} {row.unit}",
         answer_words(row.verdict, row.unreviewed),
     )
 

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.measures import THRESHOLD
+from levelfield.qc.measures import THRESHOLD, Scope
+from levelfield.qc.statistics.records import from_table
+from levelfield.qc.truth import TruthLine
 from levelfield.qc.wording.numbers import count, interval, measured
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS
-from levelfield.report.intervals import interval_plot, interval_scale, is_signed
+from levelfield.report.intervals import Side, interval_plot, interval_scale, is_signed
 from levelfield.report.svg import Scale
-
-_SIDES = ("", "same_sites_", "truth_")
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the three answers of a row, as `levelfield.report.intervals` draws it."""
-
-    measure_name: str
-    scope: str
-    unit: str
-    margin: float
-    estimate: float
-    ci_low: float
-    ci_high: float
-    verdict: str
 
 
 @dataclass(frozen=True)
@@ -42,8 +29,8 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class TruthLine:
-    """One row of ``qc/truth.csv``.
+class ShownTruth:
+    """One row of ``qc/truth.csv``, ready to be shown.
 
     Attributes
     ----------
@@ -57,7 +44,7 @@ class TruthLine:
     """
 
     measure: str
-    scope: str
+    scope: Scope
     name: str
     counts: str
     note: str
@@ -66,42 +53,42 @@ class TruthLine:
     truth: Reading
 
 
-def truth_answers(truth: pd.DataFrame | None) -> list[tuple[str, list[TruthLine]]]:
+def truth_answers(truth: pd.DataFrame | None) -> list[tuple[str, list[ShownTruth]]]:
     """Return the lines of ``qc/truth.csv`` by object set and question, those that have a truth."""
     if truth is None:
         return []
-    titles = {key: one.title.lower() for key, one in QUESTIONS.items()}
     known = truth[truth["truth"].notna()]
     return [
-        (f"{object_set} · {titles[question]}", _lines(rows.to_dict("records")))
+        (
+            f"{object_set} · {QUESTIONS[question].title.lower()}",
+            _shown(from_table(rows, TruthLine, "qc/truth.csv")),
+        )
         for (object_set, question), rows in known.groupby(["object_set", "question"], sort=False)
     ]
 
 
-def _lines(rows: list[Mapping]) -> list[TruthLine]:
-    sides = {row: [_side(one, name) for name in _SIDES] for row, one in enumerate(rows)}
-    every = [side for own in sides.values() for side in own]
-    kinds = dict.fromkeys(_kind(side) for side in every)
+def _shown(rows: Sequence[TruthLine]) -> list[ShownTruth]:
+    sides = [_sides(row) for row in rows]
+    every = [side for own in sides for side in own]
     scales = {
-        kind: interval_scale([side for side in every if _kind(side) == kind]) for kind in kinds
+        kind: interval_scale([side for side in every if _kind(side) == kind])
+        for kind in dict.fromkeys(map(_kind, every))
     }
-    return [
-        TruthLine(
-            measure=MEASURE_TITLES[row["measure"]],
-            scope=row["scope"],
-            name=row["perturbation"],
-            counts=" · ".join(
-                count(row[f"n_{what}s"], name)
-                for what, name in (("well", "well"), ("site", "image"), ("object", "object"))
-            ),
-            note=_note(row),
-            **{
-                name: _reading(side, scales[_kind(side)])
-                for name, side in zip(("estimate", "same_sites", "truth"), own, strict=True)
-            },
+    found = []
+    for row, own in zip(rows, sides, strict=True):
+        verdicts = (row.verdict, "", row.truth_verdict)
+        readings = (
+            _reading(side, verdict, scales[_kind(side)])
+            for side, verdict in zip(own, verdicts, strict=True)
         )
-        for row, own in zip(rows, sides.values(), strict=True)
-    ]
+        counts = [
+            count(row.n_wells, "well"),
+            count(row.n_sites, "image"),
+            count(row.n_objects, "object"),
+        ]
+        head = MEASURE_TITLES[row.measure], row.scope, row.perturbation, " · ".join(counts)
+        found.append(ShownTruth(*head, _note(row), *readings))
+    return found
 
 
 def _kind(side: Side) -> tuple[str, bool]:
@@ -109,52 +96,45 @@ def _kind(side: Side) -> tuple[str, bool]:
     return side.measure_name, side.scope == "difference"
 
 
-def _side(row: Mapping, prefix: str) -> Side:
-    """Return one of the three answers of a row as if it were a row of the verdict."""
-    value = "truth" if prefix == "truth_" else f"{prefix}estimate"
-    verdicts = {"": row["verdict"], "truth_": row["truth_verdict"]}
-    return Side(
-        measure_name=row["measure"],
-        scope=row["scope"],
-        unit=row["unit"],
-        margin=row["margin"],
-        estimate=row[value],
-        ci_low=row[f"{prefix}ci_low"],
-        ci_high=row[f"{prefix}ci_high"],
-        verdict=verdicts.get(prefix, ""),
-    )
+def _sides(row: TruthLine) -> list[Side]:
+    """Return the three answers of a row as if they were rows of the verdict."""
+    head = row.measure, row.scope, row.unit, row.margin
+    return [
+        Side(*head, row.estimate, row.ci_low, row.ci_high),
+        Side(*head, row.same_sites_estimate, row.same_sites_ci_low, row.same_sites_ci_high),
+        Side(*head, row.truth, row.truth_ci_low, row.truth_ci_high),
+    ]
 
 
-def _reading(side: Side, scale: Scale) -> Reading:
+def _reading(side: Side, verdict: str, scale: Scale) -> Reading:
     between = interval(side.ci_low, side.ci_high, side.unit)
     return Reading(
         value=measured(side.estimate, side.unit, signed=is_signed(side)),
         interval=f"90 % interval {between}" if between else "no interval",
-        verdict=side.verdict or "",
+        verdict=verdict,
         plot=interval_plot(side, scale),
     )
 
 
-def _note(row: Mapping) -> str:
-    if row["question"] != THRESHOLD:
+def _note(row: TruthLine) -> str:
+    if row.question != THRESHOLD:
         return ""
-    notes = [_convention(row["annotators_convention_px"], row["scope"])]
-    if pd.notna(row["fraction_low"]):
-        low, high = (f"{100 * row[f'fraction_{call}']:.0f} %" for call in ("low", "high"))
+    notes = [_convention(row.annotators_convention_px, row.scope)]
+    if math.isfinite(row.fraction_low):
+        low, high = (f"{100 * share:.0f} %" for share in (row.fraction_low, row.fraction_high))
         notes = [f"too low in {low}, too high in {high} of images", *notes]
-    return "; ".join(note for note in notes if note)
+    return "; ".join(filter(None, notes))
 
 
 def _convention(px: float, scope: str) -> str:
     """Say where annotators draw: "annotators draw 0.4 px outside of the visible edge"."""
-    if pd.isna(px):
+    if math.isnan(px):
         return ""
-    size, is_out = f"{abs(px):.1f} px", px > 0
+    size, side = f"{abs(px):.1f} px", "outside" if px > 0 else "inside"
     if scope == "difference":
         if size == "0.0 px":
             return "annotators draw alike in both classes"
-        side = "outside" if is_out else "inside"
         return f"annotators draw {size} farther {side} than in the negative wells"
     if size == "0.0 px":
         return "annotators draw on the visible edge"
-    return f"annotators draw {size} {'outside' if is_out else 'inside'} of the visible edge"
+    return f"annotators draw {size} {side} of the visible edge"

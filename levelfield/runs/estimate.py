@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
+from levelfield.config.plan import Plan
+from levelfield.config.results import RULES, in_plate, store_in
 from levelfield.execution.logs import JobEnd, read_job_log
+from levelfield.execution.timings import read_timing
 from levelfield.io.tables import read_csv
-from levelfield.runs.jobs import PACK_RULES, Job, Screen, planned_jobs
+from levelfield.runs.jobs import Job, planned_jobs
 
 _SPREAD = 2.0  # largest job over smallest, from which a line through them can be trusted
 
@@ -78,13 +81,24 @@ def fit_line(sites: Sequence[float], costs: Sequence[float], fixed: float | None
     return Line(constant, float(slope))
 
 
-def measure_costs(screen: Screen, plates: Iterable[str]) -> Costs:
-    """Read from logs and folders what finished plates have cost.
+@dataclass(frozen=True)
+class _Spent:
+    """What a finished job took, and on how many sites."""
+
+    job: Job
+    cpu_seconds: float
+    gpu_seconds: float
+    start_seconds: float
+    n_sites: int
+
+
+def measure_costs(plan: Plan, plates: Iterable[str]) -> Costs:
+    """Read from logs, timings and folders what finished plates have cost.
 
     Parameters
     ----------
-    screen : Screen
-        The screen that they are plates of.
+    plan : Plan
+        Of the screen that they are plates of.
     plates : iterable of str
         Names of the plates.
 
@@ -94,97 +108,94 @@ def measure_costs(screen: Screen, plates: Iterable[str]) -> Costs:
         If one of them is not finished, or no log says what its job took.
     """
     names = list(plates)
-    for name in names:
-        if not (screen.results / name / "store.csv").is_file():
-            raise ValueError(
-                f"plate '{name}' is not finished in '{screen.results}', so that nothing can be "
-                "measured on it. Let snakemake finish it, or name another with --measured."
-            )
-    n_sites = {name: _sites_by_well(screen.results / name) for name in names}
-    done = [
-        (job, end)
-        for job in planned_jobs(screen)
-        if job.plate in ("", *names)
-        and (end := read_job_log(job.log)) is not None
-        and end.state == "done"
-    ]
-    ends = [(job, end, _n_sites(job, n_sites[job.plate])) for job, end in done if job.plate]
-    once = [(job, end) for job, end in done if not job.plate]
-    if not ends:
+    folders = [Path(plan.results.path, name) for name in names]
+    for folder in folders:
+        _check_finished(folder)
+    n_sites = {folder.name: _sites_by_well(folder) for folder in folders}
+    spent = list(_spent(plan, n_sites))
+    if not any(took.job.plate for took in spent):
         raise ValueError(
             f"the logs of {', '.join(names)} do not say what the jobs took: an earlier version "
             "wrote them. Run one plate again, and measure on that."
         )
-    sizes = [_sizes(screen.results / name, name) for name in names]
-    totals = [float(n_sites[name].sum()) for name in names]
-    stored, files, other, other_files = zip(*sizes, strict=True)
-    wells = sum(len(n_sites[name]) for name in names)
+    stored, files, other, other_files = zip(*map(_sizes, folders), strict=True)
+    totals = [float(sites.sum()) for sites in n_sites.values()]
     return Costs(
-        cpu=_by_rule(ends, _cpu_seconds) | _once(once, _cpu_seconds),
-        gpu=_by_rule(ends, _gpu_seconds) | _once(once, _gpu_seconds),
+        cpu=_by_rule(spent, lambda took: took.cpu_seconds),
+        gpu=_by_rule(spent, lambda took: took.gpu_seconds),
         store_bytes=fit_line(totals, stored),
         store_files=fit_line(totals, files),
         other_bytes=fit_line(totals, other),
         other_files=fit_line(totals, other_files),
-        sites_per_well=sum(totals) / wells,
+        sites_per_well=sum(totals) / sum(len(sites) for sites in n_sites.values()),
         sources=tuple(names),
     )
 
 
+def _check_finished(folder: Path) -> None:
+    if not in_plate(folder, "create_store").is_file():
+        raise ValueError(
+            f"plate '{folder.name}' is not finished in '{folder.parent}', so that nothing can be "
+            "measured on it. Let snakemake finish it, or name another with --measured."
+        )
+
+
 def _sites_by_well(results: Path) -> pd.Series:
-    return read_csv(results / "store.csv").groupby("well").size()
+    return read_csv(in_plate(results, "create_store")).groupby("well").size()
+
+
+def _spent(plan: Plan, n_sites: Mapping[str, pd.Series]) -> Iterator[_Spent]:
+    """Yield what each finished job of some plates, or of the whole screen, has taken."""
+    for job in planned_jobs(plan):
+        end = read_job_log(job.log)
+        if (job.plate and job.plate not in n_sites) or end is None or end.state != "done":
+            continue
+        sites = _n_sites(job, n_sites[job.plate]) if job.plate else 0
+        yield _Spent(job, end.cpu_seconds, _gpu_seconds(job, end), end.start_seconds, sites)
 
 
 def _n_sites(job: Job, by_well: pd.Series) -> int:
-    if job.rule in PACK_RULES:
+    if RULES[job.rule].unit == "pack":
         return int(by_well.reindex(list(job.wells)).fillna(0).sum())
     return int(by_well.sum())
 
 
-def _cpu_seconds(end: JobEnd) -> float:
-    return end.cpu_seconds
+def _gpu_seconds(job: Job, end: JobEnd) -> float:
+    took = read_timing(job.timing) if end.gpus else None
+    return end.gpus * took.seconds if took else 0.0
 
 
-def _gpu_seconds(end: JobEnd) -> float:
-    return end.gpus * end.seconds
-
-
-def _once(ends: Sequence[tuple[Job, JobEnd]], cost: Callable[[JobEnd], float]) -> dict[str, Line]:
-    """Return what a job for the whole screen costs, by rule: what it cost, whatever the sites."""
-    costs: dict[str, list[float]] = {}
-    for job, end in ends:
-        costs.setdefault(job.rule, []).append(cost(end))
-    return {rule: Line(sum(each) / len(each), 0.0) for rule, each in costs.items()}
-
-
-def _by_rule(
-    ends: Sequence[tuple[Job, JobEnd, int]], cost: Callable[[JobEnd], float]
-) -> dict[str, Line]:
+def _by_rule(spent: Sequence[_Spent], cost: Callable[[_Spent], float]) -> dict[str, Line]:
+    """Return what a job costs, by rule; for the whole screen what it cost, whatever the sites."""
     lines = {}
-    for rule in dict.fromkeys(job.rule for job, _, _ in ends):
-        these = [(end, n) for job, end, n in ends if job.rule == rule]
-        start = min(end.start_seconds for end, _ in these) if cost(these[0][0]) else 0.0
-        lines[rule] = fit_line([n for _, n in these], [cost(end) for end, _ in these], start)
+    for rule in dict.fromkeys(took.job.rule for took in spent):
+        these = [took for took in spent if took.job.rule == rule]
+        costs = [cost(took) for took in these]
+        if these[0].job.plate:
+            start = min(took.start_seconds for took in these) if costs[0] else 0.0
+            lines[rule] = fit_line([took.n_sites for took in these], costs, start)
+        else:
+            lines[rule] = Line(sum(costs) / len(costs), 0.0)
     return lines
 
 
-def _sizes(results: Path, plate: str) -> tuple[int, int, int, int]:
-    """Return bytes and number of files and folders in the store, and beside it."""
-    store = results / f"{plate}.zarr"
+def _sizes(results: Path) -> tuple[int, int, int, int]:
+    """Return bytes and number of files and folders in the store of a plate, and beside it."""
+    store = store_in(results)
     counts = [0, 0, 0, 0]
     for root, folders, files in os.walk(results):
         at = 0 if Path(root) == store or store in Path(root).parents else 2
         counts[at] += sum((Path(root) / name).lstat().st_size for name in files)
         counts[at + 1] += len(files) + len(folders)
-    return tuple(counts)
+    return counts[0], counts[1], counts[2], counts[3]
 
 
-def estimate(screen: Screen, costs: Costs, sites_per_well: float | None = None) -> pd.DataFrame:
+def estimate(plan: Plan, costs: Costs, sites_per_well: float | None = None) -> pd.DataFrame:
     """Predict what a screen will take.
 
     Parameters
     ----------
-    screen : Screen
+    plan : Plan
         What is to be done. Of its images nothing is read: they need not be there yet.
     costs : Costs
         From `measure_costs`.
@@ -199,15 +210,15 @@ def estimate(screen: Screen, costs: Costs, sites_per_well: float | None = None) 
         ``summarise_plate`` for all else.
     """
     per_well = costs.sites_per_well if sites_per_well is None else sites_per_well
-    rows = {}
-    for job in planned_jobs(screen):
+    rows: dict[str, dict[str, float]] = {}
+    for job in planned_jobs(plan):
         row = rows.setdefault(job.rule, dict.fromkeys(("jobs", "cpu_hours", "gpu_hours"), 0.0))
-        wells = job.wells or (screen.plates[job.plate].wells if job.plate else ())
+        wells = job.wells or (plan.plates[job.plate].wells if job.plate else ())
         row["jobs"] += 1
         for kind, lines in (("cpu_hours", costs.cpu), ("gpu_hours", costs.gpu)):
             row[kind] += lines.get(job.rule, Line(0.0, 0.0))(per_well * len(wells)) / 3600
     table = pd.DataFrame.from_dict(rows, orient="index").assign(bytes=0.0, inodes=0.0)
-    for plate in screen.plates.values():
+    for plate in plan.plates.values():
         sites = per_well * len(plate.wells)
         table.loc["segment", ["bytes", "inodes"]] += [
             costs.store_bytes(sites),
@@ -227,14 +238,14 @@ def estimate(screen: Screen, costs: Costs, sites_per_well: float | None = None) 
     )
 
 
-def estimate_text(table: pd.DataFrame, costs: Costs, screen: Screen) -> str:
+def estimate_text(table: pd.DataFrame, costs: Costs, plan: Plan) -> str:
     """Return what ``levelfield estimate`` prints."""
     total = table.iloc[-1]
     shown = table.assign(gigabytes=table["bytes"] / 1e9).drop(columns="bytes")
-    wells = sum(len(plate.wells) for plate in screen.plates.values())
+    wells = sum(len(plate.wells) for plate in plan.plates.values())
     return "\n".join(
         [
-            f"{len(screen.plates)} plates of together {wells} wells, by what was measured on "
+            f"{len(plan.plates)} plates of together {wells} wells, by what was measured on "
             f"{', '.join(costs.sources)}:\n",
             shown.to_string(index=False, float_format="{:.4f}".format),
             f"\n{total['jobs']} jobs, {total['cpu_hours']:.1f} CPU-hours, "

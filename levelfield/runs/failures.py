@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from levelfield.config.results import FAILURES, Results, in_plate, log_in
 from levelfield.execution.logs import read_job_log
 from levelfield.io.formats.index import NO_SITE
 from levelfield.io.tables import read_csv, write_csv
+from levelfield.runs.events import JobError
 from levelfield.runs.jobs import Job
-from levelfield.runs.snakemake_log import JobError
 from levelfield.steps.summarise_plate import excluded_sites, stack
 
 COLUMNS = ("plate", "well", "site", "rule", "reason", "file", "log")
@@ -38,7 +40,6 @@ def failures_of_plate(plate: str, results: Path, jobs: Iterable[tuple[Job, str]]
         `COLUMNS`; of a job that works on a pack the well is its first and last.
     """
     sites = _sites_left_out(results)
-    logs = results / "logs"
     rows = [
         {
             "plate": plate,
@@ -47,7 +48,7 @@ def failures_of_plate(plate: str, results: Path, jobs: Iterable[tuple[Job, str]]
             "rule": row["rule"],
             "reason": row["reason"],
             "file": row["file"],
-            "log": _log_of_site(row, logs),
+            "log": _log_of_site(row, results),
         }
         for row in sites.to_dict("records")
     ]
@@ -60,25 +61,31 @@ def failures_of_plate(plate: str, results: Path, jobs: Iterable[tuple[Job, str]]
 
 def _sites_left_out(results: Path) -> pd.DataFrame:
     """Return the table of excluded sites, or as much of it as an unfinished plate can tell."""
-    if (results / "excluded_sites.csv").is_file():
-        return read_csv(results / "excluded_sites.csv")
-    if not (results / "index.csv").is_file():
+    excluded, index = (
+        in_plate(results, "summarise_plate", "excluded"),
+        in_plate(results, "index_plate"),
+    )
+    if excluded.is_file():
+        return read_csv(excluded)
+    if not index.is_file():
         return pd.DataFrame()
     empty = pd.DataFrame(columns=["Metadata_Plate", "Metadata_Well", "Metadata_Site"])
-    packs = [read_csv(path) for path in sorted((results / "segment").glob("*.csv"))]
+    segmented = in_plate(results, "segment", pack="*")
+    packs = [read_csv(path) for path in sorted(segmented.parent.glob(segmented.name))]
     return excluded_sites(
-        read_csv(results / "index.csv"),
+        read_csv(index),
         stack(packs) if packs else empty.assign(fault="", path=""),
     )
 
 
-def _log_of_site(row: Mapping, logs: Path) -> str:
+def _log_of_site(row: Mapping[str, Any], results: Path) -> str:
     """Return the log of the job that found a site's fault."""
+    log = log_in(results, row["rule"])
     if row["rule"] != "segment":
-        return str(logs / f"{row['rule']}.log")
+        return str(log)
     mark = f"site {row['Metadata_Well']} {row['Metadata_Site']} is excluded"
-    found = [path for path in sorted(logs.glob("segment_*.log")) if mark in path.read_text()]
-    return str(found[0] if found else logs)
+    found = [path for path in sorted(log.parent.glob(log.name)) if mark in path.read_text()]
+    return str(found[0] if found else log.parent)
 
 
 def reason_of(log: Path, message: str = "") -> str:
@@ -93,7 +100,7 @@ def reason_of(log: Path, message: str = "") -> str:
 
 
 def write_failures(
-    plates: Iterable[str], results: Path, jobs: Iterable[Job], errors: Iterable[JobError]
+    plates: Iterable[str], results: Results, jobs: Iterable[Job], errors: Iterable[JobError]
 ) -> pd.DataFrame:
     """Write ``failures.csv`` for every plate that has results, and return all of them stacked.
 
@@ -101,8 +108,8 @@ def write_failures(
     ----------
     plates : iterable of str
         Names.
-    results : Path
-        Folder of all results.
+    results : Results
+        Where results lie.
     jobs : iterable of Job
         The plan.
     errors : iterable of JobError
@@ -112,13 +119,14 @@ def write_failures(
     failed: dict[str, list[tuple[Job, str]]] = {}
     for error in errors:
         job = planned.get(str(error.log))
-        job = job or Job(error.rule, "", "", (), error.log, error.log)
+        job = job or Job(error.rule, "", "", (), error.log, error.log, error.log)
         failed.setdefault(job.plate, []).append((job, error.message))
-    tables = [failures_of_plate("", results / "screen", failed.get("", []))]
+    folder = Path(results.path)
+    tables = [failures_of_plate("", folder / "screen", failed.get("", []))]
     for plate in plates:
-        if (results / plate).is_dir():
-            table = failures_of_plate(plate, results / plate, failed.get(plate, []))
-            write_csv(table, results / plate / "failures.csv")
+        if (folder / plate).is_dir():
+            table = failures_of_plate(plate, folder / plate, failed.get(plate, []))
+            write_csv(table, folder / plate / FAILURES)
             tables.append(table)
     return stack(tables)
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from levelfield.config.plan import Plan
 from levelfield.config.planted import planted_note
+from levelfield.runs.events import NOT_NOTED, failed_by_logs, failed_jobs, read_events
 from levelfield.runs.failures import summary, write_failures
-from levelfield.runs.jobs import Screen, planned_jobs
-from levelfield.runs.snakemake_log import failed_jobs
-from levelfield.steps.qc_screen import refresh_screen
+from levelfield.runs.jobs import planned_jobs
+from levelfield.runs.screen import drop_partial, judge_finished
 
 
-def finish_run(screen: Screen, snakemake_log: Path, succeeded: bool) -> str:
-    """Write ``failures.csv`` of every plate; after a failure, refresh the verdict of the screen.
+def finish_run(plan: Plan, events: Path | None, succeeded: bool) -> str:
+    """Write ``failures.csv`` of every plate; after a failure, judge the screen by what there is.
 
     Parameters
     ----------
-    screen : Screen
+    plan : Plan
         What was to be done.
-    snakemake_log : Path
-        The log of the run's main process.
+    events : Path, optional
+        What the logger plugin noted of this run; None for a run without it.
     succeeded : bool
         Whether all was done; then the workflow itself has judged the screen.
 
@@ -28,15 +31,36 @@ def finish_run(screen: Screen, snakemake_log: Path, succeeded: bool) -> str:
     str
         What a person reads at the end of the run.
     """
-    plates = list(screen.plates)
-    errors = failed_jobs(snakemake_log)
-    failures = write_failures(plates, screen.results, planned_jobs(screen), errors)
-    text = summary(failures, len(plates))
-    if planted := planted_note(screen.config["objects"]):
+    jobs = planned_jobs(plan)
+    if succeeded:
+        errors = []
+    elif events is None:
+        errors = failed_by_logs(jobs)
+    else:
+        errors = failed_jobs(read_events([events]))
+    failures = write_failures(plan.plates, plan.results, jobs, errors)
+    text = summary(failures, len(plan.plates))
+    if events is None and not succeeded:
+        text += f"\nlevelfield: {NOT_NOTED}"
+    if planted := planted_note(plan.config["objects"]):
         text += f"\nlevelfield: {planted}"
-    # A plate that failed must not keep the others from their verdict.
-    made = None if succeeded else refresh_screen(plates, screen.results, screen.config)
-    if made is None:
+    if succeeded:
+        drop_partial(plan)
         return text
-    counts = f"{len(made.finished)} of {len(plates)} plates"
-    return f"{text}\nlevelfield: the screen was judged by {counts}: {made.report}"
+    return text + _partial_verdict(plan)
+
+
+def _partial_verdict(plan: Plan) -> str:
+    """Judge the screen by its finished plates: one that failed must not keep the others from it."""
+    with TemporaryDirectory() as folder:
+        # The config as this run has it, with what was given on its command line.
+        config = Path(folder, "config.json")
+        config.write_text(json.dumps(plan.config))
+        try:
+            page = judge_finished(plan, ["--configfile", str(config)])
+        except ValueError as error:
+            return f"\nlevelfield: the screen could not be judged by its finished plates: {error}"
+    if page is None:
+        return ""
+    counts = f"{len(plan.finished_plates())} of {len(plan.plates)} plates"
+    return f"\nlevelfield: the screen was judged by {counts}: {page}"

@@ -1,67 +1,18 @@
-"""The jobs of a screen, as the workflow divides them: what is planned, without Snakemake.
+"""The jobs of a screen: the plan, divided as the workflow divides it.
 
-A test compares this table with what Snakemake plans.
+A test compares this list with what Snakemake plans.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from levelfield.config.networks import (
-    NetworkSettings,
-    generation_folder,
-    network_settings,
-)
-from levelfield.config.plan import Plate, read_plates
-from levelfield.config.references import plates_with_references
-from levelfield.config.settings import (
-    ObjectSetSettings,
-    object_sets,
-    sets_with_plate_diameter,
-)
-from levelfield.config.sheets import SCHEMAS, ConfigError, check_config, load_schema, with_defaults
-
-PLATE_RULES = {
-    "index_plate": "index.csv",
-    "create_store": "store.csv",
-    "fit_illumination": "illumination.npz",
-    "measure_thresholds": "thresholds.csv",
-    "measure_diameters": "diameters.csv",
-    "summarise_plate": "sites.csv",
-    "qc_plate": "qc/verdict.csv",
-    "report_plate": "report.html",
-    "provenance": "ro-crate-metadata.json",
-    "evaluate": "evaluation/evaluation.html",
-    "qc_truth": "qc/truth.csv",
-}
-"""One job a plate each, and the file by which it is known to be done."""
-
-PACK_RULES = {
-    "segment": "segment/{pack}.csv",
-    "measure": "measure/Image/{pack}.parquet",
-    "qc_evidence": "qc/evidence/{pack}.parquet",
-}
-"""One job a pack each."""
-
-SCREEN_RULES = {"qc_screen": "screen/verdict.csv", "report_screen": "screen/report.html"}
-
-NETWORK_RULES = {
-    "collect_training": "collected.csv",
-    "train_network": "weights.safetensors",
-}
-"""One job a network that is trained here, and the file in the folder of its generation."""
-
-RULES = (
-    *("fetch_weights", "train_pixel_classifier", "index_plate", "create_store"),
-    *("fit_illumination", *NETWORK_RULES, "measure_thresholds", "measure_diameters", *PACK_RULES),
-    *("summarise_plate", "qc_plate", "evaluate", "qc_truth", "report_plate", "provenance"),
-    *SCREEN_RULES,
-)
-"""All rules in the order of the work."""
+from levelfield.config.networks import NetworkSettings
+from levelfield.config.plan import Plan
+from levelfield.config.plates import Plate
+from levelfield.config.results import RULES, Results
 
 
 @dataclass(frozen=True)
@@ -78,8 +29,8 @@ class Job:
         Empty for the whole plate; the name of what is fetched or trained for the whole screen.
     wells : tuple of str
         That it works on; empty for the whole plate.
-    log, output : Path
-        Its log, and the file by which it is known to be done.
+    log, timing, output : Path
+        Its log, the table of what it took, and the file by which it is known to be done.
     """
 
     rule: str
@@ -87,119 +38,73 @@ class Job:
     pack: str
     wells: tuple[str, ...]
     log: Path
+    timing: Path
     output: Path
 
 
-@dataclass(frozen=True)
-class Screen:
-    """A config with its defaults, its plates, and where the results are.
-
-    Attributes
-    ----------
-    config : mapping
-        Checked, with defaults.
-    plates : mapping of str to Plate
-        By name.
-    results : Path
-        Folder of all results.
-    """
-
-    config: Mapping
-    plates: Mapping[str, Plate]
-    results: Path
-
-
-def read_screen(path: Path, folder: Path = Path()) -> Screen:
-    """Read a config file and its sheets, as the workflow does.
-
-    Parameters
-    ----------
-    path : Path
-        The config file.
-    folder : Path
-        The folder in which the workflow runs.
-
-    Raises
-    ------
-    ValueError
-        If the config or a sheet is wrong, with the text that the workflow would print.
-    """
-    if not path.is_file():
-        raise ConfigError(f"there is no config '{path}'. Name yours with --configfile.")
-    schema = load_schema(SCHEMAS / "config.yaml")
-    config = yaml.safe_load(path.read_text())
-    parts = {name: load_schema(SCHEMAS / name) for name in ("segmentation.yaml", "networks.yaml")}
-    check_config(config, schema, str(path), parts)
-    config = with_defaults(config, schema)
-    sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
-    return Screen(config, read_plates(config, sheets), folder / config["results"])
-
-
-def planned_jobs(screen: Screen) -> list[Job]:
+def planned_jobs(plan: Plan) -> list[Job]:
     """Return every job of a screen, plate by plate in the order of the work."""
-    sets = object_sets(screen.config)
-    jobs = _weights_jobs(screen, sets)
+    jobs = list(_weights_jobs(plan))
     jobs += [
-        _classifier_job(screen, name) for name in sorted({one.classifier for one in sets} - {""})
+        _job(plan.results, "train_pixel_classifier", name, classifier=name)
+        for name in plan.classifiers
     ]
-    references = plates_with_references(screen.config, screen.plates)
-    left_out = set()
-    if all(one.threshold_from == "image" for one in sets):
-        left_out.add("measure_thresholds")
-    if not sets_with_plate_diameter(sets):
-        left_out.add("measure_diameters")
-    for name, plate in screen.plates.items():
-        without = left_out if name in references else left_out | {"evaluate", "qc_truth"}
-        jobs += _plate_jobs(screen, plate, without)
-    return jobs + [_job(screen, rule, "") for rule in SCREEN_RULES]
+    for plate in plan.plates.values():
+        jobs += _plate_jobs(plan, plate)
+    return jobs + [_job(plan.results, rule) for rule in RULES if RULES[rule].unit == "screen"]
 
 
-def _plate_jobs(screen: Screen, plate: Plate, without: set[str]) -> Iterator[Job]:
-    for rule in RULES:
-        if rule in PACK_RULES:
+def _plate_jobs(plan: Plan, plate: Plate) -> Iterator[Job]:
+    needed = {
+        "measure_thresholds": plan.plate_thresholds,
+        "measure_diameters": plan.plate_diameters,
+        "check_review": plan.review(plate.name) is not None,
+        "evaluate": plate.name in plan.references,
+        "qc_truth": plate.name in plan.references,
+    }
+    for rule in RULES.values():
+        if rule.unit == "pack":
             for pack in plate.packs:
-                yield _job(screen, rule, plate.name, pack.name, pack.wells)
-        elif rule in PLATE_RULES and rule not in without:
-            yield _job(screen, rule, plate.name)
+                made = {"plate": plate.name, "pack": pack.name}
+                yield _job(plan.results, rule.name, pack.name, pack.wells, **made)
+        elif rule.unit == "plate" and needed.get(rule.name, True):
+            yield _job(plan.results, rule.name, plate=plate.name)
 
 
-def _job(screen: Screen, rule: str, plate: str, pack: str = "", wells: tuple[str, ...] = ()) -> Job:
-    if not plate:
-        log = screen.results / "screen" / "logs" / f"{rule}.log"
-        return Job(rule, "", "", (), log, screen.results / SCREEN_RULES[rule])
-    folder = screen.results / plate
-    output = (PACK_RULES | PLATE_RULES)[rule].format(pack=pack)
-    name = f"{rule}_{pack}.log" if pack else f"{rule}.log"
-    return Job(rule, plate, pack, wells, folder / "logs" / name, folder / output)
-
-
-def _classifier_job(screen: Screen, name: str) -> Job:
-    folder = screen.results / "classifiers"
-    log, output = folder / "logs" / f"{name}.log", folder / f"{name}.npz"
-    return Job("train_pixel_classifier", "", name, (), log, output)
-
-
-def _weights_jobs(screen: Screen, sets: Sequence[ObjectSetSettings]) -> list[Job]:
-    """Return the jobs that fetch or train what the object sets name."""
-    networks = network_settings(screen.config)
-    named = {one.weights for one in sets} - {""}
-    used = [networks[name] for name in sorted(named & networks.keys())]
-    fetched = (named - networks.keys()) | {network.start for network in used} - {""}
-    jobs = [_weights_job(name) for name in sorted(fetched)]
+def _weights_jobs(plan: Plan) -> Iterator[Job]:
+    """Yield the jobs that fetch or train what the object sets name."""
+    named = plan.named_weights
+    used = [plan.networks[name] for name in named if name in plan.networks]
+    fetched = {name for name in named if name not in plan.networks}
+    fetched |= {network.start for network in used} - {""}
+    for name in sorted(fetched):
+        yield _job(plan.results, "fetch_weights", name, weights=name)
     for network in used:
-        if network.generation and network.corrections:
-            jobs.append(_network_job(screen, "collect_training", network))
         if network.generation:
-            jobs.append(_network_job(screen, "train_network", network))
-    return jobs
+            yield from _training_jobs(plan.results, network)
 
 
-def _network_job(screen: Screen, rule: str, network: NetworkSettings) -> Job:
-    folder = Path(generation_folder(str(screen.results), network.name, network.generation))
-    log, output = folder / "logs" / f"{rule}.log", folder / NETWORK_RULES[rule]
-    return Job(rule, "", network.name, (), log, output)
+def _training_jobs(results: Results, network: NetworkSettings) -> Iterator[Job]:
+    name, generation = network.name, network.generation
+    if network.corrections:
+        folder = f"{name}/generation_{generation}"
+        yield _job(results, "collect_training", name, collection=folder)
+    yield _job(results, "train_network", name, network=name, generation=generation)
 
 
-def _weights_job(name: str) -> Job:
-    folder = Path("resources") / "weights"
-    return Job("fetch_weights", "", name, (), folder / "logs" / f"{name}.log", folder / name)
+def _job(
+    results: Results,
+    rule: str,
+    name: str = "",
+    wells: tuple[str, ...] = (),
+    **wildcards: str | int,
+) -> Job:
+    return Job(
+        rule=rule,
+        plate=str(wildcards.get("plate", "")),
+        pack=name,
+        wells=wells,
+        log=Path(results.log(rule, **wildcards)),
+        timing=Path(results.timing(rule, **wildcards)),
+        output=Path(results.file(rule, "", **wildcards)),
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from levelfield.config.results import RULES, in_plate, store_in
 from levelfield.config.settings import plate_dtype
 
 _STORED_SHARE = 1.0  # of the raw pixels; 0.84 in the demo, with the smaller levels
@@ -94,18 +95,22 @@ def removable(results: Path) -> pd.DataFrame:
         ``plate, path, bytes, consequence``, largest first. Nothing is deleted here.
     """
     rows = []
-    for crate in sorted(results.glob("*/ro-crate-metadata.json")):
+    for crate in sorted(results.glob(str(in_plate(Path("*"), "provenance")))):
         folder = crate.parent
-        for name, consequence in (
-            (f"{folder.name}.zarr", "images and labels are gone; a new run makes them again"),
-            ("measure", "the tables of packs; a later change measures the whole plate again"),
-            ("qc/evidence", "as measure, of the QC"),
-            ("qc/pairs", "as measure, of the QC"),
-            ("qc/candidates", "as measure, of the QC"),
-            ("qc/fields", "as measure, of the QC"),
-        ):
-            if size := bytes_in(folder / name):
-                row = {"plate": folder.name, "path": str(folder / name), "bytes": size}
+        for path, consequence in _spared(folder).items():
+            if size := bytes_in(path):
+                row = {"plate": folder.name, "path": str(path), "bytes": size}
                 rows.append(row | {"consequence": consequence})
     table = pd.DataFrame(rows, columns=["plate", "path", "bytes", "consequence"])
     return table.sort_values("bytes", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _spared(folder: Path) -> dict[Path, str]:
+    """Return what a plate could be without, and what it costs."""
+    measured = in_plate(folder, "measure", "image").parents[1]
+    evidence = [in_plate(folder, "qc_evidence", name).parent for name in RULES["qc_evidence"].files]
+    return {
+        store_in(folder): "images and labels are gone; a new run makes them again",
+        measured: "the tables of packs; a later change measures the whole plate again",
+        **dict.fromkeys(evidence, "as measure, of the QC"),
+    }

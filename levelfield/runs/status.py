@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from levelfield.config.results import RULES
 from levelfield.execution.logs import JobEnd, read_job_log
-from levelfield.runs.jobs import RULES, Job
-from levelfield.runs.snakemake_log import failed_jobs
+from levelfield.execution.timings import Timing, read_timing
+from levelfield.runs.events import NOT_NOTED, event_files, failed_jobs, is_noted, read_events
+from levelfield.runs.jobs import Job
 
 STATES = ("done", "running", "waiting", "failed")
 
@@ -49,17 +51,16 @@ def screen_status(jobs: Iterable[Job], folder: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``plate, rule, pack, state, hours, cpu_hours, gpu_hours, reason``; hours of what the logs
-        of finished and failed jobs say they took.
+        ``plate, rule, pack, state, hours, cpu_hours, gpu_hours, gigabytes, reason``; hours and the
+        largest memory of finished jobs, CPU-hours of failed ones too.
     """
     active = is_active(folder)
-    failed = (
-        {str(error.log) for error in failed_jobs(log)} if (log := latest_log(folder)) else set()
-    )
+    failed = {str(error.log) for error in failed_jobs(read_events(event_files(folder)))}
     rows = []
     for job in jobs:
         end = read_job_log(job.log)
-        took = end or JobEnd("open")
+        told = end or JobEnd("open")
+        took = read_timing(job.timing) or Timing()
         rows.append(
             {
                 "plate": job.plate,
@@ -67,9 +68,10 @@ def screen_status(jobs: Iterable[Job], folder: Path) -> pd.DataFrame:
                 "pack": job.pack,
                 "state": job_state(job, end, active, failed),
                 "hours": took.seconds / 3600,
-                "cpu_hours": took.cpu_seconds / 3600,
-                "gpu_hours": took.gpus * took.seconds / 3600,
-                "reason": took.reason,
+                "cpu_hours": told.cpu_seconds / 3600,
+                "gpu_hours": told.gpus * took.seconds / 3600,
+                "gigabytes": took.megabytes / 1000,
+                "reason": told.reason,
             }
         )
     return pd.DataFrame(rows)
@@ -81,11 +83,6 @@ def is_active(folder: Path) -> bool:
     return locks.is_dir() and any(locks.iterdir())
 
 
-def latest_log(folder: Path) -> Path | None:
-    """Return the log of the latest run; None where there was none."""
-    return max((folder / ".snakemake" / "log").glob("*.snakemake.log"), default=None)
-
-
 def status_table(status: pd.DataFrame, by: str) -> pd.DataFrame:
     """Count the jobs in each state, by ``plate`` or by ``rule``, with their hours.
 
@@ -93,27 +90,31 @@ def status_table(status: pd.DataFrame, by: str) -> pd.DataFrame:
     -------
     DataFrame
         A row per plate (in the order of the plan; the screen's own jobs as ``screen``) or rule,
-        and a last row for all: `STATES`, ``hours``, ``cpu_hours``, ``gpu_hours``.
+        and a last row for all: `STATES`, ``hours``, ``cpu_hours``, ``gpu_hours``, and the most
+        ``gigabytes`` of memory that a job took.
     """
     named = status.assign(plate=status["plate"].replace("", "screen"))
     states = pd.crosstab(named[by], named["state"]).reindex(columns=list(STATES), fill_value=0)
     hours = named.groupby(by)[["hours", "cpu_hours", "gpu_hours"]].sum()
     table = states.join(hours)
+    most = named.groupby(by)["gigabytes"].max()
     order = [rule for rule in RULES if rule in table.index] if by == "rule" else named[by].unique()
     table = table.loc[list(order)]
     table.loc["all"] = table.sum()
+    most["all"] = most.max()
+    table["gigabytes"] = most.reindex(table.index)
     return table.astype(dict.fromkeys(STATES, int)).rename_axis(by).reset_index()
 
 
-def status_text(status: pd.DataFrame) -> str:
-    """Return what ``levelfield status`` prints."""
-    parts = [
-        status_table(status, by).to_string(index=False, float_format="{:.4f}".format)
-        for by in ("plate", "rule")
-    ]
+def status_text(status: pd.DataFrame, folder: Path) -> str:
+    """Return what ``levelfield status`` prints of a run in a folder."""
+    shown = {"index": False, "float_format": "{:.4f}".format, "na_rep": "-"}
+    parts = [status_table(status, by).to_string(**shown) for by in ("plate", "rule")]
     bad = status[status["state"] == "failed"]
     parts += [
         f"{row.plate or 'screen'} {row.rule} {row.pack}: {row.reason or 'cut off'}"
         for row in bad.itertuples()
     ]
+    if not is_noted(folder):
+        parts.append(NOT_NOTED)
     return "\n\n".join(parts[:2]) + "".join(f"\n  {line}" for line in ["", *parts[2:]])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from levelfield.config.results import in_plate, store_in
 from levelfield.io.store import find_damage, invalidate_field
 from levelfield.io.tables import read_csv
 
@@ -63,15 +64,15 @@ def verify_plate(results: Path) -> Verification:
     FileNotFoundError
         If the folder holds no segmented plate.
     """
-    store = results / f"{results.name}.zarr"
-    planned = results / "store.csv"
+    store, planned = store_in(results), in_plate(results, "create_store")
     if not planned.is_file():
         raise FileNotFoundError(
             f"'{results}' holds no segmented plate (no store.csv). Give the plate's folder "
             "of results, for instance results/PLATE, or its name."
         )
     n_fields, n_known, damages = 0, 0, []
-    for path in sorted((results / "segment").glob("*.csv")):
+    segmented = in_plate(results, "segment", pack="*")
+    for path in sorted(segmented.parent.glob(segmented.name)):
         table = read_csv(path)
         n_known += len(table)
         sound = table[table["fault"] == ""]
@@ -96,10 +97,11 @@ def invalidate(results: Path, damages: list[Damage]) -> list[Path]:
     list of Path
         The tables that were removed.
     """
-    store = results / f"{results.name}.zarr"
+    store = store_in(results)
     for damage in damages:
         invalidate_field(store, damage.well, damage.site)
-    tables = [results / "segment" / f"{pack}.csv" for pack in sorted({d.pack for d in damages})]
+    packs = sorted({damage.pack for damage in damages})
+    tables = [in_plate(results, "segment", pack=pack) for pack in packs]
     for table in tables:
         table.unlink()
     return tables

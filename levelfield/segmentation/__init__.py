@@ -1,7 +1,7 @@
-"""Segmentation: one interface and one registry for all methods.
+"""Segmentation: one description, one registry and one interface for all methods.
 
-The registry knows every method, and loads much; it is loaded when it is asked for, as jobs that
-only read objects use other modules of this package.
+The registry is loaded when it is asked for, as jobs that only read objects use other modules of
+this package.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.result import Segmentation
 
 if TYPE_CHECKING:
     from levelfield.segmentation.registry import (
-        SEGMENTERS,
-        parent_roles,
+        METHODS,
+        find_method,
+        load_model,
         segment_images,
         segment_objects,
         threshold_input,
@@ -22,9 +24,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "SEGMENTERS",
+    "METHODS",
+    "Knob",
+    "Method",
     "Segmentation",
-    "parent_roles",
+    "find_method",
+    "load_model",
     "segment_images",
     "segment_objects",
     "threshold_input",

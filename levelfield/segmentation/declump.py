@@ -7,14 +7,11 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.config.parameters import require_choice, require_number
+from levelfield.arrays import Labels, Mask
+from levelfield.arrays import Plane as Surface
+from levelfield.segmentation.options import DeclumpOptions
 from levelfield.segmentation.propagate import propagate
 
-Surface = NDArray[np.float32]
-Labels = NDArray[np.int32]
-
-CENTRES = ("shape_intensity", "shape", "intensity", "log", "none")
-LINES = ("shape_intensity", "shape", "intensity", "propagation", "none")
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
@@ -36,7 +33,7 @@ def typical_diameter(distance: Surface, clumps: Labels) -> float:
     return 2 * float(radius[order][middle])
 
 
-def distance_to_background(foreground: NDArray[np.bool_]) -> Surface:
+def distance_to_background(foreground: Mask) -> Surface:
     """Euclidean distance in px from each pixel to the nearest background pixel, float32.
 
     SciPy finds the nearest pixels; its own distances take several times the memory. Without any
@@ -54,96 +51,63 @@ def distance_to_background(foreground: NDArray[np.bool_]) -> Surface:
 
 
 def declump(
-    image: Surface,
-    foreground: NDArray[np.bool_],
-    *,
-    centres: str = "shape_intensity",
-    lines: str = "shape_intensity",
-    smoothing: float | None = None,
-    suppression_distance: float | None = None,
-    depth: float = 0.08,
-    regularisation: float = 0.05,
+    image: Surface, foreground: Mask, options: DeclumpOptions | None = None
 ) -> tuple[Labels, dict[str, float]]:
     """Divide the foreground into objects.
 
+    What marks an object (`centres`) is a peak of the distance to the background (`shape`), of the
+    `intensity`, of the distance times the square root of the intensity above background
+    (`shape_intensity`), of the negative Laplacian of Gaussian (`log`), or nothing (`none`). Objects
+    are divided (`lines`) along the valleys of the distance, of the intensity or of both, at equal
+    `propagation` cost from the centres, or nowhere.
+
     Parameters
     ----------
-    image
-        (Y, X) smoothed intensity.
-    foreground
-        (Y, X).
-    centres
-        What marks an object: a peak of the distance to the background (`shape`), of the
-        `intensity`, of the distance times the square root of the intensity above background
-        (`shape_intensity`), of the negative Laplacian of Gaussian (`log`), or nothing (`none`).
-    lines
-        Where objects are divided: along the valleys of the distance (`shape`), of the `intensity`
-        or of both (`shape_intensity`), at equal `propagation` cost from the centres, or nowhere
-        (`none`).
-    smoothing
-        Standard deviation in px of the Gaussian over the surface whose peaks are the centres;
-        none: a twentieth of the typical object diameter.
-    suppression_distance
-        Touching centres nearer than this (px) are one; none: a quarter of the typical diameter.
-    depth
-        Centres are one unless the pass between them is lower than the lower peak by this fraction
-        of that peak: larger values split less.
-    regularisation
-        For lines by propagation: intensity per px, see `levelfield.segmentation.propagate`.
+    image : (Y, X) float32
+        Smoothed intensity.
+    foreground : (Y, X) bool
+        What is to be divided.
+    options : DeclumpOptions, optional
+        See there.
 
     Returns
     -------
-    labels, record
-        (Y, X) int32, and the sizes that were used.
+    labels : (Y, X) int32
+        The objects.
+    record : dict of str to float
+        The sizes that were used.
     """
-    _check_parameters(centres, lines, smoothing, suppression_distance, depth, regularisation)
+    options = options or DeclumpOptions()
     clumps, _ = ndimage.label(foreground, EIGHT_NEIGHBOURS)
     distance = distance_to_background(foreground)
     diameter = typical_diameter(distance, clumps)
     record = {"TypicalDiameter": diameter}
-    if centres == "none" or lines == "none" or diameter == 0:
+    if "none" in (options.centres, options.lines) or diameter == 0:
         return clumps.astype(np.int32), record
-    sigma = diameter / 20 if smoothing is None else smoothing
-    apart = diameter / 4 if suppression_distance is None else suppression_distance
+    sigma, apart = options.smoothing, options.suppression_distance
+    sigma = diameter / 20 if sigma is None else sigma
+    apart = diameter / 4 if apart is None else apart
     record |= {"DeclumpSmoothing": sigma, "SuppressionDistance": apart}
     height = _height_above_background(image, foreground)
-    surface = _surface(height, distance, centres, diameter)
-    if sigma > 0 and centres != "log":
+    surface = _surface(height, distance, options.centres, diameter)
+    if sigma > 0 and options.centres != "log":
         surface = ndimage.gaussian_filter(surface, sigma)
-    basins, peaks = merged_basins(surface, foreground, depth, apart)
-    if lines == centres:
+    basins, peaks = merged_basins(surface, foreground, options.depth, apart)
+    if options.lines == options.centres:
         return basins, record
     seeds = np.zeros(foreground.shape, np.int32)
     seeds.flat[peaks] = basins.flat[peaks]
-    if lines == "propagation":
-        return propagate(height, seeds, foreground, regularisation)[0], record
+    if options.lines == "propagation":
+        return propagate(height, seeds, foreground, options.regularisation)[0], record
     # Imported here: the many that only use the functions below do without scikit-image.
     from skimage.segmentation import watershed
 
-    valleys = -_surface(height, distance, lines, diameter)
+    valleys = -_surface(height, distance, options.lines, diameter)
     labels = watershed(valleys, seeds, mask=foreground, connectivity=2)
     return labels.astype(np.int32), record
 
 
-def _check_parameters(
-    centres: str,
-    lines: str,
-    smoothing: float | None,
-    suppression_distance: float | None,
-    depth: float,
-    regularisation: float,
-) -> None:
-    require_choice("declump.centres", centres, CENTRES)
-    require_choice("declump.lines", lines, LINES)
-    require_number("declump.depth", depth, 0, 1)
-    require_number("declump.regularisation", regularisation, 0)
-    if smoothing is not None:
-        require_number("declump.smoothing", smoothing, 0)
-    if suppression_distance is not None:
-        require_number("declump.suppression_distance", suppression_distance, 0)
-
-
-def _height_above_background(image: Surface, foreground: NDArray[np.bool_]) -> Surface:
+def _height_above_background(image: Surface, foreground: Mask) -> Surface:
     # Depth is relative to a peak's height, which must not depend on the camera's offset.
     background = image[~foreground]
     level = np.median(background) if background.size else image.min()
@@ -164,7 +128,7 @@ def _surface(height: Surface, distance: Surface, kind: str, diameter: float) -> 
 
 
 def merged_basins(
-    surface: Surface, mask: NDArray[np.bool_], depth: float, apart: float
+    surface: Surface, mask: Mask, depth: float, apart: float
 ) -> tuple[Labels, NDArray[np.int64]]:
     """Watershed of the peaks of a surface, without the peaks that do not stand out.
 

@@ -1,4 +1,4 @@
-"""Segmentations made elsewhere: read them, check them, and treat them like any other.
+"""Read the label images that other programs made.
 
 CellProfiler (label TIFF), Cellpose (``_cp_masks.tif``, ``_cp_masks.png``, ``_seg.npy``), ilastik
 and QuPath (label images exported as TIFF or PNG) and OME-Zarr labels.
@@ -16,86 +16,6 @@ import tifffile
 import zarr
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
-
-from levelfield.config.parameters import require_flag
-from levelfield.labels import objects
-from levelfield.labels.filtering import filter_objects
-from levelfield.segmentation.result import Segmentation
-
-RING = 5  # px around an object that count as its surroundings
-
-
-def labels(
-    image: NDArray[np.float32],
-    imported: NDArray[np.integer],
-    *,
-    split_parts: bool = False,
-    minimum_diameter: float = 0.0,
-    maximum_diameter: float | None = None,
-    border: str = "keep",
-) -> Segmentation:
-    """Take over labels that were made elsewhere.
-
-    Parameters
-    ----------
-    image
-        (C, Y, X); the first channel tells whether the labels belong to this image.
-    imported
-        (Y, X) labels as `read_labels` returns them.
-    split_parts
-        Make each connected part an object of its own, for masks that do not number their objects.
-    minimum_diameter, maximum_diameter, border
-        As in `levelfield.segmentation.methods.classical.classical`.
-
-    Returns
-    -------
-    Segmentation
-        Renumbered in raster order. The record says how many objects have `SeveralParts`, and which
-        share of the objects is `BrighterThanSurroundings`: near 1 where bright objects and labels
-        belong together, near 0.5 where the labels are those of another image.
-
-    Raises
-    ------
-    ValueError
-        If the labels have another size than the image, or are a mask instead of labels.
-    """
-    require_flag("split_parts", split_parts)
-    _check_shape(imported, image.shape[1:])
-    numbered = objects.split_parts(imported) if split_parts else objects.renumber(imported)
-    parts = objects.split_parts(numbered)
-    if numbered.max() == 1 and parts.max() > 1:
-        raise ValueError(
-            f"the label image gives one number to all of its {parts.max()} separate objects: it is "
-            "a mask, and would count as one object. Export labels instead, or set split_parts: true"
-        )
-    several = np.bincount(objects.relate(parts, numbered)["parent"], minlength=1)[1:] > 1
-    kept, removed = filter_objects(numbered, minimum_diameter, maximum_diameter, border)
-    record = {
-        "SeveralParts": float(several.sum()),
-        "BrighterThanSurroundings": _brighter_share(image[0], numbered),
-    }
-    return Segmentation(objects.renumber(kept), record | removed)
-
-
-def _check_shape(imported: NDArray[np.integer], expected: tuple[int, ...]) -> None:
-    if imported.shape == expected:
-        return
-    hint = "They may be of another site, or scaled or cropped."
-    if imported.shape == expected[::-1]:
-        hint = "They look transposed: rows and columns are exchanged."
-    raise ValueError(f"the labels are {imported.shape} px, the image is {expected}. {hint}")
-
-
-def _brighter_share(plane: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
-    """Share of the objects that are brighter than the background around them; NaN without any."""
-    numbers = objects.object_numbers(labels)
-    ring = np.where(labels > 0, 0, objects.expand(labels, RING))
-    surrounded = numbers[np.isin(numbers, ring)]
-    if not len(surrounded):
-        return float("nan")
-    inside = ndimage.mean(plane, labels, surrounded)
-    return float(np.mean(inside > ndimage.mean(plane, ring, surrounded)))
 
 
 def label_file(folder: Path, pattern: str, names: Mapping[str, Any]) -> Path:
@@ -194,7 +114,7 @@ def _as_labels(data: NDArray[Any], name: str) -> NDArray[np.int64]:
 def _read_zarr(path: Path) -> NDArray[Any]:
     """Read the full resolution of an OME-Zarr label image, versions 0.4 and 0.5."""
     group = zarr.open_group(str(path), mode="r")
-    metadata = group.attrs.get("ome", group.attrs)
+    metadata: Any = group.attrs.get("ome", group.attrs)
     try:
         dataset = metadata["multiscales"][0]["datasets"][0]["path"]
     except (KeyError, IndexError):
@@ -202,7 +122,8 @@ def _read_zarr(path: Path) -> NDArray[Any]:
             f"{path.name} is not an OME-Zarr label image: it has no multiscales metadata. Give the "
             "folder of the label itself, e.g. image.zarr/labels/nuclei"
         ) from None
-    return np.asarray(group[dataset][...])
+    array: Any = group[dataset]
+    return np.asarray(array[...])
 
 
 def _read_npy(path: Path) -> NDArray[Any]:

@@ -65,7 +65,7 @@ def resolve_overlaps(
     """
     owner = np.zeros(shape[0] * shape[1], np.int32)
     n_claims = np.zeros(owner.size, np.int32)
-    order = np.argsort([-one.score for one in claims], kind="stable")
+    order = np.argsort([-candidate.score for candidate in claims], kind="stable")
     n_dropped = 0
     for number in order:
         pixels = claims[number].pixels
@@ -75,8 +75,8 @@ def resolve_overlaps(
             continue
         owner[free] = number + 1
         n_claims[pixels] += 1
-    claimed = np.count_nonzero(n_claims)
-    overlapped = float(np.count_nonzero(n_claims > 1) / max(claimed, 1))
+    claimed = int(np.count_nonzero(n_claims))
+    overlapped = int(np.count_nonzero(n_claims > 1)) / max(claimed, 1)
     return owner.reshape(shape), {"OverlappedFraction": overlapped, "Duplicates": float(n_dropped)}
 
 

@@ -13,11 +13,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from levelfield.config.extras import needs_extra
-from levelfield.config.parameters import call_with, require_flag, require_number
-from levelfield.labels.filtering import filter_objects
-from levelfield.labels.objects import fill_mask_holes, renumber
-from levelfield.segmentation.declump import declump as divide
-from levelfield.segmentation.result import Segmentation
 from levelfield.segmentation.threshold import measure_threshold
 
 Image = NDArray[np.float32]
@@ -84,53 +79,6 @@ class PixelClassifier:
         content["n_channels"] = int(content["n_channels"])
         content["normalise"] = bool(content["normalise"])
         return cls(**content)
-
-
-def pixel_classifier(
-    image: Image,
-    classifier: PixelClassifier,
-    *,
-    probability: float = 0.5,
-    smoothing: float = 1.0,
-    fill_holes: bool = True,
-    declump: Mapping[str, Any] = NOTHING,
-    minimum_diameter: float = 6.0,
-    maximum_diameter: float | None = None,
-    border: str = "keep",
-) -> Segmentation:
-    """Segment what a trained pixel classifier calls foreground.
-
-    Parameters
-    ----------
-    image
-        (C, Y, X), the channels the classifier was trained on.
-    classifier
-        See `train_pixel_classifier`.
-    probability
-        Pixels are foreground where the classes other than background together exceed this.
-    smoothing
-        Standard deviation in px of the Gaussian over the probability; 0: none.
-    fill_holes
-        Fill holes of the foreground.
-    declump
-        Parameters of `levelfield.segmentation.declump.declump`; intensity is the first channel's.
-    minimum_diameter, maximum_diameter, border
-        As in `levelfield.segmentation.methods.classical.classical`.
-    """
-    require_number("probability", probability, 0, 1)
-    require_number("smoothing", smoothing, 0)
-    require_flag("fill_holes", fill_holes)
-    likely = foreground_probability(image, classifier)
-    if smoothing:
-        likely = ndimage.gaussian_filter(likely, smoothing)
-    foreground = likely > probability
-    foreground = fill_mask_holes(foreground) if fill_holes else foreground
-    smoothed = ndimage.gaussian_filter(image[0], smoothing) if smoothing else image[0]
-    where = "pixel_classifier.declump"
-    labels, sizes = call_with(divide, smoothed, foreground, parameters=declump, where=where)
-    labels, removed = filter_objects(labels, minimum_diameter, maximum_diameter, border)
-    share = {"ForegroundProbability": float(likely.mean())}
-    return Segmentation(renumber(labels), share | sizes | removed)
 
 
 def foreground_probability(image: Image, classifier: PixelClassifier) -> NDArray[np.float32]:
@@ -202,7 +150,7 @@ def _normalised(image: Image) -> Image:
     return result
 
 
-def pixel_features(image: Image, sigmas: Sequence[float]) -> Image:
+def pixel_features(image: Image, sigmas: Iterable[float]) -> Image:
     """Describe every pixel at several scales: brightness, contrast, edges, ridges and blobs.
 
     Parameters

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -242,7 +243,7 @@ def _touching_pairs(labels: Labels) -> NDArray[np.int64]:
 
 
 def _bridge(
-    result: Labels, labels: Labels, one: int, other: int, boxes: list, reach_px: float
+    result: Labels, labels: Labels, one: int, other: int, boxes: list[Any], reach_px: float
 ) -> None:
     """Give the first object the background between two, in place: each gap of 2 `reach_px`."""
     margin = int(np.ceil(reach_px)) + 1

@@ -58,11 +58,11 @@ def _propagate(
     height, width = labels.shape
     queue = [(0.0, np.int32(0), np.int32(0), np.int32(0))]
     queue.pop()
-    for row in range(height):
-        for column in range(width):
-            if labels[row, column] > 0:
-                distances[row, column] = 0.0
-                queue.append((0.0, np.int32(row), np.int32(column), labels[row, column]))
+    for y in range(height):
+        for x in range(width):
+            if labels[y, x] > 0:
+                distances[y, x] = 0.0
+                queue.append((0.0, np.int32(y), np.int32(x), labels[y, x]))
     heapq.heapify(queue)
     while queue:
         distance, row, column, label = heapq.heappop(queue)
@@ -88,7 +88,11 @@ def _propagate(
 
 @njit(cache=True)
 def _patch_difference(
-    image: NDArray[np.float64], row_a: int, column_a: int, row_b: int, column_b: int
+    image: NDArray[np.float64],
+    row_a: int | np.int32,
+    column_a: int | np.int32,
+    row_b: int | np.int32,
+    column_b: int | np.int32,
 ) -> float:
     """Sum of absolute differences of the 3 x 3 patches around two pixels, clamped to the image."""
     height, width = image.shape

@@ -1,119 +1,185 @@
-"""The one door to all segmenters."""
+"""The one door to all methods: those of Levelfield, and those of packages that add some.
+
+A method of Levelfield is a file of `levelfield.segmentation.methods`; another package announces its
+own as an entry point of the group ``levelfield.methods``, see docs/add_a_segmenter.md. A method is
+imported when it is asked for.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
-from levelfield.config.parameters import call_with, default_values, require_choice
-from levelfield.images.preprocessing import apply_steps
-from levelfield.segmentation.editing import edited, masked
-from levelfield.segmentation.imported import labels
-from levelfield.segmentation.methods.cellpose import cellpose, segment_with_cellpose
-from levelfield.segmentation.methods.classical import classical
-from levelfield.segmentation.methods.mask_rcnn import mask_rcnn
-from levelfield.segmentation.methods.network import network, segment_with_network
-from levelfield.segmentation.methods.segment_anything import (
-    segment_anything,
-    segment_anything_cells,
-)
-from levelfield.segmentation.methods.stardist import stardist
-from levelfield.segmentation.other_environments import (
-    cellpose3,
-    instanseg,
-    segment_with_cellpose3,
-    segment_with_instanseg,
-)
-from levelfield.segmentation.pixel_classifier import pixel_classifier
+from levelfield.arrays import Image, Plane
+from levelfield.config.parameters import require_choice
+from levelfield.segmentation import methods
+from levelfield.segmentation.method import PARENT_ROLES, Method
+from levelfield.segmentation.options import ThresholdOptions
 from levelfield.segmentation.result import Segmentation
-from levelfield.segmentation.secondary import expansion, propagation, subtraction, watershed
-from levelfield.segmentation.threshold import find_threshold
 
-# A segmenter's positional parameters are the image and what it builds on, by role; its keyword-only
-# parameters are what the configuration may set.
-SEGMENTERS: dict[str, Callable[..., Segmentation]] = {
-    "classical": classical,
-    "propagation": propagation,
-    "watershed": watershed,
-    "expansion": expansion,
-    "subtraction": subtraction,
-    "masked": masked,
-    "edited": edited,
-    "labels": labels,
-    "pixel_classifier": pixel_classifier,
-    "network": network,
-    "stardist": stardist,
-    "mask_rcnn": mask_rcnn,
-    "segment_anything": segment_anything,
-    "segment_anything_cells": segment_anything_cells,
-    "cellpose": cellpose,
-    "cellpose3": cellpose3,
-    "instanseg": instanseg,
-}
-# Learned segmenters that see the images of many fields at once, to keep a GPU busy: a list of
-# images, and one of what each builds on.
-BATCH_SEGMENTERS: dict[str, Callable[..., list[Segmentation]]] = {
-    "network": segment_with_network,
-    "cellpose": segment_with_cellpose,
-    "cellpose3": segment_with_cellpose3,
-    "instanseg": segment_with_instanseg,
-}
+GROUP = "levelfield.methods"
+"""Group of the entry points with which other packages add methods."""
+_OWN_PACKAGE = "levelfield"
 
 
-def parent_roles(method: str) -> list[str]:
-    """Roles of what a method builds on besides the image, e.g. ``["parent", "minus"]``."""
-    require_choice("method", method, SEGMENTERS)
-    parameters = inspect.signature(SEGMENTERS[method]).parameters.values()
-    positional = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
-    return positional[1:]
+class Methods(Mapping[str, Method]):
+    """All methods by name."""
+
+    @cached_property
+    def _own(self) -> set[str]:
+        return {module.name for module in iter_modules(methods.__path__)}
+
+    @cached_property
+    def _others(self) -> dict[str, EntryPoint]:
+        found: dict[str, EntryPoint] = {}
+        for entry in entry_points(group=GROUP):
+            earlier = found.setdefault(entry.name, entry)
+            if entry.name in self._own or earlier.value != entry.value:
+                raise ValueError(
+                    f"the method {entry.name!r} of the package {_package(entry)} has the name of "
+                    "another one. Rename it, or uninstall one of the two packages."
+                )
+        return found
+
+    @cached_property
+    def _loaded(self) -> dict[str, Method]:
+        return {}
+
+    def __getitem__(self, name: str) -> Method:
+        if name not in self._loaded:
+            if name in self._own:
+                method = import_module(f"{methods.__name__}.{name}").METHOD
+            else:
+                method = _load_entry(self._others[name])
+            self._loaded[name] = method
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._own) + sorted(self._others))
+
+    def __len__(self) -> int:
+        return len(self._own) + len(self._others)
+
+    def modules_of(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the packages outside of Levelfield that define some of the named methods."""
+        found = {self._others[name].module.split(".")[0] for name in names if name in self._others}
+        return tuple(sorted(found - {_OWN_PACKAGE}))
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.value
+
+
+def _load_entry(entry: EntryPoint) -> Method:
+    try:
+        method = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"the method {entry.name!r} of the package {_package(entry)} cannot be loaded from "
+            f"'{entry.value}' ({error}). Repair or uninstall that package."
+        ) from error
+    if not isinstance(method, Method) or method.name != entry.name:
+        raise ValueError(
+            f"the entry point {entry.name!r} of the package {_package(entry)} must name a "
+            f"levelfield Method of the same name, and '{entry.value}' is {method!r}"
+        )
+    return method
+
+
+METHODS = Methods()
+
+
+def find_method(name: str) -> Method:
+    """Return a method by its name in the config.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method.
+    """
+    require_choice("method", name, METHODS)
+    return METHODS[name]
+
+
+@lru_cache(maxsize=4)
+def load_model(name: str, path: Path, device: str) -> Any:
+    """Load the model of a learned method, once per process.
+
+    Parameters
+    ----------
+    name : str
+        Of the method.
+    path : Path
+        File of its weights.
+    device : str
+        Rule of `levelfield.segmentation.devices.choose_device`.
+
+    Raises
+    ------
+    ValueError
+        If the file is not of that method, the device is not there, or what the method needs is not
+        installed.
+    """
+    method = find_method(name)
+    if method.load is None:
+        raise ValueError(f"method {name} has no weights")
+    try:
+        return method.load(path, device)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == _OWN_PACKAGE:
+            raise
+        raise ValueError(
+            f"method {name} needs {error.name}, which is not installed here. Install it with "
+            f"`pip install '{method.environment or error.name}'`, or choose a method that does "
+            "without (docs/segmentation.md)."
+        ) from error
 
 
 def segment_objects(
-    image: NDArray[np.float32],
+    image: Image,
     method: str,
     parameters: Mapping[str, Any],
-    parents: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | None = None,
     steps: Sequence[Mapping[str, Any]] = (),
 ) -> Segmentation:
     """Segment one image with one method.
 
     Parameters
     ----------
-    image
-        (C, Y, X) float32, corrected, intensity 0-1: the channels of this object set, in the order
-        of the configuration.
-    method
-        A name in `SEGMENTERS`.
-    parameters
-        What the configuration sets for the method.
-    parents
-        What the method builds on, by role: label images as `parent`, `minus` and `within`; for
-        the method `labels` the `imported` label image, for `pixel_classifier` the `classifier`,
-        for learned methods the `model`.
-    steps
+    image : (C, Y, X) float32
+        Corrected, intensity 0-1: the channels of this object set, in the order of the config.
+    method : str
+        A name in `METHODS`.
+    parameters : mapping
+        What the config sets for the method.
+    inputs : mapping, optional
+        What the method builds on, by the names in `Method.inputs`.
+    steps : sequence of mapping
         Image processing that only the segmenter sees, see
-        `levelfield.images.preprocessing.apply_steps`.
-        The image itself stays as it is, and so do all measurements on it.
+        `levelfield.images.preprocessing.apply_steps`. The image itself stays as it is, and so do
+        all measurements on it.
 
     Raises
     ------
     ValueError
-        If the method, a parameter or its value is unknown, a parent is missing or superfluous, or
+        If the method, a parameter or its value is unknown, an input is missing or superfluous, or
         the image has a wrong shape or values that are not finite.
     """
-    return segment_images([image], method, parameters, [parents or {}], steps)[0]
+    return segment_images([image], method, parameters, [inputs or {}], steps)[0]
 
 
 def segment_images(
-    images: Sequence[NDArray[np.float32]],
+    images: Sequence[Image],
     method: str,
     parameters: Mapping[str, Any],
-    parents: Sequence[Mapping[str, Any]],
+    inputs: Sequence[Mapping[str, Any]],
     steps: Sequence[Mapping[str, Any]] = (),
 ) -> list[Segmentation]:
     """Segment the images of many fields with one method.
@@ -121,85 +187,76 @@ def segment_images(
     Results do not depend on which images are segmented together. Parameters and errors are those of
     `segment_objects`, with an image and what it builds on for every field.
     """
-    roles = parent_roles(method)
-    for image, given in zip(images, parents, strict=True):
-        if sorted(given) != sorted(roles):
+    found = find_method(method)
+    for image, given in zip(images, inputs, strict=True):
+        if sorted(given) != sorted(found.inputs):
             raise ValueError(
-                f"method {method} builds on [{', '.join(roles)}], but was given "
+                f"method {method} builds on [{', '.join(found.inputs)}], but was given "
                 f"[{', '.join(given)}]"
             )
         _check_image(image, given)
-    seen = [apply_steps(image, steps) for image in images]
-    where = f"method {method}"
-    if method in BATCH_SEGMENTERS:
-        return call_with(
-            BATCH_SEGMENTERS[method], seen, parents, parameters=parameters, where=where
-        )
-    return [
-        call_with(
-            SEGMENTERS[method],
-            image,
-            *(given[role] for role in roles),
-            parameters=parameters,
-            where=where,
-        )
-        for image, given in zip(seen, parents, strict=True)
-    ]
+    options = found.options.read(parameters, f"method {method}")
+    seen = [_seen(image, steps) for image in images]
+    if found.run_many is not None:
+        return found.run_many(seen, options, inputs)
+    if found.run is None:
+        raise ValueError(f"method {method} cannot run")
+    return [found.run(image, options, **given) for image, given in zip(seen, inputs, strict=True)]
 
 
 def threshold_input(
-    image: NDArray[np.float32],
+    image: Image,
     method: str,
     parameters: Mapping[str, Any],
     steps: Sequence[Mapping[str, Any]] = (),
-) -> NDArray[np.float32]:
+) -> Plane:
     """Return the smoothed image (Y, X) that a method would threshold.
 
     For thresholds that are measured on many images at once
-    (`levelfield.segmentation.threshold.measure_threshold`).
-
-    Parameters
-    ----------
-    image, method, parameters, steps
-        As for `segment_objects`.
+    (`levelfield.segmentation.threshold.measure_threshold`). Parameters are those of
+    `segment_objects`.
 
     Raises
     ------
     ValueError
         If the method has no threshold.
     """
-    defaults = _defaults_with_threshold(method)
-    seen = apply_steps(image, steps)
-    smoothing = parameters.get("smoothing", defaults["smoothing"])
-    return ndimage.gaussian_filter(seen[0], smoothing) if smoothing else seen[0]
+    from levelfield.segmentation.growth import smooth
+
+    options = _with_threshold(method).options.read(parameters, f"method {method}")
+    return smooth(_seen(image, steps)[0], getattr(options, "smoothing", 0.0))
 
 
 def threshold_settings(method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return all parameters of the threshold that a method would use, with its own defaults.
 
-    Parameters
-    ----------
-    method, parameters
-        As for `segment_objects`.
+    Parameters are those of `segment_objects`.
 
     Raises
     ------
     ValueError
         If the method has no threshold.
     """
-    given = parameters.get("threshold", _defaults_with_threshold(method)["threshold"])
-    return default_values(find_threshold) | dict(given)
+    own = _with_threshold(method).options.defaults()["threshold"]
+    given = parameters.get("threshold", own)
+    return ThresholdOptions().model_dump() | dict(given)
 
 
-def _defaults_with_threshold(method: str) -> dict[str, Any]:
-    require_choice("method", method, SEGMENTERS)
-    defaults = default_values(SEGMENTERS[method])
-    if defaults.get("threshold") is None:
+def _seen(image: Image, steps: Sequence[Mapping[str, Any]]) -> Image:
+    # Imported here: the plan and other jobs ask for methods, and no image.
+    from levelfield.images.preprocessing import apply_steps
+
+    return apply_steps(image, steps)
+
+
+def _with_threshold(method: str) -> Method:
+    found = find_method(method)
+    if not found.threshold:
         raise ValueError(f"method {method} has no threshold that could be measured beforehand")
-    return defaults
+    return found
 
 
-def _check_image(image: NDArray[np.float32], parents: Mapping[str, Any]) -> None:
+def _check_image(image: Image, inputs: Mapping[str, Any]) -> None:
     if image.ndim != 3:
         raise ValueError(f"the image has shape {image.shape}; it must be (channel, y, x)")
     if not np.isfinite(image).all():
@@ -208,8 +265,8 @@ def _check_image(image: NDArray[np.float32], parents: Mapping[str, Any]) -> None
             f"{n_bad} pixels of the image are not finite numbers, so no threshold would mean "
             "anything; check the flat field that was applied"
         )
-    for role in ("parent", "minus", "within"):
-        if role in parents and parents[role].shape != image.shape[1:]:
+    for role in PARENT_ROLES:
+        if role in inputs and inputs[role].shape != image.shape[1:]:
             raise ValueError(
-                f"the {role} labels are {parents[role].shape}, the image is {image.shape[1:]} px"
+                f"the {role} labels are {inputs[role].shape}, the image is {image.shape[1:]} px"
             )

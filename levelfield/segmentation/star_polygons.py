@@ -39,8 +39,8 @@ def suppress(
     order = np.argsort(-scores, kind="stable")
     if not len(order):
         return order
-    points, distances = points[order], distances[order].astype(np.float64)
-    cell = max(float(np.ceil(distances.max())), 1.0)
+    points, rays = points[order], distances[order].astype(np.float64)
+    cell = max(float(np.ceil(rays.max())), 1.0)
     # Cells of a grid, as wide as the longest ray: polygons of cells further apart do not overlap,
     # so most pairs are never looked at.
     grid = np.floor((points - points.min(axis=0)) / cell).astype(np.int64)
@@ -48,7 +48,7 @@ def suppress(
     cell_of = grid[:, 0] * n_columns + grid[:, 1]
     members = np.argsort(cell_of, kind="stable")
     starts = np.searchsorted(cell_of[members], np.arange(n_rows * n_columns + 1))
-    kept = _suppress(points, distances, grid, members, starts, n_rows, n_columns, threshold)
+    kept = _suppress(points, rays, grid, members, starts, n_rows, n_columns, threshold)
     return order[kept]
 
 

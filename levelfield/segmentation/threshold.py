@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import filters
 
-from levelfield.config.parameters import require_choice, require_number
+from levelfield.arrays import Plane
+from levelfield.config.parameters import require_choice
 from levelfield.images.noise import pixel_noise
 from levelfield.images.preprocessing.tiles import interpolate_tiles, measure_tiles
+from levelfield.segmentation.options import ThresholdOptions
 
 Pixels = NDArray[np.floating]
 
@@ -87,7 +89,6 @@ GLOBAL_THRESHOLDS: dict[str, Callable[[Pixels], float]] = {
 }
 # Share of the intensity range below which differences count linearly when `log` is on.
 LOG_OFFSET = 0.03
-METHODS = (*GLOBAL_THRESHOLDS, "sauvola", "manual")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Threshold:
         (mean of the pixels above the level - background) / pixel noise.
     """
 
-    level: float | NDArray[np.float32]
+    level: float | Plane
     original: float
     background: float
     contrast: float
@@ -164,118 +165,69 @@ def _log_scale(pixels: Pixels) -> tuple[float, float]:
 
 
 def find_threshold(
-    image: NDArray[np.float32],
-    smoothed: NDArray[np.float32] | None = None,
-    *,
-    method: str = "otsu_three_low",
-    value: float | None = None,
-    log: bool = False,
-    correction: float = 1.0,
-    lower: float = 0.0,
-    upper: float = 1.0,
-    window: int | None = None,
-    minimum_contrast: float = 5.0,
+    image: Plane, smoothed: Plane | None = None, options: ThresholdOptions | None = None
 ) -> Threshold:
     """Find the threshold of one image.
 
     Parameters
     ----------
-    image
-        (Y, X) as measured; its pixel noise says whether the contrast is real.
-    smoothed
-        (Y, X) the image to threshold; default `image`.
-    method
-        A global method, `sauvola` (local mean and deviation, needs `window`) or `manual`.
-    value
-        The level for `manual`, in intensity units (0-1).
-    log
-        Measure on the logarithm of the intensity.
-    correction
-        The level's height above the background is multiplied by this (so that it does not matter
-        whether the camera has an offset): above 1 shrinks the objects, below 1 enlarges them.
-    lower, upper
-        Bounds of the level after correction.
-    window
-        Size in px of the blocks for a threshold of its own for each part of the image, which
-        stays within 0.7 to 1.5 times the global one; none: one level for the image.
-    minimum_contrast
-        An image whose foreground is not so many times the pixel noise above its background has
-        no objects. Of 444 fields with nuclei all measure above 25; empty ones about 1.
-
-    Raises
-    ------
-    ValueError
-        If a parameter has a value that is not allowed.
+    image : (Y, X) float32
+        As measured; its pixel noise says whether the contrast is real.
+    smoothed : (Y, X) float32, optional
+        The image to threshold; `image` itself if left out.
+    options : ThresholdOptions, optional
+        See there. `correction` multiplies the level's height above the background, so that it
+        does not matter whether the camera has an offset; with a `window`, the level of a block
+        stays within 0.7 to 1.5 times the global one.
     """
+    options = options or ThresholdOptions()
     smoothed = image if smoothed is None else smoothed
-    _check_parameters(method, value, correction, lower, upper, window, minimum_contrast)
-    original, level = _raw_level(smoothed, method, value, log, window)
+    original, level = _raw_level(smoothed, options)
     background = _background(smoothed, level)
-    level = np.clip(background + correction * (level - background), lower, upper)
+    level = background + options.correction * (level - background)
+    level = np.clip(level, options.lower, options.upper)
     level = level.astype(np.float32) if np.ndim(level) else float(level)
     contrast = _contrast(image, smoothed, level, background)
-    if contrast < minimum_contrast:
+    if contrast < options.minimum_contrast:
         level = float("inf")
     return Threshold(level, original, background, contrast)
 
 
-def _check_parameters(
-    method: str,
-    value: float | None,
-    correction: float,
-    lower: float,
-    upper: float,
-    window: int | None,
-    minimum_contrast: float,
-) -> None:
-    require_choice("threshold.method", method, METHODS)
-    require_number("threshold.correction", correction, 0.01, 100)
-    require_number("threshold.lower", lower)
-    require_number("threshold.upper", upper, low=lower)
-    require_number("threshold.minimum_contrast", minimum_contrast, 0)
-    if window is not None:
-        require_number("threshold.window", window, 3)
-    if method == "manual":
-        require_number("threshold.value (method manual needs it)", value)
-    elif value is not None:
-        raise ValueError(f"threshold.value is {value!r}, but only method manual uses it")
-    if method == "sauvola" and window is None:
-        raise ValueError("threshold.window is missing; method sauvola needs it (px, e.g. 101)")
-
-
-def _raw_level(
-    image: NDArray[np.float32], method: str, value: float | None, log: bool, window: int | None
-) -> tuple[float, float | NDArray[np.float32]]:
+def _raw_level(image: Plane, options: ThresholdOptions) -> tuple[float, float | Plane]:
     """Level before correction and bounds: the global number, and the level to use."""
-    if method == "manual":
-        return float(value), float(value)
-    if method == "sauvola":
-        level = filters.threshold_sauvola(image, window_size=int(window) // 2 * 2 + 1)
+    if options.value is not None:  # method manual
+        return options.value, options.value
+    if options.window is not None and options.method == "sauvola":
+        level = filters.threshold_sauvola(image, window_size=int(options.window) // 2 * 2 + 1)
         return float(np.median(level)), level
-    overall = measure_threshold(image, method, log)
-    if window is None:
+    overall = measure_threshold(image, options.method, options.log)
+    if options.window is None:
         return overall, overall
-    return overall, _level_by_block(image, overall, method, log, window)
+    return overall, _level_by_block(image, overall, options.window, options)
 
 
 def _level_by_block(
-    image: NDArray[np.float32], overall: float, method: str, log: bool, window: int
-) -> NDArray[np.float32]:
-    levels = measure_tiles(image, window, lambda block: measure_threshold(block, method, log))
+    image: Plane, overall: float, window: float, options: ThresholdOptions
+) -> Plane:
+    levels = measure_tiles(
+        image,
+        window,
+        lambda block: measure_threshold(block, options.method, options.log),
+    )
     # The bounds of CellProfiler's adaptive threshold: a block without objects must not invent any.
     levels = np.clip(levels, 0.7 * overall, 1.5 * overall)
     return interpolate_tiles(levels, image.shape)
 
 
-def _background(image: NDArray[np.float32], level: float | NDArray[np.float32]) -> float:
+def _background(image: Plane, level: float | Plane) -> float:
     below = image[image <= level]
     return float(np.median(below)) if below.size else float(image.min())
 
 
 def _contrast(
-    image: NDArray[np.float32],
-    smoothed: NDArray[np.float32],
-    level: float | NDArray[np.float32],
+    image: Plane,
+    smoothed: Plane,
+    level: float | Plane,
     background: float,
 ) -> float:
     foreground = smoothed > level

@@ -14,15 +14,15 @@ log = logging.getLogger("levelfield")
 _FIELD = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
 
 
-def read_review(path: Path | str | Sequence[str], schema: Path | str) -> pd.DataFrame | None:
+def read_review(path: Path | str | list[str], schema: Path | str) -> pd.DataFrame | None:
     """Read what people said.
 
     Parameters
     ----------
-    path : path, or an empty sequence
+    path : path, or an empty list
         The review sheet; nothing where there is none yet.
     schema : path
-        ``config/schemas/review.yaml``.
+        ``levelfield/config/schemas/review.yaml``.
 
     Raises
     ------
@@ -31,8 +31,9 @@ def read_review(path: Path | str | Sequence[str], schema: Path | str) -> pd.Data
     """
     if not path:
         return None
-    sheet = read_sheet(Path(path))
-    check_sheet(sheet, load_schema(Path(schema)), Path(path))
+    file = Path(str(path))
+    sheet = read_sheet(file)
+    check_sheet(sheet, load_schema(Path(schema)), file)
     return sheet
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import tifffile
 from PIL import Image
 
+from levelfield.arrays import AnyArray
 from levelfield.config.networks import CorrectionSettings
 from levelfield.config.settings import ObjectSetSettings
 from levelfield.config.sheets import SheetError, check_sheet, read_sheet
@@ -81,13 +82,13 @@ class Correction:
     well: str
     site: int
     kind: str
-    labels: np.ndarray
+    labels: AnyArray
     n_judged: int
     n_corrected: int
     checksum: str
 
 
-def read_reviews(paths: Sequence[Path], schema: Mapping, object_set: str) -> pd.DataFrame:
+def read_reviews(paths: Sequence[Path], schema: Mapping[str, Any], object_set: str) -> pd.DataFrame:
     """Read review sheets.
 
     Returns
@@ -119,10 +120,10 @@ def read_reviews(paths: Sequence[Path], schema: Mapping, object_set: str) -> pd.
 def collect(
     plates: Sequence[CorrectedPlate],
     reviews: pd.DataFrame,
-    one: ObjectSetSettings,
+    object_set: ObjectSetSettings,
     settings: CorrectionSettings,
     taken: frozenset[str] = frozenset(),
-) -> Iterator[tuple[Correction, np.ndarray]]:
+) -> Iterator[tuple[Correction, AnyArray]]:
     """Give every corrected field, with the image (Y, X) that the segmenter saw.
 
     Parameters
@@ -131,7 +132,7 @@ def collect(
         All plates of the screen.
     reviews : DataFrame
         From `read_reviews`.
-    one : ObjectSetSettings
+    object_set : ObjectSetSettings
         The object set that was corrected.
     settings : CorrectionSettings
         What counts as known.
@@ -157,8 +158,8 @@ def collect(
                 field, labels[settings.object_set], review, edited, settings, taken
             )
             if corrections:
-                chosen = [_channel_index(plate, name) for name in one.channels]
-                seen = apply_steps(image[chosen], one.steps)[0]
+                chosen = [_channel_index(plate, name) for name in object_set.channels]
+                seen = apply_steps(image[chosen], object_set.steps)[0]
                 yield from ((correction, seen) for correction in corrections)
 
 
@@ -183,7 +184,7 @@ def _check_plates(reviews: pd.DataFrame, plates: Sequence[CorrectedPlate]) -> No
 
 def _corrections(
     field: tuple[str, str, int],
-    labels: np.ndarray,
+    labels: AnyArray,
     review: pd.DataFrame | None,
     edited_path: Path,
     settings: CorrectionSettings,
@@ -207,7 +208,7 @@ def _corrections(
     return corrections
 
 
-def _still_valid(review: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
+def _still_valid(review: pd.DataFrame, labels: AnyArray) -> pd.DataFrame:
     """Leave out what was said of labels that were made again since."""
     valid = review["checksum"].isin(["", checksum(labels)])
     if not valid.all():
@@ -219,7 +220,7 @@ def _still_valid(review: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
     return review[valid]
 
 
-def _read_edited(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _read_edited(path: Path, shape: tuple[int, ...]) -> AnyArray:
     edited = read_labels(path).astype(np.int32)
     if edited.shape != shape:
         raise ValueError(
@@ -229,7 +230,7 @@ def _read_edited(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return edited
 
 
-def _of_review(field: tuple[str, str, int], labels: np.ndarray, review: pd.DataFrame) -> Correction:
+def _of_review(field: tuple[str, str, int], labels: AnyArray, review: pd.DataFrame) -> Correction:
     answers = agreed_answers(review)
     try:
         known = reviewed_labels(labels, answers)
@@ -244,7 +245,7 @@ def _of_review(field: tuple[str, str, int], labels: np.ndarray, review: pd.DataF
 
 
 def write_collection(
-    corrections: Iterator[tuple[Correction, np.ndarray]], folder: Path, group_by: str
+    corrections: Iterator[tuple[Correction, AnyArray]], folder: Path, group_by: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write images and labels, and return the training sheet and the counts of corrections.
 
@@ -264,19 +265,23 @@ def write_collection(
     """
     folder.mkdir(parents=True, exist_ok=True)
     sheet, counts = [], []
-    for one, image in corrections:
+    for correction, image in corrections:
         identity = {
-            "Metadata_Plate": one.plate,
-            "Metadata_Well": one.well,
-            "Metadata_Site": one.site,
-            "Metadata_Kind": one.kind,
+            "Metadata_Plate": correction.plate,
+            "Metadata_Well": correction.well,
+            "Metadata_Site": correction.site,
+            "Metadata_Kind": correction.kind,
         }
-        counts.append(identity | {"n_judged": one.n_judged, "n_corrected": one.n_corrected})
-        if not (one.labels >= 0).any():
+        counts.append(
+            identity | {"n_judged": correction.n_judged, "n_corrected": correction.n_corrected}
+        )
+        if not (correction.labels >= 0).any():
             continue  # nothing was right, and nothing was false: there is nothing to learn from
-        group = f"{one.plate} {one.well}" if group_by == "well" else one.plate
-        files = _write_files(one, image, folder)
-        sheet.append(files | {"group": group} | identity | {"Metadata_Checksum": one.checksum})
+        group = f"{correction.plate} {correction.well}" if group_by == "well" else correction.plate
+        files = _write_files(correction, image, folder)
+        sheet.append(
+            files | {"group": group} | identity | {"Metadata_Checksum": correction.checksum}
+        )
     if not sheet:
         raise SheetError(
             "there is nothing to learn from: no object of the labels that are there now was "
@@ -286,18 +291,18 @@ def write_collection(
     return pd.DataFrame(sheet), pd.DataFrame(counts)
 
 
-def _write_files(one: Correction, image: np.ndarray, folder: Path) -> dict[str, Any]:
-    name = f"{one.plate}_{one.well}_{one.site}_{one.kind}"
+def _write_files(correction: Correction, image: AnyArray, folder: Path) -> dict[str, Any]:
+    name = f"{correction.plate}_{correction.well}_{correction.site}_{correction.kind}"
     paths = {kind: folder / f"{name}_{kind}" for kind in ("image", "labels", "known")}
     paths = {kind: path.with_name(f"{path.name}.tif") for kind, path in paths.items()}
     low, high = float(image.min()), float(image.max())
     # The network sees every image at a scale of its own, so this one loses nothing but the scale.
     scaled = (image - low) / max(high - low, 1e-9) * 65535
     tifffile.imwrite(paths["image"], np.rint(scaled).astype(np.uint16), compression="zlib")
-    tifffile.imwrite(paths["labels"], np.maximum(one.labels, 0), compression="zlib")
-    if (one.labels >= 0).all():
+    tifffile.imwrite(paths["labels"], np.maximum(correction.labels, 0), compression="zlib")
+    if (correction.labels >= 0).all():
         return {"image": paths["image"], "labels": paths["labels"], "known": ""}
-    known = Image.fromarray(((one.labels >= 0) * 255).astype(np.uint8))
+    known = Image.fromarray(((correction.labels >= 0) * 255).astype(np.uint8))
     paths["known"] = paths["known"].with_suffix(".png")
     known.save(paths["known"])
     return dict(paths)
@@ -333,10 +338,10 @@ def refuse_old_reviews(reviews: pd.DataFrame, earlier: Sequence[pd.DataFrame]) -
 
 def collect_generation(
     plates: Sequence[CorrectedPlate],
-    one: ObjectSetSettings,
+    object_set: ObjectSetSettings,
     settings: CorrectionSettings,
     sheets: Sequence[Path],
-    schema: Mapping,
+    schema: Mapping[str, Any],
     folder: Path,
     earlier: Sequence[Path],
 ) -> None:
@@ -347,7 +352,11 @@ def collect_generation(
 
     Parameters
     ----------
-    plates, one, settings
+    plates : sequence of CorrectedPlate
+        As for `collect`.
+    object_set : ObjectSetSettings
+        As for `collect`.
+    settings : CorrectionSettings
         As for `collect`.
     sheets : sequence of Path
         Review sheets.
@@ -366,7 +375,7 @@ def collect_generation(
     reviews = read_reviews(sheets, schema, settings.object_set)
     taken, before = collected_before(earlier)
     refuse_old_reviews(reviews, before)
-    corrections = collect(plates, reviews, one, settings, taken)
+    corrections = collect(plates, reviews, object_set, settings, taken)
     sheet, counts = write_collection(corrections, folder / "corrected", settings.group_by)
     write_csv(reviews, folder / "reviews.csv")
     write_csv(counts, folder / "corrections.csv")

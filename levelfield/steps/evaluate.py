@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import AnyLabels, Labels
 from levelfield.config.references import field_names, files_of_plate
 from levelfield.evaluation import EvaluationTables, evaluation_tables
 from levelfield.evaluation.tables import Labelled
@@ -68,7 +70,11 @@ def usable_fields(
 
 
 def evaluate_plate(
-    plate: str, fields: pd.DataFrame, settings: Mapping, folder: Path | str, store: Path | str
+    plate: str,
+    fields: pd.DataFrame,
+    settings: Mapping[str, Any],
+    folder: Path | str,
+    store: Path | str,
 ) -> PlateEvaluation:
     """Evaluate every site of a plate that has a reference.
 
@@ -128,10 +134,10 @@ def look_for_references(
     ValueError
         If the pattern names one file for two sites.
     """
-    identity = fields[FIELD].itertuples(index=False, name=None)
+    named = fields[[*FIELD, "raw_file"]].itertuples(index=False, name=None)
     files = [
-        folder / pattern.format(**field_names(*field, raw_file))
-        for field, raw_file in zip(identity, fields["raw_file"], strict=True)
+        folder / pattern.format(**field_names(plate, well, site, raw_file))
+        for plate, well, site, raw_file in named
     ]
     table = fields[FIELD].assign(object_set=object_set, file=[str(file) for file in files])
     repeated = table["file"].duplicated(keep=False)
@@ -152,7 +158,7 @@ def look_for_references(
 
 
 def _evaluate_set(
-    fields: pd.DataFrame, references: pd.DataFrame, settings: Mapping, store: Path
+    fields: pd.DataFrame, references: pd.DataFrame, settings: Mapping[str, Any], store: Path
 ) -> EvaluationTables | None:
     """Evaluate one object set, noting in `references` what is refused; None if all is."""
     pairs = _pairs(fields, references, store)
@@ -176,13 +182,13 @@ def _pairs(fields: pd.DataFrame, references: pd.DataFrame, store: Path) -> Itera
     # One process: reading is quick, and whole images would have to be sent from one to another.
     pairs = map_fields(read, chosen, 1, "evaluate")
     for row, (prediction, reference, reason) in zip(rows, pairs, strict=True):
-        if reason:
+        if reference is None:
             references.loc[row, ["status", "reason"]] = [REFUSED, reason]
         else:
             yield metadata[row], prediction, reference
 
 
-def _read_pair(row: pd.Series, store: Path) -> tuple[np.ndarray, np.ndarray | None, str]:
+def _read_pair(row: pd.Series, store: Path) -> tuple[Labels, AnyLabels | None, str]:
     """Return prediction, reference, and why the reference cannot be used."""
     prediction = read_labels(store, row["Metadata_Well"], row["Metadata_Site"], row["object_set"])
     try:
@@ -191,7 +197,7 @@ def _read_pair(row: pd.Series, store: Path) -> tuple[np.ndarray, np.ndarray | No
         return prediction, None, str(error) or type(error).__name__
 
 
-def _read_reference(path: Path, shape: tuple[int, int]) -> np.ndarray:
+def _read_reference(path: Path, shape: tuple[int, ...]) -> AnyLabels:
     reference = imported.read_labels(path)
     if reference.shape != shape:
         sizes = [f"{height} × {width} px" for height, width in (reference.shape, shape)]

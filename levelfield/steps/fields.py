@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import AnyArray, Image, Labels
 from levelfield.config.settings import intensity_maximum
 from levelfield.illumination import FlatField, correct, from_arrays
 from levelfield.io.store import Channel, checksum, read_field, stored_dtype
@@ -43,7 +45,7 @@ class FieldReader:
         site: int,
         wanted: Sequence[str] | None = None,
         sets: Sequence[str] | None = None,
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    ) -> tuple[Image, Mapping[str, Labels]]:
         """Return the corrected image (C, Y, X) float32 and the labels (Y, X) of each set.
 
         `wanted` names the channels of the image, in their order, and `sets` the object sets; all
@@ -57,11 +59,11 @@ class FieldReader:
 
 
 def correct_site(
-    image: Iterable[np.ndarray],
+    image: Iterable[AnyArray],
     channels: Sequence[str],
     fields: Mapping[str, FlatField],
     maximum: int,
-) -> np.ndarray:
+) -> AnyArray:
     """Return a site (C, Y, X) as float32: flat-field-corrected, scaled by the camera's maximum."""
     planes = [
         correct(plane, fields[channel], maximum=maximum)
@@ -72,7 +74,7 @@ def correct_site(
 
 def field_reader(
     store: Path | str,
-    science: Mapping,
+    science: Mapping[str, Any],
     flat_fields: Mapping[str, FlatField],
     sets: Sequence[str] | None = None,
 ) -> FieldReader:
@@ -89,15 +91,15 @@ def field_reader(
     )
 
 
-def flat_field_marks(flat_fields: Mapping[str, FlatField]) -> dict[str, list]:
+def flat_field_marks(flat_fields: Mapping[str, FlatField]) -> dict[str, list[Any]]:
     """Return what tells one correction from another: each channel's field and camera offset."""
     return {
-        channel: [checksum(one.field), float(one.camera_offset.counts)]
-        for channel, one in flat_fields.items()
+        channel: [checksum(flat_field.field), float(flat_field.camera_offset.counts)]
+        for channel, flat_field in flat_fields.items()
     }
 
 
-def identify(table: pd.DataFrame, field: Sequence) -> pd.DataFrame:
+def identify(table: pd.DataFrame, field: Sequence[Any]) -> pd.DataFrame:
     """Put the plate, well and site of a field before its table's columns."""
     for position, (column, value) in enumerate(zip(FIELD, field, strict=True)):
         table.insert(position, column, value)
@@ -110,7 +112,7 @@ def read_flat_fields(path: Path | str) -> dict[str, FlatField]:
         return from_arrays({name: arrays[name] for name in arrays.files})
 
 
-def store_channels(config: Mapping, dtype: np.dtype) -> list[Channel]:
+def store_channels(config: Mapping[str, Any], dtype: np.dtype[Any]) -> list[Channel]:
     """Return the channels as the store describes them."""
     maximum = intensity_maximum(config["images"]["bit_depth"], dtype)
     return [

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import AnyArray
 from levelfield.config.settings import intensity_maximum, plate_dtype
 from levelfield.execution.progress import map_fields
 from levelfield.illumination import (
@@ -28,7 +30,7 @@ log = logging.getLogger("levelfield")
 
 
 def fit_plate(
-    index: pd.DataFrame, science: Mapping, workers: int, what: str
+    index: pd.DataFrame, science: Mapping[str, Any], workers: int, what: str
 ) -> dict[str, FlatField]:
     """Fit the flat field of every channel, reading one image at a time.
 
@@ -54,7 +56,7 @@ def fit_plate(
         If no site of the plate can be used, or an offset lies above the signal.
     """
     images, settings = science["images"], science["illumination"]
-    sites = sites_of(index, index["well"].unique())
+    sites = sites_of(index, list(index["well"].unique()))
     if not sites:
         raise ValueError(
             f"plate {index['plate'].iloc[0]}: not one site is usable. Their faults are in the "
@@ -82,7 +84,7 @@ def spread_sample(sites: list[Site], size: int) -> list[Site]:
     return [sites[i] for i in chosen]
 
 
-def _thumbnail(site: Site, channel: str, projection: str | None) -> np.ndarray | None:
+def _thumbnail(site: Site, channel: str, projection: str | None) -> AnyArray | None:
     """Return a small copy of a raw image; None where it cannot be used (`segment` says why)."""
     try:
         image = read_channel(site, channel, projection)
@@ -92,10 +94,10 @@ def _thumbnail(site: Site, channel: str, projection: str | None) -> np.ndarray |
 
 
 def _fit_channel(
-    stack: list[np.ndarray],
+    stack: list[AnyArray],
     shape: tuple[int, int],
-    rule: Mapping,
-    settings: Mapping,
+    rule: Mapping[str, Any],
+    settings: Mapping[str, Any],
     maximum: int,
 ) -> FlatField:
     thumbnails = np.stack(stack) if stack else np.zeros((0, *shape), np.float32)
@@ -109,7 +111,7 @@ def _fit_channel(
 
 
 def _camera_offset(
-    setting: float | str, thumbnails: np.ndarray, maximum: int, given: Mapping
+    setting: float | str, thumbnails: AnyArray, maximum: int, given: Mapping[str, Any]
 ) -> CameraOffset:
     if setting == "auto":
         return estimate_camera_offset(thumbnails, maximum=maximum, **given)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from levelfield.config.settings import measured_sets, object_sets, relations
 from levelfield.config.sheets import ConfigError
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.field_cache import (
     code_version,
     field_fingerprints,
@@ -23,16 +23,10 @@ from levelfield.execution.field_cache import (
 from levelfield.illumination import FlatField
 from levelfield.measurement import feature_names, measure_image, measure_site
 from levelfield.measurement.readouts import object_set_of
-from levelfield.steps.fields import (
-    FIELD,
-    FieldReader,
-    field_reader,
-    flat_field_marks,
-    identify,
-)
+from levelfield.steps.fields import FIELD, FieldReader, field_reader, flat_field_marks, identify
 
 # The code that decides a feature's value: a change here measures again.
-_FEATURE_CODE = ("levelfield.illumination", "levelfield.measurement")
+_FEATURE_CODE = ("levelfield.illumination", "levelfield.labels", "levelfield.measurement")
 
 IMAGE = "Image"
 """Name of the table of whole images; no object set may have it."""
@@ -73,7 +67,7 @@ class MeasurementJob:
 
 
 def measurement_job(
-    store: Path | str, science: Mapping, flat_fields: Mapping[str, FlatField]
+    store: Path | str, science: Mapping[str, Any], flat_fields: Mapping[str, FlatField]
 ) -> MeasurementJob:
     """Describe a job from the config's ``images``, ``channels``, ``objects``, ``measurement``."""
     settings = science["measurement"]
@@ -90,7 +84,9 @@ def measurement_job(
     )
 
 
-def _options(settings: Mapping, images: Mapping, maximum: int) -> dict[str, Any]:
+def _options(
+    settings: Mapping[str, Any], images: Mapping[str, Any], maximum: int
+) -> dict[str, Any]:
     pairs = settings.get("channel_pairs")
     return {
         # Finer steps than the camera's cannot be told apart, and only cost time.
@@ -106,7 +102,7 @@ def measure_pack(
     previous: dict[str, pd.DataFrame],
     workers: int,
     what: str,
-    unfinished: Unfinished | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Measure every sound field of a pack, unless an earlier table holds it.
 
@@ -122,7 +118,7 @@ def measure_pack(
         Processes.
     what : str
         Of the progress line.
-    unfinished : Unfinished, optional
+    checkpoint : Checkpoint, optional
         Where fields are kept until the tables are written.
 
     Returns
@@ -133,7 +129,7 @@ def measure_pack(
     fields = field_fingerprints(segmented, _parts(job))
     compute = partial(measure_field, job=job)
     expected = partial(_rows_of, sets=job.reader.sets)
-    tables = map_changed_fields(compute, fields, previous, expected, workers, what, unfinished)
+    tables = map_changed_fields(compute, fields, previous, expected, workers, what, checkpoint)
     return join(tables, job.tables, partial(_no_objects, job=job))
 
 
@@ -142,7 +138,7 @@ def _rows_of(counts: dict[str, int], sets: tuple[str, ...]) -> dict[str, int]:
     return {name: counts[name] for name in sets} | {IMAGE: 1}
 
 
-def _parts(job: MeasurementJob) -> dict:
+def _parts(job: MeasurementJob) -> dict[str, Any]:
     return {
         "channels": [[c.name, c.maximum] for c in job.reader.channels],
         "measured": list(job.channels),
@@ -177,7 +173,7 @@ def measure_field(field: tuple[str, str, int], job: MeasurementJob) -> dict[str,
     return {name: identify(table, field) for name, table in tables.items()}
 
 
-def check_readouts(config: Mapping) -> None:
+def check_readouts(config: Mapping[str, Any]) -> None:
     """Check that the features of the readouts will be measured.
 
     Raises

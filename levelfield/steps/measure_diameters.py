@@ -1,4 +1,4 @@
-"""Measure the typical diameter of objects once for a whole plate.
+"""Measure the median diameter of objects once for a whole plate.
 
 Measured per image, the scale of a network and with it its outlines would follow what a treatment
 does to the cells, and drift between the controls.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from levelfield.config.settings import ObjectSetSettings, sets_with_plate_diamet
 from levelfield.illumination import FlatField
 from levelfield.images.preprocessing import apply_steps
 from levelfield.images.sites import sites_of
-from levelfield.segmentation.models import load_model
+from levelfield.segmentation.registry import METHODS, load_model
 from levelfield.steps.fit_illumination import spread_sample
 from levelfield.steps.samples import seen_by_segmenter
 
@@ -30,8 +31,8 @@ COLUMNS = ("object_set", "n_sites", "n_objects", "diameter")
 def measure_diameters(
     index: pd.DataFrame,
     sets: Sequence[ObjectSetSettings],
-    science: Mapping,
-    dtype: np.dtype,
+    science: Mapping[str, Any],
+    dtype: np.dtype[Any],
     flat_fields: Mapping[str, FlatField],
     weights: Mapping[str, Path],
     device: str,
@@ -51,19 +52,23 @@ def measure_diameters(
     rows = []
     wells = [well for well in index["well"].unique() if well]
     sample = spread_sample(sites_of(index, wells), _SITES)
-    for one in sets_with_plate_diameter(sets):
-        seen = (seen_by_segmenter(site, one, science, dtype, flat_fields) for site in sample)
-        images = [apply_steps(image, one.steps)[0] for image in seen if image is not None]
-        diameters = load_model(one.method, weights[one.weights], device).measure_diameters(images)
+    for object_set in sets_with_plate_diameter(sets, METHODS):
+        seen = (seen_by_segmenter(site, object_set, science, dtype, flat_fields) for site in sample)
+        images = [apply_steps(image, object_set.steps)[0] for image in seen if image is not None]
+        diameters = load_model(
+            object_set.method, weights[object_set.weights], device
+        ).measure_diameters(images)
         if not len(diameters):
             raise ValueError(
-                f"objects.{one.name}: no object was found on {len(images)} sites spread over the "
-                "plate, so its diameter cannot be measured. Look at the images, or give the "
-                "diameter as parameters: {diameter: <px>}."
+                f"objects.{object_set.name}: no object was found on {len(images)} sites spread "
+                "over the plate, so its diameter cannot be measured. Look at the images, or give "
+                "the diameter as parameters: {diameter: <px>}."
             )
         # Whole px, so that another processor measures the same.
-        typical = float(np.round(np.median(diameters)))
+        median = float(np.round(np.median(diameters)))
         n_sites, n_objects = len(images), len(diameters)
-        log.info("%s: %d objects of %.0f px on %d sites", one.name, n_objects, typical, n_sites)
-        rows.append((one.name, n_sites, n_objects, typical))
+        log.info(
+            "%s: %d objects of %.0f px on %d sites", object_set.name, n_objects, median, n_sites
+        )
+        rows.append((object_set.name, n_sites, n_objects, median))
     return pd.DataFrame(rows, columns=list(COLUMNS))

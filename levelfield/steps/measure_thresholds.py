@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import AnyArray
 from levelfield.config.settings import THRESHOLD_CONTROLS, ObjectSetSettings
 from levelfield.execution.progress import map_fields
 from levelfield.illumination import FlatField
@@ -26,13 +28,13 @@ def measure_thresholds(
     index: pd.DataFrame,
     wells: Mapping[str, Sequence[str]],
     sets: Sequence[ObjectSetSettings],
-    science: Mapping,
+    science: Mapping[str, Any],
     flat_fields: Mapping[str, FlatField],
-    dtype: np.dtype,
+    dtype: np.dtype[Any],
     workers: int,
     what: str,
 ) -> pd.DataFrame:
-    """Measure the plate-wide threshold of every object set that asks for one.
+    """Measure the plate-wide threshold of every object set that asks for object_set.
 
     `wells` are those that it is measured on, by object set
     (`levelfield.config.settings.threshold_wells`).
@@ -49,28 +51,26 @@ def measure_thresholds(
         If the layout has no well, or the plate no usable site, that a threshold is measured on.
     """
     rows = []
-    for one in (one for one in sets if one.threshold_from != "image"):
-        _check_wells(wells[one.name], one.threshold_from)
-        sites = spread_sample(sites_of(index, wells[one.name]), _SITES)
-        sample = partial(
-            _sample_pixels,
-            one=one,
-            science=science,
-            dtype=dtype,
-            flat_fields=flat_fields,
-        )
-        samples = map_fields(sample, sites, workers, f"{what} {one.name}")
+    for object_set in (each for each in sets if each.threshold_from != "image"):
+        _check_wells(wells[object_set.name], object_set.threshold_from)
+        sites = spread_sample(sites_of(index, wells[object_set.name]), _SITES)
+        plate: dict[str, Any] = {"science": science, "dtype": dtype, "flat_fields": flat_fields}
+        seen = partial(seen_by_segmenter, object_set=object_set, **plate)
+        sample = partial(_sample_pixels, object_set=object_set, seen=seen)
+        samples = map_fields(sample, sites, workers, f"{what} {object_set.name}")
         pixels = [values for values in samples if values.size]
         if not pixels:
             raise ValueError(
-                f"objects.{one.name}: none of the {len(sites)} sites that its threshold would be "
-                f"measured on (threshold_from: {one.threshold_from}) can be used."
+                f"objects.{object_set.name}: none of the {len(sites)} sites that its threshold "
+                f"would be measured on (threshold_from: {object_set.threshold_from}) can be used."
             )
-        settings = threshold_settings(one.method, one.parameters)
+        settings = threshold_settings(object_set.method, object_set.parameters)
         method = settings["method"]
         level = measure_threshold(np.concatenate(pixels), method, settings["log"])
         n_pixels = sum(map(len, pixels))
-        rows.append((one.name, one.threshold_from, method, len(pixels), n_pixels, level))
+        rows.append(
+            (object_set.name, object_set.threshold_from, method, len(pixels), n_pixels, level)
+        )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -84,21 +84,17 @@ def _check_wells(wells: Sequence[str], threshold_from: str) -> None:
 
 
 def _sample_pixels(
-    site: Site,
-    one: ObjectSetSettings,
-    science: Mapping,
-    dtype: np.dtype,
-    flat_fields: Mapping[str, FlatField],
-) -> np.ndarray:
+    site: Site, object_set: ObjectSetSettings, seen: Callable[[Site], AnyArray | None]
+) -> AnyArray:
     """Return evenly spread pixels of what the segmenter would threshold; none of a bad site."""
-    seen = seen_by_segmenter(site, one, science, dtype, flat_fields)
-    if seen is None:
+    image = seen(site)
+    if image is None:
         return np.zeros(0, np.float32)
-    smoothed = threshold_input(seen, one.method, one.parameters, one.steps)
+    smoothed = threshold_input(image, object_set.method, object_set.parameters, object_set.steps)
     return smoothed.ravel()[:: max(smoothed.size // _PIXELS_PER_SITE, 1)]
 
 
-def with_plate_threshold(parameters: Mapping, level: float) -> dict:
+def with_plate_threshold(parameters: Mapping[str, Any], level: float) -> dict[str, Any]:
     """Return a segmenter's parameters with a level that was measured elsewhere."""
     settings = dict(parameters.get("threshold", {}))
     settings.pop("log", None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from levelfield.config.parameters import default_values
 from levelfield.config.settings import ObjectSetSettings
 from levelfield.qc.wording.parameters import Method, Number
 
@@ -23,38 +22,32 @@ def advice_methods(sets: Sequence[ObjectSetSettings]) -> dict[str, Method]:
     dict of str to Method
         By object set; values are those of the configuration, else the defaults of the method.
     """
-    return {one.name: _method(one) for one in sets}
+    return {object_set.name: _method(object_set) for object_set in sets}
 
 
-def _method(one: ObjectSetSettings) -> Method:
+def _method(object_set: ObjectSetSettings) -> Method:
     # Here, because few jobs need the segmenters.
-    from levelfield.segmentation.registry import SEGMENTERS
+    from levelfield.segmentation.registry import METHODS
 
-    defaults = default_values(SEGMENTERS[one.method])
-    defaults |= _nested_defaults(one, defaults)
-    given = _flat(one.parameters)
-    known = _flat(defaults)
-    # A given group of parameters leaves those that it does not name at their defaults.
-    return Method(one.method, known | given, known, one.parents.get("parent", ""))
+    method = METHODS[object_set.method]
+    options = method.options.read(object_set.parameters, f"method {method.name}")
+    return Method(
+        name=method.name,
+        values=_flat(options.model_dump()) | _flat(object_set.parameters),
+        defaults=_flat(method.options.model_validate(_left_out(object_set)).model_dump()),
+        parent=object_set.parents.get("parent", ""),
+        knobs=method.knobs,
+        made_elsewhere=method.made_elsewhere,
+    )
 
 
-def _nested_defaults(one: ObjectSetSettings, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults of parameters that are functions' own: threshold, declump, decoding."""
-    from levelfield.segmentation.declump import declump
-    from levelfield.segmentation.threshold import find_threshold
-
-    functions = {"threshold": find_threshold, "declump": declump}
-    nested = {
-        name: default_values(function) | dict(defaults[name] or {})
-        for name, function in functions.items()
-        if name in defaults and (defaults[name] is not None or name in one.parameters)
+def _left_out(object_set: ObjectSetSettings) -> dict[str, Any]:
+    """Return the parameters that are words, or groups of nothing: they decide what there is."""
+    return {
+        name: {} if isinstance(value, Mapping) else value
+        for name, value in object_set.parameters.items()
+        if isinstance(value, str | Mapping)
     }
-    if "decoding" in defaults:
-        from levelfield.segmentation.decoders import DECODERS
-
-        decoder = one.parameters.get("decoder", defaults["decoder"])
-        nested["decoding"] = default_values(DECODERS[decoder])
-    return nested
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Number]:

@@ -5,18 +5,18 @@ A process that does this imports no more than it needs, and holds one field at a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Image, Labels
 from levelfield.config.settings import ObjectSetSettings, object_sets
-from levelfield.execution.checkpoints import Unfinished
+from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.field_cache import (
     code_version,
     field_fingerprints,
@@ -25,16 +25,19 @@ from levelfield.execution.field_cache import (
 )
 from levelfield.execution.memory import give_back_memory
 from levelfield.illumination import FlatField
+from levelfield.io.checksums import file_sha256
+from levelfield.labels.labelwise import areas
 from levelfield.qc.columns import OBJECT_SET
 from levelfield.qc.evidence.candidates import childless_parents, find_candidates, no_candidates
 from levelfield.qc.evidence.features import empty_features, field_features
-from levelfield.qc.evidence.labelwise import object_areas
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.steps.fields import FieldReader, field_reader, flat_field_marks, identify
 
 # The code that decides an evidence feature's value: a change here computes it again.
 _EVIDENCE_CODE = (
+    "levelfield.images",
+    "levelfield.labels",
     "levelfield.illumination",
     "levelfield.steps.qc_evidence",
     "levelfield.qc.evidence",
@@ -68,12 +71,12 @@ def judged_sets(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
     What is made by subtraction or masking is bounded by the outlines of other sets, and judged
     with them.
     """
-    return [one for one in sets if one.method not in ("subtraction", "masked")]
+    return [each for each in sets if each.method not in ("subtraction", "masked")]
 
 
 def evidence_job(
     store: Path | str,
-    science: Mapping,
+    science: Mapping[str, Any],
     flat_fields: Mapping[str, FlatField],
     threshold_level: float,
 ) -> EvidenceJob:
@@ -91,7 +94,7 @@ def evidence_pack(
     previous: dict[str, pd.DataFrame],
     workers: int,
     what: str,
-    unfinished: Unfinished | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Collect the evidence of every sound field of a pack, unless an earlier table holds it.
 
@@ -109,13 +112,13 @@ def evidence_pack(
         "sets": [[s.name, list(s.channels), sorted(s.parents.items())] for s in job.sets],
         "level": job.threshold_level,
         "flat_fields": flat_field_marks(job.reader.flat_fields),
-        "opinion": hashlib.sha256(SHIPPED_OPINION.read_bytes()).hexdigest(),
+        "opinion": file_sha256(SHIPPED_OPINION),
         "code": code_version(_EVIDENCE_CODE),
     }
     fields = field_fingerprints(segmented, parts)
     compute = partial(evidence_field, job=job)
-    expected = partial(_rows_of, sets=[one.name for one in job.sets])
-    tables = map_changed_fields(compute, fields, previous, expected, workers, what, unfinished)
+    expected = partial(_rows_of, sets=[each.name for each in job.sets])
+    tables = map_changed_fields(compute, fields, previous, expected, workers, what, checkpoint)
     return join(tables, TABLES, no_evidence)
 
 
@@ -136,18 +139,18 @@ def no_evidence(name: str) -> pd.DataFrame:
 def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, pd.DataFrame]:
     """Collect the evidence of one field: `TABLES`, a field without objects is asked about too."""
     _, well, site = field
-    found = {name: [] for name in TABLES}
-    for one in job.sets:
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    for object_set in job.sets:
         # Only what this set needs: the others' pixels are memory that the network wants.
-        sets = {one.name, *one.parents.values()}
-        image, labels = job.reader.read(well, site, one.channels[:1], sorted(sets))
+        sets = {object_set.name, *object_set.parents.values()}
+        image, labels = job.reader.read(well, site, object_set.channels[:1], sorted(sets))
         give_back_memory()
-        parents = labels[one.parents["parent"]] if "parent" in one.parents else None
-        tables = _evidence_of(image[0], labels[one.name], parents, job.threshold_level)
+        parents = labels.get(object_set.parents.get("parent", ""))
+        tables = _evidence_of(image[0], labels[object_set.name], parents, job.threshold_level)
         del image, labels, parents
         give_back_memory()
         for name, table in tables.items():
-            table.insert(0, OBJECT_SET, one.name)
+            table.insert(0, OBJECT_SET, object_set.name)
             found[name].append(identify(table, field))
     return {name: pd.concat(_filled(tables), ignore_index=True) for name, tables in found.items()}
 
@@ -158,24 +161,21 @@ def _filled(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
 
 
 def _evidence_of(
-    plane: NDArray[np.float32],
-    labels: NDArray[np.int32],
-    parents: NDArray[np.int32] | None,
-    level: float,
+    plane: Image, labels: Labels, parents: Labels | None, level: float
 ) -> dict[str, pd.DataFrame]:
     """Collect the evidence of one object set of a field."""
     # The network knows nuclei; what grows from others is another kind of object.
     opinion = ask_second_opinion(plane, labels) if parents is None else None
     give_back_memory()
     features = field_features(labels, plane, inner=parents, level=level, opinion=opinion)
-    if opinion is None:
+    if parents is not None:
         candidates, seen = childless_parents(labels, parents), parents
-    else:
+    elif opinion is not None:
         candidates, seen = find_candidates(labels, plane, opinion)[1], opinion.labels
     counts = {"n_labels": _count(labels), "n_second_opinion": _count(seen)}
     tables = (features.objects, features.pairs, candidates, pd.DataFrame([counts]))
     return dict(zip(TABLES, tables, strict=True))
 
 
-def _count(labels: NDArray[np.int32]) -> int:
-    return int(np.count_nonzero(object_areas(labels)))
+def _count(labels: Labels) -> int:
+    return int(np.count_nonzero(areas(labels)))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import compress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from levelfield.config.plan import PLATE_SHAPES
 from levelfield.config.planted import mark_verdict
 from levelfield.config.settings import ObjectSetSettings, object_sets
+from levelfield.config.wells import PLATE_SHAPES
 from levelfield.qc.evidence.calibration import CALIBRATED_LEVEL, shipped_calibration
 from levelfield.qc.plate import (
     PlateDesign,
@@ -38,7 +38,7 @@ _BY_LEVEL = ("bias", "agreement")
 """Measures that depend on where the edge is sought."""
 
 
-def verdict_rules(science: Mapping, withheld: str = "") -> Rules:
+def verdict_rules(science: Mapping[str, Any], withheld: str = "") -> Rules:
     """Return what turns readings into verdicts, from the config's ``objects`` and ``qc``."""
     sets = judged_sets(object_sets(science))
     calibrations = shipped_calibration().constants
@@ -69,7 +69,7 @@ def assess(
     facts: pd.Series,
     layout: pd.DataFrame,
     n_wells: int,
-    science: Mapping,
+    science: Mapping[str, Any],
     segmented: Sequence[pd.DataFrame],
     review: pd.DataFrame | None = None,
 ) -> PlateQuality:
@@ -122,7 +122,7 @@ def assess(
     )
 
 
-def _mark_answers(answers: pd.DataFrame, objects: Mapping) -> pd.DataFrame:
+def _mark_answers(answers: pd.DataFrame, objects: Mapping[str, Any]) -> pd.DataFrame:
     """Put what was planted on purpose before the headlines, as before the advice."""
     marked = mark_verdict(answers.rename(columns={"headline": "advice"}), objects)
     return marked.rename(columns={"advice": "headline"})
@@ -147,7 +147,7 @@ class ScreenQuality(NamedTuple):
 def assess_screen(
     estimates: Sequence[pd.DataFrame],
     plates: pd.DataFrame,
-    science: Mapping,
+    science: Mapping[str, Any],
     reviewed: Sequence[pd.DataFrame] = (),
     answers: Sequence[pd.DataFrame] = (),
 ) -> ScreenQuality:

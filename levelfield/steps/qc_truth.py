@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -31,7 +32,7 @@ def plate_truth(
     sites: pd.DataFrame,
     verdict: pd.DataFrame,
     layout: pd.DataFrame,
-    science: Mapping,
+    science: Mapping[str, Any],
 ) -> pd.DataFrame:
     """Answer the verdict's questions from references, and from the evidence on the same fields.
 

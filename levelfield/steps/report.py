@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from levelfield.config.plan import read_layout
+from levelfield.config.layouts import read_layout
 from levelfield.config.planted import mark_layout
+from levelfield.config.results import in_plate
 from levelfield.config.settings import object_sets
-from levelfield.io.provenance import file_sha256, versions
+from levelfield.execution.timings import plate_timings
+from levelfield.io.checksums import file_sha256
+from levelfield.io.provenance import versions
 from levelfield.io.tables import read_csv
 from levelfield.report import PlateReport, choose_gallery, draw_gallery
 from levelfield.report.crops import choose_crops, draw_crops
@@ -23,7 +27,7 @@ def plate_report(
     layout_path: Path | str,
     n_wells: int,
     store: Path | str,
-    config: Mapping,
+    config: Mapping[str, Any],
     with_truth: bool = False,
 ) -> PlateReport:
     """Read a plate's tables and pictures, and draw its gallery.
@@ -44,43 +48,52 @@ def plate_report(
         Whether the plate has reference labels, and so ``qc/truth.csv``.
     """
     layout = mark_layout(read_layout(Path(layout_path), n_wells), config["objects"])
-    sites = read_csv(results / "sites.csv")
-    qc_sites = read_csv(results / "qc" / "sites.csv")
-    fields = results / "illumination.npz"
+    tables = _tables(results)
+    fields = in_plate(results, "fit_illumination", "fields")
     reader = field_reader(store, config, read_flat_fields(fields))
     colors = {name: rule.get("color", "FFFFFF") for name, rule in config["channels"].items()}
-    choices = choose_gallery(sites, qc_sites, layout)
+    sets = object_sets(config)
+    first_channels = {made.name: list(colors).index(made.channels[0]) for made in sets}
     crops = choose_crops(
-        pd.read_parquet(results / "qc" / "objects.parquet"),
+        pd.read_parquet(in_plate(results, "qc_plate", "objects")),
         layout,
-        pd.read_parquet(results / "qc" / "candidates.parquet"),
+        pd.read_parquet(in_plate(results, "qc_plate", "candidates")),
     )
-    first_channels = {one.name: list(colors).index(one.channels[0]) for one in object_sets(config)}
-    made_from = {"layout": Path(layout_path), "index": results / "index.csv", "flat fields": fields}
+    gallery = choose_gallery(tables["sites"], tables["qc_sites"], layout)
+    made_from = {
+        "layout": Path(layout_path),
+        "index": in_plate(results, "index_plate"),
+        "flat fields": fields,
+    }
     return PlateReport(
-        plate=read_csv(results / "plate.csv"),
         n_wells=n_wells,
         layout=layout,
-        sites=sites,
-        wells=read_csv(results / "wells.csv"),
-        excluded=read_csv(results / "excluded_sites.csv"),
-        readouts=read_csv(results / "readouts.csv"),
-        answers=read_csv(results / "qc" / "answers.csv"),
-        verdict=read_csv(results / "qc" / "verdict.csv"),
-        counts=read_csv(results / "qc" / "counts.csv"),
-        trend=read_csv(results / "qc" / "trend.csv"),
-        not_covered=read_csv(results / "qc" / "not_covered.csv"),
-        qc_sites=qc_sites,
-        qc_wells=read_csv(results / "qc" / "wells.csv"),
-        illumination=read_csv(results / "illumination.csv"),
         illumination_pictures={
-            name: (results / "illumination" / f"{name}.png").read_bytes() for name in colors
+            name: in_plate(results, "fit_illumination", "pictures", channel=name).read_bytes()
+            for name in colors
         },
-        gallery=draw_gallery(choices, reader.read, colors),
+        gallery=draw_gallery(gallery, reader.read, colors),
         crops=draw_crops(crops, reader.read, first_channels),
-        methods=advice_methods(object_sets(config)),
-        truth=read_csv(results / "qc" / "truth.csv") if with_truth else None,
+        methods=advice_methods(sets),
+        truth=read_csv(in_plate(results, "qc_truth")) if with_truth else None,
         versions=versions(),
         config=config,
         fingerprints={name: file_sha256(path) for name, path in made_from.items()},
+        timings=plate_timings(results),
+        **tables,
     )
+
+
+_TABLES = {
+    "summarise_plate": ("plate", "sites", "wells", "excluded", "readouts"),
+    "qc_plate": ("answers", "verdict", "counts", "trend", "not_covered"),
+}
+"""Tables that the report shows under the names that the rules have for them."""
+
+
+def _tables(results: Path) -> dict[str, pd.DataFrame]:
+    """Read the tables of a plate, by their names in the report."""
+    files = {name: (rule, name) for rule, names in _TABLES.items() for name in names}
+    files |= {f"qc_{name}": ("qc_plate", name) for name in ("sites", "wells")}
+    files["illumination"] = ("fit_illumination", "table")
+    return {name: read_csv(in_plate(results, *made)) for name, made in files.items()}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from levelfield.arrays import AnyArray
 from levelfield.config.settings import ObjectSetSettings
 from levelfield.illumination import FlatField
 from levelfield.images.sites import Site, SiteFault, check_pixels, read_site
@@ -14,11 +16,11 @@ from levelfield.steps.fields import correct_site, store_channels
 
 def seen_by_segmenter(
     site: Site,
-    one: ObjectSetSettings,
-    science: Mapping,
-    dtype: np.dtype,
+    object_set: ObjectSetSettings,
+    science: Mapping[str, Any],
+    dtype: np.dtype[Any],
     flat_fields: Mapping[str, FlatField],
-) -> np.ndarray | None:
+) -> AnyArray | None:
     """Return a site's corrected image (C, Y, X) in the channels of an object set.
 
     None if the site cannot be used; the job that segments it says why.
@@ -31,4 +33,4 @@ def seen_by_segmenter(
     except SiteFault:
         return None
     corrected = correct_site(image, names, flat_fields, channels[0].maximum)
-    return corrected[[names.index(name) for name in one.channels]]
+    return corrected[[names.index(name) for name in object_set.channels]]

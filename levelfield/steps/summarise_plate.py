@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from levelfield.config.plan import row_column
+from levelfield.config.wells import row_column
 from levelfield.execution.field_cache import FINGERPRINT
 from levelfield.io.formats.index import check_controls
 from levelfield.measurement.readouts import assay_quality, well_readouts

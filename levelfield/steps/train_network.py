@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from levelfield.training.generations import generations
 from levelfield.training.kinds import KINDS
 from levelfield.training.loop import train
 from levelfield.training.picture import draw_generations, draw_losses
-from levelfield.training.recipe import TrainingSettings
+from levelfield.training.recipe import Machine, TrainingSettings
 from levelfield.training.samples import TrainingImage, training_image
 from levelfield.training.scoring import COLUMNS, score_segmenter
 from levelfield.training.split import TEST, TRAINING, VALIDATION, split_groups
@@ -61,7 +62,7 @@ class NetworkTraining:
 
     network: NetworkSettings
     sheets: tuple[Path, ...]
-    schema: Mapping
+    schema: Mapping[str, Any]
     start: Path | None
     earlier: tuple[Path, ...]
     folder: Path
@@ -70,7 +71,7 @@ class NetworkTraining:
 
 
 def read_training_images(
-    sheets: Sequence[Path], schema: Mapping
+    sheets: Sequence[Path], schema: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, list[TrainingImage]]:
     """Read annotated images.
 
@@ -90,7 +91,8 @@ def read_training_images(
     for path in sheets:
         sheet = read_sheet(path)
         check_sheet(sheet, schema, path)
-        for line, row in enumerate(sheet.to_dict("records"), start=2):
+        rows_of_sheet: Any = sheet.to_dict("records")
+        for line, row in enumerate(rows_of_sheet, start=2):
             images.append(_read_image(row, f"{path}, line {line}"))
             rows.append({"image": row["image"], "group": row["group"]})
     table = pd.DataFrame(rows, columns=["image", "group"])
@@ -121,7 +123,7 @@ def _read_image(row: Mapping[str, str], where: str) -> TrainingImage:
             )
     if known is not None:
         labels[~known] = UNKNOWN
-    image = plane.astype(np.float32) / np.iinfo(plane.dtype).max
+    image = plane.astype(np.float32) / np.float32(np.iinfo(plane.dtype).max)
     return training_image(row["image"], row["group"], image, labels)
 
 
@@ -147,7 +149,7 @@ def train_network(job: NetworkTraining) -> None:
     table = table.assign(role=_roles(job, table, settings.seed))
     write_csv(table, folder / _EARLIER_SPLIT)
     chosen = {
-        role: [one for one, given in zip(images, table["role"], strict=True) if given == role]
+        role: [image for image, given in zip(images, table["role"], strict=True) if given == role]
         for role in (TRAINING, VALIDATION, TEST)
     }
     log.info(
@@ -157,7 +159,8 @@ def train_network(job: NetworkTraining) -> None:
     device = choose_device(job.device).place
     checkpoint = folder / f"checkpoint_{_mark(job, settings, table, images)}.pt"
     result = train(
-        *(chosen[TRAINING], chosen[VALIDATION], settings, start, device, job.workers, checkpoint),
+        *(chosen[TRAINING], chosen[VALIDATION], settings, start, Machine(device, job.workers)),
+        checkpoint,
         progress(f"train {network.name} {network.generation}", settings.steps),
         kind.recipe,
     )
@@ -195,9 +198,9 @@ def _mark(
     """Return what tells this training from any other, for the name of its checkpoint."""
     digest = hashlib.sha256(repr(asdict(settings)).encode())
     digest.update(table.to_csv(index=False).encode())
-    for one in images:
-        digest.update(one.image.tobytes())
-        digest.update(one.labels.tobytes())
+    for image in images:
+        digest.update(image.image.tobytes())
+        digest.update(image.labels.tobytes())
     for path in (*job.sheets, *([job.start] if job.start else [])):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -232,9 +235,7 @@ def progress(what: str, steps: int) -> Callable[[dict[str, float], float], None]
 
 
 def _judge(
-    job: NetworkTraining,
-    chosen: Mapping[str, Sequence[TrainingImage]],
-    device: str,
+    job: NetworkTraining, chosen: Mapping[str, Sequence[TrainingImage]], device: str
 ) -> None:
     """Score all generations on the images that this one was not trained on."""
     kind = KINDS[job.network.method]
@@ -242,7 +243,7 @@ def _judge(
     for number, folder in enumerate([*job.earlier, job.folder], start=1):
         if (folder / "weights.safetensors").is_file():
             files[number] = folder / "weights.safetensors"
-    diameters = [one.diameter for one in chosen[TRAINING]]
+    diameters = [image.diameter for image in chosen[TRAINING]]
     diameter = float(np.nanmedian(diameters)) if np.isfinite(diameters).any() else None
     tables = []
     for number, path in files.items():

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from levelfield.arrays import AnyArray
 from levelfield.config.sheets import SheetError, check_sheet, load_schema, read_sheet
 from levelfield.images.planes import PlaneError, read_header, read_plane
 from levelfield.segmentation.imported import read_labels
 from levelfield.segmentation.pixel_classifier import classes_from_labels
 
-TrainingPair = tuple[np.ndarray, np.ndarray]
+TrainingPair = tuple[AnyArray, AnyArray]
 
 
 def training_images(sheet_path: Path, schema_path: Path) -> list[TrainingPair]:
@@ -48,14 +49,14 @@ def _pair(image_path: str, annotation_path: str, kind: str, where: str) -> Train
         raise SheetError(f"{where}: '{image_path}' {header.fault}.")
     try:
         planes = [read_plane(Path(image_path), page) for page in range(header.n_pages)]
-        annotation = read_labels(Path(annotation_path))
+        annotation = read_labels(Path(annotation_path)).astype(np.int32)
     except (PlaneError, ValueError, OSError) as error:
         raise SheetError(f"{where}: {error}.") from None
-    image = np.stack(planes).astype(np.float32) / np.iinfo(planes[0].dtype).max
+    image = np.stack(planes).astype(np.float32) / np.float32(np.iinfo(planes[0].dtype).max)
     if annotation.shape != image.shape[1:]:
         raise SheetError(
             f"{where}: '{annotation_path}' is {annotation.shape} px and its image "
             f"{image.shape[1:]} px. An annotation must have the size of its image."
         )
     classes = classes_from_labels(annotation) if kind == "labels" else annotation
-    return image, classes.astype(np.int32)
+    return image, classes

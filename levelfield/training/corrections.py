@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Integers, Mask
 from levelfield.labels.objects import expand, object_numbers
 from levelfield.segmentation.small_network.targets import Labels
 
@@ -93,7 +93,7 @@ def edited_labels(labels: Labels, edited: Labels, ring: float = RING) -> Labels:
     return _known_around(edited, changed, gone, ring)
 
 
-def changed_objects(labels: Labels, other: Labels) -> NDArray[np.int64]:
+def changed_objects(labels: Labels, other: Labels) -> Integers:
     """Return the objects of `labels` that `other` does not have with just the same pixels."""
     numbers = object_numbers(labels)
     same = np.zeros(int(labels.max(initial=0)) + 1, bool)
@@ -122,13 +122,13 @@ def count_edits(labels: Labels, edited: Labels) -> tuple[int, int]:
     return len(object_numbers(edited)) + n_gone, drawn + n_gone
 
 
-def _chosen(labels: Labels, numbers: NDArray[np.int64] | pd.Index) -> Labels:
+def _chosen(labels: Labels, numbers: Integers | pd.Index) -> Labels:
     keep = np.zeros(int(labels.max(initial=0)) + 1, bool)
     keep[np.asarray(numbers, np.int64)] = True
     return np.where(keep[labels], labels, 0).astype(np.int32)
 
 
-def _known_around(labels: Labels, right: Labels, false: NDArray[np.bool_], ring: float) -> Labels:
+def _known_around(labels: Labels, right: Labels, false: Mask, ring: float) -> Labels:
     known = np.full(labels.shape, UNKNOWN, np.int32)
     if right.any():
         known[(expand(right, ring) > 0) & (labels == 0)] = 0

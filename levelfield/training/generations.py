@@ -40,7 +40,7 @@ def generations(
         row: dict[str, float] = {"generation": generation, "n_judged": 0, "n_corrected": 0}
         if generation + 1 in corrections:
             counts = corrections[generation + 1][["n_judged", "n_corrected"]].sum()
-            row |= {name: int(n) for name, n in counts.items()}
+            row |= {str(name): int(n) for name, n in counts.items()}
         row |= _share(row["n_corrected"], row["n_judged"])
         rows.append(row)
     scores = evaluation[(evaluation["role"] == TEST) & (evaluation["group"] == EVERY_GROUP)]

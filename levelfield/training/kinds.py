@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from levelfield.segmentation.methods.mask_rcnn import mask_rcnn
-from levelfield.segmentation.methods.network import segment_with_network
 from levelfield.segmentation.networks import mask_rcnn as mask_rcnn_network
 from levelfield.segmentation.networks import unet
 from levelfield.segmentation.networks.unet_runtime import prepare
+from levelfield.segmentation.registry import segment_objects
 from levelfield.segmentation.small_network.inference import NetworkModel
 from levelfield.training.mask_rcnn import MASK_RCNN
 from levelfield.training.recipe import Recipe, TrainingSettings
@@ -101,19 +100,19 @@ def unet_segmenter(
 
     Parameters
     ----------
-    weights
+    weights : Weights
         Of the network.
-    device
+    device : str, optional
         Of torch.
-    diameter, outline
+    diameter, outline : float, optional
         Typical diameter of the objects in px, and what draws their outlines; see
-        `levelfield.segmentation.methods.network.network`.
+        `levelfield.segmentation.methods.network.NetworkOptions`.
     """
     model = NetworkModel(prepare(weights, torch.device(device)), device, {})
     parameters = {"diameter": diameter, "outline": outline}
 
     def segment(image: Image) -> Labels:
-        return segment_with_network([image[None]], [{"model": model}], **parameters)[0].labels
+        return segment_objects(image[None], "network", parameters, {"model": model}).labels
 
     return segment
 
@@ -138,7 +137,7 @@ def _segment_with_mask_rcnn(
     model = mask_rcnn_network.load_mask_rcnn(path, device)
 
     def segment(image: Image) -> Labels:
-        return mask_rcnn(image[None], model).labels
+        return segment_objects(image[None], "mask_rcnn", {}, {"model": model}).labels
 
     return segment
 

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from levelfield.training.recipe import Recipe, TrainingSettings
-from levelfield.training.samples import TrainingImage, sampling_weights
+from levelfield.training.recipe import Machine, Recipe, TrainingSettings
+from levelfield.training.samples import TrainingImage, draw_crop, sampling_weights
 from levelfield.training.unet import UNET
 
 log = logging.getLogger("levelfield")
 
+THIS_CPU = Machine()
 _WARM_UP = 100  # steps until the learning rate is full; a tenth of short trainings
 _LAST_RATE = 0.01  # of the full learning rate, at the end
 _VALIDATION_SAMPLES = 64
@@ -47,21 +48,18 @@ class TrainingResult:
     stopped_early: bool
 
 
-class _Samples(Dataset):
+class _Samples(Dataset[Any]):
     """Samples by number, so that any worker makes the same."""
 
     def __init__(
-        self,
-        recipe: Recipe,
-        images: Sequence[TrainingImage],
-        settings: TrainingSettings,
-        seed: int,
+        self, recipe: Recipe, images: Sequence[TrainingImage], settings: TrainingSettings, seed: int
     ) -> None:
         self.recipe, self.images, self.settings, self.seed = recipe, images, settings, seed
         self.weights = sampling_weights(images)
 
     def __getitem__(self, number: int) -> Any:
-        return self.recipe.sample(self.images, self.weights, self.settings, self.seed, number)
+        side = self.settings.side
+        return self.recipe.sample(*draw_crop(self.images, self.weights, side, self.seed, number))
 
 
 @dataclass
@@ -83,8 +81,7 @@ def train(
     validation: Sequence[TrainingImage],
     settings: TrainingSettings,
     start: Mapping[str, Tensor] | None = None,
-    device: str = "cpu",
-    workers: int = 0,
+    machine: Machine = THIS_CPU,
     checkpoint: Path | None = None,
     on_check: Callable[[dict[str, float], float], None] | None = None,
     recipe: Recipe = UNET,
@@ -93,25 +90,23 @@ def train(
 
     Parameters
     ----------
-    images
+    images : sequence of TrainingImage
         To learn from.
-    validation
+    validation : sequence of TrainingImage
         Images of other groups, which decide when to stop and which weights to keep; without any,
         the last weights are kept.
-    settings
+    settings : TrainingSettings
         See `levelfield.training.recipe.TrainingSettings`.
-    start
+    start : mapping of str to Tensor, optional
         Weights to start from (fine-tuning); None for random ones.
-    device
-        Of torch. On a GPU, and on a CPU that has it, the U-Net's products are computed in bfloat16.
-    workers
-        Processes that make samples beside the training; 0: none. The result does not depend on it.
-    checkpoint
+    machine : Machine, optional
+        See `levelfield.training.recipe.Machine`.
+    checkpoint : path, optional
         File that is written at each check and resumed from if it is there; None for no file.
-    on_check
+    on_check : callable, optional
         Called with each row of the history and the remaining seconds.
-    recipe
-        Of the kind of network.
+    recipe : Recipe, optional
+        What is particular to the kind of network.
 
     Raises
     ------
@@ -120,6 +115,7 @@ def train(
     """
     if not images:
         raise ValueError("there are no images to train on")
+    device = machine.device
     state = _new_state(settings, start, device, recipe)
     if checkpoint is not None and checkpoint.is_file():
         _resume(state, checkpoint, settings)
@@ -127,7 +123,7 @@ def train(
     losses: list[dict[str, float]] = []
     started, first_step = time.monotonic(), state.step
     stopped = _is_exhausted(state, settings)
-    for batch in () if stopped else _batches(images, settings, state.step, workers, recipe):
+    for batch in () if stopped else _batches(images, settings, state.step, machine.workers, recipe):
         losses.append(_learn(state, batch, settings, device, recipe))
         state.step += 1
         if state.step % settings.check_every and state.step < settings.steps:
@@ -167,7 +163,7 @@ def _batches(
     done: int,
     workers: int,
     recipe: Recipe,
-) -> DataLoader:
+) -> DataLoader[Any]:
     numbers = range(done * settings.batch, settings.steps * settings.batch)
     return DataLoader(
         _Samples(recipe, images, settings, settings.seed),
@@ -206,7 +202,8 @@ def _learn(
     state.network.train()
     losses = recipe.losses(state.network, batch, settings, device)
     state.optimiser.zero_grad(set_to_none=True)
-    sum(losses.values()).backward()
+    total: Any = sum(losses.values())
+    total.backward()
     nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
     state.optimiser.step()
     # At first the running mean follows quickly, or it would remember the random weights.
@@ -238,7 +235,7 @@ def _check(
     row: dict[str, float] = {
         "step": state.step,
         "learning_rate": _learning_rate(state.step, settings),
-        **{name: float(mean) for name, mean in pd.DataFrame(losses).mean().items()},
+        **{str(name): float(mean) for name, mean in pd.DataFrame(losses).mean().items()},
     }
     row["training"] = sum(float(mean) for mean in pd.DataFrame(losses).mean())
     if checks:

@@ -16,15 +16,7 @@ from levelfield.segmentation.small_network.targets import (
     UNKNOWN_PAIR,
 )
 
-HEADS = (
-    "foreground",
-    "classes",
-    "distance",
-    "flow",
-    "cell_probability",
-    "affinities",
-    "star",
-)
+HEADS = ("foreground", "classes", "distance", "flow", "cell_probability", "affinities", "star")
 # How much a wrong class costs. Boundaries are rare, but a weight of 3 inflates masks (measured).
 _CLASS_WEIGHTS = (1.0, 1.0, 1.5)
 # How much a wrong pair costs, by the pair's kind: those that hold two objects apart are few, and
@@ -39,9 +31,9 @@ def head_losses(output: Tensor, star: Tensor, targets: Mapping[str, Tensor]) -> 
 
     Parameters
     ----------
-    output, star
+    output, star : Tensor
         Raw outputs of `levelfield.segmentation.networks.unet.UNet`.
-    targets
+    targets : mapping of str to Tensor
         The fields of `levelfield.segmentation.small_network.targets.Targets`, batched, as tensors.
     """
     groups = split_groups(output.float())

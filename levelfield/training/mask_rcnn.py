@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from levelfield.arrays import Image, Labels
 from levelfield.segmentation.networks.mask_rcnn import build_network
 from levelfield.training.recipe import Recipe, TrainingSettings
-from levelfield.training.samples import TrainingImage, draw_crop
 
 log = logging.getLogger("levelfield")
 
@@ -41,14 +40,7 @@ def _start(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     network.load_state_dict(fitting, strict=False)
 
 
-def _sample(
-    images: Sequence[TrainingImage],
-    weights: NDArray[np.float64],
-    settings: TrainingSettings,
-    seed: int,
-    number: int,
-) -> Sample:
-    image, labels = draw_crop(images, weights, settings.side, seed, number)
+def _sample(image: Image, labels: Labels) -> Sample:
     # Beyond the image's edge it is mirrored, objects and all, and nobody has drawn those.
     beyond, background = labels < 0, labels == 0
     if beyond.any():
@@ -56,12 +48,12 @@ def _sample(
     return torch.from_numpy(image.astype(np.float32)), instance_targets(labels)
 
 
-def instance_targets(labels: NDArray[np.int32]) -> dict[str, Tensor]:
+def instance_targets(labels: Labels) -> dict[str, Tensor]:
     """Return what torchvision's detectors learn from.
 
     Parameters
     ----------
-    labels
+    labels : numpy.ndarray
         (Y, X) int32; 0 background, -1 unknown (taken for background).
 
     Returns
@@ -92,7 +84,7 @@ def _losses(
     network: nn.Module, batch: list[Sample], settings: TrainingSettings, device: str
 ) -> dict[str, Tensor]:
     images = [image.to(device).expand(3, -1, -1) for image, _ in batch]
-    targets = [{name: one.to(device) for name, one in target.items()} for _, target in batch]
+    targets = [{name: tensor.to(device) for name, tensor in target.items()} for _, target in batch]
     judged = not network.training
     if judged:  # torchvision computes losses while training only; running means must stay
         network.train()

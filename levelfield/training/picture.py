@@ -13,6 +13,16 @@ _BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "0.55"
 _NOT_A_HEAD = ("step", "learning_rate", "training", "validation")
 
 
+def _figure(title: str) -> tuple[Figure, Axes, Axes]:
+    """Return a figure with a title, and its two axes side by side."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title, fontsize=12, fontweight="bold")
+    return figure, left, right
+
+
 def draw_losses(history: pd.DataFrame, title: str) -> Figure:
     """Draw the sum of all losses, and the loss of every head.
 
@@ -23,12 +33,11 @@ def draw_losses(history: pd.DataFrame, title: str) -> Figure:
     title : str
         Name of the network.
     """
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    whole, parts = figure.subplots(1, 2)
+    figure, whole, parts = _figure(title)
     whole.plot(history["step"], history["training"], color=_BLUE, label="training")
     if "validation" in history:
         whole.plot(history["step"], history["validation"], color=_ORANGE, label="validation")
-        best = history.loc[history["validation"].idxmin()]
+        best = history.iloc[int(history["validation"].argmin())]
         kept = f"kept: step {best['step']:.0f}"
         whole.axvline(best["step"], color=_GREY, linestyle=":", label=kept)
     for head in history.columns.drop(list(_NOT_A_HEAD), errors="ignore"):
@@ -38,8 +47,6 @@ def draw_losses(history: pd.DataFrame, title: str) -> Figure:
     for axes in (whole, parts):
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False, fontsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(title, fontsize=12, fontweight="bold")
     return figure
 
 
@@ -53,21 +60,18 @@ def draw_generations(table: pd.DataFrame, title: str) -> Figure:
     title : str
         Name of the network.
     """
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    shares, scores = figure.subplots(1, 2)
+    figure, shares, scores = _figure(title)
     _draw_shares(shares, table)
     for column, colour, name in (("ap_50", _BLUE, "AP@0.5"), ("ap_70", _GREEN, "AP@0.7")):
         known = table.dropna(subset=[column])
         scores.plot(known["generation"], known[column], "o-", color=colour, label=name)
     scores.set(ylabel="AP on the test groups", ylim=(0, 1.02), title="Scores")
-    if scores.lines and any(len(line.get_xdata()) for line in scores.lines):
+    if scores.lines and any(np.size(line.get_xdata()) for line in scores.lines):
         scores.legend(frameon=False, loc="lower right")
     for axes in (shares, scores):
         axes.set_xlabel("generation of weights (0: as they were)")
         axes.set_xlim(-0.3, table["generation"].max() + 0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(title, fontsize=12, fontweight="bold")
     return figure
 
 

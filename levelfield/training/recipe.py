@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from levelfield.arrays import Image, Labels
 from levelfield.training.losses import HEADS
-from levelfield.training.samples import TrainingImage
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,22 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """Where to train.
+
+    Attributes
+    ----------
+    device : str
+        Of torch. On a GPU, and on a CPU that has it, the U-Net's products are computed in bfloat16.
+    workers : int
+        Processes that make samples beside the training; 0: none. The result does not depend on it.
+    """
+
+    device: str = "cpu"
+    workers: int = 0
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How one kind of network is built, what a sample of it is, and what it loses.
 
@@ -69,8 +83,7 @@ class Recipe:
     start : callable
         Network and given weights; puts the weights into the network, as far as they fit.
     sample : callable
-        Images, their `levelfield.training.samples.sampling_weights`, settings, seed and number to
-        one sample; the same seed and number always give the same one.
+        A crop and its labels (`levelfield.training.samples.draw_crop`) to one sample.
     batch : callable
         A list of samples to what `losses` takes.
     losses : callable
@@ -80,8 +93,6 @@ class Recipe:
 
     build: Callable[[TrainingSettings], nn.Module]
     start: Callable[[nn.Module, Mapping[str, Tensor]], None]
-    sample: Callable[
-        [Sequence[TrainingImage], NDArray[np.float64], TrainingSettings, int, int], Any
-    ]
+    sample: Callable[[Image, Labels], Any]
     batch: Callable[[list[Any]], Any]
     losses: Callable[[nn.Module, Any, TrainingSettings, str], dict[str, Tensor]]

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.arrays import AnyFloats, Floats, Image, Integers, Labels
 from levelfield.images.normalisation import normalise
-from levelfield.segmentation.small_network.targets import Labels, Targets, make_targets
-
-Image = NDArray[np.float32]
 
 _SCALES = (0.5, 2.0)
-_DIAMETERS = (8.0, 70.0)  # px of a typical object after scaling
+_DIAMETERS = (8.0, 70.0)  # px of the median object after scaling
 _EMPTY_SHARE = 0.02  # samples of nothing but noise
 
 
@@ -43,65 +40,50 @@ class TrainingImage:
     image: Image
     labels: Labels
     diameter: float
-    focus: NDArray[np.int64]
+    focus: Integers
 
 
 def training_image(name: str, group: str, image: Image, labels: Labels) -> TrainingImage:
     """Normalise an image (Y, X) and measure its objects; labels of -1 are unknown."""
     areas = np.bincount(labels[labels > 0])[1:]
     diameters = 2 * np.sqrt(areas[areas > 0] / np.pi)
-    typical = float(np.median(diameters)) if len(diameters) else float("nan")
+    median = float(np.median(diameters)) if len(diameters) else float("nan")
     partly_known = (labels < 0).any()
     focus = np.flatnonzero(labels >= 0 if partly_known else labels > 0)
-    return TrainingImage(name, group, normalise(image), labels.astype(np.int32), typical, focus)
+    return TrainingImage(name, group, normalise(image), labels.astype(np.int32), median, focus)
 
 
-def sampling_weights(images: Sequence[TrainingImage]) -> NDArray[np.float64]:
+def sampling_weights(images: Sequence[TrainingImage]) -> Floats:
     """Return how often each image is drawn: rare sizes of objects and rare groups more often.
 
     The weight falls with the square root of the number of images of the same group, and with that
     of images whose objects are as large (half an octave).
     """
-    groups = np.unique([one.group for one in images], return_inverse=True)[1]
-    diameters = np.array([one.diameter for one in images])
+    groups = np.unique([image.group for image in images], return_inverse=True)[1]
+    diameters = np.array([image.diameter for image in images])
     sizes = np.round(2 * np.log2(np.where(diameters > 0, diameters, 16))).astype(int)
     sizes -= sizes.min()
     weights = 1 / np.sqrt(np.bincount(groups)[groups] * np.bincount(sizes)[sizes].astype(float))
     return weights / weights.sum()
 
 
-def draw_sample(
-    images: Sequence[TrainingImage],
-    weights: NDArray[np.float64],
-    side: int,
-    seed: int,
-    number: int,
-) -> tuple[Image, Targets]:
-    """Draw, crop and augment one sample, and make the network's targets of it.
-
-    Parameters and image are those of `draw_crop`. Targets are made after the augmentation: turned
-    or stretched ones would not be those of the turned or stretched objects.
-    """
-    image, labels = draw_crop(images, weights, side, seed, number)
-    return image, make_targets(labels)
-
-
 def draw_crop(
-    images: Sequence[TrainingImage],
-    weights: NDArray[np.float64],
-    side: int,
-    seed: int,
-    number: int,
+    images: Sequence[TrainingImage], weights: Floats, side: int, seed: int, number: int
 ) -> tuple[Image, Labels]:
-    """Draw, crop and augment one sample.
+    """Draw, crop and augment a sample.
+
+    Targets are made from it afterwards: turned or stretched ones would not be those of the turned
+    or stretched objects.
 
     Parameters
     ----------
-    images, weights
-        See `sampling_weights`.
-    side
+    images : sequence of TrainingImage
+        What to draw from.
+    weights : numpy.ndarray
+        Of the images, see `sampling_weights`.
+    side : int
         Side of the sample in px, even.
-    seed, number
+    seed, number : int
         The same two always give the same sample, whoever draws it and when.
 
     Returns
@@ -153,13 +135,12 @@ def _crop(chosen: TrainingImage, side: int, rng: np.random.Generator) -> tuple[I
 def _draw_scale(chosen: TrainingImage, side: int, rng: np.random.Generator) -> float:
     scale = np.exp(rng.uniform(*np.log(_SCALES)))
     if chosen.diameter > 0:
-        scale = np.clip(scale, *(limit / chosen.diameter for limit in _DIAMETERS))
+        smallest, largest = _DIAMETERS
+        scale = np.clip(scale, smallest / chosen.diameter, largest / chosen.diameter)
     return float(max(scale, side / min(chosen.image.shape)))
 
 
-def _draw_centre(
-    chosen: TrainingImage, reach: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _draw_centre(chosen: TrainingImage, reach: Floats, rng: np.random.Generator) -> Floats:
     """Mostly near an object, so that sparse images teach as much as full ones."""
     size = np.array(chosen.image.shape)
     centre = rng.uniform(0, size)
@@ -171,7 +152,7 @@ def _draw_centre(
     return np.clip(centre, size / 2 - room, size / 2 + room)
 
 
-def _vary_intensity(image: Image, rng: np.random.Generator) -> Image:
+def _vary_intensity(image: AnyFloats, rng: np.random.Generator) -> Image:
     """Vary what differs between microscopes, stains and phenotypes."""
     side = len(image)
     if rng.random() < 0.3:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,9 +32,9 @@ def score_segmenter(
 
     Parameters
     ----------
-    segment
+    segment : callable
         Image (Y, X) to labels.
-    images
+    images : sequence of TrainingImage
         At least one. Where parts of an image are unknown, segmented objects that lie mostly there
         are left out: nobody has said whether they are right.
 
@@ -44,24 +45,24 @@ def score_segmenter(
     """
     objects, scores = evaluate_images(_compared(segment, images))
     parts = [_summary(objects, scores, []).assign(group=EVERY_GROUP)]
-    if len({one.group for one in images}) > 1:
+    if len({image.group for image in images}) > 1:
         parts.append(_summary(objects, scores, ["group"]))
     table = pd.concat(parts, ignore_index=True)
-    partly = pd.Series({one.group: 0 for one in images})
-    for one in images:
-        partly[one.group] += bool((one.labels < 0).any())
+    partly = pd.Series({image.group: 0 for image in images})
+    for image in images:
+        partly[image.group] += bool((image.labels < 0).any())
     partly[EVERY_GROUP] = partly.sum()
     return table.assign(n_partly_known=partly[table["group"]].to_numpy())[list(COLUMNS)]
 
 
 def _compared(
     segment: Callable[[Image], Labels], images: Sequence[TrainingImage]
-) -> Iterator[tuple[dict, Labels, Labels]]:
-    for number, one in enumerate(images):
-        found = segment(one.image)
+) -> Iterator[tuple[dict[str, Any], Labels, Labels]]:
+    for number, image in enumerate(images):
+        found = segment(image.image)
         # A field may be there twice, as reviewed and as edited; its number tells them apart.
-        description = {"group": one.group, "name": one.name, "number": number}
-        yield description, known_objects(found, one.labels), np.maximum(one.labels, 0)
+        description = {"group": image.group, "name": image.name, "number": number}
+        yield description, known_objects(found, image.labels), np.maximum(image.labels, 0)
 
 
 def known_objects(found: Labels, labels: Labels) -> Labels:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
+from levelfield.arrays import Image, Labels
 from levelfield.segmentation.networks.unet import UNet
+from levelfield.segmentation.small_network.targets import make_targets
 from levelfield.training.losses import head_losses, split_merge_loss, threshold_bias_loss
 from levelfield.training.recipe import Recipe, TrainingSettings
-from levelfield.training.samples import TrainingImage, draw_sample
 
 Targets = dict[str, Tensor]
 
@@ -26,14 +25,8 @@ def _start(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     network.load_state_dict(dict(weights))
 
 
-def _sample(
-    images: Sequence[TrainingImage],
-    weights: NDArray[np.float64],
-    settings: TrainingSettings,
-    seed: int,
-    number: int,
-) -> tuple[Tensor, Targets]:
-    image, targets = draw_sample(images, weights, settings.side, seed, number)
+def _sample(image: Image, labels: Labels) -> tuple[Tensor, Targets]:
+    targets = make_targets(labels)
     arrays = {name: torch.from_numpy(array) for name, array in vars(targets).items()}
     return torch.from_numpy(image)[None], arrays
 

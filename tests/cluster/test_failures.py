@@ -23,11 +23,11 @@ from failure_runs import (
     write_rows,
 )
 
-pytestmark = pytest.mark.mishaps
+pytestmark = pytest.mark.machine_faults
 
 
 def struck_and_started_again(run, kind, step, says, threads=1):
-    """A mishap ends a job; the person starts the workflow again."""
+    """A machine fault ends a job; the person starts the workflow again."""
     run.profile = run.profile | {"cores": threads, "set-threads": {step: threads}}
     run.strike(kind, step)
     told = told_in(run.finish(good=False), says)
@@ -96,8 +96,8 @@ def two_heads(run):
 
 
 def disk_full(run):
+    room = 0.6 * megabytes_of(run.results / "P.zarr")
     run.undo("segment")
-    room = 0.6 * megabytes_of(run.screen.folder.parent / "undisturbed" / "results" / "P" / "P.zarr")
     with small_disk(run.folder / "results", room) as grow:
         told = told_in(run.finish(good=False), r"levelfield: no space is left on the disk[^.]*")
         grow()
@@ -123,7 +123,7 @@ def flipped_byte(run):
     return "levelfield verify: " + told_in(told.stdout, rf"{STRUCK_WELL} +1 +Nuclei +\w+")
 
 
-# The mishap, what brings it about, and at how many fields its job's processes were.
+# The machine fault, what brings it about, and at how many fields its job's processes were.
 MISHAPS = {
     "memory kill": (memory, 2),
     "segmentation fault of a worker": (segfault, 2),
@@ -141,7 +141,7 @@ NEED_MOUNTS = ("disk full", "read-only store")
 
 @pytest.fixture(scope="module")
 def outcomes(request, tmp_path_factory, undisturbed):
-    """What came of every mishap; they run two at a time."""
+    """What came of every machine fault; they run two at a time."""
     folder = tmp_path_factory.mktemp("failures")
 
     def strike(name):

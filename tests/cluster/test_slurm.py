@@ -1,4 +1,4 @@
-"""The workflow under a real Slurm: the right jobs on GPUs, and nothing lost in any mishap.
+"""The workflow under a real Slurm: the right jobs on GPUs, and nothing lost in any machine fault.
 
 `make test-slurm` runs these tests; plain pytest leaves them out, because they install packages.
 """
@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 import slurm_cluster
 import yaml
-from conftest import REPOSITORY
 from failure_runs import (
     DONE,
     LONGEST_RUN,
@@ -28,6 +27,7 @@ from failure_runs import (
     without_draft,
     write_rows,
 )
+from real_images import REPOSITORY
 from slurm_cluster import Cluster, Refused, Unavailable, refuse_foreign
 from workflow_runs import digests
 
@@ -96,7 +96,7 @@ def of_run(cluster, run) -> list[dict]:
 
 
 def running_job(cluster, run) -> str:
-    """The number of the job that waits at the field where the mishap struck."""
+    """The number of the job that waits at the field where the machine fault struck."""
     step = run.fault["step"]
     jobs = [
         job["number"]
@@ -114,7 +114,7 @@ def job_log(run) -> str:
 
 
 def struck_once(run, says: str, status: str = "FAILED") -> str:
-    """A mishap ends a job, and the same run sends it again."""
+    """A machine fault ends a job, and the same run sends it again."""
     told_by_head = told_in(run.finish(), STATUS.format(status))
     told_by_job = told_in(job_log(run), says) if says else ""
     return f"{told_by_head}. {told_by_job}"
@@ -225,9 +225,9 @@ def gpu_memory(cluster, run):
 
 def disk_full(cluster, run):
     run.profile["retries"] = 0
+    room = 0.6 * megabytes_of(run.results / "P.zarr")
     run.undo("segment")
-    whole = run.screen.folder.parent / "undisturbed" / "results" / "P" / "P.zarr"
-    with small_disk(run.folder / "results", 0.6 * megabytes_of(whole)) as grow:
+    with small_disk(run.folder / "results", room) as grow:
         by_head = told_in(run.finish(good=False), STATUS.format("FAILED"))
         by_job = told_in(job_log(run), r"levelfield: no space is left on the disk[^.]*")
         grow()
@@ -253,8 +253,8 @@ def flipped_byte(cluster, run):
     return "levelfield verify: " + told_in(told.stdout, rf"{STRUCK_WELL} +1 +Nuclei +\w+")
 
 
-# The mishap, what brings it about, the step that Slurm runs for it (what follows is run without),
-# and at how many fields its job's processes were.
+# The machine fault, what brings it about, the step that Slurm runs for it (what follows is run
+# without), and at how many fields its job's processes were.
 ON_GPU_NODE = {
     "hung reader": (hung_reader, "segment", 1),
     "GPU out of memory": (gpu_memory, "segment", 1),
@@ -277,7 +277,7 @@ MISHAPS = ON_GPU_NODE | ON_CPU_NODE | LOST_NODE
 
 @pytest.fixture(scope="module")
 def runs(request, cluster, undisturbed, tmp_path_factory):
-    """The demo and the mishaps, several at a time; the GPU node is lost when none of them needs it.
+    """The demo and the machine faults, several at a time; the GPU node is lost when none needs it.
 
     Those of the GPU node come first, so that the loss runs beside the others.
     """
@@ -318,7 +318,7 @@ def run_demo(cluster, folder):
     folder.mkdir()
     for name in ("config", "demo"):
         (folder / name).symlink_to(REPOSITORY / name)
-    run = Run(None, folder, small_profile(), {"kind": "none"}, targets=())
+    run = Run(folder, small_profile(), {"kind": "none"}, targets=())
     run.finish()
     return run, of_run(cluster, run)
 

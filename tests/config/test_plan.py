@@ -6,17 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levelfield.config.plan import (
+from levelfield.config.layouts import read_layout
+from levelfield.config.plates import divide_into_packs, read_plates
+from levelfield.config.sheets import SheetError
+from levelfield.config.wells import (
     PLATE_SHAPES,
     check_well_on_plate,
-    divide_into_packs,
     parse_well,
-    read_layout,
-    read_plates,
     row_column,
     row_letters,
 )
-from levelfield.config.sheets import SheetError
 
 LAYOUT = "well,control_type,perturbation\nA01,negcon,DMSO\nA02,poscon,drug\n"
 
@@ -82,7 +81,7 @@ def test_a_layout_is_read_in_plate_order(tmp_path, schemas):
             "well,control_type,pertubation\nA01,negcon,x\n",
             ["'pertubation' is not known", "Did you mean 'perturbation'"],
         ),
-        ("well,control_type\nA01,negcon\na1,trt\n", ["line 3", "A01 stands there a second time"]),
+        ("well,control_type\nA01,negcon\na1,trt\n", ["line 3", "A01 is a duplicate"]),
         (
             "well,control_type\nA01,negativ\n",
             ["line 2", "'negativ'", "negcon, poscon, trt, empty"],
@@ -129,7 +128,7 @@ def test_the_plan_of_a_screen(tmp_path, schemas):
         ("P 1\timages\tLAYOUT\t96", ["line 2", "'P 1'"]),
         ("P1\tnowhere\tLAYOUT\t96", ["line 2", "no folder of images", "data_folder"]),
         ("P1\timages\tLAYOUT\t100", ["line 2", "'100'", "6, 12, 24, 48, 96, 384, 1536"]),
-        ("P1\timages\tLAYOUT\t96\nP1\timages\tLAYOUT\t96", ["line 3", "P1", "second time"]),
+        ("P1\timages\tLAYOUT\t96\nP1\timages\tLAYOUT\t96", ["line 3", "P1", "duplicate"]),
     ],
 )
 def test_a_wrong_plate_sheet_is_refused(tmp_path, schemas, row, says):

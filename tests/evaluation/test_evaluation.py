@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
-from levelfield.evaluation import Overlap, assign, count_overlap, evaluate_image, number_labels
+from levelfield.evaluation import assign, evaluate_image
+from levelfield.labels.overlap import Overlap, count_overlap, number_labels
 
 JUDGED = json.loads((Path(__file__).parents[1] / "references" / "evaluation.json").read_text())[
     "cases"

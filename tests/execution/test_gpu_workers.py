@@ -55,7 +55,7 @@ def nvidia_smi(tmp_path, monkeypatch):
     """An nvidia-smi that says 80, 90 and nothing sensible."""
     program = tmp_path / "nvidia-smi"
     program.write_text(
-        '#!/bin/sh\necho "$@" > "$0.arguments"\necho 80\necho 90\necho "[N/A]"\nsleep 30\n'
+        '#!/bin/sh\necho "$@" > "$0.arguments"\necho 80\necho 90\necho "[N/A]"\nexec sleep 30\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")

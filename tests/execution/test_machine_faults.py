@@ -14,7 +14,7 @@ import tifffile
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from levelfield.execution.logs import job_log
-from levelfield.execution.machine_faults import Stopped, mishap_text, of_the_machine
+from levelfield.execution.machine_faults import Stopped, is_machine_fault, machine_fault_text
 from levelfield.images import planes
 from levelfield.images.planes import StalledRead, read_header, read_plane
 from levelfield.images.sites import ImageGone, Site, read_site
@@ -45,8 +45,8 @@ def disk_error(number: int, path: str = "/data/P/x") -> OSError:
         (disk_error(errno.ESTALE), "the file system failed at '/data/P/x'"),
     ],
 )
-def test_a_mishap_is_told_with_what_is_kept_and_what_helps(error, says):
-    text = mishap_text(error)
+def test_a_machine_fault_is_told_with_what_is_kept_and_what_helps(error, says):
+    text = machine_fault_text(error)
     assert text.startswith(says)
     assert "The fields that are finished are kept" in text
 
@@ -54,16 +54,16 @@ def test_a_mishap_is_told_with_what_is_kept_and_what_helps(error, says):
 def test_the_memory_of_a_gpu_is_told_from_that_of_the_machine():
     torch = pytest.importorskip("torch")
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
-    assert of_the_machine(error)
-    text = mishap_text(error)
+    assert is_machine_fault(error)
+    text = machine_fault_text(error)
     assert "the memory of the GPU ran out (CUDA out of memory. Tried to allocate 2.00 GiB.)" in text
     assert "more" not in text.partition(")")[0]
 
 
-def test_a_fault_of_an_image_or_of_the_program_is_no_mishap():
+def test_a_fault_of_an_image_or_of_the_program_is_no_machine_fault():
     for error in (ValueError("x"), KeyError("x"), RuntimeError("x"), FileNotFoundError("x")):
-        assert mishap_text(error) is None
-    assert not of_the_machine(ValueError("x"))
+        assert machine_fault_text(error) is None
+    assert not is_machine_fault(ValueError("x"))
 
 
 def test_a_full_disk_ends_a_job_in_words_and_the_traceback_is_in_its_log(tmp_path, capsys):

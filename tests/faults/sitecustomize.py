@@ -1,8 +1,8 @@
-"""Strikes the workflow's jobs with a mishap, and notes what they compute and where they run.
+"""Strikes the workflow's jobs with a machine fault, and notes what they compute and where they run.
 
 Python imports this file by itself where its folder is on PYTHONPATH, so that the product needs no
-code for its tests. LEVELFIELD_FAULT holds JSON: the folder for notes, and for a mishap its kind,
-the step (segment, measure or qc_evidence) and the well at which it strikes, once.
+code for its tests. LEVELFIELD_FAULT holds JSON: the folder for notes, and for a fault its kind, the
+step (segment, measure or qc_evidence) and the well at which it strikes, once.
 """
 
 import importlib.abc
@@ -96,7 +96,7 @@ MISHAPS = {
 
 
 def watch_segmentation(module: object) -> None:
-    look_at, make = module._look_at, module._make_labels
+    look_at, make = module._look_at, module.make_labels
 
     @wraps(look_at)
     def watched_look(site: object, job: object) -> object:
@@ -111,7 +111,7 @@ def watch_segmentation(module: object) -> None:
             strike("segment", one.site.well)
         return make(waiting, job)
 
-    module._look_at, module._make_labels = watched_look, watched_make
+    module._look_at, module.make_labels = watched_look, watched_make
 
 
 def watch_fields(module: object, name: str, step: str) -> None:
@@ -127,7 +127,7 @@ def watch_fields(module: object, name: str, step: str) -> None:
 
 
 WATCHED = {
-    "levelfield.steps.segment": watch_segmentation,
+    "levelfield.steps.segment.pack": watch_segmentation,
     "levelfield.steps.measure": lambda m: watch_fields(m, "measure_field", "measure"),
     "levelfield.steps.qc_evidence": lambda m: watch_fields(m, "evidence_field", "qc_evidence"),
 }

@@ -16,9 +16,7 @@ from levelfield.images.preprocessing import STEPS, apply_steps
 from levelfield.segmentation import segment_objects
 
 REPOSITORY = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((REPOSITORY / "levelfield/config/schemas/segmentation.yaml").read_text())[
-    "$defs"
-]
+SCHEMA = yaml.safe_load((REPOSITORY / "levelfield/config/schemas/steps.yaml").read_text())["$defs"]
 REQUIRED = {
     "morphology": {"operation": "open"},
     "match_template": {"template": [[0.0, 1.0], [1.0, 0.0]]},

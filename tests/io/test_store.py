@@ -18,7 +18,7 @@ from ome_zarr_models.v05 import HCS
 
 from levelfield.images.planes import read_plane
 from levelfield.io import store
-from levelfield.io.store.field import chunk_side, image_pyramid
+from levelfield.io.store.pyramids import chunk_side, image_pyramid
 
 CHANNELS = [store.Channel("DNA", "0000FF", 255), store.Channel("FKHR", "00FF00", 255)]
 SITES = pd.DataFrame({"well": ["A01", "A01", "B03"], "site": [1, 2, 1]})
@@ -38,7 +38,8 @@ def plate(tmp_path):
     store.create_plate(path, "P", 96, SITES)
     for well, site in SITES.to_numpy():
         labels = {"Nuclei": blobs(), "Cells": blobs() * 2}
-        store.write_field(path, well, site, real_image(), labels, CHANNELS, "mark", {"n": 1.0}, 0.5)
+        field = store.Field(real_image(), labels)
+        store.write_field(path, well, site, field, CHANNELS, "mark", {"n": 1.0}, 0.5)
     return path
 
 
@@ -94,7 +95,8 @@ def test_chunks_divide_the_image_into_nearly_equal_parts(size):
 def test_odd_image_sizes_are_stored_whole(tmp_path):
     image = np.random.default_rng(0).integers(0, 9999, (1, 521, 1033), np.uint16)
     channels = [store.Channel("DNA", "0000FF", 65535)]
-    store.write_field(tmp_path, "A01", 1, image, {"N": blobs((521, 1033))}, channels, "x")
+    written = store.Field(image, {"N": blobs((521, 1033))})
+    store.write_field(tmp_path, "A01", 1, written, channels, "x")
     field = store.read_field(tmp_path, "A01", 1, ["N"])
     assert np.array_equal(field.image, image)
     assert np.array_equal(field.labels["N"], blobs((521, 1033)))
@@ -135,7 +137,8 @@ def test_an_invalidated_field_has_no_fingerprint(plate):
 def test_labels_that_a_person_drew_survive_a_new_segmentation(plate):
     labels = plate / "A/01/1/labels"
     shutil.copytree(labels / "Nuclei", labels / "Nuclei_edited")
-    store.write_field(plate, "A01", 1, real_image(), {"Nuclei": blobs() * 3}, CHANNELS, "new")
+    field = store.Field(real_image(), {"Nuclei": blobs() * 3})
+    store.write_field(plate, "A01", 1, field, CHANNELS, "new")
     assert np.array_equal(store.read_labels(plate, "A01", 1, "Nuclei_edited"), blobs())
     assert np.array_equal(store.read_labels(plate, "A01", 1, "Nuclei"), blobs() * 3)
     group = zarr.open_group(labels, mode="r")
@@ -146,7 +149,7 @@ def _write_often(path, value):
     for _ in range(6):
         labels = {"N": np.full((64, 64), value, np.int32)}
         image = np.full((2, 64, 64), value, np.uint8)
-        store.write_field(path, "A01", 1, image, labels, CHANNELS, str(value))
+        store.write_field(path, "A01", 1, store.Field(image, labels), CHANNELS, str(value))
 
 
 def test_two_writers_of_one_field_leave_one_whole_field(tmp_path):
@@ -170,7 +173,8 @@ def test_a_field_that_finds_no_room_leaves_nothing_and_spares_the_one_before(pla
 
     monkeypatch.setattr("levelfield.io.store.field._write_labels", fail)
     with pytest.raises(OSError, match="No space"):
-        store.write_field(plate, "A01", 1, real_image(), {"Nuclei": blobs()}, CHANNELS, "other")
+        field = store.Field(real_image(), {"Nuclei": blobs()})
+        store.write_field(plate, "A01", 1, field, CHANNELS, "other")
     assert store.stored_field(plate, "A01", 1)["fingerprint"] == "mark"
     assert sorted(path.name for path in (plate / "A/01").iterdir()) == ["1", "2", "zarr.json"]
 

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from levelfield.config.sheets import ConfigError
+from levelfield.config.weights import CATALOGUE, Weights, named_weights
 from levelfield.io import download as downloads
-from levelfield.io.weights import CATALOGUE, Weights, WeightsError, fetch_weights, named_weights
+from levelfield.io.weights import WeightsError, fetch_weights
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONTENT = bytes(range(256)) * 4096 * 3  # 3 MB, three blocks of a download

@@ -24,6 +24,12 @@ def test_the_conda_environments_of_the_stages_are_those_of_the_lock():
         assert (ENVS / f"{name}.yaml").read_text() == text, f"run `make lock` to write {name}.yaml"
 
 
+@pytest.mark.parametrize("name", ["cellpose3", "instanseg", "stardist"])
+def test_the_conda_environments_of_the_segmenters_are_those_of_their_locks(name):
+    text = script("lock").other_text(name)
+    assert (ENVS / f"{name}.yaml").read_text() == text, f"run `python envs/lock.py {name}`"
+
+
 def test_every_environment_that_a_rule_names_is_there():
     named = {
         (path.parent / name).resolve()
@@ -36,9 +42,8 @@ def test_every_environment_that_a_rule_names_is_there():
 
 def test_the_cpu_environment_has_torch_and_no_cuda():
     text = (ENVS / "levelfield-cpu.yaml").read_text()
-    version = re.search(
-        r"^torch==([\d.]+)", (ENVS / "levelfield-gpu.lock").read_text(), re.MULTILINE
-    )
+    lock = (ENVS / "levelfield-gpu.lock").read_text()
+    version = re.search(r"^torch==([\d.]+)", lock, re.MULTILINE)
     assert f"pytorch-cpu ={version[1]}" in text
     assert "nvidia" not in text
     assert "      - torch" not in text

@@ -9,8 +9,8 @@ from conftest import REPOSITORY
 from report_cases import answers_of, layout_of, plate_facts, readouts_of, report_of, tables_of
 
 from levelfield.config.sheets import ConfigError, SheetError, path_below
+from levelfield.config.weights import named_weights
 from levelfield.evaluation.tables import evaluate_images, summarise
-from levelfield.io.weights import named_weights
 from levelfield.report import ScreenReport, plate_page, screen_page
 from levelfield.report.evaluation import EvaluationReport, evaluation_page
 

@@ -56,7 +56,7 @@ def verdict_rows(**changed) -> list[VerdictLine]:
             blank,
             **known | {"ci_low": 0.5, "ci_high": 2.5} | changed,
             question=measure.question,
-            measure=measure.name,
+            measure_name=measure.name,
             scope=scope,
             perturbation="DMSO" if scope == "negcon" else "drug",
             unit=measure.unit_of(scope),

@@ -14,16 +14,20 @@ from segment_anything.modeling.image_encoder import Attention
 
 from levelfield.labels.objects import renumber
 from levelfield.segmentation.devices import Device
+from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.attention import FusedAttention
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
 from levelfield.segmentation.networks.cellpose.lanes import ahead
 from levelfield.segmentation.networks.cellpose.model import CellposeModel, _finish, _labels
 from levelfield.segmentation.networks.cellpose.normalisation import resize
-from levelfield.segmentation.networks.cellpose.options import CellposeOptions
 
 CPU = torch.device("cpu")
 DEVICE = Device("cpu", "cpu")
 COUNTS = 65535  # of a 16-bit camera, as Cellpose is given images
+
+
+def chosen(parameters):
+    return CellposeOptions.read(parameters, "method cellpose")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -172,7 +176,7 @@ def test_images_give_the_masks_of_eval(model, their_model, parameters):
     images = [real_image(number) for number in (0, 5)]
     # The network is a random one: its objects make no sense, but there are some.
     more = {"flow_threshold": 0.0, "iterations": 50}
-    found = model.segment(images, parameters | more)
+    found = model.segment(images, chosen(parameters | more))
     for image, one in zip(images, found, strict=True):
         _, expected = their_outputs(their_model, image, flow_threshold=0.0, niter=50, **parameters)
         assert one.labels.dtype == np.int32
@@ -189,16 +193,16 @@ def test_what_comes_out_does_not_depend_on_the_images_around_it(model):
     together = list(model.outputs(images, options))
     for image, output in zip(images, together, strict=True):
         assert np.array_equal(next(model.outputs([image], options)), output)
-    labels = model.segment(images, more)
-    alone = [model.segment([image], more)[0] for image in images]
+    labels = model.segment(images, chosen(more))
+    alone = [model.segment([image], chosen(more))[0] for image in images]
     for one, other in zip(labels, alone, strict=True):
         assert np.array_equal(one.labels, other.labels)
 
 
 def test_objects_are_filtered_by_diameter_as_by_other_methods(model):
     image, more = real_image(), {"flow_threshold": 0.0, "iterations": 50}
-    plain = model.segment([image], more)[0]
-    large = model.segment([image], more | {"minimum_diameter": 12.0})[0]
+    plain = model.segment([image], chosen(more))[0]
+    large = model.segment([image], chosen(more | {"minimum_diameter": 12.0}))[0]
     n_small = np.count_nonzero(np.bincount(plain.labels.flat)[1:] < np.pi * 36)
     assert large.record["RemovedSmall"] == n_small > 0
     assert large.labels.max() == plain.labels.max() - n_small
@@ -214,7 +218,8 @@ def test_only_some_images_are_in_memory_at_a_time(model):
             yield blank
 
     ahead_of_results = [
-        len(asked) - done for done, _ in enumerate(model.stream(reading(), at_once), start=1)
+        len(asked) - done
+        for done, _ in enumerate(model.stream(reading(), chosen(at_once)), start=1)
     ]
     assert len(ahead_of_results) == 24
     assert max(ahead_of_results) <= 8  # a batch of tiles and two groups of images
@@ -250,7 +255,7 @@ def test_objects_of_fewer_images_are_found_at_once_when_memory_runs_out(
     images = [real_image(number, (64, 64)) for number in range(5)]
     more = {"flow_threshold": 0.0, "iterations": 50}
     model = CellposeModel(weights, DEVICE)
-    expected = model.segment(images, more)
+    expected = model.segment(images, chosen(more))
     module = "levelfield.segmentation.networks.cellpose.model.find_objects"
 
     def with_little_memory(outputs, options):
@@ -259,7 +264,7 @@ def test_objects_of_fewer_images_are_found_at_once_when_memory_runs_out(
         return find_objects(outputs, options)
 
     monkeypatch.setattr(module, with_little_memory)
-    found = model.segment(images, more | {"images_at_once": 4})
+    found = model.segment(images, chosen(more | {"images_at_once": 4}))
     assert [record.message for record in caplog.records] == [
         f"memory ran out: {number} images at once from now on" for number in (2, 1)
     ]
@@ -333,7 +338,7 @@ def test_a_dino_network_without_its_package_is_an_error_with_a_remedy(tmp_path, 
 )
 def test_parameters_that_cannot_be_are_refused(model, parameters, says):
     with pytest.raises(ValueError, match=says):
-        model.segment([real_image(0, (64, 64))], parameters)
+        model.segment([real_image(0, (64, 64))], chosen(parameters))
 
 
 def test_a_fourth_channel_is_refused_not_ignored(model):

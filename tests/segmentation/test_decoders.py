@@ -6,22 +6,27 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from perfect_predictions import perfect_prediction
+from perfect_predictions import perfect_prediction, split_affinities
 from PIL import Image
 from real_images import BBBC038
 from scipy import ndimage
 
-from levelfield.config.parameters import default_values, parameter_names
+from levelfield.config.options import choices_of
 from levelfield.evaluation import evaluate_image
 from levelfield.labels.objects import renumber
-from levelfield.segmentation.decoders import DECODERS, jury, opinions
-from levelfield.segmentation.decoders.consensus import agreed
-from levelfield.segmentation.small_network.prediction import Prediction, split_affinities
+from levelfield.segmentation.decoder_options import DECODING
+from levelfield.segmentation.decoders import DECODERS
+from levelfield.segmentation.methods.network import NetworkOptions
+from levelfield.segmentation.small_network.prediction import Prediction
 from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_RAYS
 
-LOSSLESS = ("flow", "affinity", "three_class", "star_seeds", "consensus")
+LOSSLESS = ("flow", "affinity", "three_class")
 GROUPS_OF_TWO = ("256x256_1", "256x256_3", "520x696_2")  # the densest
-LOSSES = {"components": 0.6, "distance": 0.95, "star": 0.97}
+LOSSES = {"components": 0.6}
+
+
+def decode(name, prediction, **options):
+    return DECODERS[name](prediction, DECODING[name](**options))
 
 
 def read_labels(name):
@@ -116,7 +121,7 @@ def assert_valid(labels, shape):
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_perfect_predictions_give_the_labels_back(name, real_labels, perfect):
     scores = [
-        evaluate_image(DECODERS[name](prediction), labels).scores["ap_50"]
+        evaluate_image(decode(name, prediction), labels).scores["ap_50"]
         for labels, prediction in zip(real_labels, perfect, strict=True)
     ]
     assert len(scores) >= 10 and np.mean(scores) >= 0.98 and min(scores) >= 0.95
@@ -124,7 +129,7 @@ def test_perfect_predictions_give_the_labels_back(name, real_labels, perfect):
 
 @pytest.mark.parametrize(("name", "least"), LOSSES.items())
 def test_what_a_representation_loses_by_nature_is_known(name, least, real_labels, perfect):
-    decoded = [DECODERS[name](prediction) for prediction in perfect]
+    decoded = [decode(name, prediction) for prediction in perfect]
     scores = [
         evaluate_image(objects, labels).scores["ap_50"]
         for objects, labels in zip(decoded, real_labels, strict=True)
@@ -134,7 +139,7 @@ def test_what_a_representation_loses_by_nature_is_known(name, least, real_labels
 
 def test_components_cannot_divide_what_touches(one):
     labels, prediction = one
-    found = DECODERS["components"](prediction)
+    found = decode("components", prediction)
     touching = evaluate_image(found, labels).scores
     assert touching["merge_rate"] > 0.1 and touching["split_rate"] == 0
 
@@ -145,7 +150,7 @@ def test_touching_discs_are_divided_though_every_edge_is_unsure(name):
     left, right = np.hypot(y - 30, x - 25) <= 13, np.hypot(y - 30, x - 50) <= 13
     labels = np.where(left, 1, np.where(right, 2, 0)).astype(np.int32)
     prediction = blurred(perfect_prediction(labels))
-    found = DECODERS[name](prediction, minimum_foreground=0.5)
+    found = decode(name, prediction, minimum_foreground=0.5)
     scores = evaluate_image(found, labels).scores
     assert found.max() == 2 and scores["ap_70"] == 1
 
@@ -153,15 +158,15 @@ def test_touching_discs_are_divided_though_every_edge_is_unsure(name):
 @pytest.mark.parametrize("name", DECODERS)
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (2, 40), (33, 31)])
 def test_nothing_gives_nothing(name, shape):
-    assert not DECODERS[name](empty(shape)).any()
+    assert not decode(name, empty(shape)).any()
 
 
 @pytest.mark.parametrize("name", DECODERS)
 @pytest.mark.parametrize("shape", [(5, 8), (33, 31)])
 def test_foreground_without_edges_is_an_object_or_nothing(name, shape):
-    labels = DECODERS[name](all_foreground(shape))
+    labels = decode(name, all_foreground(shape))
     assert_valid(labels, shape)
-    assert labels.max() == (0 if name == "star" else 1)  # a polygon needs a centre
+    assert labels.max() == 1
 
 
 @pytest.mark.parametrize("name", DECODERS)
@@ -169,10 +174,10 @@ def test_foreground_without_edges_is_an_object_or_nothing(name, shape):
 def test_noise_gives_valid_labels(name, seed):
     prediction = noise(seed=seed)
     before = deepcopy(prediction)
-    labels = DECODERS[name](prediction, minimum_foreground=0, minimum_diameter=0)
+    labels = decode(name, prediction, minimum_foreground=0, minimum_diameter=0)
     assert_valid(labels, (40, 51))
     assert np.array_equal(
-        labels, DECODERS[name](prediction, minimum_foreground=0, minimum_diameter=0)
+        labels, decode(name, prediction, minimum_foreground=0, minimum_diameter=0)
     )
     for values, those in zip(vars(prediction).values(), vars(before).values(), strict=True):
         for one, other in zip(values, those, strict=True):
@@ -186,7 +191,7 @@ def test_single_pixels_of_foreground_are_no_objects(name):
     prediction = perfect_prediction(labels)
     speckled = prediction.foreground.copy()
     speckled[2::6, 2::6] = 1
-    found = DECODERS[name](replace(prediction, foreground=speckled))
+    found = decode(name, replace(prediction, foreground=speckled))
     assert found.max() == 1
     assert evaluate_image(found, labels).scores["ap_90"] == 1
 
@@ -198,7 +203,7 @@ def test_single_pixels_without_foreground_are_filled(name):
     prediction = perfect_prediction(labels)
     pierced = prediction.foreground.copy()
     pierced[12:32:6, 12:32:6] = 0
-    found = DECODERS[name](replace(prediction, foreground=pierced))
+    found = decode(name, replace(prediction, foreground=pierced))
     assert found.max() == 1
     assert evaluate_image(found, labels).scores["ap_90"] == 1
 
@@ -207,7 +212,7 @@ def test_single_pixels_without_foreground_are_filled(name):
 def test_higher_foreground_makes_smaller_objects(name, one):
     prediction = blurred(one[1])
     areas = [
-        np.count_nonzero(DECODERS[name](prediction, foreground=level, minimum_foreground=0))
+        np.count_nonzero(decode(name, prediction, foreground=level, minimum_foreground=0))
         for level in (0.3, 0.5, 0.7)
     ]
     assert areas[0] > areas[1] > areas[2] > 0
@@ -223,10 +228,9 @@ def test_doubtful_and_small_objects_are_removed(name):
     classes[:, labels == 2] *= 0.7
     classes[0, labels == 2] = 0.3
     doubted = replace(prediction, foreground=doubtful, classes=classes)
-    decode = DECODERS[name]
 
     def covered(**parameters):
-        return set(np.unique(labels[decode(doubted, **parameters) > 0])) - {0}
+        return set(np.unique(labels[decode(name, doubted, **parameters) > 0])) - {0}
 
     assert covered(minimum_foreground=0.6, minimum_diameter=0) == {1, 2, 3}
     assert covered(minimum_foreground=0.8, minimum_diameter=0) == {1, 3}
@@ -234,53 +238,29 @@ def test_doubtful_and_small_objects_are_removed(name):
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_each_decoder_can_be_configured(name, one):
+def test_each_decoder_can_be_configured(name):
     shared = {"foreground": 0.5, "minimum_foreground": 0.85, "minimum_diameter": 4.0}
-    defaults = default_values(DECODERS[name])
+    defaults = DECODING[name].defaults()
     assert shared.items() <= defaults.items()
-    assert set(parameter_names(DECODERS[name])) == set(defaults)
+    assert set(DECODING[name].model_fields) == set(defaults)
     for parameter in defaults:
         with pytest.raises(ValueError, match=parameter):
-            DECODERS[name](one[1], **{parameter: -1})
+            DECODING[name].read({parameter: -1}, f"decoder {name}")
 
 
-def test_the_jury_agrees_about_what_is_plain():
-    labels = np.zeros((60, 80), np.int32)
-    labels[5:25, 5:25], labels[30:50, 40:64] = 3, 7
-    table = jury(labels, opinions(perfect_prediction(labels)))
-    assert list(table["Metadata_ObjectNumber"]) == [3, 7]
-    assert (table["agreement"] > 0.99).all() and (table["lowest_agreement"] > 0.97).all()
-    assert (table["n_finding"] == table["n_members"]).all()
-    assert not table[["n_splitting", "n_merging", "n_missing"]].to_numpy().any()
+def test_every_decoder_that_ships_has_options_and_can_be_chosen():
+    assert set(DECODERS) == set(DECODING)
+    assert set(choices_of(NetworkOptions.fields()["decoder"])) == set(DECODERS)
 
 
-def test_the_jury_tells_what_each_member_does_to_an_object():
-    labels = np.zeros((40, 60), np.int32)
-    labels[5:25, 5:25], labels[5:25, 25:45] = 1, 2
-    halved, joined = labels.copy(), np.minimum(labels, 1)
-    halved[15:25, 5:25] = 3
-    given = {"same": labels, "halved": halved, "joined": joined, "none": np.zeros_like(labels)}
-    table = jury(labels, given)
-    assert table["n_splitting"].tolist() == [1, 0]
-    assert table["n_merging"].tolist() == [1, 1]
-    assert table["n_missing"].tolist() == [1, 1]
-    assert table["n_finding"].tolist() == [3, 3]
-    assert table["agreement"].tolist() == pytest.approx([(1 + 0.5 + 0.5) / 4, (1 + 1 + 0.5) / 4])
-    assert table["lowest_agreement"].tolist() == [0, 0]
-
-
-def test_a_jury_without_members_or_objects():
-    labels = np.zeros((8, 8), np.int32)
-    assert len(jury(labels, {"one": labels})) == 0
-    with pytest.raises(ValueError, match="no opinions"):
-        jury(labels, {})
-
-
-def test_the_majority_corrects_the_errors_of_each():
-    truth = np.zeros((40, 60), np.int32)
-    truth[5:25, 5:25], truth[5:25, 25:45] = 1, 2
-    halved, joined, lost = truth.copy(), np.minimum(truth, 1), np.where(truth == 1, 0, truth)
-    halved[15:25, 5:25] = 3
-    given = {"halved": halved, "joined": joined, "lost": renumber(lost), "a": truth, "b": truth}
-    assert np.array_equal(renumber(agreed(given, 0.5)), truth)
-    assert not agreed(given, 0.95).any()
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"decoder": "star"}, "decoder is 'star'; allowed are flow, three_class"),
+        ({"decoding": {"dividing": 0.5}}, r"decoder flow: unknown parameter 'dividing'.*depth"),
+        ({"decoder": "affinity", "decoding": {"joining": 2}}, "joining is 2"),
+    ],
+)
+def test_a_decoder_or_an_option_that_is_not_there_is_refused(parameters, says):
+    with pytest.raises(ValueError, match=says):
+        NetworkOptions.read(parameters, "method network")

@@ -17,8 +17,8 @@ from levelfield.segmentation.networks.mask_rcnn import (
 from levelfield.training.kinds import KINDS
 from levelfield.training.loop import train
 from levelfield.training.mask_rcnn import MASK_RCNN, instance_targets
-from levelfield.training.recipe import TrainingSettings
-from levelfield.training.samples import training_image
+from levelfield.training.recipe import Machine, TrainingSettings
+from levelfield.training.samples import draw_crop, training_image
 
 SHAPE = (96, 128)
 BOXES = torch.tensor([[10.3, 12.0, 33.7, 40.2], [28.0, 14.5, 60.0, 44.0], [110.0, 80.0, 127.9, 96]])
@@ -103,7 +103,7 @@ def test_training_is_the_same_twice_resumed_or_not_and_its_file_is_read_back(dis
             raise KeyboardInterrupt
 
     checkpoint = tmp_path / "checkpoint.pt"
-    given = (images, images, settings(3), None, "cpu", 0, checkpoint)
+    given = (images, images, settings(3), None, Machine(), checkpoint)
     with pytest.raises(KeyboardInterrupt):
         train(*given, stop, MASK_RCNN)
     resumed = train(*given, None, MASK_RCNN)
@@ -122,7 +122,10 @@ def test_judging_the_losses_changes_nothing_in_the_network(disks):
     network = build_network("small").eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     images = [training_image("disks", "a", *disks)]
-    batch = [MASK_RCNN.sample(images, np.ones(1), settings(1), 0, number) for number in (0, 1)]
+    batch = [
+        MASK_RCNN.sample(*draw_crop(images, np.ones(1), settings(1).side, 0, number))
+        for number in (0, 1)
+    ]
     assert all(
         torch.isfinite(one) for one in MASK_RCNN.losses(network, batch, settings(1), "cpu").values()
     )

@@ -10,11 +10,8 @@ from segment_anything_networks import small_network, write_small_network
 
 from levelfield.labels import objects
 from levelfield.segmentation import segment_objects
-from levelfield.segmentation.methods.segment_anything import (
-    as_colours,
-    nucleus_boxes,
-    nucleus_points,
-)
+from levelfield.segmentation.methods.segment_anything import as_colours
+from levelfield.segmentation.methods.segment_anything_cells import nucleus_boxes, nucleus_points
 from levelfield.segmentation.networks.segment_anything import load_segment_anything
 
 NAME = "05a8f65ebd0b30d3"

@@ -1,5 +1,9 @@
 """The registry, the classical method and the objects that come from others, on real images."""
 
+import inspect
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +18,18 @@ from skimage.segmentation import watershed as flood
 
 from levelfield.config.parameters import default_values, parameter_names
 from levelfield.labels import objects
-from levelfield.segmentation import SEGMENTERS, parent_roles, segment_objects
+from levelfield.segmentation import METHODS, load_model, segment_objects
 from levelfield.segmentation.declump import declump, distance_to_background
+from levelfield.segmentation.options import DeclumpOptions
 from levelfield.segmentation.pixel_classifier import train_pixel_classifier
 from levelfield.segmentation.propagate import propagate
-from levelfield.segmentation.threshold import find_threshold
+from levelfield.segmentation.reference import with_tables
+from levelfield.segmentation.schema import method_schema
 
 REPOSITORY = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((REPOSITORY / "levelfield/config/schemas/segmentation.yaml").read_text())
-FUNCTIONS = {
-    **SEGMENTERS,
-    "threshold": find_threshold,
-    "declump": declump,
-    "train_pixel_classifier": train_pixel_classifier,
-}
+PAGES = ("segmentation.md", "segmenters.md")
+CONFIG = yaml.safe_load((REPOSITORY / "levelfield/config/schemas/config.yaml").read_text())
+SCHEMA = method_schema()["$defs"]["parameters"]
 
 
 def read(path):
@@ -164,7 +166,7 @@ def test_every_way_of_declumping_divides_two_touching_disks(centres, lines):
     distances = np.minimum(np.hypot(rows - 30, columns - 28), np.hypot(rows - 30, columns - 49))
     foreground = distances < 12
     image = np.where(foreground, 1 - (distances / 20) ** 2, 0.1).astype(np.float32)
-    labels, record = declump(image, foreground, centres=centres, lines=lines)
+    labels, record = declump(image, foreground, DeclumpOptions(centres=centres, lines=lines))
     assert labels.max() == 2
     assert labels[30, 28] != labels[30, 49]
     assert abs((labels == 1).sum() - (labels == 2).sum()) < 60
@@ -358,25 +360,70 @@ def test_wrong_inputs_are_refused(dna, nuclei):
         segment_objects(dna[None], "expansion", {}, {"parent": nuclei[:5]})
 
 
-def test_roles_come_from_the_signature():
-    assert parent_roles("classical") == []
-    assert parent_roles("subtraction") == ["parent", "minus"]
+def test_inputs_are_what_the_method_says():
+    assert METHODS["classical"].inputs == ()
+    assert METHODS["subtraction"].inputs == ("parent", "minus")
+    assert METHODS["segment_anything_cells"].inputs == ("parent", "model")
+    assert METHODS["labels"].inputs == ("imported",)
+    assert METHODS["pixel_classifier"].inputs == ("classifier",)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_schema_names_the_parameters_of_the_function(name):
-    assert set(SCHEMA["$defs"][name]["properties"]) == set(parameter_names(FUNCTIONS[name]))
-    assert SCHEMA["$defs"][name]["additionalProperties"] is False
+@pytest.mark.parametrize("name", METHODS)
+def test_a_file_defines_the_method_of_its_name(name):
+    assert METHODS[name].name == name
+    function = METHODS[name].run
+    if function is not None:
+        named = list(inspect.signature(function).parameters)
+        assert named == ["image", "options", *METHODS[name].inputs]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", METHODS)
+def test_the_schema_names_the_options_of_the_method(name):
+    assert set(SCHEMA[name]["properties"]) == set(METHODS[name].options.model_fields)
+    assert SCHEMA[name]["additionalProperties"] is False
+    for rule in SCHEMA[name]["properties"].values():
+        assert rule["description"].endswith(".")
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_the_schema_accepts_every_default(name):
-    Draft202012Validator.check_schema(SCHEMA)
-    validator = Draft202012Validator(SCHEMA["$defs"][name] | {"$defs": SCHEMA["$defs"]})
+    Draft202012Validator.check_schema(SCHEMA[name])
+    defaults = METHODS[name].options.model_validate({}).model_dump(mode="json")
+    Draft202012Validator(SCHEMA[name]).validate(defaults)
+
+
+def test_the_schema_of_the_classifier_is_that_of_its_training():
+    rule = CONFIG["$defs"]["train_pixel_classifier"]
+    assert set(rule["properties"]) == set(parameter_names(train_pixel_classifier))
+    assert rule["additionalProperties"] is False
     defaults = {
-        key: dict(value)
-        if hasattr(value, "keys")
-        else (list(value) if isinstance(value, tuple) else value)
-        for key, value in default_values(FUNCTIONS[name]).items()
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in default_values(train_pixel_classifier).items()
     }
-    validator.validate(defaults)
+    Draft202012Validator(rule).validate(defaults)
+
+
+def test_methods_are_known_without_loading_what_they_run_with():
+    script = (
+        "import sys; from levelfield.segmentation.schema import method_schema; method_schema();"
+        "assert not {'torch', 'cellpose', 'skimage'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_method_whose_library_is_missing_says_what_to_install(monkeypatch, tmp_path):
+    def load(path, rule):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    method = replace(METHODS["stardist"], load=load)
+    monkeypatch.setitem(METHODS._loaded, "stardist", method)
+    with pytest.raises(ValueError, match=r"stardist needs torch.*pip install 'levelfield\[gpu\]'"):
+        load_model("stardist", tmp_path, "cpu")
+
+
+def test_the_tables_of_the_documentation_are_up_to_date():
+    pages = [(REPOSITORY / "docs" / name).read_text() for name in PAGES]
+    for page in pages:
+        assert with_tables(page) == page
+    assert all(f"| `{name}` |" in pages[0] for name in METHODS)
+    assert all(f"<!-- options of {name} -->" in "".join(pages) for name in METHODS)

@@ -4,11 +4,11 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from levelfield.config.settings import METHODS_WITH_WEIGHTS, object_sets
+from levelfield.config import weights
+from levelfield.config.settings import object_sets
 from levelfield.config.sheets import check_config
-from levelfield.io import weights
-from levelfield.segmentation.models import MODEL_LOADERS
-from levelfield.segmentation.registry import SEGMENTERS, parent_roles
+from levelfield.segmentation import METHODS
+from levelfield.segmentation.schema import config_parts
 
 EXAMPLES = sorted((REPOSITORY / "config" / "segmenters").glob("*.yaml"))
 CATALOGUE = yaml.safe_load(weights.CATALOGUE.read_text())
@@ -17,20 +17,24 @@ CATALOGUE = yaml.safe_load(weights.CATALOGUE.read_text())
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_right(path, schemas):
     config = yaml.safe_load(path.read_text())
-    check_config(
-        config, schemas["config"], path.name, {"segmentation.yaml": schemas["segmentation"]}
-    )
-    sets = object_sets(config)
+    check_config(config, schemas["config"], path.name, config_parts())
+    sets = object_sets(config, METHODS)
     assert path.stem in {one.method for one in sets}
     for one in sets:
         assert not one.weights or one.weights in CATALOGUE | config.get("weights", {})
 
 
-@pytest.mark.parametrize("method", METHODS_WITH_WEIGHTS)
-def test_a_method_with_weights_builds_on_a_model_and_has_a_loader(method):
-    assert method in SEGMENTERS
-    assert method in MODEL_LOADERS
-    assert "model" in parent_roles(method)
+WEIGHTS = [name for name, method in METHODS.items() if method.weights]
+
+
+def test_the_methods_with_weights_are_known():
+    learned = {"network", "stardist", "mask_rcnn", "segment_anything", "segment_anything_cells"}
+    assert set(WEIGHTS) == learned | {"cellpose", "cellpose3", "instanseg"}
+
+
+@pytest.mark.parametrize("method", WEIGHTS)
+def test_a_method_with_weights_builds_on_a_model(method):
+    assert "model" in METHODS[method].inputs
 
 
 def test_every_environment_of_a_worker_has_a_lock_and_a_script():

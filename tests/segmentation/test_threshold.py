@@ -7,6 +7,7 @@ from real_images import BBBC013
 from scipy import ndimage
 
 from levelfield.images.noise import pixel_noise
+from levelfield.segmentation.options import ThresholdOptions
 from levelfield.segmentation.threshold import (
     GLOBAL_THRESHOLDS,
     find_threshold,
@@ -67,18 +68,22 @@ def test_clipped_zeros_do_not_draw_the_logarithm_down(image):
 
 def test_correction_counts_from_the_background(image):
     plain = find_threshold(image)
-    half = find_threshold(image, correction=0.5)
+    half = find_threshold(image, options=ThresholdOptions(correction=0.5))
     expected = plain.background + 0.5 * (plain.final - plain.background)
     assert half.final == pytest.approx(expected)
     assert half.original == plain.original
-    shifted = find_threshold(image + np.float32(0.25), correction=0.5)
+    shifted = find_threshold(image + np.float32(0.25), options=ThresholdOptions(correction=0.5))
     assert shifted.final == pytest.approx(half.final + 0.25, abs=0.005)
 
 
 def test_bounds_hold_after_correction(image):
     level = find_threshold(image).final
-    assert find_threshold(image, lower=level + 0.1).final == pytest.approx(level + 0.1)
-    assert find_threshold(image, upper=level - 0.05).final == pytest.approx(level - 0.05)
+    assert find_threshold(
+        image, options=ThresholdOptions(lower=level + 0.1)
+    ).final == pytest.approx(level + 0.1)
+    assert find_threshold(
+        image, options=ThresholdOptions(upper=level - 0.05)
+    ).final == pytest.approx(level - 0.05)
 
 
 def test_a_window_follows_shading_that_one_level_cannot(image):
@@ -87,7 +92,7 @@ def test_a_window_follows_shading_that_one_level_cannot(image):
     shaded = ndimage.gaussian_filter(image * shading, 1)
 
     def agreement(**parameters):
-        found = shaded > find_threshold(shaded, **parameters).level
+        found = shaded > find_threshold(shaded, options=ThresholdOptions(**parameters)).level
         return (found & truth).sum() / (found | truth).sum()
 
     assert agreement(window=160) > agreement() + 0.02
@@ -95,19 +100,22 @@ def test_a_window_follows_shading_that_one_level_cannot(image):
 
 def test_block_levels_stay_near_the_global_one(image):
     overall = find_threshold(image).final
-    blocks = find_threshold(image, window=64).level
+    blocks = find_threshold(image, options=ThresholdOptions(window=64)).level
     assert blocks.shape == image.shape
     assert 0.69 * overall < blocks.min() and blocks.max() < 1.51 * overall
 
 
 def test_sauvola_has_a_level_for_every_pixel(image):
-    assert find_threshold(image, method="sauvola", window=101).level.shape == image.shape
+    assert (
+        find_threshold(image, options=ThresholdOptions(method="sauvola", window=101)).level.shape
+        == image.shape
+    )
 
 
 def test_a_level_measured_on_control_wells_is_used_as_it_is(image):
     others = [np.asarray(Image.open(BBBC013 / f"Channel2-{n}.tif")) for n in ("01-A-01", "14-B-02")]
     level = measure_threshold(np.concatenate([o.ravel() for o in others]).astype(np.float32) / 255)
-    found = find_threshold(image, method="manual", value=level)
+    found = find_threshold(image, options=ThresholdOptions(method="manual", value=level))
     assert found.final == level == found.original
 
 

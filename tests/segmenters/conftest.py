@@ -14,7 +14,7 @@ from train_cellpose import train_cellpose
 
 from levelfield.evaluation import evaluate_image
 from levelfield.segmentation import segment_objects
-from levelfield.segmentation.models import load_model
+from levelfield.segmentation.registry import load_model
 from levelfield.segmentation.workers.exchange import environment_python
 from levelfield.training.kinds import KINDS
 from levelfield.training.loop import train

@@ -10,7 +10,7 @@ from nuclei import write_training_sheet
 from segment_anything_networks import write_small_network
 from workflow_runs import small_screen
 
-from levelfield.io.weights import sha256_of
+from levelfield.io.checksums import file_sha256
 from levelfield.qc.measures import QUESTIONS
 
 NUCLEI = ("stardist", "mask_rcnn", "cellpose3", "instanseg", "cellpose")
@@ -57,7 +57,7 @@ def screen(request, tmp_path_factory):
             }
         },
         weights={
-            name: {"source": str(path), "sha256": sha256_of(path)} for name, path in files.items()
+            name: {"source": str(path), "sha256": file_sha256(path)} for name, path in files.items()
         },
     )
     screen.run_well()

@@ -5,14 +5,13 @@ import pytest
 from conftest import DEMO_PATTERN
 
 from levelfield.config.settings import (
-    METHODS_WITH_THRESHOLD,
     object_sets,
     planted_wells,
     threshold_wells,
 )
 from levelfield.images.sites import read_site, sites_of
 from levelfield.io.formats import index_plate
-from levelfield.segmentation import SEGMENTERS, segment_objects, threshold_settings
+from levelfield.segmentation import METHODS, segment_objects, threshold_settings
 from levelfield.steps.fields import correct_site
 from levelfield.steps.fit_illumination import fit_plate
 from levelfield.steps.measure_thresholds import measure_thresholds, with_plate_threshold
@@ -64,7 +63,7 @@ def measure(plate, objects):
 def test_the_level_is_that_of_the_methods_own_default_on_the_same_image(plate):
     index, _, fields = plate
     table, sets = measure(plate, ALL)
-    assert [one.method for one in sets] == list(METHODS_WITH_THRESHOLD)
+    assert [one.method for one in sets] == ["classical", "propagation", "watershed"]
     assert set(table["method"]) == {"otsu_three_low"}
     channels = list(SCIENCE["channels"])
     raw = read_site(sites_of(index, ["A01"])[0], channels, None)
@@ -98,7 +97,7 @@ def test_the_methods_with_a_threshold_are_those_whose_default_measures_one():
         except ValueError:
             return False
 
-    assert tuple(filter(has_threshold, SEGMENTERS)) == METHODS_WITH_THRESHOLD
+    assert set(filter(has_threshold, METHODS)) == {"classical", "propagation", "watershed"}
 
 
 def test_a_layout_without_the_wells_is_refused(plate):

@@ -11,7 +11,7 @@ from levelfield.io.formats.index import usable_sites
 from levelfield.io.store import create_plate
 from levelfield.steps import segment as segmentation
 from levelfield.steps.fit_illumination import fit_plate
-from levelfield.steps.segment import segment_pack, segmentation_job
+from levelfield.steps.segment import JobInputs, segment_pack, segmentation_job
 
 SCIENCE = {
     "channels": {"DNA": {"match": 2}, "FKHR": {"match": 1}},
@@ -52,8 +52,7 @@ def segment(small_plate, small_layout, weights, tmp_path):
             SCIENCE,
             flat_fields,
             25.0,
-            weights={"small": weights},
-            device=device,
+            JobInputs(weights={"small": weights}, device=device),
         )
         return segment_pack(index, WELLS, job, 1, "test")
 

@@ -15,6 +15,7 @@ from levelfield.config.networks import (
     review_files,
     weights_file,
 )
+from levelfield.config.results import Results
 from levelfield.config.sheets import ConfigError, SheetError, check_config
 from levelfield.segmentation.networks.mask_rcnn import load_mask_rcnn
 from levelfield.steps.train_network import (
@@ -203,9 +204,9 @@ def test_parameters_of_the_other_method_are_refused():
 
 def test_generation_0_is_what_training_starts_from():
     networks = network_settings(config(start="other", generation=0))
-    assert weights_file("results", networks["mine"]) == "resources/weights/other"
+    assert weights_file(Results("results"), networks["mine"]) == "resources/weights/other"
     trained = replace(networks["mine"], generation=2)
-    path = weights_file("results", trained)
+    path = weights_file(Results("results"), trained)
     assert path == "results/networks/mine/generation_2/weights.safetensors"
     assert list(trained.earlier) == [1]
 

@@ -11,18 +11,24 @@ from hypothesis import strategies as st
 from PIL import Image
 from real_images import BBBC038
 
+from levelfield.segmentation import METHODS
 from levelfield.segmentation.networks.unet import UNet
 from levelfield.segmentation.networks.unet import split_groups as split_channels
 from levelfield.segmentation.small_network.prediction import FULL
 from levelfield.segmentation.small_network.targets import N_RAYS, make_targets
 from levelfield.training import loop
-from levelfield.training.kinds import unet_segmenter
+from levelfield.training.kinds import KINDS, unet_segmenter
 from levelfield.training.losses import HEADS, head_losses, split_merge_loss, threshold_bias_loss
-from levelfield.training.samples import draw_sample, sampling_weights, training_image
+from levelfield.training.samples import draw_crop, sampling_weights, training_image
 from levelfield.training.scoring import known_objects, score_segmenter
 from levelfield.training.split import ROLES, TEST, TRAINING, VALIDATION, split_groups
 
 SMALL = loop.TrainingSettings(steps=6, batch=2, side=32, check_every=2, seed=3)
+
+
+def draw_sample(*drawn):
+    image, labels = draw_crop(*drawn)
+    return image, make_targets(labels)
 
 
 def real_images(group: str, n: int) -> list:
@@ -130,7 +136,9 @@ def test_an_interrupted_training_ends_with_the_same_bits(images, tmp_path):
 
 def test_workers_do_not_change_the_weights(images):
     short = replace(SMALL, steps=3)
-    alone, helped = (loop.train(images, [], short, workers=n).weights for n in (0, 2))
+    alone, helped = (
+        loop.train(images, [], short, machine=loop.Machine(workers=n)).weights for n in (0, 2)
+    )
     assert same(alone, helped)
 
 
@@ -198,3 +206,9 @@ def test_a_short_training_finds_most_nuclei_of_an_image_it_never_saw():
     scores = score_segmenter(unet_segmenter(result.weights), images[7:])
     assert list(scores["group"]) == ["all"]
     assert scores.loc[0, "ap_50"] >= 0.5
+
+
+def test_the_methods_that_say_so_can_be_trained(schemas):
+    trainable = {name for name, method in METHODS.items() if method.trainable}
+    assert trainable == set(KINDS)
+    assert trainable == set(schemas["networks"]["properties"]["method"]["enum"])

@@ -3,14 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from report_cases import answers_of, layout_of, plate_facts, report_of, tables_of
 from scipy.spatial.distance import cdist
 from skimage.draw import disk
-from workflow_runs import LAYOUT, small_screen
+from workflow_runs import LAYOUT, ONE_PACK
 
 from levelfield.config.planted import COLUMN, mark_layout, mark_verdict, planted_note, planted_notes
 from levelfield.config.settings import object_sets
@@ -19,6 +18,7 @@ from levelfield.evaluation import evaluate_image
 from levelfield.io.store import read_labels
 from levelfield.labels.objects import object_numbers
 from levelfield.report import plate_page, verdict_text
+from levelfield.segmentation import METHODS
 from levelfield.segmentation.planting import plant_error, plant_growth
 
 OBJECTS = {
@@ -167,30 +167,33 @@ def test_the_page_says_it_at_its_head_and_nowhere_without_need():
 def test_errors_that_no_longer_fit_other_sets_are_refused(name, planted, says):
     objects = OBJECTS | {name: OBJECTS[name] | {"planted": planted}}
     with pytest.raises(ConfigError) as error:
-        object_sets({"channels": {"DNA": {}}, "objects": objects})
+        object_sets({"channels": {"DNA": {}}, "objects": objects}, METHODS)
     assert all(part in str(error.value) for part in says)
 
 
+def plant(screen, **error):
+    objects = screen.config["objects"]
+    objects["Nuclei"]["planted"] = {"control_type": "poscon"} | error
+    screen.change_config(objects=objects)
+
+
 @pytest.fixture(scope="module")
-def planted_run(tmp_path_factory):
-    """The same small screen without and with an error; what the second run printed."""
-    screen = small_screen(tmp_path_factory.mktemp("planted"))
-    screen.run_well()
-    (screen.folder / "results").rename(screen.folder / "plain")
-    config = yaml.safe_load((screen.folder / "config.yaml").read_text())
-    config["objects"]["Nuclei"]["planted"] = {"control_type": "poscon", "grow_px": 1.5}
-    (screen.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    return screen, screen.run_well()
+def planted_run(finished, tmp_path_factory):
+    """The finished screen, a copy of it with an error, and what the run of the copy printed."""
+    screen = finished.copy_to(tmp_path_factory.mktemp("planted") / "copy")
+    screen.change_config(packs_per_plate=1)
+    plant(screen, grow_px=1.5)
+    return finished, screen, screen.run_well()
 
 
-def stores(screen):
-    return screen.folder / "plain" / "P" / "P.zarr", screen.results / "P.zarr"
+def stores(plain, screen):
+    return plain.results / "P.zarr", screen.results / "P.zarr"
 
 
 @pytest.mark.workflow
 def test_only_the_wells_of_the_control_type_are_altered_and_by_so_much(planted_run):
-    screen, _ = planted_run
-    before, after = stores(screen)
+    plain_screen, screen, _ = planted_run
+    before, after = stores(plain_screen, screen)
     for line in LAYOUT.splitlines():
         well = line.split(",")[0]
         plain, planted = (read_labels(store, well, 1, "Nuclei") for store in (before, after))
@@ -203,9 +206,9 @@ def test_only_the_wells_of_the_control_type_are_altered_and_by_so_much(planted_r
 
 @pytest.mark.workflow
 def test_the_estimate_moves_by_what_was_planted(planted_run):
-    screen, _ = planted_run
+    plain_screen, screen, _ = planted_run
     bias = {}
-    for name, results in (("plain", screen.folder / "plain" / "P"), ("planted", screen.results)):
+    for name, results in (("plain", plain_screen.results), ("planted", screen.results)):
         wells = pd.read_csv(results / "qc" / "wells.csv").query("object_set == 'Nuclei'")
         bias[name] = wells.groupby("Metadata_ControlType")["threshold_bias_px"].mean()
     moved = bias["planted"] - bias["plain"]
@@ -215,7 +218,7 @@ def test_the_estimate_moves_by_what_was_planted(planted_run):
 
 @pytest.mark.workflow
 def test_whatever_holds_the_error_says_so(planted_run):
-    screen, printed = planted_run
+    _, screen, printed = planted_run
     assert printed.count(planted_note({"Nuclei": OBJECTS["Nuclei"]})) == 1, "at the end"
     logs = [path.read_text() for path in (screen.results / "logs").glob("segment_*.log")]
     assert any(f"{NOTE} Here in " in text for text in logs)
@@ -231,7 +234,7 @@ def test_whatever_holds_the_error_says_so(planted_run):
     for page in (screen.results / "report.html", screen.folder / "results/screen/report.html"):
         assert " · PLANTED</h1>" in page.read_text()
     assert "PLANTED" in (screen.results / "ro-crate-metadata.json").read_text()
-    _, after = stores(screen)
+    after = screen.results / "P.zarr"
     for well, attributes in {
         well: zarr.open_group(after / well[0] / well[1:] / "1/labels/Cells", mode="r").attrs
         for well in ("A01", "A12")
@@ -244,13 +247,10 @@ def test_whatever_holds_the_error_says_so(planted_run):
 
 @pytest.mark.workflow
 def test_nuclei_can_be_dropped_and_what_is_made_of_them_follows(planted_run):
-    screen, _ = planted_run
-    config = yaml.safe_load((screen.folder / "config.yaml").read_text())
-    config["objects"]["Nuclei"]["planted"] = {"control_type": "poscon", "drop_percent": 25}
-    (screen.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    packs = [f"results/P/segment/pack{number}.csv" for number in (1, 2)]
-    screen.run_well("--", *packs)
-    before, after = stores(screen)
+    plain_screen, screen, _ = planted_run
+    plant(screen, drop_percent=25)
+    screen.run_well(*ONE_PACK)
+    before, after = stores(plain_screen, screen)
     left, were = 0, 0
     for line in LAYOUT.splitlines():
         well = line.split(",")[0]
@@ -268,14 +268,9 @@ def test_nuclei_can_be_dropped_and_what_is_made_of_them_follows(planted_run):
 
 @pytest.mark.workflow
 def test_another_error_makes_again_only_the_wells_that_get_it(planted_run):
-    screen, _ = planted_run
-    config = yaml.safe_load((screen.folder / "config.yaml").read_text())
-    config["objects"]["Nuclei"]["planted"] = {"control_type": "poscon", "grow_px": -1}
-    (screen.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    packs = [f"results/P/segment/pack{number}.csv" for number in (1, 2)]
-    screen.run_well("--", *packs)
-    logs = "".join(
-        path.read_text() for path in sorted((screen.results / "logs").glob("segment_*.log"))
-    )
-    made = [int(part.rsplit(" ", 1)[1]) for part in logs.split(" fields made")[:-1]]
+    _, screen, _ = planted_run
+    plant(screen, grow_px=-1)
+    screen.run_well(*ONE_PACK)
+    log = (screen.results / "logs" / "segment_pack1.log").read_text()
+    made = [int(part.rsplit(" ", 1)[1]) for part in log.split(" fields made")[:-1]]
     assert sum(made) == len(POSITIVE)

@@ -8,16 +8,15 @@ import pytest
 import yaml
 from evaluation_cases import BBBC038, image_index, load
 from skimage.io import imsave
-from workflow_runs import Screen
+from workflow_runs import ONE_PACK, Screen
 
 from levelfield.config.references import plates_with_references
 from levelfield.config.sheets import ConfigError
 from levelfield.evaluation import evaluation_tables
 from levelfield.io.store import read_labels
-from levelfield.qc.measures import MEASURES, QUESTIONS
+from levelfield.qc.measures import MEASURES, QUESTIONS, SCOPES
 from levelfield.qc.truth import class_truth
 from levelfield.report.evaluation import picture_groups
-from levelfield.report.shown import SCOPES
 from levelfield.steps.evaluate import look_for_references
 
 pytestmark = pytest.mark.workflow
@@ -35,7 +34,7 @@ CONFIG = {
         "Wider": {"method": "expansion", "parent": "Nuclei", "parameters": {"distance": GROWTH_PX}},
     },
     "measurement": {"families": ["AreaShape"]},
-    "packs_per_plate": 2,
+    "packs_per_plate": 1,
 }
 
 
@@ -86,12 +85,11 @@ def screen(tmp_path_factory, drawn) -> NucleiScreen:
     for well, (image, _) in drawn.items():
         imsave(made.images / f"{well}_s1.png", image, check_contrast=False)
     made.write_layout("".join(f"{well},{kind},x,\n" for well, kind in WELLS.items()))
-    sheet = f"plate\timages\tlayout\twells\nP\timages/P\t{made.folder}/layout.csv\t6\n"
+    sheet = "plate\timages\tlayout\twells\nP\timages/P\tlayout.csv\t6\n"
     (made.folder / "plates.tsv").write_text(sheet)
-    places = {"plates": str(made.folder / "plates.tsv"), "data_folder": str(made.folder)}
-    (made.folder / "config.yaml").write_text(yaml.safe_dump(CONFIG | places))
+    (made.folder / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"plates": "plates.tsv"}))
     made.reference_folder("drawn", {well: labels for well, (_, labels) in drawn.items()})
-    made.run_well("--", *(f"results/P/segment/pack{number}.csv" for number in (1, 2)))
+    made.run_well(*ONE_PACK)
     return made
 
 
@@ -243,6 +241,18 @@ def test_a_whole_run_makes_the_page_only_where_there_are_references(screen):
     del config["evaluation"]
     (screen.folder / "config.yaml").write_text(yaml.safe_dump(config))
     assert "evaluate " not in screen.run_well("--dry-run", "--quiet", "rules", "--forceall")
+
+
+def test_references_that_are_added_later_make_nothing_else_again(copy, tmp_path):
+    labels = read_labels(copy.results / "P.zarr", "A01", 1, "Nuclei")
+    (tmp_path / "labels").mkdir()
+    imsave(tmp_path / "labels" / "A01.png", labels.astype(np.uint16), check_contrast=False)
+    copy.change_config(evaluation={"references": {"Nuclei": f"{tmp_path}/labels/{{well}}.png"}})
+    printed = copy.run_well("--dry-run", "--quiet", "rules")
+    jobs = printed.split("Job stats:")[1].split("total")[0].split("\n")[3:]
+    # The page shows the truth beside the estimates; no image is looked at again.
+    expected = ["evaluate", "provenance", "qc_truth", "report_plate", "whole_screen"]
+    assert sorted(line.split()[0] for line in jobs if line.split()) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from workflow_runs import small_screen
 
 from levelfield.config.settings import check_measurement
@@ -18,13 +17,12 @@ PIXEL_UM = 0.5
 
 
 @pytest.fixture(scope="module")
-def screens(tmp_path_factory):
+def screens(finished, tmp_path_factory):
     """Two runs of one screen: in px as parquet, and in µm as CSV with fewer sets and channels."""
-    plain = small_screen(tmp_path_factory.mktemp("px"))
     chosen = small_screen(tmp_path_factory.mktemp("um"))
-    images = yaml.safe_load((chosen.folder / "config.yaml").read_text())["images"]
     chosen.change_config(
-        images=images | {"pixel_size_um": PIXEL_UM},
+        images=chosen.config["images"] | {"pixel_size_um": PIXEL_UM},
+        packs_per_plate=1,
         readouts={},
         measurement={
             "families": ["AreaShape", "Texture", "Correlation"],
@@ -38,9 +36,8 @@ def screens(tmp_path_factory):
             "parameters": {"texture_scales": [2], "costes": False},
         },
     )
-    plain.run_well()
-    chosen.run_well()
-    return plain, chosen
+    chosen.run_well("--", "results/P/wells.csv")
+    return finished, chosen
 
 
 def test_the_chosen_families_channels_and_pairs_are_the_columns(screens):
@@ -114,7 +111,6 @@ def test_anndata_holds_the_same_objects(screens):
 )
 def test_names_that_are_not_there_are_refused(screens, settings, says):
     plain, _ = screens
-    config = yaml.safe_load((plain.folder / "config.yaml").read_text())
-    config["measurement"] = {"unit": "px"} | settings
+    config = plain.config | {"measurement": {"unit": "px"} | settings}
     with pytest.raises(ConfigError, match=says):
         check_measurement(config)

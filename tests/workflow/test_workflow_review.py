@@ -7,31 +7,18 @@ import re
 
 import pandas as pd
 import pytest
-import yaml
-from workflow_runs import small_screen
+from workflow_runs import VERDICT
 
 pytestmark = pytest.mark.workflow
 QC_RULES = {"check_review", "qc_plate", "qc_screen", "report_plate", "report_screen", "provenance"}
-PATTERN = r"Channel(?P<channel>\d)-\d+-(?P<row>[A-H])-(?P<column>\d\d)_s(?P<site>\d)\.tif$"
-VERDICT = ["object_set", "measure", "scope", "perturbation", "estimate", "basis", "verdict"]
+JUDGED = ["object_set", "measure", "scope", "perturbation", "estimate", "basis", "verdict"]
 
 
 @pytest.fixture(scope="module")
-def reviewed(tmp_path_factory):
+def reviewed(from_zero, tmp_path_factory):
     """A small screen whose only site is number 0, before its review."""
-    screen = small_screen(tmp_path_factory.mktemp("reviewed"))
-    for path in list(screen.images.iterdir()):
-        path.rename(path.with_name(f"{path.stem}_s0.tif"))
-    config = yaml.safe_load((screen.folder / "config.yaml").read_text())
-    sheet = screen.folder / "review.csv"
-    screen.change_config(
-        images=config["images"] | {"pattern": PATTERN},
-        objects={"Nuclei": config["objects"]["Nuclei"]},
-        readouts={},
-        qc={"review": str(sheet), "review_per_class": 30},
-    )
-    screen.run_well()
-    return screen, sheet, screen.table("qc/verdict.csv")
+    screen = from_zero.copy_to(tmp_path_factory.mktemp("reviewed") / "copy")
+    return screen, screen.folder / "review.csv", screen.table("qc/verdict.csv")
 
 
 def answered(screen):
@@ -56,9 +43,9 @@ def test_one_answered_object_changes_no_verdict(reviewed):
     screen, sheet, before = reviewed
     answers = screen.table("qc/answers.csv")
     answered(screen).head(1).to_csv(sheet, index=False)
-    screen.run_well()
+    screen.run_well(*VERDICT)
     assert set(screen.table("qc/reviewed.csv")["state"]) == {"unreviewed", "partial"}
-    pd.testing.assert_frame_equal(screen.table("qc/verdict.csv")[VERDICT], before[VERDICT])
+    pd.testing.assert_frame_equal(screen.table("qc/verdict.csv")[JUDGED], before[JUDGED])
     kept = ["verdict", "unreviewed"]
     pd.testing.assert_frame_equal(screen.table("qc/answers.csv")[kept], answers[kept])
 
@@ -91,12 +78,12 @@ def test_a_change_of_the_review_is_seen_and_a_wrong_line_is_named(reviewed):
     rows = answered(screen)
     rows.loc[2, "answer"] = "merged"
     rows.to_csv(sheet, index=False)
-    failed = screen.run()
+    failed = screen.run(*VERDICT)
     assert failed.returncode != 0
     assert "line 4" in failed.stdout and "needs m" in failed.stdout
     rows.loc[2, "answer"] = "perhaps"
     rows.to_csv(sheet, index=False)
-    assert "holds 'perhaps'" in screen.run().stdout
+    assert "holds 'perhaps'" in screen.run(*VERDICT).stdout
     assert len(screen.table("qc/verdict.csv")), "a wrong line must not cost the verdict"
 
 
@@ -104,7 +91,7 @@ def test_a_review_without_the_second_class_counts_as_unfinished(reviewed):
     screen, sheet, _ = reviewed
     rows = answered(screen)
     rows[rows["well"].str.endswith("01")].to_csv(sheet, index=False)
-    screen.run_well()
+    screen.run_well("--", "results/screen/verdict.csv")
     table = screen.table("qc/reviewed.csv")
     assert set(table.loc[table["scope"] == "difference", "state"]) == {"partial"}
     assert set(table.loc[table["scope"] == "negcon", "state"]) == {"complete"}

@@ -3,29 +3,29 @@
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from conftest import DEMO_IMAGES, REPOSITORY
+from real_images import BBBC013 as DEMO_IMAGES
+from real_images import REPOSITORY
 from workflow_runs import Screen, digests, small_screen
 
 from levelfield.execution.logs import read_job_log
 from levelfield.runs.estimate import estimate, measure_costs
-from levelfield.runs.jobs import planned_jobs, read_screen
+from levelfield.runs.jobs import planned_jobs
+from levelfield.runs.plan import read_plan_file
 
 pytestmark = pytest.mark.workflow
 
 WELLS = {"A01": "negcon", "B01": "negcon", "A12": "poscon", "B12": "poscon"}
-ROW = "{plate}\timages/{plate}\t{folder}/{plate}.csv\t96\n"
+ROW = "{plate}\timages/{plate}\t{plate}.csv\t96\n"
 
 
 def levelfield(screen: Screen, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "levelfield.cli", *arguments, "--configfile", "config.yaml"]
-    return subprocess.run(command, cwd=screen.folder, capture_output=True, text=True, check=False)
+    return screen.levelfield(*arguments, "--configfile", "config.yaml")
 
 
 def add_plate(screen: Screen, plate: str, wells: dict[str, str]) -> None:
@@ -37,7 +37,7 @@ def add_plate(screen: Screen, plate: str, wells: dict[str, str]) -> None:
             shutil.copy(path, images)
     write_layout(screen, plate, wells)
     sheet = screen.folder / "plates.tsv"
-    sheet.write_text(sheet.read_text() + ROW.format(plate=plate, folder=screen.folder))
+    sheet.write_text(sheet.read_text() + ROW.format(plate=plate))
 
 
 def write_layout(screen: Screen, plate: str, wells: dict[str, str]) -> None:
@@ -56,7 +56,7 @@ def new_screen(folder: Path, **sections: object) -> Screen:
     return screen
 
 
-def test_the_plan_is_that_of_snakemake(tmp_path):
+def test_the_plan_is_that_of_snakemake(tmp_path, monkeypatch):
     screen = new_screen(tmp_path / "plan", packs_per_plate=2)
     add_plate(screen, "P", WELLS)
     add_plate(screen, "Q", {"A01": "negcon"})
@@ -73,9 +73,8 @@ def test_the_plan_is_that_of_snakemake(tmp_path):
     counts = dict(re.findall(r"^(\w+) +(\d+)$", printed, flags=re.MULTILINE))
     for name in ("total", "whole_screen"):
         counts.pop(name)
-    planned = Counter(
-        job.rule for job in planned_jobs(read_screen(screen.folder / "config.yaml", screen.folder))
-    )
+    monkeypatch.chdir(screen.folder)
+    planned = Counter(job.rule for job in planned_jobs(read_plan_file(Path("config.yaml"))))
     assert {name: int(count) for name, count in counts.items()} == planned
 
 
@@ -96,10 +95,12 @@ def test_a_plate_that_fails_stops_neither_the_others_nor_the_verdict(first_week)
     results = screen.folder / "results"
     assert (results / "P" / "report.html").is_file()
     assert not (results / "Q" / "report.html").exists()
-    verdict = pd.read_csv(results / "screen" / "verdict.csv")
-    assert set(verdict["plate"]) == {"screen"}
-    assert list(pd.read_csv(results / "screen" / "plates.csv")["Metadata_Plate"]) == ["P"]
-    page = (results / "screen" / "report.html").read_text()
+    assert not list((results / "screen").glob("*.csv"))
+    partial = results / "screen_partial"
+    assert set(pd.read_csv(partial / "verdict.csv")["plate"]) == {"screen"}
+    assert list(pd.read_csv(partial / "plates.csv")["Metadata_Plate"]) == ["P"]
+    assert "the screen was judged by 1 of 2 plates: results/screen_partial/report.html" in printed
+    page = (partial / "report.html").read_text()
     assert re.search(r"not in this report[^:]*:\s*Q", page.replace("\n", " "))
     assert "Traceback" not in printed
 
@@ -141,13 +142,16 @@ def test_a_group_of_plates_runs_by_itself_and_the_screen_is_judged_by_all(first_
     assert "plate Q" in printed
     assert "plate P" not in printed
     folder = screen.folder / "results" / "screen"
-    assert list(pd.read_csv(folder / "plates.csv")["Metadata_Plate"]) == ["P"]
-    assert "Judged by 2 of 2 plates" in levelfield(screen, "screen").stdout
+    partial = folder.with_name("screen_partial")
+    assert list(pd.read_csv(partial / "plates.csv")["Metadata_Plate"]) == ["P"]
+    judged = levelfield(screen, "screen")
+    assert "Judged by 2 of 2 plates: results/screen/report.html" in judged.stdout, judged.stderr
+    assert not partial.exists()
     assert list(pd.read_csv(folder / "plates.csv")["Metadata_Plate"]) == ["P", "Q"]
     judged = (folder / "verdict.csv").read_bytes()
     printed = screen.run_well()
-    assert not re.search("plate [PQ]$", printed, flags=re.MULTILINE)
-    assert "nothing failed" in printed
+    # The screen was judged by the rules of the workflow, so it need not be judged again.
+    assert "Nothing to be done" in printed
     assert (folder / "verdict.csv").read_bytes() == judged
     assert "not in this report" not in (folder / "report.html").read_text()
     assert digests(screen.results) == before
@@ -165,57 +169,51 @@ def most_segmented_at_once(printed: str) -> int:
     return most
 
 
-def test_on_one_machine_two_jobs_share_a_gpu_only_where_asked(tmp_path):
+def test_on_one_machine_two_jobs_share_a_gpu_only_where_asked(copy):
     """No GPU is needed for this: it is the profile that lets jobs have one."""
-    screen = new_screen(tmp_path / "gpu", packs_per_plate=2, device="cpu")
-    add_plate(screen, "P", WELLS)
     profile = ("--profile", str(REPOSITORY / "profiles" / "gpu"), "--set-threads", "segment=1")
-    packs = ("--", "results/P/segment/pack1.csv", "results/P/segment/pack2.csv")
-    assert most_segmented_at_once(screen.run_well(*profile, *packs)) == 1
-    logs = list((screen.results / "logs").glob("segment_*.log"))
-    assert [read_job_log(path).gpus for path in logs] == [1, 1]
-    for path in packs[1:]:
-        (screen.folder / path).unlink()
-    printed = screen.run_well(*profile, "--resources", "gpu=2", *packs)
-    assert most_segmented_at_once(printed) == 2
+    packs = ("results/P/segment/pack1.csv", "results/P/segment/pack2.csv")
+    for gpus in ((), ("--resources", "gpu=2")):
+        for path in packs:
+            (copy.folder / path).unlink()
+        printed = copy.run_well(*profile, *gpus, "--config", "device=cpu", "--", *packs)
+        assert most_segmented_at_once(printed) == (2 if gpus else 1)
+        logs = list((copy.results / "logs").glob("segment_*.log"))
+        assert [read_job_log(path).gpus for path in logs] == [1, 1]
 
 
-def test_a_disk_without_room_stops_the_plate_before_it_begins(tmp_path, monkeypatch):
-    screen = new_screen(tmp_path / "full")
-    add_plate(screen, "P", WELLS)
+def test_a_disk_without_room_stops_the_plate_before_it_begins(copy):
     # As a plate of 60,000 GB: its index says so, and the store is never begun.
-    screen.run_well("--until", "index_plate")
-    index = screen.results / "index.csv"
+    shutil.rmtree(copy.results / "P.zarr")
+    (copy.results / "store.csv").unlink()
+    index = copy.results / "index.csv"
     table = pd.read_csv(index, keep_default_na=False)
     table.assign(size_y=30_000_000, size_x=1_000_000).to_csv(index, index=False)
-    done = screen.run("--until", "create_store", "--rerun-triggers", "input")
+    done = copy.run("--until", "create_store", "--rerun-triggers", "input")
     assert done.returncode != 0
     assert re.search(r"plate P needs about .* GB too few\. Nothing of the plate was", done.stdout)
-    assert not (screen.results / "P.zarr").exists()
+    assert not (copy.results / "P.zarr").exists()
 
 
-def test_what_is_foretold_of_the_demo_comes_true(tmp_path):
-    # As `make` does: a job that compiles kernels costs many times what it costs ever after.
-    subprocess.run([sys.executable, "-m", "levelfield.runs.warm_up"], check=True, cwd=REPOSITORY)
+def test_what_is_foretold_of_the_demo_comes_true(demo, tmp_path, monkeypatch):
     kinds = ("negcon", "poscon", "negcon", "trt")
-    wells = [f"{row}{column}" for row in "ABCDEFGH" for column in ("01", "02", "07", "12")]
+    wells = [f"{row}{column}" for row in "ABC" for column in ("01", "02", "07", "12")]
     config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
-    measured = new_screen(tmp_path / "measured", packs_per_plate=2, readouts=config["readouts"])
+    measured = new_screen(tmp_path / "measured", readouts=config["readouts"])
     measured.change_config(measurement=config.get("measurement", {}))
-    for plate, chosen in (("S", wells[:4]), ("L", wells[4:16])):
-        layout = {well: kinds[i % 4] for i, well in enumerate(chosen)}
-        add_plate(measured, plate, layout)
+    for plate, chosen in (("S", wells[:4]), ("L", wells)):
+        add_plate(measured, plate, {well: kinds[i % 4] for i, well in enumerate(chosen)})
     measured.run_well()
-    demo = new_screen(tmp_path / "demo", packs_per_plate=4, readouts=config["readouts"])
-    demo.change_config(measurement=config.get("measurement", {}))
-    add_plate(demo, "D", {well: kinds[i % 4] for i, well in enumerate(wells)})
-    source = read_screen(measured.folder / "config.yaml", measured.folder)
-    target = read_screen(demo.folder / "config.yaml", demo.folder)
-    foretold = estimate(target, measure_costs(source, ["S", "L"])).iloc[-1]
-    demo.run_well()
-    costs = measure_costs(target, ["D"])
-    took = estimate(target, costs).iloc[-1]
-    in_folder = list((demo.folder / "results" / "D").rglob("*"))
+    monkeypatch.chdir(measured.folder)
+    costs = measure_costs(read_plan_file(Path("config.yaml")), ["S", "L"])
+    monkeypatch.chdir(REPOSITORY)
+    demo_config = yaml.safe_dump(config | {"results": str(demo)}, sort_keys=False)
+    (tmp_path / "demo.yaml").write_text(demo_config)
+    target = read_plan_file(tmp_path / "demo.yaml")
+    [plate] = target.plates
+    foretold = estimate(target, costs).iloc[-1]
+    took = estimate(target, measure_costs(target, [plate])).iloc[-1]
+    in_folder = list((demo / plate).rglob("*"))
     assert foretold["inodes"] == pytest.approx(len(in_folder), rel=0.2)
     n_bytes = sum(path.stat().st_size for path in in_folder if path.is_file())
     assert foretold["bytes"] == pytest.approx(n_bytes, rel=0.2)

@@ -4,16 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import DEMO_IMAGES
 from PIL import Image
+from real_images import BBBC013 as DEMO_IMAGES
 from skimage.filters import threshold_otsu
 from skimage.measure import label
-from workflow_runs import small_screen
+from workflow_runs import VERDICT, small_screen
 
 from levelfield.config.settings import check_classifiers, object_sets
 from levelfield.config.sheets import ConfigError
 from levelfield.images.planes import read_plane
 from levelfield.io import store
+from levelfield.segmentation import METHODS
 
 pytestmark = pytest.mark.workflow
 
@@ -40,6 +41,7 @@ def screen(tmp_path_factory):
         rows.append(f"{image}\t{screen.folder}/labels/P/{well}_1_masks.png\tlabels")
     (screen.folder / "training.tsv").write_text("\n".join(rows) + "\n")
     screen.change_config(
+        packs_per_plate=1,
         qc={"excluded_sites_percent": 20},
         pixel_classifiers={
             "nuclei": {
@@ -73,7 +75,7 @@ def screen(tmp_path_factory):
             "Elsewhere": {"method": "labels", "files": "labels/{plate}/{well}_{site}_masks.png"},
         },
     )
-    screen.run_well()
+    screen.run_well(*VERDICT)
     return screen
 
 
@@ -124,11 +126,11 @@ def config(screen, **nuclei) -> dict:
 def test_a_level_that_cannot_be_measured_beforehand_is_refused(screen):
     manual = {"threshold": {"method": "manual", "value": 0.1}}
     with pytest.raises(ConfigError, match=r"objects.Nuclei.threshold_from: one level"):
-        object_sets(config(screen, threshold_from="plate", parameters=manual))
+        object_sets(config(screen, threshold_from="plate", parameters=manual), METHODS)
     with pytest.raises(ConfigError, match="method labels has no threshold"):
-        object_sets(config(screen, method="labels", files="x", threshold_from="plate"))
+        object_sets(config(screen, method="labels", files="x", threshold_from="plate"), METHODS)
     with pytest.raises(ConfigError, match="a probability, which means the same in all images"):
-        object_sets(config(screen, classifier="nuclei", threshold_from="plate"))
+        object_sets(config(screen, classifier="nuclei", threshold_from="plate"), METHODS)
 
 
 def test_an_unknown_classifier_is_refused_before_anything_runs(screen):
@@ -141,22 +143,10 @@ def test_an_unknown_classifier_is_refused_before_anything_runs(screen):
 
 
 def test_a_classifier_where_none_is_used_or_known_is_refused(screen):
-    unused = object_sets(config(screen, method="labels", files="x", classifier="nuclei"))
+    unused = object_sets(config(screen, method="labels", files="x", classifier="nuclei"), METHODS)
     with pytest.raises(ConfigError, match="method labels does not look at a probability"):
-        check_classifiers(unused, ["nuclei"])
-    unknown = object_sets(config(screen, classifier="cells"))
+        check_classifiers(unused, ["nuclei"], METHODS)
+    unknown = object_sets(config(screen, classifier="cells"), METHODS)
     with pytest.raises(ConfigError, match="'cells' is not under pixel_classifiers"):
-        check_classifiers(unknown, ["nuclei"])
-    check_classifiers(object_sets(config(screen)), [])
-
-
-def test_references_that_are_added_later_make_nothing_else_again(screen):
-    content = yaml.safe_load((screen.folder / "config.yaml").read_text())
-    content["evaluation"] = {"references": {"Nuclei": "labels/{plate}/{well}_{site}_masks.png"}}
-    path = screen.folder / "evaluated.yaml"
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
-    printed = screen.run_well("--configfile", str(path), "--dry-run", "--quiet", "rules")
-    jobs = printed.split("Job stats:")[1].split("total")[0].split("\n")[3:]
-    # The page shows the truth beside the estimates; no image is looked at again.
-    expected = ["evaluate", "provenance", "qc_truth", "report_plate", "whole_screen"]
-    assert sorted(line.split()[0] for line in jobs if line.split()) == expected
+        check_classifiers(unknown, ["nuclei"], METHODS)
+    check_classifiers(object_sets(config(screen), METHODS), [], METHODS)

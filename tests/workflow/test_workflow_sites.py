@@ -1,74 +1,52 @@
-"""The real workflow on an export whose sites are numbered from 0."""
+"""The real workflow on an export whose sites are numbered from 0, one of which is bad."""
 
 import re
-import subprocess
-import sys
 
-import numpy as np
 import pandas as pd
 import pytest
-import tifffile
-import yaml
-from workflow_runs import small_screen
 
 from levelfield.io.store import read_labels
 
 pytestmark = pytest.mark.workflow
 
-PATTERN = r"(?P<well>[A-H]\d\d)_s(?P<site>\d)_w(?P<channel>\d)\.tif$"
 
-
-@pytest.fixture(scope="module")
-def screen(tmp_path_factory):
-    """Seven wells with one site each, number 0; that of the treated well is empty."""
-    screen = small_screen(tmp_path_factory.mktemp("from_zero"))
-    for path in sorted(screen.images.glob("*.tif")):
-        channel, row, column = re.search(r"Channel(\d)-\d+-([A-H])-(\d\d)", path.name).groups()
-        path.rename(path.with_name(f"{row}{column}_s0_w{channel}.tif"))
-    tifffile.imwrite(screen.images / "C07_s0_w1.tif", np.zeros((640, 640), np.uint8))
-    config = yaml.safe_load((screen.folder / "config.yaml").read_text())
-    screen.change_config(images=config["images"] | {"pattern": PATTERN})
-    screen.run_well()
-    return screen
-
-
-def levelfield(screen, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "levelfield.cli", *arguments],
-        cwd=screen.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_all_tables_have_the_number_of_the_export(screen):
+def test_all_tables_have_the_number_of_the_export(from_zero):
     for table in ("sites.csv", "qc/sites.csv", "qc/review_list.csv"):
-        sites = screen.table(table)
+        sites = from_zero.table(table)
         column = "site" if "site" in sites else "Metadata_Site"
         assert set(sites[column]) == {0}, table
-    assert set(pd.read_parquet(screen.results / "objects/Nuclei.parquet")["Metadata_Site"]) == {0}
-    assert read_labels(screen.results / "P.zarr", "A01", 0, "Nuclei").any()
+    assert set(pd.read_parquet(from_zero.results / "objects/Nuclei.parquet")["Metadata_Site"]) == {
+        0
+    }
+    assert read_labels(from_zero.results / "P.zarr", "A01", 0, "Nuclei").any()
 
 
-def test_a_site_0_that_is_left_out_is_a_site_and_no_job(screen):
-    excluded = screen.table("excluded_sites.csv")
-    assert excluded[["Metadata_Well", "Metadata_Site"]].to_numpy().tolist() == [["C07", 0]]
-    failures = screen.table("failures.csv")
-    assert list(failures["site"]) == [0]
+def test_a_site_0_that_is_left_out_is_a_site_and_no_job(from_zero):
+    excluded = from_zero.table("excluded_sites.csv").set_index("Metadata_Well")
+    assert list(excluded.index) == ["", "C07"]  # A99 is no well of the plate
+    assert int(excluded.loc["C07", "Metadata_Site"]) == 0
+    failures = from_zero.table("failures.csv").query("well == 'C07'")
+    assert list(failures["site"].astype(int)) == [0]
     assert failures["log"].str.contains("segment_").all()
-    page = (screen.results / "report.html").read_text()
+    page = (from_zero.results / "report.html").read_text()
     assert '<td>C07</td><td class="number">0</td>' in page
 
 
-def test_the_commands_take_sites_from_0(screen):
-    assert levelfield(screen, "verify", "P").returncode == 0
-    assert levelfield(screen, "verdict", "P").returncode == 0
-    told = levelfield(screen, "status", "--configfile", "config.yaml")
+def test_one_bad_site_within_the_limit_keeps_the_verdict(from_zero):
+    assert int(from_zero.table("plate.csv").loc[0, "n_excluded"]) == 1
+    assert from_zero.table("plate.csv").loc[0, "within_limit"] in (True, "True")
+    assert "excluded_sites" not in set(from_zero.table("qc/verdict.csv")["reason"])
+
+
+def test_the_commands_take_sites_from_0(from_zero, tmp_path):
+    screen = from_zero.copy_to(tmp_path / "copy")
+    assert screen.levelfield("verify", "P").returncode == 0
+    assert screen.levelfield("verdict", "P").returncode == 0
+    told = screen.levelfield("status", "--configfile", "config.yaml")
     assert told.returncode == 0, told.stderr
-    labels = screen.results / "P.zarr" / "A" / "12" / "0" / "labels" / "Cells"
+    labels = screen.results / "P.zarr" / "A" / "12" / "0" / "labels" / "Nuclei"
     for path in sorted(labels.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
-    told = levelfield(screen, "verify", "P")
+    told = screen.levelfield("verify", "P")
     assert told.returncode == 1
-    assert re.search(r"A12 +0 +Cells missing", told.stdout)
+    assert re.search(r"A12 +0 +Nuclei missing", told.stdout)

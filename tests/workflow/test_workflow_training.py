@@ -4,15 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
-from workflow_runs import small_screen
+from workflow_runs import ONE_PACK, small_screen
 
 from levelfield.io import store
 
 pytestmark = pytest.mark.workflow
 
 FIELDS = ("A01", "A12", "B01", "B12")
-# After the two dashes: or they would be further config files.
-PACKS = ("--", "results/P/segment/pack1.csv", "results/P/segment/pack2.csv")
 PARAMETERS = {"steps": 4, "batch": 2, "side": 64, "check_every": 2}
 
 
@@ -41,7 +39,7 @@ def save_edited(screen, well: str, labels: np.ndarray) -> None:
 def train_with(screen, generation: int) -> None:
     network = {
         "generation": generation,
-        "corrections": {"object_set": "Nuclei", "reviews": [str(screen.folder / "review.csv")]},
+        "corrections": {"object_set": "Nuclei", "reviews": ["review.csv"]},
         "test_groups": 0.25,
         "parameters": PARAMETERS,
     }
@@ -61,8 +59,9 @@ def train_with(screen, generation: int) -> None:
 def screen(tmp_path_factory):
     """Nuclei that were segmented, reviewed, edited in one field, and learned from."""
     screen = small_screen(tmp_path_factory.mktemp("training"))
-    screen.change_config(objects={"Nuclei": {"method": "classical"}}, readouts={})
-    screen.run_well(*PACKS)
+    nuclei = {"Nuclei": {"method": "classical"}}
+    screen.change_config(objects=nuclei, readouts={}, packs_per_plate=1)
+    screen.run_well(*ONE_PACK)
     rows = [
         row
         for well in FIELDS
@@ -72,7 +71,7 @@ def screen(tmp_path_factory):
     labels = labels_of(screen, "C01")
     save_edited(screen, "C01", np.where(labels == 1, 0, labels))
     train_with(screen, 1)
-    screen.run_well(*PACKS)
+    screen.run_well(*ONE_PACK)
     return screen
 
 
@@ -102,10 +101,10 @@ def test_wells_stay_whole_and_the_test_well_judges(screen):
 
 
 def test_an_object_set_is_segmented_with_the_trained_weights(screen):
-    printed = screen.run_well("--dry-run", *PACKS)
+    printed = screen.run_well("--dry-run", *ONE_PACK)
     assert "Nothing to be done" in printed
     screen.change_config(device="auto")  # another device makes nothing again
-    assert "Nothing to be done" in screen.run_well("--dry-run", *PACKS)
+    assert "Nothing to be done" in screen.run_well("--dry-run", *ONE_PACK)
     screen.change_config(device="cpu")
     assert labels_of(screen, "A01", "Learned").shape == labels_of(screen, "A01").shape
     log = (generation(screen, 1) / "logs" / "train_network.log").read_text()
@@ -119,11 +118,11 @@ def test_an_object_set_is_segmented_with_the_trained_weights(screen):
 def test_the_next_generation_needs_something_new_and_keeps_the_last_one(screen):
     kept = {path: path.read_bytes() for path in generation(screen, 1).rglob("*") if path.is_file()}
     train_with(screen, 2)
-    done = screen.run(*PACKS)
+    done = screen.run(*ONE_PACK)
     assert done.returncode != 0
     assert "generation 1 has learned from this review already" in done.stdout
     train_with(screen, 3)
-    done = screen.run("--dry-run", *PACKS)
+    done = screen.run("--dry-run", *ONE_PACK)
     assert "raise the generation by one at a time" in done.stdout
     rows = review(screen, "B01", {1: "correct", 2: "not_an_object", 3: "cannot_tell"})
     pd.DataFrame(rows).to_csv(screen.folder / "review.csv", index=False)

@@ -1,76 +1,67 @@
 # The plan: config and sheets are checked here, before any job runs.
+import os
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from levelfield.execution.subprocesses import call_apart
-from levelfield.config.references import plates_with_references
-from levelfield.config.settings import (
-    check_classifiers,
-    check_measurement,
-    measured_sets,
-    object_sets,
-    planted_wells,
-    sets_with_plate_diameter,
-    threshold_wells,
+# In a clone the package lies beside this workflow, whether it is installed or not.
+CLONE = Path(str(workflow.current_basedir.get_path_or_uri(secret_free=True))).parents[1]
+IN_CLONE = (CLONE / "levelfield").is_dir()
+if IN_CLONE and str(CLONE) not in sys.path:
+    sys.path.insert(0, str(CLONE))
+
+NOT_INSTALLED = (
+    "Levelfield's Python package and what it needs are not installed in the environment that runs "
+    "Snakemake: pip install levelfield there (README.md says more)."
 )
-from levelfield.config.plan import read_plates
-from levelfield.config.sheets import SCHEMAS, check_config, load_schema, with_defaults
+
+try:
+    from levelfield.config.results import RULES, Results
+    from levelfield.config.settings import planted_wells, threshold_wells
+    from levelfield.config.sheets import SCHEMAS, read_columns
+    from levelfield.execution.subprocesses import call_in_subprocess, search_first
+    from levelfield.runs.plan import find_segmenters, read_plan
+except ModuleNotFoundError as error:
+    raise WorkflowError(NOT_INSTALLED) from error
 
 
-def read_plan(config):
-    """Check the config and the sheets; return plates, object sets and reference labels."""
-    schema = load_schema(SCHEMAS / "config.yaml")
-    parts = {
-        name: load_schema(SCHEMAS / name)
-        for name in ("segmentation.yaml", "networks.yaml")
-    }
-    source = ", ".join(str(path) for path in workflow.configfiles) or "the config"
+if IN_CLONE:
+    search_first(CLONE)
+
+
+def checked(function, *arguments):
+    """Return what a function returns; what is wrong with the config ends the run in a sentence."""
     try:
-        check_config(config, schema, source, parts)
-        config.update(with_defaults(config, schema))
-        sheets = {
-            name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")
-        }
-        sets = object_sets(config)
-        check_classifiers(sets, list(config["pixel_classifiers"]))
-        check_measurement(config)
-        if config["readouts"] and workflow.is_main_process:
-            call_apart("levelfield.steps.measure", "check_readouts", config)
-        # Every job reads this file; what the first process has checked they take as it is.
-        plates = read_plates(config, sheets if workflow.is_main_process else None)
-        return plates, sets, plates_with_references(config, plates)
+        return function(*arguments)
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 
 
-PLATES, OBJECT_SETS, REFERENCES = read_plan(config)
-SETS = [one.name for one in OBJECT_SETS]
-MEASURED = measured_sets(config)
-CHANNELS = list(config["channels"])
-CLASSIFIERS = sorted({one.classifier for one in OBJECT_SETS if one.classifier})
-PLATE_DIAMETERS = bool(sets_with_plate_diameter(OBJECT_SETS))
-PLATE_THRESHOLDS = any(one.threshold_from != "image" for one in OBJECT_SETS)
-RESULTS = config["results"]
-# Where files lie, how and on what work is done and what labels are compared with changes no
-# measurement: it must not make anything again.
-NO_SCIENCE = (
-    "plates",
-    "data_folder",
-    "results",
-    "packs_per_plate",
-    "weights_cache",
-    "device",
-    "evaluation",
+# A workflow that uses this one as a module can give a prefix, which Snakemake puts before the
+# relative paths of rules. What else needs those paths has to put it there itself.
+PREFIX = str(workflow.modifier.modify_path("-")).removesuffix("-")
+# Nothing where Snakemake is alone: it can lint this workflow, and plan no job.
+SEGMENTERS = find_segmenters()
+PLAN = checked(
+    read_plan,
+    config,
+    ", ".join(str(path) for path in workflow.configfiles) or "the config",
+    SEGMENTERS,
+    PREFIX,
+    # Every job reads this file; what the first process has checked they take as it is.
+    workflow.is_main_process,
 )
-SCIENCE = {key: value for key, value in config.items() if key not in NO_SCIENCE}
-PLATE = f"{RESULTS}/{{plate}}"
+config.update(PLAN.config)
+PLATES, OBJECT_SETS, REFERENCES = PLAN.plates, PLAN.object_sets, PLAN.references
+CHANNELS = list(config["channels"])
+PATHS = Results(config["results"])
 
 
 wildcard_constraints:
     plate="|".join(map(re.escape, PLATES)),
     pack=r"pack\d+",
-    object_set="|".join(SETS),
+    object_set="|".join(config["objects"]),
     channel="|".join(CHANNELS),
     classifier="[A-Za-z][A-Za-z0-9_]*",
 
@@ -80,14 +71,41 @@ def of_plate(wildcards):
     return PLATES[wildcards.plate]
 
 
-def all_packs(pattern):
-    """An input function: a path for every pack of the plate."""
+def images_of(wildcards):
+    """The folder of a plate's images. What users give is local: it gets no prefix."""
+    return local(str(of_plate(wildcards).images))
 
-    def paths(wildcards):
-        packs = [pack.name for pack in of_plate(wildcards).packs]
-        return expand(f"{PLATE}/{pattern}", plate=wildcards.plate, pack=packs)
+
+def layout_of(wildcards):
+    """The layout sheet of a plate."""
+    return local(str(of_plate(wildcards).layout_path))
+
+
+def store_of(wildcards):
+    """The store of a plate, for params: it is no file that a rule makes, but grows by fields."""
+    return PLAN.results.store(wildcards.plate)
+
+
+def all_packs(step, name, **wildcards):
+    """An input function: the file of every pack of the plate."""
+
+    def paths(of):
+        packs = [pack.name for pack in of_plate(of).packs]
+        return expand(PATHS.file(step, name, **wildcards), plate=of.plate, pack=packs)
 
     return paths
+
+
+def all_files(step, but=()):
+    """All files of a rule by their names, but for some."""
+    return {
+        name: PATHS.file(step, name) for name in RULES[step].files if name not in but
+    }
+
+
+def every_plate(step, name):
+    """The file of every plate."""
+    return expand(PATHS.file(step, name), plate=PLATES)
 
 
 def wells_with_planted(wildcards):
@@ -100,13 +118,13 @@ def wells_with_planted(wildcards):
 
 def review_file(wildcards):
     """The review sheet, as soon as there is one: only the QC rules read it."""
-    path = config["qc"].get("review", "").replace("{plate}", wildcards.plate)
-    return path if path and Path(path).is_file() else []
+    path = PLAN.review(wildcards.plate)
+    return local(str(path)) if path else []
 
 
 def truth_table(wildcards):
     """What reference labels say, where the plate has some."""
-    return f"{PLATE}/qc/truth.csv" if wildcards.plate in REFERENCES else []
+    return PATHS.file("qc_truth") if wildcards.plate in REFERENCES else []
 
 
 def science(*keys):
@@ -120,18 +138,20 @@ def plate_results(wildcards):
     The tables of the packs are named too, so that a run makes those again that `levelfield verify`
     took away; Snakemake does not miss a file that only other files were made from.
     """
-    names = ("report.html", "qc/verdict.csv", "readouts.csv", "ro-crate-metadata.json")
-    results = [
-        f"{RESULTS}/{name}/{path}"
+    if SEGMENTERS is None:
+        raise WorkflowError(NOT_INSTALLED)
+    finals = ("report_plate", "qc_plate", "provenance")
+    results = [path for final in finals for path in every_plate(final, "")]
+    results += every_plate("summarise_plate", "readouts")
+    results += [
+        PATHS.file("segment", plate=name, pack=pack.name)
         for name, plate in PLATES.items()
-        for path in (*names, *(f"segment/{pack.name}.csv" for pack in plate.packs))
+        for pack in plate.packs
     ]
-    return results + expand(f"{PLATE}/evaluation/evaluation.html", plate=REFERENCES)
+    return results + expand(PATHS.file("evaluate", "page"), plate=REFERENCES)
 
 
 def screen_results(wildcards):
     """What a whole run makes for the screen."""
-    return [
-        f"{RESULTS}/screen/{name}"
-        for name in ("verdict.csv", "plates.csv", "report.html")
-    ]
+    tables = [PATHS.file("qc_screen", name) for name in ("verdict", "plates")]
+    return [*tables, PATHS.file("report_screen")]

@@ -4,30 +4,32 @@
 rule evaluate:
     input:
         index=rules.index_plate.output[0],
-        layout=lambda wildcards: of_plate(wildcards).layout_path,
-        segmented=all_packs("segment/{pack}.csv"),
-        references=lambda wildcards: REFERENCES.get(wildcards.plate, []),
+        layout=layout_of,
+        segmented=all_packs("segment", "fields"),
+        references=lambda wildcards: [
+            local(str(path)) for path in REFERENCES.get(wildcards.plate, [])
+        ],
     output:
-        objects=f"{PLATE}/evaluation/objects.csv",
-        images=f"{PLATE}/evaluation/images.csv",
-        groups=f"{PLATE}/evaluation/groups.csv",
-        references=f"{PLATE}/evaluation/references.csv",
-        picture=f"{PLATE}/evaluation/evaluation.png",
+        objects=PATHS.file("evaluate", "objects"),
+        images=PATHS.file("evaluate", "images"),
+        groups=PATHS.file("evaluate", "groups"),
+        references=PATHS.file("evaluate", "references"),
+        picture=PATHS.file("evaluate", "picture"),
         page=report(
-            f"{PLATE}/evaluation/evaluation.html",
+            PATHS.file("evaluate", "page"),
             category="Evaluation",
             caption="../report/evaluation.rst",
             labels={"plate": "{plate}"},
         ),
     log:
-        f"{PLATE}/logs/evaluate.log",
+        PATHS.log("evaluate"),
     benchmark:
-        f"{PLATE}/timings/evaluate.tsv"
+        PATHS.timing("evaluate")
     conda:
         "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
-        store=f"{PLATE}/{{plate}}.zarr",
+        store=store_of,
         folder=config["data_folder"],
         objects=config["objects"],
         settings=config["evaluation"],
@@ -44,18 +46,18 @@ rule qc_truth:
         candidates=rules.qc_plate.output.candidates,
         sites=rules.qc_plate.output.sites,
         verdict=rules.qc_plate.output.verdict,
-        layout=lambda wildcards: of_plate(wildcards).layout_path,
+        layout=layout_of,
     output:
         report(
-            f"{PLATE}/qc/truth.csv",
+            PATHS.file("qc_truth"),
             category="Verdict",
             caption="../report/truth.rst",
             labels={"plate": "{plate}"},
         ),
     log:
-        f"{PLATE}/logs/qc_truth.log",
+        PATHS.log("qc_truth"),
     benchmark:
-        f"{PLATE}/timings/qc_truth.tsv"
+        PATHS.timing("qc_truth")
     conda:
         "../../envs/levelfield-core.yaml"
     params:

@@ -1,21 +1,28 @@
 # What a person reads at the end of a run: what failed, where and why.
 import sys
 
-from levelfield.runs.jobs import Screen
 
-
-def finish(log, succeeded):
-    """Write every plate's failures.csv, and print a summary."""
-    screen = Screen(config, PLATES, Path(RESULTS))
-    # Snakemake gives the files of all its loggers; its own comes first.
-    path = Path(log[0] if isinstance(log, list) else log)
-    text = call_apart("levelfield.runs.finish", "finish_run", screen, path, succeeded)
+def finish(succeeded):
+    """Write every plate's failures.csv, judge the screen by what there is, and print a summary."""
+    # Handlers of plugins write in a thread of their own; the last events may not be written yet.
+    manager = workflow.logger_manager
+    if manager.queue_listener:
+        manager.queue_listener.stop()
+    noted = [
+        handler.path for handler in manager.plugin_handlers if hasattr(handler, "path")
+    ]
+    events = next((path for path in noted if path), None)
+    text = call_in_subprocess(
+        "levelfield.runs.finish", "finish_run", PLAN, events, succeeded
+    )
     print(text, file=sys.stderr)
+    if manager.queue_listener:
+        manager.queue_listener.start()
 
 
 onsuccess:
-    finish(log, True)
+    finish(True)
 
 
 onerror:
-    finish(log, False)
+    finish(False)

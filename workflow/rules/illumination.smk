@@ -5,11 +5,11 @@ rule fit_illumination:
     input:
         index=rules.index_plate.output[0],
     output:
-        fields=f"{PLATE}/illumination.npz",
-        table=f"{PLATE}/illumination.csv",
+        fields=PATHS.file("fit_illumination", "fields"),
+        table=PATHS.file("fit_illumination", "table"),
         pictures=report(
             expand(
-                f"{PLATE}/illumination/{{channel}}.png",
+                PATHS.file("fit_illumination", "pictures"),
                 channel=CHANNELS,
                 allow_missing=True,
             ),
@@ -19,9 +19,9 @@ rule fit_illumination:
             labels={"plate": "{plate}", "figure": "flat fields"},
         ),
     log:
-        f"{PLATE}/logs/fit_illumination.log",
+        PATHS.log("fit_illumination"),
     benchmark:
-        f"{PLATE}/timings/fit_illumination.tsv"
+        PATHS.timing("fit_illumination")
     conda:
         "../../envs/levelfield-core.yaml"
     params:

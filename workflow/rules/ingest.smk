@@ -3,15 +3,15 @@
 
 rule index_plate:
     input:
-        images=lambda wildcards: of_plate(wildcards).images,
+        images=images_of,
         # ancient: only other wells (params) make the index again, and with it all that follows.
-        layout=lambda wildcards: ancient(of_plate(wildcards).layout_path),
+        layout=lambda wildcards: ancient(layout_of(wildcards)),
     output:
-        f"{PLATE}/index.csv",
+        PATHS.file("index_plate"),
     log:
-        f"{PLATE}/logs/index_plate.log",
+        PATHS.log("index_plate"),
     benchmark:
-        f"{PLATE}/timings/index_plate.tsv"
+        PATHS.timing("index_plate")
     conda:
         "../../envs/levelfield-core.yaml"
     params:
@@ -28,17 +28,17 @@ rule create_store:
     input:
         index=rules.index_plate.output[0],
     output:
-        f"{PLATE}/store.csv",
+        PATHS.file("create_store"),
     log:
-        f"{PLATE}/logs/create_store.log",
+        PATHS.log("create_store"),
     benchmark:
-        f"{PLATE}/timings/create_store.tsv"
+        PATHS.timing("create_store")
     conda:
         "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
-        store=f"{PLATE}/{{plate}}.zarr",
-        n_sets=len(SETS),
+        store=store_of,
+        n_sets=len(OBJECT_SETS),
     message:
         "Creating the OME-Zarr store of plate {wildcards.plate}"
     script:

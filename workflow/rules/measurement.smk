@@ -8,17 +8,18 @@ rule measure:
     output:
         # update: a field whose labels are as before keeps its rows and is not measured again.
         [
-            update(f"{PLATE}/measure/{name}/{{pack}}.parquet")
-            for name in (*MEASURED, "Image")
+            update(PATHS.file("measure", "objects", object_set=name))
+            for name in PLAN.measured
         ],
+        update(PATHS.file("measure", "image")),
     log:
-        f"{PLATE}/logs/measure_{{pack}}.log",
+        PATHS.log("measure"),
     benchmark:
-        f"{PLATE}/timings/measure_{{pack}}.tsv"
+        PATHS.timing("measure")
     conda:
         "../../envs/levelfield-core.yaml"
     params:
-        store=f"{PLATE}/{{plate}}.zarr",
+        store=store_of,
         science=science("images", "channels", "objects", "measurement"),
     message:
         "Measuring {wildcards.pack} of plate {wildcards.plate}"
@@ -29,44 +30,44 @@ rule measure:
 rule summarise_plate:
     input:
         index=rules.index_plate.output[0],
-        layout=lambda wildcards: of_plate(wildcards).layout_path,
-        segmented=all_packs("segment/{pack}.csv"),
+        layout=layout_of,
+        segmented=all_packs("segment", "fields"),
         measured=lambda wildcards: [
             path
-            for name in (*MEASURED, "Image")
-            for path in all_packs(f"measure/{name}/{{pack}}.parquet")(wildcards)
+            for name in (*PLAN.measured, "Image")
+            for path in all_packs("measure", "objects", object_set=name)(wildcards)
         ],
     output:
         objects=expand(
-            f"{PLATE}/objects/{{object_set}}.{{ending}}",
-            object_set=MEASURED,
+            PATHS.file("summarise_plate", "objects"),
+            object_set=PLAN.measured,
             ending=config["measurement"]["tables"],
             allow_missing=True,
         ),
         anndata=expand(
-            f"{PLATE}/objects/{{object_set}}.h5ad",
-            object_set=MEASURED if config["measurement"]["anndata"] else [],
+            PATHS.file("summarise_plate", "anndata"),
+            object_set=PLAN.measured if config["measurement"]["anndata"] else [],
             allow_missing=True,
         ),
-        sites=f"{PLATE}/sites.csv",
-        wells=f"{PLATE}/wells.csv",
+        sites=PATHS.file("summarise_plate", "sites"),
+        wells=PATHS.file("summarise_plate", "wells"),
         excluded=report(
-            f"{PLATE}/excluded_sites.csv",
+            PATHS.file("summarise_plate", "excluded"),
             category="Sites left out",
             caption="../report/excluded_sites.rst",
             labels={"plate": "{plate}"},
         ),
-        plate=f"{PLATE}/plate.csv",
+        plate=PATHS.file("summarise_plate", "plate"),
         readouts=report(
-            f"{PLATE}/readouts.csv",
+            PATHS.file("summarise_plate", "readouts"),
             category="Assay",
             caption="../report/readouts.rst",
             labels={"plate": "{plate}"},
         ),
     log:
-        f"{PLATE}/logs/summarise_plate.log",
+        PATHS.log("summarise_plate"),
     benchmark:
-        f"{PLATE}/timings/summarise_plate.tsv"
+        PATHS.timing("summarise_plate")
     conda:
         "../../envs/levelfield-core.yaml"
     params:

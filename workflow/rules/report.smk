@@ -3,7 +3,7 @@
 
 rule report_plate:
     input:
-        layout=lambda wildcards: of_plate(wildcards).layout_path,
+        layout=layout_of,
         summary=[
             rules.summarise_plate.output.sites,
             rules.summarise_plate.output.wells,
@@ -26,59 +26,31 @@ rule report_plate:
         pictures=rules.fit_illumination.output.pictures,
     output:
         report(
-            f"{PLATE}/report.html",
+            PATHS.file("report_plate"),
             category="Reports",
             caption="../report/plate_report.rst",
             labels={"plate": "{plate}"},
         ),
     log:
-        f"{PLATE}/logs/report_plate.log",
+        PATHS.log("report_plate"),
     benchmark:
-        f"{PLATE}/timings/report_plate.tsv"
+        PATHS.timing("report_plate")
     conda:
         "../../envs/levelfield-core.yaml"
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
-        store=f"{PLATE}/{{plate}}.zarr",
-        config=SCIENCE,
+        store=store_of,
+        config=PLAN.science,
     message:
         "Writing the report of plate {wildcards.plate}"
     script:
         "../../scripts/report_plate.py"
 
 
-rule report_screen:
-    input:
-        plates=rules.qc_screen.output.plates,
-        answers=rules.qc_screen.output.answers,
-        all_answers=expand(rules.qc_plate.output.answers, plate=PLATES),
-        verdict=rules.qc_screen.output.verdict,
-        drift=rules.qc_screen.output.drift,
-        verdicts=expand(rules.qc_plate.output.verdict, plate=PLATES),
-        readouts=expand(rules.summarise_plate.output.readouts, plate=PLATES),
-    output:
-        report(
-            f"{RESULTS}/screen/report.html",
-            category="Reports",
-            caption="../report/screen_report.rst",
-            labels={"plate": "the whole screen"},
-        ),
-    log:
-        f"{RESULTS}/screen/logs/report_screen.log",
-    benchmark:
-        f"{RESULTS}/screen/timings/report_screen.tsv"
-    conda:
-        "../../envs/levelfield-core.yaml"
-    message:
-        "Writing the report of the screen"
-    script:
-        "../../scripts/report_screen.py"
-
-
 rule provenance:
     input:
-        images=lambda wildcards: of_plate(wildcards).images,
-        layout=lambda wildcards: of_plate(wildcards).layout_path,
+        images=images_of,
+        layout=layout_of,
         results=[
             rules.index_plate.output[0],
             rules.fit_illumination.output.fields,
@@ -87,15 +59,15 @@ rule provenance:
             rules.report_plate.output[0],
         ],
     output:
-        f"{PLATE}/ro-crate-metadata.json",
+        PATHS.file("provenance"),
     log:
-        f"{PLATE}/logs/provenance.log",
+        PATHS.log("provenance"),
     benchmark:
-        f"{PLATE}/timings/provenance.tsv"
+        PATHS.timing("provenance")
     conda:
         "../../envs/levelfield-core.yaml"
     params:
-        config=SCIENCE,
+        config=PLAN.science,
     message:
         "Noting what plate {wildcards.plate} was made from, and with what"
     script:

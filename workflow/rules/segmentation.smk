@@ -6,11 +6,11 @@ rule measure_thresholds:
         index=rules.index_plate.output[0],
         illumination=rules.fit_illumination.output.fields,
     output:
-        f"{PLATE}/thresholds.csv",
+        PATHS.file("measure_thresholds"),
     log:
-        f"{PLATE}/logs/measure_thresholds.log",
+        PATHS.log("measure_thresholds"),
     benchmark:
-        f"{PLATE}/timings/measure_thresholds.tsv"
+        PATHS.timing("measure_thresholds")
     conda:
         "../../envs/levelfield.yaml"
     params:
@@ -31,11 +31,11 @@ rule measure_diameters:
         illumination=rules.fit_illumination.output.fields,
         weights=list(SET_WEIGHTS.values()),
     output:
-        f"{PLATE}/diameters.csv",
+        PATHS.file("measure_diameters"),
     log:
-        f"{PLATE}/logs/measure_diameters.log",
+        PATHS.log("measure_diameters"),
     benchmark:
-        f"{PLATE}/timings/measure_diameters.tsv"
+        PATHS.timing("measure_diameters")
     conda:
         "../../envs/levelfield.yaml"
     params:
@@ -52,21 +52,23 @@ rule segment:
         index=rules.index_plate.output[0],
         store=rules.create_store.output[0],
         illumination=rules.fit_illumination.output.fields,
-        thresholds=rules.measure_thresholds.output[0] if PLATE_THRESHOLDS else [],
-        diameters=rules.measure_diameters.output[0] if PLATE_DIAMETERS else [],
-        classifiers=expand(rules.train_pixel_classifier.output, classifier=CLASSIFIERS),
+        thresholds=rules.measure_thresholds.output[0] if PLAN.plate_thresholds else [],
+        diameters=rules.measure_diameters.output[0] if PLAN.plate_diameters else [],
+        classifiers=expand(
+            rules.train_pixel_classifier.output, classifier=PLAN.classifiers
+        ),
         weights=list(SET_WEIGHTS.values()),
     output:
-        f"{PLATE}/segment/{{pack}}.csv",
+        PATHS.file("segment"),
     log:
-        f"{PLATE}/logs/segment_{{pack}}.log",
+        PATHS.log("segment"),
     benchmark:
-        f"{PLATE}/timings/segment_{{pack}}.tsv"
+        PATHS.timing("segment")
     conda:
         "../../envs/levelfield.yaml"
     params:
         wells=lambda wildcards: of_plate(wildcards).pack(wildcards.pack).wells,
-        store=f"{PLATE}/{{plate}}.zarr",
+        store=store_of,
         label_folder=config["data_folder"],
         # Of the layout, no more than this: another name of a perturbation makes no labels again.
         planted_wells=wells_with_planted,

@@ -6,19 +6,17 @@ wildcard_constraints:
     generation=r"\d+",
 
 
-localrules:
-    train_networks,
-
-
 rule train_pixel_classifier:
     input:
-        lambda wildcards: config["pixel_classifiers"][wildcards.classifier]["training"],
+        lambda wildcards: local(
+            config["pixel_classifiers"][wildcards.classifier]["training"]
+        ),
     output:
-        f"{RESULTS}/classifiers/{{classifier}}.npz",
+        PATHS.file("train_pixel_classifier"),
     log:
-        f"{RESULTS}/classifiers/logs/{{classifier}}.log",
+        PATHS.log("train_pixel_classifier"),
     benchmark:
-        f"{RESULTS}/classifiers/timings/{{classifier}}.tsv"
+        PATHS.timing("train_pixel_classifier")
     conda:
         "../../envs/levelfield.yaml"
     params:
@@ -35,66 +33,70 @@ rule collect_training:
         index=expand(rules.index_plate.output, plate=PLATES),
         illumination=expand(rules.fit_illumination.output.fields, plate=PLATES),
     output:
-        sheet=f"{RESULTS}/networks/{{uncollected}}/collected.csv",
-        reviews=f"{RESULTS}/networks/{{uncollected}}/reviews.csv",
-        corrections=f"{RESULTS}/networks/{{uncollected}}/corrections.csv",
-        images=directory(f"{RESULTS}/networks/{{uncollected}}/corrected"),
+        sheet=PATHS.file("collect_training", "sheet"),
+        reviews=PATHS.file("collect_training", "reviews"),
+        corrections=PATHS.file("collect_training", "corrections"),
+        images=directory(PATHS.file("collect_training", "images")),
     log:
-        f"{RESULTS}/networks/{{uncollected}}/logs/collect_training.log",
+        PATHS.log("collect_training"),
     benchmark:
-        f"{RESULTS}/networks/{{uncollected}}/timings/collect_training.tsv"
+        PATHS.timing("collect_training")
     wildcard_constraints:
-        uncollected="|".join(map(re.escape, UNCOLLECTED)) or "-",
+        collection="|".join(map(re.escape, UNCOLLECTED)) or "-",
     conda:
         "../../envs/levelfield.yaml"
     params:
-        network=lambda wildcards: UNCOLLECTED[wildcards.uncollected].name,
+        network=lambda wildcards: UNCOLLECTED[wildcards.collection].name,
         reviews=lambda wildcards: [
             str(path)
             for path in review_files(
-                UNCOLLECTED[wildcards.uncollected].corrections.reviews, list(PLATES)
+                UNCOLLECTED[wildcards.collection].corrections.reviews, list(PLATES)
             )
         ],
         schema=str(SCHEMAS / "review.yaml"),
-        stores=expand(f"{PLATE}/{{plate}}.zarr", plate=PLATES),
-        earlier=lambda wildcards: generation_files(
-            UNCOLLECTED[wildcards.uncollected].name,
-            "",
-            UNCOLLECTED[wildcards.uncollected].earlier,
+        stores=[PLAN.results.store(name) for name in PLATES],
+        earlier=lambda wildcards: generation_folders(
+            UNCOLLECTED[wildcards.collection].name,
+            UNCOLLECTED[wildcards.collection].earlier,
         ),
         science=science("images", "channels", "objects", "networks"),
     message:
-        "Collecting what people corrected, for {wildcards.uncollected}"
+        "Collecting what people corrected, for {wildcards.collection}"
     script:
         "../../scripts/collect_training.py"
 
 
 rule train_network:
     input:
-        sheet=lambda wildcards: NETWORKS[wildcards.network].training or [],
+        sheet=lambda wildcards: [
+            local(path) for path in (NETWORKS[wildcards.network].training,) if path
+        ],
         annotated=training_files,
         collected=collected,
         start=lambda wildcards: (
-            f"resources/weights/{NETWORKS[wildcards.network].start}"
+            PATHS.file("fetch_weights", weights=NETWORKS[wildcards.network].start)
             if NETWORKS[wildcards.network].start
             else []
         ),
     output:
-        weights=f"{NETWORK}/weights.safetensors",
-        split=f"{NETWORK}/split.csv",
-        history=f"{NETWORK}/history.csv",
-        evaluation=f"{NETWORK}/evaluation.csv",
-        generations=f"{NETWORK}/generations.csv",
+        weights=PATHS.file("train_network", "weights"),
+        split=PATHS.file("train_network", "split"),
+        history=PATHS.file("train_network", "history"),
+        evaluation=PATHS.file("train_network", "evaluation"),
+        generations=PATHS.file("train_network", "generations"),
         pictures=report(
-            [f"{NETWORK}/losses.png", f"{NETWORK}/generations.png"],
+            [
+                PATHS.file("train_network", "losses_picture"),
+                PATHS.file("train_network", "generations_picture"),
+            ],
             category="Training",
             caption="../report/training.rst",
             labels={"network": "{network}", "generation": "{generation}"},
         ),
     log:
-        f"{NETWORK}/logs/train_network.log",
+        PATHS.log("train_network"),
     benchmark:
-        f"{NETWORK}/timings/train_network.tsv"
+        PATHS.timing("train_network")
     conda:
         "../../envs/levelfield.yaml"
     # One process learns, the other makes the samples; the weights are the same with one.
@@ -104,8 +106,8 @@ rule train_network:
             "networks": {wildcards.network: config["networks"][wildcards.network]}
         },
         schema=str(SCHEMAS / "network_training.yaml"),
-        earlier=lambda wildcards: generation_files(
-            wildcards.network, "", range(1, int(wildcards.generation))
+        earlier=lambda wildcards: generation_folders(
+            wildcards.network, range(1, int(wildcards.generation))
         ),
     message:
         "Training generation {wildcards.generation} of network {wildcards.network}"
@@ -115,4 +117,5 @@ rule train_network:
 
 rule train_networks:
     input:
-        list(TRAINED.values()),
+        [PLAN.weights_file(name, PATHS) for name in TRAINED],
+    localrule: True

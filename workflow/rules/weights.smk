@@ -13,23 +13,24 @@ onstart:
     logging.getLogger("levelfield").setLevel(logging.INFO)
     try:
         for name, weights in WEIGHTS.items():
-            find_weights(weights, Path("resources/weights", name), WEIGHTS_CACHE)
+            find_weights(
+                weights,
+                Path(PLAN.results.file("fetch_weights", weights=name)),
+                WEIGHTS_CACHE,
+            )
     except ValueError as error:
         raise WorkflowError(str(error)) from None
-
-
-localrules:
-    fetch_weights,
 
 
 rule fetch_weights:
     output:
         ensure(
-            "resources/weights/{weights}",
+            PATHS.file("fetch_weights"),
             sha256=lambda wildcards: WEIGHTS[wildcards.weights].sha256,
         ),
     log:
-        "resources/weights/logs/{weights}.log",
+        PATHS.log("fetch_weights"),
+    localrule: True
     conda:
         "../../envs/levelfield.yaml"
     params:

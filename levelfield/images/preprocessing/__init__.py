@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levelfield.arrays import Image
 from levelfield.config.parameters import call_with, require_choice
 from levelfield.images.preprocessing import channels, enhancement, filters, tiles
-
-Image = NDArray[np.float32]
 
 STEPS: dict[str, Callable[..., Image]] = {
     "rescale": filters.rescale,
@@ -48,9 +46,9 @@ def apply_steps(image: Image, steps: Sequence[Mapping[str, Any]]) -> Image:
 
     Parameters
     ----------
-    image
+    image : numpy.ndarray
         (C, Y, X) float32; it is not changed.
-    steps
+    steps : sequence of mapping of str to object
         Each ``{"step": name, "parameters": {…}}``; the names are those of `STEPS`.
 
     Returns
@@ -70,7 +68,7 @@ def apply_steps(image: Image, steps: Sequence[Mapping[str, Any]]) -> Image:
                 f"step {position}: unknown key {sorted(unknown)[0]!r}; "
                 "a step has the keys step and parameters"
             )
-        name = item.get("step")
+        name = item.get("step", "")
         require_choice(f"step {position}", name, STEPS)
         source = image.view()
         source.flags.writeable = False

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levelfield.arrays import AnyFloats, Floats, Image
 from levelfield.config.parameters import require_choice, require_number
-
-Image = NDArray[np.float32]
 
 # Optical density of each stain in red, green and blue (Ruifrok & Johnston 2001).
 KNOWN_STAINS: Mapping[str, tuple[float, float, float]] = {
@@ -24,7 +22,7 @@ def combine_channels(image: Image, *, weights: Sequence[float] | None = None) ->
 
     Parameters
     ----------
-    weights
+    weights : sequence of float, optional
         One number per channel; they are divided by their sum; none: the mean. For the brightness
         that people see in red, green, blue use 0.2125, 0.7154, 0.0721.
     """
@@ -36,7 +34,7 @@ def combine_channels(image: Image, *, weights: Sequence[float] | None = None) ->
     total = float(np.sum(weights))
     if total == 0:
         raise ValueError("weights are all 0; at least one channel must count")
-    return np.tensordot(np.float32(weights) / np.float32(total), image, axes=1)[None]
+    return np.tensordot(np.asarray(weights, np.float32) / np.float32(total), image, axes=1)[None]
 
 
 def repeat_channel(image: Image, *, count: int = 3) -> Image:
@@ -58,12 +56,12 @@ def unmix(
 
     Parameters
     ----------
-    stains
+    stains : sequence of str or of sequence of float, or str, optional
         For each stain a name (`hematoxylin`, `eosin`, `dab`) or its optical densities in red, green
         and blue; `estimate` finds two in the image (Macenko 2009).
-    keep
+    keep : int, optional
         Position of the only stain to keep, from 0; none: a channel for each.
-    white
+    white : float, optional
         Intensity of the empty slide.
 
     Returns
@@ -84,7 +82,7 @@ def unmix(
     return amounts[int(keep)][None]
 
 
-def _stain_vectors(stains: Sequence[str | Sequence[float]] | str) -> NDArray[np.float64]:
+def _stain_vectors(stains: Sequence[str | Sequence[float]] | str) -> Floats:
     if isinstance(stains, str) or not 1 <= len(stains) <= 3:
         raise ValueError(f"stains is {stains!r}; it must be 'estimate' or a list of 1 to 3 stains")
     vectors = []
@@ -99,7 +97,7 @@ def _stain_vectors(stains: Sequence[str | Sequence[float]] | str) -> NDArray[np.
     return np.array(vectors)
 
 
-def _estimate_stains(density: NDArray[np.floating]) -> NDArray[np.float64]:
+def _estimate_stains(density: AnyFloats) -> Floats:
     """Two extreme directions of the pixels' optical density in its main plane (Macenko 2009)."""
     stained = density[:, (density > 0.15).all(axis=0)].astype(np.float64)
     if stained.shape[1] < 100:

@@ -11,9 +11,8 @@ from skimage import feature
 from skimage import filters as skimage_filters
 from skimage import morphology as skimage_morphology
 
+from levelfield.arrays import Image
 from levelfield.config.parameters import require_choice, require_number
-
-Image = NDArray[np.float32]
 
 
 def enhance_speckles(image: Image, *, diameter: float = 5.0) -> Image:
@@ -36,7 +35,7 @@ def enhance_neurites(image: Image, *, width: float = 3.0) -> Image:
 
     Parameters
     ----------
-    width
+    width : float, optional
         Of the tubes in px. A line of width w answers most strongly to a Gaussian of w / 2.
     """
     require_number("width", width, 0.5)
@@ -59,7 +58,7 @@ def enhance_circles(image: Image, *, diameter: float = 10.0) -> Image:
 
     Parameters
     ----------
-    diameter
+    diameter : float, optional
         Of the circles in px.
     """
     from scipy.signal import fftconvolve  # takes longer to load than all the rest of this package
@@ -89,7 +88,7 @@ def match_template(image: Image, *, template: Sequence[Sequence[float]]) -> Imag
 
     Parameters
     ----------
-    template
+    template : sequence of sequence of float
         Rows of intensities, smaller than the image.
     """
     pattern = np.asarray(template, np.float32)
@@ -109,7 +108,7 @@ def medial_axis(image: Image, *, output: str = "distance") -> Image:
 
     Parameters
     ----------
-    output
+    output : str, optional
         `distance`: lines as bright as the structure is wide (px to its edge); `skeleton`: all 1.
     """
     require_choice("output", output, ("distance", "skeleton"))

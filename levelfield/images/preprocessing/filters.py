@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import feature, restoration
 from skimage import filters as skimage_filters
 from skimage import morphology as skimage_morphology
 
+from levelfield.arrays import Image
 from levelfield.config.parameters import require_choice, require_number
-
-Image = NDArray[np.float32]
-Plane = NDArray[np.float32]
 
 
 def rescale(image: Image, *, low: float = 0.1, high: float = 99.9) -> Image:
@@ -20,7 +17,7 @@ def rescale(image: Image, *, low: float = 0.1, high: float = 99.9) -> Image:
 
     Parameters
     ----------
-    low, high
+    low, high : float, optional
         Percentiles, 0-100.
     """
     require_number("low", low, 0, 100)
@@ -49,9 +46,9 @@ def bilateral(image: Image, *, sigma: float = 2.0, intensity: float = 0.05) -> I
 
     Parameters
     ----------
-    sigma
+    sigma : float, optional
         Standard deviation in px.
-    intensity
+    intensity : float, optional
         Differences (0-1) much larger than this are edges and stay.
     """
     require_number("sigma", sigma, 0.1)
@@ -73,9 +70,9 @@ def subtract_background(image: Image, *, method: str = "top_hat", radius: float 
 
     Parameters
     ----------
-    method
+    method : str, optional
         `top_hat` or `rolling_ball`.
-    radius
+    radius : float, optional
         In px; larger than the radius of the largest object.
     """
     require_choice("method", method, ("top_hat", "rolling_ball"))
@@ -86,7 +83,7 @@ def subtract_background(image: Image, *, method: str = "top_hat", radius: float 
     return result
 
 
-def _background(plane: Plane, method: str, radius: float) -> Plane:
+def _background(plane: Image, method: str, radius: float) -> Image:
     shrink = max(1, int(radius // 10))
     height, width = plane.shape
     padded = np.pad(plane, ((0, -height % shrink), (0, -width % shrink)), mode="edge")
@@ -118,10 +115,10 @@ def edges(image: Image, *, method: str = "sobel", sigma: float = 1.0) -> Image:
 
     Parameters
     ----------
-    method
+    method : str, optional
         `sobel`: strength of the gradient; `canny`: 1 on thin edges, else 0; `log`: the negative
         Laplacian of Gaussian, bright inside of blobs.
-    sigma
+    sigma : float, optional
         Standard deviation in px of the Gaussian first applied.
     """
     require_choice("method", method, ("sobel", "canny", "log"))
@@ -138,10 +135,10 @@ def morphology(image: Image, *, operation: str, radius: float = 1.0) -> Image:
 
     Parameters
     ----------
-    operation
+    operation : str
         `erode` (minimum), `dilate` (maximum), `open` (removes what is bright and narrow), `close`
         (fills what is dark and narrow).
-    radius
+    radius : float, optional
         Of the disk, in px.
     """
     require_number("radius", radius, 0)
@@ -172,7 +169,7 @@ def crop(image: Image, *, top: int = 0, bottom: int = 0, left: int = 0, right: i
 
     Parameters
     ----------
-    top, bottom, left, right
+    top, bottom, left, right : int, optional
         Width of each margin in px. It takes the darkest value of the channel.
     """
     height, width = image.shape[1:]
@@ -194,9 +191,9 @@ def mask(image: Image, *, channel: int = 0, low: float = 0.0, high: float = 1.0)
 
     Parameters
     ----------
-    channel
+    channel : int, optional
         Position of the channel that decides, from 0.
-    low, high
+    low, high : float, optional
         Intensities (0-1) between which pixels stay. The others take the darkest value.
     """
     require_number("channel", channel, 0, len(image) - 1)

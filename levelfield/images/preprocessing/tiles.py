@@ -6,13 +6,10 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.arrays import Floats, Image
 from levelfield.config.parameters import require_number
-
-Image = NDArray[np.float32]
-Plane = NDArray[np.float32]
 
 
 def tile(
@@ -31,11 +28,11 @@ def tile(
 
     Parameters
     ----------
-    size
+    size : int, optional
         Of the tiles, about, in px; wide enough for several objects and background.
-    low, high
+    low, high : float, optional
         Percentiles, 0-100. Darker pixels become 0; brighter ones are not clipped.
-    minimum_range
+    minimum_range : float, optional
         A tile whose two percentiles are nearer than this part of those of the whole image is
         stretched no further; otherwise the noise of empty tiles would become objects.
     """
@@ -45,7 +42,7 @@ def tile(
     require_number("minimum_range", minimum_range, 0, 1)
     result = np.empty(image.shape, np.float32)
     for plane, out in zip(image, result, strict=True):
-        bottom, whole = _bottom_and_range(plane, low, high)
+        _, whole = _bottom_and_range(plane, low, high)
         levels = measure_tiles(plane, size, lambda part: _bottom_and_range(part, low, high))
         bottom = interpolate_tiles(levels[..., 0], plane.shape)
         ranges = np.maximum(levels[..., 1], minimum_range * whole)
@@ -55,14 +52,14 @@ def tile(
     return result
 
 
-def _bottom_and_range(part: Plane, low: float, high: float) -> tuple[float, float]:
+def _bottom_and_range(part: Image, low: float, high: float) -> tuple[float, float]:
     bottom, top = np.percentile(part, [low, high])
     return float(bottom), float(top - bottom)
 
 
 def measure_tiles(
-    plane: Plane, size: float, measure: Callable[[Plane], float | tuple[float, ...]]
-) -> NDArray[np.float64]:
+    plane: Image, size: float, measure: Callable[[Image], float | tuple[float, ...]]
+) -> Floats:
     """Measure each of the equal tiles that a plane (Y, X) divides into, of about `size` px.
 
     Returns
@@ -84,7 +81,7 @@ def measure_tiles(
     )
 
 
-def interpolate_tiles(values: NDArray[np.float64], shape: tuple[int, int]) -> Plane:
+def interpolate_tiles(values: Floats, shape: tuple[int, int]) -> Image:
     """Interpolate linearly between the centres of equal tiles, constant beyond the outer ones."""
     factors = [length / tiles for length, tiles in zip(shape, values.shape, strict=True)]
     return ndimage.zoom(values, factors, output=np.float32, order=1, mode="nearest", grid_mode=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -21,7 +22,11 @@ __all__ = ["FORMATS", "INDEX_COLUMNS", "index_plate"]
 
 
 def index_plate(
-    folder: Path, plate: str, layout: pd.DataFrame, images: Mapping, channels: Mapping
+    folder: Path,
+    plate: str,
+    layout: pd.DataFrame,
+    images: Mapping[str, Any],
+    channels: Mapping[str, Any],
 ) -> pd.DataFrame:
     """List every plane of a plate, with what is wrong with it.
 
@@ -32,7 +37,7 @@ def index_plate(
     plate : str
         Name of the plate.
     layout : DataFrame
-        The plate's layout (`levelfield.config.plan.read_layout`).
+        The plate's layout (`levelfield.config.layouts.read_layout`).
     images, channels : mapping
         Those sections of the config.
 

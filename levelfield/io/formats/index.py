@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from levelfield.config.plan import row_column
+from levelfield.config.wells import row_column
 
 INDEX_COLUMNS = (
-    "plate",
-    "well",
-    "site",
-    "channel",
-    "z",
-    "time",
-    "path",
-    "page",
-    "size_y",
-    "size_x",
-    "dtype",
-    "bytes",
-    "fault",
+    *("plate", "well", "site", "channel", "z", "time", "path", "page", "size_y", "size_x"),
+    *("dtype", "bytes", "fault"),
 )
 NO_SITE = -1
 """Number in place of a site's in rows that stand for a whole well; some exports count from 0."""
@@ -37,7 +27,7 @@ def check_index(
     planes: pd.DataFrame,
     plate: str,
     layout: pd.DataFrame,
-    images: Mapping,
+    images: Mapping[str, Any],
     channels: Sequence[str],
 ) -> pd.DataFrame:
     """Complete the index: choose the time point, find repeats, gaps and odd images.
@@ -132,9 +122,7 @@ def _mark_odd(planes: pd.DataFrame) -> pd.DataFrame:
     size = planes["size_y"].astype(str) + " × " + planes["size_x"].astype(str)
     wrong_size = (planes["size_y"] != size_y) | (planes["size_x"] != size_x)
     planes = _mark(
-        planes,
-        wrong_size,
-        "is " + size + f" px where the plate's images are {size_y} × {size_x}",
+        planes, wrong_size, "is " + size + f" px where the plate's images are {size_y} × {size_x}"
     )
     wrong_type = planes["dtype"] != dtype
     return _mark(

@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from levelfield.config.plan import parse_well, row_letters
+from levelfield.config.wells import parse_well, row_letters
 from levelfield.images.planes import SUFFIXES, Header, read_header
 from levelfield.io.formats.index import IndexFault
 
@@ -23,7 +24,9 @@ GROUPS = ("plate", "well", "row", "column", "site", "channel", "z", "time")
 _HEADER_READERS = 16  # headers wait for the file system, not for a core
 
 
-def find_planes(folder: Path, plate: str, images: Mapping, channels: Mapping) -> pd.DataFrame:
+def find_planes(
+    folder: Path, plate: str, images: Mapping[str, Any], channels: Mapping[str, Any]
+) -> pd.DataFrame:
     """Find the planes of a plate by file name.
 
     Parameters
@@ -65,7 +68,7 @@ def find_planes(folder: Path, plate: str, images: Mapping, channels: Mapping) ->
         )
     with ThreadPoolExecutor(_HEADER_READERS) as readers:
         headers = list(readers.map(read_header, [folder / name for name, _ in described]))
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     for (name, facts), header in zip(described, headers, strict=True):
         rows += _planes_of(folder / name, facts, header, images.get("pages"), names)
     if not rows:
@@ -78,7 +81,7 @@ def find_planes(folder: Path, plate: str, images: Mapping, channels: Mapping) ->
     return pd.DataFrame(rows).assign(plate=plate)
 
 
-def compile_pattern(text: str) -> re.Pattern:
+def compile_pattern(text: str) -> re.Pattern[str]:
     """Compile an image pattern and check its groups.
 
     Raises
@@ -125,13 +128,13 @@ def _nothing_matches(pattern: str, folder: Path, files: list[str]) -> str:
     )
 
 
-def _describe(name: str, match: re.Match) -> dict:
+def _describe(name: str, match: re.Match[str]) -> dict[str, Any]:
     """Read what a file's name says of it."""
     groups = dict.fromkeys(GROUPS, "") | {
         group: text or "" for group, text in match.groupdict().items()
     }
     well = groups["well"] or _join_row_column(groups["row"], groups["column"])
-    facts = {"plate": groups["plate"], "channel": groups["channel"], "fault": ""}
+    facts: dict[str, Any] = {"plate": groups["plate"], "channel": groups["channel"], "fault": ""}
     try:
         facts["well"] = parse_well(well)
     except ValueError as error:  # one stray file must not stop a plate
@@ -157,8 +160,12 @@ def _number(text: str, absent: int, group: str, name: str) -> int:
 
 
 def _planes_of(
-    path: Path, facts: Mapping, header: Header, pages: str | None, names: Mapping[str, str]
-) -> list[dict]:
+    path: Path,
+    facts: Mapping[str, Any],
+    header: Header,
+    pages: str | None,
+    names: Mapping[str, str],
+) -> list[dict[str, Any]]:
     """Return the index rows of one file: one, or one per page of a multi-page TIFF."""
     if header.n_pages > 1 and pages is None:
         raise IndexFault(

@@ -14,33 +14,34 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec
 
-from levelfield.config.plan import well_path
+from levelfield.arrays import AnyArray, Labels
 from levelfield.config.planted import PLANTED
+from levelfield.config.wells import well_path
 from levelfield.io.store.metadata import (
     Channel,
     image_attributes,
     label_attributes,
     labels_attributes,
 )
+from levelfield.io.store.pyramids import image_pyramid, label_pyramid, write_array
 
 EDITED_SUFFIX = "_edited"
 """Labels that a person drew are named ``<set>_edited``; writing a field never loses them."""
 
 _OWN = "levelfield"
-_TARGET_CHUNK = 640  # px; near the size at which whole-field and cropped reads are both quick
-_SMALLEST_LEVEL = 128  # px; a smaller level shows nothing more in a viewer
 _ABANDONED_AFTER = 3600  # s; a field is written in seconds, so an older part is of a killed job
 
 
 @dataclass(frozen=True)
 class Field:
-    """What the store holds of one field.
+    """What the store holds of a field, or is given.
 
     Attributes
     ----------
@@ -48,10 +49,14 @@ class Field:
         Raw pixels.
     labels : dict of str to (Y, X) array of int32
         By object set.
+    planted : mapping of str to str
+        What was planted into the labels of an object set: viewers show its name with the word
+        PLANTED, and its attributes hold the text. Not read back.
     """
 
-    image: np.ndarray
-    labels: dict[str, np.ndarray]
+    image: AnyArray
+    labels: Mapping[str, Labels]
+    planted: Mapping[str, str] = dataclass_field(default_factory=dict)
 
 
 def field_path(plate: Path, well: str, site: int) -> Path:
@@ -59,7 +64,7 @@ def field_path(plate: Path, well: str, site: int) -> Path:
     return Path(plate) / well_path(well) / str(site)
 
 
-def checksum(array: np.ndarray) -> str:
+def checksum(array: AnyArray) -> str:
     """Return the sha256 of an array's shape, type and pixels."""
     head = f"{array.shape}{array.dtype.str}".encode()
     return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
@@ -69,13 +74,11 @@ def write_field(
     plate: Path,
     well: str,
     site: int,
-    image: np.ndarray,
-    labels: Mapping[str, np.ndarray],
+    field: Field,
     channels: Sequence[Channel],
     fingerprint: str,
-    record: Mapping | None = None,
+    record: Mapping[str, Any] | None = None,
     pixel_size_um: float | None = None,
-    planted: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Write a field whole, and then put it in its place.
 
@@ -85,21 +88,16 @@ def write_field(
         The plate store.
     well, site : str, int
         The field.
-    image : (C, Y, X) array of uint8 or uint16
-        Raw pixels.
-    labels : mapping of str to (Y, X) array of int32
-        By object set.
+    field : Field
+        Its pixels and labels.
     channels : sequence of Channel
-        In the order of `image`.
+        In the order of the image.
     fingerprint : str
-        Of all that the labels were made from.
+        Tells from what the labels were made.
     record : mapping, optional
         Facts of the segmentation, kept so that a restarted job need not find them again.
     pixel_size_um : float, optional
         Width of a pixel, µm.
-    planted : mapping of str to str, optional
-        What was planted into the labels of an object set: viewers show its name with the word
-        PLANTED, and its attributes hold the text.
 
     Returns
     -------
@@ -110,16 +108,21 @@ def write_field(
     place.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(place)
     draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-    checksums = {"image": checksum(image)} | {name: checksum(a) for name, a in labels.items()}
+    checksums = {"image": checksum(field.image)}
+    checksums |= {name: checksum(labels) for name, labels in field.labels.items()}
     try:
         group = zarr.open_group(draft, mode="w", zarr_format=3)
-        levels = image_pyramid(image)
+        levels = image_pyramid(field.image)
         for level, pixels in enumerate(levels):
-            _write_array(group, str(level), pixels, "cyx")
+            write_array(group, str(level), pixels, "cyx")
         ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um)
-        own = {"fingerprint": fingerprint, "checksums": checksums, "record": dict(record or {})}
+        own: dict[str, Any] = {
+            "fingerprint": fingerprint,
+            "checksums": checksums,
+            "record": dict(record or {}),
+        }
         group.attrs.update({"ome": ome, _OWN: own})
-        _write_labels(group, labels, place, draft, pixel_size_um, planted or {})
+        _write_labels(group, field, place, draft, pixel_size_um)
         _put_in_place(draft, place)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)  # on a full disk, a part would take the last room
@@ -128,69 +131,22 @@ def write_field(
 
 
 def _write_labels(
-    group: zarr.Group,
-    labels: Mapping[str, np.ndarray],
-    place: Path,
-    draft: Path,
-    pixel_size_um: float | None,
-    planted: Mapping[str, str],
+    group: zarr.Group, field: Field, place: Path, draft: Path, pixel_size_um: float | None
 ) -> None:
     edited = [path for path in sorted(place.glob(f"labels/*{EDITED_SUFFIX}")) if path.is_dir()]
-    names = [*labels, *(path.name for path in edited)]
+    names = [*field.labels, *(path.name for path in edited)]
     labels_group = group.create_group("labels", attributes={"ome": labels_attributes(names)})
-    for name, array in labels.items():
+    for name, array in field.labels.items():
         levels = label_pyramid(array)
-        title = f"{name} {PLANTED}" if name in planted else name
-        attributes = {"ome": label_attributes(title, len(levels), pixel_size_um)}
-        if name in planted:
-            attributes[_OWN] = {"planted": planted[name]}
+        title = f"{name} {PLANTED}" if name in field.planted else name
+        attributes: dict[str, Any] = {"ome": label_attributes(title, len(levels), pixel_size_um)}
+        if name in field.planted:
+            attributes[_OWN] = {"planted": field.planted[name]}
         label_group = labels_group.create_group(name, attributes=attributes)
         for level, pixels in enumerate(levels):
-            _write_array(label_group, str(level), pixels, "yx")
+            write_array(label_group, str(level), pixels, "yx")
     for path in edited:
         shutil.copytree(path, draft / "labels" / path.name)
-
-
-def _write_array(group: zarr.Group, name: str, pixels: np.ndarray, axes: str) -> None:
-    sides = [chunk_side(size) for size in pixels.shape[-2:]]
-    whole = [side * -(-size // side) for side, size in zip(sides, pixels.shape[-2:], strict=True)]
-    planes = pixels.shape[:-2]
-    array = group.create_array(
-        name,
-        shape=pixels.shape,
-        dtype=pixels.dtype,
-        chunks=(*(1 for _ in planes), *sides),
-        shards=(*planes, *whole),  # one file per level: shared file systems run out of inodes
-        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
-        dimension_names=list(axes),
-    )
-    array[...] = pixels
-
-
-def chunk_side(size: int) -> int:
-    """Return a chunk side that divides an image side into equal parts of about 640 px."""
-    return -(-size // -(-size // _TARGET_CHUNK))
-
-
-def image_pyramid(image: np.ndarray) -> list[np.ndarray]:
-    """Return an image (C, Y, X) and its halvings by area mean, to about 128 px."""
-    levels = [image]
-    while min(levels[-1].shape[-2:]) >= 2 * _SMALLEST_LEVEL:
-        above = levels[-1]
-        rows, columns = above.shape[-2] // 2, above.shape[-1] // 2
-        blocks = above[..., : 2 * rows, : 2 * columns]
-        blocks = blocks.reshape(*above.shape[:-2], rows, 2, columns, 2)
-        levels.append(np.rint(blocks.mean(axis=(-3, -1), dtype=np.float32)).astype(image.dtype))
-    return levels
-
-
-def label_pyramid(labels: np.ndarray) -> list[np.ndarray]:
-    """Return labels (Y, X) and their halvings by every second pixel, to about 128 px."""
-    levels = [labels]
-    while min(levels[-1].shape) >= 2 * _SMALLEST_LEVEL:
-        rows, columns = (size // 2 * 2 for size in levels[-1].shape)
-        levels.append(levels[-1][:rows:2, :columns:2])
-    return levels
 
 
 def _remove_abandoned(place: Path) -> None:
@@ -220,14 +176,15 @@ def _put_in_place(draft: Path, place: Path) -> None:
         shutil.rmtree(old)
 
 
-def _own_attributes(path: Path) -> dict:
+def _own_attributes(path: Path) -> dict[str, Any]:
     try:
-        return dict(zarr.open_group(path, mode="r").attrs.get(_OWN, {}))
+        attributes: dict[str, Any] = zarr.open_group(path, mode="r").attrs.asdict()
+        return dict(attributes.get(_OWN, {}))
     except (FileNotFoundError, ValueError):
         return {}
 
 
-def stored_field(plate: Path, well: str, site: int) -> dict:
+def stored_field(plate: Path, well: str, site: int) -> dict[str, Any]:
     """Return what a field carries of its making; empty where there is no whole field.
 
     Returns
@@ -287,12 +244,12 @@ def read_field(plate: Path, well: str, site: int, sets: Sequence[str]) -> Field:
     return Field(image, {name: read_labels(plate, well, site, name) for name in sets})
 
 
-def _read_image(plate: Path, well: str, site: int) -> np.ndarray:
+def _read_image(plate: Path, well: str, site: int) -> AnyArray:
     group = zarr.open_group(field_path(plate, well, site), mode="r")
     return np.asarray(group[_largest_level(group)])
 
 
-def read_labels(plate: Path, well: str, site: int, name: str) -> np.ndarray:
+def read_labels(plate: Path, well: str, site: int, name: str) -> AnyArray:
     """Read the labels (Y, X) of one object set.
 
     Raises
@@ -306,18 +263,19 @@ def read_labels(plate: Path, well: str, site: int, name: str) -> np.ndarray:
 
 
 def _largest_level(group: zarr.Group) -> str:
-    return group.attrs["ome"]["multiscales"][0]["datasets"][0]["path"]
+    attributes: dict[str, Any] = group.attrs.asdict()
+    return attributes["ome"]["multiscales"][0]["datasets"][0]["path"]
 
 
-def stored_dtype(plate: Path) -> np.dtype:
+def stored_dtype(plate: Path) -> np.dtype[Any]:
     """Return the type of the raw pixels of a plate, from the first field that is there."""
     first = next(Path(plate).glob("*/*/[0-9]*/zarr.json"), None)
     if first is None:
         raise FileNotFoundError(f"'{plate}' holds no field yet; segment the plate first.")
-    return zarr.open_group(first.parent, mode="r")["0"].dtype
+    return zarr.open_array(first.parent / "0", mode="r").dtype
 
 
-def make_group(path: Path, attributes: Mapping) -> None:
+def make_group(path: Path, attributes: Mapping[str, Any]) -> None:
     """Write a group's metadata so that a reader sees it whole or not at all."""
     path.mkdir(parents=True, exist_ok=True)
     draft = path / f".{uuid.uuid4().hex}"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from levelfield.config.plan import PLATE_SHAPES, row_column, row_letters, well_path
+from levelfield.config.wells import PLATE_SHAPES, row_column, row_letters, well_path
 
 if TYPE_CHECKING:
     from ome_zarr_models.v05.multiscales import Multiscale
@@ -37,7 +37,9 @@ class Channel:
     maximum: int
 
 
-def plate_attributes(name: str, n_wells: int, wells: Sequence[str], n_fields: int) -> dict:
+def plate_attributes(
+    name: str, n_wells: int, wells: Sequence[str], n_fields: int
+) -> dict[str, Any]:
     """Return the ``ome`` attributes of a plate group."""
     from ome_zarr_models.v05.hcs import HCSAttrs
 
@@ -51,20 +53,24 @@ def plate_attributes(name: str, n_wells: int, wells: Sequence[str], n_fields: in
         "field_count": max(n_fields, 1),
         "acquisitions": [{"id": 0}],
     }
-    return _dump(HCSAttrs(version=VERSION, plate=plate))
+    return _dump(HCSAttrs.model_validate({"version": VERSION, "plate": plate}))
 
 
-def _well_in_plate(well: str) -> dict:
+def _well_in_plate(well: str) -> dict[str, Any]:
     row, column = row_column(well)
     return {"path": well_path(well), "rowIndex": row - 1, "columnIndex": column - 1}
 
 
-def well_attributes(fields: Sequence[str]) -> dict:
+def well_attributes(fields: Sequence[str]) -> dict[str, Any]:
     """Return the ``ome`` attributes of a well group."""
     from ome_zarr_models.v05.well import WellAttrs
 
     images = [{"path": field, "acquisition": 0} for field in fields]
-    return _dump(WellAttrs(version=VERSION, well={"images": images, "version": VERSION}))
+    return _dump(
+        WellAttrs.model_validate(
+            {"version": VERSION, "well": {"images": images, "version": VERSION}}
+        )
+    )
 
 
 def _multiscale(name: str, axes: str, n_levels: int, pixel_size_um: float | None) -> Multiscale:
@@ -90,12 +96,12 @@ def _multiscale(name: str, axes: str, n_levels: int, pixel_size_um: float | None
 
 def image_attributes(
     name: str, channels: Sequence[Channel], n_levels: int, pixel_size_um: float | None
-) -> dict:
+) -> dict[str, Any]:
     """Return the ``ome`` attributes of a field's image group."""
     from ome_zarr_models.v05.image import ImageAttrs
 
     multiscale = _multiscale(name, "cyx", n_levels, pixel_size_um)
-    attributes = _dump(ImageAttrs(version=VERSION, multiscales=[multiscale]))
+    attributes = _dump(ImageAttrs.model_validate({"version": VERSION, "multiscales": [multiscale]}))
     attributes["omero"] = {
         "channels": [
             {
@@ -111,14 +117,14 @@ def image_attributes(
     return attributes
 
 
-def labels_attributes(names: Sequence[str]) -> dict:
+def labels_attributes(names: Sequence[str]) -> dict[str, Any]:
     """Return the ``ome`` attributes of a field's ``labels`` group."""
     from ome_zarr_models.v05.labels import LabelsAttrs
 
-    return _dump(LabelsAttrs(version=VERSION, labels=list(names)))
+    return _dump(LabelsAttrs.model_validate({"version": VERSION, "labels": list(names)}))
 
 
-def label_attributes(name: str, n_levels: int, pixel_size_um: float | None) -> dict:
+def label_attributes(name: str, n_levels: int, pixel_size_um: float | None) -> dict[str, Any]:
     """Return the ``ome`` attributes of one label image."""
     from ome_zarr_models.v05.image_label import ImageLabelAttrs
 
@@ -128,5 +134,5 @@ def label_attributes(name: str, n_levels: int, pixel_size_um: float | None) -> d
     return _dump(ImageLabelAttrs.model_validate(attributes))
 
 
-def _dump(model: BaseModel) -> dict:
+def _dump(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)

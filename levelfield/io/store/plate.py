@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 import zarr
 
+from levelfield.arrays import AnyArray
 from levelfield.config.extras import needs_extra
-from levelfield.config.plan import well_path
+from levelfield.config.wells import well_path
 from levelfield.io.store.field import field_path, make_group
 from levelfield.io.store.metadata import plate_attributes, well_attributes
 
 if TYPE_CHECKING:
     import dask.array as da
 
-Corrector = Callable[[np.ndarray], np.ndarray]
+Corrector = Callable[[AnyArray], AnyArray]
 
 
 def create_plate(path: Path, name: str, n_wells: int, sites: pd.DataFrame) -> None:
@@ -43,7 +44,7 @@ def create_plate(path: Path, name: str, n_wells: int, sites: pd.DataFrame) -> No
         make_group(path / row, {})
     for well, fields in wells.items():
         names = [str(field) for field in fields]
-        make_group(path / well_path(well), {"ome": well_attributes(names)})
+        make_group(path / well_path(str(well)), {"ome": well_attributes(names)})
 
 
 def lazy_plate(path: Path, sites: pd.DataFrame, correct: Corrector) -> da.Array:
@@ -68,11 +69,11 @@ def lazy_plate(path: Path, sites: pd.DataFrame, correct: Corrector) -> da.Array:
         import dask.array as da
 
     paths = [field_path(path, well, site) for well, site in sites[["well", "site"]].to_numpy()]
-    shape = zarr.open_group(paths[0], mode="r")["0"].shape
+    shape = zarr.open_array(paths[0] / "0", mode="r").shape
 
     @dask.delayed(pure=True)
-    def read(field: Path) -> np.ndarray:
-        return correct(np.asarray(zarr.open_group(field, mode="r")["0"]))
+    def read(field: Path) -> AnyArray:
+        return correct(np.asarray(zarr.open_array(field / "0", mode="r")))
 
     fields = [da.from_delayed(read(field), shape=shape, dtype=np.float32) for field in paths]
     return da.stack(fields)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.qc.evidence.labelwise import typical_diameter
-from levelfield.qc.evidence.resampling import enlarged
-from levelfield.qc.evidence.smoothing import gaussian
+from levelfield.arrays import AnyArray, AnyFloats, Image, Labels, Mask
+from levelfield.images.resampling import enlarged
+from levelfield.images.smoothing import gaussian
+from levelfield.labels.labelwise import median_diameter
 
 _FEWEST_BACKGROUND = 50  # px
 _NO_NOISE = 1e-12  # variance of what is clipped
 
 
-def local_background(
-    labels: NDArray[np.int32], image: NDArray[np.float32], diameter: float
-) -> NDArray[np.float32]:
+def local_background(labels: Labels, image: Image, diameter: float) -> Image:
     """Smooth background image from pixels well away from objects (Y, X) float32.
 
     Means over blocks of half a diameter are blurred by 1.5 diameters; where no background is near,
@@ -26,9 +24,9 @@ def local_background(
     block = max(2, int(diameter / 2))
     size = 2 * max(1, int(diameter / 4)) + 1
     away = ndimage.maximum_filter((labels > 0).view(np.uint8), size) == 0
-    if away.sum() < 50:
+    if away.sum() < _FEWEST_BACKGROUND:
         away = labels == 0
-    if away.sum() < 50:
+    if away.sum() < _FEWEST_BACKGROUND:
         return np.full(image.shape, np.percentile(image, 5), np.float32)
     overall = float(np.median(image[away]))
     total = _block_sums(np.where(away, image - overall, 0), block)
@@ -40,13 +38,13 @@ def local_background(
     return enlarged(overall + coarse, image.shape, (1 / block, 1 / block))
 
 
-def _block_sums(image: NDArray, block: int) -> NDArray:
+def _block_sums(image: Image, block: int) -> AnyArray:
     rows = np.arange(0, image.shape[0], block)
     columns = np.arange(0, image.shape[1], block)
     return np.add.reduceat(np.add.reduceat(image, rows, axis=0), columns, axis=1)
 
 
-def background_noise(labels: NDArray, image: NDArray) -> float:
+def background_noise(labels: Labels, image: Image) -> float:
     """Return the robust standard deviation of background pixels; 0 where they are clipped."""
     background = image[labels == 0]
     if background.size == 0:
@@ -54,7 +52,7 @@ def background_noise(labels: NDArray, image: NDArray) -> float:
     return float(1.4826 * np.median(np.abs(background - np.median(background))))
 
 
-def background_grain(labels: NDArray[np.int32], image: NDArray[np.float32]) -> tuple[float, float]:
+def background_grain(labels: Labels, image: Image) -> tuple[float, float]:
     """Say how fine the noise of the background is: what blurs an image smooths its noise too.
 
     Returns
@@ -70,7 +68,7 @@ def background_grain(labels: NDArray[np.int32], image: NDArray[np.float32]) -> t
     Away from objects, since halos are no noise. Whether a camera's own noise is white was not
     assumed: the limits are learned (`levelfield.qc.evidence.calibration`).
     """
-    reach = 2 * int(typical_diameter(labels) / 4) + 3
+    reach = 2 * int(median_diameter(labels) / 4) + 3
     away = ndimage.maximum_filter((labels > 0).view(np.uint8), reach) == 0
     fine, coarse = (_smooth_within(image, away, sigma) for sigma in (1.0, 2.0))
     pairs, product, square, variance, below, above = _spreads(image, fine, coarse, away)
@@ -82,7 +80,9 @@ def background_grain(labels: NDArray[np.int32], image: NDArray[np.float32]) -> t
 
 # numba: one pass, where arrays would select the background seven times
 @njit(cache=True)
-def _spreads(image, fine, coarse, away):  # noqa: ANN001, ANN202
+def _spreads(
+    image: Image, fine: Image, coarse: Image, away: Mask
+) -> tuple[int, float, float, float, float, float]:
     """Describe what is finer than two smoothed images, in the background.
 
     Of neighbours: their number, and the mean product, mean square and variance of what is finer
@@ -120,9 +120,7 @@ def _spreads(image, fine, coarse, away):  # noqa: ANN001, ANN202
     )
 
 
-def _smooth_within(
-    image: NDArray[np.float32], mask: NDArray[np.bool_], sigma: float
-) -> NDArray[np.float32]:
+def _smooth_within(image: Image, mask: Mask, sigma: float) -> AnyFloats:
     """Smooth with what is inside the mask only: bright objects beside it must not leak in."""
     weight = gaussian(mask.astype(np.float32), sigma)
-    return gaussian(np.where(mask, image, 0), sigma) / np.maximum(weight, 1e-3)
+    return gaussian(np.where(mask, image, 0), sigma) / np.maximum(weight, np.float32(1e-3))

@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.qc.evidence.background import background_noise
-from levelfield.qc.evidence.geometry import (
-    checked_field,
-    inner_boundary,
-    inner_distance,
-)
-from levelfield.qc.evidence.labelwise import (
+from levelfield.arrays import AnyArray, Floats, Image, Integers, Labels
+from levelfield.images.smoothing import gaussian
+from levelfield.labels.boundaries import inner_boundary, inner_distance
+from levelfield.labels.labelwise import (
+    areas,
     largest_per_label,
-    object_areas,
+    median_diameter,
     percentiles_per_label,
-    typical_diameter,
 )
-from levelfield.qc.evidence.smoothing import gaussian
+from levelfield.qc.evidence.background import background_noise
+from levelfield.qc.evidence.checked_field import checked_field
 
 RAYS_PER_OBJECT = 32
 STEP_PX = 0.5
@@ -41,14 +38,14 @@ INNER_BLUR_PX = 2
 
 
 def threshold_bias(
-    labels: NDArray[np.int32],
-    image: NDArray[np.float32],
+    labels: Labels,
+    image: Image,
     level: float = 0.4,
     *,
-    inner: NDArray[np.int32] | None = None,
-    depth: NDArray[np.float32] | None = None,
+    inner: Labels | None = None,
+    depth: Image | None = None,
     noise: float | None = None,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Signed distance in px from the edge in the image to the edge of each mask.
 
     Up to 32 boundary pixels per object that face background send a ray along the outward normal.
@@ -73,7 +70,7 @@ def threshold_bias(
         from them where the rim is wide enough), so that a stain that moves between nucleus and
         cytoplasm is not mistaken for a moved edge.
     depth : (Y, X) float32, optional
-        `levelfield.qc.evidence.geometry.inner_distance` of the labels, where it is known already.
+        `levelfield.labels.boundaries.inner_distance` of the labels, where it is known already.
     noise : float, optional
         `levelfield.qc.evidence.background.background_noise`, where it is known already.
 
@@ -105,7 +102,7 @@ def threshold_bias(
     smooth = gaussian(image, IMAGE_SMOOTHING_PX)
     depth = inner_distance(labels) if depth is None else depth
     deepest = largest_per_label(labels, depth, count)
-    reach = max(SHORTEST_REACH_PX, REACH_PER_DIAMETER * typical_diameter(labels))
+    reach = max(SHORTEST_REACH_PX, REACH_PER_DIAMETER * median_diameter(labels))
     profiles, offsets = _profiles(labels, smooth, reach, inner)
     profiles[offsets[None, :] < -0.9 * deepest[:, None]] = np.nan
     if inner is None:
@@ -114,13 +111,11 @@ def threshold_bias(
         foreground = _rim_intensity(labels, smooth, reach, inner, profiles, offsets)
     noise = background_noise(labels, image) if noise is None else noise
     edge = _find_edge(profiles, offsets, foreground, level, reach, noise)
-    edge[object_areas(labels) == 0] = np.nan
+    edge[areas(labels) == 0] = np.nan
     return -edge
 
 
-def _core_intensity(
-    labels: NDArray, image: NDArray, depth: NDArray, deepest: NDArray
-) -> NDArray[np.float64]:
+def _core_intensity(labels: Labels, image: Image, depth: Image, deepest: Floats) -> Floats:
     """Median intensity of each object deeper than half its depth."""
     limit = np.concatenate([[np.inf], np.maximum(0.5 * deepest, 1)])
     core = np.where(depth >= limit[labels], labels, 0)
@@ -128,13 +123,8 @@ def _core_intensity(
 
 
 def _rim_intensity(
-    labels: NDArray,
-    image: NDArray,
-    reach: float,
-    inner: NDArray,
-    profiles: NDArray,
-    offsets: NDArray,
-) -> NDArray[np.float64]:
+    labels: Labels, image: Image, reach: float, inner: Labels, profiles: Floats, offsets: Floats
+) -> Floats:
     """Brightest point of the profile outside inner objects, and outside their blur if possible."""
     wider = ndimage.binary_dilation(inner > 0, iterations=INNER_BLUR_PX)
     clear, _ = _profiles(labels, image, reach, wider.astype(np.int32))
@@ -146,11 +136,11 @@ def _rim_intensity(
 
 
 def _profiles(
-    labels: NDArray, smooth: NDArray, reach: float, inner: NDArray | None
-) -> tuple[NDArray, NDArray]:
+    labels: Labels, smooth: Image, reach: float, inner: Labels | None
+) -> tuple[AnyArray, AnyArray]:
     """Median intensity profile per object (n, t) and the offsets t in px, 0 at the mask's edge."""
     inward, outward = round(reach / STEP_PX), round(OUTWARD_PER_REACH * reach / STEP_PX)
-    offsets = np.arange(-inward, outward + 1) * STEP_PX
+    offsets = STEP_PX * np.arange(-inward, outward + 1, dtype=float)
     barrier = np.zeros((0, 0), np.int32) if inner is None else inner
     outside = gaussian((labels == 0).astype(np.float32), NORMAL_SMOOTHING_PX)
     y, x = np.nonzero(inner_boundary(labels, background_only=True))
@@ -171,7 +161,7 @@ def _profiles(
     return _median_profiles(samples, first, sizes), offsets
 
 
-def _chosen_rays(label_of_pixel: NDArray, count: int) -> tuple[NDArray, NDArray, NDArray]:
+def _chosen_rays(label_of_pixel: Labels, count: int) -> tuple[AnyArray, AnyArray, AnyArray]:
     """Up to 32 boundary pixels per object, evenly spread over them in raster order."""
     order = np.argsort(label_of_pixel, kind="stable")
     sizes = np.bincount(label_of_pixel, minlength=count + 1)[1:]
@@ -187,7 +177,15 @@ def _chosen_rays(label_of_pixel: NDArray, count: int) -> tuple[NDArray, NDArray,
 
 # numba: interpolation stops where a ray leaves its validity, which saves most of the samples
 @njit(cache=True)
-def _sample_rays(labels, image, barrier, start, direction, offsets, zero):  # noqa: ANN001, ANN202
+def _sample_rays(
+    labels: Labels,
+    image: Image,
+    barrier: Labels,
+    start: Floats,
+    direction: Floats,
+    offsets: Floats,
+    zero: int,
+) -> Floats:
     """Intensity along each ray, NaN from where it is no longer valid.
 
     That is the image border, another object, an inner object on the way in or, more than 1 px
@@ -216,7 +214,7 @@ def _sample_rays(labels, image, barrier, start, direction, offsets, zero):  # no
 
 
 @njit(cache=True)
-def _interpolate(image, y, x):  # noqa: ANN001, ANN202
+def _interpolate(image: Image, y: float, x: float) -> float:
     row, column = min(int(y), image.shape[0] - 2), min(int(x), image.shape[1] - 2)
     part_y, part_x = y - row, x - column
     upper = (1 - part_x) * image[row, column] + part_x * image[row, column + 1]
@@ -226,7 +224,7 @@ def _interpolate(image, y, x):  # noqa: ANN001, ANN202
 
 # numba: many medians of at most 32 numbers; NaN-aware medians over a ragged axis
 @njit(cache=True)
-def _median_profiles(samples, first, sizes):  # noqa: ANN001, ANN202
+def _median_profiles(samples: Floats, first: Integers, sizes: Integers) -> Floats:
     profiles = np.full((sizes.size, samples.shape[1]), np.nan)
     for index in range(sizes.size):
         fewest = max(FEWEST_RAYS, SHARE_OF_RAYS * sizes[index])
@@ -239,13 +237,8 @@ def _median_profiles(samples, first, sizes):  # noqa: ANN001, ANN202
 
 
 def _find_edge(
-    profiles: NDArray,
-    offsets: NDArray,
-    foreground: NDArray,
-    level: float,
-    reach: float,
-    noise: float,
-) -> NDArray[np.float64]:
+    profiles: Floats, offsets: Floats, foreground: Floats, level: float, reach: float, noise: float
+) -> Floats:
     """Offset in px at which each profile falls through the level; NaN where it cannot be told."""
     edge = np.zeros(len(profiles))
     for _ in range(ROUNDS):
@@ -258,15 +251,13 @@ def _find_edge(
     return np.where(usable, crossing, np.nan)
 
 
-def _largest(values: NDArray) -> NDArray[np.float64]:
+def _largest(values: Floats) -> Floats:
     """Maximum of each row without NaN; NaN for a row of nothing else."""
     largest = np.max(np.where(np.isnan(values), -np.inf, values), axis=1)
     return np.where(np.isinf(largest), np.nan, largest)
 
 
-def _crossing_nearest_mask(
-    profiles: NDArray, offsets: NDArray, threshold: NDArray
-) -> NDArray[np.float64]:
+def _crossing_nearest_mask(profiles: Floats, offsets: Floats, threshold: Floats) -> Floats:
     """Offset at which each profile falls through its threshold, the one nearest to 0, or NaN."""
     above = threshold[:, None]
     before, after = profiles[:, :-1], profiles[:, 1:]

@@ -1,4 +1,4 @@
-"""What the evidence was calibrated on, and which images are outside of that."""
+"""What the evidence was calibrated on, and which images are out of that distribution."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats, Mask
 from levelfield.qc.columns import FIELD, NUMBER
 from levelfield.qc.statistics.errors import Constants, ErrorModel
 
@@ -31,12 +32,12 @@ INDICATORS: dict[str, tuple[str, ...]] = {
         *("agreement", "lowest_agreement", "texture"),
     ),
 }
-"""What is looked at to recognise each way of being outside of the calibration."""
+"""What each way of being out of distribution is recognised by."""
 
 
 @dataclass(frozen=True)
 class Recogniser:
-    """Recognises one way of being outside: a weighted sum of indicators beyond a limit.
+    """Recognises one way of being out of distribution: a weighted sum of indicators beyond a limit.
 
     Attributes
     ----------
@@ -45,16 +46,16 @@ class Recogniser:
     weights : mapping of str to float
         By indicator.
     limit : float
-        Images whose sum exceeds this are outside.
+        Images whose sum exceeds this are out of distribution.
     """
 
     reason: str
     weights: Mapping[str, float]
     limit: float
 
-    def recognises(self, table: pd.DataFrame) -> NDArray[np.bool_]:
-        """Tell of each row of `indicators` whether it is outside; False where one is missing."""
-        total = sum(weight * table[name] for name, weight in self.weights.items())
+    def recognises(self, table: pd.DataFrame) -> Mask:
+        """Tell which rows of `indicators` are out of distribution; none that lacks an indicator."""
+        total: Any = sum(weight * table[name] for name, weight in self.weights.items())
         return (total > self.limit).to_numpy(bool)
 
 
@@ -70,7 +71,7 @@ class Calibration:
     constants : mapping of (str, str, str) to Constants
         By measure, kind of object and kind of segmenter.
     recognisers : tuple of Recogniser
-        Of images outside of what was calibrated.
+        They recognise images that are out of distribution.
     """
 
     constants: Mapping[tuple[str, str, str], Constants]
@@ -82,7 +83,7 @@ class Calibration:
             dict(zip(_KEYS, key, strict=True)) | asdict(constants)
             for key, constants in self.constants.items()
         ]
-        content = {"constants": rows, "outside": [asdict(one) for one in self.recognisers]}
+        content = {"constants": rows, "outside": [asdict(each) for each in self.recognisers]}
         path.write_text(json.dumps(content, indent=1) + "\n")
 
     @classmethod
@@ -92,12 +93,15 @@ class Calibration:
         constants = {}
         for row in content["constants"]:
             key = tuple(row.pop(name) for name in _KEYS)
+            if "slope_class" in row:  # as files before 1.0 have it, where both slopes are equal
+                row["slope"] = row.pop("slope_class")
+                row.pop("slope_difference")
             for name in ("error_class", "error_difference"):
                 row[name] = ErrorModel(**row[name])
             constants[key] = Constants(**row)
         return cls(constants, tuple(Recogniser(**row) for row in content["outside"]))
 
-    def outside(self, objects: pd.DataFrame) -> pd.Series:
+    def out_of_distribution(self, objects: pd.DataFrame) -> pd.Series:
         """Say of each field how its images are unlike those of the calibration.
 
         Parameters
@@ -108,17 +112,15 @@ class Calibration:
         Returns
         -------
         pandas.Series
-            Text by field, empty where it is within: reasons (`INDICATORS`), or `NOT_ASKED` for
-            object sets of which no network was asked (cells), for which nothing was calibrated.
+            Text by field, empty where it is in distribution: reasons (`INDICATORS`), or `NOT_ASKED`
+            for object sets of which no network was asked (cells): for these nothing was calibrated.
         """
         table = indicators(objects)
         answers = pd.Series("", table.index, dtype=object)
         enough = (table["n_objects"] >= FEWEST_OBJECTS).to_numpy()
-        for one in self.recognisers:
-            found = one.recognises(table) & enough
-            answers[found] = np.where(
-                answers[found] == "", one.reason, answers[found] + "; " + one.reason
-            )
+        for recogniser in self.recognisers:
+            found, reason = recogniser.recognises(table) & enough, recogniser.reason
+            answers[found] = np.where(answers[found] == "", reason, answers[found] + "; " + reason)
         answers[table["agreement"].isna().to_numpy()] = NOT_ASKED
         return answers
 
@@ -130,10 +132,10 @@ def shipped_calibration() -> Calibration:
 
 
 def indicators(objects: pd.DataFrame) -> pd.DataFrame:
-    """Describe how the objects of each field look: all `INDICATORS` and ``n_objects`` by `FIELD`.
+    """Describe the appearance of the objects of each field.
 
-    Medians over objects, except for the means ``contact`` and both agreements with the jury;
-    logarithms of what has a scale.
+    All `INDICATORS` and ``n_objects`` by `FIELD`: medians over objects, except for the means
+    ``contact`` and both agreements with the jury; logarithms of what has a scale.
     """
     table = objects.assign(
         crowding=objects["local_density"] * objects["area_px"] / 1e4,
@@ -161,5 +163,5 @@ def indicators(objects: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def _log(values: pd.Series) -> NDArray[np.float64]:
+def _log(values: pd.Series) -> Floats:
     return np.log(np.maximum(values.to_numpy(float), 5e-3))

@@ -10,57 +10,47 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.evaluation.overlap import count_overlap, number_labels
-from levelfield.qc.evidence.background import background_noise, local_background
-from levelfield.qc.evidence.geometry import distance_to, hull_areas, row_extents
-from levelfield.qc.evidence.labelwise import (
+from levelfield.arrays import AnyArray, Floats, Image, Labels
+from levelfield.images.smoothing import gaussian
+from levelfield.labels.boundaries import distance_to
+from levelfield.labels.convex_hull import hull_areas
+from levelfield.labels.labelwise import (
+    areas,
     coordinate_sums,
-    object_areas,
+    median_diameter,
     percentiles_per_label,
     sums_per_label,
-    typical_diameter,
 )
+from levelfield.labels.objects import touches_border
+from levelfield.labels.overlap import count_overlap, number_labels
+from levelfield.labels.row_extents import row_extents
+from levelfield.qc.evidence.background import background_noise, local_background
 from levelfield.qc.evidence.second_opinion import SecondOpinion
-from levelfield.qc.evidence.smoothing import gaussian
 
 CANDIDATE = "candidate"
 SECOND_OPINION, RESIDUAL, PARENT = "second opinion", "residual", "parent"
 COVERED_BELOW = 0.3
 """Share of a candidate that labels may cover."""
 CANDIDATE_COLUMNS = (
-    CANDIDATE,
-    "found_by",
-    "centre_y_px",
-    "centre_x_px",
-    "area_px",
-    "touches_border",
-    "mean_intensity",
-    "integrated_intensity",
-    "contrast_to_noise",
-    "contrast_to_rim",
-    "solidity",
-    "covered",
-    "distance_to_label_px",
-    "jury_agreement",
-    "jury_finding",
-    "network_foreground",
-    "typical_diameter_px",
+    *(CANDIDATE, "found_by", "centre_y_px", "centre_x_px", "area_px", "touches_border"),
+    *("mean_intensity", "integrated_intensity", "contrast_to_noise", "contrast_to_rim"),
+    *("solidity", "covered", "distance_to_label_px", "jury_agreement", "jury_finding"),
+    *("network_foreground", "typical_diameter_px"),
 )
 _BLOB_NOISE = 4.0
 """Residual blobs rise above the background by this many standard deviations of its noise,"""
 _BLOB_CONTRAST = 0.12
-"""and by this share of the field's typical contrast;"""
+"""and by this share of the median contrast of the field's objects;"""
 _BLOB_AREA = 0.15
-"""they have at least this share of the area of a typical object."""
+"""they have at least this share of the area of a reference object."""
 _RIM_PX = 3
 
 
 def find_candidates(
-    labels: NDArray[np.int32], image: NDArray[np.float32], opinion: SecondOpinion
-) -> tuple[NDArray[np.int32], pd.DataFrame]:
+    labels: Labels, image: Image, opinion: SecondOpinion
+) -> tuple[Labels, pd.DataFrame]:
     """Find where objects may be missing, and describe each place.
 
     Parameters
@@ -86,7 +76,7 @@ def find_candidates(
     """
     seen = opinion.labels
     known = labels if labels.any() else seen
-    diameter = typical_diameter(known) if known.any() else 20.0
+    diameter = median_diameter(known) if known.any() else 20.0
     either = np.maximum(labels, seen)
     above = image - local_background(either, image, diameter)
     noise = max(background_noise(either, image), 1e-4)
@@ -104,12 +94,12 @@ def find_candidates(
 
 def no_candidates() -> pd.DataFrame:
     """Return the table of a field without candidates: all columns, no rows."""
-    kinds = dict.fromkeys(CANDIDATE_COLUMNS, np.float64)
+    kinds: dict[str, type] = dict.fromkeys(CANDIDATE_COLUMNS, np.float64)
     kinds |= {CANDIDATE: np.int64, "found_by": object, "touches_border": bool}
     return pd.DataFrame({name: np.empty(0, kind) for name, kind in kinds.items()})
 
 
-def childless_parents(labels: NDArray[np.int32], parents: NDArray[np.int32]) -> pd.DataFrame:
+def childless_parents(labels: Labels, parents: Labels) -> pd.DataFrame:
     """List the parents in which no object lies: `CANDIDATE_COLUMNS`, pixel features unknown.
 
     Parameters
@@ -117,9 +107,9 @@ def childless_parents(labels: NDArray[np.int32], parents: NDArray[np.int32]) -> 
     labels, parents : (Y, X) int32
         Objects, and the objects that they grow from.
     """
-    areas = object_areas(parents)
-    covered = np.bincount(parents[labels > 0], minlength=len(areas) + 1)[1:]
-    without = np.flatnonzero((areas > 0) & (covered == 0)) + 1
+    sizes = areas(parents)
+    covered = np.bincount(parents[labels > 0], minlength=len(sizes) + 1)[1:]
+    without = np.flatnonzero((sizes > 0) & (covered == 0)) + 1
     if without.size == 0:
         return no_candidates()
     centres = np.array(ndimage.center_of_mass(parents > 0, parents, without))
@@ -130,24 +120,22 @@ def childless_parents(labels: NDArray[np.int32], parents: NDArray[np.int32]) -> 
             "found_by": PARENT,
             "centre_y_px": centres[:, 0],
             "centre_x_px": centres[:, 1],
-            "area_px": areas[without - 1].astype(float),
+            "area_px": sizes[without - 1].astype(float),
             "touches_border": False,
         }
     )
 
 
-def _uncovered_objects(labels: NDArray, seen: NDArray) -> NDArray[np.int32]:
+def _uncovered_objects(labels: Labels, seen: Labels) -> Labels:
     """Return the objects of the second opinion that labels hardly cover, renumbered."""
-    areas = object_areas(seen)
-    covered = np.bincount(seen[labels > 0], minlength=len(areas) + 1)[1:]
-    missing = (areas > 0) & (covered < COVERED_BELOW * areas)
+    sizes = areas(seen)
+    covered = np.bincount(seen[labels > 0], minlength=len(sizes) + 1)[1:]
+    missing = (sizes > 0) & (covered < COVERED_BELOW * sizes)
     numbers = np.concatenate([[0], np.where(missing, np.cumsum(missing), 0)])
     return numbers[seen].astype(np.int32)
 
 
-def _residual_blobs(
-    labels: NDArray, seen: NDArray, above: NDArray, diameter: float
-) -> NDArray[np.int32]:
+def _residual_blobs(labels: Labels, seen: Labels, above: Image, diameter: float) -> Labels:
     """Return bright blobs (Y, X) that neither labels nor the second opinion hold, from 1."""
     smooth = gaussian(above, max(1.0, 0.08 * diameter))
     taken = (labels > 0) | (seen > 0)
@@ -170,22 +158,18 @@ def _residual_blobs(
 
 
 def _describe(
-    candidates: NDArray, labels: NDArray, above: NDArray, noise: float, opinion: SecondOpinion
+    candidates: Labels, labels: Labels, above: Image, noise: float, opinion: SecondOpinion
 ) -> pd.DataFrame:
     count = int(candidates.max())
     area, y, x = coordinate_sums(candidates)[:, :3].T
 
-    def mean(values: NDArray) -> NDArray[np.float64]:
+    def mean(values: AnyArray) -> Floats:
         return sums_per_label(candidates, values, count) / np.maximum(area, 1)
 
     rim = ndimage.maximum_filter(candidates, 2 * _RIM_PX + 1)
     rim = np.where((candidates == 0) & (labels == 0), rim, 0)
     n_around = np.maximum(np.bincount(rim.ravel(), minlength=count + 1)[1:], 1)
     outside = sums_per_label(rim, above, count) / n_around
-    border = np.zeros(count + 1, bool)
-    border[np.concatenate([candidates[0], candidates[-1], candidates[:, 0], candidates[:, -1]])] = (
-        True
-    )
     brightness = mean(above)
     agreement, finding = _jury_on(candidates, opinion)
     hulls = np.maximum(hull_areas(row_extents(candidates)), 1)
@@ -195,7 +179,7 @@ def _describe(
             "centre_y_px": y / np.maximum(area, 1),
             "centre_x_px": x / np.maximum(area, 1),
             "area_px": area,
-            "touches_border": border[1:],
+            "touches_border": touches_border(candidates),
             "mean_intensity": brightness,
             "integrated_intensity": brightness * area,
             "contrast_to_noise": percentiles_per_label(candidates, above, (50,), count)[0] / noise,
@@ -210,7 +194,7 @@ def _describe(
     )
 
 
-def _distances(candidates: NDArray, labels: NDArray, count: int) -> NDArray[np.float64]:
+def _distances(candidates: Labels, labels: Labels, count: int) -> Floats:
     """Distance in px from each candidate to the nearest label; infinite without labels."""
     if not labels.any():
         return np.full(count, np.inf)
@@ -218,9 +202,7 @@ def _distances(candidates: NDArray, labels: NDArray, count: int) -> NDArray[np.f
     return percentiles_per_label(candidates, away, (0,), count)[0]
 
 
-def _jury_on(
-    candidates: NDArray, opinion: SecondOpinion
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _jury_on(candidates: Labels, opinion: SecondOpinion) -> tuple[Floats, Floats]:
     """Mean of the best overlaps with the jury's objects, and the share of members with one."""
     places = number_labels(candidates, "candidates")
     best = np.zeros((len(opinion.given), len(places.labels)))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from levelfield.arrays import AnyArray, Floats, Image, Integers, Labels, Mask
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,11 @@ class Cuts:
         True on one of the two sides of each object that has a cut.
     """
 
-    saddle: NDArray[np.float64]
-    side: NDArray[np.bool_]
+    saddle: Floats
+    side: Mask
 
 
-def best_cuts(labels: NDArray[np.int32], relief: NDArray[np.float32], smallest_part: float) -> Cuts:
+def best_cuts(labels: Labels, relief: Image, smallest_part: float) -> Cuts:
     """Cut every object in two along the lowest saddle of a relief.
 
     Parameters
@@ -57,9 +58,7 @@ def best_cuts(labels: NDArray[np.int32], relief: NDArray[np.float32], smallest_p
     return Cuts(saddle, side.reshape(labels.shape))
 
 
-def _falling(
-    labels: NDArray[np.int32], relief: NDArray[np.float32], count: int
-) -> NDArray[np.int64]:
+def _falling(labels: Labels, relief: Image, count: int) -> Integers:
     """Return the pixels of each object, one object after the other, the highest first.
 
     Ties fall in raster order on every machine. One sort per object is quicker than one of all
@@ -74,7 +73,7 @@ def _falling(
 
 # numba: a counting sort by object; the bits of positive floats are in the order of the floats
 @njit(cache=True)
-def _sort_keys(labels, bits, count):  # noqa: ANN001, ANN202
+def _sort_keys(labels: Labels, bits: AnyArray, count: int) -> tuple[AnyArray, Integers]:
     """Keys of each object's pixels, side by side: falling height, then the pixel's index."""
     sizes = np.zeros(count, np.int64)
     for label in labels:
@@ -93,7 +92,9 @@ def _sort_keys(labels, bits, count):  # noqa: ANN001, ANN202
 
 # numba: union-find over pixels in falling order, sequential by nature
 @njit(cache=True)
-def _flood(labels, relief, order, width):  # noqa: ANN001, ANN202
+def _flood(
+    labels: Labels, relief: Image, order: Integers, width: int
+) -> tuple[Integers, Integers, Integers, Floats]:
     """Grow basins; an absorbed basin keeps its parent and the ratio of saddle to its own peak."""
     basin = np.full(labels.size, -1, np.int64)
     peaks = np.empty(order.size, np.int64)
@@ -115,17 +116,19 @@ def _flood(labels, relief, order, width):  # noqa: ANN001, ANN202
                 highest = other
         basin[pixel] = basin[highest]
         for other in near[:count]:
-            one, two = _find(root, basin[pixel]), _find(root, basin[other])
-            if one != two:
+            own, met = _find(root, basin[pixel]), _find(root, basin[other])
+            if own != met:
                 # Basins are numbered in falling order of their peaks: the higher number is lower.
-                high, low = min(one, two), max(one, two)
+                high, low = min(own, met), max(own, met)
                 parent[low], root[low] = high, high
                 saddles[low] = np.float64(relief[pixel]) / np.float64(relief[peaks[low]])
     return basin, peaks[:basins], parent[:basins], saddles[:basins]
 
 
 @njit(cache=True)
-def _flooded_neighbours(pixel, labels, basin, width, near):  # noqa: ANN001, ANN202
+def _flooded_neighbours(
+    pixel: int, labels: Labels, basin: Integers, width: int, near: Integers
+) -> int:
     """Collect the neighbours (of eight) in the same object that belong to a basin already."""
     y, x = pixel // width, pixel % width
     count = 0
@@ -139,7 +142,7 @@ def _flooded_neighbours(pixel, labels, basin, width, near):  # noqa: ANN001, ANN
 
 
 @njit(cache=True)
-def _find(root, basin):  # noqa: ANN001, ANN202
+def _find(root: Integers, basin: int) -> int:
     while root[basin] != basin:
         root[basin] = root[root[basin]]
         basin = root[basin]
@@ -147,7 +150,15 @@ def _find(root, basin):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True)
-def _lowest_saddles(labels, basin, peaks, parent, saddles, count, smallest_part):  # noqa: ANN001, ANN202
+def _lowest_saddles(
+    labels: Labels,
+    basin: Integers,
+    peaks: Integers,
+    parent: Integers,
+    saddles: Floats,
+    count: int,
+    smallest_part: float,
+) -> tuple[Floats, Integers]:
     """Per object the lowest ratio of saddle to lower peak whose parts are both large enough."""
     areas = np.zeros(peaks.size)
     object_areas = np.zeros(count + 1)
@@ -176,7 +187,7 @@ def _lowest_saddles(labels, basin, peaks, parent, saddles, count, smallest_part)
 
 
 @njit(cache=True)
-def _side_of_cut(labels, basin, parent, cut):  # noqa: ANN001, ANN202
+def _side_of_cut(labels: Labels, basin: Integers, parent: Integers, cut: Integers) -> Mask:
     side = np.zeros(labels.size, np.bool_)
     for pixel in range(labels.size):
         if basin[pixel] < 0:

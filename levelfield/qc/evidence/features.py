@@ -1,7 +1,7 @@
 """What the pixels say about every object and every touching pair of one field.
 
 These are raw features, in units of the field (px, intensity, ratios); `evidence` turns them into
-scores once all packs of a plate are together and the plate's typical object is known.
+scores once all packs of a plate are together and the plate's reference object is known.
 """
 
 from __future__ import annotations
@@ -10,36 +10,29 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from levelfield.arrays import AnyArray, Floats, Image, Labels
 from levelfield.execution.memory import give_back_memory
-from levelfield.qc.evidence.background import (
-    background_grain,
-    background_noise,
-    local_background,
-)
-from levelfield.qc.evidence.bias import threshold_bias
-from levelfield.qc.evidence.cuts import Cuts, best_cuts
-from levelfield.qc.evidence.geometry import (
-    Contacts,
-    RowExtents,
-    checked_field,
-    contacts,
-    hull_areas,
-    inner_boundary,
-    inner_distance,
-    row_extents,
-)
-from levelfield.qc.evidence.labelwise import (
+from levelfield.images.smoothing import gaussian, gradient_magnitude
+from levelfield.labels.boundaries import inner_boundary, inner_distance
+from levelfield.labels.contacts import Contacts, contacts
+from levelfield.labels.convex_hull import hull_areas
+from levelfield.labels.labelwise import (
+    areas,
     axis_lengths,
     coordinate_sums,
     largest_per_label,
-    object_areas,
+    median_diameter,
     percentiles_per_label,
     sums_per_label,
-    typical_diameter,
 )
+from levelfield.labels.objects import touches_border
+from levelfield.labels.row_extents import RowExtents, row_extents
+from levelfield.qc.evidence.background import background_grain, background_noise, local_background
+from levelfield.qc.evidence.bias import threshold_bias
+from levelfield.qc.evidence.checked_field import checked_field
+from levelfield.qc.evidence.cuts import Cuts, best_cuts
 from levelfield.qc.evidence.seams import (
     NEIGHBOUR,
     NUMBER,
@@ -56,34 +49,15 @@ from levelfield.qc.evidence.second_opinion import (
     opinions_on_seams,
     without_opinion,
 )
-from levelfield.qc.evidence.smoothing import gaussian, gradient_magnitude
 
 # A virtual cut is described as the seam that it would be.
 _OF_CUT = {name: f"cut_{name}" for name in (*SEAM_COLUMNS[2:], *OPINIONS_ON_SEAMS)}
 OBJECT_COLUMNS = (
-    NUMBER,
-    "area_px",
-    "centre_y_px",
-    "centre_x_px",
-    "touches_border",
-    "mean_intensity",
-    "integrated_intensity",
-    "local_density",
-    "solidity",
-    "threshold_bias_px",
-    "axis_ratio",
-    "ellipse_fit",
-    "roundness",
-    "contrast_to_noise",
-    "edge_sharpness",
-    "texture",
-    "grain",
-    "saturated",
-    "background_correlation",
-    "background_fineness",
-    "contact",
-    "cut_shape_saddle",
-    "cut_intensity_saddle",
+    *(NUMBER, "area_px", "centre_y_px", "centre_x_px", "touches_border", "mean_intensity"),
+    *("integrated_intensity", "local_density", "solidity", "threshold_bias_px", "axis_ratio"),
+    *("ellipse_fit", "roundness", "contrast_to_noise", "edge_sharpness", "texture", "grain"),
+    *("saturated", "background_correlation", "background_fineness", "contact"),
+    *("cut_shape_saddle", "cut_intensity_saddle"),
     *_OF_CUT.values(),
     *OPINIONS_ON_OBJECTS,
 )
@@ -102,10 +76,10 @@ class FieldFeatures(NamedTuple):
 
 
 def field_features(
-    labels: NDArray[np.int32],
-    image: NDArray[np.float32],
+    labels: Labels,
+    image: Image,
     *,
-    inner: NDArray[np.int32] | None = None,
+    inner: Labels | None = None,
     level: float = 0.4,
     opinion: SecondOpinion | None = None,
 ) -> FieldFeatures:
@@ -149,10 +123,10 @@ def field_features(
     The features follow Levelfield's QC study; saddles are those of `levelfield.qc.evidence.cuts`.
     """
     labels, image, inner = checked_field(labels, image, inner)
-    present = np.flatnonzero(object_areas(labels)) + 1
+    present = np.flatnonzero(areas(labels)) + 1
     if present.size == 0:
         return empty_features()
-    diameter = typical_diameter(labels)
+    diameter = median_diameter(labels)
     planes = _planes(labels, image, diameter)
     give_back_memory()
     extents, touching = row_extents(labels), contacts(labels)
@@ -178,13 +152,13 @@ def field_features(
 class _Planes(NamedTuple):
     """What is made of a field's image: (Y, X) float32 each, brightness above the background."""
 
-    above: NDArray[np.float32]
-    smooth: NDArray[np.float32]
-    blurred: NDArray[np.float32]
-    gradient: NDArray[np.float32]
+    above: Image
+    smooth: Image
+    blurred: Image
+    gradient: Image
 
 
-def _planes(labels: NDArray, image: NDArray, diameter: float) -> _Planes:
+def _planes(labels: Labels, image: Image, diameter: float) -> _Planes:
     background = local_background(labels, image, diameter)
     return _Planes(
         above=image - background,
@@ -194,22 +168,15 @@ def _planes(labels: NDArray, image: NDArray, diameter: float) -> _Planes:
     )
 
 
-def _opinions_on_seams(
-    touching: Contacts, opinion: SecondOpinion | None
-) -> dict[str, NDArray[np.float64]]:
+def _opinions_on_seams(touching: Contacts, opinion: SecondOpinion | None) -> dict[str, Floats]:
     if opinion is None or len(touching.pairs) == 0:
         return without_opinion(OPINIONS_ON_SEAMS, len(touching.pairs))
     return opinions_on_seams(touching, opinion)
 
 
 def _appearance(
-    labels: NDArray,
-    image: NDArray,
-    planes: _Planes,
-    depth: NDArray,
-    noise: float,
-    extents: RowExtents,
-) -> dict[str, NDArray]:
+    labels: Labels, image: Image, planes: _Planes, depth: Image, noise: float, extents: RowExtents
+) -> dict[str, AnyArray]:
     """Describe shape, contrast and texture of every object."""
     count = len(extents.top)
     sums = coordinate_sums(labels)
@@ -217,9 +184,8 @@ def _appearance(
     area = np.maximum(sums[:, 0], 1)
     edge = np.where(inner_boundary(labels, background_only=True), labels, 0)
     rim = np.where(inner_boundary(labels, background_only=False), labels, 0)
-    on_edge, on_rim = object_areas(edge), object_areas(rim)
     on_edge, on_rim = (
-        np.pad(each, (0, count - len(each))).astype(float) for each in (on_edge, on_rim)
+        np.bincount(part.ravel(), minlength=count + 1)[1:].astype(float) for part in (edge, rim)
     )
     fine = image - gaussian(image, 1.0)
     mean = sums_per_label(labels, planes.above, count) / area
@@ -251,20 +217,18 @@ def empty_features() -> FieldFeatures:
 
 
 def _no_objects() -> pd.DataFrame:
-    types = dict.fromkeys(OBJECT_COLUMNS, np.float64)
+    types: dict[str, type] = dict.fromkeys(OBJECT_COLUMNS, np.float64)
     types |= {NUMBER: np.int64, "touches_border": bool}
     return pd.DataFrame({name: np.empty(0, types[name]) for name in OBJECT_COLUMNS})
 
 
-def _basic_columns(labels: NDArray, above: NDArray, extents: RowExtents) -> dict[str, NDArray]:
+def _basic_columns(labels: Labels, above: Image, extents: RowExtents) -> dict[str, AnyArray]:
     """Describe where every object is, how large and how bright."""
     count = len(extents.top)
     area, y, x = coordinate_sums(labels)[:, :3].T
     some = np.maximum(area, 1)
     centre_y, centre_x = y / some, x / some
     integrated = sums_per_label(labels, above, count)
-    border = np.zeros(count + 1, bool)
-    border[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = True
     density = np.full(count, np.nan)
     density[area > 0] = local_density(centre_y[area > 0], centre_x[area > 0], labels.shape)
     return {
@@ -272,7 +236,7 @@ def _basic_columns(labels: NDArray, above: NDArray, extents: RowExtents) -> dict
         "area_px": area,
         "centre_y_px": centre_y,
         "centre_x_px": centre_x,
-        "touches_border": border[1:],
+        "touches_border": touches_border(labels),
         "mean_intensity": integrated / some,
         "integrated_intensity": integrated,
         "local_density": density,
@@ -280,9 +244,7 @@ def _basic_columns(labels: NDArray, above: NDArray, extents: RowExtents) -> dict
     }
 
 
-def local_density(
-    centre_y: NDArray[np.float64], centre_x: NDArray[np.float64], shape: tuple[int, int]
-) -> NDArray[np.float64]:
+def local_density(centre_y: Floats, centre_x: Floats, shape: tuple[int, int]) -> Floats:
     """Objects per 10,000 px around each object, from the distance to its fifth neighbour.
 
     With five or fewer other objects in the field, their number over the field's area.
@@ -296,12 +258,8 @@ def local_density(
 
 
 def _cut_features(
-    labels: NDArray,
-    depth: NDArray,
-    planes: _Planes,
-    diameter: float,
-    opinion: SecondOpinion | None,
-) -> dict[str, NDArray]:
+    labels: Labels, depth: Image, planes: _Planes, diameter: float, opinion: SecondOpinion | None
+) -> dict[str, AnyArray]:
     """Describe each object's best cut, by shape or by intensity, whichever has the lower saddle."""
     smallest = max(6.0, SMALLEST_PART * np.pi * diameter**2 / 4)
     shape = gaussian(depth, max(0.4, 0.04 * diameter))
@@ -324,8 +282,6 @@ def _cut_features(
     return columns | opinions_on_objects(labels, opinion, smallest)
 
 
-def _better_cut(labels: NDArray, one: Cuts, other: Cuts) -> Cuts:
-    first = one.saddle <= other.saddle
-    choose = np.concatenate([[True], first])[labels]
-    saddle = np.minimum(one.saddle, other.saddle)
-    return Cuts(saddle, np.where(choose, one.side, other.side))
+def _better_cut(labels: Labels, cut: Cuts, other: Cuts) -> Cuts:
+    choose = np.concatenate([[True], cut.saddle <= other.saddle])[labels]
+    return Cuts(np.minimum(cut.saddle, other.saddle), np.where(choose, cut.side, other.side))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
+from levelfield.arrays import Image
 from levelfield.execution.memory import give_back_memory
 from levelfield.images.normalisation import normalise
 from levelfield.segmentation.small_network.onnx_runtime import open_session
@@ -43,7 +43,7 @@ class OpinionNetwork:
 
     session: onnxruntime.InferenceSession
 
-    def predict(self, image: NDArray[np.float32], scale: float = 1.0) -> Prediction:
+    def predict(self, image: Image, scale: float = 1.0) -> Prediction:
         """Predict one image.
 
         Parameters

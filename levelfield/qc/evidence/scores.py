@@ -1,4 +1,4 @@
-"""Evidence per object and per candidate, from raw features and the plate's typical object.
+"""Evidence per object and per candidate, from raw features and the plate's reference object.
 
 Ensembles of boosted trees, trained on segmentations of nuclei with known errors, give for every
 object the probability that it is two or more (*merge*), that there is nothing (*invented*) and that
@@ -14,19 +14,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import minimum_spanning_tree
 
+from levelfield.arrays import AnyArray, Floats, Integers, Mask
 from levelfield.qc.columns import FIELD, NEIGHBOUR, NUMBER, OBJECT_SET
+from levelfield.qc.evidence.attribution import attribute_seams, rows_of_pairs
 from levelfield.qc.evidence.candidates import CANDIDATE, PARENT
+from levelfield.qc.evidence.reference_object import (
+    ReferenceObject,
+    reference_objects,
+    reference_rows,
+)
 from levelfield.qc.evidence.terms import VARIANTS, candidate_terms, merge_terms, seam_terms
 from levelfield.qc.evidence.trees import BoostedTrees
-from levelfield.qc.evidence.typical import TypicalObject, typical_object
 
 MODEL = Path(__file__).parent / "model" / "evidence.npz"
 WITH_NETWORK, WITHOUT_NETWORK = "all", "image"
@@ -83,7 +86,7 @@ class EvidenceModel:
                 parts |= trees.arrays(f"{kind}/{variant}")
         for kind in _SINGLE:
             parts |= getattr(self, kind).arrays(kind)
-        np.savez_compressed(path, **parts)
+        np.savez_compressed(path, allow_pickle=False, **parts)
 
     @classmethod
     def load(cls, path: Path) -> EvidenceModel:
@@ -94,8 +97,11 @@ class EvidenceModel:
             {name: BoostedTrees.from_arrays(arrays, f"{kind}/{name}") for name in VARIANTS}
             for kind in ("merge", "seam")
         )
-        single = (BoostedTrees.from_arrays(arrays, kind) for kind in _SINGLE)
-        return cls(merge, seam, *single, *(float(arrays[name]) for name in _FACTORS))
+        others: dict[str, Any] = {
+            **{kind: BoostedTrees.from_arrays(arrays, kind) for kind in _SINGLE},
+            **{name: float(arrays[name]) for name in _FACTORS},
+        }
+        return cls(merge, seam, **others)
 
 
 _SINGLE = ("invented", "right", "missed")
@@ -124,7 +130,7 @@ def score_plate(
         `levelfield.qc.evidence.candidates.find_candidates` of all fields and object sets of one
         plate, each with the columns `FIELD` in front.
     classes : mapping of str to str, optional
-        Control class of each well, for the variant whose typical object is that of its own class.
+        Control class of each well, for the variant whose reference object is that of its own class.
     model : EvidenceModel, optional
         The shipped one by default.
 
@@ -154,7 +160,7 @@ def score_plate(
             The same by each variant of the evidence (`VARIANT_COLUMNS`); NaN where a variant
             needs the network's opinion and nobody asked it.
         ``relative_area``
-            Area over the typical object's.
+            Area over the reference object's.
         ``evidence``
             The variant behind the evidence: all, or image where no network was asked.
 
@@ -172,23 +178,23 @@ def score_plate(
     objects = objects.sort_values([*FIELD, NUMBER], kind="stable", ignore_index=True)
     pairs = pairs.sort_values([*FIELD, NUMBER, NEIGHBOUR], kind="stable", ignore_index=True)
     candidates = candidates.sort_values([*FIELD, CANDIDATE], kind="stable", ignore_index=True)
-    typical = typical_objects(objects, objects[OBJECT_SET])
+    references = reference_objects(objects, objects[OBJECT_SET])
     return Scored(
-        _score_objects(objects, pairs, typical, classes, model),
-        _score_candidates(candidates, typical, model),
+        _score_objects(objects, pairs, references, classes, model),
+        _score_candidates(candidates, references, model),
     )
 
 
 def _score_objects(
     objects: pd.DataFrame,
     pairs: pd.DataFrame,
-    typical: Mapping[str, TypicalObject],
+    references: Mapping[str, ReferenceObject],
     classes: Mapping[str, str] | None,
     model: EvidenceModel,
 ) -> pd.DataFrame:
     ends = rows_of_pairs(objects, pairs)
     asked = objects["jury_agreement"].notna().to_numpy()
-    reference = rows_of_typical(typical, objects[OBJECT_SET])
+    reference = reference_rows(references, objects[OBJECT_SET])
     terms = merge_terms(objects, reference), seam_terms(objects, pairs, ends, reference)
     scores = {name: _scores(terms, ends, name, model) for name in VARIANTS}
     chosen = {
@@ -196,8 +202,8 @@ def _score_objects(
         for name, with_network in scores[WITH_NETWORK].items()
     }
     variants = {
-        f"{measure}_{name}": np.where(asked | (name in _WITHOUT), one[column], np.nan)
-        for name, one in scores.items()
+        f"{measure}_{name}": np.where(asked | (name in _WITHOUT), by_measure[column], np.nan)
+        for name, by_measure in scores.items()
         for measure, column in OF_VARIANTS.items()
     }
     for measure in OF_VARIANTS:
@@ -216,20 +222,20 @@ def _score_objects(
 
 
 def _score_candidates(
-    candidates: pd.DataFrame, typical: Mapping[str, TypicalObject], model: EvidenceModel
+    candidates: pd.DataFrame, references: Mapping[str, ReferenceObject], model: EvidenceModel
 ) -> pd.DataFrame:
     """Add ``missed_evidence``; of sets without any object, candidates are their own measure."""
-    missing = set(candidates[OBJECT_SET]) - set(typical)
+    missing = set(candidates[OBJECT_SET]) - set(references)
     if missing:
         own = candidates[candidates[OBJECT_SET].isin(missing)]
-        typical = dict(typical) | typical_objects(own, own[OBJECT_SET])
-    terms = candidate_terms(candidates, rows_of_typical(typical, candidates[OBJECT_SET]))
+        references = dict(references) | reference_objects(own, own[OBJECT_SET])
+    terms = candidate_terms(candidates, reference_rows(references, candidates[OBJECT_SET]))
     chance = model.missed_per_candidate * model.missed.probability(terms)
     certain = (candidates["found_by"] == PARENT).to_numpy()
     return candidates.assign(missed_evidence=np.where(certain, 1.0, chance))
 
 
-def _right_by_parts(objects: pd.DataFrame, scores: Mapping[str, NDArray]) -> NDArray[np.float64]:
+def _right_by_parts(objects: pd.DataFrame, scores: Mapping[str, AnyArray]) -> Floats:
     """Estimate what is right where no network was asked: undivided, unmerged, its edge in place.
 
     The edge is out of place if it is off by more than a fifth of the object's radius, which is an
@@ -244,14 +250,14 @@ def _right_by_parts(objects: pd.DataFrame, scores: Mapping[str, NDArray]) -> NDA
 def _own_references(
     objects: pd.DataFrame,
     pairs: pd.DataFrame,
-    ends: Sequence[NDArray[np.int64]],
-    asked: NDArray[np.bool_],
+    ends: Sequence[Integers],
+    asked: Mask,
     classes: Mapping[str, str],
     model: EvidenceModel,
-) -> dict[str, NDArray[np.float64]]:
-    """Evidence of every object with its own control class as the measure of what is typical."""
+) -> dict[str, Floats]:
+    """Evidence of every object with its own control class as the reference."""
     group = objects[OBJECT_SET] + "|" + objects["Metadata_Well"].map(classes).fillna("")
-    reference = rows_of_typical(typical_objects(objects, group), group)
+    reference = reference_rows(reference_objects(objects, group), group)
     terms = merge_terms(objects, reference), seam_terms(objects, pairs, ends, reference)
     with_network, without = (
         _scores(terms, ends, name, model) for name in (WITH_NETWORK, WITHOUT_NETWORK)
@@ -271,27 +277,12 @@ def _require(table: pd.DataFrame, columns: list[str], what: str) -> None:
         )
 
 
-def typical_objects(objects: pd.DataFrame, group: pd.Series) -> dict[str, TypicalObject]:
-    """Find the typical object of each group of objects."""
-    return {str(name): typical_object(rows) for name, rows in objects.groupby(group, sort=True)}
-
-
-def rows_of_typical(typical: Mapping[str, TypicalObject], group: pd.Series) -> pd.DataFrame:
-    """Return the typical object of each row's group: its attributes as columns."""
-    return pd.DataFrame(
-        {
-            name: group.map({key: getattr(one, name) for key, one in typical.items()})
-            for name in ("area_px", "integrated_intensity", "contrast_to_noise")
-        }
-    ).astype(float)
-
-
 def _scores(
     terms: tuple[pd.DataFrame, pd.DataFrame],
-    ends: Sequence[NDArray[np.int64]],
+    ends: Sequence[Integers],
     variant: str,
     model: EvidenceModel,
-) -> dict[str, NDArray[np.float64]]:
+) -> dict[str, Floats]:
     merge = model.merge[variant].probability(terms[0])
     split, fragment = attribute_seams(len(merge), ends, model.seam[variant].probability(terms[1]))
     return {
@@ -301,61 +292,3 @@ def _scores(
         "lacking_evidence": model.lacking_per_merge * merge,
         "balance_contribution": split - model.lacking_per_merge * merge,
     }
-
-
-def attribute_seams(
-    count: int, ends: Sequence[NDArray[np.int64]], seams: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Excess fragments and fragment evidence per object, over the maximum spanning forest.
-
-    Parameters
-    ----------
-    count : int
-        Number of objects.
-    ends : two of (p,) int64
-        Rows of the two objects of each touching pair.
-    seams : (p,) float64
-        Probability that the seam between them is false.
-
-    Returns
-    -------
-    (count,), (count,) float64
-    """
-    split, fragment = np.zeros(count), np.zeros(count)
-    if len(seams) == 0:
-        return split, fragment
-    # Minimum of 2 - evidence is maximum of evidence; an edge of weight 0 would not count as one.
-    graph = sparse.coo_array((2 - seams, tuple(ends)), shape=(count, count))
-    forest = minimum_spanning_tree(graph.tocsr()).tocoo()
-    evidence = 2 - forest.data
-    for end in (forest.row, forest.col):
-        np.add.at(split, end, evidence / 2)
-        np.add.at(fragment, end, np.log1p(-np.minimum(evidence, 1 - 1e-9)))
-    return split, 1 - np.exp(fragment)
-
-
-def rows_of_pairs(
-    objects: pd.DataFrame, pairs: pd.DataFrame
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return in which rows of the objects the two ends of each pair stand.
-
-    Raises
-    ------
-    ValueError
-        When a pair names an object that is not there.
-    """
-    return _row_of_object(objects, pairs, NUMBER), _row_of_object(objects, pairs, NEIGHBOUR)
-
-
-def _row_of_object(objects: pd.DataFrame, pairs: pd.DataFrame, column: str) -> NDArray[np.int64]:
-    key = [*FIELD, NUMBER]
-    places = objects[key].assign(row=np.arange(len(objects)))
-    wanted = pairs[[*FIELD, column]].rename(columns={column: NUMBER})
-    rows = wanted.merge(places, on=key, how="left", sort=False, validate="many_to_one")["row"]
-    if rows.isna().any():
-        lost = wanted[rows.isna().to_numpy()].iloc[0].to_dict()
-        raise ValueError(
-            f"A touching pair names an object that the table of objects lacks: {lost}. The two "
-            "tables come from different runs or one is incomplete; make both again."
-        )
-    return rows.to_numpy(np.int64)

@@ -5,45 +5,30 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numba import njit
-from numpy.typing import NDArray
 
-from levelfield.qc.evidence.geometry import Contacts, RowExtents, hull_areas
-from levelfield.qc.evidence.labelwise import (
+from levelfield.arrays import AnyArray, Floats, Image, Integers, Labels
+from levelfield.labels.contacts import Contacts
+from levelfield.labels.convex_hull import hull_areas
+from levelfield.labels.labelwise import (
     axis_lengths,
     coordinate_sums,
     percentiles_per_group,
     percentiles_per_label,
 )
+from levelfield.labels.row_extents import RowExtents
+from levelfield.qc.columns import NEIGHBOUR, NUMBER
 
-NUMBER = "Metadata_ObjectNumber"
-NEIGHBOUR = "Metadata_NeighbourNumber"
 SEAM_COLUMNS = (
-    NUMBER,
-    NEIGHBOUR,
-    "seam_brightness",
-    "seam_lowest",
-    "seam_highest",
-    "seam_gradient",
-    "seam_similarity",
-    "seam_roundness",
-    "seam_width",
-    "seam_length",
-    "seam_solidity",
-    "seam_solidity_gain",
-    "seam_ellipse_fit",
-    "seam_ellipse_gain",
-    "seam_area_px",
+    *(NUMBER, NEIGHBOUR, "seam_brightness", "seam_lowest", "seam_highest", "seam_gradient"),
+    *("seam_similarity", "seam_roundness", "seam_width", "seam_length", "seam_solidity"),
+    *("seam_solidity_gain", "seam_ellipse_fit", "seam_ellipse_gain", "seam_area_px"),
     "seam_smaller_area_px",
 )
 _LEAST = 1e-6
 
 
 def seam_features(
-    labels: NDArray[np.int32],
-    smooth: NDArray[np.float32],
-    gradient: NDArray[np.float32],
-    extents: RowExtents,
-    touching: Contacts,
+    labels: Labels, smooth: Image, gradient: Image, extents: RowExtents, touching: Contacts
 ) -> pd.DataFrame:
     """Describe the seam of every touching pair, with `SEAM_COLUMNS`.
 
@@ -87,11 +72,11 @@ def seam_features(
     pairs = touching.pairs
     if len(pairs) == 0:
         return no_seams()
-    one, other = pairs.T
+    number, neighbour = pairs.T
     sums = coordinate_sums(labels)
-    first, second = (sums[label - 1, 0] for label in (one, other))
+    first, second = sums[number - 1, 0], sums[neighbour - 1, 0]
     smaller = np.minimum(first, second)
-    major, minor = axis_lengths(sums[one - 1] + sums[other - 1])
+    major, minor = axis_lengths(sums[number - 1] + sums[neighbour - 1])
     # Contacts count a slanted seam along both axes; pi / 4 is the mean over directions.
     length = np.pi / 4 * np.bincount(touching.pair_of_contact)
     diameter = 2 * np.sqrt(smaller / np.pi)
@@ -99,8 +84,8 @@ def seam_features(
     fit, fit_gain = _ellipse_fit(labels, pairs, sums, first, second, extents)
     return pd.DataFrame(
         {
-            NUMBER: one,
-            NEIGHBOUR: other,
+            NUMBER: number,
+            NEIGHBOUR: neighbour,
             **_brightness(touching, labels, smooth, gradient, diameter),
             "seam_roundness": minor / major,
             "seam_width": length / minor,
@@ -122,8 +107,8 @@ def no_seams() -> pd.DataFrame:
 
 
 def _brightness(
-    touching: Contacts, labels: NDArray, smooth: NDArray, gradient: NDArray, diameter: NDArray
-) -> dict[str, NDArray]:
+    touching: Contacts, labels: Labels, smooth: Image, gradient: Image, diameter: Floats
+) -> dict[str, AnyArray]:
     pairs, of_contact = touching.pairs, touching.pair_of_contact
     n_objects = int(labels.max())
     within = percentiles_per_label(labels, smooth, (50, 90), n_objects)
@@ -143,8 +128,8 @@ def _brightness(
 
 
 def _solidity(
-    pairs: NDArray, first: NDArray, second: NDArray, extents: RowExtents
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    pairs: Integers, first: Floats, second: Floats, extents: RowExtents
+) -> tuple[Floats, Floats]:
     hull = np.maximum(hull_areas(extents), 1)
     union = first + second
     divided = (first**2 / hull[pairs[:, 0] - 1] + second**2 / hull[pairs[:, 1] - 1]) / union
@@ -153,13 +138,13 @@ def _solidity(
 
 
 def _ellipse_fit(
-    labels: NDArray,
-    pairs: NDArray,
-    sums: NDArray,
-    first: NDArray,
-    second: NDArray,
+    labels: Labels,
+    pairs: Integers,
+    sums: Floats,
+    first: Floats,
+    second: Floats,
     extents: RowExtents,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Floats, Floats]:
     single = ellipse_fit(labels, extents, sums)
     whole = ellipse_fit(labels, extents, sums, pairs)
     parts = first * single[pairs[:, 0] - 1] + second * single[pairs[:, 1] - 1]
@@ -167,11 +152,8 @@ def _ellipse_fit(
 
 
 def ellipse_fit(
-    labels: NDArray[np.int32],
-    extents: RowExtents,
-    sums: NDArray[np.float64],
-    pairs: NDArray[np.int64] | None = None,
-) -> NDArray[np.float64]:
+    labels: Labels, extents: RowExtents, sums: Floats, pairs: Integers | None = None
+) -> Floats:
     """Overlap of objects, or of unions of two, with the ellipses of the same second moments.
 
     Parameters
@@ -179,7 +161,7 @@ def ellipse_fit(
     labels : (Y, X) int32
         Objects.
     extents, sums
-        `levelfield.qc.evidence.geometry.row_extents` and `coordinate_sums` of them.
+        `levelfield.labels.row_extents.row_extents` and `coordinate_sums` of them.
     pairs : (p, 2) int64, optional
         Labels whose unions are wanted; every single label without it.
 
@@ -201,17 +183,23 @@ def ellipse_fit(
     covariance = together[:, 5] / number - x * y
     determinant = np.maximum(variance_y * variance_x - covariance**2, 1e-6)
     shape = np.stack([y, x, variance_y, variance_x, covariance, determinant], axis=1)
-    inside = _pixels_in_ellipse(
-        labels, pairs, shape, extents.top, extents.height, extents.start, extents.left,
-        extents.right,
-    )  # fmt: skip
+    inside = _pixels_in_ellipse(labels, pairs, shape, *extents.arrays())
     ellipse = 4 * np.pi * np.sqrt(determinant)
     return np.where(together[:, 0] > 0, inside / (together[:, 0] + ellipse - inside), 0.0)
 
 
 # numba: counts the pixels of many small objects one by one, without a mask for each
 @njit(cache=True)
-def _pixels_in_ellipse(labels, pairs, shape, top, height, start, left, right):  # noqa: ANN001, ANN202
+def _pixels_in_ellipse(
+    labels: Labels,
+    pairs: Integers,
+    shape: Floats,
+    top: Integers,
+    height: Integers,
+    start: Integers,
+    left: Labels,
+    right: Labels,
+) -> Floats:
     counts = np.zeros(len(pairs))
     for index in range(len(pairs)):
         centre_y, centre_x, yy, xx, xy, determinant = shape[index]

@@ -11,45 +11,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats, Image, Labels
 from levelfield.execution.memory import give_back_memory
-from levelfield.qc.evidence.cuts import best_cuts
-from levelfield.qc.evidence.geometry import Contacts
-from levelfield.qc.evidence.labelwise import (
-    object_areas,
+from levelfield.images.resampling import resized
+from levelfield.images.smoothing import gaussian
+from levelfield.labels.contacts import Contacts
+from levelfield.labels.labelwise import (
+    areas,
+    median_diameter,
     percentiles_per_group,
     sums_per_label,
-    typical_diameter,
 )
+from levelfield.qc.evidence.cuts import best_cuts
+from levelfield.qc.evidence.jury import jury, opinions
 from levelfield.qc.evidence.opinion_network import OpinionNetwork, load_opinion
-from levelfield.qc.evidence.resampling import resized
-from levelfield.qc.evidence.smoothing import gaussian
-from levelfield.segmentation.decoders.jury import jury, opinions
 from levelfield.segmentation.small_network.prediction import Prediction
 
 OPINIONS_ON_OBJECTS = (
-    "network_foreground",
-    "cut_network_saddle",
-    "jury_agreement",
-    "jury_lowest",
-    "jury_splitting",
-    "jury_merging",
-    "jury_missing",
+    *("network_foreground", "cut_network_saddle", "jury_agreement", "jury_lowest"),
+    *("jury_splitting", "jury_merging", "jury_missing"),
 )
 OPINIONS_ON_SEAMS = ("seam_network_separation", "seam_network_boundary")
 # Nothing of a network's map is finer than a pixel or two.
 _SMOOTHING_PX = 0.7
 # Objects of about this diameter (px) are what the opinion is calibrated for.
 _BEST_DIAMETER = 20.0
-# Who of `levelfield.segmentation.decoders.jury.MEMBERS` is asked: those that read different
-# outputs, and are quick.
+# Who of `levelfield.segmentation.decoders.DECODERS` is asked.
 JURY = ("flow", "affinity", "three_class", "components")
 # The member whose objects are the network's own.
 _OWN = "flow"
 # With fewer objects, a field does not say how large its objects are.
 _FEWEST = 5
-# Labels whose typical diameter is another than that of the network's objects by more than this
+# Labels whose median diameter is another than that of the network's objects by more than this
 # factor are merged, in pieces, or something else: the network's own diameter counts then.
 _OTHER_SIZE = 2.0
 _ROUNDS = 3  # of asking; the scales from 1 to 1/4 are reached from any of them
@@ -74,22 +68,20 @@ class SecondOpinion:
         Objects by each member of the `JURY`.
     """
 
-    separation: NDArray[np.float32]
-    boundary: NDArray[np.float32]
-    depth: NDArray[np.float32]
-    foreground: NDArray[np.float32]
-    given: dict[str, NDArray[np.int32]]
+    separation: Image
+    boundary: Image
+    depth: Image
+    foreground: Image
+    given: dict[str, Labels]
 
     @property
-    def labels(self) -> NDArray[np.int32]:
+    def labels(self) -> Labels:
         """The network's own objects (Y, X), numbered 1..n."""
         return self.given[_OWN]
 
 
 def ask_second_opinion(
-    plane: NDArray[np.float32],
-    labels: NDArray[np.int32],
-    network: OpinionNetwork | None = None,
+    plane: Image, labels: Labels, network: OpinionNetwork | None = None
 ) -> SecondOpinion:
     """Ask the small network, which knows nuclei, about one field.
 
@@ -112,14 +104,14 @@ def ask_second_opinion(
     )
 
 
-def _predicted(network: OpinionNetwork, plane: NDArray[np.float32], scale: float) -> Prediction:
+def _predicted(network: OpinionNetwork, plane: Image, scale: float) -> Prediction:
     prediction = network.predict(plane, scale)
     # The decoders need the memory that the tiles took.
     give_back_memory()
     return prediction
 
 
-def opinion_for(labels: NDArray[np.int32], read: Callable[[float], SecondOpinion]) -> SecondOpinion:
+def opinion_for(labels: Labels, read: Callable[[float], SecondOpinion]) -> SecondOpinion:
     """Read a field at the scale that suits its objects; see `ask_second_opinion`.
 
     Parameters
@@ -129,8 +121,8 @@ def opinion_for(labels: NDArray[np.int32], read: Callable[[float], SecondOpinion
     read : callable
         From a scale to what the network says at it.
     """
-    enough = np.count_nonzero(object_areas(labels)) >= _FEWEST
-    diameter = typical_diameter(labels) if enough else None
+    enough = np.count_nonzero(areas(labels)) >= _FEWEST
+    diameter = median_diameter(labels) if enough else None
     scale = 1.0 if diameter is None else opinion_scale(diameter)
     for asked in range(_ROUNDS):
         opinion = read(scale)
@@ -143,13 +135,13 @@ def opinion_for(labels: NDArray[np.int32], read: Callable[[float], SecondOpinion
     return opinion
 
 
-def _wanted_scale(own: NDArray[np.int32], diameter: float | None, scale: float) -> float:
+def _wanted_scale(own: Labels, diameter: float | None, scale: float) -> float:
     """Return the scale at which to ask, given the network's objects and the labels' diameter."""
-    seen = typical_diameter(own)
+    seen = median_diameter(own)
     if np.isnan(seen):
         return scale
     if diameter is not None:
-        few = np.count_nonzero(object_areas(own)) < _FEWEST
+        few = np.count_nonzero(areas(own)) < _FEWEST
         if few or max(seen / diameter, diameter / seen) <= _OTHER_SIZE:
             return scale
     return opinion_scale(seen)
@@ -165,7 +157,7 @@ def opinion_scale(diameter: float) -> float:
     Parameters
     ----------
     diameter : float
-        Of a typical object of the field, in px.
+        Median diameter of the field's objects, in px.
     """
     if not diameter > _BEST_DIAMETER:
         return 1.0
@@ -184,7 +176,7 @@ def second_opinion(prediction: Prediction, shape: tuple[int, int]) -> SecondOpin
     """
     separation = 1 - prediction.affinities.min(axis=0)
     maps = [separation, prediction.classes[2], prediction.distance, prediction.foreground]
-    given = {}
+    given: dict[str, Labels] = {}
     for member in JURY:
         given |= opinions(prediction, [member])
         give_back_memory()
@@ -192,10 +184,13 @@ def second_opinion(prediction: Prediction, shape: tuple[int, int]) -> SecondOpin
         maps = [resized(each, shape) for each in maps]
         given = {name: _nearest(labels, shape) for name, labels in given.items()}
     # Copies: a view would keep all that the network said, several times as much.
-    return SecondOpinion(*(np.array(each, np.float32, order="C") for each in maps), given)
+    separation, boundary, depth, foreground = (
+        np.array(each, np.float32, order="C") for each in maps
+    )
+    return SecondOpinion(separation, boundary, depth, foreground, given)
 
 
-def _nearest(labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
+def _nearest(labels: Labels, shape: tuple[int, int]) -> Labels:
     y, x = (
         ((np.arange(length) + 0.5) * (given / length)).astype(int)
         for length, given in zip(shape, labels.shape, strict=True)
@@ -203,7 +198,7 @@ def _nearest(labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.in
     return labels[y[:, None], x]
 
 
-def opinions_on_seams(touching: Contacts, opinion: SecondOpinion) -> dict[str, NDArray[np.float64]]:
+def opinions_on_seams(touching: Contacts, opinion: SecondOpinion) -> dict[str, Floats]:
     """Tell what the network sees along each seam: `OPINIONS_ON_SEAMS`.
 
     Parameters
@@ -231,8 +226,8 @@ def opinions_on_seams(touching: Contacts, opinion: SecondOpinion) -> dict[str, N
 
 
 def opinions_on_objects(
-    labels: NDArray[np.int32], opinion: SecondOpinion, smallest_part: float
-) -> dict[str, NDArray[np.float64]]:
+    labels: Labels, opinion: SecondOpinion, smallest_part: float
+) -> dict[str, Floats]:
     """Tell what the network makes of each object.
 
     Parameters
@@ -259,7 +254,7 @@ def opinions_on_objects(
     result = {
         "cut_network_saddle": best_cuts(labels, depth, smallest_part).saddle,
         "network_foreground": sums_per_label(labels, opinion.foreground, count)
-        / np.maximum(object_areas(labels), 1),
+        / np.maximum(areas(labels), 1),
     }
     table = jury(labels, opinion.given)
     row = table["Metadata_ObjectNumber"].to_numpy() - 1
@@ -275,6 +270,6 @@ def opinions_on_objects(
     return result
 
 
-def without_opinion(names: tuple[str, ...], count: int) -> dict[str, NDArray[np.float64]]:
+def without_opinion(names: tuple[str, ...], count: int) -> dict[str, Floats]:
     """Return the columns of objects or seams that no network was asked about: all NaN."""
     return {name: np.full(count, np.nan) for name in names}

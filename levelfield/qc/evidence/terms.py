@@ -1,27 +1,23 @@
 """What the evidence reads of objects, seams and candidates: features comparable between plates.
 
-Every term is a ratio, to the typical object of the plate or within the object itself, so that it
+Every term is a ratio, to the reference object of the plate or within the object itself, so that it
 means the same on any plate, at any magnification and exposure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import AnyArray, Floats, Integers
 from levelfield.qc.evidence.candidates import RESIDUAL
 
 _CUT_LIGHT = ("brightness", "lowest", "highest", "gradient", "similarity")
 _CUT_FORM = (
-    "roundness",
-    "width",
-    "length",
-    "solidity",
-    "solidity_gain",
-    "ellipse_fit",
+    *("roundness", "width", "length", "solidity", "solidity_gain", "ellipse_fit"),
     "ellipse_gain",
 )
 _CUT_NETWORK = ("network_separation", "network_boundary")
@@ -30,23 +26,13 @@ _JURY = ("agreement", "lowest", "splitting", "merging", "missing")
 MERGE_TERMS: dict[str, tuple[str, ...]] = {
     "size": ("relative_area", "relative_intensity", "relative_part", "crowding"),
     "light": (
-        "relative_brightness",
-        "texture",
-        "grain",
-        "edge_sharpness",
-        "contrast_to_noise",
+        *("relative_brightness", "texture", "grain", "edge_sharpness", "contrast_to_noise"),
         "cut_intensity_saddle",
         *(f"cut_seam_{name}" for name in _CUT_LIGHT),
     ),
     "form": (
-        "solidity",
-        "axis_ratio",
-        "ellipse_fit",
-        "roundness",
-        "contact",
-        "touches_border",
-        "cut_shape_saddle",
-        "part_of_object",
+        *("solidity", "axis_ratio", "ellipse_fit", "roundness", "contact", "touches_border"),
+        *("cut_shape_saddle", "part_of_object"),
         *(f"cut_seam_{name}" for name in _CUT_FORM),
     ),
     "network": (
@@ -89,40 +75,30 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 }
 # Of places where an object may be missing; jury and network say how much speaks for an object.
 CANDIDATE_TERMS = (
-    "relative_area",
-    "relative_brightness",
-    "contrast_to_noise",
-    "contrast_to_rim",
-    "contrast_to_labels",
-    "solidity",
-    "covered",
-    "distance_to_label",
-    "touches_border",
-    "is_residual",
-    "jury_agreement",
-    "jury_finding",
-    "network_foreground",
+    *("relative_area", "relative_brightness", "contrast_to_noise", "contrast_to_rim"),
+    *("contrast_to_labels", "solidity", "covered", "distance_to_label", "touches_border"),
+    *("is_residual", "jury_agreement", "jury_finding", "network_foreground"),
 )
 
 
-def names_of(terms: dict[str, tuple[str, ...]], variant: str) -> list[str]:
+def names_of(terms: Mapping[str, tuple[str, ...]], variant: str) -> list[str]:
     """Return the terms that a variant reads, of `MERGE_TERMS` or `SEAM_TERMS`."""
     return [name for family in VARIANTS[variant] for name in terms[family]]
 
 
-def merge_terms(objects: pd.DataFrame, typical: pd.DataFrame) -> pd.DataFrame:
+def merge_terms(objects: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Return `MERGE_TERMS` of every object.
 
     Parameters
     ----------
     objects : DataFrame
         Features of objects (`levelfield.qc.evidence.features.OBJECT_COLUMNS`).
-    typical : DataFrame
-        Row by row, ``area_px`` and ``integrated_intensity`` of the plate's typical object.
+    reference : DataFrame
+        Row by row, ``area_px`` and ``integrated_intensity`` of the plate's reference object.
     """
-    area, light = typical["area_px"], typical["integrated_intensity"]
+    area, light = reference["area_px"], reference["integrated_intensity"]
     part = objects["cut_seam_smaller_area_px"]
-    made = {
+    made: dict[str, Any] = {
         "relative_area": _log(objects["area_px"] / area),
         "relative_intensity": _log(objects["integrated_intensity"] / light),
         "relative_part": _log(part / area),
@@ -137,16 +113,13 @@ def merge_terms(objects: pd.DataFrame, typical: pd.DataFrame) -> pd.DataFrame:
 
 
 def seam_terms(
-    objects: pd.DataFrame,
-    pairs: pd.DataFrame,
-    ends: Sequence[NDArray[np.int64]],
-    typical: pd.DataFrame,
+    objects: pd.DataFrame, pairs: pd.DataFrame, ends: Sequence[Integers], reference: pd.DataFrame
 ) -> pd.DataFrame:
     """Return `SEAM_TERMS` of every touching pair.
 
     Parameters
     ----------
-    objects, typical
+    objects, reference
         As for `merge_terms`.
     pairs : DataFrame
         Features of pairs (`levelfield.qc.evidence.features.PAIR_COLUMNS`).
@@ -154,12 +127,12 @@ def seam_terms(
         Rows of the two objects of each pair.
     """
 
-    def both(name: str) -> NDArray[np.float64]:
+    def both(name: str) -> Floats:
         values = objects[name].to_numpy(float)
         return np.stack([values[end] for end in ends])
 
     area, light = (
-        typical[name].to_numpy(float)[ends[0]] for name in ("area_px", "integrated_intensity")
+        reference[name].to_numpy(float)[ends[0]] for name in ("area_px", "integrated_intensity")
     )
     union, part = pairs["seam_area_px"], pairs["seam_smaller_area_px"]
     made = {
@@ -211,7 +184,7 @@ def candidate_terms(candidates: pd.DataFrame, reference: pd.DataFrame) -> pd.Dat
     return candidates[plain].assign(**made)[list(CANDIDATE_TERMS)]
 
 
-def _log(values: pd.Series | NDArray) -> NDArray[np.float64]:
+def _log(values: pd.Series | AnyArray) -> Floats:
     """Logarithm of what is positive, else NaN."""
     values = np.asarray(values, float)
     return np.log(values, where=values > 0, out=np.full(values.shape, np.nan))

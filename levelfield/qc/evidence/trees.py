@@ -11,6 +11,9 @@ import pandas as pd
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from levelfield.arrays import AnyArray, Floats, Mask
+
+Nodes = NDArray[np.int32]
 _ARRAYS = ("roots", "feature", "cut", "left", "right", "missing_left", "value")
 
 
@@ -40,15 +43,15 @@ class BoostedTrees:
 
     names: tuple[str, ...]
     baseline: float
-    roots: NDArray[np.int32]
-    feature: NDArray[np.int32]
-    cut: NDArray[np.float64]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    missing_left: NDArray[np.bool_]
-    value: NDArray[np.float64]
+    roots: Nodes
+    feature: Nodes
+    cut: Floats
+    left: Nodes
+    right: Nodes
+    missing_left: Mask
+    value: Floats
 
-    def probability(self, table: pd.DataFrame) -> NDArray[np.float64]:
+    def probability(self, table: pd.DataFrame) -> Floats:
         """Return the probability of each row of a table that has the columns `names`: (n,)."""
         if len(table) == 0:
             return np.zeros(0)
@@ -56,14 +59,14 @@ class BoostedTrees:
         odds = _add_up(rows, *(getattr(self, name) for name in _ARRAYS))
         return 1 / (1 + np.exp(-(self.baseline + odds)))
 
-    def arrays(self, prefix: str) -> dict[str, NDArray]:
+    def arrays(self, prefix: str) -> dict[str, AnyArray]:
         """Return everything as arrays by name, for one `.npz` with other ensembles."""
         parts = {name: getattr(self, name) for name in _ARRAYS}
         parts |= {"names": np.array(self.names), "baseline": np.array(self.baseline)}
         return {f"{prefix}/{name}": part for name, part in parts.items()}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray], prefix: str) -> BoostedTrees:
+    def from_arrays(cls, arrays: Mapping[str, AnyArray], prefix: str) -> BoostedTrees:
         """Read what `arrays` wrote."""
         parts = {name: arrays[f"{prefix}/{name}"] for name in _ARRAYS}
         names = tuple(str(name) for name in arrays[f"{prefix}/names"])
@@ -75,7 +78,16 @@ _BINS = 200  # of each column in training; scikit-learn takes 255 at most
 
 # numba: a walk through 160 trees per object; without it this is the slowest part of a verdict
 @njit(cache=True)
-def _add_up(rows, roots, feature, cut, left, right, missing_left, value):  # noqa: ANN001, ANN202
+def _add_up(
+    rows: Floats,
+    roots: Nodes,
+    feature: Nodes,
+    cut: Floats,
+    left: Nodes,
+    right: Nodes,
+    missing_left: Mask,
+    value: Floats,
+) -> Floats:
     sums = np.zeros(len(rows))
     for row in range(len(rows)):
         for root in roots:
@@ -136,7 +148,7 @@ def train_trees(
     return _as_arrays(nodes, tuple(names), float(model._baseline_prediction.ravel()[0]))
 
 
-def _coarse(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _coarse(values: Floats) -> Floats:
     """Round every column to the nearest of its quantiles; NaN stays.
 
     The ensemble cuts between bins anyway. Bins that scikit-learn makes with weights take longer

@@ -70,8 +70,8 @@ def read_answers(
     Parameters
     ----------
     review : pandas.DataFrame or None
-        Rows as in config/schemas/review.yaml, all text, of any plates. Rows without an answer
-        wait to be filled in and are passed over.
+        Rows as in levelfield/config/schemas/review.yaml, all text, of any plates. Rows without an
+        answer wait to be filled in and are passed over.
     plate : str
         The plate in question; other rows are passed over.
     objects : pandas.DataFrame

@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats
 from levelfield.qc.columns import FIELD
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.review.answers import OBJECT, PER_OBJECT, Answers
@@ -91,9 +91,9 @@ class ClassReview:
 
     objects: pd.DataFrame
     fields: pd.DataFrame
-    risk: NDArray[np.float64]
-    answers: Mapping[str, NDArray[np.float64]]
-    n_missed: NDArray[np.float64]
+    risk: Floats
+    answers: Mapping[str, Floats]
+    n_missed: Floats
     of_objects: Progress
     of_fields: Progress
     n_not_drawn: int
@@ -110,7 +110,7 @@ class ClassReview:
         # Right objects are a share of the missed ones, too.
         return (self.of_objects, self.of_fields) if measure == "agreement" else (self.of_objects,)
 
-    def reviewed(self, measure: str, weights: NDArray[np.float64] | None = None) -> Reviewed:
+    def reviewed(self, measure: str, weights: Floats | None = None) -> Reviewed:
         """Estimate a measure from the review.
 
         Parameters
@@ -141,7 +141,7 @@ class ClassReview:
     def _read(self) -> dict[str, Estimate]:
         return {}
 
-    def _reviewed(self, measure: str, weights: NDArray[np.float64] | None) -> Reviewed:
+    def _reviewed(self, measure: str, weights: Floats | None) -> Reviewed:
         if self.state(measure) != COMPLETE:
             return NOT_REVIEWED
         if measure in PER_OBJECT and measure != "agreement":
@@ -175,7 +175,7 @@ class ClassReview:
             found.value, found.of_wells.variance, found.of_wells.degrees_of_freedom, found.n_wells
         )
 
-    def object_sample(self, measure: str, weights: NDArray[np.float64] | None = None) -> Sample:
+    def object_sample(self, measure: str, weights: Floats | None = None) -> Sample:
         """Return the objects with evidence and answers of a measure."""
         sample = objects_sample(
             self.answers[measure],
@@ -185,7 +185,7 @@ class ClassReview:
         )
         return sample if weights is None else replace(sample, weights=weights)
 
-    def field_sample(self, weights: NDArray[np.float64] | None = None) -> Sample:
+    def field_sample(self, weights: Floats | None = None) -> Sample:
         """Return the fields with their missed objects, per true object."""
         return Sample(
             self.n_missed,
@@ -197,7 +197,7 @@ class ClassReview:
             GUARD_MISSED,
         )
 
-    def _of_their_fields(self, weights: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    def _of_their_fields(self, weights: Floats | None) -> Floats | None:
         """Give every object the weight of its field."""
         if weights is None:
             return None

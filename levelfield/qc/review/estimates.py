@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.measures import MEASURES
+from levelfield.qc.measures import MEASURES, Scope
 from levelfield.qc.review.answers import Answers
 from levelfield.qc.review.classes import (
     COMPLETE,
@@ -28,82 +27,16 @@ from levelfield.qc.review.classes import (
 from levelfield.qc.review.foreseen import reviews_needed
 from levelfield.qc.review.notes import notes_of
 from levelfield.qc.review.sampling import ReviewPlan, review_classes
-from levelfield.qc.review.stratified import NOTHING, Reviewed, Spread
+from levelfield.qc.review.stratified import Reviewed, Spread
 from levelfield.qc.statistics.comparison import Comparison
-from levelfield.qc.statistics.decision import bound_of
+from levelfield.qc.statistics.decision import Bound, bound_of
 from levelfield.qc.statistics.density import density_matched_weights
-from levelfield.qc.statistics.errors import Constants
-from levelfield.qc.statistics.estimates import Estimate, difference
-from levelfield.qc.verdict.rows import ReviewState, Scope
+from levelfield.qc.statistics.estimates import NOTHING, Estimate, difference
+from levelfield.qc.verdict.rows import ReviewedRow, ReviewState
+from levelfield.qc.verdict.rules import Rules
 
 SHARE = "share"
 """Unit of the reviewed bias: share of objects too large less share too small."""
-
-
-class ReviewRules(Protocol):
-    """What the number of reviews that would decide a row depends on."""
-
-    def margin(self, measure: str, scope: str) -> float:
-        """Return the margin of a row, in fractions of objects or px."""
-        ...
-
-    def constants_of(self, measure: str, object_set: str) -> Constants:
-        """Return what is known of the evidence's error."""
-        ...
-
-
-@dataclass(frozen=True)
-class ReviewedRow:
-    """What people said of one measure, in one class or between two.
-
-    Attributes
-    ----------
-    object_set, measure : str
-        Of what.
-    scope, perturbation : str
-        negcon, poscon or difference, and the name of the control.
-    state : str
-        unreviewed; partial: not everything that was drawn has its answer, and there is no estimate;
-        complete.
-    n_drawn, n_reviewed, n_cannot_tell : int
-        Objects of the classes (fields, of missed objects) that were to be looked at, with an answer
-        that says something, and those that nobody could tell.
-    estimate : Estimate
-        About this control: V = V_review + s²_between / W. Fractions of objects. NaN unless the
-        review is complete.
-    these_wells : Estimate
-        The same value about the wells that were imaged: the sampling of the review alone.
-    matched : Estimate or None
-        A difference at equal local density, about the control; None where the classes share none.
-    reviews_needed : int or None
-        Objects per class (fields, of missed objects) whose review should decide the row, if it is
-        as it seems. None where more would not: the wells scatter too much, or nothing is known.
-    notes : str
-        What does not count, and why.
-    unit : str
-        As shown: %, pp, or share: the bias, which only contradicts the evidence.
-    reviews_of : str
-        objects or fields.
-    plate : str
-        Name of the plate.
-    """
-
-    object_set: str
-    measure: str
-    scope: Scope
-    perturbation: str
-    state: ReviewState
-    n_drawn: int
-    n_reviewed: int
-    n_cannot_tell: int
-    estimate: Estimate
-    these_wells: Estimate
-    matched: Estimate | None
-    reviews_needed: int | None = None
-    notes: str = ""
-    unit: str = "pp"
-    reviews_of: Literal["objects", "fields"] = "objects"
-    plate: str = ""
 
 
 def review_estimates(
@@ -112,7 +45,7 @@ def review_estimates(
     candidates: pd.DataFrame,
     pairs: Sequence[Comparison],
     answers: Answers,
-    rules: ReviewRules,
+    rules: Rules,
     plan: ReviewPlan | None = None,
 ) -> list[ReviewedRow]:
     """Estimate every measure from the review, for every class and comparison.
@@ -130,7 +63,7 @@ def review_estimates(
         The plate's controls.
     answers : Answers
         From `levelfield.qc.review.answers.read_answers`.
-    rules : ReviewRules
+    rules : Rules
         Margins and constants, for the number of reviews that would decide a row.
     plan : ReviewPlan, optional
         As for `levelfield.qc.review.sampling.choose_for_review`.
@@ -144,10 +77,14 @@ def review_estimates(
     plan = plan or ReviewPlan()
     rows = []
     for object_set in sorted({*objects[OBJECT_SET], *candidates[OBJECT_SET]}):
-        own = [table[table[OBJECT_SET] == object_set] for table in (objects, candidates)]
+        own_objects = objects[objects[OBJECT_SET] == object_set]
+        own_candidates = candidates[candidates[OBJECT_SET] == object_set]
         classes = {
             key: class_review(
-                *(table[table["Metadata_Well"].isin(wells)] for table in own), answers, plan
+                own_objects[own_objects["Metadata_Well"].isin(wells)],
+                own_candidates[own_candidates["Metadata_Well"].isin(wells)],
+                answers,
+                plan,
             )
             for key, wells in review_classes(pairs).items()
         }
@@ -162,10 +99,10 @@ class _Rows:
 
     plate: str
     object_set: str
-    classes: Mapping[tuple[str, str], ClassReview]
+    classes: Mapping[tuple[Scope, str], ClassReview]
     pairs: Sequence[Comparison]
     answers: Answers
-    rules: ReviewRules
+    rules: Rules
 
     def rows(self, measure: str) -> list[ReviewedRow]:
         found, seen = [], set()
@@ -178,7 +115,10 @@ class _Rows:
         return found
 
     def _row(self, measure: str, scope: Scope, name: str, pair: Comparison) -> ReviewedRow:
-        keys = [("poscon", pair.perturbation), ("negcon", pair.negative_name)]
+        keys: list[tuple[Scope, str]] = [
+            ("poscon", pair.perturbation),
+            ("negcon", pair.negative_name),
+        ]
         if scope != "difference":
             keys = [(scope, name)]
         sides = [self.classes[key] for key in keys if key in self.classes]
@@ -213,10 +153,11 @@ class _Rows:
         )
         if not whole or is_bias:
             return row
-        needed = reviews_needed(sides, measure, *self._judged(row, sides), borrowed)
+        value, bound = self._judged(row, sides)
+        needed = reviews_needed(sides, measure, value, bound, borrowed)
         return replace(row, reviews_needed=needed)
 
-    def _judged(self, row: ReviewedRow, sides: Sequence[ClassReview]) -> tuple:
+    def _judged(self, row: ReviewedRow, sides: Sequence[ClassReview]) -> tuple[float, Bound]:
         """Return the value as it stands, reviewed or corrected, and the row's bound."""
         is_difference = row.scope == "difference"
         values = [side.read(row.measure).value for side in sides]
@@ -225,13 +166,16 @@ class _Rows:
         value = constants.value(read, is_difference=is_difference)
         if np.isfinite(row.estimate.value):
             value = row.estimate.value
-        margin = self.rules.margin(row.measure, row.scope)
+        margin = self.rules.margins.of(row.measure, row.scope)
         return value, bound_of(MEASURES[row.measure], row.scope, margin)
 
-    def _borrowed(self, measure: str, key: tuple[str, str]) -> Spread | None:
+    def _borrowed(self, measure: str, key: tuple[Scope, str]) -> Spread | None:
         """Return the scatter that a class with one well borrows: of a class that it is held to."""
         for pair in self.pairs:
-            keys = {("poscon", pair.perturbation), ("negcon", pair.negative_name)}
+            keys: set[tuple[Scope, str]] = {
+                ("poscon", pair.perturbation),
+                ("negcon", pair.negative_name),
+            }
             others = [self.classes[each] for each in keys - {key} if each in self.classes]
             if key in keys and others:
                 scatter = _scatter(others[0], measure)
@@ -289,7 +233,7 @@ def _matched(
         return None
     estimates = []
     for side, own, weight, whole in zip(sides, known, weights, found, strict=True):
-        every: NDArray[np.float64] = np.zeros(len(own))
+        every: Floats = np.zeros(len(own))
         every[own] = weight
         reviewed = side.reviewed(measure, every)
         estimates.append(reviewed.this_control(whole.scatter()))

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats
 from levelfield.qc.review.classes import COMPLETE, GUARD_MISSED, ClassReview
 from levelfield.qc.review.sampling import (
     FEWEST_PER_STRATUM,
@@ -129,9 +129,7 @@ def _of_draw(side: ClassReview, measure: str, number: int) -> Spread:
     return found
 
 
-def foreseen_spread(
-    objects: pd.DataFrame, risk: NDArray[np.float64], measure: str, number: int
-) -> Spread:
+def foreseen_spread(objects: pd.DataFrame, risk: Floats, measure: str, number: int) -> Spread:
     """Foresee what a review of some number of objects of a class leaves open of its mean.
 
     Parameters
@@ -158,9 +156,7 @@ def foreseen_spread(
     return together(parts)
 
 
-def _answer_variance(
-    risk: NDArray[np.float64], evidence: NDArray[np.float64], measure: str
-) -> float:
+def _answer_variance(risk: Floats, evidence: Floats, measure: str) -> float:
     """Foresee the variance of the answers of a stratum about the evidence."""
     if measure == "balance":
         return foreseen_variance(risk)

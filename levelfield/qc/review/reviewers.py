@@ -97,8 +97,10 @@ def reviewer_agreement(plate: str, answers: Answers) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(REVIEWER_COLUMNS))
 
 
-def _rows_of_pair(one: pd.Series, other: pd.Series) -> list[tuple]:
-    rows = [(ANY, len(one), len(one), len(one), *_agreement(one, other))]
+def _rows_of_pair(one: pd.Series, other: pd.Series) -> list[tuple[str | float, ...]]:
+    rows: list[tuple[str | float, ...]] = [
+        (ANY, len(one), len(one), len(one), *_agreement(one, other))
+    ]
     for answer in (CORRECT, *ERRORS):
         first, second = one == answer, other == answer
         if first.any() or second.any():

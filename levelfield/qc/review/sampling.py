@@ -16,17 +16,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from levelfield.arrays import Floats, Integers, Mask
 from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET
-from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.measures import Scope
+from levelfield.qc.statistics.comparison import Comparison, control_classes
+from levelfield.qc.verdict.steps import FIELDS_TO_SEARCH, SECONDS_PER_FIELD, SECONDS_PER_OBJECT
 
 RISK_CUTS = (0.02, 0.08, 0.25, 0.6)
 FEWEST_PER_STRATUM = 3
 # Of those tried on BBBC038, among the ones with most power.
 # What errors really vary by is more in the stratum of highest risk, and less in the one below.
 SPREAD_OF_ERRORS, UNFORESEEN = 0.5, 0.01
-FIELDS_PER_CLASS = 5
 SEED = 1
 USUALLY_LACKING = 1.25
 """Objects that a merge lacks, about; the draw needs no more than the order of risks."""
@@ -34,10 +36,6 @@ WEIGHT_OF_INVENTED, WEIGHT_OF_WRONG = 0.25, 0.1
 """How far a label without an object, and anything else that is not right, count beside errors of
 the balance. The second is below the cut of the two highest strata, so that outlines that are off
 everywhere do not push doubtful merges and fragments out of them."""
-SECONDS_PER_OBJECT = 8
-"""Of a person's time, to look at one object and answer."""
-SECONDS_PER_FIELD = 60
-"""To search one field for objects without a label; assumed."""
 LIST_COLUMNS = (
     "order",
     "plate",
@@ -73,11 +71,11 @@ class ReviewPlan:
     """
 
     per_class: int = 100
-    fields_per_class: int = FIELDS_PER_CLASS
+    fields_per_class: int = FIELDS_TO_SEARCH
     seed: int = SEED
 
 
-def object_risk(objects: pd.DataFrame) -> NDArray[np.float64]:
+def object_risk(objects: pd.DataFrame) -> Floats:
     """How far an object may change what is judged, 0 to 1, by its evidence.
 
     The largest of: what the object may change of the balance (half of a fragment; 1.25 objects of a
@@ -100,12 +98,12 @@ def object_risk(objects: pd.DataFrame) -> NDArray[np.float64]:
     return np.clip(np.nan_to_num(np.fmax.reduce(risks)), 0, 1)
 
 
-def risk_strata(risk: ArrayLike) -> NDArray[np.int64]:
+def risk_strata(risk: ArrayLike) -> Integers:
     """Return the stratum of each risk, 0 (none) to 4 (high), cut at `RISK_CUTS`."""
     return np.digitize(np.asarray(risk, float), RISK_CUTS)
 
 
-def foreseen_variance(risk: NDArray[np.float64]) -> float:
+def foreseen_variance(risk: Floats) -> float:
     """Variance of the answers that the risk of a stratum's objects lets expect.
 
     Whether there is an error, and how large it is: a merge may hold two nuclei or five. What seems
@@ -114,7 +112,7 @@ def foreseen_variance(risk: NDArray[np.float64]) -> float:
     return float(np.mean(risk * (1 - risk) + SPREAD_OF_ERRORS * risk) + UNFORESEEN)
 
 
-def allocate(sizes: ArrayLike, variances: ArrayLike, number: int) -> NDArray[np.int64]:
+def allocate(sizes: ArrayLike, variances: ArrayLike, number: int) -> Integers:
     """Divide a review among strata.
 
     Every stratum gets at least 3 objects, or all that it has; the rest goes where it lowers the
@@ -151,7 +149,7 @@ def allocate(sizes: ArrayLike, variances: ArrayLike, number: int) -> NDArray[np.
     return given + np.bincount(stratum[best], minlength=len(sizes))
 
 
-def random_numbers(places: pd.DataFrame, seed: int) -> NDArray[np.float64]:
+def random_numbers(places: pd.DataFrame, seed: int) -> Floats:
     """Return a uniform random number per row, made from the row's content and a seed alone."""
     texts = map("\n".join, zip(*(places[name].astype(str) for name in places), strict=True))
     numbers = [
@@ -161,7 +159,7 @@ def random_numbers(places: pd.DataFrame, seed: int) -> NDArray[np.float64]:
     return np.array(numbers, float) / 2.0**56
 
 
-def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> NDArray[np.bool_]:
+def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> Mask:
     """Draw the objects of one class and object set that are to be reviewed.
 
     Parameters
@@ -207,7 +205,7 @@ def class_fields(objects: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFram
     return fields.sort_values(FIELD, kind="stable", ignore_index=True)
 
 
-def drawn_fields(fields: pd.DataFrame, plan: ReviewPlan) -> NDArray[np.bool_]:
+def drawn_fields(fields: pd.DataFrame, plan: ReviewPlan) -> Mask:
     """Draw the fields of one class and object set that are to be searched for missed objects."""
     order = np.argsort(random_numbers(fields[FIELD], plan.seed), kind="stable")
     chosen = np.zeros(len(fields), bool)
@@ -220,13 +218,9 @@ def review_minutes(n_objects: int, n_fields: int = 0) -> int:
     return math.ceil((n_objects * SECONDS_PER_OBJECT + n_fields * SECONDS_PER_FIELD) / 60)
 
 
-def review_classes(pairs: Sequence[Comparison]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the wells of every control class: ``{(scope, name): wells}``."""
-    classes = {}
-    for pair in pairs:
-        classes["negcon", pair.negative_name] = pair.negative_wells
-        classes["poscon", pair.perturbation] = pair.positive_wells
-    return {key: wells for key, wells in classes.items() if wells}
+def review_classes(pairs: Sequence[Comparison]) -> dict[tuple[Scope, str], tuple[str, ...]]:
+    """Return the wells of every control class that has any: ``{(scope, name): wells}``."""
+    return {key: wells for key, wells in control_classes(pairs).items() if wells}
 
 
 def choose_for_review(
@@ -256,8 +250,9 @@ def choose_for_review(
     Returns
     -------
     pandas.DataFrame
-        `LIST_COLUMNS`: rows of the review sheet (config/schemas/review.yaml) with an empty
-        answer. Objects first, then whole fields (object_number 0) to count missed objects on.
+        `LIST_COLUMNS`: rows of the review sheet (levelfield/config/schemas/review.yaml) with
+        an empty answer. Objects first, then whole fields (object_number 0) to count missed
+        objects on.
     """
     plan = plan or ReviewPlan()
     chosen_objects, chosen_fields = [], []

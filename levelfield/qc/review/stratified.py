@@ -26,7 +26,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from levelfield.qc.statistics.estimates import Estimate, ratio_estimate
+from levelfield.arrays import Floats, Integers
+from levelfield.qc.statistics.estimates import Estimate, ratio_estimate, satterthwaite
 
 # A stratum whose few answers agree is not known exactly: two answers' worth of this variance is
 # mixed in, that of errors that are neither rare nor common.
@@ -35,7 +36,6 @@ GUARD_ANSWERS = 2
 LIKELY = 0.4
 """Share of cases in which the scatter between wells is taken for less than it is, when degrees of
 freedom are counted."""
-NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,8 @@ def together(parts: Sequence[Spread]) -> Spread:
     total = float(sum(each.variance for each in parts))
     if not np.isfinite(total):
         return UNKNOWN
-    shares = [
-        (each.variance / total) ** 2 / each.degrees_of_freedom
-        for each in parts
-        if each.variance > 0
-    ]
-    return Spread(total, float(1 / sum(shares)) if sum(shares) > 0 else float("inf"))
+    freedoms = [part.degrees_of_freedom for part in parts]
+    return Spread(total, satterthwaite([part.variance for part in parts], freedoms))
 
 
 def _likely(spread: Spread) -> Spread:
@@ -153,11 +149,12 @@ def combined(value: float, parts: Sequence[tuple[Reviewed, float]]) -> Reviewed:
     parts : sequence of (Reviewed, float)
         Each mean with the function's derivative by it.
     """
-    spreads = (
-        together([getattr(each, name).scaled(slope) for each, slope in parts])
+    of_draw, of_objects, of_wells = (
+        together([getattr(mean, name).scaled(slope) for mean, slope in parts])
         for name in ("of_draw", "of_objects", "of_wells")
     )
-    return Reviewed(value, *spreads, max(each.n_wells for each, _ in parts))
+    n_wells = max(mean.n_wells for mean, _ in parts)
+    return Reviewed(value, of_draw, of_objects, of_wells, n_wells)
 
 
 @dataclass(frozen=True)
@@ -182,12 +179,12 @@ class Sample:
         Variance of one unit's answer that is mixed in, as `GUARD_VARIANCE`.
     """
 
-    answers: NDArray[np.float64]
-    evidence: NDArray[np.float64]
-    strata: NDArray[np.int64]
+    answers: Floats
+    evidence: Floats
+    strata: Integers
     wells: NDArray[np.object_]
-    sizes: NDArray[np.float64]
-    weights: NDArray[np.float64]
+    sizes: Floats
+    weights: Floats
     guard: float = GUARD_VARIANCE
 
     def evidence_estimate(self) -> Estimate:
@@ -252,12 +249,12 @@ def stratified_mean(sample: Sample) -> Reviewed:
     return Reviewed(sharp.value, together(draws), of_objects, of_wells, sharp.n_wells)
 
 
-def _guarded(residuals: NDArray[np.float64], guard: float) -> float:
+def _guarded(residuals: Floats, guard: float) -> float:
     squares = float(np.sum(residuals**2)) + GUARD_ANSWERS * guard
     return squares / (len(residuals) - 1 + GUARD_ANSWERS)
 
 
-def _over_wells(sample: Sample, values: NDArray[np.float64]) -> Estimate:
+def _over_wells(sample: Sample, values: Floats) -> Estimate:
     well, _ = pd.factorize(sample.wells)
     return ratio_estimate(
         np.bincount(well, values), np.bincount(well, sample.weights * sample.sizes)

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from levelfield.qc.measures import MEASURES
-from levelfield.qc.review.estimates import ReviewedRow
-from levelfield.qc.review.sampling import FIELDS_PER_CLASS, review_minutes
-from levelfield.qc.review.stratified import NOTHING
-from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate
+from levelfield.qc.review.sampling import review_minutes
+from levelfield.qc.statistics.estimates import NOTHING, PASS_LEVEL, Estimate
 from levelfield.qc.statistics.records import columns_of, from_table, to_table
+from levelfield.qc.verdict.rows import Key, ReviewedRow
+from levelfield.qc.verdict.steps import FIELDS_TO_SEARCH
 
 SHOWN_COLUMNS = (
     "question",
@@ -28,8 +28,6 @@ SHOWN_COLUMNS = (
     "evidence_ci_high",
     "minutes_needed",
 )
-Key = tuple[str, str, str, str]
-"""Object set, measure, scope and perturbation."""
 
 
 def reviewed_table(
@@ -57,7 +55,7 @@ def reviewed_table(
         ``reviews_needed`` in every class of the row; NaN where that is empty.
     """
     shown = pd.DataFrame(
-        [_shown(row, (evidence or {}).get(_key(row))) for row in rows], columns=list(SHOWN_COLUMNS)
+        [_shown(row, (evidence or {}).get(row.key)) for row in rows], columns=list(SHOWN_COLUMNS)
     )
     return pd.concat([to_table(rows, ReviewedRow), shown], axis=1)[_order()]
 
@@ -76,10 +74,6 @@ def reviewed_rows(table: pd.DataFrame) -> list[ReviewedRow]:
         When a column is missing.
     """
     return from_table(table, ReviewedRow)
-
-
-def _key(row: ReviewedRow) -> Key:
-    return row.object_set, row.measure, row.scope, row.perturbation
 
 
 def _order() -> list[str]:
@@ -119,4 +113,4 @@ def _minutes(row: ReviewedRow) -> float:
     if row.reviews_of == "fields":
         return review_minutes(0, many)
     # Right objects are a share of the missed ones, too, which are counted on whole fields.
-    return review_minutes(many, FIELDS_PER_CLASS * n_classes if row.measure == "agreement" else 0)
+    return review_minutes(many, FIELDS_TO_SEARCH * n_classes if row.measure == "agreement" else 0)

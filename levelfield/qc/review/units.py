@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats
 from levelfield.qc.columns import FIELD
 from levelfield.qc.review.sampling import class_fields
 from levelfield.qc.statistics.summary import DEAD_ZONE_PX, MISBOUNDED_SHARE
@@ -19,7 +19,7 @@ _EVIDENCE = {
 }
 
 
-def object_evidence(objects: pd.DataFrame, measure: str) -> NDArray[np.float64]:
+def object_evidence(objects: pd.DataFrame, measure: str) -> Floats:
     """Return what the evidence says in place of an answer; 0 where it says nothing.
 
     Parameters

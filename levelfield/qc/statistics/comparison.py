@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+
+from levelfield.qc.measures import Scope
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,21 @@ def comparisons(layout: pd.DataFrame) -> list[Comparison]:
             title = f"{title} [{group}]"
         found.append(_comparison(title, rows, matching, group))
     return found
+
+
+def control_classes(pairs: Sequence[Comparison]) -> dict[tuple[Scope, str], tuple[str, ...]]:
+    """Return the wells of every control class, those that are not imaged included.
+
+    Returns
+    -------
+    dict of (str, str) to tuple of str
+        By scope (negcon, poscon) and name, every negative class before its positive ones.
+    """
+    classes: dict[tuple[Scope, str], tuple[str, ...]] = {}
+    for pair in pairs:
+        classes.setdefault(("negcon", pair.negative_name), pair.negative_wells)
+        classes.setdefault(("poscon", pair.perturbation), pair.positive_wells)
+    return classes
 
 
 def dose_texts(layout: pd.DataFrame) -> pd.Series:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from levelfield.config.plan import row_column
+from levelfield.config.wells import row_column
 from levelfield.qc.columns import OBJECT_SET
 
 CONFOUNDER_COLUMNS = (

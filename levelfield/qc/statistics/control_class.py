@@ -44,8 +44,8 @@ class ControlClass:
         return estimate_by_well(self.sums["Metadata_Well"], terms["top"], terms["bottom"])
 
     @property
-    def outside(self) -> float:
-        """Share of images outside of what the evidence was calibrated on."""
+    def out_of_distribution(self) -> float:
+        """Share of images out of the distribution that the evidence was calibrated on."""
         return float((self.sums["outside_calibration"] != "").mean()) if len(self.sums) else 0.0
 
 
@@ -66,7 +66,12 @@ def estimate_by_well(wells: pd.Series, top: pd.Series, bottom: pd.Series) -> Est
 
 def borrow_scatter(estimate: Estimate, other: Estimate) -> Estimate:
     """Give an estimate from one well the scatter that the wells of another class have."""
-    if estimate.n_wells != 1 or other.n_wells < 2:
+    return estimate if other.n_wells < 2 else with_scatter_of(estimate, other)
+
+
+def with_scatter_of(estimate: Estimate, other: Estimate) -> Estimate:
+    """Give an estimate from one well the variance between the wells of another estimate."""
+    if estimate.n_wells != 1:
         return estimate
     return replace(
         estimate,

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats
 from levelfield.qc.columns import OBJECT_SET
 from levelfield.qc.statistics.appearance import appearance_of
-from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.statistics.comparison import Comparison, text_of
 
 FEWEST_OBJECTS = 5
 """With fewer objects nobody can say what they look like."""
@@ -71,25 +71,21 @@ def not_covered(
         The plate's controls.
     """
     treated = layout[layout["Metadata_ControlType"] == "trt"]
-    names = (
-        treated["Metadata_Perturbation"].fillna("").astype(str)
-        if "Metadata_Perturbation" in treated
-        else pd.Series("", index=treated.index)
-    )
+    names = text_of(treated, "Metadata_Perturbation")
     perturbations = dict(zip(treated["Metadata_Well"], names, strict=True))
     found = []
     for object_set in dict.fromkeys(sums[OBJECT_SET]):
         own = sums[sums[OBJECT_SET] == object_set]
-        looks = _well_looks(objects[objects[OBJECT_SET] == object_set])
-        known = _Controls.of(looks, pairs)
+        appearance = _well_appearance(objects[objects[OBJECT_SET] == object_set])
+        known = _Controls.of(appearance, pairs)
         for well in sorted(set(own["Metadata_Well"]) & set(perturbations)):
-            answer = _judge_well(looks, well, known)
+            answer = _judge_well(appearance, well, known)
             if answer is not None:
                 found.append(NotCovered(plate, str(object_set), well, perturbations[well], *answer))
     return found
 
 
-def _well_looks(objects: pd.DataFrame) -> pd.DataFrame:
+def _well_appearance(objects: pd.DataFrame) -> pd.DataFrame:
     """Return the logarithm of every property by well, of wells with enough objects."""
     rows = {
         str(well): appearance_of(own) | {"density": _log(own["local_density"].median())}
@@ -107,15 +103,18 @@ def _log(value: float) -> float:
 class _Controls:
     """Where the control classes lie, and how far like wells lie apart."""
 
-    lines: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
-    scatter: NDArray[np.float64]
+    lines: list[tuple[Floats, Floats]]
+    scatter: Floats
     limit: float
 
     @classmethod
-    def of(cls, looks: pd.DataFrame, pairs: Sequence[Comparison]) -> _Controls | None:
+    def of(cls, appearance: pd.DataFrame, pairs: Sequence[Comparison]) -> _Controls | None:
         sides = [(pair.negative_wells, pair.positive_wells) for pair in pairs]
         classes = [
-            tuple(looks.reindex([well for well in wells if well in looks.index]) for wells in side)
+            tuple(
+                appearance.reindex([well for well in wells if well in appearance.index])
+                for wells in side
+            )
             for side in sides
         ]
         there = [own for side in classes for own in side if len(own)]
@@ -125,7 +124,7 @@ class _Controls:
             [own - own.median() for own in there if len(own) > 1] or [there[0] * 0]
         )
         scatter = np.fmax(1.4826 * deviations.abs().median(), SMALLEST_SCATTER).to_numpy(float)
-        reached = [np.nanmax(np.abs(_apart(own)) / scatter, initial=0.0) for own in there]
+        reached = [np.nanmax(np.abs(_deviations(own)) / scatter, initial=0.0) for own in there]
         lines = []
         for side in classes:
             ends = [own.median().to_numpy(float) for own in side if len(own)]
@@ -134,7 +133,7 @@ class _Controls:
         return cls(lines, scatter, max(SMALLEST_LIMIT, *reached))
 
 
-def _apart(wells: pd.DataFrame) -> NDArray[np.float64]:
+def _deviations(wells: pd.DataFrame) -> Floats:
     """Deviation of every well from the median of the others of its class."""
     if len(wells) < 2:
         return np.zeros((0, wells.shape[1]))
@@ -143,14 +142,14 @@ def _apart(wells: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _judge_well(
-    looks: pd.DataFrame, well: str, controls: _Controls | None
+    appearance: pd.DataFrame, well: str, controls: _Controls | None
 ) -> tuple[float, str] | None:
     """Return distance and reason of a well that is not covered; None where it is."""
     if controls is None:
         return None
-    if well not in looks.index:
+    if well not in appearance.index:
         return float("nan"), "too few objects"
-    place = looks.loc[well].to_numpy(float)
+    place = appearance.loc[well].to_numpy(float)
     gaps = [place - _nearest(place, line, controls.scatter) for line in controls.lines]
     sizes = [np.nan_to_num(np.abs(gap) / controls.scatter) for gap in gaps]
     best = int(np.argmin([size.max() for size in sizes]))
@@ -158,14 +157,14 @@ def _judge_well(
     if distance <= controls.limit:
         return None
     worst = int(np.argmax(sizes[best]))
-    return distance, f"{looks.columns[worst]} {np.exp(gaps[best][worst]):.2f}"
+    return distance, f"{appearance.columns[worst]} {np.exp(gaps[best][worst]):.2f}"
 
 
 def _nearest(
-    place: NDArray[np.float64],
-    line: tuple[NDArray[np.float64], NDArray[np.float64]],
-    scatter: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    place: Floats,
+    line: tuple[Floats, Floats],
+    scatter: Floats,
+) -> Floats:
     """Return the point between two classes that is nearest to a well."""
     start, end = line
     along, there = np.nan_to_num((end - start) / scatter), np.nan_to_num((place - start) / scatter)

@@ -14,11 +14,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
-from levelfield.qc.measures import Measure
+from levelfield.qc.measures import Kind, Measure
 from levelfield.qc.statistics.estimates import FAIL_LEVEL, PASS_LEVEL, Estimate, Verdict
 
 MOST_WELLS = 1000
@@ -40,7 +39,7 @@ class Bound:
     """
 
     margin: float
-    kind: Literal["signed", "rate", "share"] = "signed"
+    kind: Kind = "signed"
 
     def __post_init__(self) -> None:
         if not self.margin > 0 or (self.kind == "share" and self.margin >= 1):
@@ -69,9 +68,7 @@ class Bound:
 
 def bound_of(measure: Measure, scope: str, margin: float) -> Bound:
     """Return what a row is held against: a difference errs both ways, a rate only upwards."""
-    if scope == "difference" or measure.signed:
-        return Bound(margin)
-    return Bound(margin, "share" if measure.is_share_of_right else "rate")
+    return Bound(margin, measure.kind(scope))
 
 
 def passes(estimate: Estimate, bound: Bound) -> bool:
@@ -155,19 +152,19 @@ def wells_to_decide(
         At least as many as the smaller class has. None when no number up to `MOST_WELLS` would
         do: the systematic error alone is too wide, or the variance is unknown.
     """
-    wells = wells or (estimate.n_wells / 2,) * 2
-    if not np.isfinite(estimate.standard_error) or min(wells) < 1:
+    classes: Sequence[float] = wells or (estimate.n_wells / 2,) * 2
+    if not np.isfinite(estimate.standard_error) or min(classes) < 1:
         return None
-    per_well = estimate.variance / sum(1 / number for number in wells)
+    per_well = estimate.variance / sum(1 / size for size in classes)
 
     def decided(number: int) -> bool:
         more = replace(
             estimate,
-            variance=per_well * len(wells) / number,
-            degrees_of_freedom=float(len(wells) * (number - 1)),
+            variance=per_well * len(classes) / number,
+            degrees_of_freedom=float(len(classes) * (number - 1)),
         )
         return decide(more, bound) != "undecided"
 
-    numbers = range(max(FEWEST_TO_PASS, int(min(wells))), MOST_WELLS + 1)
+    numbers = range(max(FEWEST_TO_PASS, int(min(classes))), MOST_WELLS + 1)
     place = bisect_left(numbers, True, key=decided)
     return numbers[place] if place < len(numbers) else None

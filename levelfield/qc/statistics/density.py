@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from levelfield.qc.statistics.control_class import ControlClass, estimate_by_well
+from levelfield.arrays import Floats
+from levelfield.qc.statistics.control_class import ControlClass, estimate_by_well, with_scatter_of
 from levelfield.qc.statistics.estimates import Estimate, difference
 from levelfield.qc.statistics.field_sums import OF_OBJECTS, measure_terms
 
@@ -16,9 +14,7 @@ SMALLEST_OVERLAP = 0.1
 """Share of each class that must lie in the other's range of densities."""
 
 
-def density_matched_weights(
-    positive: NDArray[np.float64], negative: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def density_matched_weights(positive: Floats, negative: Floats) -> tuple[Floats, Floats] | None:
     """Weights that give both classes the same distribution of local density.
 
     The range that both classes cover is cut into strata at common quantiles, and a stratum counts
@@ -51,11 +47,11 @@ def density_matched_weights(
     shared = sizes[0] * sizes[1] / np.maximum(sizes[0] + sizes[1], 1)
     if shared.sum() == 0:
         return None
-    one, other = (
+    of_positive, of_negative = (
         each * (shared / np.maximum(size, 1))[stratum]
         for each, size, stratum in zip(inside, sizes, strata, strict=True)
     )
-    return one, other
+    return of_positive, of_negative
 
 
 def matched_difference(
@@ -82,23 +78,9 @@ def matched_difference(
     ]
     if min(each.n_wells for each in estimates) == 0:
         return None
-    whole = (of_positive, of_negative)
+    # A matched estimate from one well takes over the scatter that the wells of its class have.
     return difference(
-        *(
-            _own_scatter(matched, of_class)
-            for matched, of_class in zip(estimates, whole, strict=True)
-        )
-    )
-
-
-def _own_scatter(matched: Estimate, of_class: Estimate) -> Estimate:
-    """Give a matched estimate from one well the scatter that the wells of its class have."""
-    if matched.n_wells != 1:
-        return matched
-    return replace(
-        matched,
-        variance=of_class.variance * of_class.n_wells,
-        degrees_of_freedom=of_class.degrees_of_freedom,
+        with_scatter_of(estimates[0], of_positive), with_scatter_of(estimates[1], of_negative)
     )
 
 

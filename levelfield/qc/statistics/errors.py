@@ -24,12 +24,12 @@ class Doubts:
         Range of the estimate over the variants of the evidence, in the unit of the estimate.
     size, sharpness, contrast, grain : float
         Appearance shift: absolute logarithm of the ratio of the class to the negative wells that
-        it is held against, of typical area, edge sharpness, contrast over noise and fine texture.
+        it is held against, of median area, edge sharpness, contrast over noise and fine texture.
         0 for negative wells.
     saturation : float
         Difference of the shares of saturated objects; 0 for negative wells.
     outside : float
-        Share of images outside of what the evidence was calibrated on; of a difference that of the
+        Share of images out of the calibrated distribution; of a difference that of the
         class that has more.
     """
 
@@ -90,7 +90,7 @@ class Constants:
     ----------
     calibrated : bool
         False: nothing passes, and only gross failures fail.
-    slope_class, slope_difference : float
+    slope : float
         True value per value read (after the floor is taken off).
     floor : float
         What faultless labels of one class read. It cancels in a difference.
@@ -106,8 +106,7 @@ class Constants:
     """
 
     calibrated: bool
-    slope_class: float = 1.0
-    slope_difference: float = 1.0
+    slope: float = 1.0
     floor: float = 0.0
     error_class: ErrorModel = ErrorModel(0.0)
     error_difference: ErrorModel = ErrorModel(0.0)
@@ -118,15 +117,14 @@ class Constants:
     def value(self, read: float, *, is_difference: bool) -> float:
         """Correct a value: of a class less the floor, times the slope."""
         if is_difference:
-            return read * self.slope_difference
-        value = (read - self.floor) * self.slope_class
+            return read * self.slope
+        value = (read - self.floor) * self.slope
         return min(value, 1.0) if self.of_right else value
 
     def correct(
         self, estimate: Estimate, *, is_difference: bool, doubts: Doubts | None = None
     ) -> Estimate:
         """Correct an estimate, and add the variance of its systematic error."""
-        slope = self.slope_difference if is_difference else self.slope_class
         model = self.error_difference if is_difference else self.error_class
         value = self.value(estimate.value, is_difference=is_difference)
         size = 1 - value if self.of_right and not is_difference else value
@@ -134,7 +132,7 @@ class Constants:
         return replace(
             estimate,
             value=value,
-            variance=estimate.variance * slope**2,
+            variance=estimate.variance * self.slope**2,
             systematic_variance=sigma**2,
             systematic_degrees_of_freedom=self.degrees_of_freedom,
         )

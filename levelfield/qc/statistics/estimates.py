@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-Verdict = Literal["pass", "fail", "undecided"]
+Verdict = Literal["pass", "undecided", "fail"]
+SEVERITY: tuple[Verdict, ...] = ("pass", "undecided", "fail")
+"""From the best verdict to the worst."""
 PASS_LEVEL = 0.90
 FAIL_LEVEL = 0.95
 
@@ -64,9 +66,8 @@ class Estimate:
         if not np.isfinite(self.standard_error) or not np.isfinite(self.value):
             return float("nan"), float("nan")
         reach, (lowest, highest) = self.reach(level), self.possible
-        return tuple(
-            min(max(end, lowest), highest) for end in (self.value - reach, self.value + reach)
-        )
+        low, high = self.value - reach, self.value + reach
+        return min(max(low, lowest), highest), min(max(high, lowest), highest)
 
     def reach(self, level: float) -> float:
         """Half of the width of the interval at a level, whatever the value."""
@@ -95,15 +96,10 @@ class Estimate:
     @property
     def all_degrees_of_freedom(self) -> float:
         """Satterthwaite's, of sampling and systematic variance together."""
-        total = self.variance + self.systematic_variance
-        if not total > 0:
-            return float("inf")
-        parts = (
-            (self.variance / total, self.degrees_of_freedom),
-            (self.systematic_variance / total, self.systematic_degrees_of_freedom),
+        return satterthwaite(
+            [self.variance, self.systematic_variance],
+            [self.degrees_of_freedom, self.systematic_degrees_of_freedom],
         )
-        spread = sum(share**2 / freedom for share, freedom in parts if share > 0)
-        return 1 / spread if spread > 0 else float("inf")
 
 
 def _student_quantile(probability: float, degrees_of_freedom: float) -> float:
@@ -189,20 +185,21 @@ def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> floa
     Infinite where the sum is 0, or all that it consists of is known.
     """
     total = sum(variances)
-    if total == 0:
+    if not total > 0:
         return float("inf")
     # Shares first: squares of tiny variances would underflow.
     spread = sum(
-        (part / total) ** 2 / freedom for part, freedom in zip(variances, freedoms, strict=True)
+        (part / total) ** 2 / freedom
+        for part, freedom in zip(variances, freedoms, strict=True)
+        if part > 0
     )
-    return float("inf") if spread == 0 else 1 / spread
+    return float("inf") if spread == 0 else float(1 / spread)
 
 
-def worse(one: Verdict, other: Verdict) -> Verdict:
-    """Return the worse of two verdicts: fail, then undecided, then pass."""
-    order: tuple[Verdict, ...] = ("pass", "undecided", "fail")
-    return max(one, other, key=order.index)
+def worse(first: Verdict, second: Verdict) -> Verdict:
+    """Return the worse of two verdicts."""
+    return max(first, second, key=SEVERITY.index)
 
 
 NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)
-"""Of a class or difference without data."""
+"""The estimate of a class or difference without data."""

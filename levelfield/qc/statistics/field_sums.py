@@ -53,7 +53,7 @@ def field_sums(
         Object sets that the QC assesses.
     outside : pandas.Series
         By field, how it is unlike those of the calibration, empty where it is not
-        (`levelfield.qc.evidence.calibration.Calibration.outside`).
+        (`levelfield.qc.evidence.calibration.Calibration.out_of_distribution`).
 
     Returns
     -------

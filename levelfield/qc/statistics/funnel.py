@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
+
+from levelfield.arrays import Floats
 
 FEWEST_WELLS = 3
 
@@ -36,9 +38,7 @@ class Funnel:
     n_objects: float
     degrees_of_freedom: int
 
-    def limits(
-        self, n_objects: ArrayLike, level: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def limits(self, n_objects: ArrayLike, level: float) -> tuple[Floats, Floats]:
         """Return between what values a further well with so many objects lies, at a level.
 
         Parameters
@@ -75,12 +75,13 @@ def fit_funnel(values: ArrayLike, n_objects: ArrayLike) -> Funnel | None:
     1185–1202, 2005. The scatter between wells that their numbers of objects do not explain widens
     the limits (its multiplicative over-dispersion), as it is estimated from the wells themselves.
     """
-    values, objects = np.asarray(values, float), np.asarray(n_objects, float)
-    usable = np.isfinite(values) & (objects > 0)
-    values, objects = values[usable], objects[usable]
-    if len(values) < FEWEST_WELLS:
+    known: Floats = np.asarray(values, float)
+    objects: Floats = np.asarray(n_objects, float)
+    usable = np.isfinite(known) & (objects > 0)
+    known, objects = known[usable], objects[usable]
+    if len(known) < FEWEST_WELLS:
         return None
-    centre = float(np.average(values, weights=objects))
-    freedom = len(values) - 1
-    variance = float(np.sum(objects * (values - centre) ** 2) / freedom)
+    centre = float(np.average(known, weights=objects))
+    freedom = len(known) - 1
+    variance = float(np.sum(objects * (known - centre) ** 2) / freedom)
     return Funnel(centre, variance, float(objects.sum()), freedom)

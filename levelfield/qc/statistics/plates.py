@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from levelfield.qc.statistics.estimates import NOTHING, Estimate
+from levelfield.arrays import Floats
+from levelfield.qc.statistics.estimates import NOTHING, Estimate, satterthwaite
 
 _STEPS = 100
 
@@ -62,11 +62,11 @@ def combine_blocks(blocks: Sequence[Block], shared_freedom: float = float("inf")
     R. C. Paule and J. Mandel, *Consensus values and weighting factors* (1982), for the variance
     between plates, which has plates − 1 degrees of freedom; Satterthwaite's for the sum.
     """
-    usable = [one for one in blocks if np.isfinite(one.value) and np.isfinite(one.variance)]
+    usable = [block for block in blocks if np.isfinite([block.value, block.variance]).all()]
     if not usable:
         return NOTHING
     values, variances, freedoms, shared = (
-        np.array([getattr(one, name) for one in usable], float)
+        np.array([getattr(block, name) for block in usable], float)
         for name in ("value", "variance", "degrees_of_freedom", "shared")
     )
     between = variance_between(values, variances)
@@ -74,22 +74,17 @@ def combine_blocks(blocks: Sequence[Block], shared_freedom: float = float("inf")
     parts = [*(weights**2 * variances), between * float(np.sum(weights**2))]
     total = float(np.sum(parts))
     known = [*freedoms, max(len(usable) - 1.0, 1.0)]
-    spread = sum(
-        (part / total) ** 2 / freedom
-        for part, freedom in zip(parts, known, strict=True)
-        if part > 0
-    )
     return Estimate(
         float(np.sum(weights * values)),
         total,
-        1 / spread if spread > 0 else float("inf"),
-        sum(one.n_wells for one in usable),
+        satterthwaite(parts, known),
+        sum(block.n_wells for block in usable),
         float(np.sum(weights * np.sqrt(shared))) ** 2,
         shared_freedom,
     )
 
 
-def block_weights(variances: NDArray[np.float64]) -> NDArray[np.float64]:
+def block_weights(variances: Floats) -> Floats:
     """Inverse variances that sum to 1; plates without any variance share the weight."""
     exact = variances <= 0
     if exact.any():
@@ -98,7 +93,7 @@ def block_weights(variances: NDArray[np.float64]) -> NDArray[np.float64]:
     return inverse / inverse.sum()
 
 
-def variance_between(values: NDArray[np.float64], variances: NDArray[np.float64]) -> float:
+def variance_between(values: Floats, variances: Floats) -> float:
     """Variance between plates that their own variances do not explain (Paule and Mandel 1982)."""
     number = len(values)
     if number < 2:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.measures import MEASURES
+from levelfield.qc.measures import MEASURES, SCOPES, Scope
 from levelfield.qc.statistics.appearance import appearance_shift
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.qc.statistics.control_class import ControlClass, borrow_scatter
@@ -16,6 +16,7 @@ from levelfield.qc.statistics.density import matched_difference
 from levelfield.qc.statistics.errors import NO_DOUBTS, Doubts
 from levelfield.qc.statistics.estimates import Estimate, difference
 from levelfield.qc.statistics.field_sums import OF_OBJECTS
+from levelfield.qc.statistics.summary import call_shares
 
 RAW, MATCHED = "raw", "density_matched"
 _OF_VARIANTS = ("balance", "splits", "merges")
@@ -54,7 +55,7 @@ class Reading:
     object_set: str
     measure: str
     question: str
-    scope: str
+    scope: Scope
     perturbation: str
     adjustment: str
     value: float
@@ -78,7 +79,7 @@ class Reading:
         return Estimate(self.value, self.variance, self.degrees_of_freedom, self.n_wells)
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> tuple[str, str, Scope, str]:
         """Which row of a plate it belongs to."""
         return self.object_set, self.measure, self.scope, self.perturbation
 
@@ -150,13 +151,10 @@ def _rows_of_pair(
     own = {side.kind: side.estimate(measure) for side in (positive, negative)}
     of_positive = borrow_scatter(own["poscon"], own["negcon"])
     of_negative = borrow_scatter(own["negcon"], own["poscon"])
-    doubts = {
-        scope: _row_doubts(scope, measure, positive, negative, shift)
-        for scope in ("negcon", "poscon", "difference")
-    }
+    doubts = {scope: _row_doubts(scope, measure, positive, negative, shift) for scope in SCOPES}
     classes = [(positive, own["poscon"]), (negative, own["negcon"])]
 
-    def row(scope: str, adjustment: str, estimate: Estimate) -> Reading:
+    def row(scope: Scope, adjustment: str, estimate: Estimate) -> Reading:
         sides = [each for each in classes if scope in ("difference", each[0].kind)]
         name = pair.negative_name if scope == "negcon" else pair.perturbation
         return _reading(measure, scope, name, adjustment, estimate, sides, doubts[scope])
@@ -182,13 +180,14 @@ def _row_doubts(
     """Return what speaks against trusting the evidence of one row."""
     if scope == "negcon":
         return Doubts(
-            variants=_range(_variant_means(negative.objects, measure)), outside=negative.outside
+            variants=_range(_variant_means(negative.objects, measure)),
+            outside=negative.out_of_distribution,
         )
     means = _variant_means(positive.objects, measure)
-    outside = positive.outside
+    outside = positive.out_of_distribution
     if scope == "difference":
         means = means - _variant_means(negative.objects, measure)
-        outside = max(positive.outside, negative.outside)
+        outside = max(outside, negative.out_of_distribution)
     return Doubts(variants=_range(means), outside=outside, **shift)
 
 
@@ -207,7 +206,7 @@ def _range(values: pd.Series) -> float:
 
 def _reading(
     measure: str,
-    scope: str,
+    scope: Scope,
     name: str,
     adjustment: str,
     estimate: Estimate,
@@ -216,10 +215,7 @@ def _reading(
 ) -> Reading:
     values = {side.kind: each.value for side, each in classes}
     sums = pd.concat([side.sums for side, _ in classes])
-    calls = sums.loc[sums["threshold_call"] != "", "threshold_call"]
-    low, high = (
-        float((calls == call).mean()) if len(calls) else float("nan") for call in ("low", "high")
-    )
+    low, high = call_shares(sums["threshold_call"])
     return Reading(
         plate="",
         object_set="",

@@ -2,8 +2,8 @@
 
 A record is a dataclass of words, numbers, booleans and tuples of words or of numbers, which are
 joined. A field that is itself a dataclass becomes one column per field of that, with the name of
-the outer field in front, or the prefix that its metadata names; where it may be None, None leaves
-all of them empty.
+the outer field in front, or the ``prefix`` that its metadata names; where it may be None, None
+leaves all of them empty. A column is named as its field, or as the ``column`` of its metadata.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields, is_dataclass
-from functools import lru_cache
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-Record = TypeVar("Record")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Record = TypeVar("Record", bound="DataclassInstance")
 _JOIN = {str: "+", float: " "}
 """What stands between the members of a tuple, by their type."""
 
@@ -28,6 +31,7 @@ class _Column:
     """How one field of a record is kept."""
 
     name: str
+    column: str
     kind: Any
     optional: bool
     member: Any = None
@@ -35,12 +39,18 @@ class _Column:
     prefix: str = ""
 
 
-def columns_of(kind: type) -> list[str]:
+def columns_of(kind: type[DataclassInstance]) -> list[str]:
     """Return the columns of the table of a kind of record, in order."""
     return _names(_columns(kind), "")
 
 
-def to_table(records: Sequence[Any], kind: type) -> pd.DataFrame:
+def shared_fields(source: object, kind: type[DataclassInstance]) -> dict[str, Any]:
+    """Return what an object already knows of a kind of record, by the names of its fields."""
+    names = [field.name for field in fields(kind)]
+    return {name: getattr(source, name) for name in names if hasattr(source, name)}
+
+
+def to_table(records: Sequence[Record], kind: type[Record]) -> pd.DataFrame:
     """Return a table with a row per record.
 
     Parameters
@@ -54,8 +64,8 @@ def to_table(records: Sequence[Any], kind: type) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns_of(kind))
 
 
-def from_table(table: pd.DataFrame, kind: type[Record]) -> list[Record]:
-    """Return the records that a table holds.
+def from_table(table: pd.DataFrame, kind: type[Record], file: str = "The table") -> list[Record]:
+    """Return the records that a table holds; `file` names it in an error.
 
     Raises
     ------
@@ -65,42 +75,43 @@ def from_table(table: pd.DataFrame, kind: type[Record]) -> list[Record]:
     missing = [name for name in columns_of(kind) if name not in table]
     if missing:
         raise ValueError(
-            f"The table lacks {', '.join(missing)}, so that its rows cannot be read as "
-            f"{kind.__name__}. It was made by another version or is cut: make it again."
+            f"{file} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}: another "
+            "version of Levelfield made it. Delete it and run the workflow again."
         )
     rows = table[columns_of(kind)].to_dict("records")
     return [_record(row, kind, _columns(kind), "") for row in rows]
 
 
-@lru_cache(maxsize=32)
-def _columns(kind: type) -> tuple[_Column, ...]:
+@cache
+def _columns(kind: type[DataclassInstance]) -> tuple[_Column, ...]:
     hints = typing.get_type_hints(kind)
-    return tuple(_column(each, hints[each.name]) for each in fields(kind))
+    return tuple(_column(field, hints[field.name]) for field in fields(kind))
 
 
-def _column(each: Field, hint: Any) -> _Column:
+def _column(field: Field[Any], hint: Any) -> _Column:
     optional = False
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        (hint,) = [one for one in typing.get_args(hint) if one is not type(None)]
+        (hint,) = [member for member in typing.get_args(hint) if member is not type(None)]
         optional = True
-    if is_dataclass(hint):
-        prefix = each.metadata.get("prefix", f"{each.name}_")
-        return _Column(each.name, hint, optional, inner=_columns(hint), prefix=prefix)
+    names = field.name, field.metadata.get("column", field.name)
+    if isinstance(hint, type) and is_dataclass(hint):
+        prefix = field.metadata.get("prefix", f"{field.name}_")
+        return _Column(*names, hint, optional, inner=_columns(hint), prefix=prefix)
     if typing.get_origin(hint) is typing.Literal:
         hint = str
     if typing.get_origin(hint) is tuple:
-        (member,) = {one for one in typing.get_args(hint) if one is not Ellipsis}
-        return _Column(each.name, tuple, optional, member)
+        (member,) = {member for member in typing.get_args(hint) if member is not Ellipsis}
+        return _Column(*names, tuple, optional, member)
     if hint not in (str, int, float, bool):
-        raise TypeError(f"A record's field '{each.name}' is {hint}, which no table column holds.")
-    return _Column(each.name, hint, optional)
+        raise TypeError(f"A record's field '{field.name}' is {hint}, which no table column holds.")
+    return _Column(*names, hint, optional)
 
 
 def _names(columns: Sequence[_Column], prefix: str) -> list[str]:
     found = []
     for column in columns:
         inner = _names(column.inner, prefix + column.prefix)
-        found += inner if column.inner else [prefix + column.name]
+        found += inner if column.inner else [prefix + column.column]
     return found
 
 
@@ -113,17 +124,17 @@ def _flat(record: Any, columns: Sequence[_Column], prefix: str) -> dict[str, Any
         elif column.inner:
             row |= _flat(value, column.inner, prefix + column.prefix)
         elif column.kind is tuple:
-            row[prefix + column.name] = _JOIN[column.member].join(map(str, value))
+            row[prefix + column.column] = _JOIN[column.member].join(map(str, value))
         else:
-            row[prefix + column.name] = np.nan if value is None else value
+            row[prefix + column.column] = np.nan if value is None else value
     return row
 
 
-def _record(row: Mapping, kind: type, columns: Sequence[_Column], prefix: str) -> Any:
+def _record(row: Mapping[Any, Any], kind: Any, columns: Sequence[_Column], prefix: str) -> Any:
     found = {}
     for column in columns:
         if not column.inner:
-            found[column.name] = _value(row[prefix + column.name], column)
+            found[column.name] = _value(row[prefix + column.column], column)
             continue
         names = _names(column.inner, prefix + column.prefix)
         empty = column.optional and all(_is_empty(row[name]) for name in names)

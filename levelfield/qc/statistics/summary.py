@@ -10,7 +10,7 @@ import pandas as pd
 
 from levelfield.qc.columns import OBJECT_SET, SITE
 from levelfield.qc.measures import MEASURES
-from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.statistics.comparison import Comparison, control_classes
 from levelfield.qc.statistics.errors import Constants
 from levelfield.qc.statistics.field_sums import measure_terms
 
@@ -68,6 +68,13 @@ def threshold_call(bias_px: pd.Series) -> pd.Series:
         [bias_px.isna(), bias_px > DEAD_ZONE_PX, bias_px < -DEAD_ZONE_PX], ["", "low", "high"], "ok"
     )
     return pd.Series(calls, bias_px.index, dtype=object)
+
+
+def call_shares(calls: pd.Series) -> tuple[float, float]:
+    """Return the shares of images called low and high among those that could be measured."""
+    known = calls[calls != ""]
+    low, high = (float((known == call).mean()) for call in ("low", "high"))
+    return low, high
 
 
 def with_calls(sums: pd.DataFrame, constants_of: ConstantsOf) -> pd.DataFrame:
@@ -204,13 +211,9 @@ def class_counts(
     plate: str, sums: pd.DataFrame, pairs: Sequence[Comparison], constants_of: ConstantsOf
 ) -> list[ClassCount]:
     """Count the objects of every control class: ``qc/counts.csv``."""
-    classes: dict[tuple[str, str], tuple[str, ...]] = {}
-    for pair in pairs:
-        classes["negcon", pair.negative_name] = pair.negative_wells
-        classes["poscon", pair.perturbation] = pair.positive_wells
     found = []
     for object_set in dict.fromkeys(sums[OBJECT_SET]):
-        for (scope, name), wells in classes.items():
+        for (scope, name), wells in control_classes(pairs).items():
             own = sums[(sums[OBJECT_SET] == object_set) & sums["Metadata_Well"].isin(wells)]
             shares = []
             for measure in ("missed", "invented"):

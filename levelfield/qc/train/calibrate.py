@@ -12,12 +12,13 @@ distribution.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from levelfield.arrays import AnyArray, Floats
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.errors import DOUBTS, Constants, ErrorModel
 from levelfield.qc.train.phenotypes import EXTREME
@@ -26,24 +27,28 @@ from levelfield.qc.train.segmentations import KINDS, METHODS
 
 COVERED = 0.85
 Z90 = 1.75
-"""Of the interval at 90 %: Student's t with about as many degrees of freedom as groups."""
+"""Deviations to either end of a 90 % interval: Student's t, about a degree of freedom a group."""
 WIDEST = 6.0
 LARGEST = {"value": 0.2, "variants": 0.4}
-"""Of the error per size of the value, and per range of the variants. Without these bounds the
+"""Bounds of the error per size of the value, and per range of the variants. Without them the
 likelihood explains most errors by them; as both grow with a true error, it is seldom declared."""
 LEAST = {"bias": 0.12, "invented": 0.02}
-"""Of the constant, in px and as a fraction; 0.01 of all others. Nothing is known better than that:
+"""Least constant, in px and as a fraction; 0.01 of all others. Nothing is known better than that:
 in two of thirteen groups annotators call many nuclei none that all other groups would label."""
 ALIKE = ("nothing", "segmentation", "density", "planted", "planted in both")
-"""Plates whose classes look alike."""
-_LOOKS = tuple(name for name in DOUBTS if name != "variants")
+"""Plates whose classes are alike in appearance."""
+_SHIFTS = tuple(name for name in DOUBTS if name != "variants")
 
 
 def whole_rows(plates: Sequence[Plate]) -> pd.DataFrame:
     """Return every row of every plate, read from all its images: a table with truth and doubts."""
     rows = []
     for plate in plates:
-        head = {"group": plate.group, "kind": plate.kind, "differing": plate.differing}
+        head: dict[str, Any] = {
+            "group": plate.group,
+            "kind": plate.kind,
+            "differing": plate.differing,
+        }
         family = plate.what.split(" ")[0] if plate.differing == "degraded" else plate.family
         head |= {"what": plate.what, "family": family, "fold": plate.fold}
         for row in read_rows(plate):
@@ -95,8 +100,7 @@ def _constants(rows: pd.DataFrame, measure: str, line: tuple[float, float]) -> C
         judged["value"] = np.where(is_difference, judged["value"], 1 - judged["value"])
     return Constants(
         calibrated=True,
-        slope_class=round(slope, 3),
-        slope_difference=round(slope, 3),
+        slope=round(slope, 3),
         floor=round(floor, 4),
         error_class=fit_errors(judged[~is_difference], measure),
         error_difference=fit_errors(judged[is_difference], measure),
@@ -157,8 +161,8 @@ def fit_errors(rows: pd.DataFrame, measure: str) -> ErrorModel:
     alike = rows[rows["differing"].isin(ALIKE)]
     first = _widened(alike, ("constant", "value", "variants"), {}, least, by="fold")
     other = rows[~rows["differing"].isin(ALIKE)]
-    second = _widened(other, _LOOKS, first, 0.0, by="family")
-    weights = {name: round(float(np.sqrt(second[name])), 4) for name in _LOOKS if second[name] > 0}
+    second = _widened(other, _SHIFTS, first, 0.0, by="family")
+    weights = {name: round(float(np.sqrt(second[name])), 4) for name in _SHIFTS if second[name] > 0}
     if first["variants"] > 0:
         weights["variants"] = round(float(np.sqrt(first["variants"])), 4)
     return ErrorModel(
@@ -169,12 +173,7 @@ def fit_errors(rows: pd.DataFrame, measure: str) -> ErrorModel:
 
 
 def _widened(
-    rows: pd.DataFrame,
-    names: Sequence[str],
-    fixed: Mapping[str, float],
-    least: float,
-    *,
-    by: str,
+    rows: pd.DataFrame, names: Sequence[str], fixed: Mapping[str, float], least: float, *, by: str
 ) -> dict[str, float]:
     """Fit squared weights of `names` beside `fixed` ones, widened to cover what is left out.
 
@@ -200,7 +199,7 @@ def _widened(
 
 def _variances(
     rows: pd.DataFrame, weights: Mapping[str, float], fixed: Mapping[str, float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Floats, Floats]:
     """Return the variance that may be widened, and the rest: noise, bounded and fixed weights."""
     free = [name for name in weights if name not in LARGEST]
     known = {name: weight for name, weight in weights.items() if name in LARGEST} | dict(fixed)
@@ -221,7 +220,7 @@ def _factor(error: pd.Series, own: pd.Series, rest: pd.Series) -> float:
     return high if high < WIDEST - 1e-3 else WIDEST
 
 
-def _terms(rows: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
+def _terms(rows: pd.DataFrame, names: Sequence[str]) -> Floats:
     columns = {"constant": np.ones(len(rows)), "value": rows["value"].to_numpy()}
     return np.stack(
         [(columns[n] if n in columns else rows[n].fillna(0.0).to_numpy()) ** 2 for n in names],
@@ -248,20 +247,20 @@ def _fit(
     weight = (1 / rows.groupby("part")["error"].transform("size")).to_numpy()
     weight = weight / weight.sum()
 
-    def cost(given: NDArray) -> tuple[float, NDArray]:
+    def cost(given: Floats) -> tuple[float, AnyArray]:
         variance = np.maximum(base + terms @ given, 1e-10)
         value = float(weight @ (np.log(variance) + square / variance))
         return value, terms.T @ (weight * (1 / variance - square / variance**2))
 
-    typical = float(weight @ square) + 1e-8
+    expected = float(weight @ square) + 1e-8
     scale = np.maximum(weight @ terms, 1e-9)
     bounds = [
         (least**2 if name == "constant" else 0.0, LARGEST[name] ** 2 if name in LARGEST else None)
         for name in names
     ]
-    best = None
+    best: Any = None
     for share in (0.1, 0.5):
-        start = np.clip(share * typical / scale, [low for low, _ in bounds], None)
+        start = np.clip(share * expected / scale, [low for low, _ in bounds], None)
         start = np.minimum(start, [np.inf if high is None else high for _, high in bounds])
         made = minimize(cost, start, jac=True, bounds=bounds, method="L-BFGS-B")
         best = made if best is None or made.fun < best.fun else best

@@ -13,16 +13,17 @@ from __future__ import annotations
 import argparse
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from levelfield.arrays import Image, Labels
 from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.candidates import find_candidates
 from levelfield.qc.evidence.features import field_features
@@ -31,13 +32,7 @@ from levelfield.qc.train import cytoplasm
 from levelfield.qc.train.images import FOLDS, Sources, chosen_images
 from levelfield.qc.train.opinions import Opinions
 from levelfield.qc.train.phenotypes import DEGRADED, PHENOTYPES, with_change
-from levelfield.qc.train.segmentations import (
-    GOOD,
-    OF_PHENOTYPES,
-    REFERENCE,
-    SETTINGS,
-    Scene,
-)
+from levelfield.qc.train.segmentations import GOOD, OF_PHENOTYPES, REFERENCE, SETTINGS, Scene
 from levelfield.qc.train.truth import add_truth, at_visible_edge
 from levelfield.segmentation.planting import (
     dimness_order,
@@ -51,13 +46,13 @@ from levelfield.segmentation.small_network.inference import load_model
 
 TABLES = ("objects", "pairs", "candidates", "fields")
 HEAD = ("group", "image", "half", "phenotype", "kind", "setting", "planted")
-"""Of which segmentation a row is: what was done to the image, to it, and to the result."""
+"""What a row belongs to: what was done to the image, to the segmentation, and to its result."""
 DOSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 SHIFTS_PX = (-1.0, 1.0, 2.0)
 _CYTOPLASM = 12  # images of BBBC013, of cytoplasm and of nuclei
 SHIPPED = Path(__file__).parents[2] / "weights" / "nuclei.safetensors"
 
-Planting = Callable[[NDArray[np.int32], NDArray[np.float32], np.random.Generator], NDArray]
+Planting = Callable[[Labels, Image, np.random.Generator], Labels]
 
 
 class Amount(NamedTuple):
@@ -106,25 +101,44 @@ class Task(NamedTuple):
 
 def plantings() -> dict[str, Planting]:
     """Return all errors that are planted, by a name such as "splits 0.1"."""
-    found: dict[str, Planting] = {}
-    for dose in DOSES:
-        found[f"splits {dose:g}"] = lambda labels, image, rng, d=dose: plant_splits(labels, d, rng)
-        found[f"merges {dose:g}"] = lambda labels, image, rng, d=dose: plant_merges(labels, d, rng)
-        found[f"drops {dose:g}"] = lambda labels, image, rng, d=dose: plant_drops(labels, d, rng)
+    at_random = {"splits": plant_splits, "merges": plant_merges, "drops": plant_drops}
+    found: dict[str, Planting] = {
+        f"{name} {dose:g}": partial(_plant, plant, dose)
+        for dose in DOSES
+        for name, plant in at_random.items()
+    }
     for dose in (0.1, 0.2, 0.4):
-        found[f"drops of small {dose:g}"] = lambda labels, image, rng, d=dose: plant_drops(
-            labels, d, rng, size_order(labels)
-        )
-        found[f"drops of dim {dose:g}"] = lambda labels, image, rng, d=dose: plant_drops(
-            labels, d, rng, dimness_order(labels, image)
-        )
+        found[f"drops of small {dose:g}"] = partial(_plant, _drop_small, dose)
+        found[f"drops of dim {dose:g}"] = partial(_drop_dim, dose)
     for dose in (0.1, 0.2):
-        found[f"splits and merges {dose:g}"] = lambda labels, image, rng, d=dose: plant_splits(
-            plant_merges(labels, d, rng), d, rng
-        )
-    for shift in SHIFTS_PX:
-        found[f"moved {shift:g}"] = lambda labels, image, rng, s=shift: plant_growth(labels, s)
-    return found
+        found[f"splits and merges {dose:g}"] = partial(_plant, _merge_and_split, dose)
+    return found | {f"moved {shift:g}": partial(_plant, _move, shift) for shift in SHIFTS_PX}
+
+
+def _plant(
+    plant: Callable[[Labels, float, np.random.Generator], Labels],
+    amount: float,
+    labels: Labels,
+    image: Image,
+    rng: np.random.Generator,
+) -> Labels:
+    return plant(labels, amount, rng)
+
+
+def _drop_small(labels: Labels, dose: float, rng: np.random.Generator) -> Labels:
+    return plant_drops(labels, dose, rng, size_order(labels).astype(float))
+
+
+def _drop_dim(dose: float, labels: Labels, image: Image, rng: np.random.Generator) -> Labels:
+    return plant_drops(labels, dose, rng, dimness_order(labels, image))
+
+
+def _merge_and_split(labels: Labels, dose: float, rng: np.random.Generator) -> Labels:
+    return plant_splits(plant_merges(labels, dose, rng), dose, rng)
+
+
+def _move(labels: Labels, shift: float, rng: np.random.Generator) -> Labels:
+    return plant_growth(labels, shift)
 
 
 def tasks(sources: Sources, groups: Sequence[str]) -> list[Task]:
@@ -134,7 +148,8 @@ def tasks(sources: Sources, groups: Sequence[str]) -> list[Task]:
         amount = AMOUNTS[group.split("_")[0]]
         own = chosen_images(index, group, amount.images)
         rank = own.groupby("half").cumcount()
-        for row, place in zip(own.itertuples(), rank, strict=True):
+        rows: Any = own.itertuples()
+        for row, place in zip(rows, rank, strict=True):
             changed = row.half == 1 and place < amount.transformed
             degraded = DEGRADED if place < amount.degraded else ()
             found.append(
@@ -153,7 +168,7 @@ def tasks(sources: Sources, groups: Sequence[str]) -> list[Task]:
 
 def segmentations(
     task: Task, scene: Scene, phenotype: str
-) -> Iterator[tuple[str, str, str, NDArray[np.int32]]]:
+) -> Iterator[tuple[str, str, str, Labels]]:
     """Give kind, setting, planted error and labels of all segmentations of one image."""
     if phenotype != "none":
         for kind, setting in OF_PHENOTYPES if phenotype in PHENOTYPES else GOOD:
@@ -202,9 +217,7 @@ def collect_image(task: Task, sources: Sources) -> dict[str, pd.DataFrame]:
     return {name: _small(pd.concat(parts, ignore_index=True)) for name, parts in found.items()}
 
 
-def _middle(
-    image: NDArray[np.float32], labels: NDArray[np.int32], side: int
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def _middle(image: Image, labels: Labels, side: int) -> tuple[Image, Labels]:
     """Return the middle square of an image and its labels; all of it for a side of 0."""
     if not side:
         return image, labels
@@ -214,7 +227,7 @@ def _middle(
 
 
 def collect_field(
-    labels: NDArray[np.int32], scene: Scene, opinions: Opinions
+    labels: Labels, scene: Scene, opinions: Opinions
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Collect `TABLES` of one segmentation of one image."""
     opinion = opinions.of(labels)
@@ -229,7 +242,7 @@ def collect_field(
 
 def _small(table: pd.DataFrame) -> pd.DataFrame:
     """Keep floats in single precision, and texts that repeat as categories."""
-    floats = dict.fromkeys(table.select_dtypes("float64").columns, np.float32)
+    floats: dict[Any, Any] = dict.fromkeys(table.select_dtypes("float64").columns, np.float32)
     texts = dict.fromkeys([n for n in HEAD if n != "half"], "category")
     return table.astype(floats | texts)
 
@@ -248,8 +261,8 @@ def main() -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     sources = Sources(chosen.data, chosen.networks, SHIPPED, SHIPPED_OPINION)
     if not (chosen.out / "cytoplasm.parquet").exists():
-        looks = cytoplasm.collect(sources, _CYTOPLASM)
-        looks.to_parquet(chosen.out / "cytoplasm.parquet")
+        shown = cytoplasm.collect(sources, _CYTOPLASM)
+        shown.to_parquet(chosen.out / "cytoplasm.parquet")
     for group in chosen.groups:
         own = tasks(sources, [group])
         work = Parallel(n_jobs=chosen.jobs, return_as="generator")(

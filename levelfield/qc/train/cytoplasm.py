@@ -26,7 +26,7 @@ _FOLD = 4  # the shipped network's
 
 
 def collect(sources: Sources, images: int) -> pd.DataFrame:
-    """Describe how cytoplasm and nuclei of BBBC013 look: a row per image and segmentation.
+    """Describe the appearance of cytoplasm and nuclei of BBBC013: a row per image and segmentation.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def collect(sources: Sources, images: int) -> pd.DataFrame:
     nuclei = sorted(folder.rglob("Channel2-*.tif"))
     for change, paths in (("cytoplasm", stain), ("none", nuclei)):
         for path in paths[:: max(1, len(paths) // images)]:
-            rows += _looks(path, change, sources)
+            rows += _appearance(path, change, sources)
     return pd.concat(rows, ignore_index=True)
 
 
@@ -51,8 +51,8 @@ def _well_of(path: Path) -> str:
     return f"{row}{int(column):02d}"
 
 
-def _looks(path: Path, change: str, sources: Sources) -> list[pd.DataFrame]:
-    image = np.asarray(Image.open(path), np.float32) / 255
+def _appearance(path: Path, change: str, sources: Sources) -> list[pd.DataFrame]:
+    image = np.asarray(Image.open(path), np.float32) / np.float32(255)
     own = segment_objects(image[None], "classical", {}).labels
     scene = Scene(image, own, load_model(sources.weights_of(_FOLD)))
     opinions = Opinions(image, sources.opinion_of(_FOLD))

@@ -12,6 +12,7 @@ import argparse
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,9 @@ import pandas as pd
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.train.plates import DIFFERING
 from levelfield.qc.train.segmentations import KINDS
+from levelfield.qc.train.targets import Figures
 
-Tables = Mapping[str, pd.DataFrame]
+Tables = Mapping[str, Figures]
 NAMES = {"classical": "classical", "network": "network", "cellpose": "Cellpose-like", "all": "all"}
 WORDS = {
     "agreement": "agreement",
@@ -55,6 +57,35 @@ def markdown(rows: list[dict[str, str]]) -> str:
     names = list(rows[0])
     lines = [names, ["---"] * len(names), *([row[name] for name in names] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+Column = Callable[[Mapping[str, Any]], str]
+
+
+def _listed(table: Figures, columns: Mapping[str, Column]) -> str:
+    """Write every row of a table, each column as a function writes it."""
+    rows: list[dict[str, Any]] = table.to_dict("records")
+    return markdown([{name: write(row) for name, write in columns.items()} for row in rows])
+
+
+def _plain(name: str) -> Column:
+    return lambda row: row[name]
+
+
+def _share(name: str) -> Column:
+    return lambda row: percent(row[name])
+
+
+def _segmenter(row: Mapping[str, Any]) -> str:
+    return NAMES.get(row["kind"], row["kind"])
+
+
+def _fails(row: Mapping[str, Any]) -> str:
+    return percent(row["fails"], row["fails_low"], row["fails_high"])
+
+
+def _count(row: Mapping[str, Any]) -> str:
+    return f"{row['n']:,}"
 
 
 def agreement(tables: Tables) -> str:
@@ -107,12 +138,12 @@ def rule(tables: Tables) -> str:
     for name in MEASURES:
         for scope, word in (("difference", "difference"), ("poscon", "class")):
             own = table[(table["measure"] == name) & (table["scope"] == scope)]
-            for one in own.to_dict("records"):
+            for row in own.to_dict("records"):
                 shares = {
-                    text: percent(one[key], one[f"{key}_low"], one[f"{key}_high"])
+                    text: percent(row[key], row[f"{key}_low"], row[f"{key}_high"])
                     for key, text in figures.items()
                 }
-                rows.append({"measure": WORDS[name], "row": word, "plates": one["plates"]} | shares)
+                rows.append({"measure": WORDS[name], "row": word, "plates": row["plates"]} | shares)
     return markdown(rows)
 
 
@@ -134,7 +165,7 @@ def segmenters(tables: Tables) -> str:
     return markdown(rows)
 
 
-def _phenotype_row(row: Mapping, name: str) -> dict[str, str]:
+def _phenotype_row(row: Mapping[str, Any], name: str) -> dict[str, str]:
     return {
         "phenotype": name.replace("_", " "),
         "RMS error of the balance (pp)": number(row["rms_balance"], 1),
@@ -160,44 +191,38 @@ def planted(tables: Tables) -> str:
         first = mine.iloc[0]
         row = {"planted": what, "in": where, "measure": WORDS[first["measure"]]}
         for kind in mine.index:
-            one = mine.loc[kind]
+            figures = mine.loc[kind]
             row[f"{NAMES[kind]}: true, read"] = (
-                f"{one['truth']:+.1f}, {one['estimate']:+.1f} {unit}"
+                f"{figures['truth']:+.1f}, {figures['estimate']:+.1f} {unit}"
             )
-            row[f"{NAMES[kind]}: fails"] = percent(one["fails"])
+            row[f"{NAMES[kind]}: fails"] = percent(figures["fails"])
         rows.append(row)
-    names = list(max(rows, key=len))
+    names = max((list(row) for row in rows), key=len)
     return markdown([{name: row.get(name, "–") for name in names} for row in rows])
 
 
 def missed(tables: Tables) -> str:
     """Return what *found* says of classes that lose objects, and of those that have fewer."""
-    rows = [
-        {
-            "class": row["case"],
-            "segmenter": NAMES[row["kind"]],
-            "*found* fails": percent(row["fails"], row["fails_low"], row["fails_high"]),
-            "its difference fails": percent(row["difference_fails"]),
-            "plates": f"{row['n']:,}",
-        }
-        for row in tables["qc_missed"].to_dict("records")
-    ]
-    return markdown(rows)
+    columns = {
+        "class": _plain("case"),
+        "segmenter": _segmenter,
+        "*found* fails": _fails,
+        "its difference fails": _share("difference_fails"),
+        "plates": _count,
+    }
+    return _listed(tables["qc_missed"], columns)
 
 
 def gross(tables: Tables) -> str:
     """Return how often errors in both classes, and errors that cancel, fail."""
-    rows = [
-        {
-            "planted errors": row["case"],
-            "*split_merge* fails": percent(row["fails"], row["fails_low"], row["fails_high"]),
-            "said to be shared": percent(row["shared"]),
-            "said to cancel": percent(row["cancelling"]),
-            "plates": f"{row['n']:,}",
-        }
-        for row in tables["qc_gross"].to_dict("records")
-    ]
-    return markdown(rows)
+    columns = {
+        "planted errors": _plain("case"),
+        "*split_merge* fails": _fails,
+        "said to be shared": _share("shared"),
+        "said to cancel": _share("cancelling"),
+        "plates": _count,
+    }
+    return _listed(tables["qc_gross"], columns)
 
 
 def ranks(tables: Tables) -> str:
@@ -215,33 +240,22 @@ def ranks(tables: Tables) -> str:
     )
 
 
-def outside(tables: Tables) -> str:
-    """Return how many images are recognised as outside of the calibration."""
-    rows = [
-        {
-            "images": row["change"],
-            "segmenter": NAMES.get(row["kind"], row["kind"]),
-            "flagged": percent(row["flagged"]),
-            "images judged": f"{row['n']:,}",
-        }
-        for row in tables["qc_range"].to_dict("records")
-    ]
-    return markdown(rows)
+def out_of_distribution(tables: Tables) -> str:
+    """Return how many images are recognised as out of distribution."""
+    columns = {
+        "images": _plain("change"),
+        "segmenter": _segmenter,
+        "flagged": _share("flagged"),
+        "images judged": _count,
+    }
+    return _listed(tables["qc_range"], columns)
 
 
 def targets(tables: Tables) -> str:
     """Return the targets, what was measured, and by how much a missed one is missed."""
-    table = tables["qc_targets"]
-    rows = [
-        {
-            "target": row["target"],
-            "asked": row["asked"],
-            "measured": row["measured"],
-            "": "met" if row["met"] else f"**missed by {row['missed_by']}**",
-        }
-        for row in table.to_dict("records")
-    ]
-    return markdown(rows)
+    columns = {name: _plain(name) for name in ("target", "asked", "measured")}
+    columns[""] = lambda row: "met" if row["met"] else f"**missed by {row['missed_by']}**"
+    return _listed(tables["qc_targets"], columns)
 
 
 def headline(tables: Tables) -> str:
@@ -281,7 +295,7 @@ PARTS: dict[str, Callable[[Tables], str]] = {
     "planted": planted,
     "missed": missed,
     "gross": gross,
-    "outside": outside,
+    "outside": out_of_distribution,
 }
 
 

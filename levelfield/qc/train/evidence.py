@@ -12,30 +12,21 @@ everything, the model that is shipped.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 from tqdm import tqdm
 
-from levelfield.qc.columns import FIELD, NEIGHBOUR, NUMBER, OBJECT_SET
+from levelfield.arrays import AnyArray, Floats, Integers, Mask
+from levelfield.qc.columns import FIELD
+from levelfield.qc.evidence.attribution import rows_of_pairs
 from levelfield.qc.evidence.calibration import indicators
-from levelfield.qc.evidence.candidates import CANDIDATE
-from levelfield.qc.evidence.scores import (
-    MODEL,
-    VARIANT_COLUMNS,
-    EvidenceModel,
-    Scored,
-    rows_of_pairs,
-    rows_of_typical,
-    score_plate,
-    typical_objects,
-)
+from levelfield.qc.evidence.reference_object import reference_objects, reference_rows
+from levelfield.qc.evidence.scores import MODEL, VARIANT_COLUMNS, EvidenceModel, Scored, score_plate
 from levelfield.qc.evidence.terms import (
     CANDIDATE_TERMS,
     MERGE_TERMS,
@@ -47,6 +38,7 @@ from levelfield.qc.evidence.terms import (
     seam_terms,
 )
 from levelfield.qc.evidence.trees import BoostedTrees, train_trees
+from levelfield.qc.train.collected import Collected, read
 from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.phenotypes import DEGRADED, FAMILIES, FAMILY_OF
 from levelfield.qc.train.segmentations import KINDS
@@ -54,50 +46,9 @@ from levelfield.qc.train.segmentations import KINDS
 MOST_ROWS = 60_000
 PHENOTYPES_WEIGH = 1.0
 """All of them together, over what plain images weigh: controls are meant to look different."""
-_PLATE = ["group", "kind", "setting", "planted"]
 
 
-class Collected(NamedTuple):
-    """Tables of `levelfield.qc.train.collect`, with the columns of a plate in front."""
-
-    objects: pd.DataFrame
-    pairs: pd.DataFrame
-    candidates: pd.DataFrame
-    fields: pd.DataFrame
-
-    def where(self, chosen: Callable[[pd.DataFrame], pd.Series]) -> Collected:
-        """Keep in every table the rows that are chosen by the columns that all tables have."""
-        return Collected(*(table[chosen(table)] for table in self))
-
-
-def read(folder: Path, groups: list[str] | None = None) -> Collected:
-    """Read what was collected; a plate is a group in one segmentation, a well an image."""
-    tables = []
-    for name, order in (
-        ("objects", [NUMBER]),
-        ("pairs", [NUMBER, NEIGHBOUR]),
-        ("candidates", [CANDIDATE]),
-        ("fields", []),
-    ):
-        parts = [pd.read_parquet(folder / f"{group}_{name}.parquet") for group in groups or FOLDS]
-        table = pd.concat([_as_plate(part) for part in parts], ignore_index=True)
-        tables.append(table.sort_values([*FIELD, *order], kind="stable", ignore_index=True))
-    return Collected(*tables)
-
-
-def _as_plate(table: pd.DataFrame) -> pd.DataFrame:
-    numbers = dict.fromkeys(table.select_dtypes("float32").columns, np.float64)
-    texts = dict.fromkeys(table.select_dtypes("category").columns, str)
-    table = table.astype(numbers | texts)
-    return table.assign(
-        Metadata_Plate=table[_PLATE[0]].str.cat(table[_PLATE[1:]], sep=" "),
-        Metadata_Well=table["phenotype"] + " " + table["image"],
-        Metadata_Site=1,
-        **{OBJECT_SET: "Nuclei"},
-    )
-
-
-def weights(table: pd.DataFrame) -> NDArray[np.float64]:
+def weights(table: pd.DataFrame) -> Floats:
     """Let every group count the same, every kind of segmenter in it, and phenotypes half."""
     changed = table["phenotype"] != "none"
     keys = [table["group"], table["kind"]]
@@ -116,15 +67,15 @@ class Prepared:
     def __init__(self, collected: Collected) -> None:
         self.collected = collected
         objects, pairs, candidates, _ = collected
-        typical = typical_objects(objects, objects["Metadata_Plate"])
-        reference = rows_of_typical(typical, objects["Metadata_Plate"])
+        references = reference_objects(objects, objects["Metadata_Plate"])
+        reference = reference_rows(references, objects["Metadata_Plate"])
         self.objects = merge_terms(objects, reference)
         self.pairs = seam_terms(objects, pairs, rows_of_pairs(objects, pairs), reference)
         plates = candidates["Metadata_Plate"]
-        lost = set(plates) - set(typical)
+        lost = set(plates) - set(references)
         own = candidates[plates.isin(lost)]
-        typical |= typical_objects(own, own["Metadata_Plate"])
-        self.candidates = candidate_terms(candidates, rows_of_typical(typical, plates))
+        references |= reference_objects(own, own["Metadata_Plate"])
+        self.candidates = candidate_terms(candidates, reference_rows(references, plates))
 
     def train(self, fold: int | None, family: str | None, seed: int = 0) -> EvidenceModel:
         """Train all ensembles without a fold of groups and a family of phenotypes."""
@@ -171,7 +122,7 @@ class Prepared:
         }
 
 
-def _trained_on(table: pd.DataFrame, fold: int | None, family: str | None) -> NDArray[np.bool_]:
+def _trained_on(table: pd.DataFrame, fold: int | None, family: str | None) -> Mask:
     """Tell which rows are for training: none planted, none degraded, none of what is left out."""
     folds = table["group"].map(FOLDS)
     families = table["phenotype"].map(FAMILY_OF)
@@ -179,20 +130,20 @@ def _trained_on(table: pd.DataFrame, fold: int | None, family: str | None) -> ND
     return (~out & (folds != fold) & ~(families.notna() & (families == family))).to_numpy()
 
 
-def chosen_rows(table: pd.DataFrame, fold: int | None, family: str | None) -> NDArray[np.int64]:
+def chosen_rows(table: pd.DataFrame, fold: int | None, family: str | None) -> Integers:
     """Return rows to train on: at most `MOST_ROWS`, at random with a fixed seed."""
     rows = np.flatnonzero(_trained_on(table, fold, family))
     return np.sort(np.random.default_rng(0).permutation(rows)[:MOST_ROWS])
 
 
 def _train(
-    terms: pd.DataFrame, table: pd.DataFrame, keep: NDArray, truth: str, names: list[str]
+    terms: pd.DataFrame, table: pd.DataFrame, keep: Integers, truth: str, names: list[str]
 ) -> BoostedTrees:
     rows = table.iloc[keep]
     return train_trees(terms.iloc[keep], rows[truth].to_numpy(bool), weights(rows), names)
 
 
-def _factor(true: pd.Series, chance: NDArray, rows: pd.DataFrame) -> float:
+def _factor(true: pd.Series, chance: AnyArray, rows: pd.DataFrame) -> float:
     own = weights(rows)
     return round(float((own * true).sum() / (own * chance).sum()), 3)
 
@@ -228,7 +179,7 @@ def score(collected: Collected, model: EvidenceModel) -> list[tuple[str, Scored,
 
 
 def field_table(beside: str, scored: Scored, fields: pd.DataFrame) -> pd.DataFrame:
-    """Sum up per image what the evidence reads, beside the truth and how the image looks."""
+    """Sum up per image what the evidence reads, beside the truth and the image's appearance."""
     objects = scored.objects
     sums = {name: (name, "sum") for name in VARIANT_COLUMNS}
     read = objects.groupby(FIELD, sort=True).agg(
@@ -265,7 +216,7 @@ def reviewable(beside: str, scored: Scored) -> pd.DataFrame:
     )
 
 
-def auc(chance: NDArray, truth: NDArray) -> float:
+def auc(chance: AnyArray, truth: AnyArray) -> float:
     """Area under the ROC curve; NaN where one class is empty."""
     n_true, n_false = int(truth.sum()), int((~truth).sum())
     if n_true == 0 or n_false == 0:
@@ -313,8 +264,8 @@ def judge(prepared: Prepared, fold: int, family: str | None) -> dict[str, pd.Dat
         if family is None or part[0] != "none"
     ]
     tables = {
-        "fields": pd.concat([one for one, _ in found], ignore_index=True),
-        "objects": pd.concat([two for _, two in found], ignore_index=True),
+        "fields": pd.concat([fields for fields, _ in found], ignore_index=True),
+        "objects": pd.concat([objects for _, objects in found], ignore_index=True),
     }
     if family is None:
         tables["ranks"] = rank_rows(prepared, model, fold)
@@ -332,7 +283,7 @@ def main() -> None:
     prepared = Prepared(read(chosen.collected))
     asked = [(fold, family) for fold in sorted({*FOLDS.values()}) for family in (None, *FAMILIES)]
     work = Parallel(n_jobs=chosen.jobs, return_as="generator", max_nbytes="10M")(
-        delayed(judge)(prepared, *one) for one in asked
+        delayed(judge)(prepared, *left_out) for left_out in asked
     )
     parts = list(tqdm(work, total=len(asked), desc="left out", mininterval=10))
     for name in ("fields", "objects", "ranks"):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from PIL import Image
+from PIL.Image import open as open_picture
 
+from levelfield.arrays import Image, Labels
 from levelfield.labels.objects import renumber
 
 COLLECTIONS = ("bbbc038_train", "aitslab_nuclei")
@@ -84,12 +84,12 @@ class Sources:
             )
         return table[table["group"] != MISC].reset_index(drop=True)
 
-    def read(self, collection: str, name: str) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    def read(self, collection: str, name: str) -> tuple[Image, Labels]:
         """Read an image (Y, X), intensity 0-1, and its reference labels (Y, X)."""
         folder = self.data / collection
-        image = np.asarray(Image.open(folder / "images" / f"{name}.png"), np.float32) / 255
-        labels = np.asarray(Image.open(folder / "labels" / f"{name}.png")).astype(np.int32)
-        return image, renumber(labels)
+        image = np.asarray(open_picture(folder / "images" / f"{name}.png"), np.float32)
+        labels = np.asarray(open_picture(folder / "labels" / f"{name}.png")).astype(np.int32)
+        return image / np.float32(255), renumber(labels)
 
 
 def chosen_images(index: pd.DataFrame, group: str, most: int) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -77,38 +77,37 @@ def judge_plates(
 
 
 def _judge_plate(
-    number: int,
-    plate: Plate,
-    constants: Mapping[tuple[str, str, str], Constants],
-    few_images: bool,
-) -> tuple[list[dict], list[dict]]:
+    number: int, plate: Plate, constants: Mapping[tuple[str, str, str], Constants], few_images: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     rules = Rules(calibrations=constants, kinds={"Nuclei": ("nuclei", METHODS[plate.kind])})
-    head = {"group": plate.group, "kind": plate.kind, "differing": plate.differing}
+    head: dict[str, Any] = {"group": plate.group, "kind": plate.kind, "differing": plate.differing}
     head |= {"what": plate.what, "plate": number}
     random = np.random.default_rng(number)
     rows, answers = _judged(list(read_rows(plate, random, few_images=few_images)), rules)
-    return [head | one for one in rows], [head | one for one in answers]
+    return [head | row for row in rows], [head | answer for answer in answers]
 
 
-def _judged(read: Sequence[ReadRow], rules: Rules) -> tuple[list[dict], list[dict]]:
+def _judged(
+    read: Sequence[ReadRow], rules: Rules
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     cases = plate_cases([_reading(row) for row in read], [], rules)
     judged = judge(cases, rules)
     truths = {(row.measure, row.scope): row.truth for row in read}
     rows = []
-    for one in judged:
-        low, high = one.estimate.interval(PASS_LEVEL)
-        truth = truths[one.measure_name, one.scope]
+    for row in judged:
+        low, high = row.estimate.interval(PASS_LEVEL)
+        truth = truths[row.measure_name, row.scope]
         rows.append(
             {
-                "measure": one.measure_name,
-                "scope": one.scope,
+                "measure": row.measure_name,
+                "scope": row.scope,
                 "truth": truth,
-                "value": one.estimate.value,
+                "value": row.estimate.value,
                 "low": low,
                 "high": high,
-                "margin": one.margin,
+                "margin": row.margin,
                 "covered": bool(low <= truth <= high),
-                "verdict": one.verdict,
+                "verdict": row.verdict,
             }
         )
     answers = [

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from levelfield.arrays import Image, Labels
 from levelfield.qc.evidence.opinion_network import load_opinion
 from levelfield.qc.evidence.second_opinion import SecondOpinion, opinion_for, second_opinion
 
@@ -24,11 +22,11 @@ class Opinions:
         ONNX file of the network (`levelfield.qc.train.opinion_network`).
     """
 
-    image: NDArray[np.float32]
+    image: Image
     network: Path
     known: dict[float, SecondOpinion] = field(default_factory=dict)
 
-    def of(self, labels: NDArray[np.int32]) -> SecondOpinion:
+    def of(self, labels: Labels) -> SecondOpinion:
         """Ask about a segmentation (Y, X) of the image, as the QC does."""
         return opinion_for(labels, self._at)
 

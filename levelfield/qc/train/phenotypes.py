@@ -5,20 +5,20 @@ They come in families of changes that are alike: what is tested on a family was 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import expand_labels
 
+from levelfield.arrays import AnyArray, AnyFloats, Floats, Image, Labels
+from levelfield.labels.boundaries import inner_distance
+from levelfield.labels.labelwise import median_diameter
 from levelfield.labels.objects import renumber
-from levelfield.qc.evidence.geometry import inner_distance
-from levelfield.qc.evidence.labelwise import typical_diameter
 
-Image = NDArray[np.float32]
-Labels = NDArray[np.int32]
-Change = Callable[[Image, Labels, np.random.Generator], tuple[Image, Labels]]
+Changed = tuple[AnyFloats, Labels]
+Change = Callable[[Image, Labels, np.random.Generator], Changed]
 
 
 def background_of(image: Image) -> float:
@@ -37,41 +37,42 @@ def resized(image: Image, labels: Labels, factors: tuple[float, float]) -> tuple
     return ndimage.zoom(smooth, factors, order=1), ndimage.zoom(labels, factors, order=0)
 
 
-def smaller(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def smaller(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Shrink everything to 70 %."""
     return resized(image, labels, (0.7, 0.7))
 
 
-def elongated(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def elongated(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Stretch to 130 % along one axis and shrink to 80 % along the other."""
     return resized(image, labels, (1.3, 0.8))
 
 
-def dim(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def dim(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Leave 35 % of the contrast."""
     low = background_of(image)
     return low + 0.35 * (image - low), labels
 
 
-def saturated(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def saturated(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Brighten until 40 % of the objects' pixels are clipped."""
-    low, high = background_of(image), np.percentile(image[labels > 0], 60)
+    low = background_of(image)
+    high: Any = np.percentile(image[labels > 0], 60)
     return low + (image - low) * (1.0 - low) / max(high - low, 1e-3), labels
 
 
-def gradient(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def gradient(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Let the brightness fall to 40 % across the field."""
     low = background_of(image)
     slope = np.linspace(1.0, 0.4, image.shape[1], dtype=np.float32)
     return low + (image - low) * slope, labels
 
 
-def blurred(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def blurred(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Blur by 9 % of the diameter."""
-    return ndimage.gaussian_filter(image, 0.09 * typical_diameter(labels)), labels
+    return ndimage.gaussian_filter(image, 0.09 * median_diameter(labels)), labels
 
 
-def noisy(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def noisy(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Add white noise of 15 % of the contrast."""
     return image + rng.normal(0, 0.15 * contrast_of(image, labels), image.shape), labels
 
@@ -82,7 +83,7 @@ def _speckles(image: Image, labels: Labels, rng: np.random.Generator, strength: 
     return low + (image - low) * np.exp(strength * grain / grain.std())
 
 
-def speckled(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def speckled(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Multiply by a coarse texture of 25 %."""
     return _speckles(image, labels, rng, 0.25), labels
 
@@ -94,12 +95,12 @@ def strongly_speckled(
     return _speckles(image, labels, rng, 0.7), labels
 
 
-def lined(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def lined(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Draw a dark line through every nucleus."""
     return _across(image, labels, rng, lambda away, along, size: np.exp(-0.5 * (away / 1.2) ** 2))
 
 
-def ring(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def ring(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Darken the middle of every nucleus: the stain lies at its rim."""
     depth = inner_distance(labels)
     deepest = np.maximum(ndimage.maximum(depth, labels, np.arange(labels.max() + 1)), 1.0)
@@ -108,10 +109,10 @@ def ring(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image,
     return image - 0.6 * (labels > 0) * middle * (image - low), labels
 
 
-def lobed(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def lobed(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Cut a notch into both sides of every nucleus, out of image and reference alike."""
 
-    def notch(away: NDArray, along: NDArray, size: float) -> NDArray[np.float64]:
+    def notch(away: Floats, along: Floats, size: float) -> Floats:
         open_at = np.abs(along) - 0.22 * size - 1.2 * np.abs(away)
         return (open_at > 0).astype(float)
 
@@ -126,7 +127,7 @@ def lobed(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image
     return image - soft * (image - low), _largest_pieces(kept)
 
 
-def dense(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+def dense(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     """Add the nuclei of the mirrored field wherever there is room: side by side, as in a monolayer.
 
     At most a tenth of a nucleus is hidden behind another one. What nuclei look like that lie over
@@ -138,7 +139,7 @@ def dense(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image
     fits = (hidden <= 0.1) & (np.arange(len(sizes)) > 0)
     kept = np.where(fits[over], over, 0)
     # Each comes with its halo, where no other nucleus of either field is.
-    reach = expand_labels(kept, 0.25 * typical_diameter(labels))
+    reach = expand_labels(kept, 0.25 * median_diameter(labels))
     region = (reach > 0) & ((over == 0) | (kept > 0))
     image = np.where(region, np.maximum(image, more), image)
     return image, np.where((labels == 0) & (kept > 0), kept + labels.max(), labels)
@@ -157,7 +158,9 @@ def overlaid(image: Image, labels: Labels, copies: int) -> tuple[Image, Labels]:
     return image, labels
 
 
-def _axes(labels: Labels, rng: np.random.Generator):  # noqa: ANN202
+def _axes(
+    labels: Labels, rng: np.random.Generator
+) -> Iterator[tuple[int, tuple[slice, ...], Floats, Floats, float]]:
     """For every object: its number, window, and coordinates across and along a random axis."""
     for number, place in enumerate(ndimage.find_objects(labels), 1):
         if place is None:
@@ -172,7 +175,7 @@ def _axes(labels: Labels, rng: np.random.Generator):  # noqa: ANN202
 
 
 def _across(
-    image: Image, labels: Labels, rng: np.random.Generator, profile: Callable[..., NDArray]
+    image: Image, labels: Labels, rng: np.random.Generator, profile: Callable[..., AnyArray]
 ) -> tuple[Image, Labels]:
     low, result = background_of(image), image.copy()
     for number, place, away, along, size in _axes(labels, rng):
@@ -182,7 +185,7 @@ def _across(
 
 
 def _largest_pieces(labels: Labels) -> Labels:
-    """Of every object keep the largest piece."""
+    """Keep the largest piece of every object."""
     kept = np.zeros_like(labels)
     for number, place in enumerate(ndimage.find_objects(labels), 1):
         if place is not None:
@@ -224,14 +227,14 @@ EXTREME = ("strongly_speckled",)
 def _degraded(name: str, strength: float) -> Change:
     """Return a change that takes an image outside of what the evidence is calibrated on."""
 
-    def blur(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
-        return ndimage.gaussian_filter(image, strength * typical_diameter(labels)), labels
+    def blur(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
+        return ndimage.gaussian_filter(image, strength * median_diameter(labels)), labels
 
-    def noise(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+    def noise(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
         sigma = strength * contrast_of(image, labels)
         return image + rng.normal(0, sigma, image.shape), labels
 
-    def crowd(image: Image, labels: Labels, rng: np.random.Generator) -> tuple[Image, Labels]:
+    def crowd(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
         return overlaid(image, labels, int(strength) - 1)
 
     return {"blur": blur, "noise": noise, "crowd": crowd}[name]
@@ -261,6 +264,6 @@ def with_change(name: str, image: Image, labels: Labels, seed: int) -> tuple[Ima
     if name == "none":
         return image, labels
     change = (PHENOTYPES | DEGRADED)[name]
-    image, labels = change(image, labels, np.random.default_rng(seed))
-    image = np.round(np.clip(image, 0, 1) * 255) / 255
-    return image.astype(np.float32), renumber(labels.astype(np.int32))
+    changed, labels = change(image, labels, np.random.default_rng(seed))
+    digital = np.round(np.clip(changed, 0, 1) * 255) / 255
+    return digital.astype(np.float32), renumber(labels.astype(np.int32))

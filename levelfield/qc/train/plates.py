@@ -2,39 +2,31 @@
 
 The classes are disjoint random halves of a group's images. What differs between them: nothing; the
 segmentation; the number of cells (the sparser images against the denser ones); a phenotype of the
-positive half; degraded images; errors planted into one class, or into both. Every
-image is a well.
+positive half; degraded images; errors planted into one class, or into both. For calibration every
+image is a well; where plates are judged, wells are drawn with replacement from the images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import AnyArray, Floats
 from levelfield.qc.evidence.scores import ALL_VARIANTS, OF_VARIANTS
-from levelfield.qc.measures import MEASURES
+from levelfield.qc.measures import MEASURES, Scope
 from levelfield.qc.statistics.errors import Doubts
 from levelfield.qc.statistics.estimates import Estimate, difference, ratio_estimate
 from levelfield.qc.train.images import FOLDS
-from levelfield.qc.train.phenotypes import DEGRADED, FAMILY_OF
-from levelfield.qc.train.segmentations import KINDS, REFERENCE
+from levelfield.qc.train.phenotypes import FAMILY_OF
 
-FEWEST_IMAGES = 3
 N_WELLS, WELL_IMAGES = 8, 4
 DIFFERING = (
-    "nothing",
-    "segmentation",
-    "density",
-    "phenotype",
-    "phenotype, same images",
-    "degraded",
-    "planted",
-    "planted in both",
+    *("nothing", "segmentation", "density", "phenotype", "phenotype, same images", "degraded"),
+    *("planted", "planted in both"),
 )
 """What differs between the classes of a plate; only "same images" are not disjoint halves."""
 _SHIFTS = {
@@ -85,7 +77,7 @@ def with_measures(fields: pd.DataFrame) -> pd.DataFrame:
         "splits": (fields["true_excess"], n),
         "merges": (fields["true_merges"], n),
     }
-    made = {}
+    made: dict[str, Any] = {}
     for name in MEASURES:
         made[f"read_{name}"], made[f"of_{name}"] = columns[name]
         made[f"true_{name}"], made[f"true_of_{name}"] = truth[name]
@@ -97,16 +89,16 @@ def with_measures(fields: pd.DataFrame) -> pd.DataFrame:
 
 READ = [f"{part}_{name}" for name in MEASURES for part in ("read", "of", "true", "true_of")]
 OF_ALL_VARIANTS = [f"read_{m}_{v}" for m in OF_VARIANTS for v in ALL_VARIANTS]
-LOOKS = [*(column for column, _ in _SHIFTS.values()), "saturated", "outside"]
-COLUMNS = {name: place for place, name in enumerate([*READ, *OF_ALL_VARIANTS, *LOOKS])}
+APPEARANCE = [*(column for column, _ in _SHIFTS.values()), "saturated", "outside"]
+COLUMNS = {name: place for place, name in enumerate([*READ, *OF_ALL_VARIANTS, *APPEARANCE])}
 
 
 class ControlClass(NamedTuple):
     """Images of one class, a row each, with `COLUMNS`."""
 
-    images: NDArray[np.float64]
+    images: Floats
 
-    def wells(self, random: np.random.Generator) -> NDArray[np.float64]:
+    def wells(self, random: np.random.Generator) -> Floats:
         """Draw wells with replacement: sums over their images."""
         drawn = random.integers(0, len(self.images), (N_WELLS, WELL_IMAGES))
         return np.nansum(self.images[drawn], axis=1)
@@ -131,7 +123,7 @@ class ControlClass(NamedTuple):
         images = len(self.images)
         return float(np.sum((parts[0] - parts[1]) ** 2) * images / max(images - 1, 1))
 
-    def column(self, name: str) -> NDArray[np.float64]:
+    def column(self, name: str) -> Floats:
         """Return one of `COLUMNS`."""
         return self.images[:, COLUMNS[name]]
 
@@ -165,7 +157,7 @@ class ReadRow(NamedTuple):
     """
 
     measure: str
-    scope: str
+    scope: Scope
     estimate: Estimate
     doubts: Doubts
     truth: float
@@ -190,19 +182,20 @@ def read_rows(
     """
     classes = {"negcon": plate.negative, "poscon": plate.positive}
     drawn = {
-        scope: one.images if random is None else one.wells(random) for scope, one in classes.items()
+        scope: own.images if random is None else own.wells(random) for scope, own in classes.items()
     }
     shift = appearance_shift(plate)
     for measure in MEASURES:
         estimates = {scope: _estimate(wells, measure) for scope, wells in drawn.items()}
-        truths = {scope: one.truth(measure) for scope, one in classes.items()}
+        truths = {scope: own.truth(measure) for scope, own in classes.items()}
         estimates["difference"] = difference(estimates["poscon"], estimates["negcon"])
         truths["difference"] = truths["poscon"] - truths["negcon"]
-        noise = {scope: one.noise(measure) for scope, one in classes.items()}
+        noise = {scope: own.noise(measure) for scope, own in classes.items()}
         noise["difference"] = noise["poscon"] + noise["negcon"]
         variants = _variants(drawn, measure)
-        for scope in ("negcon", "poscon", "difference"):
-            doubts = {"variants": variants[scope], "outside": outside(plate, scope)}
+        scopes: tuple[Scope, ...] = ("negcon", "poscon", "difference")
+        for scope in scopes:
+            doubts = {"variants": variants[scope], "outside": out_of_distribution(plate, scope)}
             if scope != "negcon":
                 doubts |= shift
             estimate = estimates[scope]
@@ -211,12 +204,12 @@ def read_rows(
             yield ReadRow(measure, scope, estimate, Doubts(**doubts), truths[scope], noise[scope])
 
 
-def _estimate(wells: NDArray, measure: str) -> Estimate:
+def _estimate(wells: Floats, measure: str) -> Estimate:
     top, bottom = (wells[:, COLUMNS[f"{part}_{measure}"]] for part in ("read", "of"))
     return ratio_estimate(np.nan_to_num(top), np.nan_to_num(bottom))
 
 
-def _variants(drawn: dict[str, NDArray], measure: str) -> dict[str, float]:
+def _variants(drawn: dict[str, AnyArray], measure: str) -> dict[str, float]:
     """Range of each scope's value over the variants of the evidence; 0 where there are none."""
     if measure not in OF_VARIANTS:
         return dict.fromkeys(("negcon", "poscon", "difference"), 0.0)
@@ -230,7 +223,7 @@ def _variants(drawn: dict[str, NDArray], measure: str) -> dict[str, float]:
 
 
 def appearance_shift(plate: Plate) -> dict[str, float]:
-    """Return how differently the classes look, by the names of `Doubts`."""
+    """Return how much the appearance of the classes differs, by the names of `Doubts`."""
     found = {}
     for name, (column, factor) in _SHIFTS.items():
         one, other = (np.nanmean(each.column(column)) for each in plate[-2:])
@@ -241,116 +234,11 @@ def appearance_shift(plate: Plate) -> dict[str, float]:
     }
 
 
-def outside(plate: Plate, scope: str) -> float:
-    """Return the share of images outside of the calibration, of the class that has more."""
+def out_of_distribution(plate: Plate, scope: str) -> float:
+    """Return the share of images out of distribution, of the class that has more."""
     of_class = {
         "negcon": [plate.negative],
         "poscon": [plate.positive],
         "difference": [plate.negative, plate.positive],
     }[scope]
-    return max(float(np.nanmean(one.column("outside"))) for one in of_class)
-
-
-# ------------------------------------------------------------------ drawing plates
-
-
-def all_plates(fields: pd.DataFrame, draws: int) -> list[Plate]:
-    """Make all plates of a table of images.
-
-    Parameters
-    ----------
-    fields : DataFrame
-        From `with_measures`, with ``outside`` (`levelfield.qc.train.range`).
-    draws : int
-        Random halves of each group and kind of segmenter, with one and with two segmentations.
-    """
-    fields = fields[fields["kind"] != REFERENCE]
-    plain = fields[(fields["phenotype"] == "none") & (fields["beside"] == "none")]
-    good = plain[plain["planted"] == "none"]
-    plates = [*_drawn(good, draws), *_sparser(good)]
-    plates += _changed(fields)
-    plates += _planted(plain)
-    return plates
-
-
-def _class_of(images: pd.DataFrame) -> ControlClass:
-    return ControlClass(images[list(COLUMNS)].to_numpy(float))
-
-
-def _drawn(good: pd.DataFrame, draws: int) -> Iterator[Plate]:
-    """Random halves of each group: in the same segmentation, and in another one."""
-    for (group, kind), own in good.groupby(["group", "kind"], sort=True):
-        random = np.random.default_rng([FOLDS[group], len(own), KINDS.index(kind)])
-        settings = sorted(own["setting"].unique())
-        names = np.array(sorted(own["image"].unique()))
-        by_setting = {name: rows.set_index("image") for name, rows in own.groupby("setting")}
-        for number in range(2 * draws):
-            order = random.permutation(names)
-            halves = order[: len(order) // 2], order[len(order) // 2 :]
-            one, other = random.choice(settings, 2, replace=False)
-            differing = DIFFERING[number % 2]
-            other = one if differing == "nothing" else other
-            classes = [
-                by_setting[setting].reindex(half).dropna(subset=["n"])
-                for setting, half in ((one, halves[0]), (other, halves[1]))
-            ]
-            if min(map(len, classes)) >= FEWEST_IMAGES:
-                yield Plate(group, kind, differing, "", *map(_class_of, classes))
-
-
-def _sparser(good: pd.DataFrame) -> Iterator[Plate]:
-    """Compare the half of a group's images with fewer cells to the other, in every segmentation."""
-    for (group, kind, _), own in good.groupby(["group", "kind", "setting"], sort=True):
-        images = own.sort_values(["true_n", "image"], kind="stable")
-        half = len(images) // 2
-        if half >= FEWEST_IMAGES:
-            sparse, dense = images.iloc[:half], images.iloc[half:]
-            yield Plate(group, kind, "density", "", _class_of(dense), _class_of(sparse))
-
-
-def _changed(fields: pd.DataFrame) -> Iterator[Plate]:
-    """Compare changed images of one half to plain images of the other half, or of itself."""
-    changed = fields[fields["phenotype"] != "none"]
-    keys = ["group", "kind", "setting", "phenotype"]
-    negative_rows = fields[fields["phenotype"] == "none"]
-    for (group, kind, setting, name), own in changed.groupby(keys, sort=True):
-        beside = negative_rows[
-            (negative_rows["group"] == group)
-            & (negative_rows["kind"] == kind)
-            & (negative_rows["setting"] == setting)
-            & (negative_rows["planted"] == "none")
-            & (negative_rows["beside"] == name)
-        ]
-        other, same = beside[beside["half"] == 0], beside[beside["image"].isin(own["image"])]
-        positive = _class_of(own)
-        differing = "degraded" if name in DEGRADED else "phenotype"
-        if min(len(own), len(other)) >= FEWEST_IMAGES:
-            yield Plate(group, kind, differing, name, _class_of(other), positive)
-        if min(len(own), len(same)) >= FEWEST_IMAGES and differing == "phenotype":
-            yield Plate(group, kind, "phenotype, same images", name, _class_of(same), positive)
-
-
-def _planted(plain: pd.DataFrame) -> Iterator[Plate]:
-    """Errors planted into good segmentations: in the positive half, and in both."""
-    planted = plain[plain["planted"] != "none"]
-    keys = ["group", "kind", "setting"]
-    for (group, kind, setting), own in planted.groupby(keys, sort=True):
-        images = set(own["image"])
-        good = plain[
-            (plain["group"] == group)
-            & (plain["kind"] == kind)
-            & (plain["setting"] == setting)
-            & (plain["planted"] == "none")
-            & plain["image"].isin(images)
-        ]
-        clean = [good[good["half"] == half] for half in (0, 1)]
-        if min(map(len, clean)) < 2:
-            continue
-        yield Plate(group, kind, "planted", "none", *map(_class_of, clean))
-        for name, rows in own.groupby("planted", sort=True):
-            halves = [rows[rows["half"] == half] for half in (0, 1)]
-            if min(map(len, halves)) < 2:
-                continue
-            one = Plate(group, kind, "planted", name, _class_of(clean[0]), _class_of(halves[1]))
-            yield one
-            yield Plate(group, kind, "planted in both", name, *map(_class_of, halves))
+    return max(float(np.nanmean(each.column("outside"))) for each in of_class)

@@ -1,4 +1,4 @@
-"""Which images are outside of what the evidence was calibrated on: recognisers, and how they do."""
+"""Which images are out of distribution of the calibration: recognisers, and how they do."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def shown(fields: pd.DataFrame, cytoplasm: pd.DataFrame) -> pd.DataFrame:
     columns = [*names, "group", "image", "kind", "change", "n_objects", "part"]
     table = pd.concat([own[columns], other[columns]], ignore_index=True)
     table = table[table["n_objects"] >= FEWEST_OBJECTS].reset_index(drop=True)
-    return table.assign(
-        reason=table["change"].str.split(" ").str[0].map(REASONS).fillna(""),
-    )
+    return table.assign(reason=table["change"].str.split(" ").str[0].map(REASONS).fillna(""))
 
 
 def fit_recogniser(table: pd.DataFrame, reason: str) -> tuple[dict[str, float], float]:
@@ -86,19 +84,20 @@ def fit_recognisers(table: pd.DataFrame) -> tuple[Recogniser, ...]:
     return tuple(found)
 
 
-def flag_outside(fields: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
+def flag_out_of_distribution(fields: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
     """Tell of each image whether recognisers that saw nothing of its fold flag it: 0 or 1."""
     flags = pd.Series(0.0, fields.index)
     names = {
-        column: column.removeprefix("look_") for column in fields if column.startswith("look_")
+        column: column.removeprefix("look_")
+        for column in fields.columns[fields.columns.str.startswith("look_")]
     }
-    looks = fields[list(names)].rename(columns=names)
+    shown = fields[list(names)].rename(columns=names)
     for fold in sorted({*FOLDS.values()}):
         mine = (fields["group"].map(FOLDS) == fold).to_numpy()
         recognisers = fit_recognisers(table[table["part"] != str(fold)])
         enough = (fields["n"] >= FEWEST_OBJECTS).to_numpy() & mine
-        for one in recognisers:
-            flags[enough & one.recognises(looks)] = 1.0
+        for recogniser in recognisers:
+            flags[enough & recogniser.recognises(shown)] = 1.0
     return flags
 
 
@@ -107,8 +106,8 @@ def range_table(table: pd.DataFrame) -> pd.DataFrame:
     flagged = np.zeros(len(table), bool)
     for name in table["part"].unique():
         mine = (table["part"] == name).to_numpy()
-        for one in fit_recognisers(table[~mine]):
-            flagged |= mine & one.recognises(table)
+        for recogniser in fit_recognisers(table[~mine]):
+            flagged |= mine & recogniser.recognises(table)
     judged = table.assign(flagged=flagged)
     result = judged.groupby(["change", "kind"])["flagged"].agg(["mean", "size"]).reset_index()
     plain = judged[judged["reason"] == ""].groupby("group")["flagged"].agg(["mean", "size"])

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.arrays import Image, Labels
+from levelfield.labels.labelwise import median_diameter
 from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.bias import threshold_bias
-from levelfield.qc.evidence.labelwise import typical_diameter
-from levelfield.segmentation.methods.network import decode
+from levelfield.segmentation.methods.cellpose import CellposeOptions
+from levelfield.segmentation.methods.network import NetworkOptions, decode
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
-from levelfield.segmentation.networks.cellpose.options import CellposeOptions
 from levelfield.segmentation.registry import segment_objects
 from levelfield.segmentation.small_network.inference import NetworkModel, predict, scale_for
 from levelfield.segmentation.small_network.prediction import Prediction
@@ -73,28 +73,30 @@ REFERENCE = "reference"
 class Scene:
     """An image (Y, X) with its reference, and what a network that never saw it says of it."""
 
-    image: NDArray[np.float32]
-    reference: NDArray[np.int32]
+    image: Image
+    reference: Labels
     model: NetworkModel
 
     @cached_property
     def prediction(self) -> Prediction:
         """What the network says, at the scale it segments at."""
-        return predict(self.model, self.image, scale_for(typical_diameter(self.reference)))
+        return predict(self.model, self.image, scale_for(median_diameter(self.reference)))
 
     @cached_property
     def reference_bias_px(self) -> float:
         """How far annotators draw outside of the visible edge, px: median over objects."""
         return float(pd.Series(threshold_bias(self.reference, self.image)).median())
 
-    def labels(self, kind: str, setting: str) -> NDArray[np.int32]:
+    def labels(self, kind: str, setting: str) -> Labels:
         """Segment in one of the ways; (Y, X) int32."""
         if kind == "classical":
             return segment_objects(self.image[None], "classical", CLASSICAL[setting]).labels
         if kind == "network":
             decoder, decoding, outline = NETWORK[setting]
-            pixels = {"image": self.image, "outline": outline}
-            return decode(self.prediction, self.image.shape, decoder, decoding, **pixels).labels
+            shape = self.image.shape
+            given = {"decoder": decoder, "decoding": decoding, "outline": outline}
+            options = NetworkOptions.model_validate(given)
+            return decode(self.prediction, shape, options, self.image).labels
         if kind == "cellpose":
             return cellpose_like(self.prediction, self.image.shape, CELLPOSE[setting])
         return self.reference
@@ -102,10 +104,10 @@ class Scene:
 
 def cellpose_like(
     prediction: Prediction, shape: tuple[int, ...], options: Mapping[str, Any]
-) -> NDArray[np.int32]:
+) -> Labels:
     """Decode the network's flows by Cellpose's own steps."""
     chosen = CellposeOptions(**options)
-    likely = np.clip(prediction.cell_probability, 1e-4, 1 - 1e-4)
+    likely = np.clip(np.asarray(prediction.cell_probability), 1e-4, 1 - 1e-4)
     logit = np.log(likely / (1 - likely))
     outputs = np.concatenate([5 * prediction.flow, logit[None]])[None]
     labels = find_objects(torch.from_numpy(np.ascontiguousarray(outputs)), chosen)[0].numpy()

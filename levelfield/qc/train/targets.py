@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ import pandas as pd
 from levelfield.qc.train.plates import DIFFERING
 from levelfield.qc.train.segmentations import KINDS
 
+Figures = Any
+"""A DataFrame of figures; its types do not say that its cells are numbers."""
 _DISJOINT = tuple(name for name in DIFFERING if not name.endswith("same images"))
 
 
@@ -53,7 +56,7 @@ def _amount(value: float, unit: str) -> str:
     return f"{value:.2f} {unit}".strip()
 
 
-def target_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def target_table(tables: Mapping[str, Figures]) -> pd.DataFrame:
     """Hold the tables of `levelfield.qc.train.tables` against the targets.
 
     Parameters
@@ -68,10 +71,10 @@ def target_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         *_missed(tables["missed"], tables["agreement"]),
         *_planted(tables["planted"], tables["gross"]),
     ]
-    return pd.DataFrame([asdict(one) for one in found])
+    return pd.DataFrame([asdict(target) for target in found])
 
 
-def _phenotypes(table: pd.DataFrame) -> list[Target]:
+def _phenotypes(table: Figures) -> list[Target]:
     own = table[~table["paired"]].set_index(["phenotype", "kind"])
     every = own.loc[("all but extreme", "all")]
     beyond = table[table["paired"]].set_index(["phenotype", "kind"]).loc[("all but extreme", "all")]
@@ -99,13 +102,13 @@ def _phenotypes(table: pd.DataFrame) -> list[Target]:
     ]
 
 
-def _coverage(table: pd.DataFrame) -> list[Target]:
+def _coverage(table: Figures) -> list[Target]:
     own = table[(table["scope"] == "difference") & table["differing"].isin(_DISJOINT)]
     own = own[own["kind"].isin(KINDS)]
     lowest = own.loc[own["coverage"].idxmin()]
     bound = own.loc[own["coverage_low"].idxmin()]
 
-    def where(row: pd.Series) -> str:
+    def where(row: Figures) -> str:
         return f" ({row['measure']}, {row['differing']}, {row['kind']})"
 
     return [
@@ -132,7 +135,7 @@ def _coverage(table: pd.DataFrame) -> list[Target]:
     ]
 
 
-def _rule(table: pd.DataFrame) -> list[Target]:
+def _rule(table: Figures) -> list[Target]:
     own = table[(table["scope"] == "difference") & (table["kind"] == "all")]
     alike = own[own["plates"] != "all"].set_index("measure")
     own = own[own["plates"] == "all"].set_index("measure")
@@ -158,7 +161,7 @@ def _rule(table: pd.DataFrame) -> list[Target]:
     return found
 
 
-def _missed(table: pd.DataFrame, agreement: pd.DataFrame) -> list[Target]:
+def _missed(table: Figures, agreement: Figures) -> list[Target]:
     own = table[table["kind"] == "all"].set_index("case")
     read = agreement[(agreement["measure"] == "missed") & (agreement["kind"] == "all")].iloc[0]
     fewer = own.loc["truly fewer cells, loses less than 2.5 %"]
@@ -182,7 +185,7 @@ def _missed(table: pd.DataFrame, agreement: pd.DataFrame) -> list[Target]:
     ]
 
 
-def _planted(table: pd.DataFrame, gross: pd.DataFrame) -> list[Target]:
+def _planted(table: Figures, gross: Figures) -> list[Target]:
     cases = gross.set_index("case")
     both = cases.loc["both classes beyond 1.2 margins"]
     cancel = cases.loc["a rate beyond 1.2 margins, the balance within 0.8"]
@@ -210,7 +213,7 @@ def _planted(table: pd.DataFrame, gross: pd.DataFrame) -> list[Target]:
     ]
 
 
-def _largest_fall(table: pd.DataFrame) -> float:
+def _largest_fall(table: Figures) -> float:
     """Return how much the share of fails falls at most as a planted dose grows."""
     falls = [0.0]
     series = table[table["planted"].str.match(r"(splits|merges|drops) [0-9]")]

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats, Image, Integers, Labels, Mask
 from levelfield.evaluation.image import evaluate_image
-from levelfield.evaluation.overlap import Overlap, count_overlap, number_labels
 from levelfield.labels.objects import renumber
+from levelfield.labels.overlap import Overlap, count_overlap, number_labels
 from levelfield.qc.columns import NEIGHBOUR, NUMBER
 from levelfield.qc.evidence.bias import threshold_bias
 from levelfield.qc.evidence.candidates import CANDIDATE
@@ -27,7 +27,7 @@ FARTHEST_PX = 0.75
 """Annotators who draw farther off the visible edge than this have their outlines moved to it."""
 
 
-def at_visible_edge(labels: NDArray[np.int32], image: NDArray[np.float32]) -> NDArray[np.int32]:
+def at_visible_edge(labels: Labels, image: Image) -> Labels:
     """Move outlines that people drew to the visible edge, where they are off by a pixel or more.
 
     How wide people draw is a convention. Of small nuclei whose outlines are drawn 2 px too wide,
@@ -62,9 +62,9 @@ class FieldTruth(NamedTuple):
 
 def add_truth(
     features: FieldFeatures,
-    candidates: tuple[NDArray[np.int32], pd.DataFrame],
-    labels: NDArray[np.int32],
-    reference: NDArray[np.int32],
+    candidates: tuple[Labels, pd.DataFrame],
+    labels: Labels,
+    reference: Labels,
 ) -> FieldTruth:
     """Compare a segmentation with its reference, object by object.
 
@@ -114,8 +114,8 @@ def add_truth(
 
 
 def _false_seams(
-    pairs: pd.DataFrame, labels: NDArray[np.int32], overlap: Overlap, known: pd.DataFrame
-) -> NDArray[np.bool_]:
+    pairs: pd.DataFrame, labels: Labels, overlap: Overlap, known: pd.DataFrame
+) -> Mask:
     """Tell of each touching pair whether both are fragments of one reference object."""
     inside = overlap.of_prediction >= 0.5
     home = np.zeros(labels.max() + 1, np.int64)
@@ -127,9 +127,7 @@ def _false_seams(
     return (home[one] == home[two]) & (home[one] > 0) & fragment[one] & fragment[two]
 
 
-def _missed_in_candidates(
-    candidates: NDArray[np.int32], reference: NDArray[np.int32], missed: NDArray
-) -> NDArray[np.float64]:
+def _missed_in_candidates(candidates: Labels, reference: Labels, missed: Integers) -> Floats:
     """Count for each candidate number the missed objects that it stands for: (n + 1,)."""
     held = np.zeros(int(candidates.max(initial=0)) + 1)
     if not candidates.any() or len(missed) == 0:

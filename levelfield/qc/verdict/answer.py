@@ -6,12 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from levelfield.qc.measures import QUESTIONS
+from levelfield.qc.measures import QUESTIONS, Scope
 from levelfield.qc.statistics.decision import bound_of
-from levelfield.qc.statistics.estimates import Verdict, worse
-from levelfield.qc.verdict.rows import Answer, Row
-
-_ORDER: tuple[Verdict, ...] = ("pass", "undecided", "fail")
+from levelfield.qc.statistics.estimates import SEVERITY, Verdict
+from levelfield.qc.verdict.rows import Answer, Judged, Row
 
 
 def answers_of(rows: Sequence[Row]) -> list[Answer]:
@@ -22,12 +20,18 @@ def answers_of(rows: Sequence[Row]) -> list[Answer]:
     rows : sequence of Row
         Of one plate or screen.
     """
+    groups = rows_by_question(rows)
+    sets = list(dict.fromkeys(name for name, _ in groups))
+    ordered = sorted(groups, key=lambda key: (sets.index(key[0]), QUESTIONS.index(key[1])))
+    return [_answer(groups[key]) for key in ordered]
+
+
+def rows_by_question(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Return the rows of every object set and question."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.object_set, row.question), []).append(row)
-    ordered = sorted(groups, key=lambda key: QUESTIONS.index(key[1]))
-    sets = list(dict.fromkeys(row.object_set for row in rows))
-    return [_answer(groups[key]) for name in sets for key in ordered if key[0] == name]
+    return groups
 
 
 def worst_of(rows: Iterable[Row]) -> Row:
@@ -35,16 +39,28 @@ def worst_of(rows: Iterable[Row]) -> Row:
 
     An undecided row whose estimate is missing leaves more open than any that is there.
     """
-    return max(rows, key=lambda row: (_ORDER.index(row.verdict), size_of(row)))
+    return max(rows, key=lambda row: (SEVERITY.index(row.verdict), _size_of(row)))
 
 
-def size_of(row: Row) -> float:
-    """Return the size of a row's error in margins; infinite where nothing was measured."""
+def _size_of(row: Row) -> float:
     estimate = row.matched if row.by_matched and row.matched is not None else row.estimate
-    if not np.isfinite(estimate.value):
+    return margins_off(row, estimate.value, row.margin)
+
+
+def margins_off(row: Judged, value: float, margin: float) -> float:
+    """Return the size of a row's error in margins; infinite where nothing was measured.
+
+    Parameters
+    ----------
+    row : Judged
+        What is measured, and in which class.
+    value, margin : float
+        In fractions of objects, or px.
+    """
+    if not np.isfinite(value):
         return float("inf")
-    bound = bound_of(row.measure, row.scope, row.margin)
-    return bound.error_of(estimate.value) / bound.limit
+    bound = bound_of(row.measure, row.scope, margin)
+    return bound.error_of(value) / bound.limit
 
 
 def _answer(rows: Sequence[Row]) -> Answer:
@@ -64,12 +80,9 @@ def _answer(rows: Sequence[Row]) -> Answer:
     )
 
 
-def _scope_verdict(rows: Sequence[Row], scope: str) -> Verdict:
-    found: Verdict | None = None
-    for row in rows:
-        if row.scope == scope:
-            found = row.verdict if found is None else worse(found, row.verdict)
-    return found or "undecided"
+def _scope_verdict(rows: Sequence[Row], scope: Scope) -> Verdict:
+    verdicts = [row.verdict for row in rows if row.scope == scope]
+    return max(verdicts, key=SEVERITY.index, default="undecided")
 
 
 def _is_shared(rows: Sequence[Row]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -13,29 +12,8 @@ from levelfield.qc.statistics.decision import Bound, bound_of
 from levelfield.qc.statistics.errors import Constants, ErrorModel
 from levelfield.qc.statistics.estimates import Estimate
 from levelfield.qc.statistics.readings import MATCHED, RAW, Reading
-from levelfield.qc.verdict.rows import ReviewCounts, ReviewState
+from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow
 from levelfield.qc.verdict.rules import Rules
-
-Key = tuple[str, str, str, str]
-"""Object set, measure, scope and perturbation."""
-
-
-class Reviewed(Protocol):
-    """What people say of one row (`levelfield.qc.review.estimates.ReviewedRow`)."""
-
-    object_set: str
-    measure: str
-    scope: str
-    perturbation: str
-    state: ReviewState
-    n_drawn: int
-    n_reviewed: int
-    n_cannot_tell: int
-    estimate: Estimate
-    these_wells: Estimate
-    matched: Estimate | None
-    reviews_needed: int | None
-    notes: str
 
 
 @dataclass(frozen=True)
@@ -119,14 +97,14 @@ class Case:
     @property
     def held(self) -> list[Held]:
         """All estimates that are judged: raw and density-matched."""
-        return [one for one in (self.decides, self.matched) if one is not None]
+        return [self.decides] if self.matched is None else [self.decides, self.matched]
 
 
 def plate_cases(
-    readings: Sequence[Reading], reviewed: Sequence[Reviewed], rules: Rules
+    readings: Sequence[Reading], reviewed: Sequence[ReviewedRow], rules: Rules
 ) -> list[Case]:
     """Put every raw row together with its density-matched estimate and its review."""
-    reviews = {key_of(row): row for row in reviewed}
+    reviews = {row.key: row for row in reviewed}
     matched = {row.key: row for row in readings if row.adjustment == MATCHED}
     return [
         _plate_case(row, matched.get(row.key), reviews.get(row.key), rules)
@@ -135,13 +113,8 @@ def plate_cases(
     ]
 
 
-def key_of(row: Reviewed) -> Key:
-    """Return which row of a plate a review is of."""
-    return row.object_set, row.measure, row.scope, row.perturbation
-
-
 def _plate_case(
-    reading: Reading, matched: Reading | None, review: Reviewed | None, rules: Rules
+    reading: Reading, matched: Reading | None, review: ReviewedRow | None, rules: Rules
 ) -> Case:
     constants = rules.constants_of(reading.measure, reading.object_set)
     bound = bound_of_row(reading, rules)
@@ -159,7 +132,7 @@ def _plate_case(
     return case if review is None else with_review(case, review)
 
 
-def with_review(case: Case, review: Reviewed) -> Case:
+def with_review(case: Case, review: ReviewedRow) -> Case:
     """Add a review: it decides where it is complete, but of the threshold it has no px."""
     case = replace(
         case,
@@ -167,7 +140,7 @@ def with_review(case: Case, review: Reviewed) -> Case:
         asked=True,
         reviews_needed=review.reviews_needed,
     )
-    if not decides(review):
+    if not review.decides:
         return case
     said = known_scatter(review.estimate, case.reading, case.constants)
     case = replace(case, reviewed=said, these_wells=review.these_wells)
@@ -182,11 +155,6 @@ def with_review(case: Case, review: Reviewed) -> Case:
         decides=Held(said, said),
         matched=None if equal is None else Held(equal, equal),
     )
-
-
-def decides(review: Reviewed) -> bool:
-    """Whether a review is complete and has an estimate."""
-    return review.state == "complete" and bool(np.isfinite(review.estimate.value))
 
 
 def bound_of_row(reading: Reading, rules: Rules) -> Bound:

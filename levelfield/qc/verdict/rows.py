@@ -6,14 +6,15 @@ worst row. Tables on disk hold their fields one by one, and are read back as the
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from levelfield.qc.measures import MEASURES, Measure
+from levelfield.qc.measures import MEASURES, Measure, Scope
 from levelfield.qc.statistics.errors import NO_DOUBTS, Doubts
 from levelfield.qc.statistics.estimates import Estimate, Verdict
 
-Scope = Literal["negcon", "poscon", "difference"]
 Basis = Literal["evidence", "review"]
 Reason = Literal[
     "inside",  # pass: the 90 % interval lies within the margin
@@ -30,6 +31,8 @@ Reason = Literal[
 ]
 Step = Literal["none", "review", "wells", "layout", "annotate", "expose", "look", "images"]
 ReviewState = Literal["unreviewed", "partial", "complete"]
+Key = tuple[str, str, str, str]
+"""Object set, measure, scope and perturbation."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,9 @@ class NextStep:
         Of a person's time; 0 where it is not known.
     """
 
-    kind: Step = "none"
-    amount: int = 0
-    minutes: int = 0
+    kind: Step = field(default="none", metadata={"column": ""})
+    amount: int = field(default=0, metadata={"column": "_amount"})
+    minutes: int = field(default=0, metadata={"column": "_minutes"})
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,114 @@ class ReviewCounts:
     n_cannot_tell: int = 0
 
 
+@dataclass(frozen=True)
+class ReviewedRow:
+    """What people said of one measure, in one class or between two.
+
+    Attributes
+    ----------
+    object_set, measure : str
+        Of what.
+    scope, perturbation : str
+        negcon, poscon or difference, and the name of the control.
+    state : str
+        unreviewed; partial: not everything that was drawn has its answer, and there is no estimate;
+        complete.
+    n_drawn, n_reviewed, n_cannot_tell : int
+        Objects of the classes (fields, of missed objects) that were to be looked at, with an answer
+        that says something, and those that nobody could tell.
+    estimate : Estimate
+        About this control: V = V_review + s²_between / W. Fractions of objects. NaN unless the
+        review is complete.
+    these_wells : Estimate
+        The same value about the wells that were imaged: the sampling of the review alone.
+    matched : Estimate or None
+        A difference at equal local density, about the control; None where the classes share none.
+    reviews_needed : int or None
+        Objects per class (fields, of missed objects) whose review should decide the row, if it is
+        as it seems. None where more would not: the wells scatter too much, or nothing is known.
+    notes : str
+        What does not count, and why.
+    unit : str
+        As shown: %, pp, or share: the bias, which only contradicts the evidence.
+    reviews_of : str
+        objects or fields.
+    plate : str
+        Name of the plate.
+    """
+
+    object_set: str
+    measure: str
+    scope: Scope
+    perturbation: str
+    state: ReviewState
+    n_drawn: int
+    n_reviewed: int
+    n_cannot_tell: int
+    estimate: Estimate
+    these_wells: Estimate
+    matched: Estimate | None
+    reviews_needed: int | None = None
+    notes: str = ""
+    unit: str = "pp"
+    reviews_of: Literal["objects", "fields"] = "objects"
+    plate: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Which row of a plate it is of."""
+        return self.object_set, self.measure, self.scope, self.perturbation
+
+    @property
+    def decides(self) -> bool:
+        """Whether the review is complete and has an estimate."""
+        return self.state == "complete" and math.isfinite(self.estimate.value)
+
+
 _NOTHING, _NOT_REVIEWED = NextStep(), ReviewCounts()
 
 
+class Judged:
+    """What every row of a verdict can say of itself, be it made or read from a table."""
+
+    object_set: str
+    measure_name: str
+    scope: Scope
+    perturbation: str
+    verdict: Verdict
+    basis: Basis
+
+    @property
+    def key(self) -> Key:
+        """Which row of a plate it is."""
+        return self.object_set, self.measure_name, self.scope, self.perturbation
+
+    @property
+    def measure(self) -> Measure:
+        """What is measured."""
+        return MEASURES[self.measure_name]
+
+    @property
+    def signed(self) -> bool:
+        """Whether it can err both ways, so that its value is shown with a sign."""
+        return self.measure.kind(self.scope) == "signed"
+
+    @property
+    def unreviewed(self) -> bool:
+        """Whether a pass or fail rests on the evidence alone; it is said wherever it is shown.
+
+        Answers of a review that is not complete do not change it.
+        """
+        return rests_on_evidence(self.verdict, [self])
+
+
+def rests_on_evidence(verdict: str, counted: Sequence[Judged]) -> bool:
+    """Whether a verdict is a pass or fail, and any row that counts for it is not reviewed."""
+    return verdict != "undecided" and any(row.basis == "evidence" for row in counted)
+
+
 @dataclass(frozen=True)
-class Row:
+class Row(Judged):
     """One estimate, held against its margin. In fractions of objects, or px.
 
     Attributes
@@ -160,11 +266,6 @@ class Row:
     next_step: NextStep = _NOTHING
 
     @property
-    def measure(self) -> Measure:
-        """What is measured."""
-        return MEASURES[self.measure_name]
-
-    @property
     def question(self) -> str:
         """Which question the row answers."""
         return self.measure.question
@@ -173,11 +274,6 @@ class Row:
     def unit(self) -> str:
         """Unit in which the row is shown."""
         return self.measure.unit_of(self.scope)
-
-    @property
-    def unreviewed(self) -> bool:
-        """Whether a pass or fail rests on the evidence alone; it is said wherever it is shown."""
-        return self.verdict != "undecided" and self.basis == "evidence"
 
 
 @dataclass(frozen=True)
@@ -218,5 +314,6 @@ class Answer:
     @property
     def unreviewed(self) -> bool:
         """Whether the answer rests on the evidence alone in any row that counts for it."""
-        counted = self.rows if self.verdict == "pass" else (self.worst,)
-        return self.verdict != "undecided" and any(row.basis == "evidence" for row in counted)
+        return rests_on_evidence(
+            self.verdict, self.rows if self.verdict == "pass" else (self.worst,)
+        )

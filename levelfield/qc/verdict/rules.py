@@ -145,10 +145,6 @@ class Rules:
     withheld: str = ""
     review_per_class: int = OBJECTS_TO_REVIEW
 
-    def margin(self, measure: str, scope: str) -> float:
-        """Return the margin of a row (`Margins.of`)."""
-        return self.margins.of(measure, scope)
-
     def constants_of(self, measure: str, object_set: str) -> Constants:
         """Return the constants of the object set's kind if they were calibrated, else the rest."""
         kinds = self.kinds.get(object_set, ("", ""))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
-from levelfield.qc.measures import MEASURES
+from levelfield.arrays import Floats
+from levelfield.qc.measures import MEASURES, Scope
 from levelfield.qc.statistics.errors import DOUBTS, NO_DOUBTS, Constants, Doubts
 from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate, satterthwaite
 from levelfield.qc.statistics.plates import Block, combine_blocks
@@ -16,17 +18,14 @@ from levelfield.qc.statistics.readings import MATCHED, RAW, Reading
 from levelfield.qc.verdict.cases import (
     Case,
     Held,
-    Reviewed,
     bound_of_row,
-    decides,
     error_model,
     error_size,
     held,
     held_reading,
-    key_of,
     known_scatter,
 )
-from levelfield.qc.verdict.rows import ReviewCounts
+from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow, ReviewState
 from levelfield.qc.verdict.rules import Rules
 
 SCREEN = "screen"
@@ -37,19 +36,20 @@ class _OnPlate:
     """One row of one plate."""
 
     reading: Reading
-    review: Reviewed | None
+    review: ReviewedRow | None
 
     @property
-    def by_review(self) -> bool:
-        """Whether people decide it."""
-        known = self.review is not None and decides(self.review)
-        return known and self.reading.measure != "bias"
+    def decided(self) -> ReviewedRow | None:
+        """The review where people decide the row."""
+        if self.review is None or not self.review.decides or self.reading.measure == "bias":
+            return None
+        return self.review
 
     def block(self, constants: Constants) -> Block:
         """Return what the plate adds, its own doubts counted as its own."""
-        if self.by_review:
-            said = self.review.matched if self.reading.adjustment == MATCHED else None
-            said = known_scatter(said or self.review.estimate, self.reading, constants)
+        if review := self.decided:
+            said = review.matched if self.reading.adjustment == MATCHED else None
+            said = known_scatter(said or review.estimate, self.reading, constants)
             return Block(said.value, said.variance, said.degrees_of_freedom, said.n_wells)
         reading, model = self.reading, error_model(self.reading, constants)
         read = constants.correct(
@@ -69,7 +69,7 @@ class _OnPlate:
 
 def screen_cases(
     readings: Sequence[Sequence[Reading]],
-    reviewed: Sequence[Sequence[Reviewed]],
+    reviewed: Sequence[Sequence[ReviewedRow]],
     rules: Rules,
 ) -> list[Case]:
     """Combine the rows of a screen's plates.
@@ -90,9 +90,9 @@ def screen_cases(
         over those. The review decides a row where it is complete on every plate that has it.
     """
     reviews = list(reviewed) or [[] for _ in readings]
-    groups: dict[tuple, list[_OnPlate]] = {}
+    groups: dict[tuple[str, ...], list[_OnPlate]] = {}
     for own, said in zip(readings, reviews, strict=True):
-        known = {key_of(row): row for row in said}
+        known = {row.key: row for row in said}
         for reading in own:
             row = _OnPlate(reading, known.get(reading.key))
             groups.setdefault((*reading.key, reading.adjustment), []).append(row)
@@ -114,7 +114,7 @@ def _screen_case(rows: Sequence[_OnPlate], matched: Sequence[_OnPlate], rules: R
             chosen = [replace(row, review=None) for row in chosen]
         blocks = [row.block(constants) for row in chosen]
         found = combine_blocks(blocks, constants.degrees_of_freedom)
-        if np.isfinite(found.value) and not all(row.by_review for row in chosen):
+        if np.isfinite(found.value) and not all(row.decided for row in chosen):
             grown = (model.of_value * error_size(found.value, reading, constants)) ** 2
             systematic = found.systematic_variance + grown
             found = replace(found, systematic_variance=systematic)
@@ -122,7 +122,7 @@ def _screen_case(rows: Sequence[_OnPlate], matched: Sequence[_OnPlate], rules: R
         return Held(found, found)
 
     there = [row for row in rows if np.isfinite(row.reading.value)]
-    reviewed = bool(there) and all(row.by_review for row in there)
+    reviewed = bool(there) and all(row.decided for row in there)
     decided = combined(rows)
     return Case(
         reading,
@@ -151,17 +151,16 @@ def _shares(estimate: Estimate) -> dict[str, float]:
 def _review_counts(rows: Sequence[_OnPlate]) -> ReviewCounts:
     reviews = [row.review for row in rows if row.review is not None]
     states = {review.state for review in reviews}
+    state: ReviewState = "partial"
     if not reviews or states == {"unreviewed"}:
         state = "unreviewed"
-    else:
-        whole = states == {"complete"} and len(reviews) == len(rows)
-        state = "complete" if whole else "partial"
+    elif states == {"complete"} and len(reviews) == len(rows):
+        state = "complete"
     return ReviewCounts(
         state,
-        *(
-            sum(getattr(review, name) for review in reviews)
-            for name in ("n_drawn", "n_reviewed", "n_cannot_tell")
-        ),
+        sum(review.n_drawn for review in reviews),
+        sum(review.n_reviewed for review in reviews),
+        sum(review.n_cannot_tell for review in reviews),
     )
 
 
@@ -170,7 +169,7 @@ def _over_plates(rows: Sequence[Reading]) -> Reading:
     there = [row for row in rows if np.isfinite(row.value)]
     missing = () if there else tuple(dict.fromkeys(each for row in rows for each in row.missing))
     weights = np.array([row.n_objects for row in rows], float)
-    means = {
+    means: dict[str, Any] = {
         name: _mean(np.array([getattr(row, name) for row in rows], float), weights)
         for name in ("positive_value", "negative_value", "fraction_low", "fraction_high", "value")
     }
@@ -196,7 +195,7 @@ def _over_plates(rows: Sequence[Reading]) -> Reading:
     )
 
 
-def _mean(values: np.ndarray, weights: np.ndarray) -> float:
+def _mean(values: Floats, weights: Floats) -> float:
     known = np.isfinite(values) & (weights > 0)
     return float(np.average(values[known], weights=weights[known])) if known.any() else np.nan
 
@@ -228,7 +227,7 @@ class Drift:
     order: int
     object_set: str
     measure: str
-    scope: str
+    scope: Scope
     perturbation: str
     estimate: float
     ci_low: float
@@ -239,7 +238,7 @@ class Drift:
 
 def drift(
     readings: Sequence[Sequence[Reading]],
-    reviewed: Sequence[Sequence[Reviewed]],
+    reviewed: Sequence[Sequence[ReviewedRow]],
     rules: Rules,
     dates: Mapping[str, str] | None = None,
 ) -> list[Drift]:
@@ -263,7 +262,7 @@ def drift(
         places.sort(key=lambda place: _moment(dates[names[place]]))
     found = []
     for order, place in enumerate(places, start=1):
-        known = {key_of(row): row for row in reviews[place]}
+        known = {row.key: row for row in reviews[place]}
         for reading in readings[place]:
             if reading.adjustment == RAW:
                 row = _OnPlate(reading, known.get(reading.key))
@@ -280,8 +279,8 @@ def _moment(text: str) -> datetime:
 def _drift(row: _OnPlate, date: str, order: int, rules: Rules) -> Drift:
     reading = row.reading
     constants = rules.constants_of(reading.measure, reading.object_set)
-    if row.by_review:
-        estimate = known_scatter(row.review.estimate, reading, constants)
+    if review := row.decided:
+        estimate = known_scatter(review.estimate, reading, constants)
     else:
         estimate = held_reading(reading, constants, bound_of_row(reading, rules)).estimate
     measure = MEASURES[reading.measure]
@@ -295,5 +294,5 @@ def _drift(row: _OnPlate, date: str, order: int, rules: Rules) -> Drift:
         low * measure.scale,
         high * measure.scale,
         measure.unit_of(reading.scope),
-        "review" if row.by_review else "evidence",
+        "review" if row.decided else "evidence",
     )

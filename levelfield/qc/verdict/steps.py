@@ -10,9 +10,9 @@ from levelfield.qc.verdict.cases import Case
 from levelfield.qc.verdict.rows import NextStep, Reason
 
 SECONDS_PER_OBJECT = 8
-"""That a person looks at one object of a review."""
+"""A person's time to look at one object of a review and answer."""
 SECONDS_PER_FIELD = 60
-"""That a person searches one field for missed objects."""
+"""To search one field for objects without a label; assumed."""
 FIELDS_TO_SEARCH = 5
 """Per class, where no better number is known."""
 FIELDS_TO_ANNOTATE = 4
@@ -106,8 +106,9 @@ def _wells(case: Case) -> int | None:
     if not case.calibrated:
         return None
     fewest = case.reading.fewest_wells
-    wells = (fewest,)
+    wells = [fewest]
     if case.is_difference:
-        wells = (fewest, max(case.reading.n_wells - fewest, fewest))
-    needed = [wells_to_decide(one.estimate, case.bound, wells) for one in case.held]
-    return None if None in needed else max(needed)
+        wells.append(max(case.reading.n_wells - fewest, fewest))
+    needed = [wells_to_decide(held.estimate, case.bound, wells) for held in case.held]
+    known = [number for number in needed if number is not None]
+    return max(known) if len(known) == len(needed) else None

@@ -42,6 +42,7 @@ def row_advice(row: Row, method: Method = _NO_METHOD, others: Sequence[Row] = ()
         doubt_words(row),
         density_words(row),
         review_words(row),
+        parameter_words(row, method, others),
+        next_words(row),
     ]
-    sentences += [parameter_words(row, method, others), next_words(row)]
-    return " ".join(sentence for sentence in sentences if sentence)
+    return " ".join(filter(None, sentences))

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from levelfield.qc.measures import MEASURES, SPLIT_MERGE
+from levelfield.qc.measures import SPLIT_MERGE
 from levelfield.qc.verdict.rows import Row
+from levelfield.qc.verdict.tables import VerdictLine
 from levelfield.qc.wording.parameters import (
     Aim,
     Method,
@@ -19,7 +20,7 @@ from levelfield.qc.wording.parameters import (
 from levelfield.qc.wording.questions import name_of_row
 
 WORTH_CHANGING = 0.5
-"""Of the margin: an undecided row that is nearer to zero names no parameter."""
+"""Share of the margin: an undecided row that is nearer to zero names no parameter."""
 
 _AIMS: dict[str, tuple[Aim, Aim]] = {
     "bias": ("smaller", "larger"),
@@ -32,42 +33,27 @@ _AIMS: dict[str, tuple[Aim, Aim]] = {
 """By measure: what a value above zero and one below it asks for. Agreement asks for nothing."""
 
 
-def aim_of(row: Row) -> Aim | None:
-    """Return what should happen to the objects of a row; None: nothing."""
-    if row.at_floor:
-        return None
-    classes = row.positive_value, row.negative_value
-    return aim(row.measure_name, row.scope, row.verdict, row.estimate.value, row.margin, classes)
-
-
-def aim(
-    measure: str,
-    scope: str,
-    verdict: str,
-    value: float,
-    margin: float,
-    classes: tuple[float, float],
-) -> Aim | None:
+def aim(row: Row | VerdictLine, value: float) -> Aim | None:
     """Return what should happen to objects, by the class that is farther off; None: nothing.
 
     Parameters
     ----------
-    measure, scope, verdict : str
-        Of a row.
-    value, margin : float
-        Of a row, both in one unit.
-    classes : (float, float)
-        Of a difference, the values of its classes.
+    row : Row or VerdictLine
+        What was judged.
+    value : float
+        Of its estimate, in the unit of its margin.
     """
-    if measure not in _AIMS or verdict == "pass" or not np.isfinite(value):
+    if row.at_floor or row.measure_name not in _AIMS or row.verdict == "pass":
         return None
-    if verdict != "fail" and abs(value) <= WORTH_CHANGING * margin:
+    if not np.isfinite(value):
         return None
-    sides = [one for one in classes if np.isfinite(one)] if scope == "difference" else [value]
-    side = max(sides, key=abs, default=0.0)
-    if side == 0 or (side < 0 and not MEASURES[measure].signed):
+    if row.verdict != "fail" and abs(value) <= WORTH_CHANGING * row.margin:
         return None
-    return _AIMS[measure][0 if side > 0 else 1]
+    classes = [side for side in (row.positive_value, row.negative_value) if np.isfinite(side)]
+    side = max(classes if row.scope == "difference" else [value], key=abs, default=0.0)
+    if side == 0 or (side < 0 and not row.measure.signed):
+        return None
+    return _AIMS[row.measure_name][0 if side > 0 else 1]
 
 
 def parameter_words(row: Row, method: Method, others: Sequence[Row]) -> str:
@@ -76,7 +62,7 @@ def parameter_words(row: Row, method: Method, others: Sequence[Row]) -> str:
     Parameters are those of `levelfield.qc.wording.advice.row_advice`; empty where nothing should
     change.
     """
-    wanted = aim_of(row)
+    wanted = aim(row, row.estimate.value)
     if wanted is None:
         return ""
     advice = parameter_advice(method, row.object_set, wanted)
@@ -91,7 +77,7 @@ def parameter_words(row: Row, method: Method, others: Sequence[Row]) -> str:
 def _opposed(row: Row, wanted: Aim, method: Method, others: Sequence[Row]) -> str:
     """Say which failing row of the same object set asks for the opposite; nothing if none does."""
     for other in others:
-        asked = aim_of(other)
+        asked = aim(other, other.estimate.value)
         if asked is None or other.verdict != "fail":
             continue
         if not clash(method, row.object_set, wanted, asked):

@@ -31,16 +31,12 @@ _DIFFERENCE_WORDS = {
     "splits": ("{n} more of {set} are split", "{n} fewer of {set} are split"),
     "merges": ("{n} more of {set} are merged", "{n} fewer of {set} are merged"),
 }
-_NO_WELLS = {
-    "negcon": "the negative control",
-    "poscon": "the positive control",
-}
 
 
 def found_words(row: Row) -> str:
     """Say what was measured, and in how many images for the threshold, in sentences."""
     if row.reason == "no_wells":
-        missing = [_NO_WELLS[name] for name in row.missing] or ["this control"]
+        missing = [f"the {CLASS_TITLES[name]}" for name in row.missing] or ["this control"]
         return (
             f"There are no usable wells of {' and '.join(missing)} with {row.object_set}, so this "
             "cannot be answered."
@@ -75,8 +71,7 @@ def found_words(row: Row) -> str:
 
 def _size(value: float, row: Row) -> str:
     """Write a size; a share of objects is one in percent, its difference one in points."""
-    is_rate = row.scope != "difference" and not row.measure.signed
-    if is_rate and not row.measure.is_share_of_right:
+    if row.measure.kind(row.scope) == "rate":
         return f"{value:.1f} %"
     return measured(value, row.unit, signed=False)
 
@@ -87,7 +82,7 @@ def _both(row: Row) -> str:
     if not np.isfinite(values).all():
         return ""
     unit, signed = row.measure.unit, row.measure.signed
-    there, here = (measured(row.measure.scale * one, unit, signed=signed) for one in values)
+    there, here = (measured(row.measure.scale * value, unit, signed=signed) for value in values)
     return f" It is {there} there and {here} in the negative wells."
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from levelfield.qc.measures import SPLIT_MERGE
 from levelfield.qc.verdict.rows import Answer, Row
+from levelfield.qc.verdict.tables import AnswerLine
 from levelfield.qc.wording.advice import WITHHELD
 from levelfield.qc.wording.numbers import measured, sentence
 from levelfield.qc.wording.questions import QUESTIONS, answer_words, name_of_row
@@ -21,24 +22,6 @@ SPLIT_ALIKE = "Both classes are split alike: counts are wrong, contrasts may sti
 MOST_ROWS_NAMED = 2
 """In the headline of a plate; with more it names the answers alone."""
 CANCELLING = "Splits and merges cancel in the balance, not in the objects."
-
-
-class NamedRow(Protocol):
-    """What a headline needs of the row that decides."""
-
-    measure_name: str
-    scope: str
-    perturbation: str
-
-
-class Judged(Protocol):
-    """What the headline of a plate needs of an answer, be it made or read from a table."""
-
-    object_set: str
-    question: str
-    verdict: str
-    unreviewed: bool
-    worst: NamedRow
 
 
 def answer_headline(answer: Answer) -> str:
@@ -57,7 +40,7 @@ def answer_headline(answer: Answer) -> str:
     if answer.verdict == "undecided":
         step = next_step_words(worst.next_step, worst.measure_name)
         sentences.append(f"Next: {step}." if step else "")
-    return " ".join(one for one in sentences if one)
+    return " ".join(filter(None, sentences))
 
 
 def _worst(answer: Answer) -> str:
@@ -72,8 +55,7 @@ def _value(row: Row) -> str:
         return "not measured"
     if row.at_floor:
         return "at the floor"
-    signed = row.measure.signed or row.scope == "difference"
-    return measured(row.estimate.value * row.measure.scale, row.unit, signed=signed)
+    return measured(row.estimate.value * row.measure.scale, row.unit, signed=row.signed)
 
 
 def shared_words(answer: Answer) -> str:
@@ -89,12 +71,12 @@ def shared_words(answer: Answer) -> str:
     return MERGED_ALIKE if merged else SPLIT_ALIKE
 
 
-def plate_headline(answers: Sequence[Judged], facts: Mapping) -> str:
+def plate_headline(answers: Sequence[AnswerLine], facts: Mapping[str, Any]) -> str:
     """Say in a sentence or two how a plate, or a screen, stands.
 
     Parameters
     ----------
-    answers : sequence of Judged
+    answers : sequence of AnswerLine
         All answers of the plate.
     facts : mapping
         ``within_limit``: whether few enough images were left out (``plate.csv``).
@@ -103,17 +85,20 @@ def plate_headline(answers: Sequence[Judged], facts: Mapping) -> str:
         return WITHHELD
     if not answers:
         return "No verdict. No object set was judged."
-    failed = [one for one in answers if one.verdict == "fail"]
-    open_ = [one for one in answers if one.verdict == "undecided"]
-    unreviewed = any(one.unreviewed for one in answers)
+    failed = [answer for answer in answers if answer.verdict == "fail"]
     if failed:
         return (
-            f"No. {_of(failed, answers)} fail{'s' * (len(failed) == 1)}"
-            f"{', unreviewed' * all(one.unreviewed for one in failed)}: {_names(failed)}."
+            f"No. {len(failed)} of {len(answers)} answers fail{'s' * (len(failed) == 1)}"
+            f"{', unreviewed' * all(answer.unreviewed for answer in failed)}: {_names(failed)}."
         )
-    if open_:
-        return f"Not decided yet. Nothing fails, and {_of(open_, answers)} {_are(open_)} undecided."
-    if unreviewed:
+    n_open = sum(answer.verdict == "undecided" for answer in answers)
+    if n_open:
+        are = "is" if n_open == 1 else "are"
+        return (
+            f"Not decided yet. Nothing fails, and {n_open} of {len(answers)} answers {are} "
+            "undecided."
+        )
+    if any(answer.unreviewed for answer in answers):
         return (
             "Yes by the evidence alone: every question passes for both control classes, "
             "unreviewed. Nobody has looked at objects yet."
@@ -121,28 +106,24 @@ def plate_headline(answers: Sequence[Judged], facts: Mapping) -> str:
     return "Yes. Every question passes for both control classes, reviewed."
 
 
-def _of(some: Sequence[Judged], every: Sequence[Judged]) -> str:
-    return f"{len(some)} of {len(every)} answers"
-
-
-def _are(some: Sequence[Judged]) -> str:
-    return "is" if len(some) == 1 else "are"
-
-
-def _names(failed: Sequence[Judged]) -> str:
+def _names(failed: Sequence[AnswerLine]) -> str:
     """Name every failed answer, and if there are few the row that decides it."""
-    if len(failed) > MOST_ROWS_NAMED:
-        return "; ".join(
-            f"{one.object_set}, {QUESTIONS[one.question].title.lower()}" for one in failed
-        )
-    return "; ".join(
-        f"{one.object_set}, {QUESTIONS[one.question].title.lower()} ("
-        f"{name_of_row(one.worst.measure_name, one.worst.scope, one.worst.perturbation)})"
-        for one in failed
-    )
+    names = [name_of_answer(answer) for answer in failed]
+    if len(failed) <= MOST_ROWS_NAMED:
+        names = [
+            f"{name} ("
+            f"{name_of_row(answer.worst_measure, answer.worst_scope, answer.worst_perturbation)})"
+            for name, answer in zip(names, failed, strict=True)
+        ]
+    return "; ".join(names)
 
 
-def screen_headline(answers: Sequence[Judged], n_plates: int) -> str:
+def name_of_answer(answer: AnswerLine) -> str:
+    """Name an answer by its object set and question: "Nuclei, threshold"."""
+    return f"{answer.object_set}, {QUESTIONS[answer.question].title.lower()}"
+
+
+def screen_headline(answers: Sequence[AnswerLine], n_plates: int) -> str:
     """Say how a screen stands, by the answers to all plates together."""
     plates = f"{n_plates} plate{'s' * (n_plates != 1)} together"
     return f"{plates}. {plate_headline(answers, {'within_limit': True})}"

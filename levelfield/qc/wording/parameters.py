@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
-Aim = Literal["smaller", "larger", "divide_less", "divide_more", "find_more", "find_fewer"]
+from levelfield.segmentation.method import Aim, Knob
+
 Number = int | float | None
 
 OPPOSITES: dict[Aim, Aim] = {
@@ -46,96 +46,18 @@ class Method:
         dots ("threshold.correction"). None: not set.
     parent : str
         The object set that each object grows from, if any.
+    knobs : tuple of Knob
+        Parameters that can be turned; for each aim the first that is in force counts.
+    made_elsewhere : bool
+        Whether the program that decides on the objects is another one.
     """
 
     name: str = ""
     values: Mapping[str, Number] = field(default_factory=dict)
     defaults: Mapping[str, Number] = field(default_factory=dict)
     parent: str = ""
-
-
-@dataclass(frozen=True)
-class Knob:
-    """A parameter, and what happens when it is raised.
-
-    Attributes
-    ----------
-    parameter : str
-        With dots where it is nested.
-    step : float
-        A first change that can be seen.
-    raised : str
-        What raising it is good for; lowering it is good for the opposite.
-    relative : bool
-        Whether the step is a share of the value.
-    signed : bool
-        Whether the parameter may fall to zero and below.
-    unset : str
-        What it is held against where it has no value; without it, it is then passed over.
-    """
-
-    parameter: str
-    step: float
-    raised: Aim
-    relative: bool = False
-    signed: bool = False
-    unset: str = ""
-
-
-_MANUAL = "threshold.value", 0.1
-_CORRECTION = "threshold.correction", 0.1
-# A level that is given by hand comes before the factor of one that is measured.
-_THRESHOLD = (Knob(*_MANUAL, "smaller", relative=True), Knob(*_CORRECTION, "smaller"))
-_DETECTION = (Knob(*_MANUAL, "find_fewer", relative=True), Knob(*_CORRECTION, "find_fewer"))
-_DECLUMPING = (Knob("declump.depth", 0.04, "divide_less"),)
-_CELLPOSE = (
-    Knob("cell_probability", 0.5, "smaller", signed=True),
-    Knob("diameter", 0.15, "divide_less", relative=True, unset="the typical diameter in px"),
-    Knob("flow_threshold", 0.2, "find_more"),
-)
-KNOBS: dict[str, tuple[Knob, ...]] = {
-    "classical": (Knob("outline", 0.05, "smaller"), *_THRESHOLD, *_DECLUMPING, *_DETECTION),
-    "propagation": (*_THRESHOLD, *_DETECTION),
-    "watershed": (*_THRESHOLD, *_DETECTION),
-    "expansion": (Knob("distance", 1, "larger"),),
-    "network": (
-        Knob("outline", 0.05, "smaller"),
-        Knob("decoding.foreground", 0.1, "smaller"),
-        Knob("decoding.depth", 0.1, "divide_less"),
-        Knob("decoding.dividing", 0.1, "divide_more"),
-        Knob("decoding.interior", 0.1, "divide_more"),
-        Knob("decoding.core", 0.1, "divide_more"),
-        Knob("decoding.overlap", 0.1, "divide_more"),
-        Knob("decoding.minimum_foreground", 0.1, "find_fewer"),
-    ),
-    "cellpose": _CELLPOSE,
-    "cellpose3": _CELLPOSE,
-    "stardist": (
-        Knob("overlap", 0.1, "divide_more", unset="the model's own"),
-        Knob("probability", 0.1, "find_fewer", unset="the model's own"),
-    ),
-    "mask_rcnn": (
-        Knob("mask_threshold", 0.05, "smaller"),
-        Knob("minimum_kept", 0.1, "divide_less"),
-        Knob("minimum_score", 0.1, "find_fewer"),
-    ),
-    "segment_anything": (
-        Knob("minimum_kept", 0.1, "divide_less"),
-        Knob("minimum_quality", 0.05, "find_fewer"),
-    ),
-    "instanseg": (
-        Knob("mask_threshold", 0.05, "smaller"),
-        Knob("peak_distance", 1, "divide_less"),
-        Knob("seed_threshold", 0.1, "find_fewer"),
-    ),
-    "pixel_classifier": (
-        Knob("probability", 0.05, "smaller"),
-        *_DECLUMPING,
-        Knob("probability", 0.1, "find_fewer"),
-    ),
-}
-"""By method. For each aim the first that the method has in force counts."""
-MADE_ELSEWHERE = ("labels", "edited")
+    knobs: tuple[Knob, ...] = ()
+    made_elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,7 +118,7 @@ def parameter_change(method: Method, object_set: str, aim: Aim) -> str:
     if from_parent(method, aim):
         return f"follow the advice on {method.parent}"
     knob = _knob(method, aim)
-    if method.name in MADE_ELSEWHERE:
+    if method.made_elsewhere:
         return f"{_IN_GENERAL[aim]} in the program that made the labels of {object_set}"
     if knob is None:
         return f"{_IN_GENERAL[aim]} for {object_set}"
@@ -205,7 +127,7 @@ def parameter_change(method: Method, object_set: str, aim: Aim) -> str:
 
 def _knob(method: Method, aim: Aim) -> Knob | None:
     """Return the first parameter in force that serves an aim."""
-    for knob in KNOBS.get(method.name, ()):
+    for knob in method.knobs:
         known = knob.parameter in method.values
         in_force = known and (method.values[knob.parameter] is not None or knob.unset)
         if in_force and aim in (knob.raised, OPPOSITES[knob.raised]):

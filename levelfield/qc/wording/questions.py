@@ -24,8 +24,8 @@ class Question:
 
 
 QUESTIONS: dict[str, Question] = {
-    one.key: one
-    for one in (
+    question.key: question
+    for question in (
         Question(
             AGREEMENT,
             "Agreement",

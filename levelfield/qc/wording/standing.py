@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.estimates import FAIL_LEVEL, Estimate
 from levelfield.qc.verdict.rows import Row
 from levelfield.qc.wording.found import interval_of
@@ -21,10 +22,8 @@ def margin_words(row: Row) -> str:
 
 def margin_text(margin: float, unit: str, measure: str, scope: str) -> str:
     """Say the harmless range of a margin that is in units; see `margin_words`."""
-    number = f"{round(margin, 9):g} {unit}"
-    if scope == "difference" or measure in ("bias", "balance"):
-        return f"±{number}"
-    return f"at least {number}" if measure == "agreement" else f"up to {number}"
+    before = {"signed": "±", "share": "at least ", "rate": "up to "}
+    return f"{before[MEASURES[measure].kind(scope)]}{round(margin, 9):g} {unit}"
 
 
 def standing_words(row: Row) -> str:
@@ -80,7 +79,9 @@ def doubt_words(row: Row) -> str:
         return ""
     shares = {name: row.doubt_shares.get(name, 0.0) for name in _DOUBT_WORDS}
     large = [name for name, share in shares.items() if share > WORTH_TELLING]
-    named = [_DOUBT_WORDS[name] for name in sorted(large, key=shares.get, reverse=True)]
+    named = [
+        _DOUBT_WORDS[name] for name in sorted(large, key=lambda name: shares[name], reverse=True)
+    ]
     return f"The interval is wider because {'; '.join(named)}." if named else ""
 
 
@@ -122,7 +123,7 @@ def review_words(row: Row) -> str:
             f"Of another {review.n_cannot_tell} nobody could tell; the figures hold only if those "
             "are like the others."
         )
-    return " ".join(one for one in sentences if one)
+    return " ".join(filter(None, sentences))
 
 
 def _beside(head: str, row: Row, estimate: Estimate | None) -> str:

@@ -13,9 +13,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.config.parameters import require_number
+from levelfield.arrays import Labels
 from levelfield.labels.objects import equivalent_diameters, keep_objects
-from levelfield.segmentation.decoders.finishing import Labels, finish
+from levelfield.segmentation.decoder_options import AffinityOptions
+from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.decoders.flooding import flood
 from levelfield.segmentation.small_network.prediction import FAR_STEP, Prediction
 from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NEAR
@@ -25,48 +26,31 @@ _LEVELS = 65535  # of certainty: so that a radix sort serves, which is stable an
 Pairs = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
 
-def affinity(
-    prediction: Prediction,
-    *,
-    foreground: float = 0.5,
-    joining: float = 0.45,
-    dividing: float = 0.5,
-    minimum_foreground: float = 0.85,
-    minimum_diameter: float = 4.0,
-) -> Labels:
+def affinity(prediction: Prediction, options: AffinityOptions) -> Labels:
     """Join the pixels of the foreground by their affinities.
 
     Parameters
     ----------
-    prediction
+    prediction : Prediction
         What the network says.
-    foreground
-        Pixels above this probability are foreground; higher makes smaller objects.
-    joining
-        Neighbours that belong together with more than this probability attract each other, others
-        repel; higher splits more.
-    dividing
-        Distant pixels that belong together with less than this probability repel each other; higher
-        splits more.
-    minimum_foreground, minimum_diameter
-        See `levelfield.segmentation.decoders.finishing.finish`.
+    options : AffinityOptions
+        See there.
 
     Returns
     -------
-    (Y, X) int32, numbered 1..n in raster order.
+    (Y, X) int32
+        Numbered 1..n in raster order.
     """
-    for name, value in (("foreground", foreground), ("joining", joining), ("dividing", dividing)):
-        require_number(name, value, 0, 1)
-    mask = prediction.foreground > foreground
+    mask = prediction.foreground > options.foreground
     n_pixels = int(mask.sum())
     numbers = np.full(mask.shape, -1, np.int32)
     numbers[mask] = np.arange(n_pixels, dtype=np.int32)
     pairs = [
-        _near_pairs(numbers, together, offset, joining)
+        _near_pairs(numbers, together, offset, options.joining)
         for together, offset in zip(prediction.affinities, AFFINITY_OFFSETS[:N_NEAR], strict=True)
     ]
     pairs += [
-        _far_pairs(numbers, together, offset, dividing)
+        _far_pairs(numbers, together, offset, options.dividing)
         for together, offset in zip(
             prediction.far_affinities, AFFINITY_OFFSETS[N_NEAR:], strict=True
         )
@@ -77,9 +61,9 @@ def affinity(
     labels = np.zeros(mask.shape, np.int32)
     labels[mask] = _mutex_watershed(first[order], second[order], attraction[order] > 0, n_pixels)
     # Doubtful edges crumble; the crumbs belong to the objects beside them.
-    objects = keep_objects(labels, equivalent_diameters(labels) >= minimum_diameter)
+    objects = keep_objects(labels, equivalent_diameters(labels) >= options.minimum_diameter)
     labels = flood(objects, mask, prediction.foreground)
-    return finish(labels, prediction.foreground, minimum_foreground, minimum_diameter)
+    return finish(labels, prediction.foreground, options)
 
 
 def _near_pairs(

@@ -7,33 +7,26 @@ from __future__ import annotations
 
 from scipy import ndimage
 
-from levelfield.config.parameters import require_number
-from levelfield.segmentation.decoders.finishing import Labels, finish
+from levelfield.arrays import Labels
+from levelfield.segmentation.decoder_options import DecodingOptions
+from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.small_network.prediction import Prediction
 
 
-def components(
-    prediction: Prediction,
-    *,
-    foreground: float = 0.5,
-    minimum_foreground: float = 0.85,
-    minimum_diameter: float = 4.0,
-) -> Labels:
+def components(prediction: Prediction, options: DecodingOptions) -> Labels:
     """Make every connected part of the foreground an object.
 
     Parameters
     ----------
-    prediction
+    prediction : Prediction
         What the network says.
-    foreground
-        Pixels above this probability are foreground; higher makes smaller objects.
-    minimum_foreground, minimum_diameter
-        See `levelfield.segmentation.decoders.finishing.finish`.
+    options : DecodingOptions
+        See there.
 
     Returns
     -------
-    (Y, X) int32, numbered 1..n in raster order.
+    (Y, X) int32
+        Numbered 1..n in raster order.
     """
-    require_number("foreground", foreground, 0, 1)
-    labels, _ = ndimage.label(prediction.foreground > foreground)
-    return finish(labels, prediction.foreground, minimum_foreground, minimum_diameter)
+    labels, _ = ndimage.label(prediction.foreground > options.foreground)
+    return finish(labels, prediction.foreground, options)

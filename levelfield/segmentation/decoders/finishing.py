@@ -6,49 +6,40 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from levelfield.config.parameters import require_number
+from levelfield.arrays import Floats, Labels, Plane
 from levelfield.labels.objects import (
     equivalent_diameters,
     fill_object_holes,
     keep_objects,
     renumber,
 )
+from levelfield.segmentation.decoder_options import DecodingOptions
 
-Labels = NDArray[np.int32]
 
-
-def finish(
-    labels: Labels,
-    likely: NDArray[np.float32],
-    minimum_foreground: float,
-    minimum_diameter: float,
-) -> Labels:
+def finish(labels: Labels, likely: Plane, options: DecodingOptions) -> Labels:
     """Fill the holes of objects, remove unlikely and small ones, number the others.
 
     Parameters
     ----------
-    labels
-        (Y, X), any numbers.
-    likely
-        (Y, X) probability of foreground.
-    minimum_foreground
-        Objects of which the mean probability of foreground is lower are removed.
-    minimum_diameter
-        Objects of a smaller equivalent diameter (px) are removed.
+    labels : (Y, X) int32
+        Any numbers.
+    likely : (Y, X) float32
+        Probability of foreground.
+    options : DecodingOptions
+        Which objects stay.
 
     Returns
     -------
-    (Y, X) int32, numbered 1..n in raster order.
+    (Y, X) int32
+        Numbered 1..n in raster order.
     """
-    require_number("minimum_foreground", minimum_foreground, 0, 1)
-    require_number("minimum_diameter", minimum_diameter, 0)
     filled = fill_object_holes(labels)
-    keep = equivalent_diameters(filled) >= max(minimum_diameter, 1e-9)
-    keep &= mean_foreground(filled, likely) >= minimum_foreground
+    keep = equivalent_diameters(filled) >= max(options.minimum_diameter, 1e-9)
+    keep &= mean_foreground(filled, likely) >= options.minimum_foreground
     return renumber(keep_objects(filled, keep))
 
 
-def mean_foreground(labels: Labels, likely: NDArray[np.float32]) -> NDArray[np.float64]:
+def mean_foreground(labels: Labels, likely: Plane) -> Floats:
     """Mean probability of foreground of the objects 1..max; 0 where a number is absent."""
     return _means(labels.ravel(), likely.ravel(), int(labels.max(initial=0)))
 

@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.segmentation.decoders.finishing import Labels
+from levelfield.arrays import Labels
 
 _LEVELS = 256  # heights are told apart by 1/256 of their range
 

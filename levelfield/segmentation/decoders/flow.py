@@ -10,10 +10,11 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.config.parameters import require_number
+from levelfield.arrays import Labels
 from levelfield.labels.objects import largest_parts
 from levelfield.segmentation.declump import merged_basins
-from levelfield.segmentation.decoders.finishing import Labels, finish
+from levelfield.segmentation.decoder_options import FlowOptions
+from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.small_network.prediction import Prediction
 
 _STEPS = 100  # of 1 px or less; more than the radius of any nucleus
@@ -22,44 +23,29 @@ _SMOOTHING = 1.0  # px, of the density of arrivals
 _LOWEST_DENSITY = 0.2  # smoothed arrivals per px; a place with fewer is no object's centre
 
 
-def flow(
-    prediction: Prediction,
-    *,
-    foreground: float = 0.5,
-    depth: float = 0.5,
-    minimum_foreground: float = 0.85,
-    minimum_diameter: float = 4.0,
-) -> Labels:
+def flow(prediction: Prediction, options: FlowOptions) -> Labels:
     """Let every foreground pixel follow the flow, and join those that arrive together.
 
     Parameters
     ----------
-    prediction
+    prediction : Prediction
         What the network says.
-    foreground
-        Pixels above this probability are foreground; higher makes smaller objects.
-    depth
-        Two places of arrival are two objects only if the density of arrivals between them is lower
-        than at the lesser one by this fraction; higher splits less.
-    minimum_foreground, minimum_diameter
-        See `levelfield.segmentation.decoders.finishing.finish`.
+    options : FlowOptions
+        See there.
 
     Returns
     -------
-    (Y, X) int32, numbered 1..n in raster order.
+    (Y, X) int32
+        Numbered 1..n in raster order.
     """
-    require_number("foreground", foreground, 0, 1)
-    require_number("depth", depth, 0, 1)
-    mask = prediction.foreground > foreground
+    mask = prediction.foreground > options.foreground
     pixels = np.flatnonzero(mask)
     arrows = np.where(mask, prediction.flow, np.float32(0)).transpose(1, 2, 0)
     arrivals = _follow(np.ascontiguousarray(arrows), pixels)
-    centres = _places_of_arrival(arrivals, mask.shape, depth)
+    centres = _places_of_arrival(arrivals, mask.shape, options.depth)
     labels = np.zeros(mask.shape, np.int32)
     labels.ravel()[pixels] = centres.ravel()[arrivals]
-    return finish(
-        largest_parts(labels), prediction.foreground, minimum_foreground, minimum_diameter
-    )
+    return finish(largest_parts(labels), prediction.foreground, options)
 
 
 @njit(cache=True, nogil=True)

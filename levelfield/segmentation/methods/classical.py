@@ -1,42 +1,54 @@
-"""Classical segmentation: smooth, threshold, fill, declump, filter (primary objects)."""
+"""The method `classical`: smooth, threshold, fit each object's outline, declump, filter."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
+from pydantic import Field
 
-from levelfield.config.parameters import call_with, require_flag, require_number
-from levelfield.labels.filtering import filter_objects
-from levelfield.labels.objects import (
-    fill_mask_holes,
-    fill_object_holes,
-    largest_parts,
-    renumber,
+from levelfield.arrays import Image, Labels, Mask
+from levelfield.config.options import Number
+from levelfield.segmentation.method import Knob, Method
+from levelfield.segmentation.options import (
+    Declump,
+    DeclumpOptions,
+    FillHoles,
+    SizeFilter,
+    Smoothing,
+    Threshold,
+    ThresholdOptions,
 )
-from levelfield.segmentation.declump import declump as divide
-from levelfield.segmentation.outline import above_own_level
 from levelfield.segmentation.result import Segmentation, single_channel
-from levelfield.segmentation.threshold import find_threshold
 
-NOTHING: Mapping[str, Any] = {}
+# A level that is given by hand comes before the factor of one that is measured.
+THRESHOLD_KNOBS = (
+    Knob("threshold.value", 0.1, "smaller", relative=True),
+    Knob("threshold.correction", 0.1, "smaller"),
+)
+DETECTION_KNOBS = (
+    Knob("threshold.value", 0.1, "find_fewer", relative=True),
+    Knob("threshold.correction", 0.1, "find_fewer"),
+)
+DECLUMP_KNOBS = (Knob("declump.depth", 0.04, "divide_less"),)
 
 
-def classical(
-    image: NDArray[np.float32],
-    *,
-    smoothing: float = 1.0,
-    threshold: Mapping[str, Any] = NOTHING,
-    outline: float | None = 0.4,
-    fill_holes: bool = True,
-    declump: Mapping[str, Any] = NOTHING,
-    minimum_diameter: float = 6.0,
-    maximum_diameter: float | None = None,
-    border: str = "keep",
-) -> Segmentation:
+class ClassicalOptions(SizeFilter):
+    """Options of the method `classical`."""
+
+    smoothing: Smoothing = 1.0
+    threshold: Threshold = ThresholdOptions()
+    outline: Annotated[Number | None, Field(ge=0.01, le=0.99)] = Field(
+        default=0.4,
+        description="Height of each object's outline between the background (0) and the object's "
+        "own brightness (1); larger makes smaller objects. null makes the threshold the outline of "
+        "all.",
+    )
+    fill_holes: FillHoles = True
+    declump: Declump = DeclumpOptions()
+
+
+def classical(image: Image, options: ClassicalOptions) -> Segmentation:
     """Segment bright objects on a darker background, as CellProfiler's IdentifyPrimaryObjects.
 
     With `outline` the threshold only finds the objects, so it should be low enough for dim ones,
@@ -45,56 +57,52 @@ def classical(
 
     Parameters
     ----------
-    image
-        (1, Y, X), intensity 0-1.
-    smoothing
-        Standard deviation in px of the Gaussian before thresholding; 0: none.
-    threshold
-        Parameters of `levelfield.segmentation.threshold.find_threshold`.
-    outline
-        Where the outline of each object lies between the background (0) and the object's own
-        brightness (1); larger makes smaller objects; none: at the threshold for all.
-    fill_holes
-        Fill holes of the foreground.
-    declump
-        Parameters of `levelfield.segmentation.declump.declump`.
-    minimum_diameter, maximum_diameter
-        Objects whose equivalent diameter in px lies outside are removed; no maximum: none.
-    border
-        `keep` or `discard` objects that touch the border of the image.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is unknown or has a value that is not allowed.
+    image : (1, Y, X) float32
+        Intensity 0-1.
+    options : ClassicalOptions
+        See there.
     """
-    _check_parameters(smoothing, outline, fill_holes)
-    plane = single_channel(image, "classical")
-    smoothed = ndimage.gaussian_filter(plane, smoothing) if smoothing else plane
-    found = call_with(
-        find_threshold, plane, smoothed, parameters=threshold, where="classical.threshold"
-    )
+    from scipy import ndimage
 
-    def divided(foreground: NDArray[np.bool_]) -> tuple[NDArray[np.int32], dict[str, float]]:
-        filled = fill_mask_holes(foreground) if fill_holes else foreground
-        where = "classical.declump"
-        return call_with(divide, smoothed, filled, parameters=declump, where=where)
+    from levelfield.labels.filtering import filter_objects
+    from levelfield.labels.objects import (
+        fill_mask_holes,
+        fill_object_holes,
+        largest_parts,
+        renumber,
+    )
+    from levelfield.segmentation.declump import declump
+    from levelfield.segmentation.outline import above_own_level
+    from levelfield.segmentation.threshold import find_threshold
+
+    plane = single_channel(image, "classical")
+    smoothed = ndimage.gaussian_filter(plane, options.smoothing) if options.smoothing else plane
+    found = find_threshold(plane, smoothed, options.threshold)
+
+    def divided(foreground: Mask) -> tuple[Labels, dict[str, float]]:
+        filled = fill_mask_holes(foreground) if options.fill_holes else foreground
+        return declump(smoothed, filled, options.declump)
 
     above = smoothed > found.level
     labels, sizes = divided(above)
-    if outline is not None:
-        own = above & above_own_level(smoothed, labels, found.background, outline)
+    if options.outline is not None:
+        own = above & above_own_level(smoothed, labels, found.background, options.outline)
         labels, sizes = divided(own)
         # Better divided, the objects know their own brightness better.
-        own = above & above_own_level(smoothed, labels, found.background, outline)
+        own = above & above_own_level(smoothed, labels, found.background, options.outline)
         labels = largest_parts(np.where(own, labels, 0))
-        labels = fill_object_holes(labels) if fill_holes else labels
-    labels, removed = filter_objects(labels, minimum_diameter, maximum_diameter, border)
+        labels = fill_object_holes(labels) if options.fill_holes else labels
+    labels, removed = filter_objects(labels, *options.limits)
     return Segmentation(renumber(labels), found.record() | sizes | removed)
 
 
-def _check_parameters(smoothing: float, outline: float | None, fill_holes: bool) -> None:
-    require_number("smoothing", smoothing, 0)
-    require_flag("fill_holes", fill_holes)
-    if outline is not None:
-        require_number("outline", outline, 0.01, 0.99)
+METHOD = Method(
+    name="classical",
+    makes="nuclei and other bright objects: smooth, threshold, fit each outline, declump, filter",
+    options=ClassicalOptions,
+    run=classical,
+    channels=(1, 1),
+    threshold=True,
+    classifier="image",
+    knobs=(Knob("outline", 0.05, "smaller"), *THRESHOLD_KNOBS, *DECLUMP_KNOBS, *DETECTION_KNOBS),
+)

@@ -5,63 +5,82 @@ He et al., ICCV 2017, through torchvision; models are trained by `levelfield.tra
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
+from pydantic import Field
 
-from levelfield.config.parameters import require_number
-from levelfield.images.normalisation import normalise
-from levelfield.segmentation.overlaps import claim, finished, resolve_overlaps
+from levelfield.arrays import Image
+from levelfield.segmentation.method import Knob, Method
+from levelfield.segmentation.options import MaskThreshold, MinimumKept, Scale, Share, SizeFilter
 from levelfield.segmentation.result import Segmentation, single_channel
 
 if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
     from levelfield.segmentation.networks.mask_rcnn import MaskRcnnModel
 
 
-def mask_rcnn(
-    image: NDArray[np.float32],
-    model: MaskRcnnModel,
-    *,
-    minimum_score: float = 0.5,
-    mask_threshold: float = 0.5,
-    minimum_kept: float = 0.5,
-    scale: float = 1.0,
-    minimum_diameter: float = 6.0,
-    maximum_diameter: float | None = None,
-    border: str = "keep",
-) -> Segmentation:
-    """Segment with a Mask R-CNN.
+class MaskRcnnOptions(SizeFilter):
+    """Options of the method `mask_rcnn`."""
+
+    minimum_score: Share = Field(
+        default=0.5, description="Proposals of a lower score are no objects."
+    )
+    mask_threshold: MaskThreshold = 0.5
+    minimum_kept: MinimumKept = 0.5
+    scale: Scale = 1.0
+
+
+def mask_rcnn(image: Image, options: MaskRcnnOptions, model: MaskRcnnModel) -> Segmentation:
+    """Segment with a Mask R-CNN; where masks overlap, the better score has the pixels.
 
     Parameters
     ----------
-    image
-        (1, Y, X).
-    model
+    image : (1, Y, X) float32
+        One channel.
+    options : MaskRcnnOptions
+        See there.
+    model : MaskRcnnModel
         See `levelfield.segmentation.networks.mask_rcnn.load_mask_rcnn`.
-    minimum_score
-        Proposals of a lower score are no objects.
-    mask_threshold
-        Probability from which a pixel of a box is part of its object; higher makes smaller objects.
-    minimum_kept
-        Where masks overlap, the better score has the pixels. An object that keeps less than this
-        fraction of its own was a duplicate and is dropped.
-    scale
-        The image is enlarged by this before, for objects much smaller (above 1) or larger than
-        those that the model learned from.
-    minimum_diameter, maximum_diameter, border
-        As in `levelfield.segmentation.methods.classical.classical`.
     """
-    require_number("minimum_score", minimum_score, 0, 1)
-    require_number("mask_threshold", mask_threshold, 0, 1)
-    require_number("minimum_kept", minimum_kept, 0, 1)
-    require_number("scale", scale, 0.05, 20)
+    from scipy import ndimage
+
+    from levelfield.images.normalisation import normalise
+    from levelfield.segmentation.overlaps import claim, finished, resolve_overlaps
+
     plane = single_channel(image, "mask_rcnn")
-    seen = plane if scale == 1 else ndimage.zoom(plane, scale, order=1)
+    seen = plane if options.scale == 1 else ndimage.zoom(plane, options.scale, order=1)
     claims = [
-        claim(one.score, one.probability > mask_threshold, plane.shape[1], one.top, one.left)
-        for one in model.propose(normalise(seen), minimum_score, plane.shape)
+        claim(
+            found.score,
+            found.probability > options.mask_threshold,
+            plane.shape[1],
+            found.top,
+            found.left,
+        )
+        for found in model.propose(normalise(seen), options.minimum_score, plane.shape)
     ]
-    labels, record = resolve_overlaps(claims, plane.shape, minimum_kept)
-    return finished(labels, record, minimum_diameter, maximum_diameter, border)
+    labels, record = resolve_overlaps(claims, plane.shape, options.minimum_kept)
+    return finished(labels, record, *options.limits)
+
+
+def _load(path: Path, rule: str) -> MaskRcnnModel:
+    from levelfield.segmentation.networks.mask_rcnn import load_mask_rcnn
+
+    return load_mask_rcnn(path, rule)
+
+
+METHOD = Method(
+    name="mask_rcnn",
+    makes="nuclei or cells, as boxes and masks of a Mask R-CNN",
+    options=MaskRcnnOptions,
+    run=mask_rcnn,
+    channels=(1, 1),
+    load=_load,
+    trainable=True,
+    environment="levelfield[gpu]",
+    knobs=(
+        Knob("mask_threshold", 0.05, "smaller"),
+        Knob("minimum_kept", 0.1, "divide_less"),
+        Knob("minimum_score", 0.1, "find_fewer"),
+    ),
+)

@@ -1,111 +1,99 @@
-"""The method `network`: objects from one of many decoders of the small network."""
+"""The method `network`: objects from a decoder of the small network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from skimage.segmentation import expand_labels
-from skimage.transform import resize
+from pydantic import Field, SerializeAsAny, model_validator
 
-from levelfield.config.parameters import call_with, require_choice, require_number
-from levelfield.labels.filtering import filter_objects
-from levelfield.labels.objects import fill_object_holes, renumber
-from levelfield.segmentation.decoders import DECODERS, READS
+from levelfield.arrays import Image, Labels, Mask, Plane
+from levelfield.config.options import Number
+from levelfield.segmentation.decoder_options import DECODING, DecodingOptions, FlowOptions
+from levelfield.segmentation.method import Knob, Method
+from levelfield.segmentation.options import SizeFilter
 from levelfield.segmentation.result import Segmentation, single_channel
-from levelfield.segmentation.small_network.prediction import Prediction
-from levelfield.segmentation.small_network.refinement import refine_outlines
 
-Image = NDArray[np.float32]
-Labels = NDArray[np.int32]
-NOTHING: Mapping[str, Any] = {}
+if TYPE_CHECKING:
+    from levelfield.segmentation.small_network.prediction import Prediction
 
 
-class Predictor(Protocol):
-    """What predicts: `levelfield.segmentation.small_network.inference.NetworkModel`."""
+class NetworkOptions(SizeFilter):
+    """Options of the method `network`; those of `decoding` depend on the decoder."""
 
-    def predict(
-        self, images: Sequence[Image], diameter: float | None = None, groups: Sequence[str] = ()
-    ) -> list[Prediction]:
-        """Predict images (Y, X) of one plate: what the raw outputs of these groups tell."""
-        ...
+    decoder: Literal["flow", "three_class", "components", "affinity"] = Field(
+        default="flow", description="How the network's prediction becomes objects."
+    )
+    decoding: SerializeAsAny[DecodingOptions] = Field(
+        default=FlowOptions(), description="Of the decoder; not every decoder has each of them."
+    )
+    outline: Annotated[Number | None, Field(ge=0.01, le=0.99)] = Field(
+        default=0.4,
+        description="Height of each object's outline between the background beside it (0) and the "
+        "object's own brightness (1); larger makes smaller objects. null leaves the outlines to "
+        "the network.",
+    )
+    diameter: Number | None = Field(
+        default=None,
+        ge=1,
+        description="Typical diameter of the objects in px; null measures it once for each plate.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_decoding(cls, given: Any) -> Any:
+        decoder = given.get("decoder", "flow") if isinstance(given, Mapping) else None
+        if decoder in DECODING and isinstance(given.get("decoding", {}), Mapping):
+            read = DECODING[decoder].read(given.get("decoding", {}), f"decoder {decoder}")
+            given = dict(given) | {"decoding": read}
+        return given
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """Return the JSON Schema; what `decoding` may hold follows the decoder."""
+        schema = super().json_schema()
+        parts = {name: options.json_schema() for name, options in DECODING.items()}
+        known = {key: rule for part in parts.values() for key, rule in part["properties"].items()}
+        schema["properties"]["decoding"] |= {"properties": known}
+        schema["allOf"] = [
+            {
+                "if": {"properties": {"decoder": {"const": name}}}
+                | ({} if name == "flow" else {"required": ["decoder"]}),
+                "then": {
+                    "properties": {
+                        "decoding": {"propertyNames": {"enum": list(part["properties"])}}
+                    }
+                },
+            }
+            for name, part in parts.items()
+        ]
+        return schema
 
 
-def network(
-    image: Image,
-    model: Predictor,
-    *,
-    decoder: str = "flow",
-    decoding: Mapping[str, Any] = NOTHING,
-    outline: float | None = 0.4,
-    diameter: float | None = None,
-    minimum_diameter: float = 6.0,
-    maximum_diameter: float | None = None,
-    border: str = "keep",
-) -> Segmentation:
+def segment_with_network(
+    images: Sequence[Image], options: NetworkOptions, inputs: Sequence[Mapping[str, Any]]
+) -> list[Segmentation]:
     """Segment what the small network sees.
 
     Parameters
     ----------
-    image
-        (1, Y, X).
-    model
-        The network with its weights.
-    decoder
-        How its prediction becomes objects: a name in
-        `levelfield.segmentation.decoders.DECODERS`.
-    decoding
-        Parameters of the decoder, for instance ``foreground``: the probability from which a pixel
-        is part of an object; higher makes smaller objects.
-    outline
-        Where the outline of each object lies between the background beside it (0) and its own
-        brightness (1), as in the method `classical`; larger makes smaller objects; none: where the
-        probability of foreground says.
-    diameter
-        Typical diameter of the objects in px, the same for all images of a plate; null measures
-        it once on a sample of the plate. Images are scaled only if it is outside of what the
-        network was trained on.
-    minimum_diameter, maximum_diameter, border
-        As in `levelfield.segmentation.methods.classical.classical`.
+    images : sequence of (1, Y, X) float32
+        Scaled only if the objects' diameter is outside of what the network was trained on.
+    options : NetworkOptions
+        See there.
+    inputs : sequence of mapping
+        The `model`: what has the method `predict` of
+        `levelfield.segmentation.small_network.inference.NetworkModel`.
     """
-    return segment_with_network(
-        [image],
-        [{"model": model}],
-        decoder=decoder,
-        decoding=decoding,
-        outline=outline,
-        diameter=diameter,
-        minimum_diameter=minimum_diameter,
-        maximum_diameter=maximum_diameter,
-        border=border,
-    )[0]
+    from levelfield.segmentation.decoders import READS
 
-
-def segment_with_network(
-    images: Sequence[Image],
-    parents: Sequence[Mapping[str, Any]],
-    *,
-    decoder: str = "flow",
-    decoding: Mapping[str, Any] = NOTHING,
-    outline: float | None = 0.4,
-    diameter: float | None = None,
-    minimum_diameter: float = 6.0,
-    maximum_diameter: float | None = None,
-    border: str = "keep",
-) -> list[Segmentation]:
-    """Segment many images (1, Y, X) at once; parameters are those of `network`."""
-    require_choice("decoder", decoder, DECODERS)
-    if diameter is not None:
-        require_number("diameter", diameter, 1)
     planes = [single_channel(image, "network") for image in images]
-    if outline is not None:
-        require_number("outline", outline, 0.01, 0.99)
-    predictions = parents[0]["model"].predict(planes, diameter, ("foreground", *READS[decoder]))
-    filters = (minimum_diameter, maximum_diameter, border)
+    groups = ("foreground", *READS[options.decoder])
+    predictions = inputs[0]["model"].predict(planes, options.diameter, groups)
     return [
-        decode(prediction, plane.shape, decoder, decoding, *filters, image=plane, outline=outline)
+        decode(prediction, plane.shape, options, plane)
         for plane, prediction in zip(planes, predictions, strict=True)
     ]
 
@@ -113,37 +101,79 @@ def segment_with_network(
 def decode(
     prediction: Prediction,
     shape: tuple[int, ...],
-    decoder: str = "flow",
-    decoding: Mapping[str, Any] = NOTHING,
-    minimum_diameter: float = 6.0,
-    maximum_diameter: float | None = None,
-    border: str = "keep",
-    *,
-    image: Image | None = None,
-    outline: float | None = 0.4,
+    options: NetworkOptions | None = None,
+    image: Plane | None = None,
 ) -> Segmentation:
-    """Turn one prediction into the objects of an image of a given shape (Y, X).
+    """Turn one prediction into the objects of an image.
 
-    Without the image (Y, X) itself, the outlines are those of the prediction alone.
+    Parameters
+    ----------
+    prediction : Prediction
+        What the network says.
+    shape : (int, int)
+        Of the image.
+    options : NetworkOptions, optional
+        See there.
+    image : (Y, X) float32, optional
+        Without it, the outlines are those of the prediction alone.
     """
-    where = f"decoder {decoder}"
-    labels = call_with(DECODERS[decoder], prediction, parameters=decoding, where=where)
-    foreground, threshold = prediction.foreground, decoding.get("foreground", 0.5)
+    from skimage.transform import resize
+
+    from levelfield.labels.filtering import filter_objects
+    from levelfield.labels.objects import renumber
+    from levelfield.segmentation.decoders import DECODERS
+    from levelfield.segmentation.small_network.refinement import refine_outlines
+
+    options = options or NetworkOptions()
+    labels = DECODERS[options.decoder](prediction, options.decoding)
+    foreground, threshold = prediction.foreground, options.decoding.foreground
     if labels.shape != shape:
         foreground = resize(foreground, shape, order=1, anti_aliasing=False)
         labels = _to_size(labels, foreground > threshold)
-    if image is not None and outline is not None:
-        labels = refine_outlines(image, labels, foreground, outline, threshold)
-    labels, removed = filter_objects(labels, minimum_diameter, maximum_diameter, border)
+    if image is not None and options.outline is not None:
+        labels = refine_outlines(image, labels, foreground, options.outline, threshold)
+    labels, removed = filter_objects(labels, *options.limits)
     share = {"ForegroundProbability": float(prediction.foreground.mean())}
     return Segmentation(renumber(labels), share | removed)
 
 
-def _to_size(labels: Labels, foreground: NDArray[np.bool_]) -> Labels:
+def _to_size(labels: Labels, foreground: Mask) -> Labels:
     """Bring labels to the size of their image, whose foreground draws their outlines again."""
+    from skimage.segmentation import expand_labels
+    from skimage.transform import resize
+
+    from levelfield.labels.objects import fill_object_holes
+
     shape = foreground.shape
     nearest = resize(labels, shape, order=0, preserve_range=True, anti_aliasing=False)
     # An outline that was found on coarser pixels may be off by one of those.
     reach = max(1.0, shape[0] / labels.shape[0])
     grown = expand_labels(nearest.astype(np.int32), reach)
     return fill_object_holes(np.where(foreground, grown, 0))
+
+
+def _load(path: Path, rule: str) -> Any:
+    from levelfield.segmentation.small_network.inference import load_model
+
+    return load_model(path, rule)
+
+
+METHOD = Method(
+    name="network",
+    makes="nuclei, with a small trained network",
+    options=NetworkOptions,
+    run_many=segment_with_network,
+    channels=(1, 1),
+    load=_load,
+    for_threads=True,
+    plate_diameter=True,
+    trainable=True,
+    knobs=(
+        Knob("outline", 0.05, "smaller"),
+        Knob("decoding.foreground", 0.1, "smaller"),
+        Knob("decoding.depth", 0.1, "divide_less"),
+        Knob("decoding.dividing", 0.1, "divide_more"),
+        Knob("decoding.interior", 0.1, "divide_more"),
+        Knob("decoding.minimum_foreground", 0.1, "find_fewer"),
+    ),
+)

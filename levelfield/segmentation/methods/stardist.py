@@ -6,86 +6,82 @@ and ``2D_demo`` (BSD-3 by their authors, see docs/segmenters.md).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
+from pydantic import Field
 
-from levelfield.config.parameters import require_number
-from levelfield.images.noise import pixel_noise
-from levelfield.images.normalisation import LEAST_RANGE, LEAST_RANGE_IN_NOISE
-from levelfield.segmentation.overlaps import finished, resolve_overlaps
+from levelfield.arrays import Image, Integers, Plane
+from levelfield.segmentation.method import Knob, Method
+from levelfield.segmentation.options import MinimumDiameter, Scale, Share, SizeFilter
 from levelfield.segmentation.result import Segmentation
-from levelfield.segmentation.star_polygons import polygon_claims, suppress
 
 if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
     from levelfield.segmentation.networks.stardist import StarDistModel
-
-Image = NDArray[np.float32]
 
 PERCENTILES = (1.0, 99.8)  # to which StarDist's models are trained to have their images scaled
 _BORDER = 2  # predictions at the outermost pixels are not trusted, as in StarDist
 _SHORTEST = 1e-3  # px; a polygon has an area, however little
 
 
-def stardist(
-    image: Image,
-    model: StarDistModel,
-    *,
-    probability: float | None = None,
-    overlap: float | None = None,
-    scale: float = 1.0,
-    minimum_diameter: float = 0.0,
-    maximum_diameter: float | None = None,
-    border: str = "keep",
-) -> Segmentation:
+class StardistOptions(SizeFilter):
+    """Options of the method `stardist`."""
+
+    probability: Share | None = Field(
+        default=None,
+        description="Pixels of a higher object probability propose an object; null for the model's "
+        "own.",
+    )
+    overlap: Share | None = Field(
+        default=None,
+        description="A polygon that shares more than this of the smaller one with a better one is "
+        "dropped; null for the model's own.",
+    )
+    scale: Scale = 1.0
+    minimum_diameter: MinimumDiameter = 0.0
+
+
+def stardist(image: Image, options: StardistOptions, model: StarDistModel) -> Segmentation:
     """Segment with a StarDist model.
 
     Parameters
     ----------
-    image
-        (C, Y, X), as many channels as the model has.
-    model
+    image : (C, Y, X) float32
+        As many channels as the model has.
+    options : StardistOptions
+        See there.
+    model : StarDistModel
         See `levelfield.segmentation.networks.stardist.load_stardist`.
-    probability
-        Only pixels of a higher object probability propose an object; none: the model's own.
-    overlap
-        A proposal is dropped if a better one covers more than this fraction of the smaller of the
-        two; none: the model's own.
-    scale
-        The image is enlarged by this before, for objects much smaller (above 1) or larger than
-        those that the model learned from.
-    minimum_diameter, maximum_diameter, border
-        As in `levelfield.segmentation.methods.classical.classical`.
 
     Raises
     ------
     ValueError
         If the image has another number of channels than the model.
     """
-    require_number("scale", scale, 0.05, 20)
+    from scipy import ndimage
+
+    from levelfield.segmentation.overlaps import finished, resolve_overlaps
+    from levelfield.segmentation.star_polygons import polygon_claims, suppress
+
     _check_channels(image, model)
-    limits = {"probability": probability, "overlap": overlap}
-    own = dict(zip(limits, (model.thresholds["prob"], model.thresholds["nms"]), strict=True))
-    for name, value in limits.items():
-        if value is not None:
-            require_number(name, value, 0, 1)
-            own[name] = value
+    own, scale = model.thresholds, options.scale
+    probability = own["prob"] if options.probability is None else options.probability
+    overlap = own["nms"] if options.overlap is None else options.overlap
     seen = image if scale == 1 else ndimage.zoom(image, (1, scale, scale), order=1)
     likely, distances = model.predict(np.stack([_normalised(plane) for plane in seen]))
-    points, distances, scores = _candidates(likely, distances, own["probability"], model)
-    kept = suppress(points, distances, scores, own["overlap"])
+    points, distances, scores = _candidates(likely, distances, probability, model)
+    kept = suppress(points, distances, scores, overlap)
     claims = polygon_claims(
         points[kept] / scale, distances[kept] / scale, scores[kept], image.shape[1:]
     )
     labels, record = resolve_overlaps(claims, image.shape[1:])
-    return finished(labels, record, minimum_diameter, maximum_diameter, border)
+    return finished(labels, record, *options.limits)
 
 
 def _candidates(
-    likely: Image, distances: Image, probability: float, model: StarDistModel
-) -> tuple[NDArray[np.int64], Image, Image]:
+    likely: Plane, distances: Image, probability: float, model: StarDistModel
+) -> tuple[Integers, Image, Image]:
     """Return points (n, 2) in px, distances (n, n_rays) and scores (n,) of all proposals."""
     proposes = np.zeros(likely.shape, bool)
     inner = (slice(_BORDER, -_BORDER), slice(_BORDER, -_BORDER))
@@ -94,8 +90,11 @@ def _candidates(
     return points, np.maximum(distances[:, proposes].T, _SHORTEST), likely[proposes]
 
 
-def _normalised(plane: Image) -> Image:
+def _normalised(plane: Plane) -> Plane:
     """Scale to the percentiles; a field of nothing but noise is not stretched until it fills it."""
+    from levelfield.images.noise import pixel_noise
+    from levelfield.images.normalisation import LEAST_RANGE, LEAST_RANGE_IN_NOISE
+
     low, high = np.percentile(plane, PERCENTILES)
     least = max(LEAST_RANGE_IN_NOISE * pixel_noise(plane), LEAST_RANGE)
     return ((plane - low) / max(high - low, least)).astype(np.float32)
@@ -108,3 +107,23 @@ def _check_channels(image: Image, model: StarDistModel) -> None:
             "Name as many in 'channels', in the order in which it learned them, or use the steps "
             "combine_channels and repeat_channel"
         )
+
+
+def _load(path: Path, rule: str) -> StarDistModel:
+    from levelfield.segmentation.networks.stardist import load_stardist
+
+    return load_stardist(path, rule)
+
+
+METHOD = Method(
+    name="stardist",
+    makes="nuclei or cells, as star-convex polygons of a StarDist model",
+    options=StardistOptions,
+    run=stardist,
+    load=_load,
+    environment="levelfield[gpu]",
+    knobs=(
+        Knob("overlap", 0.1, "divide_more", unset="the model's own"),
+        Knob("probability", 0.1, "find_fewer", unset="the model's own"),
+    ),
+)

@@ -78,7 +78,7 @@ class SegmentAnythingModel:
         """
         predictor = SamPredictor(self.network)
         predictor.set_image(image)
-        n_prompts = len(points if boxes is None else boxes)
+        n_prompts = max(len(prompts) for prompts in (boxes, points) if prompts is not None)
         for first in range(0, n_prompts, PROMPTS_AT_ONCE):
             chosen = slice(first, first + PROMPTS_AT_ONCE)
             coordinates, inside = self._points(predictor, points, chosen)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,7 +23,11 @@ from torch.nn import functional
 
 from levelfield.segmentation.devices import choose_device
 
-ACTIVATIONS = {"relu": functional.relu, "elu": functional.elu, "linear": lambda values: values}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "elu": functional.elu,
+    "linear": lambda values: values,
+}
 WEIGHTS_FILES = ("weights_best.h5", "weights_last.h5")
 Image = NDArray[np.float32]
 Weights = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -163,7 +167,7 @@ class StarDistNetwork(nn.Module):
             for number in range(self.config.n_convolutions):
                 name = f"pool_{len(self.pools)}_no_{number}"
                 channels = self._add(name, channels, self.config.n_filters)
-            self.pools.append(tuple(int(factor) for factor in step))
+            self.pools.append((int(step[0]), int(step[1])))
         return channels
 
     def _add_unet(self, channels: int) -> int:
@@ -325,7 +329,7 @@ def _kernel_and_bias(group: h5py.Group) -> tuple[NDArray[Any], NDArray[Any]] | N
 
 
 def _check_layers(stored: Weights, network: StarDistNetwork, where: str) -> None:
-    expected = [tuple(layer.weight.shape) for layer in network.layers.values()]
+    expected = [tuple(layer.get_parameter("weight").shape) for layer in network.layers.values()]
     found = [tuple(np.array(kernel.shape)[[3, 2, 0, 1]].tolist()) for kernel, _ in stored]
     if found != expected:
         raise ValueError(

@@ -60,8 +60,8 @@ class UNet(nn.Module):
         self.last = _convolution(16 + 8, 24)
         self.head = nn.Conv2d(24, sum(FULL.values()), 1)
         # Rays start out near exp(2) = 7 px, a plausible nucleus, rather than at 1 px.
-        assert self.star.bias is not None
-        nn.init.constant_(self.star.bias[1:], 2.0)
+        if self.star.bias is not None:
+            nn.init.constant_(self.star.bias[1:], 2.0)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return raw outputs: (N, sum of `FULL`, Y, X) and (N, 1 + `N_RAYS`, Y/2, X/2).

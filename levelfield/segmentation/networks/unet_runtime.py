@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -63,7 +64,8 @@ def prepare(weights: Mapping[str, Tensor], device: torch.device) -> TorchNetwork
     network.eval()
     for block in network.modules():
         if isinstance(block, torch.nn.Sequential) and isinstance(block[0], torch.nn.Conv2d):
-            convolution, normalisation = block
-            block[0], block[1] = fuse_conv_bn_eval(convolution, normalisation), torch.nn.Identity()
-    network = network.to(device).to(memory_format=torch.channels_last)
+            folded: Any = fuse_conv_bn_eval(block[0], cast(torch.nn.BatchNorm2d, block[1]))
+            block[0], block[1] = folded, torch.nn.Identity()
+    network.to(device)
+    network.to(memory_format=torch.channels_last)
     return TorchNetwork(network, device)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levelfield.labels.objects import equivalent_diameters
-from levelfield.segmentation.decoders import DECODERS
+from levelfield.segmentation.decoder_options import FlowOptions
+from levelfield.segmentation.decoders.flow import flow
 from levelfield.segmentation.small_network.prediction import Prediction
 
 # The first three are always tried. Enlarging costs four times as much, and is tried only if objects
@@ -46,5 +47,5 @@ def _look(predictions: Iterable[Prediction], scale: float) -> tuple[float, NDArr
         arrows = np.hypot(*prediction.flow) * prediction.foreground
         length += float(arrows.sum(dtype=float))
         area += float(prediction.foreground.sum(dtype=float))
-        diameters.append(equivalent_diameters(DECODERS["flow"](prediction)) / scale)
+        diameters.append(equivalent_diameters(flow(prediction, FlowOptions())) / scale)
     return length / max(area, 1.0), np.concatenate(diameters)

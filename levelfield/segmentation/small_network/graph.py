@@ -8,21 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from levelfield.segmentation.small_network.onnx_format import (
-    Attribute,
-    Constant,
-    Node,
-    encode_model,
-)
+from levelfield.arrays import AnyArray
+from levelfield.segmentation.small_network.onnx_format import Attribute, Node, encode_model
 from levelfield.segmentation.small_network.prediction import FULL, GROUPS
 
 INPUT = "image"
 _EPSILON = 1e-5  # of the batch normalisation, as torch has it
 _LEVELS = 3
 
-Weights = Mapping[str, NDArray[np.float32]]
+Weights = Mapping[str, AnyArray]
 
 
 class Graph:
@@ -37,7 +32,7 @@ class Graph:
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
         self.nodes: list[Node] = []
-        self.constants: dict[str, Constant] = {}
+        self.constants: dict[str, AnyArray] = {}
 
     def add(self, operation: str, *inputs: str, out: str = "", **options: Attribute) -> str:
         """Add an operation and return its output."""
@@ -50,7 +45,7 @@ class Graph:
         sizes = self.constant(f"{features}.lengths", np.array(list(lengths.values()), np.int64))
         self.nodes.append(Node("Split", [features, sizes], list(lengths), {"axis": axis}))
 
-    def constant(self, name: str, values: Constant) -> str:
+    def constant(self, name: str, values: AnyArray) -> str:
         """Add numbers and return their name."""
         self.constants[name] = values
         return name
@@ -87,7 +82,7 @@ class Graph:
             nearest_mode="floor",
         )
 
-    def _convolve(self, name: str, features: str, kernel: Constant, bias: Constant) -> str:
+    def _convolve(self, name: str, features: str, kernel: AnyArray, bias: AnyArray) -> str:
         inputs = (
             features,
             self.constant(f"{name}.kernel", kernel),

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+
+from levelfield.arrays import AnyArray
 
 _OPSET, _IR_VERSION = 17, 8  # the oldest format that holds this set of operations
 _FLOAT, _INT64 = 1, 7  # types of tensors
 _OF_INT, _OF_STRING, _OF_INTS = 2, 3, 7  # types of attributes
 
-Constant = NDArray[np.float32] | NDArray[np.int64]
 Value = int | str | bytes
 Attribute = int | str | Sequence[int]
 
@@ -34,7 +34,7 @@ class Node:
 
 def encode_model(
     nodes: Sequence[Node],
-    constants: Mapping[str, Constant],
+    constants: Mapping[str, AnyArray],
     inputs: Mapping[str, Sequence[int | str]],
     outputs: Mapping[str, Sequence[int | str]],
     facts: Mapping[str, str],
@@ -110,7 +110,7 @@ def _attribute(name: str, value: Attribute) -> bytes:
     return _message((1, name), *((8, number) for number in value), (20, _OF_INTS))
 
 
-def _tensor(name: str, values: Constant) -> bytes:
+def _tensor(name: str, values: AnyArray) -> bytes:
     kind = {"float32": _FLOAT, "int64": _INT64}[values.dtype.name]
     content = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
     return _message(*((1, length) for length in values.shape), (2, kind), (8, name), (9, content))

@@ -91,9 +91,10 @@ class Grid:
         """Return the size of the output of an image (Y, X)."""
         step = self.step if self.thinned is None else 2
         first = self.thinned or (0, 0)
-        return tuple(
+        height, width = (
             -(-(length - start) // step) for length, start in zip(shape, first, strict=True)
         )
+        return height, width
 
     def thin(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what is kept of an output (..., Y/step, X/step): a view."""
@@ -159,6 +160,8 @@ class Canvas:
     def blend(self) -> list[NDArray[np.float32]]:
         """Return each output for the whole image: what its grid keeps, rounded up."""
         if self.whole is None:
+            if self.sums is None:
+                raise ValueError("an image has no tiles, so nothing can be blended")
             for sums, grid in zip(self.sums, self.grids, strict=True):
                 sums /= np.maximum(self.weights[grid], np.float32(1e-9))
             return self.sums

@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from levelfield.arrays import Image, Labels
+from levelfield.segmentation.options import SizeFilter
+from levelfield.segmentation.result import Segmentation
 
 SCRIPTS = Path(__file__).parent
 ENVIRONMENTS = "LEVELFIELD_ENVIRONMENTS"
@@ -80,13 +83,13 @@ class Worker:
         self._folder = tempfile.TemporaryDirectory(prefix=f"levelfield-{name}-")
         self._root = Path(self._folder.name)
         script = SCRIPTS / f"run_{name}.py"
-        self._command = [environment_python(name), script, model.resolve(), device, self._root]
+        self._command = [
+            *map(str, (environment_python(name), script, model.resolve(), device, self._root))
+        ]
         self._start()
         self.device_name = json.loads((self._root / "ready.json").read_text())["device"]
 
-    def segment(
-        self, images: Sequence[NDArray[np.float32]], parameters: Mapping[str, Any]
-    ) -> list[NDArray[np.int32]]:
+    def segment(self, images: Sequence[Image], parameters: Mapping[str, Any]) -> list[Labels]:
         """Segment images (C, Y, X); return labels (Y, X) as the other package made them.
 
         Raises
@@ -123,7 +126,7 @@ class Worker:
 
     def _start(self) -> None:
         with (self._root / "log.txt").open("w") as log:
-            self._process = subprocess.Popen(
+            self._process: Any = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -155,3 +158,34 @@ class Worker:
             f"the worker of method {self.name} ended with status {status} (-9: killed, mostly for "
             "memory). Its last words:\n" + "\n".join(last)
         )
+
+
+def load_worker(name: str, path: Path, rule: str) -> Worker:
+    """Start the worker of an environment on the device that a rule names.
+
+    Parameters
+    ----------
+    name : str
+        Of the environment and of the script.
+    path : Path
+        File of the model.
+    rule : str
+        See `levelfield.segmentation.devices.choose_device`: a worker must not fall back to the CPU
+        where a GPU was granted.
+    """
+    from levelfield.segmentation.devices import choose_device
+
+    device = choose_device(rule)
+    worker = Worker(name, path, device.place)
+    worker.device_name = device.name
+    return worker
+
+
+def segment_with_worker(
+    images: Sequence[Image], options: SizeFilter, model: Worker
+) -> list[Segmentation]:
+    """Have images (C, Y, X) segmented, and keep the objects of the size that the options want."""
+    from levelfield.segmentation.overlaps import finished
+
+    sent = options.model_dump(exclude=set(SizeFilter.model_fields))
+    return [finished(labels, {}, *options.limits) for labels in model.segment(images, sent)]

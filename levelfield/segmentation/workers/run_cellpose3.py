@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from cellpose.models import CellposeModel
-from serve import serve
+from serve import serve  # type: ignore[import-not-found]  # beside this file
 
 
 def load(path: Path, rule: str) -> tuple[CellposeModel, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from instanseg import InstanSeg
-from serve import serve
+from serve import serve  # type: ignore[import-not-found]  # beside this file
 
 SCRIPT = "instanseg.pt"  # the name of the TorchScript in published archives
 

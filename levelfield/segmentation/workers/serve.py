@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def serve(load: Callable[[Path, str], tuple[Any, str]], segment: Segment) -> Non
     _answer(answers, folder, start)
     for line in sys.stdin:
         request = Path(line.rstrip("\n"))
-        _answer(answers, request, lambda request=request: _segment(loaded[0], request, segment))
+        _answer(answers, request, partial(_segment, loaded[0], request, segment))
 
 
 def _segment(model: Any, folder: Path, segment: Segment) -> None:

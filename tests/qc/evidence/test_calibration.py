@@ -27,7 +27,9 @@ def features(image, ask=True):
 
 
 def within(images, **options):
-    found = [shipped_calibration().outside(features(image, **options)) for image in images]
+    found = [
+        shipped_calibration().out_of_distribution(features(image, **options)) for image in images
+    ]
     return float(np.mean([each.iloc[0] == "" for each in found]))
 
 
@@ -73,7 +75,7 @@ def test_few_objects_say_nothing():
     blurred = ndimage.gaussian_filter(image, 4.0)
     opinion = ask_second_opinion(blurred, few)
     objects = with_field(field_features(few, blurred, opinion=opinion).objects, "A01", 1)
-    assert (shipped_calibration().outside(objects) == "").all()
+    assert (shipped_calibration().out_of_distribution(objects) == "").all()
 
 
 def test_indicators_do_not_depend_on_the_order_of_objects(images):
@@ -85,8 +87,7 @@ def test_a_saved_calibration_is_the_same(tmp_path):
     model = ErrorModel(0.01, 0.2, {"contrast": 0.05, "variants": 0.6})
     constants = Constants(
         calibrated=True,
-        slope_class=1.2,
-        slope_difference=1.1,
+        slope=1.2,
         floor=0.03,
         error_class=model,
         error_difference=ErrorModel(0.02),
@@ -108,7 +109,7 @@ def test_nuclei_by_all_calibrated_segmenters_have_constants_for_every_measure():
         for method in ("classical", "network", "cellpose-like"):
             constants = known[measure, "nuclei", method]
             assert constants.calibrated
-            assert constants.slope_class > 0 and constants.slope_difference > 0
+            assert constants.slope > 0
             assert constants.of_right == (measure == "agreement")
             for model in (constants.error_class, constants.error_difference):
                 assert model.constant > 0 and 0 <= model.of_value < 0.5
@@ -121,6 +122,8 @@ def test_nuclei_by_all_calibrated_segmenters_have_constants_for_every_measure():
 def test_several_reasons_are_all_named(images):
     objects = features(images[0], ask=True)
     always = [Recogniser(reason, {"contrast": 1.0}, -100.0) for reason in ("blurred", "noisy")]
-    assert Calibration({}, tuple(always)).outside(objects).tolist() == ["blurred; noisy"]
+    assert Calibration({}, tuple(always)).out_of_distribution(objects).tolist() == [
+        "blurred; noisy"
+    ]
     never = Recogniser("crowded", {"contrast": 1.0}, 100.0)
-    assert Calibration({}, (never,)).outside(objects).tolist() == [""]
+    assert Calibration({}, (never,)).out_of_distribution(objects).tolist() == [""]

@@ -11,6 +11,7 @@ from qc_training import small_model
 from scipy import ndimage
 
 from levelfield.qc.columns import NEIGHBOUR, NUMBER
+from levelfield.qc.evidence.attribution import attribute_seams
 from levelfield.qc.evidence.candidates import PARENT, childless_parents
 from levelfield.qc.evidence.features import (
     OBJECT_COLUMNS,
@@ -18,15 +19,14 @@ from levelfield.qc.evidence.features import (
     background_grain,
     field_features,
 )
+from levelfield.qc.evidence.reference_object import reference_object
 from levelfield.qc.evidence.scores import (
     MODEL,
     VARIANT_COLUMNS,
     EvidenceModel,
-    attribute_seams,
     score_plate,
     shipped_model,
 )
-from levelfield.qc.evidence.typical import typical_object
 from levelfield.segmentation.planting import plant_drops
 
 GROUPS = ["256x256_1", "256x256_4", "520x696_2"]
@@ -166,12 +166,12 @@ def test_typical_object_is_the_mode_and_ignores_clumps_debris_and_cut_objects():
         }
     )
     cut = objects.assign(area_px=100.0, touches_border=True)
-    found = typical_object(pd.concat([objects, cut]))
+    found = reference_object(pd.concat([objects, cut]))
     assert found.area_px == pytest.approx(300, rel=0.04)
     assert found.integrated_intensity == pytest.approx(150, rel=0.04)
     assert found.contrast_to_noise == 30
-    assert typical_object(cut).area_px == pytest.approx(100, rel=0.04)
-    assert np.isnan(typical_object(objects.head(0)).area_px)
+    assert reference_object(cut).area_px == pytest.approx(100, rel=0.04)
+    assert np.isnan(reference_object(objects.head(0)).area_px)
 
 
 def test_where_nobody_asked_a_network_its_variants_and_invented_objects_are_unknown():

@@ -6,16 +6,19 @@ from qc_images import nuclei_by_group
 from scipy import ndimage
 from skimage.measure import regionprops
 
-from levelfield.qc.evidence.background import local_background
-from levelfield.qc.evidence.cuts import best_cuts
-from levelfield.qc.evidence.geometry import contacts, hull_areas, inner_distance, row_extents
-from levelfield.qc.evidence.labelwise import (
+from levelfield.images.smoothing import gaussian, gradient_magnitude
+from levelfield.labels.boundaries import inner_distance
+from levelfield.labels.contacts import contacts
+from levelfield.labels.convex_hull import hull_areas
+from levelfield.labels.labelwise import (
     axis_lengths,
     coordinate_sums,
     percentiles_per_group,
     percentiles_per_label,
 )
-from levelfield.qc.evidence.smoothing import gaussian, gradient_magnitude
+from levelfield.labels.row_extents import row_extents
+from levelfield.qc.evidence.background import local_background
+from levelfield.qc.evidence.cuts import best_cuts
 
 IMAGE, LABELS = nuclei_by_group(1)[-1][1][0]
 

@@ -10,12 +10,14 @@ from qc_plates import group_images
 from real_images import REPOSITORY
 from scipy import ndimage
 
-from levelfield.qc.evidence.labelwise import typical_diameter
+from levelfield.labels.labelwise import median_diameter
+from levelfield.qc.evidence.jury import jury, opinions
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION, load_opinion
 from levelfield.qc.evidence.second_opinion import JURY, ask_second_opinion, opinion_for
 from levelfield.qc.train.opinion_network import export_opinion
 from levelfield.segmentation import segment_objects
-from levelfield.segmentation.decoders import DECODERS, jury, opinions
+from levelfield.segmentation.decoder_options import FlowOptions
+from levelfield.segmentation.decoders.flow import flow
 from levelfield.segmentation.small_network.inference import load_model, predict
 from levelfield.segmentation.small_network.tiles import tiles
 
@@ -99,7 +101,7 @@ def test_the_same_field_gets_the_same_opinion(nuclei_image):
 def test_tiles_leave_no_seams():
     image = np.tile(load_bbbc013("A01")[0], (2, 2))[:900, :900]
     assert len(list(tiles(image.shape, 640, 48))) == 4
-    tiled = DECODERS["flow"](load_opinion().predict(image))
+    tiled = flow(load_opinion().predict(image), FlowOptions())
     network = load_opinion()
     whole = network.session.run(None, {"image": _prepared(image)})[0][0].reshape(912, 912)
     seen = tiled > 0
@@ -134,16 +136,16 @@ def test_the_opinion_finds_nuclei_that_the_segmenter_lost():
 
 def test_large_nuclei_without_labels_are_looked_at_from_further_away():
     image, labels = group_images("256x256_1", 1)[0]
-    factor = 60 / typical_diameter(labels)
+    factor = 60 / median_diameter(labels)
     large = ndimage.zoom(image, factor, order=1)
     opinion = ask_second_opinion(large, np.zeros(large.shape, np.int32))
-    assert typical_diameter(opinion.labels) == pytest.approx(60, rel=0.3)
+    assert median_diameter(opinion.labels) == pytest.approx(60, rel=0.3)
 
 
 def test_labels_in_pieces_do_not_decide_on_the_scale():
     asked = []
     image, labels = group_images("256x256_1", 1)[0]
-    large = ndimage.zoom(image, 45 / typical_diameter(labels), order=1)
+    large = ndimage.zoom(image, 45 / median_diameter(labels), order=1)
     whole = ask_second_opinion(large, np.zeros(large.shape, np.int32))
     rows, columns = np.indices(large.shape) // 10
     pieces = np.where(whole.labels > 0, rows * (columns.max() + 1) + columns + 1, 0)

@@ -94,7 +94,7 @@ def test_rates_are_sums_of_evidence_over_objects():
 
 def test_the_verdict_and_the_tables_of_wells_say_the_same_number():
     """A class of one well is that well: corrected by the same constants."""
-    floored = {name: constants(0.02, 0.02, floor=0.1, slope_class=1.3) for name in EXACT.constants}
+    floored = {name: constants(0.02, 0.02, floor=0.1, slope=1.3) for name in EXACT.constants}
     rules = Rules(constants=floored)
     wells = tables(rules=rules)[2].set_index("Metadata_Well")
     rows = rows_of(WELLS, rules)

@@ -69,8 +69,7 @@ def constants(rows):
 
 def test_slopes_and_floor_are_recovered(constants):
     assert constants.calibrated and constants.floor == pytest.approx(FLOOR, abs=0.006)
-    assert constants.slope_class == pytest.approx(SLOPE, abs=0.08)
-    assert constants.slope_difference == pytest.approx(SLOPE, abs=0.06)
+    assert constants.slope == pytest.approx(SLOPE, abs=0.06)
     assert constants.degrees_of_freedom == len(FOLDS) - 1
     assert constants.between_wells == pytest.approx(0.01 / np.sqrt(2), rel=0.3)
 
@@ -136,7 +135,7 @@ def test_missed_objects_that_leave_no_candidate_are_added_to_a_class(monkeypatch
     seen = rows["read"] - FLOOR - unseen / SLOPE
     rows["read"] = rows["read"].where(~of_class, seen)
     found = calibrate(rows)["missed", "nuclei", "classical"]
-    assert found.slope_class == found.slope_difference == pytest.approx(SLOPE, abs=0.06)
+    assert found.slope == pytest.approx(SLOPE, abs=0.06)
     assert found.value(0.0, is_difference=False) == pytest.approx(unseen, abs=0.015)
 
 
@@ -144,5 +143,5 @@ def test_the_threshold_has_neither_slope_nor_floor(monkeypatch):
     monkeypatch.setattr(calibration, "MEASURES", {"bias": MEASURES["bias"]})
     rows = simulated_rows(np.random.default_rng(1), per_group=3, measure="bias")
     found = calibrate(rows)["bias", "nuclei", "classical"]
-    assert (found.floor, found.slope_class, found.slope_difference) == (0.0, 1.0, 1.0)
+    assert (found.floor, found.slope) == (0.0, 1.0)
     assert found.error_class.constant >= 0.02

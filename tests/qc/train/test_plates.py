@@ -9,6 +9,7 @@ from qc_simulated import control_class, fields_of_group, images, plate
 
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.errors import Constants, ErrorModel
+from levelfield.qc.train.drawing import all_plates
 from levelfield.qc.train.judge import judge_plates
 from levelfield.qc.train.plates import (
     COLUMNS,
@@ -16,9 +17,8 @@ from levelfield.qc.train.plates import (
     N_WELLS,
     WELL_IMAGES,
     ControlClass,
-    all_plates,
     appearance_shift,
-    outside,
+    out_of_distribution,
     read_rows,
     with_measures,
 )
@@ -170,7 +170,11 @@ def test_doubts_are_what_differs_between_the_classes():
     images_outside = other.positive.images.copy()
     images_outside[:4, COLUMNS["outside"]] = 1
     half = other._replace(positive=other.positive._replace(images=images_outside))
-    assert [outside(half, scope) for scope in ("negcon", "poscon", "difference")] == [0, 0.25, 0.25]
+    assert [out_of_distribution(half, scope) for scope in ("negcon", "poscon", "difference")] == [
+        0,
+        0.25,
+        0.25,
+    ]
     doubts = {(row.measure, row.scope): row.doubts for row in read_rows(half)}
     assert doubts["splits", "negcon"].sharpness == 0 < doubts["splits", "poscon"].sharpness
 

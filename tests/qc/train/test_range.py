@@ -8,7 +8,7 @@ from levelfield.qc.evidence.calibration import FEWEST_OBJECTS, INDICATORS
 from levelfield.qc.train.range import (
     REASONS,
     fit_recognisers,
-    flag_outside,
+    flag_out_of_distribution,
     range_table,
     shown,
 )
@@ -86,10 +86,10 @@ def test_what_looks_otherwise_is_recognised_by_its_reason(looks):
 
 
 def test_recognisers_that_never_saw_a_fold_flag_its_degraded_images_only(fields, looks):
-    flags = flag_outside(fields, looks)
+    flags = flag_out_of_distribution(fields, looks)
     by_change = flags.groupby(fields["phenotype"]).mean()
     assert by_change.drop("none").min() > 0.85 and by_change["none"] < 0.15
-    few = flag_outside(fields.assign(n=2.0), looks)
+    few = flag_out_of_distribution(fields.assign(n=2.0), looks)
     assert not few.any()
 
 

@@ -1,14 +1,12 @@
-"""From scored objects to answers, by the failures that they must not miss or invent."""
+"""Verdicts of plates with planted errors: what fails, what passes, and what stays undecided."""
 
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from qc_plates import (
     CALIBRATED,
-    SET,
-    Said,
+    GOOD,
     answer_to,
     constants,
     layout,
@@ -19,19 +17,11 @@ from qc_plates import (
 )
 
 from levelfield.qc.measures import MEASURES, QUESTIONS
-from levelfield.qc.statistics.comparison import comparisons
-from levelfield.qc.statistics.density import density_matched_weights
 from levelfield.qc.statistics.errors import ErrorModel
-from levelfield.qc.statistics.estimates import Estimate
-from levelfield.qc.statistics.readings import MATCHED, Reading
-from levelfield.qc.statistics.records import from_table, to_table
-from levelfield.qc.verdict.answer import answers_of, worst_of
+from levelfield.qc.verdict.answer import answers_of
 from levelfield.qc.verdict.cases import plate_cases
 from levelfield.qc.verdict.rule import judge
-from levelfield.qc.verdict.rules import UNCALIBRATED, Margins, Rules
-from levelfield.qc.verdict.tables import AnswerLine, VerdictLine, answer_lines, verdict_lines
-
-GOOD = wells_of("A") | wells_of("B")
+from levelfield.qc.verdict.rules import Rules
 
 
 def verdicts(rows):
@@ -130,16 +120,16 @@ def test_outlines_too_large_in_both_classes_fail_by_class():
 
 def test_failures_grow_with_the_planted_error_and_never_fall():
     for planted in ("merge", "split", "missed", "bias"):
-        sizes = (0, 0.5, 1, 2, 4) if planted == "bias" else (0.02, 0.05, 0.1, 0.2, 0.4)
+        sizes = (0, 1, 2, 4) if planted == "bias" else (0.02, 0.1, 0.2, 0.4)
         failed = []
         for size in sizes:
             every = [
                 rows_of(wells_of("A") | wells_of("B", **{planted: size}), seed=seed)
-                for seed in range(6)
+                for seed in range(4)
             ]
             failed.append(sum("fail" in verdicts(rows).values() for rows in every))
         assert failed == sorted(failed), planted
-        assert failed[-1] == 6 and failed[0] == 0, planted
+        assert failed[-1] == 4 and failed[0] == 0, planted
 
 
 def test_a_phenotype_widens_and_a_gross_error_in_it_still_fails():
@@ -258,203 +248,6 @@ def test_one_of_many_noisy_rows_fails_only_when_chance_among_as_many_is_ruled_ou
     among = judge(plate_cases([one, *others], [], wide), wide)[0]
     assert alone.verdict == "fail"
     assert (among.verdict, among.reason) == ("undecided", "multiplicity")
-
-
-def test_each_positive_control_is_held_against_the_negatives_of_its_group():
-    one = layout(group="kinase")
-    other = layout(positive="E", negative="D", group="toxin").assign(
-        Metadata_Perturbation=lambda t: t["Metadata_Perturbation"].replace("drug", "poison")
-    )
-    sheet = pd.concat([one, other[other["Metadata_ControlType"] != "trt"]], ignore_index=True)
-    wells = wells_of("A") | wells_of("B", bias=0.8) | wells_of("D", bias=2) | wells_of("E", bias=2)
-    rows = rows_of(wells, sheet=sheet)
-    assert row_of(rows, "bias", "difference", "drug").verdict == "fail"
-    assert row_of(rows, "bias", "difference", "poison").verdict == "pass"
-    assert sum(row.measure_name == "bias" and row.scope == "negcon" for row in rows) == 2
-    assert answer_to(rows, "threshold").worst.perturbation in ("drug", "poison", "DMSO [toxin]")
-
-
-def test_doses_of_one_control_are_judged_apart():
-    sheet = layout().assign(Metadata_ConcentrationUnit="uM")
-    positive = sheet["Metadata_ControlType"] == "poscon"
-    half = sheet["Metadata_Well"].str[1:].astype(int) > 6
-    sheet.loc[positive, "Metadata_Concentration"] = "20.0"
-    sheet.loc[positive & half, "Metadata_Concentration"] = "80.0"
-    assert [one.perturbation for one in comparisons(sheet)] == ["drug 20 uM", "drug 80 uM"]
-    low, high = (
-        {f"B{k:02d}": planted for k in columns}
-        for columns, planted in ((range(1, 7), {}), (range(7, 13), {"merge": 0.4}))
-    )
-    rows = rows_of(wells_of("A") | low | high, sheet=sheet)
-    assert row_of(rows, "merges", "poscon", "drug 20 uM").verdict == "pass"
-    assert row_of(rows, "merges", "poscon", "drug 80 uM").verdict == "fail"
-    assert answer_to(rows, "split_merge").worst.perturbation == "drug 80 uM"
-
-
-def test_a_difference_that_density_hides_is_judged_at_equal_density_too():
-    """Merges follow density alone, and the positive wells are mostly the dense ones."""
-    wells = {}
-    for k in range(12):
-        for name, dense in (("A", k < 4), ("B", k >= 4)):
-            wells[f"{name}{k + 1:02d}"] = {
-                "density": 20 if dense else 8,
-                "merge": 0.30 if dense else 0.05,
-            }
-    row = row_of(rows_of(wells), "merges", "difference")
-    assert row.estimate.value > 0.05
-    assert abs(row.matched.value) < row.estimate.value / 2
-
-
-def test_missed_objects_are_matched_by_the_fields_number_of_true_objects():
-    rng = np.random.default_rng(3)
-    wells = {
-        f"{name}{k:02d}": {"count": int(number), "missed": 0.3 if number > 60 else 0.02}
-        for name, mean in (("A", 40), ("B", 80))
-        for k, number in enumerate(rng.normal(mean, 20, 12).clip(15, 110), start=1)
-    }
-    readings = {
-        one.adjustment: one
-        for one in readings_of(wells)
-        if one.key[1:3] == ("missed", "difference")
-    }
-    assert abs(readings[MATCHED].value) < 0.6 * readings["raw"].value
-
-
-def test_classes_without_common_density_have_no_matched_estimate():
-    assert density_matched_weights(np.full(50, 30.0) + np.arange(50), np.arange(50) / 50) is None
-    rows = rows_of(wells_of("A", density=1) | wells_of("B", density=30))
-    assert row_of(rows, "merges", "difference").matched is None
-
-
-def test_matched_weights_give_both_classes_the_same_density():
-    rng = np.random.default_rng(0)
-    positive, negative = rng.normal(12, 2, 4000), rng.normal(10, 2, 3000)
-    one, other = density_matched_weights(positive, negative)
-    gap = np.average(positive, weights=one) - np.average(negative, weights=other)
-    assert abs(gap) < 0.3 < positive.mean() - negative.mean()
-
-
-def test_swapping_the_classes_turns_the_sign_of_the_difference():
-    wells = wells_of("A", bias=0.2, merge=0.1) | wells_of("B", bias=0.9, merge=0.3)
-    forth, back = rows_of(wells), rows_of(wells, sheet=layout(positive="A", negative="B"))
-    for measure in MEASURES:
-        one, other = (row_of(rows, measure, "difference") for rows in (forth, back))
-        assert one.estimate.value == pytest.approx(-other.estimate.value)
-        assert one.verdict == other.verdict
-
-
-def reviewed_rows(readings, rules, **options):
-    said = [Said(*one.key, **options) for one in readings if one.adjustment == "raw"]
-    return judge(plate_cases(readings, said, rules), rules)
-
-
-def test_a_complete_review_decides_all_but_the_threshold():
-    readings = readings_of(wells_of("A") | wells_of("B", merge=0.5))
-    rows = reviewed_rows(readings, Rules())
-    merges = row_of(rows, "merges", "poscon")
-    assert (merges.verdict, merges.basis, merges.unreviewed) == ("pass", "review", False)
-    assert merges.evidence.value == pytest.approx(0.5, abs=0.1)
-    assert merges.reviewed_these_wells.variance == 0.005**2
-    assert row_of(rows, "bias", "poscon").basis == "evidence"
-
-
-@pytest.mark.parametrize("state", ["unreviewed", "partial"])
-def test_an_unfinished_review_does_not_decide(state):
-    empty = Estimate(float("nan"), float("nan"), float("nan"), 0)
-    rows = reviewed_rows(readings_of(GOOD), CALIBRATED, state=state, estimate=empty)
-    row = row_of(rows, "merges", "negcon")
-    assert row.basis == "evidence" and row.verdict == "pass" and row.unreviewed
-    assert row.review.state == state
-    assert (row.next_step.kind, row.next_step.amount) == ("review", 120)
-    assert row.next_step.minutes == 16
-
-
-def test_a_review_that_sees_a_threshold_bias_takes_back_its_pass():
-    large = Estimate(0.4, 0.05**2, 20.0, 8)
-    rows = reviewed_rows(readings_of(GOOD), CALIBRATED, estimate=large)
-    row = row_of(rows, "bias", "negcon")
-    assert (row.verdict, row.reason) == ("undecided", "reviewers_disagree")
-    small = reviewed_rows(readings_of(GOOD), CALIBRATED, estimate=replace(large, value=0.05))
-    assert row_of(small, "bias", "negcon").verdict == "pass"
-
-
-def test_the_reviews_matched_difference_counts():
-    far = Estimate(0.3, 0.01**2, 8.0, 8)
-    rows = reviewed_rows(readings_of(GOOD), CALIBRATED, matched=far)
-    row = row_of(rows, "merges", "difference")
-    assert row.verdict == "fail" and row.by_matched
-
-
-def test_constants_go_by_measure_kind_of_object_and_segmenter():
-    special = constants(0.0, 0.0, slope_difference=2.0, floor=0.5)
-    rules = Rules(
-        calibrations={("bias", "nuclei", "network"): special},
-        kinds={SET: ("nuclei", "network"), "Cells": ("cells", "network")},
-    )
-    assert rules.constants_of("bias", SET) is special
-    assert rules.constants_of("bias", "Cells") == UNCALIBRATED["bias"]
-    assert rules.constants_of("merges", SET) == UNCALIBRATED["merges"]
-    wells = wells_of("A", bias=0.2) | wells_of("B", bias=0.6)
-    read = {one.scope: one.value for one in readings_of(wells) if one.measure == "bias"}
-    rows = rows_of(wells, rules)
-    plain = next(
-        one
-        for one in readings_of(wells)
-        if one.key[1:3] == ("bias", "difference") and one.adjustment == "raw"
-    )
-    assert row_of(rows, "bias", "difference").estimate.value == pytest.approx(2 * plain.value)
-    assert row_of(rows, "bias", "poscon").estimate.value == pytest.approx(read["poscon"] - 0.5)
-
-
-def test_uncalibrated_constants_are_there_for_every_measure_and_marked_so():
-    assert set(UNCALIBRATED) == set(MEASURES)
-    assert not any(one.calibrated for one in UNCALIBRATED.values())
-
-
-def test_margins_are_fractions_or_px_of_class_and_difference():
-    margins = Margins()
-    assert margins.of("agreement", "negcon") == 0.9
-    assert margins.of("missed", "poscon") == 0.05 == margins.of("invented", "difference")
-    assert margins.of("bias", "negcon") == 1.0 and margins.of("bias", "difference") == 0.5
-    assert margins.of("splits", "negcon") == 0.15 and margins.of("splits", "difference") == 0.1
-
-
-@pytest.mark.parametrize(
-    ("margin", "words"),
-    [
-        ({"split_merge": 10}, r"split_merge is 10: it has two values.*class: 15, difference: 10"),
-        ({"threshold": {"class": 1.0}}, r"threshold.difference is missing"),
-        ({"threshold": {"class": 1.0, "difference": 0.5, "x": 1}}, r"threshold.x is not known"),
-        ({"agreement": {"class": 120, "difference": 10}}, r"agreement.class is 120; .* below 100"),
-        ({"found": {"class": 95, "difference": 0}}, r"found.difference is 0; .* above 0"),
-    ],
-)
-def test_impossible_margins_are_refused_with_what_to_write(margin, words):
-    with pytest.raises(ValueError, match=words):
-        Margins(**margin)
-
-
-def test_the_worst_row_is_the_worst_verdict_then_the_furthest_beyond_its_margin():
-    rows = rows_of(wells_of("A") | wells_of("B", merge=0.3, split=0.6))
-    own = [row for row in rows if row.question == "split_merge"]
-    assert worst_of(own).measure_name == "splits" and worst_of(own).scope == "difference"
-
-
-def test_tables_hold_the_same_records_after_a_csv(tmp_path):
-    readings = readings_of(wells_of("A") | wells_of("B", merge=0.3))
-    rows = judge(plate_cases(readings, [], CALIBRATED), CALIBRATED)
-    answers = answers_of(rows)
-    for kind, records in (
-        (Reading, readings),
-        (VerdictLine, verdict_lines(rows, ["words, with a comma"] * len(rows))),
-        (AnswerLine, answer_lines(answers, [""] * len(answers), {SET: (12, 3)})),
-    ):
-        path = tmp_path / f"{kind.__name__}.csv"
-        to_table(records, kind).to_csv(path, index=False)
-        again = from_table(pd.read_csv(path, float_precision="round_trip"), kind)
-        assert [repr(one) for one in again] == [repr(one) for one in records]
-    lines = verdict_lines(rows, [""] * len(rows))
-    assert sum(one.is_worst for one in lines) == len(QUESTIONS)
 
 
 def test_order_of_the_objects_does_not_change_a_bit():

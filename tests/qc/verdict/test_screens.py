@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from qc_plates import CALIBRATED, Said, constants, readings_of, row_of, wells_of
+from qc_plates import CALIBRATED, constants, readings_of, review_said, row_of, wells_of
 
 from levelfield.qc.statistics.errors import ErrorModel
 from levelfield.qc.statistics.estimates import Estimate
@@ -84,7 +84,7 @@ def test_a_control_that_stands_on_some_plates_is_combined_over_those():
 def reviews_of(plates, chosen, value):
     said = Estimate(value, 0.01**2, 7.0, 8)
     return [
-        [Said(*one.key, estimate=said) for one in own if one.adjustment == "raw"]
+        [review_said(one.key, estimate=said) for one in own if one.adjustment == "raw"]
         if place in chosen
         else []
         for place, own in enumerate(plates)

@@ -14,6 +14,8 @@ and so any fused kernel can do it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from segment_anything.modeling.image_encoder import Attention, get_rel_pos
 from torch import Tensor, nn
@@ -31,10 +33,15 @@ class FusedAttention(nn.Module):
         Tokens along a side of the tile.
     """
 
+    rows: Tensor
+    columns: Tensor
+    places: Tensor
+
     def __init__(self, attention: Attention, side: int) -> None:
         super().__init__()
         self.num_heads = attention.num_heads
-        self.qkv, self.proj = attention.qkv, attention.proj
+        self.qkv: nn.Module = attention.qkv
+        self.proj: nn.Module = attention.proj
         width = attention.qkv.in_features // attention.num_heads
         self.padding = 2 * side
         rows = get_rel_pos(side, side, attention.rel_pos_h).detach()
@@ -72,6 +79,7 @@ def _one_hot_places(side: int) -> Tensor:
 
 def fuse_attention(network: nn.Module) -> None:
     """Replace every attention of a Cellpose-SAM network in place."""
-    side = network.encoder.pos_embed.shape[1]
-    for block in network.encoder.blocks:
+    encoder: Any = network.encoder
+    side = int(encoder.pos_embed.shape[1])
+    for block in encoder.blocks:
         block.attn = FusedAttention(block.attn, side)

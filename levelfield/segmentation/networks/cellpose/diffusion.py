@@ -51,7 +51,7 @@ def _object_sizes(labels: Tensor, n_objects: int) -> Tensor:
     """Return height + width + 2 of each image's largest object: (N,)."""
     image, row, column = labels.nonzero(as_tuple=True)
     number = labels[image, row, column]
-    extent = 2
+    extent = torch.full((n_objects + 1,), 2, dtype=torch.int64, device=labels.device)
     for place in (row, column):
         extent = extent + 1 + _extreme(place, number, n_objects, "amax")
         extent = extent - _extreme(place, number, n_objects, "amin")
@@ -66,7 +66,8 @@ def _extreme(values: Tensor, number: Tensor, n_objects: int, reduce: str) -> Ten
 
 def _own_flow(labels: Tensor, steps: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """Return the flow (P, 2) float64 of the objects' pixels, and the pixels."""
-    pixels = labels.nonzero(as_tuple=True)
+    image, row, column = labels.nonzero(as_tuple=True)
+    pixels = image, row, column
     neighbours, same = _neighbours(labels, pixels)
     n_pixels = len(pixels[0])
     # Where no heat comes from there is a place that is always cold, after the last pixel.
@@ -75,15 +76,15 @@ def _own_flow(labels: Tensor, steps: Tensor) -> tuple[Tensor, tuple[Tensor, Tens
     heat = torch.zeros(n_pixels + 1, dtype=torch.float64, device=labels.device)
     ends = pixels[0].bincount(minlength=len(labels)).cumsum(0).tolist()
     centre_ends = centre_images.bincount(minlength=len(labels)).cumsum(0).tolist()
-    steps = steps.tolist()
+    wanted: list[int] = steps.tolist()
     done = 0
     for last in reversed(range(len(labels))):
         # Images 0 to `last` still take part until the last of them has had its steps.
         active, hot = sources[:, : ends[last]], centres[: centre_ends[last]]
-        for _ in range(steps[last] - done):
+        for _ in range(wanted[last] - done):
             heat[hot] += 1
             heat[: ends[last]] = heat[active].sum(0) / len(_NEIGHBOURS)
-        done = max(done, steps[last])
+        done = max(done, wanted[last])
     slope = torch.stack(
         [
             heat[neighbours[_DOWN]] - heat[neighbours[_UP]],
@@ -118,7 +119,7 @@ def _centres(labels: Tensor, pixels: tuple[Tensor, Tensor, Tensor]) -> tuple[Ten
     number = labels[pixels]
     n_objects = int(number.max())
     area = number.bincount(minlength=n_objects + 1)
-    distance = 0
+    distance = torch.zeros_like(number)
     for place in (row, column):
         first = _extreme(place, number, n_objects, "amin")
         inner = place - first[number]  # Cellpose rounds within the object's box

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.diffusion import flow_errors
-from levelfield.segmentation.networks.cellpose.options import CellposeOptions
 
 _FLOW_SCALE = 5.0  # the network's flow has about this length
 _MARGIN = 20  # px around the image in which pixels may end

@@ -9,12 +9,11 @@ images are prepared.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,10 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from levelfield.config.parameters import call_with
 from levelfield.labels.filtering import filter_objects
 from levelfield.labels.objects import renumber
 from levelfield.segmentation.devices import Device
+from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
 from levelfield.segmentation.networks.cellpose.lanes import Lane, Mark, ahead, share
 from levelfield.segmentation.networks.cellpose.memory import Portion
@@ -37,7 +36,6 @@ from levelfield.segmentation.networks.cellpose.network import (
     load_network,
 )
 from levelfield.segmentation.networks.cellpose.normalisation import normalise, resize
-from levelfield.segmentation.networks.cellpose.options import CellposeOptions
 from levelfield.segmentation.networks.cellpose.pooling import predict_all
 from levelfield.segmentation.networks.cellpose.tiles import Canvas
 from levelfield.segmentation.result import Segmentation
@@ -91,7 +89,7 @@ class CellposeModel:
         self._lock = Lock()  # several threads may use one model
         self._networks = {"auto": load_network(path, self.device)}
         self._portions: dict[tuple[str, int], Portion] = {}
-        self._compiled: dict[tuple, CellposeNetwork] = {}
+        self._compiled: dict[tuple[object, ...], CellposeNetwork] = {}
 
     def network(self, options: CellposeOptions) -> CellposeNetwork:
         """Return the network in the precision that is asked for; each is loaded once."""
@@ -102,23 +100,23 @@ class CellposeModel:
         return self._networks[precision]
 
     def segment(
-        self, images: Sequence[Image], parameters: Mapping[str, Any] | None = None
+        self, images: Sequence[Image], options: CellposeOptions | None = None
     ) -> list[Segmentation]:
         """Segment some images; see `stream`."""
-        return list(self.stream(images, parameters))
+        return list(self.stream(images, options))
 
     def stream(
-        self, images: Iterable[Image], parameters: Mapping[str, Any] | None = None
+        self, images: Iterable[Image], options: CellposeOptions | None = None
     ) -> Iterator[Segmentation]:
         """Segment any number of images, of which only some are in memory at a time.
 
         Parameters
         ----------
-        images
-            (C, Y, X) float32, intensities 0-1, one to three channels; Cellpose 4 takes them in any
+        images : iterable of (C, Y, X) float32
+            Intensities 0-1, one to three channels; Cellpose 4 takes them in any
             order. Each is asked for when the work on those before it has gone far enough.
-        parameters
-            Of `CellposeOptions`.
+        options : CellposeOptions, optional
+            See there.
 
         Yields
         ------
@@ -131,15 +129,14 @@ class CellposeModel:
         ValueError
             If a parameter or an image cannot be used.
         """
-        where = "method cellpose"
-        options = call_with(CellposeOptions, parameters=parameters or {}, where=where)
+        options = options or CellposeOptions()
         for labels in self._label_images(images, options):
-            kept, removed = filter_objects(
-                labels, options.minimum_diameter, options.maximum_diameter, options.border
-            )
+            kept, removed = filter_objects(labels, *options.limits)
             yield Segmentation(renumber(kept), removed)
 
-    def outputs(self, images: Iterable[Image], options: CellposeOptions) -> Iterator[NDArray]:
+    def outputs(
+        self, images: Iterable[Image], options: CellposeOptions
+    ) -> Iterator[NDArray[np.float32]]:
         """Yield what the network says of each image: (3, Y, X) float32, see `CellposeNetwork`."""
         canvases = self._canvases(images, options, depth=0)
         for outputs in self._predict(canvases, options):
@@ -207,13 +204,13 @@ class CellposeModel:
             with lane:
                 pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
                 scaled = normalise(pixels, options)
-                size = tuple(int(length * options.scale) for length in image.shape[1:])
-                if min(size) < 1:
+                height, width = (int(length * options.scale) for length in image.shape[1:])
+                if min(height, width) < 1:
                     raise ValueError(
                         f"with a diameter of {options.diameter:g} px nothing is left of an image "
                         f"of {image.shape[1:]} px"
                     )
-                resized = resize(scaled, size)
+                resized = resize(scaled, (height, width))
                 canvas = Canvas(resized, side, options.tile_overlap, augment=options.augment)
             lane.finish()
             return canvas
@@ -238,7 +235,7 @@ class CellposeModel:
     ) -> Iterator[_Group]:
         """Gather the outputs of images of one size."""
         group: list[Tensor] = []
-        shape = None
+        shape = (0, 0)
         for output in outputs:
             of_next = shapes.pop(0)
             if group and (len(group) >= size or of_next != shape):
@@ -277,10 +274,10 @@ def _labels(
 
 def _nearest(labels: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int32]:
     """Scale a label image to (Y, X)."""
-    labels = renumber(labels)
-    if labels.shape == tuple(shape):
-        return labels
-    scaled = functional.interpolate(torch.from_numpy(labels)[None, None].double(), shape)
+    numbered = renumber(labels)
+    if numbered.shape == tuple(shape):
+        return numbered
+    scaled = functional.interpolate(torch.from_numpy(numbered)[None, None].double(), shape)
     return scaled[0, 0].numpy().astype(np.int32)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from cellpose import vit
@@ -90,7 +91,7 @@ def load_network(path: Path, device: torch.device, precision: str = "auto") -> C
 def compile_network(network: CellposeNetwork, batch: Tensor) -> tuple[CellposeNetwork, float]:
     """Compile a network for batches of one shape; return it, and the seconds that this took."""
     started = time.monotonic()
-    compiled = torch.compile(network.module, dynamic=False)
+    compiled = cast(nn.Module, torch.compile(network.module, dynamic=False))
     ready = CellposeNetwork(
         compiled, network.kind, network.tile_side, network.device, network.precision
     )
@@ -109,7 +110,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         ) from None
     if isinstance(weights, Mapping):
         weights = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
-    if not isinstance(weights, Mapping) or "W2" not in weights:
+    if not isinstance(weights, dict) or "W2" not in weights:
         raise ValueError(
             f"'{path}' holds no weights of Cellpose 4. Models of Cellpose 3 and older (cyto3, "
             "nuclei, ...) need that version: choose the method cellpose3."

@@ -8,7 +8,7 @@ from cellpose import transforms
 from torch import Tensor
 from torch.nn import functional
 
-from levelfield.segmentation.networks.cellpose.options import CellposeOptions
+from levelfield.segmentation.methods.cellpose import CellposeOptions
 
 # Cellpose blanks a channel whose percentiles are nearer than 0.001, as a constant one. It is given
 # camera counts; intensities here are 0-1, and so are multiplied by those of a 16-bit camera first.
@@ -48,7 +48,8 @@ def _percentiles(channel: Tensor, percentiles: tuple[float, float]) -> tuple[Ten
     if channel.numel() > _LARGE:
         channel = channel[:: channel.shape[0] // 224, :: channel.shape[1] // 224]
     ordered = channel.flatten().sort().values
-    return tuple(_at(ordered, percent / 100 * (len(ordered) - 1)) for percent in percentiles)
+    low, high = (_at(ordered, percent / 100 * (len(ordered) - 1)) for percent in percentiles)
+    return low, high
 
 
 def _at(ordered: Tensor, place: float) -> Tensor:

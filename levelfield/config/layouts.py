@@ -1,0 +1,117 @@
+"""Layout sheets: what the wells of a plate hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from levelfield.config.sheets import Sheet, SheetError, check_sheet, read_columns
+from levelfield.config.wells import check_well_on_plate, parse_well, row_column
+
+if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
+    import pandas as pd
+
+CONTROL_TYPES = ("negcon", "poscon", "trt", "empty")
+
+LAYOUT_COLUMNS = {
+    "control_type": "Metadata_ControlType",
+    "perturbation": "Metadata_Perturbation",
+    "concentration": "Metadata_Concentration",
+    "concentration_unit": "Metadata_ConcentrationUnit",
+    "control_group": "Metadata_ControlGroup",
+}
+"""Layout sheet columns and the table columns they become."""
+
+_OWN_COLUMNS = (
+    *(f"Metadata_{name}" for name in ("Plate", "Well", "Site", "SiteCount", "ObjectNumber")),
+    "Metadata_Planted",
+    *LAYOUT_COLUMNS.values(),
+)
+
+
+def read_layout(
+    path: Path | str, n_wells: int, schema: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
+    """Read and check a layout sheet.
+
+    Parameters
+    ----------
+    path : Path
+        CSV or TSV, one row per well.
+    n_wells : int
+        Plate format.
+    schema : mapping, optional
+        JSON Schema of one row; left out where the plan has checked the sheet before.
+
+    Returns
+    -------
+    DataFrame
+        One row per well in plate order: ``Metadata_Well`` and the ``Metadata_`` columns that the
+        sheet's columns become; every column is text, empty where the sheet is empty.
+
+    Raises
+    ------
+    SheetError
+        Naming file, line, value and remedy: a missing or unknown column, a value that is not
+        allowed, a repeated well, a well that the plate does not have.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(layout_columns(Path(path), n_wells, schema))
+
+
+def layout_columns(path: Path, n_wells: int, schema: Mapping[str, Any] | None = None) -> Sheet:
+    """Read and check a layout sheet: the columns of `read_layout`, as lists."""
+    sheet = read_columns(path)
+    if schema is not None:
+        check_sheet(sheet, schema, path)
+    _check_own_columns(sheet, path)
+    wells = [
+        _well(text, n_wells, path, line) for line, text in enumerate(sheet.pop("well"), start=2)
+    ]
+    check_repeats(wells, path, "well")
+    layout = {"Metadata_Well": wells}
+    layout |= {LAYOUT_COLUMNS.get(name, name): values for name, values in sheet.items()}
+    for column in LAYOUT_COLUMNS.values():
+        layout.setdefault(column, [""] * len(wells))
+    layout["Metadata_Perturbation"] = [
+        name or kind
+        for name, kind in zip(
+            layout["Metadata_Perturbation"], layout["Metadata_ControlType"], strict=True
+        )
+    ]
+    order = sorted(range(len(wells)), key=lambda row: row_column(wells[row]))
+    return {name: [values[row] for row in order] for name, values in layout.items()}
+
+
+def check_repeats(names: Sequence[str], path: Path, what: str) -> None:
+    """Raise ``SheetError`` if a sheet names a well or a plate (`what`) twice."""
+    first: dict[str, int] = {}
+    for line, name in enumerate(names, start=2):
+        if name in first:
+            raise SheetError(
+                f"{path}, line {line}: {what} {name} is a duplicate "
+                f"(first on line {first[name]}). Keep one of the two rows."
+            )
+        first[name] = line
+
+
+def _check_own_columns(sheet: Sheet, path: Path) -> None:
+    """Refuse columns whose names the tables need for themselves."""
+    for column in sheet:
+        if column in _OWN_COLUMNS:
+            raise SheetError(
+                f"{path}, line 1: the column '{column}' has a name that Levelfield's tables use "
+                "themselves. Rename it, for instance to 'Metadata_My"
+                f"{column.removeprefix('Metadata_')}'."
+            )
+
+
+def _well(text: str, n_wells: int, path: Path, line: int) -> str:
+    try:
+        well = parse_well(text)
+        check_well_on_plate(well, n_wells)
+    except ValueError as error:
+        raise SheetError(f"{path}, line {line}: {error}") from None
+    return well

@@ -1,0 +1,185 @@
+"""The plates of a screen: where their images lie, what their wells hold, how they are packed.
+
+All is decided from the plate sheet and the layout sheets alone, so that Snakemake knows every job
+before the first one starts. No pixel is read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from levelfield.config.layouts import check_repeats, layout_columns
+from levelfield.config.results import SCREEN_FOLDERS
+from levelfield.config.sheets import Sheet, SheetError, check_sheet, path_below, read_columns
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A group of wells that one job handles, so that jobs are few and large."""
+
+    name: str
+    wells: tuple[str, ...]
+
+
+@dataclass
+class _Layouts:
+    """The wells of the layouts of a screen, each read once; plates often share one."""
+
+    schema: Mapping[str, Any] | None
+    read: dict[tuple[Path, int], dict[str, str]] = field(default_factory=dict)
+
+    def control_types(self, path: Path, n_wells: int) -> dict[str, str]:
+        if (path, n_wells) not in self.read:
+            layout = layout_columns(path, n_wells, self.schema)
+            wells, kinds = layout["Metadata_Well"], layout["Metadata_ControlType"]
+            self.read[path, n_wells] = dict(zip(wells, kinds, strict=True))
+        return self.read[path, n_wells]
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One plate of the screen: where its images are, what its wells hold, how it is packed.
+
+    Attributes
+    ----------
+    name : str
+        Name of the plate, unique in the screen; also its folder under the results.
+    images : Path
+        Folder of the raw images.
+    layout_path : Path
+        The layout sheet.
+    n_wells : int
+        Plate format: 6, 12, 24, 48, 96, 384 or 1536.
+    n_packs : int
+        Jobs that the wells are divided among, at most.
+    date : str
+        When it was imaged, in ISO 8601; empty where the sheet does not say.
+    layouts : _Layouts
+        The wells of layouts that were read.
+    """
+
+    name: str
+    images: Path
+    layout_path: Path
+    n_wells: int
+    n_packs: int
+    date: str = ""
+    layouts: _Layouts = field(default_factory=lambda: _Layouts(None), repr=False, compare=False)
+
+    # Read when asked for: a job of a large screen needs the layout of one plate only.
+    @cached_property
+    def control_types(self) -> dict[str, str]:
+        """By well of the layout, row by row, what it is to the screen."""
+        return self.layouts.control_types(self.layout_path, self.n_wells)
+
+    @cached_property
+    def wells(self) -> tuple[str, ...]:
+        """Wells of the layout, row by row, as ``A01``."""
+        return tuple(self.control_types)
+
+    @cached_property
+    def packs(self) -> tuple[Pack, ...]:
+        """The wells, divided among jobs."""
+        return divide_into_packs(self.wells, self.n_packs)
+
+    def pack(self, name: str) -> Pack:
+        """Return the pack of that name."""
+        return next(pack for pack in self.packs if pack.name == name)
+
+
+def divide_into_packs(wells: Sequence[str], n_packs: int) -> tuple[Pack, ...]:
+    """Divide wells into at most `n_packs` packs of nearly equal size, in plate order."""
+    n_packs = min(n_packs, len(wells))
+    digits = len(str(n_packs))
+    edges = [round(i * len(wells) / n_packs) for i in range(n_packs + 1)]
+    return tuple(
+        Pack(f"pack{i + 1:0{digits}d}", tuple(wells[edges[i] : edges[i + 1]]))
+        for i in range(n_packs)
+    )
+
+
+def read_plates(
+    config: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Plate]:
+    """Read the plate sheet and every layout: the whole plan of a screen.
+
+    Parameters
+    ----------
+    config : mapping
+        The checked config: ``plates``, ``data_folder`` and ``packs_per_plate`` are used.
+    schemas : mapping, optional
+        JSON Schemas of a row of the plate sheet (``plates``) and of a layout (``layout``); left
+        out where the plan has checked the sheets before. Then no layout is read until its
+        plate's wells are asked for, as every job of a screen reads the plan.
+
+    Returns
+    -------
+    dict of str to Plate
+        By plate name, in the order of the sheet.
+
+    Raises
+    ------
+    SheetError
+        If a sheet is wrong or a folder of images does not exist.
+    """
+    path = Path(config["plates"])
+    sheet = read_columns(path)
+    if schemas is not None:
+        check_sheet(sheet, schemas["plates"], path)
+        check_repeats(sheet["plate"], path, "plate")
+        _check_reserved(sheet["plate"], path)
+        _check_dates(sheet, schemas["plates"], path)
+    layouts = _Layouts(schemas["layout"] if schemas is not None else None)
+    plates = {}
+    for line, values in enumerate(zip(*sheet.values(), strict=True), start=2):
+        row = dict(zip(sheet, values, strict=True))
+        plate = Plate(
+            name=row["plate"],
+            images=path_below(config["data_folder"], row["images"], f"{path}, line {line}: images"),
+            layout_path=path_below(".", row["layout"], f"{path}, line {line}: layout"),
+            n_wells=int(row["wells"]),
+            n_packs=config["packs_per_plate"],
+            date=row.get("date", ""),
+            layouts=layouts,
+        )
+        plates[plate.name] = plate
+        if schemas is not None:
+            _check_images(plate, path, line)
+            layouts.control_types(plate.layout_path, plate.n_wells)
+    return plates
+
+
+def _check_images(plate: Plate, path: Path, line: int) -> None:
+    if not plate.images.is_dir():
+        raise SheetError(
+            f"{path}, line {line}: plate {plate.name} has no folder of images at "
+            f"'{plate.images}'. Correct the column 'images', or the config key 'data_folder' it "
+            "starts from."
+        )
+
+
+def _check_reserved(names: Sequence[str], path: Path) -> None:
+    """Refuse names of plates whose folder would be one that the screen has for itself."""
+    for line, name in enumerate(names, start=2):
+        if name.lower() in SCREEN_FOLDERS:
+            raise SheetError(
+                f"{path}, line {line}: a plate cannot be called '{name}', as the results of the "
+                f"screen lie in folders called {', '.join(SCREEN_FOLDERS)}. Rename the plate."
+            )
+
+
+def _check_dates(sheet: Sheet, schema: Mapping[str, Any], path: Path) -> None:
+    """Refuse days and times that have the form of a date and do not exist."""
+    for line, text in enumerate(sheet.get("date", ()), start=2):
+        try:
+            datetime.fromisoformat(text or "2000-01-01")
+        except ValueError:
+            raise SheetError(
+                f"{path}, line {line}: column 'date' holds '{text}', which no calendar or clock "
+                f"has. Expected: {schema['properties']['date']['description']}"
+            ) from None

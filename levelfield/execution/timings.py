@@ -1,0 +1,65 @@
+"""What jobs took: the tables that Snakemake writes for every job (its benchmarks)."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+
+import pandas as pd
+
+from levelfield.config.results import RULES, timings_in
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a finished job took.
+
+    Attributes
+    ----------
+    seconds : float
+        From its start to its end.
+    megabytes : float
+        Of memory, at most (the resident set of all its processes); NaN where the job ended before
+        anybody looked.
+    """
+
+    seconds: float = 0.0
+    megabytes: float = nan
+
+
+def read_timing(path: Path) -> Timing | None:
+    """Return what a job took; None where it has not finished."""
+    try:
+        with path.open(newline="") as file:
+            row = next(csv.DictReader(file, delimiter="\t"), None)
+    except FileNotFoundError:
+        return None
+    if row is None:
+        return None
+    return Timing(_number(row["s"]), _number(row["max_rss"]))
+
+
+def _number(text: str) -> float:
+    return nan if text in ("NA", "-", "") else float(text)
+
+
+def plate_timings(folder: Path) -> pd.DataFrame:
+    """Return what the jobs of a plate took, by rule in the order of the work.
+
+    Returns
+    -------
+    DataFrame
+        ``rule, jobs, hours, gigabytes``: the sum of their hours, and the most memory that one of
+        them took; rules without a finished job are left out.
+    """
+    rows = []
+    for rule in RULES.values():
+        units = timings_in(folder, rule.name) if rule.unit in ("plate", "pack") else []
+        took = [timing for path in units if (timing := read_timing(path)) is not None]
+        if took:
+            hours = sum(timing.seconds for timing in took) / 3600
+            gigabytes = pd.Series([timing.megabytes for timing in took]).max() / 1000
+            rows.append((rule.name, len(took), hours, gigabytes))
+    return pd.DataFrame(rows, columns=["rule", "jobs", "hours", "gigabytes"])

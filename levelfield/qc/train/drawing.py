@@ -1,0 +1,121 @@
+"""Draw plates whose truth is known from a table of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from levelfield.qc.train.images import FOLDS
+from levelfield.qc.train.phenotypes import DEGRADED
+from levelfield.qc.train.plates import COLUMNS, DIFFERING, ControlClass, Plate
+from levelfield.qc.train.segmentations import KINDS, REFERENCE
+
+FEWEST_IMAGES = 3
+
+
+def all_plates(fields: pd.DataFrame, draws: int) -> list[Plate]:
+    """Make all plates of a table of images.
+
+    Parameters
+    ----------
+    fields : DataFrame
+        From `with_measures`, with ``outside`` (`levelfield.qc.train.range`).
+    draws : int
+        Random halves of each group and kind of segmenter, with one and with two segmentations.
+    """
+    fields = fields[fields["kind"] != REFERENCE]
+    plain = fields[(fields["phenotype"] == "none") & (fields["beside"] == "none")]
+    good = plain[plain["planted"] == "none"]
+    plates = [*_drawn(good, draws), *_sparser(good)]
+    plates += _changed(fields)
+    plates += _planted(plain)
+    return plates
+
+
+def _class_of(images: pd.DataFrame) -> ControlClass:
+    return ControlClass(images[list(COLUMNS)].to_numpy(float))
+
+
+def _drawn(good: pd.DataFrame, draws: int) -> Iterator[Plate]:
+    """Random halves of each group: in the same segmentation, and in another one."""
+    groups: Any = good.groupby(["group", "kind"], sort=True)
+    for (group, kind), own in groups:
+        random = np.random.default_rng([FOLDS[group], len(own), KINDS.index(kind)])
+        settings = sorted(own["setting"].unique())
+        names = np.array(sorted(own["image"].unique()))
+        by_setting = {name: rows.set_index("image") for name, rows in own.groupby("setting")}
+        for number in range(2 * draws):
+            order = random.permutation(names)
+            halves = order[: len(order) // 2], order[len(order) // 2 :]
+            first, second = random.choice(settings, 2, replace=False)
+            differing = DIFFERING[number % 2]
+            second = first if differing == "nothing" else second
+            classes = [
+                by_setting[setting].reindex(half).dropna(subset=["n"])
+                for setting, half in ((first, halves[0]), (second, halves[1]))
+            ]
+            if min(map(len, classes)) >= FEWEST_IMAGES:
+                yield Plate(group, kind, differing, "", *map(_class_of, classes))
+
+
+def _sparser(good: pd.DataFrame) -> Iterator[Plate]:
+    """Compare the half of a group's images with fewer cells to the other, in every segmentation."""
+    groups: Any = good.groupby(["group", "kind", "setting"], sort=True)
+    for (group, kind, _), own in groups:
+        images = own.sort_values(["true_n", "image"], kind="stable")
+        half = len(images) // 2
+        if half >= FEWEST_IMAGES:
+            sparse, dense = images.iloc[:half], images.iloc[half:]
+            yield Plate(group, kind, "density", "", _class_of(dense), _class_of(sparse))
+
+
+def _changed(fields: pd.DataFrame) -> Iterator[Plate]:
+    """Compare changed images of one half to plain images of the other half, or of itself."""
+    changed = fields[fields["phenotype"] != "none"]
+    keys = ["group", "kind", "setting", "phenotype"]
+    negative_rows = fields[fields["phenotype"] == "none"]
+    groups: Any = changed.groupby(keys, sort=True)
+    for (group, kind, setting, name), own in groups:
+        beside = negative_rows[
+            (negative_rows["group"] == group)
+            & (negative_rows["kind"] == kind)
+            & (negative_rows["setting"] == setting)
+            & (negative_rows["planted"] == "none")
+            & (negative_rows["beside"] == name)
+        ]
+        other, same = beside[beside["half"] == 0], beside[beside["image"].isin(own["image"])]
+        positive = _class_of(own)
+        differing = "degraded" if name in DEGRADED else "phenotype"
+        if min(len(own), len(other)) >= FEWEST_IMAGES:
+            yield Plate(group, kind, differing, name, _class_of(other), positive)
+        if min(len(own), len(same)) >= FEWEST_IMAGES and differing == "phenotype":
+            yield Plate(group, kind, "phenotype, same images", name, _class_of(same), positive)
+
+
+def _planted(plain: pd.DataFrame) -> Iterator[Plate]:
+    """Errors planted into good segmentations: in the positive half, and in both."""
+    planted = plain[plain["planted"] != "none"]
+    keys = ["group", "kind", "setting"]
+    groups: Any = planted.groupby(keys, sort=True)
+    for (group, kind, setting), own in groups:
+        images = set(own["image"])
+        good = plain[
+            (plain["group"] == group)
+            & (plain["kind"] == kind)
+            & (plain["setting"] == setting)
+            & (plain["planted"] == "none")
+            & plain["image"].isin(images)
+        ]
+        clean = [good[good["half"] == half] for half in (0, 1)]
+        if min(map(len, clean)) < 2:
+            continue
+        yield Plate(group, kind, "planted", "none", *map(_class_of, clean))
+        for name, rows in own.groupby("planted", sort=True):
+            halves = [rows[rows["half"] == half] for half in (0, 1)]
+            if min(map(len, halves)) < 2:
+                continue
+            yield Plate(group, kind, "planted", name, _class_of(clean[0]), _class_of(halves[1]))
+            yield Plate(group, kind, "planted in both", name, *map(_class_of, halves))

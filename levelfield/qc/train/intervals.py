@@ -1,0 +1,75 @@
+"""Figures with 90 % intervals from resampled groups of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from levelfield.arrays import AnyArray, Floats
+
+BOOTSTRAPS = 400
+
+Interval = tuple[float, float, float]
+
+
+def by_groups(
+    sums: pd.DataFrame, groups: pd.Series, figure: Callable[[Floats], AnyArray]
+) -> Interval:
+    """Return a figure with its 90 % interval, groups of images being resampled.
+
+    Parameters
+    ----------
+    sums : DataFrame
+        What the figure is made of, additive over rows.
+    groups : Series
+        Group of each row.
+    figure : callable
+        From sums (..., columns) to figures (...).
+    """
+    parts = sums.groupby(groups).sum().to_numpy(float)
+    if len(parts) == 0:
+        return (float("nan"),) * 3
+    value = float(figure(parts.sum(axis=0)))
+    if len(parts) < 2:
+        return value, float("nan"), float("nan")
+    drawn = np.random.default_rng(0).integers(0, len(parts), (BOOTSTRAPS, len(parts)))
+    found = figure(parts[drawn].sum(axis=1))
+    found = found[np.isfinite(found)]
+    low, high = np.quantile(found, [0.05, 0.95]) if len(found) else (np.nan, np.nan)
+    return value, float(low), float(high)
+
+
+def share_by_groups(flags: pd.Series, groups: pd.Series) -> Interval:
+    """Return a share with its interval; NaN where nothing counts."""
+    known = flags.notna()
+    sums = pd.DataFrame({"true": flags[known].astype(float), "all": 1.0})
+    return by_groups(sums, groups[known], _ratio)
+
+
+def rms_by_groups(errors: pd.Series, groups: pd.Series) -> Interval:
+    """Return a root mean square with its interval."""
+    known = errors.notna()
+    sums = pd.DataFrame({"squares": errors[known] ** 2, "all": 1.0})
+    return by_groups(sums, groups[known], lambda own: np.sqrt(_ratio(own)))
+
+
+def correlation_by_groups(one: pd.Series, other: pd.Series, groups: pd.Series) -> Interval:
+    """Return Pearson's correlation with its interval."""
+    sums = pd.DataFrame(
+        {"x": one, "y": other, "xx": one**2, "yy": other**2, "xy": one * other, "all": 1.0}
+    )
+    return by_groups(sums, groups, _correlation)
+
+
+def _ratio(sums: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return sums[..., 0] / sums[..., 1]
+
+
+def _correlation(sums: Floats) -> Floats:
+    x, y, xx, yy, xy, n = np.moveaxis(sums, -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = (xx - x * x / n) * (yy - y * y / n)
+        return (xy - x * y / n) / np.sqrt(np.maximum(spread, 1e-30))

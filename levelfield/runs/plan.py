@@ -1,0 +1,69 @@
+"""Read the plan of a screen: for the workflow and for the command line alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from levelfield.config.plan import Plan, Segmenters, checked_plan
+from levelfield.config.sheets import ConfigError
+from levelfield.execution.subprocesses import call_in_subprocess
+
+
+def find_segmenters() -> Segmenters | None:
+    """Return what there is to segment with; None without the packages that it needs.
+
+    Snakemake's own environment has not even numpy. There the workflow can be read and linted.
+    """
+    try:
+        registry = import_module("levelfield.segmentation.registry")
+        schema = import_module("levelfield.segmentation.schema")
+        return Segmenters(registry.METHODS, schema.config_parts())
+    except ModuleNotFoundError:
+        return None
+
+
+def read_plan(
+    config: Mapping[str, Any],
+    source: str,
+    segmenters: Segmenters | None,
+    folder: str = "",
+    check: bool = True,
+) -> Plan:
+    """Check a config and its sheets, with the features that its readouts name.
+
+    Parameters and errors are those of `levelfield.config.plan.checked_plan`.
+    """
+    plan = checked_plan(config, source, segmenters, folder, check)
+    if check and segmenters and plan.config["readouts"]:
+        call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
+    return plan
+
+
+def read_plan_file(path: Path, folder: Path = Path()) -> Plan:
+    """Read a config file and its sheets, as the workflow does.
+
+    Parameters
+    ----------
+    path : Path
+        The config file.
+    folder : Path
+        The folder in which the workflow runs.
+
+    Raises
+    ------
+    ValueError
+        If the config or a sheet is wrong, with the text that the workflow would print.
+    """
+    if not path.is_file():
+        raise ConfigError(f"there is no config '{path}'. Name yours with --configfile.")
+    config = yaml.safe_load(path.read_text())
+    return read_plan(config, str(path), find_segmenters(), _text(folder))
+
+
+def _text(folder: Path) -> str:
+    return "" if folder == Path() else str(folder)

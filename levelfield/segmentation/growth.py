@@ -1,0 +1,56 @@
+"""Objects that grow from other objects, as cells from nuclei: what such methods share.
+
+Every object keeps the number of its parent. An object that is removed leaves a gap.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from levelfield.arrays import Labels, Mask, Plane
+from levelfield.config.parameters import require_choice
+from levelfield.labels import objects
+from levelfield.segmentation.options import ThresholdOptions
+from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.threshold import Threshold, find_threshold
+
+
+def smooth(plane: Plane, smoothing: float) -> Plane:
+    """Return an image (Y, X) behind a Gaussian of so many px; 0: as it is."""
+    return ndimage.gaussian_filter(plane, smoothing) if smoothing else plane
+
+
+def foreground_of(
+    plane: Plane, smoothed: Plane, threshold: ThresholdOptions
+) -> tuple[Threshold, Mask]:
+    """Return the threshold of an image (Y, X), and what lies above it."""
+    found = find_threshold(plane, smoothed, threshold)
+    return found, smoothed > found.level
+
+
+def within_reach(foreground: Mask, parent: Labels, maximum_distance: float | None) -> Mask:
+    """Return the foreground (Y, X) that is at most so many px away from the parents."""
+    if maximum_distance is None:
+        return foreground
+    return foreground & (objects.expand(parent, maximum_distance) > 0)
+
+
+def surrounded(inside: Mask) -> Mask:
+    """Return the pixels whose eight neighbours are all inside; none at the border of the image."""
+    result = np.zeros(inside.shape, bool)
+    rows = inside[:-2] & inside[1:-1] & inside[2:]
+    result[1:-1, 1:-1] = rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]
+    return result
+
+
+def grown(labels: Labels, fill_holes: bool, border: str, found: Threshold | None) -> Segmentation:
+    """Fill holes, treat the border, and put the facts together."""
+    require_choice("border", border, ("keep", "discard"))
+    if fill_holes:
+        labels = objects.fill_object_holes(labels)
+    touching = objects.touches_border(labels)
+    record = {"TouchingBorder": float(touching.sum())}
+    if border == "discard":
+        labels = objects.keep_objects(labels, ~touching)
+    return Segmentation(labels, record if found is None else found.record() | record)

@@ -1,0 +1,145 @@
+"""What a segmentation method is: one description that everything else is derived from.
+
+A file of `levelfield.segmentation.methods`, or an entry point of the group ``levelfield.methods``,
+defines one `Method`. The schema of the config, its checks, the tables of docs/segmentation.md, the
+parameter advice and the way fields are mapped over threads and GPUs follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from levelfield.config.options import Options
+from levelfield.segmentation.result import Segmentation
+
+Aim = Literal["smaller", "larger", "divide_less", "divide_more", "find_more", "find_fewer"]
+"""What should happen to objects."""
+
+PARENT_ROLES = ("parent", "minus", "within")
+"""Keys of the config that name another object set."""
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A parameter, and what happens when it is raised.
+
+    Attributes
+    ----------
+    parameter : str
+        With dots where it is nested.
+    step : float
+        A first change that can be seen.
+    raised : str
+        What raising it is good for; lowering it is good for the opposite.
+    relative : bool
+        Whether the step is a share of the value.
+    signed : bool
+        Whether the parameter may fall to zero and below.
+    unset : str
+        What it is held against where it has no value; without it, it is then passed over.
+    """
+
+    parameter: str
+    step: float
+    raised: Aim
+    relative: bool = False
+    signed: bool = False
+    unset: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A segmentation method.
+
+    Attributes
+    ----------
+    name : str
+        As in the config; also the name of the file or of the entry point.
+    makes : str
+        What it makes, in one line.
+    options : type of Options
+        What ``parameters`` of an object set may hold.
+    run : callable, optional
+        From an image (C, Y, X) float32, intensity 0-1, and the options to a `Segmentation`. What
+        the method builds on comes as keywords: label images (Y, X) int32 as `parent`, `minus` and
+        `within`, a trained forest as `classifier`, a loaded `model`, and `imported` labels.
+    run_many : callable, optional
+        In place of `run`, for methods that see many images at once to keep a GPU busy: images,
+        options, and for each image a mapping of what it builds on, to a list of `Segmentation`.
+    builds_on : tuple of str
+        Of `PARENT_ROLES`; the config has to name an object set for each.
+    channels : (int, int or None)
+        Fewest and most channels that it sees; None where the model or nothing limits them.
+    threshold : bool
+        Whether it has a ``threshold`` that can be measured on a whole plate beforehand.
+    classifier : str
+        ``"needed"`` where the method segments what a pixel classifier says, ``"image"`` where the
+        classifier's probability of foreground can be the image that it sees.
+    files : bool
+        Whether it takes over label images that were made elsewhere.
+    load : callable, optional
+        From a file of weights and a rule for the device (`levelfield.segmentation.devices`) to a
+        model, which has a `device_name` and the number of `fields_at_once` that keep it busy. The
+        libraries that this takes are imported here, not before.
+    for_threads : bool
+        Whether several threads may use one model at the same time.
+    plate_diameter : bool
+        Whether an option ``diameter`` that is not given is measured once for each plate.
+    copies_outlines : bool
+        Whether its outlines are those of other object sets.
+    made_elsewhere : bool
+        Whether the program that decides on the objects is another one.
+    trainable : bool
+        Whether `levelfield.training` can train its weights.
+    environment : str
+        What it needs beyond the base installation: an extra, or an environment of its own.
+    knobs : tuple of Knob
+        Which parameter to turn; for each aim the first that is in force counts.
+    """
+
+    name: str
+    makes: str
+    options: type[Options]
+    run: Callable[..., Segmentation] | None = None
+    run_many: Callable[..., list[Segmentation]] | None = None
+    builds_on: tuple[str, ...] = ()
+    channels: tuple[int, int | None] = (1, None)
+    threshold: bool = False
+    classifier: Literal["", "needed", "image"] = ""
+    files: bool = False
+    load: Callable[[Path, str], Any] | None = None
+    for_threads: bool = False
+    plate_diameter: bool = False
+    copies_outlines: bool = False
+    made_elsewhere: bool = False
+    trainable: bool = False
+    environment: str = ""
+    knobs: tuple[Knob, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.run is None) == (self.run_many is None):
+            raise ValueError(f"method {self.name} must define either run or run_many")
+        unknown = [role for role in self.builds_on if role not in PARENT_ROLES]
+        if unknown:
+            raise ValueError(
+                f"method {self.name} builds on {unknown[0]!r}; allowed are "
+                f"{', '.join(PARENT_ROLES)}"
+            )
+
+    @property
+    def weights(self) -> bool:
+        """Whether it needs a file of weights."""
+        return self.load is not None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of all that it builds on besides the image."""
+        more = {
+            "imported": self.files,
+            "classifier": self.classifier == "needed",
+            "model": self.weights,
+        }
+        return (*self.builds_on, *(name for name, wanted in more.items() if wanted))

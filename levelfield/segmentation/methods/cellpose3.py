@@ -1,0 +1,73 @@
+"""The method `cellpose3`: models of Cellpose 1 to 3, such as `cyto3` and `nuclei`.
+
+Stringer & Pachitariu, Nature Methods 22, 592 (2025). It runs in an environment of its own, and sees
+many images at once, because every request to another process costs some time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from pydantic import Field
+
+from levelfield.arrays import Image
+from levelfield.config.options import Number, Whole
+from levelfield.segmentation.method import Method
+from levelfield.segmentation.methods.cellpose import KNOBS
+from levelfield.segmentation.options import SizeFilter
+from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.workers.exchange import load_worker, segment_with_worker
+
+
+class Cellpose3Options(SizeFilter):
+    """Options of the method `cellpose3`."""
+
+    # Never measured per image, or it would drift between the controls.
+    diameter: Number | None = Field(
+        default=None,
+        ge=1,
+        description="Typical diameter in px; null for that of the objects that the model learned "
+        "from.",
+    )
+    model_diameter: Number | None = Field(
+        default=None,
+        ge=1,
+        description="Diameter in px to which the model's images were scaled in training - 17 for "
+        "the published model nuclei; null for what its file says, else 30.",
+    )
+    flow_threshold: Number = Field(
+        default=0.4,
+        ge=0,
+        description="Objects whose flows differ more from those of their shape are dropped; 0 "
+        "keeps all.",
+    )
+    cell_probability: Number = Field(
+        default=0.0,
+        description="Pixels above this logit are part of objects; higher makes smaller objects.",
+    )
+    iterations: Whole | None = Field(
+        default=None,
+        ge=1,
+        description="Steps that pixels follow the flow; null for as many as the diameter needs.",
+    )
+
+
+def segment(
+    images: Sequence[Image], options: Cellpose3Options, inputs: Sequence[Mapping[str, Any]]
+) -> list[Segmentation]:
+    """Segment images (C, Y, X) of 1 channel, or 2: cytoplasm and nuclei."""
+    return segment_with_worker(images, options, inputs[0]["model"])
+
+
+METHOD = Method(
+    name="cellpose3",
+    makes="nuclei or cells, with a model of Cellpose 1 to 3",
+    options=Cellpose3Options,
+    run_many=segment,
+    channels=(1, 2),
+    load=partial(load_worker, "cellpose3"),
+    environment="an environment of its own: `make env-cellpose3`",
+    knobs=KNOBS,
+)

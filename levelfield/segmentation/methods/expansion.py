@@ -1,0 +1,57 @@
+"""The method `expansion`: grow parents by a fixed distance."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from levelfield.arrays import Image, Labels
+from levelfield.config.options import Number, Options
+from levelfield.segmentation.method import Knob, Method
+from levelfield.segmentation.options import Border, Smoothing, ThresholdOptions
+from levelfield.segmentation.result import Segmentation, single_channel
+
+
+class ExpansionOptions(Options):
+    """Options of the method `expansion`."""
+
+    distance: Number = Field(default=10.0, ge=0, description="How far to grow, in px.")
+    threshold: ThresholdOptions | None = Field(
+        default=None, description="Grow only over the foreground; null for everywhere."
+    )
+    smoothing: Smoothing = 1.0
+    border: Border = "keep"
+
+
+def expansion(image: Image, options: ExpansionOptions, parent: Labels) -> Segmentation:
+    """Grow parents by a fixed distance: CellProfiler's Distance-N, with a threshold Distance-B.
+
+    Parameters
+    ----------
+    image : (C, Y, X) float32
+        Without a threshold it is not looked at.
+    options : ExpansionOptions
+        See there.
+    parent : (Y, X) int32
+        E.g. nuclei.
+    """
+    from levelfield.labels.objects import expand
+    from levelfield.segmentation.growth import foreground_of, grown, smooth
+
+    labels, found = expand(parent, options.distance), None
+    if options.threshold is not None:
+        plane = single_channel(image, "expansion")
+        smoothed = smooth(plane, options.smoothing)
+        found, foreground = foreground_of(plane, smoothed, options.threshold)
+        labels = np.where(foreground | (parent > 0), labels, 0)
+    return grown(labels, False, options.border, found)
+
+
+METHOD = Method(
+    name="expansion",
+    makes="cells around nuclei, as far as you say",
+    options=ExpansionOptions,
+    run=expansion,
+    builds_on=("parent",),
+    knobs=(Knob("distance", 1, "larger"),),
+)

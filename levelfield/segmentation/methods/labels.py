@@ -1,0 +1,104 @@
+"""The method `labels`: take over labels that were made elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from levelfield.arrays import Image, Labels, Plane
+from levelfield.config.options import Flag
+from levelfield.segmentation.method import Method
+from levelfield.segmentation.options import MinimumDiameter, SizeFilter
+from levelfield.segmentation.result import Segmentation
+
+RING = 5  # px around an object that count as its surroundings
+
+
+class LabelsOptions(SizeFilter):
+    """Options of the method `labels`."""
+
+    split_parts: Flag = Field(
+        default=False,
+        description="Make each connected part an object of its own, for masks that do not number "
+        "their objects.",
+    )
+    minimum_diameter: MinimumDiameter = 0.0
+
+
+def labels(image: Image, options: LabelsOptions, imported: NDArray[np.integer]) -> Segmentation:
+    """Take over labels that were made elsewhere, and treat them like any other.
+
+    Parameters
+    ----------
+    image : (C, Y, X) float32
+        The first channel tells whether the labels belong to this image.
+    options : LabelsOptions
+        See there.
+    imported : (Y, X) integer
+        As `levelfield.segmentation.imported.read_labels` returns them.
+
+    Returns
+    -------
+    Segmentation
+        Renumbered in raster order. The record says how many objects have `SeveralParts`, and which
+        share of the objects is `BrighterThanSurroundings`: near 1 where bright objects and labels
+        belong together, near 0.5 where the labels are those of another image.
+
+    Raises
+    ------
+    ValueError
+        If the labels have another size than the image, or are a mask instead of labels.
+    """
+    from levelfield.labels import objects
+    from levelfield.labels.filtering import filter_objects
+
+    _check_shape(imported, image.shape[1:])
+    numbered = objects.split_parts(imported) if options.split_parts else objects.renumber(imported)
+    parts = objects.split_parts(numbered)
+    if numbered.max() == 1 and parts.max() > 1:
+        raise ValueError(
+            f"the label image gives one number to all of its {parts.max()} separate objects: it is "
+            "a mask, and would count as one object. Export labels instead, or set split_parts: true"
+        )
+    several = np.bincount(objects.relate(parts, numbered)["parent"], minlength=1)[1:] > 1
+    kept, removed = filter_objects(numbered, *options.limits)
+    record = {
+        "SeveralParts": float(several.sum()),
+        "BrighterThanSurroundings": _brighter_share(image[0], numbered),
+    }
+    return Segmentation(objects.renumber(kept), record | removed)
+
+
+def _check_shape(imported: NDArray[np.integer], expected: tuple[int, ...]) -> None:
+    if imported.shape == expected:
+        return
+    hint = "They may be of another site, or scaled or cropped."
+    if imported.shape == expected[::-1]:
+        hint = "They look transposed: rows and columns are exchanged."
+    raise ValueError(f"the labels are {imported.shape} px, the image is {expected}. {hint}")
+
+
+def _brighter_share(plane: Plane, labels: Labels) -> float:
+    """Share of the objects that are brighter than the background around them; NaN without any."""
+    from scipy import ndimage
+
+    from levelfield.labels import objects
+
+    numbers = objects.object_numbers(labels)
+    ring = np.where(labels > 0, 0, objects.expand(labels, RING))
+    surrounded = numbers[np.isin(numbers, ring)]
+    if not len(surrounded):
+        return float("nan")
+    inside = ndimage.mean(plane, labels, surrounded)
+    return float(np.mean(inside > ndimage.mean(plane, ring, surrounded)))
+
+
+METHOD = Method(
+    name="labels",
+    makes="whatever label images hold that were made elsewhere",
+    options=LabelsOptions,
+    run=labels,
+    files=True,
+    made_elsewhere=True,
+)

@@ -1,0 +1,48 @@
+"""The method `masked`: cut objects to the area of other objects, e.g. speckles to nuclei."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from levelfield.arrays import Image, Labels
+from levelfield.config.options import Options
+from levelfield.segmentation.method import Method
+from levelfield.segmentation.options import Share
+from levelfield.segmentation.result import Segmentation
+
+
+class MaskedOptions(Options):
+    """Options of the method `masked`."""
+
+    minimum_fraction: Share = Field(
+        default=0.0, description="Objects of which a smaller share lies inside are removed."
+    )
+
+
+def masked(image: Image, options: MaskedOptions, parent: Labels, within: Labels) -> Segmentation:
+    """Cut objects to the area of other objects; numbers stay.
+
+    Parameters
+    ----------
+    image : (C, Y, X) float32
+        Not used.
+    options : MaskedOptions
+        See there.
+    parent, within : (Y, X) int32
+        The objects, and those that bound them.
+    """
+    from levelfield.labels import objects
+
+    labels = objects.within_mask(parent, within > 0, options.minimum_fraction)
+    n_removed = len(objects.object_numbers(parent)) - len(objects.object_numbers(labels))
+    return Segmentation(labels, {"Removed": float(n_removed)})
+
+
+METHOD = Method(
+    name="masked",
+    makes="objects cut to others, such as speckles to nuclei",
+    options=MaskedOptions,
+    run=masked,
+    builds_on=("parent", "within"),
+    copies_outlines=True,
+)

@@ -1,0 +1,123 @@
+"""The method `segment_anything_cells`: one cell per nucleus, from prompts.
+
+Kirillov et al., ICCV 2023.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from levelfield.arrays import Image, Labels
+from levelfield.config.options import Number, Options
+from levelfield.segmentation.method import Method
+from levelfield.segmentation.methods.segment_anything import as_colours, load_model
+from levelfield.segmentation.options import Border, MinimumQuality
+from levelfield.segmentation.result import Segmentation
+
+if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
+    from levelfield.segmentation.networks.segment_anything import SegmentAnythingModel
+
+
+class SegmentAnythingCellsOptions(Options):
+    """Options of the method `segment_anything_cells`."""
+
+    prompts: Literal["boxes", "points", "both"] = Field(
+        default="boxes", description="What tells the network where a cell is."
+    )
+    margin: Number = Field(
+        default=0.5,
+        ge=0,
+        le=10,
+        description="Boxes around nuclei are widened on every side by so many times their own "
+        "side.",
+    )
+    minimum_quality: MinimumQuality = 0.0
+    border: Border = "keep"
+
+
+def segment_anything_cells(
+    image: Image,
+    options: SegmentAnythingCellsOptions,
+    parent: Labels,
+    model: SegmentAnythingModel,
+) -> Segmentation:
+    """Segment one cell per nucleus.
+
+    Every cell has the number of its nucleus, covers it, and keeps off the other nuclei. One whose
+    mask is of less than `minimum_quality` is its nucleus alone.
+
+    Parameters
+    ----------
+    image : (C, Y, X) float32
+        1 to 3 channels, which become red, green and blue.
+    options : SegmentAnythingCellsOptions
+        See there.
+    parent : (Y, X) int32
+        E.g. nuclei.
+    model : SegmentAnythingModel
+        See `levelfield.segmentation.networks.segment_anything.load_segment_anything`.
+    """
+    from levelfield.labels import objects
+    from levelfield.segmentation.overlaps import Claim, claim, finished, resolve_overlaps
+
+    numbers = objects.object_numbers(parent)
+    if not len(numbers):
+        labels, record = resolve_overlaps([], parent.shape)
+        return finished(labels, record, 0, None, options.border)
+    found = model.masks_of_prompts(
+        as_colours(image),
+        None if options.prompts == "points" else nucleus_boxes(parent, options.margin),
+        None if options.prompts == "boxes" else nucleus_points(parent),
+    )
+    claims: list[Claim] = []
+    for number, mask in zip(numbers, found, strict=True):
+        own = parent == number
+        good = mask.score >= options.minimum_quality
+        cell = (mask.mask & (parent == 0)) | own if good else own
+        claims.append(claim(mask.score, cell, parent.shape[1]))
+    labels, record = resolve_overlaps(claims, parent.shape)
+    numbered = np.concatenate([[0], numbers]).astype(np.int32)[labels]
+    return finished(numbered, record, 0, None, options.border, keep_numbers=True)
+
+
+def nucleus_boxes(parent: Labels, margin: float) -> NDArray[np.float32]:
+    """Return the boxes (n, 4) around objects, (x0, y0, x1, y1) px, widened and cut to the image."""
+    from scipy import ndimage
+
+    boxes = []
+    for found in ndimage.find_objects(parent):
+        if found is None:
+            continue
+        rows, columns = found
+        dy, dx = margin * (rows.stop - rows.start), margin * (columns.stop - columns.start)
+        boxes.append((columns.start - dx, rows.start - dy, columns.stop + dx, rows.stop + dy))
+    height, width = parent.shape
+    return np.clip(boxes, 0, (width, height, width, height)).astype(np.float32)
+
+
+def nucleus_points(parent: Labels) -> NDArray[np.float32]:
+    """Return a point (n, 2) in each object, (x, y) px: the one that is farthest from its edge."""
+    from scipy import ndimage
+
+    from levelfield.labels import objects
+    from levelfield.segmentation.small_network.targets import distance_to_outside
+
+    numbers = objects.object_numbers(parent)
+    places = ndimage.maximum_position(distance_to_outside(parent), parent, numbers)
+    return np.array(places, np.float32)[:, ::-1].copy()
+
+
+METHOD = Method(
+    name="segment_anything_cells",
+    makes="one cell per nucleus, from boxes or points around the nuclei",
+    options=SegmentAnythingCellsOptions,
+    run=segment_anything_cells,
+    builds_on=("parent",),
+    channels=(1, 3),
+    load=load_model,
+    environment="levelfield[gpu]",
+)

@@ -1,0 +1,68 @@
+"""The part of the config's JSON Schema that follows from the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from levelfield.config.sheets import SCHEMAS, load_schema
+from levelfield.segmentation.method import Method
+from levelfield.segmentation.registry import METHODS
+
+WRITTEN = ("steps.yaml", "networks.yaml")
+
+
+def config_parts() -> dict[str, Mapping[str, Any]]:
+    """Return all schemas that config.yaml refers to, by the names by which it does."""
+    return {name: load_schema(SCHEMAS / name) for name in WRITTEN} | {"methods": method_schema()}
+
+
+def method_schema(methods: Mapping[str, Method] = METHODS) -> dict[str, Any]:
+    """Return the JSON Schema of what an object set needs and may set, by its method.
+
+    Parameters
+    ----------
+    methods : mapping of str to Method
+        By name.
+
+    Returns
+    -------
+    dict
+        ``$defs`` with ``name`` (of a method), ``object_set`` (its keys, by the method), and the
+        schemas of the ``parameters`` by method.
+    """
+    rules = [
+        {
+            "if": {"required": ["method"], "properties": {"method": {"const": name}}},
+            "then": {
+                "required": _required(method),
+                "properties": {"parameters": {"$ref": f"#/$defs/parameters/{name}"}},
+            },
+        }
+        for name, method in methods.items()
+    ]
+    options = {
+        name: method.options.json_schema() | {"description": _sentence(method.makes)}
+        for name, method in methods.items()
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {
+            "name": {"enum": list(methods), "description": "The segmenter."},
+            "object_set": {"allOf": rules},
+            "parameters": options,
+        },
+    }
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
+
+
+def _required(method: Method) -> list[str]:
+    keys = {
+        "weights": method.weights,
+        "files": method.files,
+        "classifier": method.classifier == "needed",
+    }
+    return [*(key for key, needed in keys.items() if needed), *method.builds_on]

@@ -1,0 +1,55 @@
+"""Container recipes install by the commands that `make` runs on clean clones, and no others."""
+
+import re
+
+import pytest
+from conftest import REPOSITORY
+
+ENVS = REPOSITORY / "envs"
+QUIET = {"--quiet", "--disable-pip-version-check", "--no-cache-dir", "--editable"}
+"""Options that change no package."""
+ONLY_THERE = {"chmod"}
+"""The image is built by root, and read by others."""
+
+
+def run_lines(name: str) -> list[str]:
+    """Return the commands that build an image."""
+    text = (ENVS / name).read_text().replace("\\\n", " ")
+    if name == "Dockerfile":
+        return re.findall(r"^RUN (.+)$", text, re.MULTILINE)
+    post = re.search(r"^%post\n(.*?)^%", text, re.MULTILINE | re.DOTALL)[1]
+    return [line.strip() for line in post.splitlines() if not line.strip().startswith("#")]
+
+
+def make_lines() -> list[str]:
+    """Return the commands by which `make` installs what a run needs."""
+    text = (REPOSITORY / "Makefile").read_text()
+    options = re.search(r"^INSTALL := (.+)$", text, re.MULTILINE)[1]
+    rule = re.search(r"^\$\(ENV\)/run\.installed:.*\n((?:\t.*\n)+)", text, re.MULTILINE)[1]
+    return [line.strip().replace("$(INSTALL)", options) for line in rule.splitlines()]
+
+
+def normal(command: str) -> tuple[str, ...]:
+    """Return the words of a command without folders and options that change no package."""
+    words = re.sub(r"\b\w+=\S+ ", "", command).replace("$(BIN)/", "").split()
+    words = [re.sub(r"^/levelfield/?", "", word) or "." for word in words]
+    return tuple(word for word in words if word not in QUIET)
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "levelfield.def"])
+def test_an_image_is_built_by_the_commands_of_make(name):
+    commands = [part for line in run_lines(name) for part in line.split(" && ") if part]
+    installs = [normal(part) for part in commands if part.split()[0] not in ONLY_THERE]
+    assert len(installs) >= 3
+    by_make = {normal(line) for line in make_lines()}
+    assert [command for command in installs if command not in by_make] == []
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "levelfield.def"])
+def test_what_cannot_be_run_here_says_so(name):
+    assert "Not run yet" in (ENVS / name).read_text()
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "envs").glob("*.yaml")), ids=lambda p: p.name)
+def test_a_conda_environment_says_that_it_was_not_run(path):
+    assert "Not run yet: no machine with conda was at hand" in path.read_text()
