@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from levelfield.arrays import Floats
+from levelfield.arrays import Floats, ordered_sum
 from levelfield.qc.columns import FIELD
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.review.answers import OBJECT, PER_OBJECT, Answers
@@ -31,7 +31,6 @@ from levelfield.qc.review.stratified import (
 )
 from levelfield.qc.review.units import field_table, object_evidence
 from levelfield.qc.statistics.estimates import Estimate
-from levelfield.qc.sums import ordered_sum
 from levelfield.qc.verdict.rows import ReviewState
 
 UNREVIEWED: ReviewState = "unreviewed"

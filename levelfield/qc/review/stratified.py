@@ -26,9 +26,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from levelfield.arrays import Floats, Integers
+from levelfield.arrays import Floats, Integers, ordered_sum
 from levelfield.qc.statistics.estimates import Estimate, ratio_estimate, satterthwaite
-from levelfield.qc.sums import ordered_sum
 
 # A stratum whose few answers agree is not known exactly: two answers' worth of this variance is
 # mixed in, that of errors that are neither rare nor common.

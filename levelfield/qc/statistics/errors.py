@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
+from levelfield.arrays import ordered_sum
 from levelfield.qc.statistics.estimates import Estimate
-from levelfield.qc.sums import ordered_sum
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from levelfield.qc.sums import ordered_sum
+from levelfield.arrays import ordered_sum
 
 Verdict = Literal["pass", "undecided", "fail"]
 SEVERITY: tuple[Verdict, ...] = ("pass", "undecided", "fail")

@@ -1,6 +1,6 @@
 """Sums do not depend on the version of Python."""
 
-from levelfield.qc.sums import ordered_sum
+from levelfield.arrays import ordered_sum
 
 
 def test_floats_are_added_one_after_the_other():
