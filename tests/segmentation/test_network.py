@@ -13,6 +13,7 @@ from scipy import ndimage
 from levelfield.evaluation import evaluate_image
 from levelfield.images.normalisation import normalise
 from levelfield.segmentation import segment_images, segment_objects
+from levelfield.segmentation.decoder_options import DECODING
 from levelfield.segmentation.decoders import DECODERS, READS
 from levelfield.segmentation.methods.network import decode
 from levelfield.segmentation.networks.unet import UNet, load_network, save_network
@@ -165,7 +166,9 @@ def test_weights_that_lack_a_layer_are_refused(tmp_path):
 def test_decoders_read_no_more_than_the_network_is_asked_for(model, nuclei, decoder):
     image = nuclei[0][0]
     asked = model.predict([image], None, ("foreground", *READS[decoder]))[0]
-    assert np.array_equal(DECODERS[decoder](asked), DECODERS[decoder](predict(model, image)))
+    options = DECODING[decoder]()
+    whole = DECODERS[decoder](predict(model, image), options)
+    assert np.array_equal(DECODERS[decoder](asked, options), whole)
 
 
 def test_tiles_leave_no_seams(model, nuclei):
