@@ -207,7 +207,8 @@ def test_what_is_foretold_of_the_demo_comes_true(demo, tmp_path, monkeypatch):
     monkeypatch.chdir(measured.folder)
     costs = measure_costs(read_plan_file(Path("config.yaml")), ["S", "L"])
     monkeypatch.chdir(REPOSITORY)
-    (tmp_path / "demo.yaml").write_text(yaml.safe_dump(config | {"results": str(demo)}))
+    whole = yaml.safe_dump(config | {"results": str(demo)}, sort_keys=False)
+    (tmp_path / "demo.yaml").write_text(whole)
     target = read_plan_file(tmp_path / "demo.yaml")
     [plate] = target.plates
     foretold = estimate(target, costs).iloc[-1]
