@@ -21,7 +21,9 @@ from scipy import ndimage
 from levelfield import report, steps
 from levelfield.measurement import FAMILIES
 from levelfield.measurement import compile_kernels as compile_measurement
+from levelfield.qc.evidence.candidates import find_candidates
 from levelfield.qc.evidence.features import field_features
+from levelfield.qc.evidence.scores import shipped_model
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.segmentation import segment_objects
 
@@ -33,6 +35,31 @@ def compile_kernels() -> None:
     with ProcessPoolExecutor() as pool:
         for done in [pool.submit(part) for part in parts]:
             done.result()
+
+
+def _load() -> None:
+    """Import what jobs import, so that its bytecode is there."""
+    for room in (steps, report):
+        for module in iter_modules(room.__path__, f"{room.__name__}."):
+            if module.name != "levelfield.steps.train_network":  # needs the extra for training
+                import_module(module.name)
+
+
+def _segment() -> None:
+    image = _field()
+    nuclei = segment_objects(image[:1], "classical", {}).labels
+    segment_objects(image[1:], "propagation", {}, {"parent": nuclei})
+
+
+def _find_evidence() -> None:
+    image = _field()
+    nuclei, cells = (ndimage.label(plane > 0.2)[0].astype(np.int32) for plane in image)
+    opinion = ask_second_opinion(image[0], nuclei)
+    features = field_features(nuclei, image[0], opinion=opinion)
+    field_features(cells, image[1], inner=nuclei)
+    find_candidates(nuclei, image[0], opinion)
+    trees = shipped_model().right
+    trees.probability(features.objects.reindex(columns=trees.names))
 
 
 def _load() -> None:

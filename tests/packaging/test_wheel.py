@@ -53,8 +53,8 @@ def command(built, tmp_path_factory) -> Path:
     # Lines of a .pth file add folders without the .pth files in them: no editable installation.
     Path(here, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (wheel,) = built.glob("*.whl")
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    subprocess.run([*pip, "--no-deps", "--no-index", "--no-compile", str(wheel)], check=True)
+    install = [sys.executable, "-m", "uv", "pip", "install", "--python", str(python), "--quiet"]
+    subprocess.run([*install, "--no-deps", "--no-index", str(wheel)], check=True)
     return folder / "bin" / "levelfield"
 
 

@@ -31,6 +31,7 @@ from levelfield.qc.review.stratified import (
 )
 from levelfield.qc.review.units import field_table, object_evidence
 from levelfield.qc.statistics.estimates import Estimate
+from levelfield.qc.sums import ordered_sum
 from levelfield.qc.verdict.rows import ReviewState
 
 UNREVIEWED: ReviewState = "unreviewed"
@@ -212,7 +213,7 @@ class ClassReview:
             return share
         wrong = [self.reviewed(name).value for name in ("balance", "invented")]
         read = [self.object_sample(name).evidence.mean() for name in ("balance", "invented")]
-        return share * max(1 - sum(wrong), 0.0) / max(1 - float(sum(read)), 0.1)
+        return share * max(1 - ordered_sum(wrong), 0.0) / max(1 - ordered_sum(read), 0.1)
 
 
 def class_review(

@@ -28,6 +28,7 @@ from scipy import stats
 
 from levelfield.arrays import Floats, Integers
 from levelfield.qc.statistics.estimates import Estimate, ratio_estimate, satterthwaite
+from levelfield.qc.sums import ordered_sum
 
 # A stratum whose few answers agree is not known exactly: two answers' worth of this variance is
 # mixed in, that of errors that are neither rare nor common.
@@ -63,7 +64,7 @@ UNKNOWN = Spread(float("nan"), float("nan"))
 
 def together(parts: Sequence[Spread]) -> Spread:
     """Add independent variances, with Satterthwaite's degrees of freedom."""
-    total = float(sum(each.variance for each in parts))
+    total = ordered_sum(each.variance for each in parts)
     if not np.isfinite(total):
         return UNKNOWN
     freedoms = [part.degrees_of_freedom for part in parts]

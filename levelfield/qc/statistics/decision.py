@@ -19,6 +19,7 @@ import numpy as np
 
 from levelfield.qc.measures import Kind, Measure
 from levelfield.qc.statistics.estimates import FAIL_LEVEL, PASS_LEVEL, Estimate, Verdict
+from levelfield.qc.sums import ordered_sum
 
 MOST_WELLS = 1000
 FEWEST_TO_PASS = 2
@@ -155,7 +156,7 @@ def wells_to_decide(
     classes: Sequence[float] = wells or (estimate.n_wells / 2,) * 2
     if not np.isfinite(estimate.standard_error) or min(classes) < 1:
         return None
-    per_well = estimate.variance / sum(1 / size for size in classes)
+    per_well = estimate.variance / ordered_sum(1 / size for size in classes)
 
     def decided(number: int) -> bool:
         more = replace(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 
 from levelfield.qc.statistics.estimates import Estimate
+from levelfield.qc.sums import ordered_sum
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class ErrorModel:
 
     def sigma(self, value: float, doubts: Doubts) -> float:
         """Return one standard deviation, in the unit of the estimate."""
-        return float(np.sqrt(sum(self.parts(value, doubts).values())))
+        return float(np.sqrt(ordered_sum(self.parts(value, doubts).values())))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
+from levelfield.qc.sums import ordered_sum
+
 Verdict = Literal["pass", "undecided", "fail"]
 SEVERITY: tuple[Verdict, ...] = ("pass", "undecided", "fail")
 """From the best verdict to the worst."""
@@ -184,11 +186,11 @@ def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> floa
 
     Infinite where the sum is 0, or all that it consists of is known.
     """
-    total = sum(variances)
+    total = ordered_sum(variances)
     if not total > 0:
         return float("inf")
     # Shares first: squares of tiny variances would underflow.
-    spread = sum(
+    spread = ordered_sum(
         (part / total) ** 2 / freedom
         for part, freedom in zip(variances, freedoms, strict=True)
         if part > 0

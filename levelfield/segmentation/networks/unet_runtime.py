@@ -36,6 +36,7 @@ class TorchNetwork:
     network: UNet
     device: torch.device
     tile: int = _TILE
+    overlap: int = 96
 
     @property
     def batch(self) -> int:
@@ -51,6 +52,9 @@ class TorchNetwork:
             output, star = self.network(batch)
         every = {**split_groups(output), "star": star}
         return {name: every[name].float().cpu().numpy() for name in groups}
+
+    def rest(self) -> None:
+        """Keep the memory: torch shares it among its networks."""
 
 
 def prepare(weights: Mapping[str, Tensor], device: torch.device) -> TorchNetwork:

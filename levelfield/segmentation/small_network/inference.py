@@ -29,8 +29,6 @@ Image = NDArray[np.float32]
 
 # Objects of these diameters (px) need no scaling; others are scaled to the nearer end.
 DIAMETERS = (15.0, 50.0)
-# Tiles share so many px, more than an object is wide.
-OVERLAP = 96
 
 
 class Runtime(Protocol):
@@ -40,6 +38,8 @@ class Runtime(Protocol):
     ----------
     tile : int
         Largest side of a tile, px.
+    overlap : int
+        Tiles share so many px, more than an object is wide.
     batch : int
         Tiles computed at once.
     """
@@ -48,11 +48,17 @@ class Runtime(Protocol):
     def tile(self) -> int: ...  # noqa: D102
 
     @property
+    def overlap(self) -> int: ...  # noqa: D102
+
+    @property
     def batch(self) -> int: ...  # noqa: D102
 
     def __call__(self, images: NDArray[np.float32], groups: Sequence[str]) -> RawOutputs:
         """Return raw outputs of normalised tiles (N, Y, X): some of `GROUPS`, in this order."""
         ...
+
+    def rest(self) -> None:
+        """Give back the memory that tiles needed."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,7 @@ def predict_all(
     for first in range(0, len(images), together):
         scaled = [normalise(rescale(each, scale)) for each in images[first : first + together]]
         canvases = _canvases(runtime, scaled, groups)
+        runtime.rest()
         while canvases:  # each canvas is let go before the next is blended
             yield prediction_of(groups, canvases.pop(0).blend())
 
@@ -174,9 +181,9 @@ def _canvases(runtime: Runtime, images: Sequence[Image], groups: Sequence[str]) 
     same shape and its numbers do not depend on what it was computed with.
     """
     waiting: dict[tuple[int, int], list[tuple[int, Tile]]] = {}
-    canvases = [Canvas(image.shape, OVERLAP, grids_of(groups)) for image in images]
+    canvases = [Canvas(image.shape, runtime.overlap, grids_of(groups)) for image in images]
     for number, image in enumerate(images):
-        for tile in tiles(image.shape, runtime.tile, OVERLAP):
+        for tile in tiles(image.shape, runtime.tile, runtime.overlap):
             waiting.setdefault(tile.shape, []).append((number, tile))
     for entries in waiting.values():
         for first in range(0, len(entries), runtime.batch):

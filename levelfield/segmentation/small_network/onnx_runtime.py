@@ -12,24 +12,27 @@ from numpy.typing import NDArray
 
 from levelfield.segmentation.small_network.graph import INPUT, Weights, encode_network
 from levelfield.segmentation.small_network.prediction import GROUPS, RawOutputs
+from levelfield.segmentation.small_network.tiles import MULTIPLE
 from levelfield.segmentation.small_network.weights import read_network
 
 # Largest side of a tile (px): a process stays within 400 MB.
-_TILE = 448
+_TILE = 416
+_SMALLEST = np.zeros((1, 1, MULTIPLE, MULTIPLE), np.float32)
 
 
 def open_session(model: bytes | Path, keep_memory: bool) -> onnxruntime.InferenceSession:
     """Return a session that computes the same numbers each time, on one thread of the CPU.
 
-    With `keep_memory` it keeps what a tile needed for the next one, which saves a third of the
-    time; else the steps that follow can have it.
+    With `keep_memory` it keeps what a tile needed for the next one, which saves a quarter of the
+    time; else it gives back each array at once.
     """
     options = onnxruntime.SessionOptions()
     # Work is divided over processes; more threads in each would only get in each other's way.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.log_severity_level = 3  # errors
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = keep_memory
+    options.enable_cpu_mem_arena = keep_memory
+    options.enable_mem_pattern = False
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
@@ -49,6 +52,7 @@ class OnnxNetwork:
 
     weights: Weights
     tile: int = _TILE
+    overlap: int = 64
     batch: int = 1
     _sessions: dict[tuple[str, ...], onnxruntime.InferenceSession] = field(default_factory=dict)
 
@@ -63,6 +67,13 @@ class OnnxNetwork:
         """Return raw outputs of normalised tiles (1, Y, X)."""
         found = self.session(groups).run(list(groups), {INPUT: images[:, None]})
         return dict(zip(groups, found, strict=True))
+
+    def rest(self) -> None:
+        """Give back the memory that tiles needed; the session does so after a run."""
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        for groups, session in self._sessions.items():
+            session.run(list(groups), {INPUT: _SMALLEST}, options)
 
 
 def load_onnx(path: Path) -> tuple[OnnxNetwork, dict[str, str]]:
