@@ -25,13 +25,15 @@ def make_lines() -> list[str]:
     """Return the commands by which `make` installs what a run needs."""
     text = (REPOSITORY / "Makefile").read_text()
     options = re.search(r"^INSTALL := (.+)$", text, re.MULTILINE)[1]
-    rule = re.search(r"^\$\(ENV\)/run\.installed:.*\n((?:\t.*\n)+)", text, re.MULTILINE)[1]
-    return [line.strip().replace("$(INSTALL)", options) for line in rule.splitlines()]
+    rules = re.findall(r"^\$\(ENV\)/(?:run|gpu)\.installed:.*\n((?:\t.*\n)+)", text, re.MULTILINE)
+    return [line.strip().replace("$(INSTALL)", options) for line in "".join(rules).splitlines()]
 
 
 def normal(command: str) -> tuple[str, ...]:
     """Return the words of a command without folders and options that change no package."""
-    words = re.sub(r"\b\w+=\S+ ", "", command).replace("$(BIN)/", "").split()
+    # uv takes pip's options, and the environment besides.
+    command = re.sub(r"--python \S+|\$\(UV\)|\b\w+=\S+ |^env -u \S+ ", "", command)
+    words = command.replace("$(BIN)/", "").split()
     words = [re.sub(r"^/levelfield/?", "", word) or "." for word in words]
     return tuple(word for word in words if word not in QUIET)
 
