@@ -62,27 +62,6 @@ def _find_evidence() -> None:
     trees.probability(features.objects.reindex(columns=trees.names))
 
 
-def _load() -> None:
-    """Import what jobs import, so that its bytecode is there."""
-    for room in (steps, report):
-        for module in iter_modules(room.__path__, f"{room.__name__}."):
-            if module.name != "levelfield.steps.train_network":  # needs the extra for training
-                import_module(module.name)
-
-
-def _segment() -> None:
-    image = _field()
-    nuclei = segment_objects(image[:1], "classical", {}).labels
-    segment_objects(image[1:], "propagation", {}, {"parent": nuclei})
-
-
-def _find_evidence() -> None:
-    image = _field()
-    nuclei, cells = (ndimage.label(plane > 0.2)[0].astype(np.int32) for plane in image)
-    field_features(nuclei, image[0], opinion=ask_second_opinion(image[0], nuclei))
-    field_features(cells, image[1], inner=nuclei)
-
-
 def _field() -> np.ndarray:
     """Return an image (2, Y, X) with touching and separate blobs above noise."""
     noise = np.random.default_rng(0).normal(0.05, 0.003, (2, 160, 160))
