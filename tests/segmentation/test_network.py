@@ -168,16 +168,9 @@ def test_weights_that_lack_a_layer_are_refused(tmp_path):
 def test_decoders_read_no_more_than_the_network_is_asked_for(model, nuclei, decoder):
     image = nuclei[0][0]
     asked = model.predict([image], None, ("foreground", *READS[decoder]))[0]
-<<<<<<< HEAD
     options = DECODING[decoder]()
     whole = DECODERS[decoder](predict(model, image), options)
     assert np.array_equal(DECODERS[decoder](asked, options), whole)
-=======
-    labels = [
-        DECODERS[decoder](each, DECODING[decoder]()) for each in (asked, predict(model, image))
-    ]
-    assert np.array_equal(*labels)
->>>>>>> wt-b
 
 
 def test_tiles_leave_no_seams(model, nuclei):
