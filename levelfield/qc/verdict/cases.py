@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from levelfield.arrays import ordered_sum
 from levelfield.qc.measures import MEASURES, Measure
 from levelfield.qc.statistics.decision import Bound, bound_of
 from levelfield.qc.statistics.errors import Constants, ErrorModel
@@ -223,5 +224,5 @@ def variance_shares(reading: Reading, estimate: Estimate, constants: Constants) 
     parts = {"sampling": estimate.variance}
     size = error_size(estimate.value, reading, constants)
     parts |= error_model(reading, constants).parts(size, reading.doubts)
-    total = sum(parts.values())
+    total = ordered_sum(parts.values())
     return {name: part / total for name, part in parts.items()}

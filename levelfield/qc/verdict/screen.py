@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from levelfield.arrays import Floats
+from levelfield.arrays import Floats, ordered_sum
 from levelfield.qc.measures import MEASURES, Scope
 from levelfield.qc.statistics.errors import DOUBTS, NO_DOUBTS, Constants, Doubts
 from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate, satterthwaite
@@ -56,7 +56,7 @@ class _OnPlate:
             reading.estimate, is_difference=reading.scope == "difference", doubts=reading.doubts
         )
         read = known_scatter(read, reading, constants)
-        doubted = sum(
+        doubted = ordered_sum(
             part for name, part in model.parts(read.value, reading.doubts).items() if name in DOUBTS
         )
         freedom = read.degrees_of_freedom
