@@ -98,7 +98,7 @@ def test_a_readout_of_a_feature_that_is_not_measured_is_refused_before_anything_
 def test_a_well_that_stands_twice_is_refused(tmp_path):
     screen = small_screen(tmp_path / "twice")
     screen.write_layout(LAYOUT + "a1,trt,x,\n")
-    assert "line 9: well A01 stands there a second time (first on line 2)" in refused(screen)
+    assert "line 9: well A01 is a duplicate (first on line 2)" in refused(screen)
     assert not (screen.folder / "results").exists()
 
 
