@@ -214,10 +214,7 @@ def agreement(reference, masks):
 
 def memory(device):
     gpu = torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else np.nan
-    return {
-        "gpu_gb": gpu,
-        "process_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-    }
+    return {"gpu_gb": gpu, "process_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}
 
 
 def stages(ours, theirs, images):

@@ -12,8 +12,6 @@ draws by what an object may change of the balance alone, *plain* by chance and w
 Writes benchmarks/results/qc_review.csv: a row per kind of evidence, wells, objects, margin, method.
 """
 
-from __future__ import annotations
-
 import argparse
 import platform
 import time

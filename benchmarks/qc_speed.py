@@ -8,8 +8,6 @@ well. ``bbbc013_1080x1080`` is BBBC013, mirrored at the edges up to this size. W
 ``results/qc_speed.csv``.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import resource

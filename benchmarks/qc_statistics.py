@@ -13,8 +13,6 @@ of merges in the positive class. The functions are those of `levelfield.qc.stati
 Writes benchmarks/results/qc_statistics.csv: a row per study, number of wells, error and figure.
 """
 
-from __future__ import annotations
-
 import argparse
 import platform
 import time

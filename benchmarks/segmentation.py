@@ -145,10 +145,7 @@ def score(index, load, methods) -> pd.DataFrame:
 LEARNED_DIAMETER = 15.0
 SEGMENTERS = {
     "stardist": ("stardist.zip", lambda diameter: {"scale": LEARNED_DIAMETER / diameter}),
-    "mask_rcnn": (
-        "mask_rcnn.safetensors",
-        lambda diameter: {"scale": LEARNED_DIAMETER / diameter},
-    ),
+    "mask_rcnn": ("mask_rcnn.safetensors", lambda diameter: {"scale": LEARNED_DIAMETER / diameter}),
     "cellpose3": ("cellpose3", lambda diameter: {"diameter": diameter}),
     # The model says that it was trained at 0.5 µm per px.
     "instanseg": (

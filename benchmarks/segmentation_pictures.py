@@ -31,14 +31,8 @@ THRESHOLDS = {
     "outline: 0.25 (larger)": {"outline": 0.25},
     "outline: null, otsu": {"outline": None, "threshold": OTSU},
     "otsu_three_low (finds dim)": {"outline": None},
-    "otsu_three_high (bright only)": {
-        "outline": None,
-        "threshold": {"method": "otsu_three_high"},
-    },
-    "otsu, correction 0.5 (larger)": {
-        "outline": None,
-        "threshold": OTSU | {"correction": 0.5},
-    },
+    "otsu_three_high (bright only)": {"outline": None, "threshold": {"method": "otsu_three_high"}},
+    "otsu, correction 0.5 (larger)": {"outline": None, "threshold": OTSU | {"correction": 0.5}},
     "otsu, log (larger)": {"outline": None, "threshold": OTSU | {"log": True}},
 }
 DECLUMPS = {

@@ -1,7 +1,5 @@
 """The command line: a door to the workflow, and what a person asks of its results."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

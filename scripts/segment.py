@@ -37,12 +37,7 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
     )
     checkpoint = Checkpoint(checkpoints_of(snakemake.params.store), f"segment_{pack}")
     table = segment_pack(
-        index,
-        snakemake.params.wells,
-        job,
-        snakemake.threads,
-        f"segment {plate} {pack}",
-        checkpoint,
+        index, snakemake.params.wells, job, snakemake.threads, f"segment {plate} {pack}", checkpoint
     )
     checkpoint.check()
     write_csv(table, snakemake.output[0])

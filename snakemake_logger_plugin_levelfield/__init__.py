@@ -6,8 +6,6 @@ starts, so that nothing else of Levelfield is imported here. `levelfield.runs.ev
 files. Only the main process has loggers: jobs that a cluster runs write none.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime

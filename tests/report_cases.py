@@ -1,7 +1,5 @@
 """Plates of any format with made-up tables, as the report gets them."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import replace
 

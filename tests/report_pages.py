@@ -3,16 +3,9 @@
 from collections import Counter
 from html.parser import HTMLParser
 
-from report_cases import (
-    layout_of,
-    real_field,
-    report_of,
-)
+from report_cases import layout_of, real_field, report_of
 
-from levelfield.report import (
-    choose_gallery,
-    draw_gallery,
-)
+from levelfield.report import choose_gallery, draw_gallery
 
 HOSTILE = "<script>alert('x')</script>&\"'"
 

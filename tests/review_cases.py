@@ -8,10 +8,7 @@ import pandas as pd
 from levelfield.qc.columns import FIELD, NUMBER
 from levelfield.qc.review.answers import OBJECT, read_answers
 from levelfield.qc.review.estimates import ReviewedRow, review_estimates
-from levelfield.qc.review.sampling import (
-    ReviewPlan,
-    choose_for_review,
-)
+from levelfield.qc.review.sampling import ReviewPlan, choose_for_review
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.qc.statistics.errors import Constants
 

@@ -3,8 +3,6 @@
 ``DECODERS`` holds functions from a prediction and options by name to labels (Y, X).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

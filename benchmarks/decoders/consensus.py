@@ -5,8 +5,6 @@ object like it (the best intersection over union). Candidates are taken in the o
 support: the object that most decoders see, with the outline that is nearest to all of theirs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 

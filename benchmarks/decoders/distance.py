@@ -1,7 +1,5 @@
 """Distance to the edge: its peaks are the objects, its valleys divide them."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 

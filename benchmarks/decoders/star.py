@@ -3,8 +3,6 @@
 Schmidt et al., "Cell detection with star-convex polygons", MICCAI 2018.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage

@@ -1,7 +1,5 @@
 """Libraries that the base installation does not bring, and the extras that do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec

@@ -3,8 +3,6 @@
 Snakemake reads the plan in every job: nothing here loads torch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

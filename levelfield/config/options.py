@@ -4,8 +4,6 @@ A field has a type, a default, a range, a unit and a meaning; the JSON Schema of
 errors and the tables of the documentation are made from it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Self, get_args
 

@@ -4,8 +4,6 @@ The signature of a function is the only place that knows its parameters and thei
 is keyword-only may stand in the configuration, anything else may not.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The plan of a screen: what is in its config and sheets, checked and typed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -168,10 +168,7 @@ def mark_verdict(verdict: pd.DataFrame, objects: Mapping[str, Mapping[str, Any]]
     if not notes:
         return verdict
     planted = verdict["object_set"].map(notes).fillna("")
-    return verdict.assign(
-        advice=(planted + " " + verdict["advice"]).str.strip(),
-        planted=planted,
-    )
+    return verdict.assign(advice=(planted + " " + verdict["advice"]).str.strip(), planted=planted)
 
 
 def note_of_verdict(verdict: pd.DataFrame) -> str:

@@ -4,8 +4,6 @@ All is decided from the plate sheet and the layout sheets alone, so that Snakema
 before the first one starts. No pixel is read here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -4,8 +4,6 @@ What must be known before any job runs is here, and needs no segmenter: every Sn
 the plan again.
 """
 
-from __future__ import annotations
-
 import glob
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -5,8 +5,6 @@ works on a unit (a pack of wells, a plate, the screen), which has a folder, and 
 table of what the job took.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

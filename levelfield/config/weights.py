@@ -1,7 +1,5 @@
 """Which weights of networks there are: the catalogue, and the config's section ``weights``."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterable, Mapping

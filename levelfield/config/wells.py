@@ -1,7 +1,5 @@
 """Names of wells, and the formats of plates that they lie on."""
 
-from __future__ import annotations
-
 import re
 from functools import cache
 

@@ -4,8 +4,6 @@
 """
 
 # ruff: noqa: F401 (the names below are offered, for type checkers and people)
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

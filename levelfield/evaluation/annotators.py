@@ -4,8 +4,6 @@ People disagree about objects and outlines, and no score of a segmenter means mo
 score between two people. The functions here judge annotators and segmenters alike.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any

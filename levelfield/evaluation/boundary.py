@@ -1,7 +1,5 @@
 """Distances between the outlines of a predicted object and of its reference object."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -19,8 +19,6 @@ objects is split, a predicted object with two or more such reference objects is 
 reference object without any IoU above 0.7 is missed.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One predicted label image against its reference."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 

@@ -1,7 +1,5 @@
 """One-to-one assignment of predicted to reference objects."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching

@@ -4,8 +4,6 @@ All scores are sums, counts and medians over these rows, so that they can be for
 of objects: an image, a well, a control class, a size class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A picture of evaluated images: how good, which errors, and at which object size."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

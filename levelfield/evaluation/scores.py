@@ -6,8 +6,6 @@ nothing to divide by, the score is NaN, never 0 or 1: an image without any objec
 about a segmenter, and a mean over images leaves it out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Many evaluated images as tables: objects, images, and any grouping of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 

@@ -11,8 +11,6 @@ has been done meanwhile: they meet, and no more fields are computed twice than p
 work. The job that began last cleans up; an earlier one that sees this ends, and writes nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import uuid

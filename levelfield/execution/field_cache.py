@@ -1,7 +1,5 @@
 """Keep what a field's rows were made from, so that only changed fields are computed again."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib
 import json

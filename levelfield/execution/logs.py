@@ -4,8 +4,6 @@ The last line of a log file says how the job ended, so that what is finished, wh
 was cut off can be told from the logs alone.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import sys

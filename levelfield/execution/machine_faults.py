@@ -1,7 +1,5 @@
 """Faults of the machine, as opposed to those of images: in words, with a remedy."""
 
-from __future__ import annotations
-
 import errno
 import signal
 import sys

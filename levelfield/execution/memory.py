@@ -1,7 +1,5 @@
 """Memory that is free again goes back to the system."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Work on the fields of a job, in order, with a line of progress now and then."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Call a function in a process of its own, for the sake of memory."""
 
-from __future__ import annotations
-
 import os
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module

@@ -1,7 +1,5 @@
 """What jobs took: the tables that Snakemake writes for every job (its benchmarks)."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import dataclass
 from math import nan

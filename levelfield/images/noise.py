@@ -1,7 +1,5 @@
 """The noise of pixels, estimated from an image; numpy alone."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from levelfield.arrays import AnyFloats

@@ -1,7 +1,5 @@
 """The scale of intensities that the network is given."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from levelfield.arrays import Image

@@ -1,7 +1,5 @@
 """Raw image files: what their headers promise, and the pixels of one plane."""
 
-from __future__ import annotations
-
 import errno
 import threading
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Enlarge maps by linear interpolation."""
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 

@@ -1,7 +1,5 @@
 """The raw images of one site: read, judged fit for use or not."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

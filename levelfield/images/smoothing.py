@@ -4,8 +4,6 @@ Rows are summed as a whole, so that the compiler can use vector instructions; sc
 pixel.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 

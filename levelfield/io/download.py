@@ -1,7 +1,5 @@
 """Download a large file, and go on where a download was cut off."""
 
-from __future__ import annotations
-
 import http.client
 import logging
 import time

@@ -4,8 +4,6 @@ The crate follows the Process Run Crate profile (Leo et al., PLoS ONE 19, e03092
 Soiland-Reyes et al., Data Science 5, 97, 2022).
 """
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Weights of networks: fetched once, and never used unchecked."""
 
-from __future__ import annotations
-
 import logging
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Boundaries of objects, and distances to them."""
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 

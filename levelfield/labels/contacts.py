@@ -1,7 +1,5 @@
 """Where two objects touch, directly or over a gap of one pixel."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which objects stay: by size, and by whether they touch the border."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from levelfield.arrays import Labels

@@ -1,7 +1,5 @@
 """Sums, percentiles and maxima over the pixels of every label, each in one pass over the image."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

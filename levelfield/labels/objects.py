@@ -5,8 +5,6 @@ they number objects 1..n in raster order of each object's first pixel. Secondary
 objects (cells, cytoplasm) keep the number of the object they come from, so gaps may occur there.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from scipy import ndimage

@@ -4,8 +4,6 @@ Every score of this package is derived from these sparse pairs: a field with 5,0
 some 10,000 overlapping pairs, where a full matrix would have 25 million entries.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

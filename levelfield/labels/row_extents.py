@@ -1,7 +1,5 @@
 """The first and last pixel of every object on every row."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Assay readouts: a ratio per object, a median per well, and Z-prime between the controls."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

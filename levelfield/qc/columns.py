@@ -1,7 +1,5 @@
 """Names of the columns by which the tables of the QC are joined."""
 
-from __future__ import annotations
-
 SITE = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
 """A site of a well."""
 WELL = ["Metadata_Plate", "Metadata_Well"]

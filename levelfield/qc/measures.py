@@ -3,8 +3,6 @@
 Values are fractions of objects, or px; a `Measure` knows how they are shown.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

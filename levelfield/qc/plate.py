@@ -1,7 +1,5 @@
 """The QC of one plate from end to end: features of all packs in, tables out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple

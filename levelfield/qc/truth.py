@@ -6,8 +6,6 @@ the threshold it is the distance to the outlines that people drew. How far these
 visible edge is the annotators' convention, measured as the evidence's bias less that distance.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

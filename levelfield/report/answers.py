@@ -1,7 +1,5 @@
 """The answers in the order in which people ask: object set, question, measure, control."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

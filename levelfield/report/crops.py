@@ -3,8 +3,6 @@
 What is missed has no outline to show: a ring marks its place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Control distributions: every control well as a dot, per control, with the mean's interval."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Drift: the values of both classes plate by plate, in the order in which plates were imaged."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
@@ -145,10 +143,7 @@ def _names(dates: Mapping[str, str], across: Scale) -> list[ElementTree.Element]
 
 
 def _series(
-    rows: Sequence[Drift],
-    centres: Sequence[tuple[float, float]],
-    colour: str,
-    upwards: Scale,
+    rows: Sequence[Drift], centres: Sequence[tuple[float, float]], colour: str, upwards: Scale
 ) -> list[ElementTree.Element]:
     """Draw one control: a thin line through its plates, intervals, and its sign."""
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in centres)

@@ -1,7 +1,5 @@
 """The page that compares a plate's segmentation with reference labels."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial

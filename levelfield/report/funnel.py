@@ -1,7 +1,5 @@
 """Funnel of wells: each well's balance against its number of objects, within control limits."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree

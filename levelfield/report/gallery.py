@@ -1,7 +1,5 @@
 """The gallery: control images with the outlines of every object set, chosen by rule, not by eye."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Plate maps: a plate as its wells lie, coloured by a quantity."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

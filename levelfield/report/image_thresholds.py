@@ -1,7 +1,5 @@
 """Every control image's threshold bias, and how many images are called low, ok and high."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
@@ -24,11 +22,7 @@ from levelfield.report.svg import (
 )
 
 WIDTH, ROW = 500, 58
-CALLS = {
-    "high": ("too high", "#8073ac"),
-    "ok": ("ok", "#b4bab0"),
-    "low": ("too low", "#e08214"),
-}
+CALLS = {"high": ("too high", "#8073ac"), "ok": ("ok", "#b4bab0"), "low": ("too low", "#e08214")}
 """In the order of the axis: a threshold that is too high leaves outlines too small."""
 _LEFT, _RIGHT, _TOP = 178, 14, 8
 _RADIUS, _SPREAD = 2.6, 14.0

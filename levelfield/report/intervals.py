@@ -1,7 +1,5 @@
 """Estimates with their intervals against a margin, drawn small enough for a table cell."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The report of one plate: one page, verdict first, that needs nothing but itself."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

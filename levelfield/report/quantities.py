@@ -1,7 +1,5 @@
 """What of a plate is worth a map: readouts, counts, threshold bias, balance, thresholds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

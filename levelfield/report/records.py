@@ -1,7 +1,5 @@
 """The verdict's tables read back as records."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from levelfield.qc.statistics.records import from_table

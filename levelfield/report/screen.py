@@ -1,7 +1,5 @@
 """The report of a screen: every plate and question at a glance, and the way to the plates."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +10,7 @@ import pandas as pd
 from levelfield.config.planted import note_of_verdict
 from levelfield.qc.measures import SCOPES
 from levelfield.qc.wording.headlines import name_of_answer, screen_headline
-from levelfield.qc.wording.questions import (
-    BOTH_CLASSES,
-    QUESTIONS,
-    Question,
-    answer_words,
-)
+from levelfield.qc.wording.questions import BOTH_CLASSES, QUESTIONS, Question, answer_words
 from levelfield.report.drift import drift_charts, drift_order
 from levelfield.report.page import environment
 from levelfield.report.records import class_margins, read_answers

@@ -1,7 +1,5 @@
 """Rows and answers of the verdict as pages and terminal show them alike."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

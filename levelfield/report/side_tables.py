@@ -1,7 +1,5 @@
 """Tables beside the answers: counts by segmenter and second opinion, doses, wells not covered."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import TypeVar

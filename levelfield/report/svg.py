@@ -1,7 +1,5 @@
 """Small SVG drawings: crisp at any size, light, and readable by a screen reader."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from xml.etree import ElementTree

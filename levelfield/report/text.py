@@ -1,7 +1,5 @@
 """The verdict as plain text, for a terminal: the words and numbers of the page."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any

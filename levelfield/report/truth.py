@@ -1,7 +1,5 @@
 """Estimate and truth beside each other, where some wells have reference labels."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The door to Snakemake: where the workflow is, and how it is called."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

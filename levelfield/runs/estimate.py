@@ -1,7 +1,5 @@
 """What a screen will take: jobs, files, bytes and hours, from finished plates."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ The profiles set ``logger: levelfield``; a run without it leaves no events, and 
 of its jobs tell what became of them.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """What failed in a run, and why: a table for every plate, and a summary for the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,8 +71,7 @@ def _sites_left_out(results: Path) -> pd.DataFrame:
     segmented = in_plate(results, "segment", pack="*")
     packs = [read_csv(path) for path in sorted(segmented.parent.glob(segmented.name))]
     return excluded_sites(
-        read_csv(index),
-        stack(packs) if packs else empty.assign(fault="", path=""),
+        read_csv(index), stack(packs) if packs else empty.assign(fault="", path="")
     )
 
 

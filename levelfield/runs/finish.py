@@ -1,7 +1,5 @@
 """The end of a run: failures are written down, and the screen is judged by what there is."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -3,8 +3,6 @@
 A test compares this list with what Snakemake plans.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +91,7 @@ def _training_jobs(results: Results, network: NetworkSettings) -> Iterator[Job]:
 
 
 def _job(
-    results: Results,
-    rule: str,
-    name: str = "",
-    wells: tuple[str, ...] = (),
-    **wildcards: str | int,
+    results: Results, rule: str, name: str = "", wells: tuple[str, ...] = (), **wildcards: str | int
 ) -> Job:
     return Job(
         rule=rule,

@@ -1,7 +1,5 @@
 """Read the plan of a screen: for the workflow and for the command line alike."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path

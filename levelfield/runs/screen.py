@@ -1,7 +1,5 @@
 """The verdict of a screen by the plates that are finished, whatever became of the others."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from pathlib import Path

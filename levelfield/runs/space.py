@@ -1,7 +1,5 @@
 """Room on the disk: what a plate will need, what is free, and what could be deleted."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

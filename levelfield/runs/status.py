@@ -1,7 +1,5 @@
 """How far a screen is: per plate and rule what is done, running, waiting and failed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Find stored pixels that are missing or altered, and have them made again."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

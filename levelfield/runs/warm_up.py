@@ -6,8 +6,6 @@ that jobs load is written too, where Python may. Run by the installation:
 ``python -m levelfield.runs.warm_up``.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor

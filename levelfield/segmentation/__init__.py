@@ -4,8 +4,6 @@ The registry is loaded when it is asked for, as jobs that only read objects use 
 this package.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

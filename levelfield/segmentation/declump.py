@@ -1,7 +1,5 @@
 """Declumping: find the centre of each object and draw the lines between touching ones."""
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """What the config may set of each decoder."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from levelfield.config.options import Options

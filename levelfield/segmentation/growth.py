@@ -3,8 +3,6 @@
 Every object keeps the number of its parent. An object that is removed leaves a gap.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 

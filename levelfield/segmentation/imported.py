@@ -4,8 +4,6 @@ CellProfiler (label TIFF), Cellpose (``_cp_masks.tif``, ``_cp_masks.png``, ``_se
 and QuPath (label images exported as TIFF or PNG) and OME-Zarr labels.
 """
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Mapping
 from pathlib import Path

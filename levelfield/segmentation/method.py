@@ -5,8 +5,6 @@ defines one `Method`. The schema of the config, its checks, the tables of docs/s
 parameter advice and the way fields are mapped over threads and GPUs follow from it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Options that several segmentation methods share."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -26,14 +24,12 @@ Border = Annotated[
     Field(description="Whether objects that touch the border of the image stay."),
 ]
 MinimumDiameter = Annotated[
-    Number,
-    Field(ge=0, description="Objects of a smaller equivalent diameter (px) are removed."),
+    Number, Field(ge=0, description="Objects of a smaller equivalent diameter (px) are removed.")
 ]
 MaximumDiameter = Annotated[
     Number | None,
     Field(
-        ge=0,
-        description="Objects of a larger equivalent diameter (px) are removed; null for none.",
+        ge=0, description="Objects of a larger equivalent diameter (px) are removed; null for none."
     ),
 ]
 MaximumDistance = Annotated[
@@ -65,20 +61,18 @@ MinimumKept = Annotated[
     Share,
     Field(
         description="An object that keeps less of its pixels than this, where better ones overlap "
-        "it, is dropped.",
+        "it, is dropped."
     ),
 ]
 MinimumQuality = Annotated[
     Share,
-    Field(
-        description="Masks that the network itself thinks worse of (predicted IoU) are dropped.",
-    ),
+    Field(description="Masks that the network itself thinks worse of (predicted IoU) are dropped."),
 ]
 MaskThreshold = Annotated[
     Share,
     Field(
         description="A pixel is part of an object from this probability; higher makes smaller "
-        "objects.",
+        "objects."
     ),
 ]
 

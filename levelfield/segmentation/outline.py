@@ -1,7 +1,5 @@
 """Outlines that fit each object's own brightness, where one threshold suits only some."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -4,8 +4,6 @@ Star-convex polygons, region proposals and prompted masks may claim the same pix
 labels, and all that is measured on them, need one owner. The claim with the best score has it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ rounded up or down at random so that the mean over images is exactly the share. 
 the random generator alters, at a larger share, the same objects and more.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any

@@ -1,7 +1,5 @@
 """Seeded propagation: grow objects over a mask by image change and distance."""
 
-from __future__ import annotations
-
 import heapq
 
 import numpy as np

@@ -4,8 +4,6 @@
 ``<!-- methods -->`` and ``<!-- options of <name> -->`` and the next ``<!-- end -->``.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Mapping

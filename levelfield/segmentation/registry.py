@@ -5,8 +5,6 @@ own as an entry point of the group ``levelfield.methods``, see docs/add_a_segmen
 imported when it is asked for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from importlib import import_module

@@ -1,7 +1,5 @@
 """What every segmenter returns."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

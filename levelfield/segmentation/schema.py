@@ -1,7 +1,5 @@
 """The part of the config's JSON Schema that follows from the methods."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

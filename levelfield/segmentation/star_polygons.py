@@ -6,8 +6,6 @@ polygon's pixels are counted, which is the same to within a pixel's width and ne
 library.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Thresholds: what is foreground, globally or locally, and how sure that there is any."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -210,9 +208,7 @@ def _level_by_block(
     image: Plane, overall: float, window: float, options: ThresholdOptions
 ) -> Plane:
     levels = measure_tiles(
-        image,
-        window,
-        lambda block: measure_threshold(block, options.method, options.log),
+        image, window, lambda block: measure_threshold(block, options.method, options.log)
     )
     # The bounds of CellProfiler's adaptive threshold: a block without objects must not invent any.
     levels = np.clip(levels, 0.7 * overall, 1.5 * overall)
@@ -224,12 +220,7 @@ def _background(image: Plane, level: float | Plane) -> float:
     return float(np.median(below)) if below.size else float(image.min())
 
 
-def _contrast(
-    image: Plane,
-    smoothed: Plane,
-    level: float | Plane,
-    background: float,
-) -> float:
+def _contrast(image: Plane, smoothed: Plane, level: float | Plane, background: float) -> float:
     foreground = smoothed > level
     if not foreground.any() or foreground.all():
         return 0.0

@@ -1,7 +1,5 @@
 """The review sheet, and the checksums that tell whether its labels are still those of today."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 A collection is a snapshot: the next training makes the labels again that people looked at.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

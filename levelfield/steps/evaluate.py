@@ -1,7 +1,5 @@
 """Compare the labels of a plate with those that a person drew."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

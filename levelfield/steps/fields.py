@@ -1,7 +1,5 @@
 """Read finished fields back from the store, corrected, for measurement and QC."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fit the flat field of every channel of a plate to a sample of its sites."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from functools import partial

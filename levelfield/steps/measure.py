@@ -1,7 +1,5 @@
 """Measure the objects of a pack."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches

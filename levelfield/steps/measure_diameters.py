@@ -4,8 +4,6 @@ Measured per image, the scale of a network and with it its outlines would follow
 does to the cells, and drift between the controls.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Measure one threshold for a whole plate, or on its controls, instead of one per image."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any

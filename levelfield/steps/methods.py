@@ -1,7 +1,5 @@
 """What advice needs to know of each object set's segmenter: its parameters and their defaults."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 A process that does this imports no more than it needs, and holds one field at a time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """The QC of a plate from the evidence of all its packs, and of a screen from its plates."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """The QC's estimates against reference labels, where there are some."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,10 +61,7 @@ def plate_truth(
     readings = plate_readings(plate, objects, with_calls(sums, rules.constants_of), pairs, names)
     rows = judge(plate_cases(readings, [], rules), rules)
     lines = truth_lines(
-        images,
-        from_table(verdict, VerdictLine),
-        verdict_lines(rows, [""] * len(rows)),
-        pairs,
+        images, from_table(verdict, VerdictLine), verdict_lines(rows, [""] * len(rows)), pairs
     )
     notes = mark_verdict(truth_table(lines).assign(advice=""), science["objects"])
     return notes.drop(columns="advice")

@@ -1,7 +1,5 @@
 """Gather what the report of a plate shows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

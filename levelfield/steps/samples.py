@@ -1,7 +1,5 @@
 """A sample of a plate as a segmenter sees it, for what is measured once for all images."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The tables of a whole plate, from those of its packs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Train one generation of a network, and write all that should be known of it."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import time

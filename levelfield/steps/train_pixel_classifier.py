@@ -1,7 +1,5 @@
 """Training images of a pixel classifier, from a sheet of files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

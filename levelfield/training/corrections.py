@@ -1,7 +1,5 @@
 """What people said about objects, as labels to learn from."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Round after round: how much people still had to correct, and how good the weights are."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

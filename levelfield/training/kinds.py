@@ -1,7 +1,5 @@
 """The kinds of networks that can be trained here, by the method that uses their weights."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The training loop: deterministic, resumable, and the same on a CPU and a GPU."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What the network is trained to make small."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

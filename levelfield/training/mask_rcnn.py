@@ -1,7 +1,5 @@
 """The recipe of a Mask R-CNN: trained on annotated images, from random or given weights."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 

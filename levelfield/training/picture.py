@@ -1,7 +1,5 @@
 """Pictures of a training: its losses, and how much is left to correct from round to round."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes

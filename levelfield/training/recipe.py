@@ -1,7 +1,5 @@
 """What a kind of network has to say of itself before `loop` can train it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any

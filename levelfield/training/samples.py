@@ -1,7 +1,5 @@
 """Training samples: crops of annotated images, augmented; the n-th sample is always the same."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

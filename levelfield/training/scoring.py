@@ -1,7 +1,5 @@
 """How good weights are on annotated images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Divide training images into roles: by group, never by image."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The recipe of the small network with six ways to segment."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -82,10 +82,7 @@ def test_a_layout_is_read_in_plate_order(tmp_path, schemas):
             ["'pertubation' is not known", "Did you mean 'perturbation'"],
         ),
         ("well,control_type\nA01,negcon\na1,trt\n", ["line 3", "A01 is a duplicate"]),
-        (
-            "well,control_type\nA01,negativ\n",
-            ["line 2", "'negativ'", "negcon, poscon, trt, empty"],
-        ),
+        ("well,control_type\nA01,negativ\n", ["line 2", "'negativ'", "negcon, poscon, trt, empty"]),
         ("well,control_type\nI01,negcon\n", ["line 2", "I01 cannot exist on a 96-well plate"]),
         ("well,control_type\nA01,\n", ["line 2", "control_type"]),
         ("well,control_type,concentration\nA01,trt,high\n", ["line 2", "'high'", "a number"]),

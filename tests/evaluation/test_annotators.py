@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from levelfield.evaluation import (
-    annotator_agreement,
-    consensus_labels,
-    evaluate_image,
-    human_scale,
-)
+from levelfield.evaluation import annotator_agreement, consensus_labels, evaluate_image, human_scale
 
 
 def strip(*runs, length=30):

@@ -23,10 +23,7 @@ def test_rows_are_the_objects_and_columns_are_named_before_measuring():
     image, labels = two_squares()
     table = measure_site(image, CHANNELS, {"Nuclei": labels})["Nuclei"]
     assert table["Metadata_ObjectNumber"].tolist() == [3, 7]
-    assert table.columns.tolist() == [
-        "Metadata_ObjectNumber",
-        *feature_names("Nuclei", CHANNELS),
-    ]
+    assert table.columns.tolist() == ["Metadata_ObjectNumber", *feature_names("Nuclei", CHANNELS)]
     assert table["Nuclei_AreaShape_Area"].tolist() == [100, 40]
     assert table["Nuclei_Location_Center_X"].tolist() == [14.5, 34.5]
     expected = image[1][labels == 3].mean()

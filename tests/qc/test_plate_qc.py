@@ -18,12 +18,7 @@ from qc_plates import (
 from levelfield.qc.columns import FIELD
 from levelfield.qc.evidence.candidates import no_candidates
 from levelfield.qc.evidence.scores import Scored
-from levelfield.qc.plate import (
-    PlateDesign,
-    PlateFeatures,
-    assess_plate,
-    judge_plate,
-)
+from levelfield.qc.plate import PlateDesign, PlateFeatures, assess_plate, judge_plate
 
 GOOD = wells_of("A") | wells_of("B") | wells_of("C", 3)
 

@@ -6,20 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from report_cases import (
-    layout_of,
-    real_field,
-    report_of,
-)
+from report_cases import layout_of, real_field, report_of
 from report_pages import CHANNELS, Page, real_gallery
 from skimage.segmentation import find_boundaries
 
 from levelfield.qc.wording.numbers import plain
-from levelfield.report import (
-    choose_gallery,
-    draw_gallery,
-    plate_page,
-)
+from levelfield.report import choose_gallery, draw_gallery, plate_page
 from levelfield.report.gallery import COMPOSITE
 
 

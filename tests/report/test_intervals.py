@@ -6,11 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_cases import (
-    answer_of,
-    row_of,
-    tables_of,
-)
+from report_cases import answer_of, row_of, tables_of
 
 from levelfield.qc.measures import MEASURES
 from levelfield.report.intervals import interval_plot, interval_scale

@@ -9,18 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_cases import (
-    excluded_of,
-    layout_of,
-    plate_facts,
-    report_of,
-)
+from report_cases import excluded_of, layout_of, plate_facts, report_of
 from report_pages import HOSTILE, Page, real_gallery
 
 from levelfield.qc.wording.numbers import interval
-from levelfield.report import (
-    plate_page,
-)
+from levelfield.report import plate_page
 
 
 @pytest.fixture(scope="module")

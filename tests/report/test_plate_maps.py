@@ -8,11 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_cases import (
-    OBJECT_SETS,
-    layout_of,
-    report_of,
-)
+from report_cases import OBJECT_SETS, layout_of, report_of
 
 from levelfield.config.wells import PLATE_SHAPES
 from levelfield.qc.statistics.comparison import comparisons

@@ -9,17 +9,10 @@ import pytest
 from docutils.core import publish_parts
 from hypothesis import given
 from hypothesis import strategies as st
-from report_cases import (
-    answers_of,
-    layout_of,
-    plate_facts,
-    tables_of,
-)
+from report_cases import answers_of, layout_of, plate_facts, tables_of
 
 from levelfield.qc.wording.numbers import measured, plain
-from levelfield.report import (
-    verdict_text,
-)
+from levelfield.report import verdict_text
 from levelfield.report.text import WIDTH
 
 CAPTIONS = sorted((Path(__file__).parents[2] / "workflow" / "report").glob("*.rst"))

@@ -23,9 +23,7 @@ from verdict_cases import EVERYTHING, LAYOUT, REASONS, VERDICTS, facts, flat
 from levelfield.io.tables import read_csv, write_csv
 from levelfield.qc.plate import answer_table, verdict_table
 from levelfield.qc.wording.advice import row_advice
-from levelfield.qc.wording.headlines import (
-    plate_headline,
-)
+from levelfield.qc.wording.headlines import plate_headline
 from levelfield.report import plate_page, verdict_text
 from levelfield.report.records import read_answers, read_rows
 from levelfield.report.side_tables import count_lines, not_covered_lines, trend_lines

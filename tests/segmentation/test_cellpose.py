@@ -132,10 +132,7 @@ def masks_from(outputs: np.ndarray, **parameters) -> list[np.ndarray]:
             {"flow_threshold": 0.0, "cell_probability": 5.0, "minimum_area": 100},
             {"flow_threshold": 0.0, "cellprob_threshold": 5.0, "min_size": 100},
         ),
-        (
-            {"maximum_fraction": 0.01, "iterations": 30},
-            {"max_size_fraction": 0.01, "niter": 30},
-        ),
+        ({"maximum_fraction": 0.01, "iterations": 30}, {"max_size_fraction": 0.01, "niter": 30}),
     ],
     ids=lambda options: ",".join(options),
 )

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 from conftest import DEMO_PATTERN
 
-from levelfield.config.settings import (
-    object_sets,
-    planted_wells,
-    threshold_wells,
-)
+from levelfield.config.settings import object_sets, planted_wells, threshold_wells
 from levelfield.images.sites import read_site, sites_of
 from levelfield.io.formats import index_plate
 from levelfield.segmentation import METHODS, segment_objects, threshold_settings
@@ -17,12 +13,7 @@ from levelfield.steps.fit_illumination import fit_plate
 from levelfield.steps.measure_thresholds import measure_thresholds, with_plate_threshold
 
 SCIENCE = {
-    "images": {
-        "format": "pattern",
-        "pattern": DEMO_PATTERN,
-        "time_point": 0,
-        "bit_depth": None,
-    },
+    "images": {"format": "pattern", "pattern": DEMO_PATTERN, "time_point": 0, "bit_depth": None},
     "channels": {"DNA": {"match": 2}, "FKHR": {"match": 1}},
     "illumination": {"correct": False, "sample_sites": 300},
 }

@@ -18,11 +18,7 @@ from levelfield.config.networks import (
 from levelfield.config.results import Results
 from levelfield.config.sheets import ConfigError, SheetError, check_config
 from levelfield.segmentation.networks.mask_rcnn import load_mask_rcnn
-from levelfield.steps.train_network import (
-    NetworkTraining,
-    read_training_images,
-    train_network,
-)
+from levelfield.steps.train_network import NetworkTraining, read_training_images, train_network
 from levelfield.training.kinds import KINDS
 from levelfield.training.recipe import TrainingSettings
 

@@ -284,10 +284,7 @@ def test_plates_without_references_are_left_out(tmp_path):
     assert plates_with_references(config, ["P1"]) == {}
     config["evaluation"] = {"references": references}
     found = plates_with_references(config, ["P1", "P[1]", "P2"])
-    assert found == {
-        "P1": [tmp_path / "P1_A01_s02.png"],
-        "P[1]": [tmp_path / "P[1]_A01_s1.png"],
-    }
+    assert found == {"P1": [tmp_path / "P1_A01_s02.png"], "P[1]": [tmp_path / "P[1]_A01_s1.png"]}
 
 
 def test_one_file_for_two_sites_is_refused(tmp_path):

@@ -4,8 +4,6 @@ A step takes an image (C, Y, X) float32 and returns a new one of the same height
 segmentation applies the steps to a copy of its own; no other part of the package sees the result.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

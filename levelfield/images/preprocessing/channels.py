@@ -1,7 +1,5 @@
 """Steps that change the number of channels: combine, repeat, unmix."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

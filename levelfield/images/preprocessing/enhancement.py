@@ -1,7 +1,5 @@
 """Steps that make one kind of structure bright, as CellProfiler's EnhanceOrSuppressFeatures."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

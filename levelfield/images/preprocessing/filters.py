@@ -1,7 +1,5 @@
 """Steps on the intensities of each channel: scale, smooth, background, edges, morphology."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 from skimage import feature, restoration

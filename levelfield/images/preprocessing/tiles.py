@@ -1,7 +1,5 @@
 """Measure an image tile by tile, and level what differs between its parts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import pairwise
 

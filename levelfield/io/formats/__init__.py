@@ -4,8 +4,6 @@ The index has the columns of `INDEX_COLUMNS`. A plane that cannot be used stays 
 with the reason in the column ``fault``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The index of a plate: one row per plane, checked against the layout and against itself."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ Metadata module does; its named groups are ``well`` (or ``row`` and ``column``),
 ``channel``, ``z``, ``time`` and ``plate``.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping

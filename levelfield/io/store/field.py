@@ -5,8 +5,6 @@ made from. So a torn field is never mistaken for a finished one, two writers of 
 harm, and a restarted job can skip what is done.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import shutil

@@ -1,7 +1,5 @@
 """Images and labels at several sizes, as viewers want them, and their chunks in the store."""
 
-from __future__ import annotations
-
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec

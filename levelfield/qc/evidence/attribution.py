@@ -1,7 +1,5 @@
 """What touching pairs say of their two objects."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The background of a field: how bright it is, and how strong and how fine its noise."""
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 from scipy import ndimage

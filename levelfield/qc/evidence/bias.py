@@ -6,8 +6,6 @@ default) between the object's core and its background. Where zero lies is a conv
 who draw outlines differ; differences between control classes do not depend on it.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 from scipy import ndimage

@@ -6,8 +6,6 @@ evidence to say (`levelfield.qc.evidence.scores`); of objects that grow from oth
 parent without a child is missed for certain.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from scipy import ndimage

@@ -1,7 +1,5 @@
 """Check what the QC is given of a field."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from levelfield.arrays import Image, Labels

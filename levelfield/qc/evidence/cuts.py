@@ -6,8 +6,6 @@ the saddle is, relative to the lower of the two peaks, the more the object looks
 the hierarchy of the watershed (Beucher 1994; Najman & Schmitt 1996), and persistence of its peaks.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ These are raw features, in units of the field (px, intensity, ratios); `evidence
 scores once all packs of a plate are together and the plate's reference object is known.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -4,8 +4,6 @@ They read different outputs of one network, and fail differently: a seam that th
 show in the affinities.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

@@ -4,8 +4,6 @@ The same network as the method `network` has, in whole numbers of 8 bit
 (`levelfield.qc.train.opinion_network`): a third of the time, a tenth of the memory.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path

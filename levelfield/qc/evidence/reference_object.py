@@ -1,7 +1,5 @@
 """The reference object of a plate: its most common object, by which others are large or small."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The seam between two touching objects, or between the two sides of a virtual cut."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from numba import njit

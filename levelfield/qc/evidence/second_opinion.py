@@ -5,8 +5,6 @@ has seen sizes, textures and noise in training, and its boundaries depend on the
 is evidence like any other, and not the truth.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

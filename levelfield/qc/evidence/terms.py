@@ -4,8 +4,6 @@ Every term is a ratio, to the reference object of the plate or within the object
 means the same on any plate, at any magnification and exposure.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@
 no longer count. What follows for the control classes is in `levelfield.qc.review.estimates`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One control class as far as people have reviewed it: every measure, with what it is known by."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,13 +11,7 @@ from levelfield.arrays import Floats, ordered_sum
 from levelfield.qc.columns import FIELD
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.review.answers import OBJECT, PER_OBJECT, Answers
-from levelfield.qc.review.sampling import (
-    ReviewPlan,
-    drawn,
-    drawn_fields,
-    object_risk,
-    risk_strata,
-)
+from levelfield.qc.review.sampling import ReviewPlan, drawn, drawn_fields, object_risk, risk_strata
 from levelfield.qc.review.stratified import (
     NOT_REVIEWED,
     Reviewed,

@@ -4,8 +4,6 @@ Two targets are kept apart: *these wells* as they were imaged, and *this control
 a sample (`levelfield.qc.review.stratified`). A difference is also made at equal local density.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 

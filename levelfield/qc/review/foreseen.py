@@ -1,7 +1,5 @@
 """How many objects, or fields, a review should take to decide a row, if it is as it seems."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,12 +17,7 @@ from levelfield.qc.review.sampling import (
     foreseen_variance,
     risk_strata,
 )
-from levelfield.qc.review.stratified import (
-    GUARD_ANSWERS,
-    GUARD_VARIANCE,
-    Spread,
-    together,
-)
+from levelfield.qc.review.stratified import GUARD_ANSWERS, GUARD_VARIANCE, Spread, together
 from levelfield.qc.review.units import object_evidence
 from levelfield.qc.statistics.decision import FEWEST_TO_PASS, Bound, decide
 from levelfield.qc.statistics.estimates import Estimate, difference

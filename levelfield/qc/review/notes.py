@@ -1,7 +1,5 @@
 """What of a review does not count, and what it still lacks, in sentences."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from levelfield.qc.review.answers import Answers, count_answers

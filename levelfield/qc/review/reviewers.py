@@ -1,7 +1,5 @@
 """How far two reviewers agree, which bounds what any segmentation can reach in their eyes."""
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

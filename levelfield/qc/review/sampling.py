@@ -7,8 +7,6 @@ random number of its own, made from its place and a seed: a larger review contai
 and what happens to other fields changes nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The reviewed rows on disk, beside what the evidence says: ``qc/reviewed.csv``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """What the evidence says of objects and fields in place of a person's answer."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -5,8 +5,6 @@ evidence in one class only, as an error of the segmentation would; how far, is l
 (`levelfield.qc.statistics.errors.ErrorModel`).
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Which wells are compared with which."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ fields under-report merges. This table says how strongly balance and threshold b
 the density-matched difference is part of the verdict (`levelfield.qc.statistics.comparison`).
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from scipy import stats

@@ -160,11 +160,7 @@ def _judge_well(
     return distance, f"{appearance.columns[worst]} {np.exp(gaps[best][worst]):.2f}"
 
 
-def _nearest(
-    place: Floats,
-    line: tuple[Floats, Floats],
-    scatter: Floats,
-) -> Floats:
+def _nearest(place: Floats, line: tuple[Floats, Floats], scatter: Floats) -> Floats:
     """Return the point between two classes that is nearest to a well."""
     start, end = line
     along, there = np.nan_to_num((end - start) / scatter), np.nan_to_num((place - start) / scatter)

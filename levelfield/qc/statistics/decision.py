@@ -9,8 +9,6 @@ A share of right objects fails when its whole 95 % interval lies below the margi
 is faultless, so that to exclude zero errors would say nothing.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

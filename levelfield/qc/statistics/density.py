@@ -1,7 +1,5 @@
 """Differences at equal local density, by weights that give two classes the same."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Does a measure follow the dose of a control? ``qc/trend.csv``."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

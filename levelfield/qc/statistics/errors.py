@@ -4,8 +4,6 @@ Nothing withholds an answer: what makes the evidence doubtful adds to the varian
 by an amount that was learned on plates whose truth is known.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 

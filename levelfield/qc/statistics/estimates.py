@@ -7,8 +7,6 @@ variance: sampling error alone would grow over-confident with the number of well
 of an estimate is a matter of `levelfield.qc.statistics.decision`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

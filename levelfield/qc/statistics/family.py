@@ -7,8 +7,6 @@ valid however the rows depend on each other (they share wells, and raw and densi
 share everything). Passing takes no correction: all rows must pass (Berger 1982).
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
@@ -20,10 +18,7 @@ _AS_GOOD_AS_NORMAL = 1e9  # degrees of freedom
 
 
 def failure_level(
-    limits: ArrayLike,
-    errors: ArrayLike,
-    freedoms: ArrayLike,
-    calibrated: ArrayLike | None = None,
+    limits: ArrayLike, errors: ArrayLike, freedoms: ArrayLike, calibrated: ArrayLike | None = None
 ) -> float:
     """Return the level of the interval that must exclude zero for a row to fail.
 

@@ -3,8 +3,6 @@
 Sites, wells and classes are all made from these sums, so that the numbers of a page agree.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ A well with few objects scatters more than one with many. Limits that narrow wit
 objects tell a well that differs from one that is merely small.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A screen from its plates: random effects, plates being blocks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What the data say of every row, before any calibration or margin: ``qc/estimates.csv``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 

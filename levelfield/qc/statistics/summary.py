@@ -1,7 +1,5 @@
 """Rates per site, well and class, corrected by the same constants as the verdict."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 

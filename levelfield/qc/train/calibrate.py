@@ -9,8 +9,6 @@ taken off, since the interval of a plate holds it already. Each step is widened 
 distribution.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -8,8 +8,6 @@ segmentations. Networks are cross-fitted: those asked about a group of images ne
 ``<name>.parquet`` of `TABLES`, a row per object, touching pair, candidate and field.
 """
 
-from __future__ import annotations
-
 import argparse
 import zlib
 from collections.abc import Callable, Iterator, Sequence

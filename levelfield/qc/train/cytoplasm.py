@@ -4,8 +4,6 @@ Drugs move the stain into the nuclei, so only negative wells show a cytoplasm. I
 along; without references, the classical labels take their place.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

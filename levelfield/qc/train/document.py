@@ -6,8 +6,6 @@ Between ``<!-- figures: NAME -->`` and ``<!-- end of figures -->`` stands the ta
 `PARTS`; all else is left as it is.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Draw plates whose truth is known from a table of images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -9,8 +9,6 @@ beside the truth), ``objects.parquet`` (what a review would need), ``ranks.parqu
 everything, the model that is shipped.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ A group is an acquisition: images that look alike. Whatever is tested on a group
 its whole fold, the network of the second opinion included.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Figures with 90 % intervals from resampled groups of images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Judge plates whose truth is known as the product does, by constants that knew nothing of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """What the product says of plates whose truth is known, as tables."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

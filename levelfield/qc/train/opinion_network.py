@@ -10,8 +10,6 @@ Run: ``python -m levelfield.qc.train.opinion_network --weights W.safetensors --d
 where the folder holds ``index.csv`` (name, group) and ``images/<name>.png``, fluorescent nuclei.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path

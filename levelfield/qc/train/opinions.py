@@ -1,7 +1,5 @@
 """The second opinion on one image, kept for all segmentations of it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

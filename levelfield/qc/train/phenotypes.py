@@ -3,8 +3,6 @@
 They come in families of changes that are alike: what is tested on a family was trained without it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

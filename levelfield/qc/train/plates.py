@@ -6,8 +6,6 @@ positive half; degraded images; errors planted into one class, or into both. For
 image is a well; where plates are judged, wells are drawn with replacement from the images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Which images are out of distribution of the calibration: recognisers, and how they do."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression

@@ -1,7 +1,5 @@
 """Segmentations with all kinds of errors, good and bad, by three kinds of segmenter."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property

@@ -7,8 +7,6 @@ phenotypes of other families. Figures have 90 % intervals from resampled groups 
 ``qc_*.csv`` to the folder of results and, with ``--write``, the calibration that is shipped.
 """
 
-from __future__ import annotations
-
 import argparse
 import platform
 from datetime import date

@@ -1,7 +1,5 @@
 """The targets that the verdict is held to, what was measured, and by how much a miss misses."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The truth beside the features: errors of objects, seams and candidates, from reference labels."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The answers of a plate or screen: the worst row of every question."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Rows on their way to a verdict: corrected estimates, with what each would be without an error."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -167,9 +165,7 @@ def bound_of_row(reading: Reading, rules: Rules) -> Bound:
 def held_reading(reading: Reading, constants: Constants, bound: Bound) -> Held:
     """Correct a reading by its calibration."""
     found = constants.correct(
-        reading.estimate,
-        is_difference=reading.scope == "difference",
-        doubts=reading.doubts,
+        reading.estimate, is_difference=reading.scope == "difference", doubts=reading.doubts
     )
     found = known_scatter(found, reading, constants)
     possible = MEASURES[reading.measure].possible(reading.scope)

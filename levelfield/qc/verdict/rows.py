@@ -4,8 +4,6 @@ A `Row` is one estimate held against its margin, an `Answer` the plate's answer 
 worst row. Tables on disk hold their fields one by one, and are read back as the same records.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -6,8 +6,6 @@ and classes, raw and density-matched, are one family. Nothing withholds an answe
 excluded sites.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What turns readings into verdicts: margins and calibration constants."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType

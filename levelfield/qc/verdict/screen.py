@@ -1,7 +1,5 @@
 """Rows of a screen from those of its plates, plates being blocks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -68,9 +66,7 @@ class _OnPlate:
 
 
 def screen_cases(
-    readings: Sequence[Sequence[Reading]],
-    reviewed: Sequence[Sequence[ReviewedRow]],
-    rules: Rules,
+    readings: Sequence[Sequence[Reading]], reviewed: Sequence[Sequence[ReviewedRow]], rules: Rules
 ) -> list[Case]:
     """Combine the rows of a screen's plates.
 
@@ -142,10 +138,7 @@ def _shares(estimate: Estimate) -> dict[str, float]:
     total = estimate.variance + estimate.systematic_variance
     if not np.isfinite(total) or total <= 0:
         return {}
-    return {
-        "sampling": estimate.variance / total,
-        "constant": estimate.systematic_variance / total,
-    }
+    return {"sampling": estimate.variance / total, "constant": estimate.systematic_variance / total}
 
 
 def _review_counts(rows: Sequence[_OnPlate]) -> ReviewCounts:

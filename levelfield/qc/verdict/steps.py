@@ -1,7 +1,5 @@
 """What to do next: the cheapest step that would decide a row, with what it costs."""
 
-from __future__ import annotations
-
 from math import ceil
 
 from levelfield.qc.statistics.decision import FEWEST_TO_PASS, wells_to_decide

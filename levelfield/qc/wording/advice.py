@@ -1,19 +1,12 @@
 """A row of the verdict in words: what was found, why it counts or not, and what to do next."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from levelfield.qc.verdict.rows import Row
 from levelfield.qc.wording.aims import parameter_words
 from levelfield.qc.wording.found import found_words
 from levelfield.qc.wording.parameters import Method
-from levelfield.qc.wording.standing import (
-    density_words,
-    doubt_words,
-    review_words,
-    standing_words,
-)
+from levelfield.qc.wording.standing import density_words, doubt_words, review_words, standing_words
 from levelfield.qc.wording.steps import next_words
 
 WITHHELD = "No verdict. Too many images had to be left out."

@@ -1,7 +1,5 @@
 """What should happen to the objects of a row, and which parameter does it, in words."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a row found, in words: values of its classes or their difference, and their interval."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from levelfield.qc.measures import THRESHOLD

@@ -1,7 +1,5 @@
 """Headlines: the answer to a question in one or two sentences, and that of the whole plate."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

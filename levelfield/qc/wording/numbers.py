@@ -1,7 +1,5 @@
 """Numbers and counts as people read them: few digits, a real minus sign, a dash for nothing."""
 
-from __future__ import annotations
-
 import math
 
 NOTHING = "–"

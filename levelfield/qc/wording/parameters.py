@@ -1,7 +1,5 @@
 """Parameter advice: which parameter to change, from which value, by how much, and what it does."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

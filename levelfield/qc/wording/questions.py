@@ -1,7 +1,5 @@
 """How the questions, measures and classes of the verdict are called."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from levelfield.qc.measures import AGREEMENT, FOUND, SPLIT_MERGE, THRESHOLD

@@ -1,7 +1,5 @@
 """Why a row's verdict is what it is: harmless range, doubts, density and review, in words."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from levelfield.qc.measures import MEASURES

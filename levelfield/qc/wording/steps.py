@@ -1,7 +1,5 @@
 """What to do next, in words, with its cost."""
 
-from __future__ import annotations
-
 from levelfield.qc.verdict.rows import NextStep, Row
 from levelfield.qc.wording.numbers import count
 

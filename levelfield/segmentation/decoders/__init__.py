@@ -1,7 +1,5 @@
 """Decoders: from what the network predicts to objects, one module for each family."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from levelfield.arrays import Labels

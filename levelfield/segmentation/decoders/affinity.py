@@ -7,8 +7,6 @@ sizes.
 Wolf et al., "The mutex watershed: efficient, parameter-free image partitioning", ECCV 2018.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -113,10 +111,7 @@ def _root(parents: NDArray[np.int32], node: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _mutex_watershed(
-    first: NDArray[np.int32],
-    second: NDArray[np.int32],
-    attracts: NDArray[np.bool_],
-    n_nodes: int,
+    first: NDArray[np.int32], second: NDArray[np.int32], attracts: NDArray[np.bool_], n_nodes: int
 ) -> NDArray[np.int32]:
     """Return the cluster (1..n) of every node; pairs come with the most certain first.
 

@@ -3,8 +3,6 @@
 The plain U-Net (Ronneberger et al. 2015). Objects that touch are one, by nature.
 """
 
-from __future__ import annotations
-
 from scipy import ndimage
 
 from levelfield.arrays import Labels

@@ -1,7 +1,5 @@
 """What all decoders do last: fill holes, drop what is not an object, number the rest."""
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray

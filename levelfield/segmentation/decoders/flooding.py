@@ -1,7 +1,5 @@
 """Grow seeds over a mask, from the heights of a surface down: a seeded watershed."""
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray

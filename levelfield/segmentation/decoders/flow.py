@@ -3,8 +3,6 @@
 Stringer et al., "Cellpose: a generalist algorithm for cellular segmentation", Nature Methods 2021.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray

@@ -4,8 +4,6 @@ Caicedo et al., "Evaluation of deep learning strategies for nucleus segmentation
 images", Cytometry A 2019.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 

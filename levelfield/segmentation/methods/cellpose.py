@@ -1,7 +1,5 @@
 """The method `cellpose`: Cellpose 4 (Pachitariu, Rariden & Stringer 2025, Cellpose-SAM)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self

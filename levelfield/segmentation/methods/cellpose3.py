@@ -4,8 +4,6 @@ Stringer & Pachitariu, Nature Methods 22, 592 (2025). It runs in an environment 
 many images at once, because every request to another process costs some time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """The method `classical`: smooth, threshold, fit each object's outline, declump, filter."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import numpy as np

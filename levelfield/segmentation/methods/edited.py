@@ -1,7 +1,5 @@
 """The method `edited`: split, merge and filter objects by rule."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from levelfield.arrays import Image, Labels

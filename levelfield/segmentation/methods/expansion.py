@@ -1,7 +1,5 @@
 """The method `expansion`: grow parents by a fixed distance."""
 
-from __future__ import annotations
-
 import numpy as np
 from pydantic import Field
 

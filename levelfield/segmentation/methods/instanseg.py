@@ -5,8 +5,6 @@ in an environment of its own, and sees many images at once, because every reques
 costs some time.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal

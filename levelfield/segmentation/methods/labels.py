@@ -1,7 +1,5 @@
 """The method `labels`: take over labels that were made elsewhere."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The method `masked`: cut objects to the area of other objects, e.g. speckles to nuclei."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from levelfield.arrays import Image, Labels

@@ -1,7 +1,5 @@
 """The method `propagation`: grow parents along least image change and distance."""
 
-from __future__ import annotations
-
 from levelfield.arrays import Image, Labels
 from levelfield.config.options import Options
 from levelfield.segmentation.method import Method

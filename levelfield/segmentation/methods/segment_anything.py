@@ -107,8 +107,5 @@ METHOD = Method(
     channels=(1, 3),
     load=load_model,
     environment="levelfield[gpu]",
-    knobs=(
-        Knob("minimum_kept", 0.1, "divide_less"),
-        Knob("minimum_quality", 0.05, "find_fewer"),
-    ),
+    knobs=(Knob("minimum_kept", 0.1, "divide_less"), Knob("minimum_quality", 0.05, "find_fewer")),
 )

@@ -40,10 +40,7 @@ class SegmentAnythingCellsOptions(Options):
 
 
 def segment_anything_cells(
-    image: Image,
-    options: SegmentAnythingCellsOptions,
-    parent: Labels,
-    model: SegmentAnythingModel,
+    image: Image, options: SegmentAnythingCellsOptions, parent: Labels, model: SegmentAnythingModel
 ) -> Segmentation:
     """Segment one cell per nucleus.
 

@@ -1,7 +1,5 @@
 """The method `subtraction`: cytoplasm = cells minus nuclei."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from levelfield.arrays import Image, Labels

@@ -1,7 +1,5 @@
 """The method `watershed`: grow parents over the foreground by a watershed."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Mask R-CNN (He et al., ICCV 2017) as torchvision builds it, set up for many small objects."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ The package knows three sizes of network. Here the size is read from the weights
 that any file of the same architecture works, among them those of microSAM (Archit et al., 2025).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

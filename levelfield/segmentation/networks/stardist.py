@@ -4,8 +4,6 @@ The architecture is that of `stardist.models.StarDist2D` 0.9 with the backbone `
 the grid, a U-Net, one layer of features, and a layer each for object probability and distances.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

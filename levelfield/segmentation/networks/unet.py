@@ -5,8 +5,6 @@ trunk works at half the resolution of the image, which costs a quarter of the ti
 the image's own detail again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The small network on a GPU: by torch, in batches of tiles."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """How large objects are, when nobody has said so."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 import numpy as np

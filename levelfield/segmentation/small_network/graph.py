@@ -3,8 +3,6 @@
 `levelfield.segmentation.networks.unet.UNet` is the same network for torch, which trains it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

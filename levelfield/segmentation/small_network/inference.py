@@ -1,7 +1,5 @@
 """From images to predictions: tiles of any image, one scale per plate, the same on every run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ numbers are those of the specification (https://github.com/onnx/onnx, ``onnx/onn
 never change. The library `onnx` is for reading and checking as well, and takes 30 MB.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 

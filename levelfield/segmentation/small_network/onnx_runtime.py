@@ -1,7 +1,5 @@
 """The small network on a CPU: by ONNX Runtime, on one thread, without torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

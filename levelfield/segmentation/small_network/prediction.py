@@ -1,7 +1,5 @@
 """What a network says of an image, before anything is decided."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -7,8 +7,6 @@ is measured on the image at hand. People draw near 40 % of the way, which the me
 follows too (`levelfield.segmentation.outline`).
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -34,11 +32,7 @@ _LEAST_BACKGROUND = 0.01  # share of a window; with less, the whole image's back
 
 
 def refine_outlines(
-    image: Image,
-    labels: Labels,
-    foreground: Image,
-    level: float = 0.4,
-    threshold: float = 0.5,
+    image: Image, labels: Labels, foreground: Image, level: float = 0.4, threshold: float = 0.5
 ) -> Labels:
     """Move each object's outline to where the image has it, by at most `REACH` px.
 

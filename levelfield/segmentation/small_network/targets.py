@@ -3,8 +3,6 @@
 A pixel of label -1 is *unknown*: nobody has said what it is, and no loss looks at it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

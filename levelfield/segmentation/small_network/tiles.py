@@ -1,7 +1,5 @@
 """Tiles of an image of any size, and their outputs blended again; numpy alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The file that holds the weights of the small network: plain data, half precision, a few MB."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -10,8 +10,6 @@ loads its model once. For each request there is a folder:
 The folder's path is written to the worker's standard input; ``done`` or ``failed`` comes back.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

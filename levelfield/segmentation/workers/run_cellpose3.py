@@ -1,7 +1,5 @@
 """Cellpose 3 in an environment of its own; see `levelfield.segmentation.workers.exchange`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

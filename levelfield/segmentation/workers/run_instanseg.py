@@ -1,7 +1,5 @@
 """InstanSeg in an environment of its own; see `levelfield.segmentation.workers.exchange`."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections.abc import Sequence

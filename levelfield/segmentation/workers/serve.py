@@ -4,8 +4,6 @@ Runs in other environments: standard library and numpy only. What lies in the fo
 in `levelfield.segmentation.workers.exchange`.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -3,10 +3,4 @@
 from levelfield.steps.segment.job import JobInputs, SegmentationJob, segmentation_job
 from levelfield.steps.segment.pack import segment_fields, segment_pack
 
-__all__ = [
-    "JobInputs",
-    "SegmentationJob",
-    "segment_fields",
-    "segment_pack",
-    "segmentation_job",
-]
+__all__ = ["JobInputs", "SegmentationJob", "segment_fields", "segment_pack", "segmentation_job"]

@@ -1,7 +1,5 @@
 """What the fields of a pack have in common when they are segmented."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From raw images to the labels of every object set."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

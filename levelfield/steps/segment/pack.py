@@ -1,7 +1,5 @@
 """Segment the fields of a pack: on threads or processes, and only those that are not there yet."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -112,11 +110,7 @@ def _map_sites(
 
 
 def _segment_unless_done(
-    sites: Sequence[Site],
-    device: str = "",
-    *,
-    job: SegmentationJob,
-    checkpoint: Checkpoint | None,
+    sites: Sequence[Site], device: str = "", *, job: SegmentationJob, checkpoint: Checkpoint | None
 ) -> list[Row]:
     if checkpoint is not None:
         checkpoint.check()

@@ -1,7 +1,5 @@
 """What a segmented field leaves behind: its pixels and labels in the store, and a row of facts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -8,10 +8,7 @@ import pytest
 from review_cases import PLAN, PLATE, answered, candidates, only_objects, plate, review_of, row
 
 from levelfield.qc.review.answers import OBJECT, read_answers
-from levelfield.qc.review.sampling import (
-    drawn,
-    object_risk,
-)
+from levelfield.qc.review.sampling import drawn, object_risk
 
 
 def test_answers_become_numbers_whose_mean_is_the_balance():

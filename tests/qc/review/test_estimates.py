@@ -6,9 +6,7 @@ from review_cases import Given, answered, candidates, controls, only_objects, pl
 
 from levelfield.qc.columns import NUMBER
 from levelfield.qc.measures import MEASURES
-from levelfield.qc.review.sampling import (
-    ReviewPlan,
-)
+from levelfield.qc.review.sampling import ReviewPlan
 from levelfield.qc.statistics.comparison import Comparison
 
 
@@ -174,7 +172,7 @@ def test_reviews_that_would_decide_are_at_most_all_objects_and_none_where_wells_
     rng = np.random.default_rng(2)
     uneven = objects["Metadata_Well"].isin(["B01", "B02"])
     apart = objects.assign(
-        merge_evidence=np.where(uneven, 0.9, 0.02) * rng.uniform(0.9, 1, len(objects)),
+        merge_evidence=np.where(uneven, 0.9, 0.02) * rng.uniform(0.9, 1, len(objects))
     )
     apart["balance_contribution"] = -1.25 * apart["merge_evidence"]
     assert row(review_of(apart, None)).reviews_needed is None

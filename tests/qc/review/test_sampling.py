@@ -78,11 +78,7 @@ def test_risky_objects_are_drawn_more_often_than_safe_ones():
 
 
 @settings(deadline=None)
-@given(
-    st.lists(st.floats(0, 1), min_size=4, max_size=4),
-    st.integers(0, 3),
-    st.floats(0, 1),
-)
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=4), st.integers(0, 3), st.floats(0, 1))
 def test_risk_never_falls_when_any_evidence_of_an_error_grows(values, which, more):
     names = ("merge_evidence", "fragment_evidence", "invented_evidence", "right_evidence")
     one = pd.DataFrame([dict(zip(names, values, strict=True))])

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 from review_cases import plate
 
 from levelfield.qc.review.foreseen import foreseen_spread
-from levelfield.qc.review.sampling import (
-    allocate,
-    object_risk,
-    risk_strata,
-)
+from levelfield.qc.review.sampling import allocate, object_risk, risk_strata
 from levelfield.qc.review.stratified import Reviewed, Spread, objects_sample, stratified_mean
 
 

@@ -5,9 +5,7 @@ import pytest
 from review_cases import SET, answered, plate, review_of, row
 
 from levelfield.io.tables import read_csv, write_csv
-from levelfield.qc.review.sampling import (
-    review_minutes,
-)
+from levelfield.qc.review.sampling import review_minutes
 from levelfield.qc.review.table import reviewed_rows, reviewed_table
 from levelfield.qc.statistics.estimates import Estimate
 

@@ -3,14 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from qc_plates import (
-    answer_to,
-    layout,
-    readings_of,
-    row_of,
-    rows_of,
-    wells_of,
-)
+from qc_plates import answer_to, layout, readings_of, row_of, rows_of, wells_of
 
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.comparison import comparisons

@@ -3,14 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from qc_plates import (
-    CALIBRATED,
-    GOOD,
-    readings_of,
-    review_said,
-    row_of,
-    wells_of,
-)
+from qc_plates import CALIBRATED, GOOD, readings_of, review_said, row_of, wells_of
 
 from levelfield.qc.statistics.estimates import Estimate
 from levelfield.qc.verdict.cases import plate_cases

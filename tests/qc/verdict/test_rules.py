@@ -1,14 +1,7 @@
 """Margins and constants of calibration."""
 
 import pytest
-from qc_plates import (
-    SET,
-    constants,
-    readings_of,
-    row_of,
-    rows_of,
-    wells_of,
-)
+from qc_plates import SET, constants, readings_of, row_of, rows_of, wells_of
 
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.verdict.rules import UNCALIBRATED, Margins, Rules

@@ -1,13 +1,7 @@
 """Answers, and the verdict's records on disk."""
 
 import pandas as pd
-from qc_plates import (
-    CALIBRATED,
-    SET,
-    readings_of,
-    rows_of,
-    wells_of,
-)
+from qc_plates import CALIBRATED, SET, readings_of, rows_of, wells_of
 
 from levelfield.qc.measures import QUESTIONS
 from levelfield.qc.statistics.readings import Reading

@@ -1,14 +1,7 @@
 """Headlines: of answers, plates and screens, the same on page and terminal."""
 
 import pytest
-from report_cases import (
-    answer_of,
-    answers_of,
-    report_of,
-    reviewed_row,
-    row_of,
-    tables_of,
-)
+from report_cases import answer_of, answers_of, report_of, reviewed_row, row_of, tables_of
 from verdict_cases import EVERYTHING, LAYOUT, facts, flat
 
 from levelfield.qc.verdict.rows import NextStep

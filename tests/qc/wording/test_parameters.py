@@ -6,10 +6,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from report_cases import (
-    METHODS,
-    row_of,
-)
+from report_cases import METHODS, row_of
 
 from levelfield.config.settings import object_sets
 from levelfield.qc.wording.advice import row_advice
@@ -46,11 +43,7 @@ def methods_of_config() -> dict[str, Method]:
     [
         ("Nuclei", "smaller", "raise outline of Nuclei from 0.4 (default) by 0.05"),
         ("Nuclei", "divide_more", "lower declump.depth of Nuclei from 0.2 (default 0.08) by 0.04"),
-        (
-            "Nuclei",
-            "find_more",
-            "lower threshold.correction of Nuclei from 1.0 (default) by 0.1",
-        ),
+        ("Nuclei", "find_more", "lower threshold.correction of Nuclei from 1.0 (default) by 0.1"),
         ("Cells", "larger", "lower threshold.value of Cells from 0.02 (default not set) by 0.002"),
         ("Cells", "divide_less", "follow the advice on Nuclei"),
         ("Cells", "find_more", "follow the advice on Nuclei"),
@@ -71,10 +64,7 @@ def settings_of(method: str, parameters: dict) -> Method:
     rule |= dict.fromkeys(found.builds_on, "Seeds")
     rule |= {"weights": "some"} if found.weights else {}
     rule |= {"classifier": "some"} if found.classifier == "needed" else {}
-    config = {
-        "channels": {"DNA": {}},
-        "objects": {"Seeds": {"method": "classical"}, "Own": rule},
-    }
+    config = {"channels": {"DNA": {}}, "objects": {"Seeds": {"method": "classical"}, "Own": rule}}
     return advice_methods(object_sets(config, METHODS_THERE_ARE))["Own"]
 
 

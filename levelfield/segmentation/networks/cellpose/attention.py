@@ -12,8 +12,6 @@ terms is one scalar product, of queries and keys that have 2 x 32 elements more:
 and so any fused kernel can do it.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -5,8 +5,6 @@ should have (Stringer et al. 2021). The steps are those of `cellpose.dynamics.ma
 for many images at once.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -5,8 +5,6 @@ shape disagrees with the flow is removed. cellpose does each step for one image;
 leaves most of it idle.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

@@ -1,7 +1,5 @@
 """How many things are computed at once: fewer as soon as memory runs out."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar

@@ -6,8 +6,6 @@ fill every batch, the objects of many images are found at once, and both go on w
 images are prepared.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Cellpose's networks, from a file of weights."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The scale of intensities that Cellpose's networks are given, on any device."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from cellpose import transforms

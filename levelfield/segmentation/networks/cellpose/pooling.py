@@ -1,7 +1,5 @@
 """Tiles of many images in full batches of one shape."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 

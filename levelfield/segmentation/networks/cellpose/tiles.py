@@ -3,8 +3,6 @@
 The same tiles and the same blending as Cellpose's, so that the same network gives the same flows.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from itertools import product
 
@@ -110,10 +108,7 @@ def _taper(side: int, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _weight_sums(
-    shape: tuple[int, int],
-    corners: tuple[tuple[int, int], ...],
-    side: int,
-    device: torch.device,
+    shape: tuple[int, int], corners: tuple[tuple[int, int], ...], side: int, device: torch.device
 ) -> Tensor:
     weights = torch.zeros(shape, device=device)
     for top, left in corners:
