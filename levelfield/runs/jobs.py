@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from levelfield.config.networks import NetworkSettings
 from levelfield.config.plan import Plan
 from levelfield.config.plates import Plate
 from levelfield.config.results import RULES, Results
@@ -19,8 +18,6 @@ class Job:
 
     Attributes
     ----------
-    rule : str
-        Name of the rule.
     plate : str
         Empty for the whole screen.
     pack : str
@@ -42,14 +39,13 @@ class Job:
 
 def planned_jobs(plan: Plan) -> list[Job]:
     """Return every job of a screen, plate by plate in the order of the work."""
+    results = plan.results
     jobs = list(_weights_jobs(plan))
-    jobs += [
-        _job(plan.results, "train_pixel_classifier", name, classifier=name)
-        for name in plan.classifiers
-    ]
+    for name in plan.classifiers:
+        jobs.append(_job(results, "train_pixel_classifier", name, classifier=name))
     for plate in plan.plates.values():
         jobs += _plate_jobs(plan, plate)
-    return jobs + [_job(plan.results, rule) for rule in RULES if RULES[rule].unit == "screen"]
+    return jobs + [_job(results, rule.name) for rule in RULES.values() if rule.unit == "screen"]
 
 
 def _plate_jobs(plan: Plan, plate: Plate) -> Iterator[Job]:
@@ -78,16 +74,12 @@ def _weights_jobs(plan: Plan) -> Iterator[Job]:
     for name in sorted(fetched):
         yield _job(plan.results, "fetch_weights", name, weights=name)
     for network in used:
-        if network.generation:
-            yield from _training_jobs(plan.results, network)
-
-
-def _training_jobs(results: Results, network: NetworkSettings) -> Iterator[Job]:
-    name, generation = network.name, network.generation
-    if network.corrections:
-        folder = f"{name}/generation_{generation}"
-        yield _job(results, "collect_training", name, collection=folder)
-    yield _job(results, "train_network", name, network=name, generation=generation)
+        name, generation = network.name, network.generation
+        if generation and network.corrections:
+            folder = f"{name}/generation_{generation}"
+            yield _job(plan.results, "collect_training", name, collection=folder)
+        if generation:
+            yield _job(plan.results, "train_network", name, network=name, generation=generation)
 
 
 def _job(

@@ -5,44 +5,25 @@ from pathlib import Path
 
 import pandas as pd
 
-from levelfield.config.results import in_plate, store_in
+from levelfield.config.results import in_plate, packs_in, store_in
 from levelfield.io.store import find_damage, invalidate_field
 from levelfield.io.tables import read_csv
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What is wrong with one field.
-
-    Attributes
-    ----------
-    well, site : str, int
-        The field.
-    pack : str
-        The job that makes it.
-    parts : dict of str to str
-        ``missing`` or ``altered`` by name: ``image`` or an object set.
-    """
+    """What is wrong with one field, and the pack of the job that makes it."""
 
     well: str
     site: int
     pack: str
     parts: dict[str, str]
+    """``missing`` or ``altered`` by name: ``image`` or an object set."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found in a plate's store.
-
-    Attributes
-    ----------
-    n_fields : int
-        Fields that were looked at.
-    n_waiting : int
-        Fields that have yet to be segmented.
-    damages : list of Damage
-        In plate order of the packs.
-    """
+    """What was found in a plate's store: fields looked at, yet to be segmented, and damaged."""
 
     n_fields: int
     n_waiting: int
@@ -50,12 +31,7 @@ class Verification:
 
 
 def verify_plate(results: Path) -> Verification:
-    """Compare every stored field of a plate with the checksums in its tables.
-
-    Parameters
-    ----------
-    results : Path
-        The plate's folder of results.
+    """Compare every stored field in a plate's folder of results with the checksums in its tables.
 
     Raises
     ------
@@ -69,8 +45,7 @@ def verify_plate(results: Path) -> Verification:
             "of results, for instance results/PLATE, or its name."
         )
     n_fields, n_known, damages = 0, 0, []
-    segmented = in_plate(results, "segment", pack="*")
-    for path in sorted(segmented.parent.glob(segmented.name)):
+    for path in packs_in(results, "segment"):
         table = read_csv(path)
         n_known += len(table)
         sound = table[table["fault"] == ""]
@@ -87,19 +62,14 @@ def verify_plate(results: Path) -> Verification:
 def invalidate(results: Path, damages: list[Damage]) -> list[Path]:
     """Have damaged fields made again by the next run, and only them.
 
-    The fields lose their fingerprints and the tables of their packs are put aside; sound
-    fields of those packs keep theirs and are not segmented again.
-
-    Returns
-    -------
-    list of Path
-        The tables that were removed.
+    The fields lose their fingerprints and the tables of their packs are removed, and returned;
+    sound fields of those packs keep theirs and are not segmented again.
     """
     store = store_in(results)
     for damage in damages:
         invalidate_field(store, damage.well, damage.site)
-    packs = sorted({damage.pack for damage in damages})
-    tables = [in_plate(results, "segment", pack=pack) for pack in packs]
+    packs = {damage.pack for damage in damages}
+    tables = [path for path in packs_in(results, "segment") if path.stem in packs]
     for table in tables:
         table.unlink()
     return tables
@@ -108,8 +78,8 @@ def invalidate(results: Path, damages: list[Damage]) -> list[Path]:
 def damage_table(damages: list[Damage]) -> pd.DataFrame:
     """Return damages as a table for people: well, site, what, how, pack."""
     rows = [
-        {"well": d.well, "site": d.site, "what": name, "how": how, "pack": d.pack}
-        for d in damages
-        for name, how in d.parts.items()
+        (damage.well, damage.site, name, how, damage.pack)
+        for damage in damages
+        for name, how in damage.parts.items()
     ]
     return pd.DataFrame(rows, columns=["well", "site", "what", "how", "pack"])
