@@ -31,19 +31,8 @@ class Verification:
 
 
 def verify_plate(results: Path) -> Verification:
-    """Compare every stored field in a plate's folder of results with the checksums in its tables.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder holds no segmented plate.
-    """
-    store, planned = store_in(results), in_plate(results, "create_store")
-    if not planned.is_file():
-        raise FileNotFoundError(
-            f"'{results}' holds no segmented plate (no store.csv). Give the plate's folder "
-            "of results, for instance results/PLATE, or its name."
-        )
+    """Compare every stored field of a plate, by its results, with the checksums in its tables."""
+    store, planned = store_in(results), read_csv(in_plate(results, "create_store"))
     n_fields, n_known, damages = 0, 0, []
     for path in packs_in(results, "segment"):
         table = read_csv(path)
@@ -56,7 +45,7 @@ def verify_plate(results: Path) -> Verification:
             well, site = row["Metadata_Well"], int(row["Metadata_Site"])
             if parts := find_damage(store, well, site, expected):
                 damages.append(Damage(well, site, path.stem, parts))
-    return Verification(n_fields, len(read_csv(planned)) - n_known, damages)
+    return Verification(n_fields, len(planned) - n_known, damages)
 
 
 def invalidate(results: Path, damages: list[Damage]) -> list[Path]:
