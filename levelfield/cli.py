@@ -17,7 +17,7 @@ from levelfield.runs.plan import read_plan_file
 from levelfield.runs.screen import judge_finished
 from levelfield.runs.space import removable
 from levelfield.runs.status import screen_status, status_text
-from levelfield.runs.verify import damage_table, invalidate, verify_plate
+from levelfield.runs.verify import invalidate, verify_plate
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"levelfield {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("run", help="run the workflow in this folder; all options are Snakemake's")
-    for name, command in _COMMANDS.items():
+    for command in (_demo, _verify, _verdict, _status, _estimate, _screen):
+        name = command.__name__.removeprefix("_")
         text = inspect.getdoc(command) or ""
         first = text.splitlines()[0].removesuffix(".")
         made = commands.add_parser(name, help=first[0].lower() + first[1:], description=text)
@@ -97,12 +98,12 @@ def _verify(chosen: argparse.Namespace) -> int:
     found = verify_plate(results)
     if found.n_waiting:
         print(f"{results.name}: {found.n_waiting} fields wait for the next run of snakemake.")
-    if not found.damages:
+    if found.damages.empty:
         print(f"{results.name}: all {found.n_fields} stored fields are as they were written.")
         return 0
-    fields = f"{len(found.damages)} of {found.n_fields} stored fields are damaged."
-    print(f"{results.name}: {fields}\n")
-    print(damage_table(found.damages).to_string(index=False))
+    n_damaged = len(found.damages.groupby(["well", "site"]))
+    print(f"{results.name}: {n_damaged} of {found.n_fields} stored fields are damaged.\n")
+    print(found.damages.to_string(index=False))
     if chosen.dry_run:
         print("\nNothing was changed (--dry-run).")
     else:
@@ -187,16 +188,6 @@ def _screen(chosen: argparse.Namespace) -> int:
         raise FileNotFoundError(f"no plate in '{plan.results.path}' is finished yet.")
     print(f"Judged by {len(plan.finished_plates())} of {len(plan.plates)} plates: {page}")
     return 0
-
-
-_COMMANDS = {
-    "demo": _demo,
-    "verify": _verify,
-    "verdict": _verdict,
-    "status": _status,
-    "estimate": _estimate,
-    "screen": _screen,
-}
 
 
 if __name__ == "__main__":

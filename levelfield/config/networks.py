@@ -23,45 +23,26 @@ class CorrectionSettings:
     """What people's corrections of the labels of an object set a network learns from."""
 
     object_set: str
-    # Sheets; {plate} stands for every plate.
-    reviews: tuple[str, ...] = ()
+    reviews: tuple[str, ...] = ()  # sheets; {plate} stands for every plate
     # What is known of a field with edited labels: the whole "field", or only the "changes".
     edited: str = "field"
-    # What images form a group: a "well", or a "plate".
-    group_by: str = "well"
+    group_by: str = "well"  # or "plate": what images form a group
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """How one network is trained.
-
-    Attributes
-    ----------
-    name, method : str
-        By which object sets name its weights, and the method that uses them, a name in
-        `levelfield.training.kinds.KINDS`.
-    start : str
-        Weights to start from; empty for random ones.
-    generation : int
-        Which training this is; 0 uses `start` as it is.
-    training : str
-        Sheet of annotated images; empty for none.
-    corrections : CorrectionSettings or None
-        What people corrected.
-    validation_groups, test_groups : float, or tuple of str
-        Share or names of the groups that decide when to stop, and of those that judge.
-    parameters : mapping
-        Fields of `levelfield.training.recipe.TrainingSettings`.
-    """
+    """How one network is trained; by its name object sets use its weights."""
 
     name: str
-    method: str = "network"
-    start: str = ""
-    generation: int = 1
-    training: str = ""
+    method: str = "network"  # that uses the weights, a name in `levelfield.training.kinds.KINDS`
+    start: str = ""  # weights to start from; empty for random ones
+    generation: int = 1  # which training this is; 0 uses `start` as it is
+    training: str = ""  # sheet of annotated images; empty for none
     corrections: CorrectionSettings | None = None
+    # Share or names of the groups that decide when to stop, and of those that judge.
     validation_groups: float | tuple[str, ...] = 0.0
     test_groups: float | tuple[str, ...] = 0.2
+    # Fields of `levelfield.training.recipe.TrainingSettings`.
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property

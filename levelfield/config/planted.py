@@ -35,19 +35,13 @@ _CHANGES = {
 
 @dataclass(frozen=True)
 class Planting:
-    """An error that the labels of one object set get after segmentation.
+    """An error that the labels of one object set get after segmentation."""
 
-    Attributes
-    ----------
-    control_type, error : str
-        The wells that get it (negcon, poscon, trt or empty), and one of `ERRORS`.
-    amount : float
-        For ``grow_px`` how far objects grow, px (below 0 they shrink); else percent of the objects.
-    """
-
-    control_type: str
-    error: str
-    amount: float
+    control_type: str  # of the wells that get it: negcon, poscon, trt or empty
+    error: str  # one of `ERRORS`
+    amount: (
+        float  # of grow_px how far objects grow, px (below 0 they shrink); else % of the objects
+    )
 
     @property
     def shrinks(self) -> bool:

@@ -41,28 +41,14 @@ class _Layouts:
 
 @dataclass(frozen=True)
 class Plate:
-    """One plate of the screen: where its images are, what its wells hold, how it is packed.
+    """One plate of the screen: where its images are, what its wells hold, how it is packed."""
 
-    Attributes
-    ----------
-    name : str
-        Unique in the screen; also the plate's folder under the results.
-    images, layout_path : Path
-        Folder of the raw images, and the layout sheet.
-    n_wells, n_packs : int
-        Plate format, and the most jobs that the wells are divided among.
-    date : str
-        When it was imaged, in ISO 8601; empty where the sheet does not say.
-    layouts : _Layouts
-        The layouts that were read.
-    """
-
-    name: str
-    images: Path
+    name: str  # unique in the screen; also the plate's folder under the results
+    images: Path  # folder of the raw images
     layout_path: Path
-    n_wells: int
-    n_packs: int
-    date: str = ""
+    n_wells: int  # plate format
+    n_packs: int  # most jobs that the wells are divided among
+    date: str = ""  # when it was imaged, in ISO 8601; empty where the sheet does not say
     layouts: _Layouts = field(default_factory=lambda: _Layouts(None), repr=False, compare=False)
 
     # Read when asked for: a job of a large screen needs the layout of one plate only.

@@ -36,22 +36,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured on finished plates.
+    """What was measured on the finished plates named as sources."""
 
-    Attributes
-    ----------
-    cpu, gpu : mapping of str to Line
-        Seconds of a job, by rule.
-    store, other : mapping of str to Line
-        Bytes and inodes (files and folders) of a plate's store, and of all else in its folder.
-    sites_per_well : float
-        Sites of a well of those plates.
-    sources : tuple of str
-        Names of those plates.
-    """
-
+    # Seconds of a job, by rule.
     cpu: Mapping[str, Line]
     gpu: Mapping[str, Line]
+    # Bytes and inodes (files and folders) of a plate's store, and of all else in its folder.
     store: Mapping[str, Line]
     other: Mapping[str, Line]
     sites_per_well: float

@@ -14,27 +14,15 @@ from levelfield.config.results import RULES, Results
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the plan.
-
-    Attributes
-    ----------
-    plate : str
-        Empty for the whole screen.
-    pack : str
-        Empty for the whole plate; the name of what is fetched or trained for the whole screen.
-    wells : tuple of str
-        That it works on; empty for the whole plate.
-    log, timing, output : Path
-        Its log, the table of what it took, and the file by which it is known to be done.
-    """
+    """One job of the plan."""
 
     rule: str
-    plate: str
-    pack: str
-    wells: tuple[str, ...]
+    plate: str  # empty for the whole screen
+    pack: str  # empty for the whole plate; of the screen's jobs what is fetched or trained
+    wells: tuple[str, ...]  # that it works on; empty for the whole plate
     log: Path
-    timing: Path
-    output: Path
+    timing: Path  # table of what it took
+    output: Path  # file by which it is known to be done
 
 
 def planned_jobs(plan: Plan) -> list[Job]:

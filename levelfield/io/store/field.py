@@ -39,21 +39,12 @@ _ABANDONED_AFTER = 3600  # s; a field is written in seconds, so an older part is
 
 @dataclass(frozen=True)
 class Field:
-    """What the store holds of a field, or is given.
+    """What the store holds of a field, or is given."""
 
-    Attributes
-    ----------
-    image : (C, Y, X) array of uint8 or uint16
-        Raw pixels.
-    labels : mapping of str to (Y, X) array of int32
-        By object set.
-    planted : mapping of str to str
-        What was planted into the labels of an object set: viewers show its name with the word
-        PLANTED, and its attributes hold the text. Not read back.
-    """
-
-    image: AnyArray
-    labels: Mapping[str, Labels]
+    image: AnyArray  # (C, Y, X), raw pixels, uint8 or uint16
+    labels: Mapping[str, Labels]  # by object set
+    # What was planted into the labels of an object set: viewers show its name with the word
+    # PLANTED, and its attributes hold the text. Not read back.
     planted: Mapping[str, str] = dataclass_field(default_factory=dict)
 
 
@@ -106,13 +97,17 @@ def write_field(
     draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
     arrays = {"image": field.image, **field.labels}
     checksums = {name: checksum(array) for name, array in arrays.items()}
-    own = {"fingerprint": fingerprint, "checksums": checksums, "record": dict(record or {})}
+    facts: dict[str, Any] = {
+        "fingerprint": fingerprint,
+        "checksums": checksums,
+        "record": dict(record or {}),
+    }
     try:
         group = zarr.open_group(draft, mode="w", zarr_format=3)
         levels = image_pyramid(field.image)
         write_levels(group, levels, "cyx")
         ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um)
-        group.attrs.update({"ome": ome, _OWN: own})
+        group.attrs.update({"ome": ome, _OWN: facts})
         _write_labels(group, field, place, draft, pixel_size_um)
         _put_in_place(draft, place)
     except BaseException:
