@@ -55,14 +55,13 @@ class Rule:
         return next(iter(self.files))
 
 
-# Of every rule, in the order of the work: the unit that a job works on, and the files that it makes
-# below the unit's folder, with their names in place of an asterisk. By the first file of a rule a
-# job is known to be done.
 _QC_TABLES = (
     "verdict answers sites wells estimates counts trend not_covered confounders reviewed reviewers "
     "review_list"
 )
-
+# Every rule, in the order of the work: the unit that a job works on, and the files that it makes
+# below the unit's folder, with their names in place of an asterisk. By the first file of a rule a
+# job is known to be done.
 _FILES = (
     ("fetch_weights", "weights", "{weights}", "weights"),
     ("train_pixel_classifier", "classifier", "{classifier}.npz", "classifier"),
