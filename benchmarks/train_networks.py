@@ -292,7 +292,7 @@ def learn(options: argparse.Namespace, networks: list[Learner], store: Store, en
             steps = options.steps or step + max(int((ends - time.monotonic()) / rate), 1)
             for network in networks:
                 network.training.settings = replace(network.training.settings, steps=steps)
-            report(options, networks, store, began)
+            report(options, networks, store, ends - options.seconds)
 
 
 def synchronised(device: str) -> float:
@@ -308,7 +308,10 @@ def report(
     """Check and write all networks."""
     rows = []
     for network in networks:
-        row = network.training.check(network.judging)
+        known = network.training.rows
+        if not known or known[-1]["step"] < network.training.step:
+            network.training.check(network.judging)
+        row = known[-1]
         rows += [{"network": network.name, **each} for each in network.training.rows]
         print(
             f"{time.monotonic() - began:.0f} s, {network.name}: step {row['step']:.0f} of "

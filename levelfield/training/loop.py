@@ -126,6 +126,12 @@ class Training:
             name: kept.detach().cpu().clone() for name, kept in self.average.state_dict().items()
         }
 
+    @property
+    def result(self) -> TrainingResult:
+        """What is left if it ends now."""
+        weights = self.best if self.best is not None else self.weights
+        return TrainingResult(weights, pd.DataFrame(self.rows), self.is_exhausted)
+
     def learn(self, batch: Any) -> None:
         """Learn from one batch of the recipe's samples."""
         # Some networks draw numbers while they learn: the same ones, resumed or not.
@@ -222,12 +228,11 @@ def train(
     Parameters
     ----------
     images, validation : sequence of TrainingImage
-        To learn from; of other groups, to decide when to stop and which weights to keep. Without
-        any of those, the last weights are kept.
-    settings, start, recipe
-        As for `Training`.
-    machine : Machine, optional
-        See `levelfield.training.recipe.Machine`.
+        To learn from; of other groups, to decide which weights to keep: without any, the last.
+    settings : TrainingSettings
+        How to train.
+    start, machine, recipe : optional
+        Where to begin, where to train, and what; see `Training`.
     checkpoint : path, optional
         File that is written at each check and resumed from if it is there; None for no file.
     on_check : callable, optional
@@ -256,8 +261,7 @@ def train(
         if on_check is not None:
             rate = (time.monotonic() - started) / (training.step - first_step)
             on_check(row, rate * (settings.steps - training.step))
-    weights = training.best if training.best is not None else training.weights
-    return TrainingResult(weights, pd.DataFrame(training.rows), training.is_exhausted)
+    return training.result
 
 
 def _batches(
