@@ -14,7 +14,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from levelfield.config.results import RULES, Results, in_plate, log_in
 from levelfield.execution.logs import JobEnd, job_log, read_job_log
 from levelfield.execution.timings import read_timing
-from levelfield.io.tables import beside, read_csv, write_csv
+from levelfield.io.tables import write_csv
 from levelfield.runs.estimate import fit_line
 from levelfield.runs.events import JobError, event_files, failed_jobs, is_noted, read_events
 from levelfield.runs.failures import COLUMNS, failures_of_plate, reason_of, summary
@@ -267,8 +267,8 @@ def test_the_state_of_a_job(tmp_path, end, done, active, expected):
 
 
 def test_a_job_that_the_executor_gave_up_is_not_running(tmp_path):
-    one = job(tmp_path)
-    assert job_state(one, JobEnd("open"), True, {str(one.log)}) == "failed"
+    given_up = job(tmp_path)
+    assert job_state(given_up, JobEnd("open"), True, {str(given_up.log)}) == "failed"
 
 
 def test_status_counts_jobs_and_hours_by_plate_and_rule(tmp_path):
@@ -343,24 +343,3 @@ def test_every_folder_of_packs_of_the_qc_could_be_removed(tmp_path):
         folder.mkdir(parents=True)
         (folder / "pack1.parquet").write_bytes(b"0" * 100)
     assert set(removable(tmp_path)["path"]) == {str(folder) for folder in folders}
-
-
-def test_a_draft_is_seen_only_when_it_is_whole(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text("old")
-    with pytest.raises(KeyError), beside(path) as draft:
-        draft.write_text("half")
-        raise KeyError
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_two_writers_of_one_table_do_no_harm(tmp_path):
-    path = tmp_path / "table.csv"
-    with beside(path) as first, beside(path) as second:
-        assert first != second
-        first.write_text("a\n1\n")
-        second.write_text("a\n2\n")
-        assert not list(tmp_path.glob("*.csv"))
-    assert read_csv(path)["a"].tolist() in ([1], [2])
-    assert np.size(list(tmp_path.iterdir())) == 1
