@@ -93,11 +93,11 @@ def percentiles_per_group(
     -------
     (p, count) float64
     """
-    group, values = np.require(group, np.int32, ["C", "W"]), values.astype(float)
-    sizes = np.bincount(group[group >= 0], minlength=count)
+    groups = _flat(group)
+    sizes = np.bincount(groups[groups >= 0], minlength=count)
     starts = np.cumsum(sizes) - sizes
     gathered = np.empty(sizes.sum())
-    _gather(group, values, starts.copy(), gathered)
+    _gather(groups, values.astype(float), starts.copy(), gathered)
     for start, size in zip(starts, sizes, strict=True):
         gathered[start : start + size].sort()
     result = np.full((len(percentiles), count), np.nan)

@@ -58,10 +58,11 @@ def _averages(pixels: ObjectPixels, shape: tuple[int, int]) -> csr_array:
     Interpolating and averaging are both linear, so each object is a short list of weights on the
     subsampled pixels (`cells`) of its box.
     """
-    rows, columns = (
-        np.stack(linear_weights(spread_places(count, size), size))
+    lines: list[Floats] = [
+        np.stack(linear_weights(spread_places(count, size), size)).astype(float)
         for count, size in zip(pixels.shape, shape, strict=True)
-    )
+    ]
+    rows, columns = lines
     (tops, lefts), (bottoms, rights) = (
         (rows[0, boxes[:, side]].astype(int), columns[0, boxes[:, side + 2]].astype(int))
         for side, boxes in ((0, pixels.boxes), (1, pixels.boxes - 1))

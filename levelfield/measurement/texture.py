@@ -181,8 +181,8 @@ def _measure_pairs(
 def _matrix_sums(
     level: NDArray[np.uint8],
     pairs: Integers,
-    first: int,
-    end: int,
+    first: np.int64,
+    end: np.int64,
     matrix: NDArray[np.int32],
     logarithms: Floats,
 ) -> tuple[np.int64, float]:
@@ -209,8 +209,8 @@ def _matrix_sums(
 
 @njit(cache=True)
 def _features(
-    size: int,
-    highest: int,
+    size: np.int64,
+    highest: np.int64,
     squares: np.int64,
     pair_entropy: float,
     tallies: Integers,
