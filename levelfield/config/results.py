@@ -43,21 +43,11 @@ EVENTS = ".snakemake/levelfield"
 
 @dataclass(frozen=True)
 class Rule:
-    """The files of a rule.
-
-    Attributes
-    ----------
-    name : str
-        Of the rule.
-    unit : str
-        What a job works on, a key of the folders.
-    files : mapping of str to str
-        Patterns below the unit's folder. By the first of them a job is known to be done.
-    """
+    """The files of a rule: patterns below the folder of the unit that a job works on."""
 
     name: str
     unit: str
-    files: Mapping[str, str]
+    files: dict[str, str]
 
     @property
     def mark(self) -> str:
@@ -65,117 +55,63 @@ class Rule:
         return next(iter(self.files))
 
 
-def _screen_rules(unit: str) -> tuple[Rule, Rule]:
-    tables = {name: f"{name}.csv" for name in ("verdict", "answers", "drift", "plates")}
-    return (
-        Rule(f"qc_{unit}", unit, tables),
-        Rule(f"report_{unit}", unit, {"report": "report.html"}),
-    )
-
-
 _QC_TABLES = (
-    *("verdict", "answers", "sites", "wells", "estimates", "counts", "trend", "not_covered"),
-    *("confounders", "reviewed", "reviewers", "review_list"),
+    "verdict answers sites wells estimates counts trend not_covered confounders reviewed reviewers "
+    "review_list"
+)
+# Every rule, in the order of the work: the unit that a job works on, and the files that it makes
+# below the unit's folder, with their names in place of an asterisk. By the first file of a rule a
+# job is known to be done.
+_FILES = (
+    ("fetch_weights", "weights", "{weights}", "weights"),
+    ("train_pixel_classifier", "classifier", "{classifier}.npz", "classifier"),
+    ("index_plate", "plate", "*.csv", "index"),
+    ("create_store", "plate", "store.csv", "planned"),
+    ("fit_illumination", "plate", "illumination.npz", "fields"),
+    ("fit_illumination", "plate", "illumination.csv", "table"),
+    ("fit_illumination", "plate", "illumination/{channel}.png", "pictures"),
+    ("collect_training", "collection", "collected.csv", "sheet"),
+    ("collect_training", "collection", "*.csv", "reviews corrections"),
+    ("collect_training", "collection", "corrected", "images"),
+    ("train_network", "network", "*.safetensors", "weights"),
+    ("train_network", "network", "*.csv", "split history evaluation generations"),
+    ("train_network", "network", "losses.png", "losses_picture"),
+    ("train_network", "network", "generations.png", "generations_picture"),
+    ("measure_thresholds", "plate", "*.csv", "thresholds"),
+    ("measure_diameters", "plate", "*.csv", "diameters"),
+    ("segment", "pack", "segment/{pack}.csv", "fields"),
+    ("measure", "pack", "measure/Image/{pack}.parquet", "image"),
+    ("measure", "pack", "measure/{object_set}/{pack}.parquet", "objects"),
+    ("qc_evidence", "pack", "qc/*/{pack}.parquet", "evidence pairs candidates fields"),
+    ("summarise_plate", "plate", "*.csv", "sites wells plate readouts"),
+    ("summarise_plate", "plate", "excluded_sites.csv", "excluded"),
+    ("summarise_plate", "plate", "objects/{object_set}.{ending}", "objects"),
+    ("summarise_plate", "plate", "objects/{object_set}.h5ad", "anndata"),
+    ("check_review", "plate", "qc/review_checked.csv", "checked"),
+    ("qc_plate", "plate", "qc/*.csv", _QC_TABLES),
+    ("qc_plate", "plate", "qc/*.parquet", "objects candidates"),
+    ("evaluate", "plate", "evaluation/evaluation.html", "page"),
+    ("evaluate", "plate", "evaluation/evaluation.png", "picture"),
+    ("evaluate", "plate", "evaluation/*.csv", "objects images groups references"),
+    ("qc_truth", "plate", "qc/*.csv", "truth"),
+    ("report_plate", "plate", "*.html", "report"),
+    ("provenance", "plate", "ro-crate-metadata.json", "crate"),
+    ("qc_screen", "screen", "*.csv", "verdict answers drift plates"),
+    ("report_screen", "screen", "*.html", "report"),
+    ("qc_partial", "partial", "*.csv", "verdict answers drift plates"),
+    ("report_partial", "partial", "*.html", "report"),
 )
 
-RULES: Mapping[str, Rule] = {
-    rule.name: rule
-    for rule in (
-        Rule("fetch_weights", "weights", {"weights": "{weights}"}),
-        Rule("train_pixel_classifier", "classifier", {"classifier": "{classifier}.npz"}),
-        Rule("index_plate", "plate", {"index": "index.csv"}),
-        Rule("create_store", "plate", {"planned": "store.csv"}),
-        Rule(
-            "fit_illumination",
-            "plate",
-            {
-                "fields": "illumination.npz",
-                "table": "illumination.csv",
-                "pictures": "illumination/{channel}.png",
-            },
-        ),
-        Rule(
-            "collect_training",
-            "collection",
-            {
-                "sheet": "collected.csv",
-                "reviews": "reviews.csv",
-                "corrections": "corrections.csv",
-                "images": "corrected",
-            },
-        ),
-        Rule(
-            "train_network",
-            "network",
-            {
-                "weights": "weights.safetensors",
-                **{name: f"{name}.csv" for name in ("split", "history", "evaluation")},
-                "generations": "generations.csv",
-                "losses_picture": "losses.png",
-                "generations_picture": "generations.png",
-            },
-        ),
-        Rule("measure_thresholds", "plate", {"thresholds": "thresholds.csv"}),
-        Rule("measure_diameters", "plate", {"diameters": "diameters.csv"}),
-        Rule("segment", "pack", {"fields": "segment/{pack}.csv"}),
-        Rule(
-            "measure",
-            "pack",
-            {
-                "image": "measure/Image/{pack}.parquet",
-                "objects": "measure/{object_set}/{pack}.parquet",
-            },
-        ),
-        Rule(
-            "qc_evidence",
-            "pack",
-            {
-                name: f"qc/{name}/{{pack}}.parquet"
-                for name in ("evidence", "pairs", "candidates", "fields")
-            },
-        ),
-        Rule(
-            "summarise_plate",
-            "plate",
-            {
-                "sites": "sites.csv",
-                "wells": "wells.csv",
-                "excluded": "excluded_sites.csv",
-                "plate": "plate.csv",
-                "readouts": "readouts.csv",
-                "objects": "objects/{object_set}.{ending}",
-                "anndata": "objects/{object_set}.h5ad",
-            },
-        ),
-        Rule("check_review", "plate", {"checked": "qc/review_checked.csv"}),
-        Rule(
-            "qc_plate",
-            "plate",
-            {
-                **{name: f"qc/{name}.csv" for name in _QC_TABLES},
-                "objects": "qc/objects.parquet",
-                "candidates": "qc/candidates.parquet",
-            },
-        ),
-        Rule(
-            "evaluate",
-            "plate",
-            {
-                "page": "evaluation/evaluation.html",
-                "picture": "evaluation/evaluation.png",
-                **{
-                    name: f"evaluation/{name}.csv"
-                    for name in ("objects", "images", "groups", "references")
-                },
-            },
-        ),
-        Rule("qc_truth", "plate", {"truth": "qc/truth.csv"}),
-        Rule("report_plate", "plate", {"report": "report.html"}),
-        Rule("provenance", "plate", {"crate": "ro-crate-metadata.json"}),
-        *_screen_rules("screen"),
-        *_screen_rules("partial"),
-    )
-}
+
+def _rules() -> dict[str, Rule]:
+    rules: dict[str, Rule] = {}
+    for rule, unit, pattern, names in _FILES:
+        files = rules.setdefault(rule, Rule(rule, unit, {})).files
+        files.update({name: pattern.replace("*", name) for name in names.split()})
+    return rules
+
+
+RULES = _rules()
 """All rules that make results, in the order of the work."""
 
 
@@ -190,13 +126,8 @@ class _Open(dict[str, Any]):
 class Results:
     """The paths below a folder of results; wildcards that are not given stay open, in braces.
 
-    Attributes
-    ----------
-    folder : str
-        The config's ``results``.
-    root : str
-        That relative paths start from; where the process runs when left out. Of a workflow that
-        is used as a module it is the module's ``prefix``.
+    Relative paths start from `root`: of a workflow that is used as a module its ``prefix``, else
+    where the process runs.
     """
 
     folder: str
@@ -209,11 +140,11 @@ class Results:
 
     def log(self, rule: str, **wildcards: str | int) -> str:
         """Return the log of a job."""
-        return self._path(RULES[rule], f"logs/{self._job(rule)}.log", wildcards)
+        return self._path(RULES[rule], f"logs/{_job_name(rule)}.log", wildcards)
 
     def timing(self, rule: str, **wildcards: str | int) -> str:
         """Return the table of what a job took (Snakemake's benchmark)."""
-        return self._path(RULES[rule], f"timings/{self._job(rule)}.tsv", wildcards)
+        return self._path(RULES[rule], f"timings/{_job_name(rule)}.tsv", wildcards)
 
     def store(self, plate: str = "{plate}") -> str:
         """Return the store of a plate."""
@@ -230,18 +161,28 @@ class Results:
     def _root(self) -> str:
         return f"{self.root.rstrip('/')}/" if self.root else ""
 
-    def _job(self, rule: str) -> str:
-        return _JOBS.get(RULES[rule].unit, "{rule}").replace("{rule}", rule)
-
     def _path(self, rule: Rule, below: str, wildcards: Mapping[str, str | int]) -> str:
         known = _Open(wildcards, results=self.path, root=self._root)
         return f"{_FOLDERS[rule.unit]}/{below}".format_map(known)
 
 
+def _job_name(rule: str) -> str:
+    return _JOBS.get(RULES[rule].unit, "{rule}").replace("{rule}", rule)
+
+
 def in_plate(folder: Path, rule: str, name: str = "", **wildcards: str) -> Path:
     """Return a file of a rule in the folder of a plate's results."""
-    made = RULES[rule]
-    return folder / made.files[name or made.mark].format_map(_Open(wildcards))
+    return Path(Results(str(folder.parent)).file(rule, name, plate=folder.name, **wildcards))
+
+
+def packs_in(folder: Path, rule: str, name: str = "") -> list[Path]:
+    """Return the files that the jobs of a rule have made of the packs of a plate."""
+    return matching(in_plate(folder, rule, name, pack="pack*"))
+
+
+def matching(pattern: Path) -> list[Path]:
+    """Return the files that fit a path whose name has an asterisk, sorted."""
+    return sorted(pattern.parent.glob(pattern.name))
 
 
 def store_in(folder: Path) -> Path:
@@ -254,15 +195,12 @@ def checkpoints_of(store: Path | str) -> Path:
     return Path(store).parent / CHECKPOINTS
 
 
-def log_in(folder: Path, rule: str, pack: str = "*") -> Path:
+def log_in(folder: Path, rule: str, pack: str = "pack*") -> Path:
     """Return the log of a job (or a pattern of those of all packs) in the folder of a plate."""
-    return folder / "logs" / f"{_job_name(rule, pack)}.log"
+    return Path(Results(str(folder.parent)).log(rule, plate=folder.name, pack=pack))
 
 
 def timings_in(folder: Path, rule: str) -> list[Path]:
     """Return the tables of what the jobs of a rule took, in the folder of a plate."""
-    return sorted((folder / "timings").glob(f"{_job_name(rule, 'pack*')}.tsv"))
-
-
-def _job_name(rule: str, pack: str) -> str:
-    return _JOBS.get(RULES[rule].unit, "{rule}").format(rule=rule, pack=pack)
+    results = Results(str(folder.parent))
+    return matching(Path(results.timing(rule, plate=folder.name, pack="pack*")))

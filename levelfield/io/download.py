@@ -22,18 +22,11 @@ class DownloadError(Exception):
 
 
 def download(url: str, part: Path, what: str, seconds_between_attempts: float = 2.0) -> None:
-    """Download a file, from the end of what an earlier attempt left.
+    """Download a file (http or https), from the end of what an earlier attempt left.
 
-    Parameters
-    ----------
-    url : str
-        http or https.
-    part : Path
-        File to append to. After an error it keeps what came, for the next attempt.
-    what : str
-        Of the progress line, for instance ``"weights cpsam_v2"``.
-    seconds_between_attempts : float
-        A connection that breaks off is tried again this much later, twice.
+    What comes is appended to `part`, which keeps it for the next attempt after an error. A
+    connection that breaks off is tried again twice, some seconds later. `what` names the file in
+    lines of progress, for instance ``"weights cpsam_v2"``.
 
     Raises
     ------
@@ -89,13 +82,8 @@ def _with_progress(
         done += len(block)
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_LINES:
-            log.info(_line(what, done, done - start, total, now - begun))
-            last = now
-
-
-def _line(what: str, done: int, new: int, total: int | None, seconds: float) -> str:
-    rate = new / seconds
-    if total is None:
-        return f"{what}: {done / 1e6:.0f} MB, {rate / 1e6:.1f} MB/s"
-    size, left = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB", (total - done) / rate
-    return f"{what}: {size}, {rate / 1e6:.1f} MB/s, {left:.0f} s left"
+            rate, last = (done - start) / (now - begun), now
+            of, left = "", ""
+            if total is not None:
+                of, left = f" of {total / 1e6:.0f}", f", {(total - done) / rate:.0f} s left"
+            log.info("%s: %.0f%s MB, %.1f MB/s%s", what, done / 1e6, of, rate / 1e6, left)

@@ -7,13 +7,13 @@ from typing import Any
 
 import yaml
 
-from levelfield.config.plan import Plan, Segmenters, checked_plan
+from levelfield.config.plan import NO_SEGMENTERS, Plan, Segmenters, checked_plan
 from levelfield.config.sheets import ConfigError
 from levelfield.execution.subprocesses import call_in_subprocess
 
 
-def find_segmenters() -> Segmenters | None:
-    """Return what there is to segment with; None without the packages that it needs.
+def find_segmenters() -> Segmenters:
+    """Return what there is to segment with; nothing without the packages that it needs.
 
     Snakemake's own environment has not even numpy. There the workflow can be read and linted.
     """
@@ -22,46 +22,30 @@ def find_segmenters() -> Segmenters | None:
         schema = import_module("levelfield.segmentation.schema")
         return Segmenters(registry.METHODS, schema.config_parts())
     except ModuleNotFoundError:
-        return None
+        return NO_SEGMENTERS
 
 
-def read_plan(
-    config: Mapping[str, Any],
-    source: str,
-    segmenters: Segmenters | None,
-    folder: str = "",
-    check: bool = True,
-) -> Plan:
+def read_plan(config: Mapping[str, Any], source: str, folder: str = "", check: bool = True) -> Plan:
     """Check a config and its sheets, with the features that its readouts name.
 
     Parameters and errors are those of `levelfield.config.plan.checked_plan`.
     """
+    segmenters = find_segmenters()
     plan = checked_plan(config, source, segmenters, folder, check)
-    if check and segmenters and plan.config["readouts"]:
+    if check and segmenters.methods and plan.config["readouts"]:
         call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
     return plan
 
 
-def read_plan_file(path: Path, folder: Path = Path()) -> Plan:
+def read_plan_file(path: Path) -> Plan:
     """Read a config file and its sheets, as the workflow does.
-
-    Parameters
-    ----------
-    path : Path
-        The config file.
-    folder : Path
-        The folder in which the workflow runs.
 
     Raises
     ------
-    ValueError
-        If the config or a sheet is wrong, with the text that the workflow would print.
+    ConfigError, SheetError
+        With the text that the workflow would print.
     """
     if not path.is_file():
         raise ConfigError(f"there is no config '{path}'. Name yours with --configfile.")
     config = yaml.safe_load(path.read_text())
-    return read_plan(config, str(path), find_segmenters(), _text(folder))
-
-
-def _text(folder: Path) -> str:
-    return "" if folder == Path() else str(folder)
+    return read_plan(config, str(path))

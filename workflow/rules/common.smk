@@ -41,13 +41,10 @@ def checked(function, *arguments):
 # A workflow that uses this one as a module can give a prefix, which Snakemake puts before the
 # relative paths of rules. What else needs those paths has to put it there itself.
 PREFIX = str(workflow.modifier.modify_path("-")).removesuffix("-")
-# Nothing where Snakemake is alone: it can lint this workflow, and plan no job.
-SEGMENTERS = find_segmenters()
 PLAN = checked(
     read_plan,
     config,
     ", ".join(str(path) for path in workflow.configfiles) or "the config",
-    SEGMENTERS,
     PREFIX,
     # Every job reads this file; what the first process has checked they take as it is.
     workflow.is_main_process,
@@ -90,8 +87,8 @@ def all_packs(step, name, **wildcards):
     """An input function: the file of every pack of the plate."""
 
     def paths(of):
-        packs = [pack.name for pack in of_plate(of).packs]
-        return expand(PATHS.file(step, name, **wildcards), plate=of.plate, pack=packs)
+        pattern = PATHS.file(step, name, **wildcards)
+        return expand(pattern, plate=of.plate, pack=list(of_plate(of).packs))
 
     return paths
 
@@ -111,8 +108,7 @@ def every_plate(step, name):
 def wells_with_planted(wildcards):
     """The wells of a pack that get planted errors, with their control types."""
     plate = of_plate(wildcards)
-    wells = plate.pack(wildcards.pack).wells
-    kinds = {well: plate.control_types[well] for well in wells}
+    kinds = {well: plate.control_types[well] for well in plate.packs[wildcards.pack]}
     return planted_wells(OBJECT_SETS, kinds)
 
 
@@ -138,13 +134,15 @@ def plate_results(wildcards):
     The tables of the packs are named too, so that a run makes those again that `levelfield verify`
     took away; Snakemake does not miss a file that only other files were made from.
     """
-    if SEGMENTERS is None:
+    if (
+        not find_segmenters().methods
+    ):  # Snakemake is alone: it can lint this workflow, no more
         raise WorkflowError(NOT_INSTALLED)
     finals = ("report_plate", "qc_plate", "provenance")
     results = [path for final in finals for path in every_plate(final, "")]
     results += every_plate("summarise_plate", "readouts")
     results += [
-        PATHS.file("segment", plate=name, pack=pack.name)
+        PATHS.file("segment", plate=name, pack=pack)
         for name, plate in PLATES.items()
         for pack in plate.packs
     ]

@@ -28,16 +28,7 @@ def index_plate(
 ) -> pd.DataFrame:
     """List every plane of a plate, with what is wrong with it.
 
-    Parameters
-    ----------
-    folder : Path
-        Folder of the plate's raw images.
-    plate : str
-        Name of the plate.
-    layout : DataFrame
-        The plate's layout (`levelfield.config.layouts.read_layout`).
-    images, channels : mapping
-        Those sections of the config.
+    `images` and `channels` are those sections of the config.
 
     Returns
     -------

@@ -25,16 +25,8 @@ Corrector = Callable[[AnyArray], AnyArray]
 def create_plate(path: Path, name: str, n_wells: int, sites: pd.DataFrame) -> None:
     """Write the metadata of a plate and of its wells; fields that are there stay.
 
-    Parameters
-    ----------
-    path : Path
-        The store, ``<plate>.zarr``.
-    name : str
-        Name of the plate.
-    n_wells : int
-        Plate format.
-    sites : DataFrame
-        Columns ``well`` and ``site``, in plate order: the fields that will be written.
+    `path` is the store, ``<plate>.zarr``; `sites` (``well``, ``site``) are the fields that will be
+    written, in plate order.
     """
     path = Path(path)
     wells = sites.groupby("well", sort=False)["site"].apply(list)
@@ -52,10 +44,8 @@ def lazy_plate(path: Path, sites: pd.DataFrame, correct: Corrector) -> da.Array:
 
     Parameters
     ----------
-    path : Path
-        The store.
-    sites : DataFrame
-        Columns ``well`` and ``site``: the fields, in the order of the first axis.
+    path, sites : Path, DataFrame
+        The store, and its fields (``well`` and ``site``) in the order of the first axis.
     correct : callable
         Takes raw pixels (C, Y, X), returns corrected float32 of the same shape.
 
