@@ -18,8 +18,10 @@ DEVICE_RULE = r"^(auto|cpu|cuda|cuda:\d+|mps)$"
 
 # What schedulers and containers say of the GPUs that a job was granted. Slurm names none as
 # "NoDevFiles". Many images say "all", whether or not there is a GPU to be seen.
-_GRANTS = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE")
-_GRANTS += ("NVIDIA_VISIBLE_DEVICES",)
+_GRANTS = (
+    *("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE"),
+    "NVIDIA_VISIBLE_DEVICES",
+)
 _NOTHING_GRANTED = ("-1", "NoDevFiles", "none", "void")
 _NOTHING_BY_VARIABLE = {"SLURM_GPUS_ON_NODE": ("0",), "NVIDIA_VISIBLE_DEVICES": ("all",)}
 _DEVICE_FILES = Path("/dev")

