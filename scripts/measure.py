@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from levelfield.config.results import checkpoints_of
+from levelfield.config.settings import Science
 from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_previous, write_parquet
@@ -13,7 +14,7 @@ with job_log(snakemake.log[0]):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
     job = measurement_job(
         snakemake.params.store,
-        snakemake.params.science,
+        Science(snakemake.params.science),
         read_flat_fields(snakemake.input.illumination),
     )
     paths = dict(zip(job.tables, map(Path, snakemake.output), strict=True))

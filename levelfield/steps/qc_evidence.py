@@ -3,17 +3,15 @@
 A process that does this imports no more than it needs, and holds one field at a time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from levelfield.arrays import Image, Labels
-from levelfield.config.settings import ObjectSetSettings, object_sets
+from levelfield.config.settings import ObjectSetSettings, Science
 from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.field_cache import (
     code_version,
@@ -22,7 +20,6 @@ from levelfield.execution.field_cache import (
     map_changed_fields,
 )
 from levelfield.execution.memory import give_back_memory
-from levelfield.illumination import FlatField
 from levelfield.io.checksums import file_sha256
 from levelfield.labels.labelwise import areas
 from levelfield.qc.columns import OBJECT_SET
@@ -30,7 +27,7 @@ from levelfield.qc.evidence.candidates import childless_parents, find_candidates
 from levelfield.qc.evidence.features import empty_features, field_features
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
-from levelfield.steps.fields import FieldReader, field_reader, flat_field_marks, identify
+from levelfield.steps.fields import FieldReader, identify
 
 # The code that decides an evidence feature's value: a change here computes it again.
 _EVIDENCE_CODE = (
@@ -63,27 +60,13 @@ class EvidenceJob:
     threshold_level: float
 
 
-def judged_sets(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
+def judged_sets(science: Science) -> tuple[ObjectSetSettings, ...]:
     """Return the object sets that have outlines of their own.
 
     What is made by subtraction or masking is bounded by the outlines of other sets, and judged
     with them.
     """
-    return [each for each in sets if each.method not in ("subtraction", "masked")]
-
-
-def evidence_job(
-    store: Path | str,
-    science: Mapping[str, Any],
-    flat_fields: Mapping[str, FlatField],
-    threshold_level: float,
-) -> EvidenceJob:
-    """Describe a job from the config's sections ``images``, ``channels`` and ``objects``."""
-    return EvidenceJob(
-        reader=field_reader(store, science, flat_fields),
-        sets=tuple(judged_sets(object_sets(science))),
-        threshold_level=threshold_level,
-    )
+    return tuple(s for s in science.object_sets if s.method not in ("subtraction", "masked"))
 
 
 def evidence_pack(
@@ -106,16 +89,15 @@ def evidence_pack(
         or of parents where there are any. Each with the object set's name.
     """
     parts = {
-        "channels": [[c.name, c.maximum] for c in job.reader.channels],
         "sets": [[s.name, list(s.channels), sorted(s.parents.items())] for s in job.sets],
         "level": job.threshold_level,
-        "flat_fields": flat_field_marks(job.reader.flat_fields),
         "opinion": file_sha256(SHIPPED_OPINION),
         "code": code_version(_EVIDENCE_CODE),
+        **job.reader.images.marks,
     }
     fields = field_fingerprints(segmented, parts)
     compute = partial(evidence_field, job=job)
-    expected = partial(_rows_of, sets=[each.name for each in job.sets])
+    expected = partial(_rows_of, sets=[made.name for made in job.sets])
     tables = map_changed_fields(compute, fields, previous, expected, workers, what, checkpoint)
     return join(tables, TABLES, no_evidence)
 
