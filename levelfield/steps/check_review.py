@@ -24,14 +24,7 @@ def read_review(path: Path | str | list[str], schema: Path | str) -> pd.DataFram
 
 
 def label_checksums(segmented: Sequence[pd.DataFrame], object_sets: Sequence[str]) -> pd.DataFrame:
-    """Return the checksums of the label images of sound fields.
-
-    Parameters
-    ----------
-    segmented : sequence of DataFrame
-        The packs' tables of fields.
-    object_sets : sequence of str
-        Whose label images.
+    """Return the checksums of the label images of the sound fields of some packs.
 
     Returns
     -------

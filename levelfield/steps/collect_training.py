@@ -42,15 +42,7 @@ Place = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class CorrectedPlate:
-    """A plate on which people may have corrected objects.
-
-    Attributes
-    ----------
-    sites : tuple of (str, int)
-        Well and site of its fields.
-    reader : FieldReader
-        Reads its corrected images, and the labels of the object set.
-    """
+    """A plate on which people may have corrected objects: wells and sites of its fields."""
 
     name: str
     sites: tuple[tuple[str, int], ...]
@@ -59,20 +51,10 @@ class CorrectedPlate:
 
 @dataclass(frozen=True)
 class _Correction:
-    """A field and what a person made known of it.
+    """A field (plate, well, site) and what a person made known of it.
 
-    Attributes
-    ----------
-    place : (str, str, int)
-        Plate, well and site.
-    kind : str
-        `REVIEW` or `EDITED`.
-    labels : (Y, X) int32
-        0 background, -1 unknown.
-    n_judged, n_corrected : int
-        Objects that a person looked at, and those of them that were wrong.
-    checksum : str
-        Of the labels that the person left; of edited ones, so that they are taken once only.
+    The labels (Y, X) are -1 where nothing is known. The checksum is that of the labels that the
+    person left; of edited ones, so that they are taken once only.
     """
 
     place: Place
@@ -106,14 +88,8 @@ def collect_generation(
     ----------
     plates : sequence of CorrectedPlate
         All plates of the screen.
-    object_set : ObjectSetSettings
-        The object set that was corrected.
-    settings : CorrectionSettings
-        What counts as known.
     sheets, schema : sequence of Path, Path
         Review sheets, and the JSON Schema of a row of them.
-    folder : Path
-        Of this generation.
     earlier : sequence of Path
         Folders of earlier generations, whose corrections are not taken again.
 

@@ -72,8 +72,6 @@ def evaluate_plate(
         From `usable_fields`.
     folder : Path
         Where the patterns of the references start.
-    store : Path
-        The plate store.
 
     Raises
     ------

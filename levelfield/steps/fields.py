@@ -20,14 +20,8 @@ from levelfield.qc.columns import SITE
 class PlateImages:
     """How the images of a plate are read and corrected.
 
-    Attributes
-    ----------
-    channels : tuple of Channel
-        In the order of the stored images.
-    flat_fields : mapping of str to FlatField
-        By channel.
-    projection : str or None
-        How a z-stack becomes one plane.
+    Channels are in the order of the stored images, flat fields by channel; `projection` says how
+    a z-stack becomes one plane.
     """
 
     channels: tuple[Channel, ...]
@@ -79,17 +73,7 @@ def plate_images(
 
 @dataclass(frozen=True)
 class FieldReader:
-    """Reads a field's corrected image and labels.
-
-    Attributes
-    ----------
-    store : Path
-        The plate store.
-    images : PlateImages
-        How stored images are corrected.
-    sets : tuple of str
-        Object sets to read.
-    """
+    """Reads a field's corrected image, and the labels of some object sets."""
 
     store: Path
     images: PlateImages

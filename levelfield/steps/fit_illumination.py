@@ -39,17 +39,6 @@ def fit_plate(
 ) -> dict[str, FlatField]:
     """Fit the flat field of every channel, reading one image at a time.
 
-    Parameters
-    ----------
-    index : DataFrame
-        Of the plate.
-    science : Science
-        With the sections ``images``, ``channels`` and ``illumination``.
-    workers : int
-        Processes.
-    what : str
-        Of the progress line.
-
     Raises
     ------
     ValueError

@@ -37,12 +37,6 @@ class MeasurementJob:
 
     Attributes
     ----------
-    reader : FieldReader
-        Reads corrected images and labels.
-    settings : MeasurementSettings
-        Which features are measured.
-    channels : tuple of str
-        Channels that are measured.
     relations : mapping of str to str
         Parent set of each child set.
     options : mapping
@@ -92,19 +86,6 @@ def measure_pack(
     checkpoint: Checkpoint | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Measure every sound field of a pack, unless an earlier table holds it.
-
-    Parameters
-    ----------
-    segmented : DataFrame
-        The pack's table of fields.
-    previous : dict of str to DataFrame
-        What an earlier run of this job wrote, or nothing.
-    workers : int
-        Processes.
-    what : str
-        Of the progress line.
-    checkpoint : Checkpoint, optional
-        Where fields are kept until the tables are written.
 
     Returns
     -------

@@ -45,14 +45,7 @@ TABLES = ("evidence", "pairs", "candidates", "fields")
 class EvidenceJob:
     """All that the fields of one pack have in common.
 
-    Attributes
-    ----------
-    reader : FieldReader
-        Reads corrected images and labels.
-    sets : tuple of ObjectSetSettings
-        Object sets that are judged.
-    threshold_level : float
-        Where between background (0) and object (1) an edge is said to lie.
+    The level says where between background (0) and object (1) an edge is said to lie.
     """
 
     reader: FieldReader

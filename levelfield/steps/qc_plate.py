@@ -78,14 +78,8 @@ def assess(
         `TABLES` of every pack.
     segmented : sequence of DataFrame
         The packs' tables of fields, for the checksums of the labels.
-    sites, layout : DataFrame
-        The plate's sound sites, and its layout.
     facts : Series
-        Its row of ``plate.csv``: with too many sites left out there is no verdict.
-    n_wells : int
-        Plate format.
-    science : Science
-        With the sections ``channels``, ``objects`` and ``qc``.
+        The row of ``plate.csv``: with too many sites left out there is no verdict.
     review : DataFrame, optional
         The review sheet of all plates (`levelfield.steps.check_review.read_review`).
     """
@@ -143,8 +137,6 @@ def assess_screen(
         controls say nothing of.
     plates : DataFrame
         A row per plate, as ``plate.csv``; where all have a ``Metadata_Date``, drift follows it.
-    science : Science
-        With the sections ``channels``, ``objects`` and ``qc``.
 
     Raises
     ------

@@ -31,14 +31,8 @@ def plate_truth(
 ) -> pd.DataFrame:
     """Answer the verdict's questions from references, and from the evidence on the same fields.
 
-    Parameters
-    ----------
-    images : DataFrame
-        ``evaluation/images.csv``.
-    objects, candidates, sites, verdict : DataFrame
-        The tables of those names under ``qc/``.
-    science : Science
-        With the sections ``channels``, ``objects`` and ``qc``.
+    `images` is ``evaluation/images.csv``; `objects`, `candidates`, `sites` and `verdict` are the
+    tables of those names under ``qc/``.
     """
     drawn = images.loc[images["size_class"] == ALL_SIZES, FIELD]
     objects, candidates, sites = (

@@ -40,14 +40,7 @@ def plate_report(
 ) -> PlateReport:
     """Read a plate's tables and pictures, and draw its gallery.
 
-    Parameters
-    ----------
-    results : Path
-        The plate's folder of results.
-    config : mapping
-        The science of the run.
-    with_truth : bool
-        Whether the plate has reference labels, and so ``qc/truth.csv``.
+    `config` is the science of the run; with reference labels there is a ``qc/truth.csv``.
     """
     science, path = Science(config), partial(in_plate, results)
     layout = mark_layout(read_layout(Path(layout_path), n_wells), config["objects"])

@@ -28,8 +28,6 @@ class SummarySettings:
 
     Attributes
     ----------
-    readouts : mapping of str to mapping
-        Numerator and denominator, by name.
     excluded_limit : float
         Percentage of sites that may be excluded.
     statistics : sequence of str
@@ -67,12 +65,8 @@ def summarise_plate(
 ) -> PlateSummary:
     """Make the tables of a plate from those of its packs.
 
-    Parameters
-    ----------
-    segmented : sequence of DataFrame
-        The packs' tables of fields.
-    measured : mapping of str to sequence of DataFrame
-        The packs' tables of objects, by object set, and of whole images.
+    `segmented` are their tables of fields, `measured` those of objects, by object set, and of
+    whole images.
 
     Raises
     ------

@@ -39,18 +39,12 @@ class NetworkTraining:
 
     Attributes
     ----------
-    network : NetworkSettings
-        The config.
-    sheets : tuple of Path
-        Training sheets, those of all collected corrections among them.
-    schema : Path
-        JSON Schema of their rows.
+    sheets, schema : tuple of Path, Path
+        Training sheets, those of all collected corrections among them, and the JSON Schema of a row.
     start : Path or None
         File of the weights to start from.
-    earlier : tuple of Path
-        Folders of the generations before this one.
-    folder : Path
-        Of this one.
+    earlier, folder : tuple of Path, Path
+        Folders of the generations before this one, and of this one.
     device : str
         Rule of `levelfield.segmentation.devices.choose_device`.
     workers : int
@@ -70,14 +64,7 @@ class NetworkTraining:
 def read_training_images(
     sheets: Sequence[Path], schema: Path
 ) -> tuple[pd.DataFrame, list[TrainingImage]]:
-    """Read annotated images.
-
-    Returns
-    -------
-    table : DataFrame
-        Columns ``image`` (path) and ``group``, a row per image.
-    images : list of TrainingImage
-        In the same order.
+    """Read annotated images, and a table with the ``image`` (path) and ``group`` of each.
 
     Raises
     ------

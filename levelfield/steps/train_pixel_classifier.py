@@ -11,12 +11,7 @@ from levelfield.steps.training_sheets import read_annotated
 def training_images(sheet_path: Path, schema_path: Path) -> list[tuple[AnyArray, AnyArray]]:
     """Read the images and annotations of a training sheet.
 
-    Parameters
-    ----------
-    sheet_path : Path
-        Columns ``image``, ``annotation`` and ``kind`` (``scribbles`` or ``labels``).
-    schema_path : Path
-        JSON Schema of a row.
+    Its columns are ``image``, ``annotation`` and ``kind`` (``scribbles`` or ``labels``).
 
     Returns
     -------

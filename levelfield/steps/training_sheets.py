@@ -16,14 +16,7 @@ def read_annotated(
 ) -> tuple[AnyArray, list[AnyArray]]:
     """Return an image (C, Y, X) as float32, 0-1, and its annotations (Y, X) as int32.
 
-    Parameters
-    ----------
-    image, annotations : str, sequence of str
-        Paths.
-    where : str
-        Of the error: sheet and line.
-    n_planes : int, optional
-        Read so many planes of the image; all when left out.
+    `where` names sheet and line in an error; of the image `n_planes` are read, or all.
 
     Raises
     ------

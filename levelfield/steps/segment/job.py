@@ -43,15 +43,12 @@ class JobInputs:
     ----------
     label_folder : Path
         Where relative paths of label images made elsewhere start.
-    classifiers : mapping of str to PixelClassifier
-        Trained forests by name.
-    weights : mapping of str to Path
-        Files of weights by name.
+    classifiers, weights : mapping of str to PixelClassifier, mapping of str to Path
+        Trained forests, and files of weights, by name.
     thresholds, diameters : mapping of str to float
         By object set.
     device : str
-        Rule for the device of learned segmenters, see
-        `levelfield.segmentation.devices.choose_device`.
+        Rule of `levelfield.segmentation.devices.choose_device`.
     control_types : mapping of str to str
         Of the wells that get planted errors (`levelfield.config.settings.planted_wells`), by well.
     """
@@ -71,20 +68,12 @@ class SegmentationJob:
 
     Attributes
     ----------
-    plate : str
-        Name of the plate.
-    store : Path
-        The plate store.
-    images : PlateImages
-        How raw images are read and corrected.
     sets : tuple of ObjectSetSettings
         Object sets in the order in which they are made, with what was measured on the plate.
     saturated_percent : float
         Sites with more saturated pixels in a channel are excluded.
     pixel_size_um : float or None
         Width of a pixel.
-    inputs : JobInputs
-        Files, and the device.
     weight_sums : mapping of str to str
         The sha256 of the files of weights, by name.
     """

@@ -40,12 +40,8 @@ def segment_pack(
 
     Parameters
     ----------
-    index : DataFrame
-        The plate's index.
     workers : int
         Processes, or on a GPU threads.
-    what : str
-        Of the progress line.
     checkpoint : Checkpoint, optional
         Tells of another run of this job that may be at work. Fields are kept in the store.
 
