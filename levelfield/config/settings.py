@@ -9,16 +9,13 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from levelfield.config.planted import Planting, plantings
+from levelfield.config.planted import PARENT_ROLES, Planting, plantings
 from levelfield.config.sheets import ConfigError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Record = TypeVar("Record", bound="DataclassInstance")
-
-PARENT_ROLES = ("parent", "minus", "within")
-"""Keys of an object set that name another set."""
 
 THRESHOLD_CONTROLS = {"negcon": ("negcon",), "controls": ("negcon", "poscon")}
 """Control types that a threshold is measured on, by ``threshold_from``; else on all wells."""
