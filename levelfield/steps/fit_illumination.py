@@ -9,18 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from levelfield import illumination
 from levelfield.arrays import AnyArray
 from levelfield.config.settings import ChannelSettings, IlluminationSettings, Science
 from levelfield.execution.progress import map_fields
-from levelfield.illumination import (
-    CameraOffset,
-    FlatField,
-    camera_offset_from_config,
-    camera_offset_from_dark_frame,
-    downsample,
-    estimate_camera_offset,
-    fit_flat_field,
-)
+from levelfield.illumination import CameraOffset, FlatField
 from levelfield.images.planes import PlaneError, pixel_fault, read_plane
 from levelfield.images.sites import (
     Site,
@@ -79,7 +72,7 @@ def _thumbnail(site: Site, channel: str, projection: str | None) -> AnyArray | N
         image = read_channel(site, channel, projection)
     except SiteFault:
         return None
-    return None if pixel_fault(image) else downsample(image)
+    return None if pixel_fault(image) else illumination.downsample(image)
 
 
 def _fit_channel(
@@ -95,29 +88,29 @@ def _fit_channel(
         return _no_correction(shape, offset, len(thumbnails))
     if settings.minimum_sites is not None:
         given["minimum_images"] = settings.minimum_sites
-    return fit_flat_field(thumbnails, shape, offset, maximum=maximum, **given)
+    return illumination.fit_flat_field(thumbnails, shape, offset, maximum=maximum, **given)
 
 
 def _camera_offset(
     setting: float | str, thumbnails: AnyArray, maximum: int, given: Mapping[str, Any]
 ) -> CameraOffset:
     if setting == "auto":
-        return estimate_camera_offset(thumbnails, maximum=maximum, **given)
+        return illumination.estimate_camera_offset(thumbnails, maximum=maximum, **given)
     if isinstance(setting, str):
         try:
-            return camera_offset_from_dark_frame(read_plane(Path(setting)))
+            return illumination.camera_offset_from_dark_frame(read_plane(Path(setting)))
         except PlaneError as error:
             raise ValueError(
                 f"channels: camera_offset names the dark frame '{setting}', which {error}. "
                 "Give a number of counts, the path of an image, or 'auto'."
             ) from None
-    return camera_offset_from_config(setting)
+    return illumination.camera_offset_from_config(setting)
 
 
 def _no_correction(shape: tuple[int, int], offset: CameraOffset, n_images: int) -> FlatField:
     """Return a field of ones; of offsets only those that are known are still subtracted."""
     if offset.source == "estimated":
-        offset = camera_offset_from_config(0.0)
+        offset = illumination.camera_offset_from_config(0.0)
     return FlatField(
         field=np.ones(shape, np.float32),
         camera_offset=offset,

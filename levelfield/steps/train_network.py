@@ -40,7 +40,7 @@ class NetworkTraining:
     Attributes
     ----------
     sheets, schema : tuple of Path, Path
-        Training sheets, those of all collected corrections among them, and the JSON Schema of a row.
+        Training sheets, those of collected corrections among them, and the JSON Schema of a row.
     start : Path or None
         File of the weights to start from.
     earlier, folder : tuple of Path, Path
