@@ -1,6 +1,5 @@
 """Collect the evidence for the QC of a pack of wells."""
 
-from functools import partial
 from pathlib import Path
 
 from levelfield.config.results import checkpoints_of
@@ -10,7 +9,7 @@ from levelfield.execution.field_cache import remake_tables
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv
 from levelfield.steps.fields import field_reader, read_flat_fields
-from levelfield.steps.qc_evidence import TABLES, EvidenceJob, evidence_pack, judged_sets
+from levelfield.steps.qc_evidence import TABLES, EvidenceJob, judged_sets
 
 with job_log(snakemake.log[0]):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
@@ -21,7 +20,8 @@ with job_log(snakemake.log[0]):
         judged_sets(science),
         snakemake.params.threshold_level,
     )
-    make = partial(evidence_pack, read_csv(snakemake.input.segmented), job)
+    segmented = read_csv(snakemake.input.segmented)
     paths = {name: Path(snakemake.output[name]) for name in TABLES}
     checkpoint = Checkpoint(checkpoints_of(snakemake.params.store), f"qc_evidence_{pack}")
-    remake_tables(make, paths, snakemake.threads, f"evidence {plate} {pack}", checkpoint)
+    what = f"evidence {plate} {pack}"
+    remake_tables(job, segmented, paths, snakemake.threads, what, checkpoint)

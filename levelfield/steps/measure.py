@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,7 @@ import pandas as pd
 
 from levelfield.config.settings import MeasurementSettings, Science
 from levelfield.config.sheets import ConfigError
-from levelfield.execution.checkpoints import Checkpoint
-from levelfield.execution.field_cache import (
-    code_version,
-    field_fingerprints,
-    join,
-    map_changed_fields,
-)
+from levelfield.execution.field_cache import FINGERPRINT, Field, code_version
 from levelfield.illumination import FlatField
 from levelfield.measurement import feature_names, measure_image, measure_site
 from levelfield.measurement.readouts import object_set_of
@@ -56,9 +49,49 @@ class MeasurementJob:
         return (*self.reader.sets, IMAGE)
 
     @property
-    def options_in_px(self) -> dict[str, Any]:
-        """The options but for the unit of lengths, which does not decide what is measured."""
+    def parts(self) -> dict[str, Any]:
+        """What features depend on besides a field's pixels and labels."""
+        return {
+            "measured": self.channels,
+            "families": self.settings.families,
+            "relations": dict(self.relations),
+            "options": dict(self.options),
+            "image_families": self.settings.image_families,
+            "code": code_version(_FEATURE_CODE),
+            **self.reader.images.marks,
+        }
+
+    @property
+    def _options_in_px(self) -> dict[str, Any]:
         return {key: value for key, value in self.options.items() if key != "pixel_size_um"}
+
+    def rows_of(self, counts: dict[str, int]) -> dict[str, int]:
+        """Return a row per object for an object set's table, and one for the image's."""
+        return {name: counts[name] for name in self.reader.sets} | {IMAGE: 1}
+
+    def compute(self, field: Field) -> dict[str, pd.DataFrame]:
+        """Measure one field; returns a table per object set, and one of the whole image."""
+        _, well, site = field
+        image, labels = self.reader.read(well, site)
+        names = self.reader.images.names
+        seen, channels = image[[names.index(name) for name in self.channels]], list(self.channels)
+        families, relations = self.settings.families, self.relations
+        tables = measure_site(
+            seen, channels, labels, families=families, relations=relations, **self.options
+        )
+        families = self.settings.image_families
+        tables[IMAGE] = measure_image(seen, channels, labels, families, **self._options_in_px)
+        return {name: identify(table, field) for name, table in tables.items()}
+
+    def empty(self, name: str) -> pd.DataFrame:
+        """Return a table without rows."""
+        if name == IMAGE:
+            return pd.DataFrame(columns=[*SITE, FINGERPRINT])
+        families, relations = self.settings.families, self.relations
+        features = feature_names(
+            name, self.channels, families, relations=relations, **self._options_in_px
+        )
+        return pd.DataFrame(columns=[*SITE, "Metadata_ObjectNumber", *features, FINGERPRINT])
 
 
 def measurement_job(
@@ -75,66 +108,6 @@ def measurement_job(
     } | dict(settings.parameters)
     relations = science.measured_parents
     return MeasurementJob(reader, settings, science.measured_channels, relations, options)
-
-
-def measure_pack(
-    segmented: pd.DataFrame,
-    job: MeasurementJob,
-    previous: dict[str, pd.DataFrame],
-    workers: int,
-    what: str,
-    checkpoint: Checkpoint | None = None,
-) -> dict[str, pd.DataFrame]:
-    """Measure every sound field of a pack, unless an earlier table holds it.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        A row per object, by object set, and under `IMAGE` a row per field.
-    """
-    parts = {
-        "measured": job.channels,
-        "families": job.settings.families,
-        "relations": dict(job.relations),
-        "options": dict(job.options),
-        "image_families": job.settings.image_families,
-        "code": code_version(_FEATURE_CODE),
-        **job.reader.images.marks,
-    }
-    fields = field_fingerprints(segmented, parts)
-    compute = partial(measure_field, job=job)
-    expected = partial(_rows_of, sets=job.reader.sets)
-    tables = map_changed_fields(compute, fields, previous, expected, workers, what, checkpoint)
-    return join(tables, job.tables, partial(_no_objects, job=job))
-
-
-def _rows_of(counts: dict[str, int], sets: tuple[str, ...]) -> dict[str, int]:
-    """Return a row per object for an object set's table, and one for the image's."""
-    return {name: counts[name] for name in sets} | {IMAGE: 1}
-
-
-def _no_objects(name: str, job: MeasurementJob) -> pd.DataFrame:
-    if name == IMAGE:
-        return pd.DataFrame(columns=[*SITE, "fingerprint"])
-    families, options = job.settings.families, job.options_in_px
-    features = feature_names(name, job.channels, families, relations=job.relations, **options)
-    return pd.DataFrame(columns=[*SITE, "Metadata_ObjectNumber", *features, "fingerprint"])
-
-
-def measure_field(field: tuple[str, str, int], job: MeasurementJob) -> dict[str, pd.DataFrame]:
-    """Measure one field; returns a table per object set, and one of the whole image."""
-    _, well, site = field
-    image, labels = job.reader.read(well, site)
-    names = job.reader.images.names
-    seen, channels = image[[names.index(name) for name in job.channels]], list(job.channels)
-    settings, relations = job.settings, job.relations
-    tables = measure_site(
-        seen, channels, labels, families=settings.families, relations=relations, **job.options
-    )
-    tables[IMAGE] = measure_image(
-        seen, channels, labels, settings.image_families, **job.options_in_px
-    )
-    return {name: identify(table, field) for name, table in tables.items()}
 
 
 def check_readouts(config: Mapping[str, Any]) -> None:

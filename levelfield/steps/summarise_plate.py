@@ -19,7 +19,6 @@ EXCLUDED_COLUMNS = [*SITE, "reason", "rule", "file"]
 _INDEX_SITE = ["plate", "well", "site"]
 _NAMES = dict(zip(_INDEX_SITE, SITE, strict=True))
 """What the columns of the index are called in tables for users."""
-_NOT_FOR_SITES = ("fault", "path", "fingerprint")
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,8 @@ def _site_table(
 ) -> pd.DataFrame:
     """Return a row per sound site: layout, files, counts, facts of the segmentation, features."""
     sound = segmented[segmented["fault"] == ""]
-    drop = [name for name in sound if name in _NOT_FOR_SITES or name.startswith("checksum_")]
+    work = ("fault", "path", FINGERPRINT)
+    drop = [name for name in sound if name in work or name.startswith("checksum_")]
     counted_twice = [name for name in images if name.startswith("Image_Count_")]
     sites = sound.drop(columns=drop).merge(images.drop(columns=counted_twice), on=SITE, how="left")
     named = sites[SITE].merge(files, on=SITE, how="left")
