@@ -63,32 +63,18 @@ class Scored(NamedTuple):
     Attributes
     ----------
     objects : pandas.DataFrame
-        Sorted by field and number, with
-
-        ``merge_evidence``
-            Probability that this object is two or more.
-        ``split_evidence``
-            Expected excess fragments that fall to this object: half of the probability of each
-            seam of the maximum spanning forest of touching pairs. Summed over objects, it is the
-            number of excess fragments.
-        ``fragment_evidence``
-            Probability that this object is a piece of one.
-        ``lacking_evidence``
-            Expected objects that this one lacks.
-        ``balance_contribution``
-            Expected excess fragments minus expected lacking objects.
-        ``invented_evidence``
-            Probability that there is no object; NaN where no network was asked.
-        ``right_evidence``
-            Probability that it overlaps with the object that is there by an intersection over
-            union of 0.7 at least, and is neither a merge nor a fragment.
-        ``balance_<variant>, splits_<variant>, merges_<variant>``
-            The same by each variant of the evidence (`VARIANT_COLUMNS`); NaN where a variant
-            needs the network's opinion and nobody asked it.
-        ``relative_area``
-            Area over the reference object's.
-        ``evidence``
-            The variant behind the evidence: all, or image where no network was asked.
+        Sorted by field and number, with probabilities that the object is two or more
+        (``merge_evidence``), a piece of one (``fragment_evidence``), none (``invented_evidence``;
+        NaN where no network was asked), and ``right_evidence``: that it overlaps with the object
+        that is there by an intersection over union of 0.7 at least, and is neither a merge nor a
+        fragment. ``split_evidence``: expected excess fragments that fall to it, half of the
+        probability of each seam of the maximum spanning forest of touching pairs; their sum is the
+        number of excess fragments. ``lacking_evidence``: expected objects that it lacks.
+        ``balance_contribution``: the former minus the latter. ``balance_<variant>,
+        splits_<variant>, merges_<variant>``: the same by each variant of the evidence
+        (`VARIANT_COLUMNS`); NaN where a variant needs the network's opinion and nobody asked it.
+        ``relative_area``: over the reference object's. ``evidence``: the variant behind it, all,
+        or image where no network was asked.
     candidates : pandas.DataFrame
         Sorted likewise, with ``missed_evidence``: expected missed objects.
     """

@@ -1,24 +1,15 @@
 """The seam between two touching objects, or between the two sides of a virtual cut.
 
-``seam_brightness``
-    Median along the seam over the mean of both sides' medians.
-``seam_lowest, seam_highest``
-    15th and 85th percentile along the seam over the 90th percentile of the dimmer side.
-``seam_gradient``
-    Median gradient along the seam, times the smaller side's diameter, over the same.
-``seam_similarity``
-    Median of the dimmer side over that of the brighter one.
-``seam_roundness``
-    Minor over major axis of the union.
-``seam_width, seam_length``
-    Length of the seam over the minor axis of the union, and over the smaller side's diameter.
-``seam_solidity, seam_solidity_gain``
-    Solidity of the union, and how much higher that of the parts is.
-``seam_ellipse_fit, seam_ellipse_gain``
-    Overlap (intersection over union) of the union with the ellipse of its moments, and how much
-    higher that of the parts is.
-``seam_area_px, seam_smaller_area_px``
-    Areas of the union and of the smaller side in px.
+* ``seam_brightness``: median along the seam over the mean of both sides' medians;
+* ``seam_lowest, seam_highest``: 15th and 85th percentile along the seam over the 90th percentile of
+  the dimmer side; ``seam_gradient``: median gradient, times the smaller side's diameter, over that;
+* ``seam_similarity``: median of the dimmer side over that of the brighter one;
+* ``seam_roundness``: minor over major axis of the union;
+* ``seam_width, seam_length``: length of the seam over the minor axis of the union, and over the
+  smaller side's diameter;
+* ``seam_solidity, seam_ellipse_fit``: solidity of the union, and its overlap (intersection over
+  union) with the ellipse of its moments; ``..._gain``: how much higher those of the parts are;
+* ``seam_area_px, seam_smaller_area_px``: areas of the union and of the smaller side in px.
 """
 
 import numpy as np

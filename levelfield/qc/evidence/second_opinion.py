@@ -118,7 +118,7 @@ def opinion_for(labels: Labels, read: Callable[[float], SecondOpinion]) -> Secon
 
 
 def _enough(labels: Labels) -> bool:
-    return np.count_nonzero(areas(labels)) >= _FEWEST
+    return bool(np.count_nonzero(areas(labels)) >= _FEWEST)
 
 
 def _wanted_scale(own: Labels, diameter: float | None, scale: float) -> float:

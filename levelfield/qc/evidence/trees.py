@@ -95,10 +95,8 @@ def train_trees(
     ----------
     table : DataFrame
         With the columns `names`; NaN is allowed and learned from.
-    truth : (n,) bool
-        Class of each row.
-    weight : (n,) float
-        How much each row counts.
+    truth, weight : (n,) bool and (n,) float
+        Class of each row, and how much it counts.
     names : sequence of str
         Columns to learn from.
     n_trees, leaves, smallest_leaf : int

@@ -55,18 +55,9 @@ def whole_rows(plates: Sequence[Plate]) -> pd.DataFrame:
 def calibrate(
     rows: pd.DataFrame, *, fold: int | None = None, family: str | None = None
 ) -> dict[tuple[str, str, str], Constants]:
-    """Find the constants of all measures and kinds of segmenter.
+    """Find the constants by measure, kind of object and kind of segmenter, from `whole_rows`.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        From `whole_rows`.
-    fold, family : int and str, optional
-        Left out: a fold of groups, a family of phenotypes.
-
-    Returns
-    -------
-    dict of (measure, kind of object, kind of segmenter) to Constants
+    A fold of groups and a family of phenotypes may be left out.
     """
     keep = rows["fold"] != fold
     if family:
@@ -141,12 +132,7 @@ def _between(rows: pd.DataFrame) -> float:
 def fit_errors(rows: pd.DataFrame, measure: str) -> ErrorModel:
     """Fit the variance of the error of one measure, kind of segmenter and kind of row.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        With ``error, value, differing, family, fold`` and all doubts.
-    measure : str
-        Decides the least constant (`LEAST`).
+    The rows have ``error, value, noise, differing, family, fold`` and all doubts.
     """
     least = LEAST.get(measure, 0.01)
     alike = rows[rows["differing"].isin(ALIKE)]
@@ -192,11 +178,9 @@ def _variances(
     rows: pd.DataFrame, weights: Mapping[str, float], fixed: Mapping[str, float]
 ) -> tuple[Floats, Floats]:
     """Return the variance that may be widened, and the rest: noise, bounded and fixed weights."""
-    free, known = {}, {}
-    for name, weight in weights.items():
-        (known if name in LARGEST else free)[name] = weight
-    rest = rows["noise"].to_numpy() + _sum_of_terms(rows, {**known, **fixed})
-    return _sum_of_terms(rows, free), rest
+    free = {name: weight for name, weight in weights.items() if name not in LARGEST}
+    known = {name: weight for name, weight in weights.items() if name in LARGEST} | dict(fixed)
+    return _sum_of_terms(rows, free), rows["noise"].to_numpy() + _sum_of_terms(rows, known)
 
 
 def _factor(error: pd.Series, own: pd.Series, rest: pd.Series) -> float:

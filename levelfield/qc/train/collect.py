@@ -58,26 +58,13 @@ _CYTOPLASM = 12  # images of BBBC013, of cytoplasm and of nuclei
 
 
 class Amount(NamedTuple):
-    """How much is made of the images of a group: small images are many and cheap.
-
-    Attributes
-    ----------
-    images : int
-        Images of the group.
-    transformed, degraded : int
-        Of these, all in the positive half: those that come with phenotypes, and those of them that
-        come blurred, noisy and crowded as well.
-    planted : int
-        Of each half, those that get planted errors.
-    side : int
-        Only the middle square of larger images is taken, px; 0 takes all of them.
-    """
+    """How much is made of the images of a group: small images are many and cheap."""
 
     images: int
-    transformed: int
-    planted: int
-    degraded: int
-    side: int
+    transformed: int  # of these, in the positive half: they come with phenotypes, too
+    planted: int  # of each half: they get planted errors
+    degraded: int  # of those with phenotypes: they come blurred, noisy and crowded as well
+    side: int  # px; only the middle square of larger images is taken, all of them for 0
 
 
 AMOUNTS: dict[str, Amount] = {

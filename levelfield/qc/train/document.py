@@ -42,7 +42,7 @@ def number(value: float, digits: int = 2) -> str:
 
 def markdown(rows: list[dict[str, str]]) -> str:
     """Write rows as a table; a dash for what a row lacks."""
-    names = list(max(rows, key=len))
+    names = max((list(row) for row in rows), key=len)
     lines = [names, ["---"] * len(names)]
     lines += [[row.get(name, "–") for name in names] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

@@ -21,8 +21,7 @@ def all_plates(fields: pd.DataFrame, draws: int) -> list[Plate]:
     Parameters
     ----------
     fields : DataFrame
-        From `levelfield.qc.train.plates.with_measures`, with ``outside``
-        (`levelfield.qc.train.range`).
+        From `levelfield.qc.train.plates.with_measures`, with ``outside``.
     draws : int
         Random halves of each group and kind of segmenter, with one and with two segmentations.
     """

@@ -57,16 +57,8 @@ def judge_plates(
 ) -> Judged:
     """Draw the wells of every plate, and judge it by constants that knew nothing of it.
 
-    Parameters
-    ----------
-    plates : sequence of Plate
-        Whose truth is known.
-    constants : mapping
-        From `held_out_constants`.
-    jobs : int
-        Processes.
-    few_images : bool
-        As for `levelfield.qc.train.plates.read_rows`: for coverage of the truth of these images.
+    `few_images` is that of `levelfield.qc.train.plates.read_rows`: for coverage of the truth of
+    these images.
     """
     found = Parallel(n_jobs=jobs, batch_size=50)(
         delayed(_judge_plate)(number, plate, constants[plate.fold, plate.family], few_images)

@@ -200,10 +200,8 @@ def with_change(name: str, image: Image, labels: Labels, seed: int) -> tuple[Ima
     ----------
     name : str
         Of `PHENOTYPES` or `DEGRADED`, or "none".
-    image : (Y, X) float32
-        Intensity 0-1.
-    labels : (Y, X) int32
-        Its reference.
+    image, labels : (Y, X) float32 and (Y, X) int32
+        Intensity 0-1, and its reference.
     seed : int
         Of what is random in the change.
     """

@@ -40,11 +40,6 @@ _SHIFTS = {
 def with_measures(fields: pd.DataFrame) -> pd.DataFrame:
     """Add numerators and denominators of every measure, read and true, to a table of images.
 
-    Parameters
-    ----------
-    fields : DataFrame
-        `levelfield.qc.train.evidence.field_table` of many images.
-
     Returns
     -------
     DataFrame
@@ -164,7 +159,7 @@ def read_rows(
     Parameters
     ----------
     plate : Plate
-        The plate.
+        Whose.
     random : Generator, optional
         Draws `N_WELLS` wells of `WELL_IMAGES` images for each class, with replacement. By default
         every image is a well, once.

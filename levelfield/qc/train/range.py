@@ -22,12 +22,7 @@ BBBC013 = "bbbc013"
 def shown(fields: pd.DataFrame, cytoplasm: pd.DataFrame) -> pd.DataFrame:
     """Describe plain and degraded images: `INDICATORS`, ``reason``, ``part`` and more, a row each.
 
-    Parameters
-    ----------
-    fields : DataFrame
-        `levelfield.qc.train.evidence.field_table` of many images.
-    cytoplasm : DataFrame
-        `levelfield.qc.train.cytoplasm.collect`.
+    From `levelfield.qc.train.evidence.field_table` and `levelfield.qc.train.cytoplasm.collect`.
     """
     names = sorted({name for indicators in INDICATORS.values() for name in indicators})
     good = pd.MultiIndex.from_frame(fields[["kind", "setting"]]).isin(GOOD)

@@ -54,8 +54,9 @@ KINDS = ("classical", "network", "cellpose")
 METHODS = {"classical": "classical", "network": "network", "cellpose": "cellpose-like"}
 """By the name of the method in the config; Cellpose's own weights are calibrated by nothing."""
 SETTINGS: dict[str, tuple[str, ...]] = {
-    kind: tuple(settings)
-    for kind, settings in zip(KINDS, (CLASSICAL, NETWORK, CELLPOSE), strict=True)
+    "classical": tuple(CLASSICAL),
+    "network": tuple(NETWORK),
+    "cellpose": tuple(CELLPOSE),
 }
 GOOD = (("classical", "default"), ("network", "flow"))
 """Segmentations into which errors are planted."""

@@ -16,12 +16,7 @@ DISJOINT = tuple(name for name in DIFFERING if not name.endswith("same images"))
 
 
 def target_table(tables: Mapping[str, Figures]) -> pd.DataFrame:
-    """Hold the tables of `levelfield.qc.train.tables` against the targets.
-
-    Parameters
-    ----------
-    tables : mapping of str to DataFrame
-        By name, without ``qc_``.
+    """Hold the tables of `levelfield.qc.train.tables`, by name, against the targets.
 
     Returns
     -------

@@ -71,10 +71,8 @@ def add_truth(
 
     Parameters
     ----------
-    features : FieldFeatures
+    features, candidates : FieldFeatures and ((Y, X) int32, DataFrame)
         Of the segmentation.
-    candidates : ((Y, X) int32, DataFrame)
-        `levelfield.qc.evidence.candidates.find_candidates` of it.
     labels, reference : (Y, X) int32
         The segmentation and the reference.
     """
