@@ -26,7 +26,6 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
-from safetensors import safe_open
 from skimage.io import imread
 
 from levelfield.arrays import Image
@@ -154,9 +153,7 @@ class _Graph(Graph):
 
 def add_facts(model: onnx.ModelProto, weights: Path) -> None:
     """Write into a model what it is, and what its weights' file says of them."""
-    with safe_open(weights, "np") as file:
-        facts = dict(file.metadata() or {})
-    helper.set_model_props(model, {**facts, "network": NAME})
+    helper.set_model_props(model, {**read_network(weights)[1], "network": NAME})
 
 
 def calibration_images(data: Path, left_out: Sequence[str] = ()) -> list[Image]:
