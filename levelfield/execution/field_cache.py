@@ -142,7 +142,7 @@ def remake_tables(
     tables = join(made, job.tables, job.empty)
     checkpoint.check()
     for name, path in paths.items():
-        write_parquet(tables[name], path)
+        write_parquet(tables[name], path, by_well=False)
     checkpoint.remove()
 
 
