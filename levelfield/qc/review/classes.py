@@ -23,40 +23,11 @@ from levelfield.qc.review.stratified import (
 )
 from levelfield.qc.review.units import field_table, object_evidence
 from levelfield.qc.statistics.estimates import Estimate
-from levelfield.qc.verdict.rows import ReviewState
+from levelfield.qc.verdict.rows import ReviewCounts, ReviewState
 
-UNREVIEWED: ReviewState = "unreviewed"
-PARTIAL: ReviewState = "partial"
-COMPLETE: ReviewState = "complete"
-REVIEWED_MEASURES = tuple(MEASURES)
 GUARD_MISSED = 1.0
 """Variance of a field's count of missed objects that is mixed in: one object more or less."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far people are with the objects, or the fields, of a class.
-
-    Attributes
-    ----------
-    drawn, answered, usable : int
-        To be looked at; with an answer; with one that says something.
-    strata_known : bool
-        Whether every stratum has an answer that says something.
-    """
-
-    drawn: int
-    answered: int
-    usable: int
-    strata_known: bool
-
-    @property
-    def state(self) -> ReviewState:
-        """Complete when everything that was drawn has its answer, and no stratum is unknown."""
-        if self.answered == 0:
-            return UNREVIEWED
-        whole = self.answered == self.drawn and self.strata_known
-        return COMPLETE if whole else PARTIAL
+_COUNT_FIELDS = ("missed", "agreement")
 
 
 @dataclass(frozen=True)
@@ -65,9 +36,9 @@ class ClassReview:
 
     Attributes
     ----------
-    objects : pandas.DataFrame
+    objects : DataFrame
         Its scored objects, in the order of `risk` and of the samples.
-    fields : pandas.DataFrame
+    fields : DataFrame
         From `levelfield.qc.review.units.field_table`.
     risk : (n,) float64
         Of the objects.
@@ -75,7 +46,7 @@ class ClassReview:
         By measure; NaN where an object that was drawn has no answer, and for all others.
     n_missed : (f,) float64
         Counts on the fields that were drawn; NaN for the rest.
-    of_objects, of_fields : Progress
+    of_objects, of_fields : ReviewCounts
         How far people are.
     n_not_drawn : int
         Answers for objects of the class that were not drawn.
@@ -86,23 +57,33 @@ class ClassReview:
     risk: Floats
     answers: Mapping[str, Floats]
     n_missed: Floats
-    of_objects: Progress
-    of_fields: Progress
+    of_objects: ReviewCounts
+    of_fields: ReviewCounts
     n_not_drawn: int
 
     def state(self, measure: str) -> ReviewState:
         """How far the review of a measure is: of the objects, of the fields, or of both."""
-        states = {each.state for each in self.progress(measure)}
-        return states.pop() if len(states) == 1 else PARTIAL
+        states = {part.state for part in self.progress(measure)}
+        return states.pop() if len(states) == 1 else "partial"
 
-    def progress(self, measure: str) -> tuple[Progress, ...]:
+    def progress(self, measure: str) -> tuple[ReviewCounts, ...]:
         """Return what a measure takes to be looked at."""
         if measure == "missed":
             return (self.of_fields,)
         # Right objects are a share of the missed ones, too.
         return (self.of_objects, self.of_fields) if measure == "agreement" else (self.of_objects,)
 
-    def reviewed(self, measure: str, weights: Floats | None = None) -> Reviewed:
+    @cached_property
+    def reviewed(self) -> dict[str, Reviewed]:
+        """What the review says, by measure; without a value unless it is complete."""
+        return {measure: self.reviewed_with(measure) for measure in MEASURES}
+
+    @cached_property
+    def read(self) -> dict[str, Estimate]:
+        """What the evidence alone says, by measure, the well as the unit."""
+        return {measure: self._read(measure) for measure in MEASURES}
+
+    def reviewed_with(self, measure: str, weights: Floats | None = None) -> Reviewed:
         """Estimate a measure from the review.
 
         Parameters
@@ -112,48 +93,21 @@ class ClassReview:
         weights : float64, optional
             What each unit counts: each field for missed objects and for agreement, which counts
             them; else each object.
-
-        Returns
-        -------
-        Reviewed
-            Without a value unless the review of the measure is complete.
         """
-        if weights is not None:
-            return self._reviewed(measure, weights)
-        if measure not in self._known:
-            self._known[measure] = self._reviewed(measure, None)
-        return self._known[measure]
-
-    @cached_property
-    def _known(self) -> dict[str, Reviewed]:
-        """Hold what was estimated without weights, which is asked for several times."""
-        return {}
-
-    @cached_property
-    def _read(self) -> dict[str, Estimate]:
-        return {}
-
-    def _reviewed(self, measure: str, weights: Floats | None) -> Reviewed:
-        if self.state(measure) != COMPLETE:
+        if self.state(measure) != "complete":
             return NOT_REVIEWED
-        if measure in PER_OBJECT and measure != "agreement":
+        if measure not in _COUNT_FIELDS:
             return stratified_mean(self.object_sample(measure, weights))
         fields = self.field_sample(weights)
         missed = stratified_mean(fields)
         if measure == "missed":
             return _missed_rate(missed, self._true_per_size(fields))
         right = self.object_sample("agreement", self._of_their_fields(weights))
-        sizes = [float(np.sum(each.weights * each.sizes)) for each in (fields, right)]
+        sizes = [float(np.sum(sample.weights * sample.sizes)) for sample in (fields, right)]
         return _agreement(stratified_mean(right), missed, sizes[0] / sizes[1] if sizes[1] else 0.0)
 
-    def read(self, measure: str) -> Estimate:
-        """Return what the evidence alone says, the well as the unit."""
-        if measure not in self._read:
-            self._read[measure] = self._reading(measure)
-        return self._read[measure]
-
-    def _reading(self, measure: str) -> Estimate:
-        if measure in PER_OBJECT and measure != "agreement":
+    def _read(self, measure: str) -> Estimate:
+        if measure not in _COUNT_FIELDS:
             return self.object_sample(measure).evidence_estimate()
         fields = self.field_sample()
         missed = _known(fields.evidence_estimate())
@@ -163,9 +117,7 @@ class ClassReview:
             share = float(fields.sizes.sum()) / max(len(self.objects), 1)
             right = _known(self.object_sample("agreement").evidence_estimate())
             found = _agreement(right, missed, share)
-        return Estimate(
-            found.value, found.of_wells.variance, found.of_wells.degrees_of_freedom, found.n_wells
-        )
+        return found.estimate(found.of_wells)
 
     def object_sample(self, measure: str, weights: Floats | None = None) -> Sample:
         """Return the objects with evidence and answers of a measure."""
@@ -200,9 +152,9 @@ class ClassReview:
         """Return true objects behind labels per unit of size, by the review where it is done."""
         true = self.fields["true_labels"].to_numpy(float)
         share = float(np.sum(fields.weights * true) / np.sum(fields.weights * fields.sizes))
-        if self.of_objects.state != COMPLETE:
+        if self.of_objects.state != "complete":
             return share
-        wrong = [self.reviewed(name).value for name in ("balance", "invented")]
+        wrong = [self.reviewed_with(name).value for name in ("balance", "invented")]
         read = [self.object_sample(name).evidence.mean() for name in ("balance", "invented")]
         return share * max(1 - ordered_sum(wrong), 0.0) / max(1 - ordered_sum(read), 0.1)
 
@@ -214,7 +166,7 @@ def class_review(
 
     Parameters
     ----------
-    objects, candidates : pandas.DataFrame
+    objects, candidates : DataFrame
         Scored objects and possible missed objects of one class and object set.
     answers : Answers
         From `levelfield.qc.review.answers.read_answers`.
@@ -234,21 +186,27 @@ def class_review(
     n_missed = np.where(to_search, counts, np.nan)
     searched = int(np.isfinite(n_missed).sum())
     strata = risk_strata(risk)
+    every_stratum = bool(np.isin(strata, strata[usable]).all())
     return ClassReview(
         objects,
         fields,
         risk,
         {name: np.where(usable, known[name].astype(float), np.nan) for name in PER_OBJECT},
         n_missed,
-        Progress(
-            int(chosen.sum()),
-            int(answered.sum()),
-            int(usable.sum()),
-            bool(np.isin(strata, strata[usable]).all()),
-        ),
-        Progress(int(to_search.sum()), searched, searched, searched > 0),
+        _counts(int(chosen.sum()), int(answered.sum()), int(usable.sum()), every_stratum),
+        _counts(int(to_search.sum()), searched, searched, searched > 0),
         int((looked_at & ~chosen).sum()),
     )
+
+
+def _counts(drawn: int, answered: int, usable: int, every_stratum: bool) -> ReviewCounts:
+    """Complete is what has all its answers, with one that says something in every stratum."""
+    state: ReviewState = "partial"
+    if answered == 0:
+        state = "unreviewed"
+    elif answered == drawn and every_stratum:
+        state = "complete"
+    return ReviewCounts(state, drawn, usable, answered - usable)
 
 
 def _missed_rate(missed: Reviewed, true_per_size: float) -> Reviewed:

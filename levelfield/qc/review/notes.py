@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from levelfield.qc.review.answers import Answers, count_answers
-from levelfield.qc.review.classes import PARTIAL, ClassReview
+from levelfield.qc.review.classes import ClassReview
 from levelfield.qc.review.sampling import review_classes
 from levelfield.qc.statistics.comparison import Comparison
 
@@ -11,19 +11,7 @@ from levelfield.qc.statistics.comparison import Comparison
 def notes_of(
     measure: str, sides: Sequence[ClassReview], answers: Answers, pairs: Sequence[Comparison]
 ) -> str:
-    """Return the notes of one row.
-
-    Parameters
-    ----------
-    measure : str
-        Name of the measure.
-    sides : sequence of ClassReview
-        The classes of the row.
-    answers : Answers
-        All answers.
-    pairs : sequence of Comparison
-        The plate's controls.
-    """
+    """Return the notes of one row, of which `sides` are the classes."""
     notes = [
         *answers.notes,
         _not_drawn(sides),
@@ -57,12 +45,13 @@ def _stray(answers: Answers, pairs: Sequence[Comparison]) -> str:
 def _open(measure: str, side: ClassReview) -> str:
     """Say what keeps a review that has everything else from being complete."""
     objects, fields = side.of_objects, side.of_fields
-    if measure == "agreement" and objects.state != PARTIAL and fields.state != objects.state:
+    if measure == "agreement" and objects.state != "partial" and fields.state != objects.state:
         return (
-            f"Agreement counts missed objects, too: {fields.answered} of {fields.drawn} whole "
-            f"fields and {objects.answered} of {objects.drawn} objects of a class have answers."
+            f"Agreement counts missed objects, too: {fields.n_answered} of {fields.n_drawn} whole "
+            f"fields and {objects.n_answered} of {objects.n_drawn} objects of a class have answers."
         )
-    if measure != "missed" and objects.answered == objects.drawn and not objects.strata_known:
+    is_answered = objects.state == "partial" and objects.n_answered == objects.n_drawn
+    if measure != "missed" and is_answered:
         return (
             "Nobody could tell any of the objects of one stratum, so that the review says nothing "
             "of it."

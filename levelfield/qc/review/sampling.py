@@ -8,7 +8,6 @@ and what happens to other fields changes nothing.
 """
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,9 +17,9 @@ from numpy.typing import ArrayLike
 
 from levelfield.arrays import Floats, Integers, Mask
 from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET
-from levelfield.qc.measures import Scope
-from levelfield.qc.statistics.comparison import Comparison, control_classes
-from levelfield.qc.verdict.steps import FIELDS_TO_SEARCH, SECONDS_PER_FIELD, SECONDS_PER_OBJECT
+from levelfield.qc.review.answers import OBJECT, SHEET_COLUMNS
+from levelfield.qc.statistics.comparison import ClassKey, Comparison, Wells, control_classes
+from levelfield.qc.verdict.steps import FIELDS_TO_SEARCH
 
 RISK_CUTS = (0.02, 0.08, 0.25, 0.6)
 FEWEST_PER_STRATUM = 3
@@ -35,22 +34,11 @@ WEIGHT_OF_INVENTED, WEIGHT_OF_WRONG = 0.25, 0.1
 the balance. The second is below the cut of the two highest strata, so that outlines that are off
 everywhere do not push doubtful merges and fragments out of them."""
 LIST_COLUMNS = (
-    "order",
-    "plate",
-    "well",
-    "site",
-    "object_set",
-    "object_number",
-    "centre_y_px",
-    "centre_x_px",
-    "checksum",
-    "reviewer",
-    "answer",
-    "f",
-    "m",
+    *("order", *SHEET_COLUMNS[:5], "centre_y_px", "centre_x_px", "checksum"),
+    *("reviewer", "answer", "f", "m"),
 )
 _RISKS = ("fragment", "merge", "invented", "right")
-_NAMES = dict(zip([*FIELD, NUMBER], LIST_COLUMNS[1:6], strict=True))
+_NAMES = dict(zip(OBJECT, SHEET_COLUMNS, strict=False))
 
 
 @dataclass(frozen=True)
@@ -83,7 +71,7 @@ def object_risk(objects: pd.DataFrame) -> Floats:
 
     Parameters
     ----------
-    objects : pandas.DataFrame
+    objects : DataFrame
         Scored objects: ``fragment_evidence, merge_evidence, invented_evidence, right_evidence``.
     """
     evidence = {name: objects[f"{name}_evidence"].to_numpy(float) for name in _RISKS}
@@ -158,45 +146,23 @@ def random_numbers(places: pd.DataFrame, seed: int) -> Floats:
 
 
 def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> Mask:
-    """Draw the objects of one class and object set that are to be reviewed.
-
-    Parameters
-    ----------
-    objects : pandas.DataFrame
-        All its objects, scored.
-    plan : ReviewPlan
-        How many.
-
-    Returns
-    -------
-    (n,) bool
-    """
+    """Draw which scored objects (n,) of one class and object set are to be reviewed."""
     risk = object_risk(objects)
     strata = risk_strata(risk)
-    n_strata = len(RISK_CUTS) + 1
-    members = [np.flatnonzero(strata == stratum) for stratum in range(n_strata)]
-    variances = [foreseen_variance(risk[each]) if len(each) else 0.0 for each in members]
-    numbers = allocate([len(each) for each in members], variances, plan.per_class)
-    chance = random_numbers(objects[[*FIELD, NUMBER]], plan.seed)
+    members = [np.flatnonzero(strata == stratum) for stratum in range(len(RISK_CUTS) + 1)]
+    variances = [foreseen_variance(risk[own]) if len(own) else 0.0 for own in members]
+    numbers = allocate([len(own) for own in members], variances, plan.per_class)
+    chance = random_numbers(objects[OBJECT], plan.seed)
     chosen = np.zeros(len(objects), bool)
-    for each, number in zip(members, numbers, strict=True):
-        chosen[each[np.argsort(chance[each], kind="stable")[:number]]] = True
+    for own, number in zip(members, numbers, strict=True):
+        chosen[own[np.argsort(chance[own], kind="stable")[:number]]] = True
     return chosen
 
 
 def class_fields(objects: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
-    """List the fields on which missed objects can be counted, in order.
+    """Return the fields of one class and object set on which missed objects can be counted.
 
-    Parameters
-    ----------
-    objects, candidates : pandas.DataFrame
-        Scored objects and possible missed objects of one class and object set. A field without any
-        label counts where the second opinion sees an object in it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `FIELD`, one row per field.
+    A field without any label counts where the second opinion sees an object in it: a candidate.
     """
     tables = [table[FIELD] for table in (objects, candidates) if len(table)]
     fields = pd.concat(tables or [objects[FIELD]]).drop_duplicates()
@@ -211,12 +177,7 @@ def drawn_fields(fields: pd.DataFrame, plan: ReviewPlan) -> Mask:
     return chosen
 
 
-def review_minutes(n_objects: int, n_fields: int = 0) -> int:
-    """Return the minutes of a person's time that a review takes, at least 1 unless it is empty."""
-    return math.ceil((n_objects * SECONDS_PER_OBJECT + n_fields * SECONDS_PER_FIELD) / 60)
-
-
-def review_classes(pairs: Sequence[Comparison]) -> dict[tuple[Scope, str], tuple[str, ...]]:
+def review_classes(pairs: Sequence[Comparison]) -> dict[ClassKey, Wells]:
     """Return the wells of every control class that has any: ``{(scope, name): wells}``."""
     return {key: wells for key, wells in control_classes(pairs).items() if wells}
 
@@ -235,19 +196,19 @@ def choose_for_review(
 
     Parameters
     ----------
-    objects, candidates : pandas.DataFrame
+    objects, candidates : DataFrame
         Scored objects and possible missed objects of one plate, of the fields that are judged:
         nothing else is drawn.
     pairs : sequence of Comparison
         The plate's controls.
     plan : ReviewPlan, optional
         How many, and the seed.
-    checksums : pandas.DataFrame, optional
-        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum`` of the label images.
+    checksums : DataFrame, optional
+        `FIELD`, ``checksum`` of the label images.
 
     Returns
     -------
-    pandas.DataFrame
+    DataFrame
         `LIST_COLUMNS`: rows of the review sheet (levelfield/config/schemas/review.yaml) with
         an empty answer. Objects first, then whole fields (object_number 0) to count missed
         objects on.
@@ -273,9 +234,8 @@ def choose_for_review(
 
 def _shuffled(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Put rows in random order; another seed than the draw's, which went by risk."""
-    rows = rows.drop_duplicates([*FIELD, NUMBER])
-    order = np.argsort(random_numbers(rows[[*FIELD, NUMBER]], seed + 1), kind="stable")
-    return rows.iloc[order]
+    rows = rows.drop_duplicates(OBJECT)
+    return rows.iloc[np.argsort(random_numbers(rows[OBJECT], seed + 1), kind="stable")]
 
 
 def _as_sheet(rows: pd.DataFrame, checksums: pd.DataFrame | None) -> pd.DataFrame:

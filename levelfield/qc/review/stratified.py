@@ -110,7 +110,7 @@ class Reviewed:
 
     def these_wells(self) -> Estimate:
         """Return the estimate about the wells that were imaged."""
-        return self._estimate(self.of_draw)
+        return self.estimate(self.of_draw)
 
     def this_control(self, scatter: Spread | None = None) -> Estimate:
         """Return the estimate about the control.
@@ -126,13 +126,14 @@ class Reviewed:
             of_wells = replace(scatter, variance=scatter.variance / self.n_wells)
         whole = together([self.of_objects, of_wells])
         freedom = together([self.of_objects, _likely(of_wells)]).degrees_of_freedom
-        return self._estimate(replace(whole, degrees_of_freedom=freedom))
+        return self.estimate(replace(whole, degrees_of_freedom=freedom))
 
     def scatter(self) -> Spread:
         """Return the variance between single wells."""
         return replace(self.of_wells, variance=self.of_wells.variance * self.n_wells)
 
-    def _estimate(self, spread: Spread) -> Estimate:
+    def estimate(self, spread: Spread) -> Estimate:
+        """Return the value with one of its spreads."""
         return Estimate(self.value, spread.variance, spread.degrees_of_freedom, self.n_wells)
 
 

@@ -24,7 +24,7 @@ def appearance_shift(positive: pd.DataFrame, negative: pd.DataFrame) -> dict[str
 
     Parameters
     ----------
-    positive, negative : pandas.DataFrame
+    positive, negative : DataFrame
         Objects of one object set and class, with the features of
         `levelfield.qc.evidence.features.field_features`.
 
@@ -35,10 +35,8 @@ def appearance_shift(positive: pd.DataFrame, negative: pd.DataFrame) -> dict[str
         absolute difference of the shares of saturated objects; 0 where a class has no objects or
         nothing was measured.
     """
-    found = {
-        name: abs(_log_median(positive, column) - _log_median(negative, column))
-        for name, column in APPEARANCE.items()
-    }
+    medians, others = appearance_of(positive), appearance_of(negative)
+    found = {name: abs(value - others[name]) for name, value in medians.items()}
     found["saturation"] = abs(_saturated(positive) - _saturated(negative))
     return {name: value if np.isfinite(value) else 0.0 for name, value in found.items()}
 

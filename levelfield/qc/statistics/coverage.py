@@ -60,12 +60,10 @@ def not_covered(
     Parameters
     ----------
     plate : str
-        Name of the plate.
-    objects : pandas.DataFrame
-        Scored objects of all wells.
-    sums : pandas.DataFrame
-        From `levelfield.qc.statistics.field_sums.field_sums`.
-    layout : pandas.DataFrame
+        Its name.
+    objects, sums : DataFrame
+        Scored objects of all wells, and `levelfield.qc.statistics.field_sums.field_sums`.
+    layout : DataFrame
         One row per well.
     pairs : sequence of Comparison
         The plate's controls.
@@ -77,10 +75,9 @@ def not_covered(
     for object_set in dict.fromkeys(sums[OBJECT_SET]):
         own = sums[sums[OBJECT_SET] == object_set]
         appearance = _well_appearance(objects[objects[OBJECT_SET] == object_set])
-        known = _Controls.of(appearance, pairs)
+        controls = _Controls.of(appearance, pairs)
         for well in sorted(set(own["Metadata_Well"]) & set(perturbations)):
-            answer = _judge_well(appearance, well, known)
-            if answer is not None:
+            if controls and (answer := _judge_well(appearance, well, controls)):
                 found.append(NotCovered(plate, str(object_set), well, perturbations[well], *answer))
     return found
 
@@ -109,15 +106,15 @@ class _Controls:
 
     @classmethod
     def of(cls, appearance: pd.DataFrame, pairs: Sequence[Comparison]) -> _Controls | None:
-        sides = [(pair.negative_wells, pair.positive_wells) for pair in pairs]
-        classes = [
-            tuple(
-                appearance.reindex([well for well in wells if well in appearance.index])
-                for wells in side
-            )
-            for side in sides
+        sides = [
+            [
+                appearance.loc[[well for well in wells if well in appearance.index]]
+                for wells in (pair.negative_wells, pair.positive_wells)
+            ]
+            for pair in pairs
         ]
-        there = [own for side in classes for own in side if len(own)]
+        classes = [[own for own in side if len(own)] for side in sides]
+        there = [own for side in classes for own in side]
         if not there:
             return None
         deviations = pd.concat(
@@ -125,11 +122,8 @@ class _Controls:
         )
         scatter = np.fmax(1.4826 * deviations.abs().median(), SMALLEST_SCATTER).to_numpy(float)
         reached = [np.nanmax(np.abs(_deviations(own)) / scatter, initial=0.0) for own in there]
-        lines = []
-        for side in classes:
-            ends = [own.median().to_numpy(float) for own in side if len(own)]
-            if ends:
-                lines.append((ends[0], ends[-1]))
+        middles = [[own.median().to_numpy(float) for own in side] for side in classes if side]
+        lines = [(ends[0], ends[-1]) for ends in middles]
         return cls(lines, scatter, max(SMALLEST_LIMIT, *reached))
 
 
@@ -142,11 +136,9 @@ def _deviations(wells: pd.DataFrame) -> Floats:
 
 
 def _judge_well(
-    appearance: pd.DataFrame, well: str, controls: _Controls | None
+    appearance: pd.DataFrame, well: str, controls: _Controls
 ) -> tuple[float, str] | None:
     """Return distance and reason of a well that is not covered; None where it is."""
-    if controls is None:
-        return None
     if well not in appearance.index:
         return float("nan"), "too few objects"
     place = appearance.loc[well].to_numpy(float)

@@ -7,7 +7,7 @@ variance: sampling error alone would grow over-confident with the number of well
 of an estimate is a matter of `levelfield.qc.statistics.decision`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,6 +93,11 @@ class Estimate:
         tail = stats.norm if np.isinf(freedom) else stats.t(freedom)
         return min(1.0, 2 * float(tail.sf(excess / error)))
 
+    def in_units(self, scale: float, level: float = PASS_LEVEL) -> tuple[float, float, float]:
+        """Return value and interval; `scale` is units per fraction of objects, or per px."""
+        low, high = self.interval(level)
+        return self.value * scale, low * scale, high * scale
+
     @property
     def all_degrees_of_freedom(self) -> float:
         """Satterthwaite's, of sampling and systematic variance together."""
@@ -156,7 +161,7 @@ def ratio_estimate(numerators: ArrayLike, denominators: ArrayLike) -> Estimate:
 
 
 def mean_estimate(values: ArrayLike) -> Estimate:
-    """Mean over wells, every well counting the same; see `ratio_estimate`."""
+    """Mean over wells, every well counting the same (`ratio_estimate`)."""
     values = np.asarray(values, float)
     return ratio_estimate(values, np.ones(values.shape))
 
@@ -167,16 +172,14 @@ def difference(positive: Estimate, negative: Estimate) -> Estimate:
     Systematic variances are not added: what a difference's own error is, is a matter of
     calibration, see `levelfield.qc.statistics.errors.Constants`.
     """
+    sides = (positive, negative)
     variance = positive.variance + negative.variance
     freedom = float("nan")
     if np.isfinite(variance):
-        freedom = satterthwaite(
-            [positive.variance, negative.variance],
-            [positive.degrees_of_freedom, negative.degrees_of_freedom],
-        )
-    return Estimate(
-        positive.value - negative.value, variance, freedom, positive.n_wells + negative.n_wells
-    )
+        variances = [side.variance for side in sides]
+        freedom = satterthwaite(variances, [side.degrees_of_freedom for side in sides])
+    n_wells = positive.n_wells + negative.n_wells
+    return Estimate(positive.value - negative.value, variance, freedom, n_wells)
 
 
 def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> float:
@@ -196,9 +199,9 @@ def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> floa
     return float("inf") if spread == 0 else float(1 / spread)
 
 
-def worse(first: Verdict, second: Verdict) -> Verdict:
-    """Return the worse of two verdicts."""
-    return max(first, second, key=SEVERITY.index)
+def worst_verdict(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the worst of some verdicts; undecided if there are none."""
+    return max(verdicts, key=SEVERITY.index, default="undecided")
 
 
 NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)

@@ -37,15 +37,7 @@ class Funnel:
     degrees_of_freedom: int
 
     def limits(self, n_objects: ArrayLike, level: float) -> tuple[Floats, Floats]:
-        """Return between what values a further well with so many objects lies, at a level.
-
-        Parameters
-        ----------
-        n_objects : (n,) float
-            At least 1.
-        level : float
-            Such as 0.95.
-        """
+        """Return between what values a well with so many objects (n,) lies, at a level (0.95)."""
         reach = stats.t.ppf(0.5 + level / 2, self.degrees_of_freedom) * np.sqrt(
             self.variance_per_object * (1 / np.asarray(n_objects, float) + 1 / self.n_objects)
         )
@@ -65,7 +57,7 @@ def fit_funnel(values: ArrayLike, n_objects: ArrayLike) -> Funnel | None:
     Returns
     -------
     Funnel or None
-        None with fewer than 3 wells that have a value.
+        None with fewer than `FEWEST_WELLS` that have a value.
 
     Notes
     -----

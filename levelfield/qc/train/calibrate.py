@@ -54,7 +54,7 @@ def whole_rows(plates: Sequence[Plate]) -> pd.DataFrame:
                 head
                 | {"measure": row.measure, "scope": row.scope, "read": row.estimate.value}
                 | {"truth": row.truth, "noise": row.noise}
-                | row.doubts.as_dict()
+                | vars(row.doubts)
             )
     return pd.DataFrame(rows).dropna(subset=["read", "truth"]).reset_index(drop=True)
 

@@ -5,9 +5,9 @@ worst row. Tables on disk hold their fields one by one, and are read back as the
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from levelfield.qc.measures import MEASURES, Measure, Scope
 from levelfield.qc.statistics.errors import NO_DOUBTS, Doubts
@@ -60,16 +60,33 @@ class ReviewCounts:
     Attributes
     ----------
     state : str
-        unreviewed, partial, complete. Only a complete review decides.
+        unreviewed; partial: not everything that was drawn has its answer; complete. Only a
+        complete review decides.
     n_drawn, n_reviewed, n_cannot_tell : int
-        Objects that were to be looked at, with an answer that says something, and those that
-        nobody could tell.
+        Objects (fields, of missed objects) that were to be looked at, with an answer that says
+        something, and those that nobody could tell.
     """
 
     state: ReviewState = "unreviewed"
     n_drawn: int = 0
     n_reviewed: int = 0
     n_cannot_tell: int = 0
+
+    @property
+    def n_answered(self) -> int:
+        """Objects that somebody looked at."""
+        return self.n_reviewed + self.n_cannot_tell
+
+    @classmethod
+    def of(cls, states: Iterable[ReviewState], parts: Sequence["ReviewCounts"]) -> Self:
+        """Sum up parts; the whole is as far as they all are, else partial."""
+        known = set(states)
+        return cls(
+            known.pop() if len(known) == 1 else "partial" if known else "unreviewed",
+            sum(part.n_drawn for part in parts),
+            sum(part.n_reviewed for part in parts),
+            sum(part.n_cannot_tell for part in parts),
+        )
 
 
 @dataclass(frozen=True)
@@ -78,16 +95,10 @@ class ReviewedRow:
 
     Attributes
     ----------
-    object_set, measure : str
-        Of what.
-    scope, perturbation : str
-        negcon, poscon or difference, and the name of the control.
-    state : str
-        unreviewed; partial: not everything that was drawn has its answer, and there is no estimate;
-        complete.
-    n_drawn, n_reviewed, n_cannot_tell : int
-        Objects of the classes (fields, of missed objects) that were to be looked at, with an answer
-        that says something, and those that nobody could tell.
+    object_set, measure, scope, perturbation, plate : str
+        Whose, and of what.
+    counts : ReviewCounts
+        How far people are.
     estimate : Estimate
         About this control: V = V_review + s²_between / W. Fractions of objects. NaN unless the
         review is complete.
@@ -104,18 +115,13 @@ class ReviewedRow:
         As shown: %, pp, or share: the bias, which only contradicts the evidence.
     reviews_of : str
         objects or fields.
-    plate : str
-        Name of the plate.
     """
 
     object_set: str
     measure: str
     scope: Scope
     perturbation: str
-    state: ReviewState
-    n_drawn: int
-    n_reviewed: int
-    n_cannot_tell: int
+    counts: ReviewCounts = field(metadata={"prefix": ""})
     estimate: Estimate
     these_wells: Estimate
     matched: Estimate | None
@@ -133,7 +139,7 @@ class ReviewedRow:
     @property
     def decides(self) -> bool:
         """Whether the review is complete and has an estimate."""
-        return self.state == "complete" and math.isfinite(self.estimate.value)
+        return self.counts.state == "complete" and math.isfinite(self.estimate.value)
 
 
 _NOTHING, _NOT_REVIEWED = NextStep(), ReviewCounts()
@@ -184,27 +190,21 @@ class Row(Judged):
 
     Attributes
     ----------
-    plate, object_set, measure_name : str
-        Whose, and of what (`levelfield.qc.measures.MEASURES`).
-    scope : str
-        negcon, poscon or difference.
-    perturbation : str
-        Name of the control, with its dose where one control has several.
+    plate, object_set, measure_name, scope, perturbation : str
+        Whose, and of what; the name of a control has its dose where it has several.
     estimate : Estimate
         What is judged: corrected, systematic error included.
-    matched : Estimate or None
-        A difference at equal local density, judged with it: the verdict is the worse of the two.
     margin : float
         Largest harmless size; of the agreement of a class the least share.
-    verdict : str
-        pass, fail or undecided.
-    reason : str
-        Why.
+    verdict, reason : str
+        pass, fail or undecided, and why.
+    matched : Estimate or None
+        A difference at equal local density, judged with it: the verdict is the worse of the two.
     basis : str
         evidence or review.
     calibrated : bool
         Whether the evidence is calibrated for this kind of object and segmenter.
-    evidence : Estimate
+    evidence : Estimate or None
         What the evidence says, also where the review decides.
     by_matched : bool
         Whether the density-matched estimate decided.
@@ -214,10 +214,9 @@ class Row(Judged):
         Share of the whole variance that each source adds: sampling, constant, value, and doubts.
     review : ReviewCounts
         How far people are.
-    reviewed : Estimate or None
-        What they say, about this control (with the scatter between wells).
-    reviewed_these_wells : Estimate or None
-        The same about the wells that were imaged alone.
+    reviewed, reviewed_these_wells : Estimate or None
+        What they say about this control, with the scatter between wells, and about the wells that
+        were imaged alone.
     n_wells, fewest_wells, n_sites, n_objects : int
         Behind the estimate; fewest: of the smaller class.
     positive_value, negative_value : float

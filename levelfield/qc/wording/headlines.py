@@ -12,7 +12,7 @@ from levelfield.qc.wording.advice import WITHHELD
 from levelfield.qc.wording.numbers import measured, sentence
 from levelfield.qc.wording.questions import QUESTIONS, answer_words, name_of_row
 from levelfield.qc.wording.standing import margin_words
-from levelfield.qc.wording.steps import next_step_words
+from levelfield.qc.wording.steps import next_words
 
 SHARED = "Both classes are off alike: counts are wrong, contrasts may still hold."
 MERGED_ALIKE = "Both classes are merged alike: counts are wrong, contrasts may still hold."
@@ -31,13 +31,13 @@ def answer_headline(answer: Answer) -> str:
     worst = answer.worst
     if worst.reason == "excluded_sites":
         return WITHHELD
-    sentences = [sentence(answer_words(answer.verdict, answer.unreviewed)), _worst(answer)]
-    sentences.append(shared_words(answer))
-    if answer.cancelling:
-        sentences.append(CANCELLING)
-    if answer.verdict == "undecided":
-        step = next_step_words(worst.next_step, worst.measure_name)
-        sentences.append(f"Next: {step}." if step else "")
+    sentences = [
+        sentence(answer_words(answer.verdict, answer.unreviewed)),
+        _worst(answer),
+        _shared_words(answer),
+        CANCELLING if answer.cancelling else "",
+        next_words(worst) if answer.verdict == "undecided" else "",
+    ]
     return " ".join(filter(None, sentences))
 
 
@@ -56,7 +56,7 @@ def _value(row: Row) -> str:
     return measured(row.estimate.value * row.measure.scale, row.unit, signed=row.signed)
 
 
-def shared_words(answer: Answer) -> str:
+def _shared_words(answer: Answer) -> str:
     """Say that both classes fail alike and in what; nothing where they do not."""
     if not answer.shared:
         return ""
@@ -75,7 +75,7 @@ def plate_headline(answers: Sequence[AnswerLine], facts: Mapping[str, Any]) -> s
     Parameters
     ----------
     answers : sequence of AnswerLine
-        All answers of the plate.
+        All of the plate.
     facts : mapping
         ``within_limit``: whether few enough images were left out (``plate.csv``).
     """
@@ -106,13 +106,11 @@ def plate_headline(answers: Sequence[AnswerLine], facts: Mapping[str, Any]) -> s
 
 def _names(failed: Sequence[AnswerLine]) -> str:
     """Name every failed answer, and if there are few the row that decides it."""
-    names = [name_of_answer(answer) for answer in failed]
-    if len(failed) <= MOST_ROWS_NAMED:
-        names = [
-            f"{name} ("
-            f"{name_of_row(answer.worst_measure, answer.worst_scope, answer.worst_perturbation)})"
-            for name, answer in zip(names, failed, strict=True)
-        ]
+    names = []
+    for answer in failed:
+        row = name_of_row(answer.worst_measure, answer.worst_scope, answer.worst_perturbation)
+        is_named = len(failed) <= MOST_ROWS_NAMED
+        names.append(name_of_answer(answer) + f" ({row})" * is_named)
     return "; ".join(names)
 
 
