@@ -70,8 +70,7 @@ class ReviewInput(NamedTuple):
     Attributes
     ----------
     rows : DataFrame or None
-        The review sheet (levelfield/config/schemas/review.yaml), all text; None where there is
-        none yet.
+        The review sheet (levelfield/config/schemas/review.yaml), all text, where there is one.
     checksums : DataFrame or None
         `FIELD`, ``checksum`` of the label images.
     plan : ReviewPlan
@@ -101,8 +100,7 @@ class PlateDesign:
     shape : (int, int)
         Rows and columns of the plate format.
     object_sets : sequence of str
-        Object sets to assess. Leave out sets made by subtraction: their outlines are those of
-        their parents.
+        To be assessed; not those made by subtraction, whose outlines are those of their parents.
     methods : mapping of str to Method
         How each object set is segmented, for the advice.
     """
@@ -141,10 +139,8 @@ def assess_plate(
 
     Parameters
     ----------
-    features : PlateFeatures
-        Of all packs.
-    design : PlateDesign
-        What the plate is.
+    features, design : PlateFeatures, PlateDesign
+        What was seen in all packs, and what the plate is.
     rules : Rules
         Margins, constants, and the reason if the verdict is withheld.
     review : ReviewInput
@@ -189,10 +185,8 @@ def judge_plate(
     ----------
     scored : Scored
         From `levelfield.qc.evidence.scores.score_plate`.
-    opinions : DataFrame
-        `FIELD`, ``n_second_opinion``.
-    outside : Series
-        By field, how it is unlike those of the calibration, empty where it is not.
+    opinions, outside : DataFrame, Series
+        As for `levelfield.qc.statistics.field_sums.field_sums`.
     design, rules, review : PlateDesign, Rules, ReviewInput
         As for `assess_plate`.
     """

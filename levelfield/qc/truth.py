@@ -21,7 +21,7 @@ from levelfield.qc.statistics.estimates import (
     NOTHING,
     PASS_LEVEL,
     Estimate,
-    difference,
+    estimate_of_row,
     ratio_estimate,
 )
 from levelfield.qc.statistics.family import failure_level
@@ -93,11 +93,9 @@ def truth_lines(
     ----------
     images : DataFrame
         ``evaluation/images.csv``: scores of the fields that have a reference, by ``object_set``.
-    verdict : sequence of VerdictLine
-        ``qc/verdict.csv`` of the plate.
-    same_sites : sequence of VerdictLine
-        The same from the fields that have a reference alone, so that estimate and truth are of the
-        same objects.
+    verdict, same_sites : sequence of VerdictLine
+        ``qc/verdict.csv`` of the plate, and the same from the fields that have a reference alone,
+        so that estimate and truth are of the same objects.
     pairs : sequence of Comparison
         The plate's controls.
 
@@ -156,7 +154,7 @@ def _truth(measure: str, images: Sequence[pd.DataFrame]) -> Estimate:
     classes = [class_truth(own, measure) for own in images]
     if not classes or not all(estimate.n_wells for estimate in classes):
         return NOTHING
-    return classes[0] if len(classes) == 1 else difference(*classes)
+    return estimate_of_row(classes)
 
 
 def _verdicts(rows: Sequence[VerdictLine], truths: Sequence[Estimate]) -> list[str]:

@@ -59,25 +59,19 @@ def read_answers(
 ) -> Answers:
     """Turn the rows of a review into numbers per object.
 
+    Rows of objects that are not there, or whose labels have changed since, do not count and are
+    mentioned in the notes.
+
     Parameters
     ----------
-    review : DataFrame or None
+    review, plate : DataFrame or None, str
         Rows as in levelfield/config/schemas/review.yaml, all text. Rows of other plates, and those
         that wait for an answer, are passed over.
-    plate : str
-        Its name.
-    objects : DataFrame
-        All objects of the plate, with `OBJECT`.
+    objects, candidates : DataFrame
+        All objects of the plate, and possible missed ones: a field without any label may be
+        searched.
     checksums : DataFrame, optional
         `FIELD`, ``checksum`` of the label images as they are now.
-    candidates : DataFrame, optional
-        Possible missed objects, with `FIELD`: a field without any label may be searched, too.
-
-    Returns
-    -------
-    Answers
-        Rows of objects that are not there, or whose labels have changed since, do not count and
-        are mentioned in the notes.
 
     Raises
     ------
@@ -193,13 +187,12 @@ def _values(rows: pd.DataFrame) -> pd.DataFrame:
     answer = rows["answer"]
     pieces = np.where(answer == "split", (rows["f"] - 1) / rows["f"], 0.0)
     lacking = np.where(answer == "merged", rows["m"] - 1, 0.0)
-    values = (
-        (answer == CORRECT) * 1.0,
-        (answer == "not_an_object") * 1.0,
-        np.select([answer == "too_large", answer == "too_small"], [1.0, -1.0], 0.0),
-        pieces - lacking,
-        pieces,
-        (answer == "merged") * 1.0,
-    )
-    table = pd.DataFrame(dict(zip(PER_OBJECT, values, strict=True)), index=rows.index)
-    return table.where(answer != CANNOT_TELL)
+    values = {
+        "agreement": (answer == CORRECT) * 1.0,
+        "invented": (answer == "not_an_object") * 1.0,
+        "bias": (answer == "too_large") * 1.0 - (answer == "too_small"),
+        "balance": pieces - lacking,
+        "splits": pieces,
+        "merges": (answer == "merged") * 1.0,
+    }
+    return pd.DataFrame(values, index=rows.index).where(answer != CANNOT_TELL)

@@ -1,6 +1,6 @@
 """One control class as far as people have reviewed it: every measure, with what it is known by."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,13 +16,11 @@ from levelfield.qc.review.stratified import (
     NOT_REVIEWED,
     Reviewed,
     Sample,
-    Spread,
     combined,
     objects_sample,
     stratified_mean,
 )
 from levelfield.qc.review.units import field_table, object_evidence
-from levelfield.qc.statistics.estimates import Estimate
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewState
 
 GUARD_MISSED = 1.0
@@ -36,10 +34,9 @@ class ClassReview:
 
     Attributes
     ----------
-    objects : DataFrame
-        Its scored objects, in the order of `risk` and of the samples.
-    fields : DataFrame
-        From `levelfield.qc.review.units.field_table`.
+    objects, fields : DataFrame
+        Scored objects, in the order of `risk` and of the samples; and
+        `levelfield.qc.review.units.field_table`.
     risk : (n,) float64
         Of the objects.
     answers : mapping of str to (n,) float64
@@ -79,45 +76,36 @@ class ClassReview:
         return {measure: self.reviewed_with(measure) for measure in MEASURES}
 
     @cached_property
-    def read(self) -> dict[str, Estimate]:
-        """What the evidence alone says, by measure, the well as the unit."""
-        return {measure: self._read(measure) for measure in MEASURES}
+    def read(self) -> dict[str, Reviewed]:
+        """What the evidence alone says, by measure, as if nothing had been left to a draw."""
+        return {measure: self._estimate(measure, Sample.evidence_mean) for measure in MEASURES}
+
+    def best(self, measure: str) -> Reviewed:
+        """Return what is known of a measure: by the review where it is complete."""
+        return (self.reviewed if self.state(measure) == "complete" else self.read)[measure]
 
     def reviewed_with(self, measure: str, weights: Floats | None = None) -> Reviewed:
         """Estimate a measure from the review.
 
-        Parameters
-        ----------
-        measure : str
-            Name of the measure.
-        weights : float64, optional
-            What each unit counts: each field for missed objects and for agreement, which counts
-            them; else each object.
+        Weights are what each unit counts: each field for missed objects and for agreement, which
+        counts them; else each object.
         """
         if self.state(measure) != "complete":
             return NOT_REVIEWED
+        return self._estimate(measure, stratified_mean, weights)
+
+    def _estimate(
+        self, measure: str, mean_of: Callable[[Sample], Reviewed], weights: Floats | None = None
+    ) -> Reviewed:
         if measure not in _COUNT_FIELDS:
-            return stratified_mean(self.object_sample(measure, weights))
+            return mean_of(self.object_sample(measure, weights))
         fields = self.field_sample(weights)
-        missed = stratified_mean(fields)
+        missed = mean_of(fields)
         if measure == "missed":
             return _missed_rate(missed, self._true_per_size(fields))
         right = self.object_sample("agreement", self._of_their_fields(weights))
         sizes = [float(np.sum(sample.weights * sample.sizes)) for sample in (fields, right)]
-        return _agreement(stratified_mean(right), missed, sizes[0] / sizes[1] if sizes[1] else 0.0)
-
-    def _read(self, measure: str) -> Estimate:
-        if measure not in _COUNT_FIELDS:
-            return self.object_sample(measure).evidence_estimate()
-        fields = self.field_sample()
-        missed = _known(fields.evidence_estimate())
-        if measure == "missed":
-            found = _missed_rate(missed, self._true_per_size(fields))
-        else:
-            share = float(fields.sizes.sum()) / max(len(self.objects), 1)
-            right = _known(self.object_sample("agreement").evidence_estimate())
-            found = _agreement(right, missed, share)
-        return found.estimate(found.of_wells)
+        return _agreement(mean_of(right), missed, sizes[0] / sizes[1] if sizes[1] else 0.0)
 
     def object_sample(self, measure: str, weights: Floats | None = None) -> Sample:
         """Return the objects with evidence and answers of a measure."""
@@ -162,17 +150,7 @@ class ClassReview:
 def class_review(
     objects: pd.DataFrame, candidates: pd.DataFrame, answers: Answers, plan: ReviewPlan
 ) -> ClassReview:
-    """Bring together the objects of a class and what people said of them.
-
-    Parameters
-    ----------
-    objects, candidates : DataFrame
-        Scored objects and possible missed objects of one class and object set.
-    answers : Answers
-        From `levelfield.qc.review.answers.read_answers`.
-    plan : ReviewPlan
-        How much was drawn.
-    """
+    """Bring together the scored and possible missed objects of a class, and what people said."""
     chosen, risk = drawn(objects, plan), object_risk(objects)
     known = objects[OBJECT].merge(
         answers.objects.assign(answered=True), on=OBJECT, how="left", validate="one_to_one"
@@ -224,10 +202,3 @@ def _agreement(right: Reviewed, missed: Reviewed, size_per_label: float) -> Revi
     whole = 1 + missed.value * size_per_label
     slope = -right.value * size_per_label / whole**2
     return combined(right.value / whole, [(right, 1 / whole), (missed, slope)])
-
-
-def _known(estimate: Estimate) -> Reviewed:
-    """Return the evidence's own mean as if nothing had been left to a draw."""
-    nothing = Spread(0.0, float("inf"))
-    of_wells = Spread(estimate.variance, estimate.degrees_of_freedom)
-    return Reviewed(estimate.value, nothing, nothing, of_wells, estimate.n_wells)

@@ -22,7 +22,7 @@ from levelfield.qc.review.stratified import Reviewed, Spread
 from levelfield.qc.statistics.comparison import ClassKey, Comparison
 from levelfield.qc.statistics.decision import Bound, bound_of
 from levelfield.qc.statistics.density import density_matched_weights
-from levelfield.qc.statistics.estimates import NOTHING, Estimate, difference
+from levelfield.qc.statistics.estimates import NOTHING, Estimate, difference, estimate_of_row
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow, ReviewState
 from levelfield.qc.verdict.rules import Rules
 
@@ -46,17 +46,15 @@ def review_estimates(
 
     Parameters
     ----------
-    plate : str
-        Its name.
+    plate, pairs : str, sequence of Comparison
+        Its name and controls.
     objects, candidates : DataFrame
         Scored objects and possible missed objects of the fields that are judged.
-    pairs : sequence of Comparison
-        The plate's controls.
     answers : Answers
         From `levelfield.qc.review.answers.read_answers`.
     rules : Rules
         Margins and constants, for the number of reviews that would decide a row.
-    plan : ReviewPlan, optional
+    plan : ReviewPlan
         As for `levelfield.qc.review.sampling.choose_for_review`.
 
     Returns
@@ -108,7 +106,9 @@ class _Rows:
         estimate, these_wells, matched = NOTHING, NOTHING, None
         if states == {"complete"}:
             found = [side.reviewed[measure] for side in sides]
-            estimate, these_wells = _estimates(found, borrowed)
+            controls = zip(found, borrowed, strict=True)
+            estimate = estimate_of_row([own.this_control(scatter) for own, scatter in controls])
+            these_wells = estimate_of_row([own.these_wells() for own in found])
             matched = _matched(measure, sides, found) if scope == "difference" else None
         row = ReviewedRow(
             self.object_set,
@@ -145,32 +145,13 @@ class _Rows:
             keys = pair.classes()
             others = [self.classes[own] for own in keys if own != key and own in self.classes]
             if key in keys and others:
-                scatter = _scatter(others[0], measure)
+                scatter = others[0].best(measure).scatter()
                 if np.isfinite(scatter.variance):
                     return scatter
         constants = self.rules.constants_of(measure, self.object_set)
         if not constants.between_wells > 0:
             return None
         return Spread(constants.between_wells**2, constants.degrees_of_freedom)
-
-
-def _scatter(side: ClassReview, measure: str) -> Spread:
-    """Variance between single wells: by the review where it is complete, else by the evidence."""
-    if side.state(measure) == "complete":
-        return side.reviewed[measure].scatter()
-    read = side.read[measure]
-    return Spread(read.variance * read.n_wells, read.degrees_of_freedom)
-
-
-def _estimates(
-    found: Sequence[Reviewed], borrowed: Sequence[Spread | None]
-) -> tuple[Estimate, Estimate]:
-    """Return the estimate about the control, and that about these wells."""
-    controls = [own.this_control(scatter) for own, scatter in zip(found, borrowed, strict=True)]
-    wells = [own.these_wells() for own in found]
-    if len(found) == 1:
-        return controls[0], wells[0]
-    return difference(*controls), difference(*wells)
 
 
 def _matched(

@@ -68,16 +68,9 @@ def cohen_kappa(one: ArrayLike, other: ArrayLike) -> tuple[float, float]:
 def reviewer_agreement(plate: str, answers: Answers) -> pd.DataFrame:
     """Compare every two reviewers on the objects that both looked at: ``qc/reviewers.csv``.
 
-    Parameters
-    ----------
-    plate : str
-        Name of the plate.
-    answers : Answers
-        From `levelfield.qc.review.answers.read_answers`.
-
     Returns
     -------
-    pandas.DataFrame
+    DataFrame
         `REVIEWER_COLUMNS`, a row per object set, pair of reviewers and answer, and one for all
         answers together (``any``): objects that both could tell, how often each gave the answer,
         ``same`` (share on which they say the same: the bound) and Cohen's ``kappa`` with its 90 %

@@ -47,11 +47,9 @@ class ReviewPlan:
 
     Attributes
     ----------
-    per_class : int
-        Objects of every object set and control class.
-    fields_per_class : int
-        Whole fields of every object set and control class, on which missed objects are counted.
-        All of them where a class has fewer.
+    per_class, fields_per_class : int
+        Objects of every object set and control class, and whole fields, on which missed objects are
+        counted; all of them where a class has fewer.
     seed : int
         Of the draw.
     """
@@ -62,17 +60,12 @@ class ReviewPlan:
 
 
 def object_risk(objects: pd.DataFrame) -> Floats:
-    """How far an object may change what is judged, 0 to 1, by its evidence.
+    """How far scored objects (n,) may change what is judged, 0 to 1, by their evidence.
 
     The largest of: what the object may change of the balance (half of a fragment; 1.25 objects of a
     merge), a quarter of the evidence that it is invented, and a tenth of that that it is not
     right. It never falls when any of these grows. Unknown evidence counts as none: such an object
     is drawn with those of no risk, and the review corrects for what it is.
-
-    Parameters
-    ----------
-    objects : DataFrame
-        Scored objects: ``fragment_evidence, merge_evidence, invented_evidence, right_evidence``.
     """
     evidence = {name: objects[f"{name}_evidence"].to_numpy(float) for name in _RISKS}
     risks = [
@@ -99,23 +92,18 @@ def foreseen_variance(risk: Floats) -> float:
 
 
 def allocate(sizes: ArrayLike, variances: ArrayLike, number: int) -> Integers:
-    """Divide a review among strata.
+    """Divide a review of `number` objects among strata.
 
-    Every stratum gets at least 3 objects, or all that it has; the rest goes where it lowers the
-    variance of the mean most. A larger review never takes an object from a stratum.
+    Every stratum gets at least 3 objects, or all that it has, whatever the number; the rest goes
+    where it lowers the variance of the mean most. A larger review never takes an object from a
+    stratum.
 
     Parameters
     ----------
-    sizes : (s,) int
-        Objects of each stratum.
-    variances : (s,) float
-        Foreseen variance of the answers within each.
+    sizes, variances : (s,) int, float
+        Objects of each stratum, and the foreseen variance of the answers within each.
     number : int
-        Objects to be reviewed; the minimum per stratum may exceed it.
-
-    Returns
-    -------
-    (s,) int64
+        Objects to be reviewed.
 
     Notes
     -----
@@ -145,16 +133,20 @@ def random_numbers(places: pd.DataFrame, seed: int) -> Floats:
     return np.array(numbers, float) / 2.0**56
 
 
+def planned(risk: Floats, number: int) -> list[tuple[Integers, int]]:
+    """Return the places of the objects of every stratum, and how many of them are to be drawn."""
+    strata = risk_strata(risk)
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    variances = [foreseen_variance(risk[own]) for own in members]
+    numbers = allocate([len(own) for own in members], variances, number)
+    return list(zip(members, numbers.tolist(), strict=True))
+
+
 def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> Mask:
     """Draw which scored objects (n,) of one class and object set are to be reviewed."""
-    risk = object_risk(objects)
-    strata = risk_strata(risk)
-    members = [np.flatnonzero(strata == stratum) for stratum in range(len(RISK_CUTS) + 1)]
-    variances = [foreseen_variance(risk[own]) if len(own) else 0.0 for own in members]
-    numbers = allocate([len(own) for own in members], variances, plan.per_class)
     chance = random_numbers(objects[OBJECT], plan.seed)
     chosen = np.zeros(len(objects), bool)
-    for own, number in zip(members, numbers, strict=True):
+    for own, number in planned(object_risk(objects), plan.per_class):
         chosen[own[np.argsort(chance[own], kind="stable")[:number]]] = True
     return chosen
 
@@ -199,19 +191,16 @@ def choose_for_review(
     objects, candidates : DataFrame
         Scored objects and possible missed objects of one plate, of the fields that are judged:
         nothing else is drawn.
-    pairs : sequence of Comparison
-        The plate's controls.
-    plan : ReviewPlan, optional
-        How many, and the seed.
+    pairs, plan : sequence of Comparison, ReviewPlan
+        The plate's controls; how many, and the seed.
     checksums : DataFrame, optional
         `FIELD`, ``checksum`` of the label images.
 
     Returns
     -------
     DataFrame
-        `LIST_COLUMNS`: rows of the review sheet (levelfield/config/schemas/review.yaml) with
-        an empty answer. Objects first, then whole fields (object_number 0) to count missed
-        objects on.
+        `LIST_COLUMNS`: rows of the review sheet (levelfield/config/schemas/review.yaml) with an
+        empty answer. Objects first, then whole fields (object_number 0) to count missed objects on.
     """
     plan = plan or ReviewPlan()
     chosen_objects, chosen_fields = [], []

@@ -25,7 +25,7 @@ SHOWN_COLUMNS = (
 def reviewed_table(
     rows: Sequence[ReviewedRow], evidence: Mapping[Key, Estimate] | None = None
 ) -> pd.DataFrame:
-    """Return a table with one row per reviewed row: ``qc/reviewed.csv``.
+    """Return a table with one row per reviewed row of a plate: ``qc/reviewed.csv``.
 
     Parameters
     ----------
@@ -38,12 +38,11 @@ def reviewed_table(
     Returns
     -------
     DataFrame
-        The fields of `ReviewedRow` in fractions of objects (``estimate_*``, ``these_wells_*`` and
-        ``matched_*`` are the parts of its estimates), from which `reviewed_rows` reads the same
-        rows again, and `SHOWN_COLUMNS`, in the row's unit with 90 % intervals: ``reviewed_*`` about
-        this control, ``these_wells_*`` about the wells that were imaged, ``matched_*`` at equal
-        local density, ``evidence_*`` without any review. ``minutes_needed`` is a person's time for
-        ``reviews_needed`` in every class of the row; NaN where that is empty.
+        The fields of `ReviewedRow` in fractions of objects, from which `reviewed_rows` reads the
+        same rows again, and `SHOWN_COLUMNS`, in the row's unit with 90 % intervals: ``reviewed_*``
+        about this control, ``these_wells_*`` about the wells that were imaged, ``matched_*`` at
+        equal local density, ``evidence_*`` without any review. ``minutes_needed`` is a person's
+        time for ``reviews_needed`` in every class of the row; NaN where that is empty.
     """
     shown = pd.DataFrame(
         [_shown(row, (evidence or {}).get(row.key)) for row in rows], columns=list(SHOWN_COLUMNS)

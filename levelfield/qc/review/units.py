@@ -25,12 +25,7 @@ def object_evidence(objects: pd.DataFrame, measure: str) -> Floats:
 
 
 def field_table(objects: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
-    """List the fields of a class with what the evidence says of their missed objects.
-
-    Parameters
-    ----------
-    objects, candidates : DataFrame
-        Scored objects and possible missed objects of one class and object set.
+    """List the fields of a class (scored objects, candidates), with what is read of missed objects.
 
     Returns
     -------

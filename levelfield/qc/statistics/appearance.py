@@ -43,10 +43,11 @@ def appearance_shift(positive: pd.DataFrame, negative: pd.DataFrame) -> dict[str
 
 def appearance_of(objects: pd.DataFrame) -> dict[str, float]:
     """Return the logarithms of the medians of `APPEARANCE`; NaN where nothing was measured."""
-    return {name: _log_median(objects, column) for name, column in APPEARANCE.items()}
+    return {name: log_median(objects, column) for name, column in APPEARANCE.items()}
 
 
-def _log_median(objects: pd.DataFrame, column: str) -> float:
+def log_median(objects: pd.DataFrame, column: str) -> float:
+    """Return the logarithm of the median of what was measured; NaN where that is not above 0."""
     values = objects[column].to_numpy(float)
     values = values[np.isfinite(values)]
     middle = float(np.median(values)) if len(values) else 0.0

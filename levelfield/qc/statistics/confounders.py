@@ -27,7 +27,7 @@ def confounder_table(plate: str, wells: pd.DataFrame, n_rows: int, n_columns: in
     plate : str
         Its name.
     wells : DataFrame
-        From `levelfield.qc.statistics.summary.well_table`.
+        From `levelfield.qc.statistics.summary.rate_tables`.
     n_rows, n_columns : int
         Plate format, for the edge.
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from levelfield.arrays import Floats
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.statistics.appearance import appearance_of
+from levelfield.qc.statistics.appearance import appearance_of, log_median
 from levelfield.qc.statistics.comparison import Comparison, text_of
 
 FEWEST_OBJECTS = 5
@@ -55,19 +55,7 @@ def not_covered(
     layout: pd.DataFrame,
     pairs: Sequence[Comparison],
 ) -> list[NotCovered]:
-    """List the treated wells of a plate that look like none of its controls.
-
-    Parameters
-    ----------
-    plate : str
-        Its name.
-    objects, sums : DataFrame
-        Scored objects of all wells, and `levelfield.qc.statistics.field_sums.field_sums`.
-    layout : DataFrame
-        One row per well.
-    pairs : sequence of Comparison
-        The plate's controls.
-    """
+    """List the treated wells of a plate (scored objects and sums) that look like no control."""
     treated = layout[layout["Metadata_ControlType"] == "trt"]
     names = text_of(treated, "Metadata_Perturbation")
     perturbations = dict(zip(treated["Metadata_Well"], names, strict=True))
@@ -85,15 +73,11 @@ def not_covered(
 def _well_appearance(objects: pd.DataFrame) -> pd.DataFrame:
     """Return the logarithm of every property by well, of wells with enough objects."""
     rows = {
-        str(well): appearance_of(own) | {"density": _log(own["local_density"].median())}
+        str(well): appearance_of(own) | {"density": log_median(own, "local_density")}
         for well, own in objects.groupby("Metadata_Well", sort=True)
         if len(own) >= FEWEST_OBJECTS
     }
     return pd.DataFrame.from_dict(rows, orient="index", dtype=float)
-
-
-def _log(value: float) -> float:
-    return float(np.log(value)) if value > 0 else float("nan")
 
 
 @dataclass(frozen=True)

@@ -119,14 +119,14 @@ def wells_to_decide(
     estimate, bound : Estimate, Bound
         As for `decide`.
     wells : sequence of int, optional
-        Wells of each class behind the estimate; two equal classes by default. Wells of both
-        classes are taken to scatter alike.
+        Wells of each class behind the estimate, which are taken to scatter alike; two equal classes
+        by default.
 
     Returns
     -------
     int or None
-        At least as many as the smaller class has. None when no number up to `MOST_WELLS` would
-        do: the systematic error alone is too wide, or the variance is unknown.
+        At least as many as the smaller class has. None when no number up to `MOST_WELLS` would do:
+        the systematic error alone is too wide, or the variance is unknown.
     """
     classes: Sequence[float] = wells or (estimate.n_wells / 2,) * 2
     if not np.isfinite(estimate.standard_error) or min(classes) < 1:

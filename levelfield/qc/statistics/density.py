@@ -13,15 +13,11 @@ SMALLEST_OVERLAP = 0.1
 
 
 def density_matched_weights(positive: Floats, negative: Floats) -> tuple[Floats, Floats] | None:
-    """Weights that give both classes the same distribution of local density.
+    """Weights that give both classes (n,) the same distribution of local density.
 
     The range that both classes cover is cut into strata at common quantiles, and a stratum counts
-    by the harmonic mean of its sizes in both; densities seen in one class only do not count.
-
-    Returns
-    -------
-    (n_positive,), (n_negative,) float64, or None
-        None when less than a tenth of a class lies in the range of the other.
+    by the harmonic mean of its sizes in both; densities seen in one class only do not count. None
+    when less than a tenth of a class lies in the range of the other.
 
     Notes
     -----

@@ -25,14 +25,12 @@ class Trend:
         Whose, and of what.
     n_doses, n_wells : int
         Distinct doses, and wells of any dose.
-    spearman : float
+    spearman, p_value : float
         Rank correlation with the dose; NaN where the measure does not vary.
     slope : float or None
         In ``unit`` per tenfold dose; None where fewer than two doses are above 0.
     unit : str
         pp or px.
-    p_value : float
-        Of the rank correlation.
     """
 
     plate: str
@@ -50,18 +48,9 @@ class Trend:
 def dose_trends(plate: str, wells: pd.DataFrame) -> list[Trend]:
     """Relate every measure to the dose of every positive control that has several.
 
-    Parameters
-    ----------
-    plate : str
-        Its name.
-    wells : DataFrame
-        From `levelfield.qc.statistics.summary.well_table`. Treated wells of the same perturbation
-        count with those of the control.
-
-    Returns
-    -------
-    list of Trend
-        Of controls with at least 3 different doses that are numbers.
+    Controls have at least `FEWEST_DOSES` doses that are numbers. Treated wells of the same
+    perturbation (in `levelfield.qc.statistics.summary.RateTables.wells`) count with those of the
+    control.
     """
     dose = pd.to_numeric(text_of(wells, "Metadata_Concentration"), errors="coerce")
     table = wells.assign(dose=dose, name=text_of(wells, "Metadata_Perturbation"))

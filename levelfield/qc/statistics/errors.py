@@ -21,15 +21,12 @@ class Doubts:
     ----------
     variants : float
         Range of the estimate over the variants of the evidence, in the unit of the estimate.
-    size, sharpness, contrast, grain : float
-        Appearance shift: absolute logarithm of the ratio of the class to the negative wells that
-        it is held against, of median area, edge sharpness, contrast over noise and fine texture.
-        0 for negative wells.
-    saturation : float
-        Difference of the shares of saturated objects; 0 for negative wells.
+    size, sharpness, contrast, grain, saturation : float
+        Appearance shift against the negative wells that the class is held against
+        (`levelfield.qc.statistics.appearance.appearance_shift`); 0 for negative wells.
     outside : float
-        Share of images out of the calibrated distribution; of a difference that of the
-        class that has more.
+        Share of images out of the calibrated distribution; of a difference that of the class that
+        has more.
     """
 
     variants: float = 0.0

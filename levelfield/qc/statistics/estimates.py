@@ -182,6 +182,11 @@ def difference(positive: Estimate, negative: Estimate) -> Estimate:
     return Estimate(positive.value - negative.value, variance, freedom, n_wells)
 
 
+def estimate_of_row(classes: Sequence[Estimate]) -> Estimate:
+    """Return the estimate of a class, or the difference of two, the positive one first."""
+    return classes[0] if len(classes) == 1 else difference(*classes)
+
+
 def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> float:
     """Degrees of freedom of a sum of independent variances (Satterthwaite 1946).
 

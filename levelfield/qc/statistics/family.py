@@ -29,13 +29,12 @@ def failure_level(
     ----------
     limits : (n,) float
         Largest harmless error of every row.
-    errors : (n,) float
-        Standard error of each, were its true error zero; rows where it is unknown do not count.
-    freedoms : (n,) float
-        Its degrees of freedom.
+    errors, freedoms : (n,) float
+        Standard error of each, were its true error zero, and its degrees of freedom; rows where the
+        error is unknown do not count.
     calibrated : (n,) bool, optional
-        And no share of right objects. All by default; others fail only when the whole interval
-        lies beyond the margin.
+        And no share of right objects. All by default; others fail only when the whole interval lies
+        beyond the margin.
     """
     limits, errors, freedoms = (np.asarray(own, float) for own in (limits, errors, freedoms))
     known = np.isfinite(errors) & (errors > 0) & np.isfinite(limits)

@@ -39,18 +39,17 @@ def field_sums(
         was asked, and nothing is known of missed objects.
     fields : DataFrame
         `SITE` of every field that is not excluded: one without objects gets a row too.
-    object_sets : sequence of str
-        To be assessed.
-    outside : Series
-        By field, how it is unlike those of the calibration, empty where it is not.
+    object_sets, outside : sequence of str, Series
+        To be assessed; and by field, how it is unlike those of the calibration, empty where it is
+        not.
 
     Returns
     -------
     DataFrame
-        A row per field: `FIELD`, ``n_objects, n_second_opinion``, the sums ``splits`` (excess
-        fragments), ``merges, lacking, balance, invented, right`` and ``missed``, ``n_known``
-        (objects of which it is known how likely they are invented), ``n_true`` (true objects),
-        the medians ``bias_px, local_density, mean_intensity``, and ``outside_calibration``.
+        A row per field: `FIELD`, ``n_objects, n_second_opinion``, sums of evidence, ``missed``,
+        ``n_known`` (objects of which it is known how likely they are invented), ``n_true`` (true
+        objects), the medians ``bias_px, local_density, mean_intensity``, and
+        ``outside_calibration``.
     """
     sets = pd.DataFrame({OBJECT_SET: list(object_sets)})
     table = fields[SITE].drop_duplicates().merge(sets, how="cross")
@@ -78,20 +77,10 @@ def field_sums(
 
 
 def measure_terms(sums: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Return numerator and denominator of a measure for every field.
+    """Return numerator and denominator of a measure for every field: ``top, bottom``.
 
-    Parameters
-    ----------
-    sums : DataFrame
-        From `field_sums`.
-    measure : str
-        One of `levelfield.qc.measures.MEASURES`.
-
-    Returns
-    -------
-    DataFrame
-        ``top, bottom``, both 0 where a field says nothing: of missed objects and agreement where
-        no second opinion was asked, of bias where no edge could be measured.
+    Both are 0 where a field says nothing: of missed objects and agreement where no second opinion
+    was asked, of bias where no edge could be measured.
     """
     searched = sums["n_second_opinion"].notna()
     top, bottom = {

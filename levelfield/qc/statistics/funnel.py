@@ -45,19 +45,9 @@ class Funnel:
 
 
 def fit_funnel(values: ArrayLike, n_objects: ArrayLike) -> Funnel | None:
-    """Fit control limits to the wells of one class.
+    """Fit control limits to the wells (w,) of one class; None with fewer than `FEWEST_WELLS`.
 
-    Parameters
-    ----------
-    values : (w,) float
-        A mean over the objects of each well; NaN where it is unknown.
-    n_objects : (w,) float
-        Its objects.
-
-    Returns
-    -------
-    Funnel or None
-        None with fewer than `FEWEST_WELLS` that have a value.
+    Values are means over the objects of each well; wells whose value is NaN do not count.
 
     Notes
     -----

@@ -89,25 +89,17 @@ def plate_readings(
 ) -> list[Reading]:
     """Read every measure for every object set, class and comparison of a plate.
 
+    Differences come twice, raw and, where both classes share a range of densities, density-matched.
+
     Parameters
     ----------
-    plate : str
-        Its name.
+    plate, pairs, object_sets : str, sequence of Comparison, sequence of str
+        Name, controls and object sets of the plate.
     objects : DataFrame
         From `levelfield.qc.evidence.scores.score_plate`.
     sums : DataFrame
         From `levelfield.qc.statistics.field_sums.field_sums`, with ``threshold_call``
         (`levelfield.qc.statistics.summary.with_calls`).
-    pairs : sequence of Comparison
-        The plate's controls.
-    object_sets : sequence of str
-        To be assessed.
-
-    Returns
-    -------
-    list of Reading
-        Differences come twice, raw and, where both classes share a range of densities,
-        density-matched.
     """
     found = []
     for object_set in object_sets:

@@ -51,15 +51,7 @@ def shared_fields(source: object, kind: type[DataclassInstance]) -> dict[str, An
 
 
 def to_table(records: Sequence[Record], kind: type[Record]) -> pd.DataFrame:
-    """Return a table with a row per record.
-
-    Parameters
-    ----------
-    records : sequence
-        All of one kind.
-    kind : type
-        Their dataclass, which names the columns of an empty table.
-    """
+    """Return a table of records; their kind names the columns of an empty one."""
     rows = [_flat(record, _columns(kind), "") for record in records]
     return pd.DataFrame(rows, columns=columns_of(kind))
 

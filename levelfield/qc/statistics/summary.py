@@ -41,19 +41,7 @@ def is_misbounded(scored: pd.DataFrame) -> pd.Series:
 
 
 def flag_objects(scored: pd.DataFrame) -> pd.DataFrame:
-    """Add booleans that pycytominer can drop rows by.
-
-    Parameters
-    ----------
-    scored : DataFrame
-        Objects from `levelfield.qc.evidence.scores.score_plate`.
-
-    Returns
-    -------
-    DataFrame
-        With ``Metadata_cqc_merged``, ``Metadata_cqc_fragment``, ``Metadata_cqc_misbounded``,
-        ``Metadata_cqc_invented`` and ``Metadata_cqc_any``.
-    """
+    """Add booleans to scored objects that pycytominer can drop rows by: ``Metadata_cqc_...``."""
     flags = {
         "merged": scored["merge_evidence"] > DOUBTFUL,
         "fragment": scored["fragment_evidence"] > DOUBTFUL,
@@ -191,10 +179,8 @@ class ClassCount:
     ----------
     plate, object_set, scope, perturbation : str
         Whose; scope is negcon or poscon.
-    n_wells, n_fields : int
-        Imaged.
-    n_labels : int
-        Objects by the segmenter.
+    n_wells, n_fields, n_labels : int
+        Imaged; and objects by the segmenter.
     n_second_opinion : float
         Objects by the second opinion; NaN where nobody was asked.
     missed, invented : float

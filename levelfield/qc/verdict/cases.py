@@ -37,27 +37,18 @@ class Case:
 
     Attributes
     ----------
-    reading : Reading
-        Counts, classes and doubts.
-    bound : Bound
-        The margin.
-    constants : Constants
-        Of the evidence.
-    evidence, decides : Held
-        By the evidence; and the estimate that counts: by the review where it is complete.
-    matched : Held or None
-        What counts at equal local density.
-    by_review : bool
-        Whether the review decides.
-    review : ReviewCounts
-        How far it is.
+    reading, bound, constants : Reading, Bound, Constants
+        What the data say, the margin, and how far the evidence errs.
+    evidence, decides, matched : Held or None
+        By the evidence; the estimate that counts: by the review where it is complete; and what
+        counts at equal local density.
+    by_review, review : bool, ReviewCounts
+        Whether the review decides, and how far it is.
     reviewed, these_wells : Estimate or None
         What people say.
-    asked : bool
-        Whether it is known how many reviews would decide the row: then `reviews_needed` is the
-        number of objects per class, or None where no number does.
-    reviews_needed : int or None
-        See `asked`.
+    asked, reviews_needed : bool, int or None
+        Whether it is known how many reviews per class would decide the row, and the number, or None
+        where no number does.
     shares : mapping of str to float
         Share of the variance of the evidence that each source adds.
     """

@@ -42,10 +42,9 @@ class NextStep:
     kind : str
         review objects; add wells; declare controls in the layout; annotate fields; expose shorter;
         look at images; see why images are left out.
-    amount : int
-        Objects per class, wells per class, or fields; 0 where it has no number.
-    minutes : int
-        Of a person's time; 0 where it is not known.
+    amount, minutes : int
+        Objects per class, wells per class, or fields; and of a person's time. 0 where there is
+        none.
     """
 
     kind: Step = field(default="none", metadata={"column": ""})
@@ -99,11 +98,9 @@ class ReviewedRow:
         Whose, and of what.
     counts : ReviewCounts
         How far people are.
-    estimate : Estimate
-        About this control: V = V_review + s²_between / W. Fractions of objects. NaN unless the
-        review is complete.
-    these_wells : Estimate
-        The same value about the wells that were imaged: the sampling of the review alone.
+    estimate, these_wells : Estimate
+        About this control: V = V_review + s²_between / W; and the same value about the wells that
+        were imaged: the sampling of the review alone. Fractions; NaN unless the review is complete.
     matched : Estimate or None
         A difference at equal local density, about the control; None where the classes share none.
     reviews_needed : int or None
@@ -192,31 +189,24 @@ class Row(Judged):
     ----------
     plate, object_set, measure_name, scope, perturbation : str
         Whose, and of what; the name of a control has its dose where it has several.
-    estimate : Estimate
-        What is judged: corrected, systematic error included.
+    estimate, matched : Estimate or None
+        What is judged: corrected, systematic error included; and a difference at equal local
+        density, judged with it: the verdict is the worse of the two.
     margin : float
         Largest harmless size; of the agreement of a class the least share.
-    verdict, reason : str
-        pass, fail or undecided, and why.
-    matched : Estimate or None
-        A difference at equal local density, judged with it: the verdict is the worse of the two.
-    basis : str
-        evidence or review.
-    calibrated : bool
-        Whether the evidence is calibrated for this kind of object and segmenter.
-    evidence : Estimate or None
-        What the evidence says, also where the review decides.
-    by_matched : bool
-        Whether the density-matched estimate decided.
-    doubts : Doubts
-        What widens the interval.
-    doubt_shares : mapping of str to float
-        Share of the whole variance that each source adds: sampling, constant, value, and doubts.
+    verdict, reason, basis : str
+        pass, fail or undecided; why; by evidence or review.
+    calibrated, by_matched, at_floor : bool
+        Whether the evidence is calibrated for this kind of object and segmenter; the
+        density-matched estimate decided; a rate is below what faultless labels read.
+    evidence, reviewed, reviewed_these_wells : Estimate or None
+        What the evidence says, also where the review decides; what people say about this control,
+        with the scatter between wells, and about the wells that were imaged alone.
+    doubts, doubt_shares : Doubts, mapping of str to float
+        What widens the interval, and the share of the whole variance that each source adds:
+        sampling, constant, value, and doubts.
     review : ReviewCounts
         How far people are.
-    reviewed, reviewed_these_wells : Estimate or None
-        What they say about this control, with the scatter between wells, and about the wells that
-        were imaged alone.
     n_wells, fewest_wells, n_sites, n_objects : int
         Behind the estimate; fewest: of the smaller class.
     positive_value, negative_value : float
@@ -225,8 +215,6 @@ class Row(Judged):
         Shares of images whose threshold is too low and too high, where the measure is bias.
     missing : tuple of str
         Classes without wells.
-    at_floor : bool
-        Whether a rate is below what faultless labels read.
     next_step : NextStep
         The cheapest that would decide an undecided row, or would confirm an unreviewed one.
     """
@@ -283,17 +271,13 @@ class Answer:
         Whose, and to what.
     verdict : str
         fail if any row fails, pass if all pass, else undecided.
-    worst : Row
-        The row that decides, which the headline names.
-    rows : tuple of Row
-        All rows of the question.
+    worst, rows : Row, tuple of Row
+        The row that decides, which the headline names, and all of the question.
     negative, positive, both : str
         Verdicts of the negative wells, of the worst positive control, and of the worst difference.
-    shared : bool
+    shared, cancelling : bool
         Whether both classes fail in the same direction and no difference does: counts are wrong,
-        contrasts may still hold.
-    cancelling : bool
-        Whether splits and merges fail although their balance does not.
+        contrasts may still hold; whether splits and merges fail although their balance does not.
     """
 
     plate: str

@@ -118,11 +118,9 @@ class Rules:
     ----------
     margins : Margins
         Largest harmless sizes.
-    constants : mapping of str to Constants
-        Per measure, for objects and segmenters that nothing more specific is known of;
-        uncalibrated by default.
-    calibrations : mapping of (str, str, str) to Constants
-        Per measure, kind of object and kind of segmenter; these come before `constants`.
+    constants, calibrations : mapping
+        Constants by measure, for objects and segmenters that nothing more specific is known of;
+        those by measure, kind of object and kind of segmenter come before them.
     kinds : mapping of str to (str, str)
         Kind of object and kind of segmenter of each object set, as in `calibrations`.
     withheld : str

@@ -76,20 +76,9 @@ def screen_cases(
 ) -> list[Case]:
     """Combine the rows of a screen's plates.
 
-    Parameters
-    ----------
-    readings : sequence of sequence of Reading
-        Of every plate.
-    reviewed : sequence of sequence of ReviewedRow
-        Of every plate, or empty. A plate whose review of a row is complete counts with that.
-    rules : Rules
-        Margins and constants.
-
-    Returns
-    -------
-    list of Case
-        A row for every control on any plate; controls that stand on some plates only are combined
-        over those. The review decides a row where it is complete on every plate that has it.
+    There is a row for every control on any plate; controls that stand on some plates only are
+    combined over those. A plate whose review of a row is complete counts with that, and the review
+    decides a row where it is complete on every plate that has it.
     """
     groups: dict[tuple[str, ...], list[_OnPlate]] = {}
     for row in chain.from_iterable(_on_plates(readings, reviewed)):
@@ -186,14 +175,10 @@ class Drift:
         Whose, and when it was imaged; empty where nobody said.
     order : int
         Place of the plate in the screen: by date where all plates have one, else as in the sheet.
-    object_set, measure, scope, perturbation : str
-        Of what.
-    estimate, ci_low, ci_high : float
-        With its 90 % interval, in ``unit``.
-    unit : str
-        %, pp or px.
-    basis : str
-        evidence or review.
+    object_set, measure, scope, perturbation, basis : str
+        Of what, and by evidence or review.
+    estimate, ci_low, ci_high, unit : float, str
+        With its 90 % interval, in %, pp or px.
     """
 
     plate: str
@@ -218,15 +203,8 @@ def drift(
 ) -> list[Drift]:
     """Return the value of every row on every plate, plates in the order of their dates.
 
-    Where a plate has no date, they stay in the order in which they are given.
-
-    Parameters
-    ----------
-    readings, reviewed, rules : sequences, Rules
-        As for `screen_cases`.
-    dates : mapping of str to str
-        When each plate was imaged, in ISO 8601. A time without an offset counts as UTC, a date as
-        its first moment.
+    Where a plate has no date, they stay in the order in which they are given. Dates are in ISO
+    8601: a time without an offset counts as UTC, a date as its first moment.
     """
     dates = dates or {}
     plates = [own for own in _on_plates(readings, reviewed) if own]
