@@ -20,9 +20,9 @@ from levelfield.qc.review.notes import notes_of
 from levelfield.qc.review.sampling import ReviewPlan, review_classes
 from levelfield.qc.review.stratified import Reviewed, Spread
 from levelfield.qc.statistics.comparison import ClassKey, Comparison
-from levelfield.qc.statistics.decision import Bound, bound_of
 from levelfield.qc.statistics.density import density_matched_weights
 from levelfield.qc.statistics.estimates import NOTHING, Estimate, difference, estimate_of_row
+from levelfield.qc.verdict.cases import rules_of
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow, ReviewState
 from levelfield.qc.verdict.rules import Rules
 
@@ -126,18 +126,12 @@ class _Rows:
         )
         if not is_whole or is_bias:
             return row
-        value, bound = self._judged(row, sides)
+        constants, bound = rules_of(row, self.rules)
+        value = estimate.value
+        if not np.isfinite(value):
+            read = [side.read[measure].value for side in sides]
+            value = constants.value(read[0] - read[1] if len(read) == 2 else read[0], scope)
         return replace(row, reviews_needed=reviews_needed(sides, measure, value, bound, borrowed))
-
-    def _judged(self, row: ReviewedRow, sides: Sequence[ClassReview]) -> tuple[float, Bound]:
-        """Return the value as it stands, reviewed or corrected, and the row's bound."""
-        values = [side.read[row.measure].value for side in sides]
-        read = values[0] - values[1] if row.scope == "difference" else values[0]
-        value = self.rules.constants_of(row.measure, self.object_set).value(read, row.scope)
-        if np.isfinite(row.estimate.value):
-            value = row.estimate.value
-        margin = self.rules.margins.of(row.measure, row.scope)
-        return value, bound_of(MEASURES[row.measure], row.scope, margin)
 
     def _borrowed(self, measure: str, key: ClassKey) -> Spread | None:
         """Return the scatter that a class with one well borrows: of a class that it is held to."""

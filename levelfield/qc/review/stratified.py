@@ -44,10 +44,8 @@ class Spread:
 
     Attributes
     ----------
-    variance : float
-        NaN where it is not known.
-    degrees_of_freedom : float
-        Infinite where it counts as known.
+    variance, degrees_of_freedom : float
+        NaN where the variance is not known; infinite where it counts as known.
     """
 
     variance: float
@@ -92,14 +90,11 @@ class Reviewed:
     ----------
     value : float
         NaN when a stratum has no answer.
-    of_draw : Spread
-        Left by the draw about the objects of these wells: 0 when all were looked at.
-    of_objects : Spread
-        Left by the draw about the objects that wells of this control could have held.
-    of_wells : Spread
-        s²_between / W; unknown with fewer than two wells.
-    n_wells : int
-        Wells with units.
+    of_draw, of_objects : Spread
+        Left by the draw about the objects of these wells: 0 when all were looked at; and about the
+        objects that wells of this control could have held.
+    of_wells, n_wells : Spread, int
+        s²_between / W; unknown with fewer than two wells that have units.
     """
 
     value: float
@@ -160,18 +155,16 @@ class Sample:
 
     Attributes
     ----------
-    answers : (n,) float
-        Answer of each unit; NaN where there is none.
-    evidence : (n,) float
-        What the evidence says in its place, in the same unit. Known for every unit.
+    answers, evidence : (n,) float
+        Answer of each unit, NaN where there is none; and what the evidence says in its place, in
+        the same unit, which is known for every unit.
     strata : (n,) int
         Within which units were drawn with equal probability.
     wells : (n,) object
         Name of each unit's well.
-    sizes : (n,) float
-        What the mean is per: 1 of an object, the objects of a field.
-    weights : (n,) float
-        What each unit counts; 1 unless the density is matched.
+    sizes, weights : (n,) float
+        What the mean is per: 1 of an object, the objects of a field; and what each unit counts: 1
+        unless the density is matched.
     guard : float
         Variance of one unit's answer that is mixed in, as `GUARD_VARIANCE`.
     """

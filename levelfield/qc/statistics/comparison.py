@@ -18,11 +18,9 @@ class Comparison:
 
     Attributes
     ----------
-    perturbation : str
-        Name of the positive control, with its dose where it has several; empty when the layout
-        declares none.
-    negative_name : str
-        What the negative wells are called, unique per set of negative wells.
+    perturbation, negative_name : str
+        Name of the positive control, with its dose where it has several, empty when the layout
+        declares none; and what the negative wells are called, unique per set of them.
     positive_wells, negative_wells : tuple of str
         Well names; empty where the layout has none.
     """

@@ -109,18 +109,15 @@ def decide(
     return "fail" if error > needed else "undecided"
 
 
-def wells_to_decide(
-    estimate: Estimate, bound: Bound, wells: Sequence[int] | None = None
-) -> int | None:
+def wells_to_decide(estimate: Estimate, bound: Bound, wells: Sequence[float]) -> int | None:
     """Wells per class that would let a calibrated estimate pass or fail, if it stays what it is.
 
     Parameters
     ----------
     estimate, bound : Estimate, Bound
         As for `decide`.
-    wells : sequence of int, optional
-        Wells of each class behind the estimate, which are taken to scatter alike; two equal classes
-        by default.
+    wells : sequence of float
+        Wells of each class behind the estimate, which are taken to scatter alike.
 
     Returns
     -------
@@ -128,20 +125,19 @@ def wells_to_decide(
         At least as many as the smaller class has. None when no number up to `MOST_WELLS` would do:
         the systematic error alone is too wide, or the variance is unknown.
     """
-    classes: Sequence[float] = wells or (estimate.n_wells / 2,) * 2
-    if not np.isfinite(estimate.standard_error) or min(classes) < 1:
+    if not np.isfinite(estimate.standard_error) or min(wells) < 1:
         return None
-    per_well = estimate.variance / ordered_sum(1 / size for size in classes)
+    per_well = estimate.variance / ordered_sum(1 / size for size in wells)
 
     def is_decided(number: int) -> bool:
         more = replace(
             estimate,
-            variance=per_well * len(classes) / number,
-            degrees_of_freedom=float(len(classes) * (number - 1)),
+            variance=per_well * len(wells) / number,
+            degrees_of_freedom=float(len(wells) * (number - 1)),
         )
         return decide(more, bound) != "undecided"
 
-    return fewest(range(max(FEWEST_TO_PASS, int(min(classes))), MOST_WELLS + 1), is_decided)
+    return fewest(range(max(FEWEST_TO_PASS, int(min(wells))), MOST_WELLS + 1), is_decided)
 
 
 def fewest(numbers: Sequence[int], is_enough: Callable[[int], bool]) -> int | None:

@@ -81,17 +81,16 @@ class Constants:
     ----------
     calibrated : bool
         False: nothing passes, and only gross failures fail.
-    slope : float
-        True value per value read (after the floor is taken off).
-    floor : float
-        What faultless labels of one class read. It cancels in a difference.
+    slope, floor : float
+        True value per value read, after the floor is taken off: what faultless labels of one class
+        read. It cancels in a difference.
     error_class, error_difference : ErrorModel
         Of the corrected value.
     degrees_of_freedom : float
         Of the errors: groups of images that they were learned on, less one.
     between_wells : float
-        Usual scatter between wells of one class (one standard deviation), which stands in where
-        no class has two wells.
+        Usual scatter between wells of one class (one standard deviation), which stands in where no
+        class has two wells.
     of_right : bool
         Whether a class's value is a share of right objects: its error grows with what is wrong.
     """

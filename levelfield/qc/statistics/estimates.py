@@ -30,18 +30,16 @@ class Estimate:
 
     Attributes
     ----------
-    value : float
-        NaN when there is nothing to estimate from.
-    variance : float
-        Sampling variance; NaN when fewer than two wells leave it unknown.
+    value, variance : float
+        NaN when there is nothing to estimate from; the sampling variance also with fewer than two
+        wells.
     degrees_of_freedom : float
         Of the sampling variance; infinite when that is known or zero.
     n_wells : int
         Wells that count, over all classes involved.
-    systematic_variance : float
-        Variance of the estimator's own error, which more wells do not reduce.
-    systematic_degrees_of_freedom : float
-        Of the systematic variance; infinite when it counts as known.
+    systematic_variance, systematic_degrees_of_freedom : float
+        Variance of the estimator's own error, which more wells do not reduce; infinite freedom when
+        it counts as known.
     possible : (float, float)
         Lowest and highest value that there can be; intervals end there.
     """

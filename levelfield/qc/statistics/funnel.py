@@ -21,12 +21,10 @@ class Funnel:
 
     Attributes
     ----------
-    centre : float
-        Mean over all objects of the wells.
+    centre, n_objects : float
+        Mean over all objects of the wells, and their number.
     variance_per_object : float
         Of a well's value, times its number of objects.
-    n_objects : float
-        Of all wells together.
     degrees_of_freedom : int
         Wells − 1.
     """

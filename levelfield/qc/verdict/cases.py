@@ -21,10 +21,9 @@ class Held:
 
     Attributes
     ----------
-    estimate : Estimate
-        Corrected, systematic error included.
-    without_error : Estimate
-        With the variances that it would have if the true error were zero.
+    estimate, without_error : Estimate
+        Corrected, systematic error included; and with the variances that it would have if the true
+        error were zero.
     """
 
     estimate: Estimate
@@ -129,11 +128,10 @@ def _with_review(case: Case, review: ReviewedRow) -> Case:
     return replace(case, by_review=True, decides=Held(said, said), matched=matched)
 
 
-def rules_of(reading: Reading, rules: Rules) -> tuple[Constants, Bound]:
+def rules_of(row: Reading | ReviewedRow, rules: Rules) -> tuple[Constants, Bound]:
     """Return what a row is corrected by, and what it is held against."""
-    margin = rules.margins.of(reading.measure, reading.scope)
-    bound = bound_of(MEASURES[reading.measure], reading.scope, margin)
-    return rules.constants_of(reading.measure, reading.object_set), bound
+    bound = bound_of(MEASURES[row.measure], row.scope, rules.margins.of(row.measure, row.scope))
+    return rules.constants_of(row.measure, row.object_set), bound
 
 
 def held_reading(reading: Reading, constants: Constants, bound: Bound) -> Held:

@@ -26,15 +26,12 @@ class Margins:
 
     Attributes
     ----------
-    split_merge : mapping of str to float
-        ``class`` and ``difference``, percentage points: of balance, split rate and merge rate.
-    threshold : mapping of str to float
-        Threshold bias, px.
-    agreement : mapping of str to float
-        ``class``: least share of right objects, percent; ``difference``: percentage points.
-    found : mapping of str to float
-        ``class``: least share of objects that are found, and of labels that are objects, percent;
-        ``difference``: of missed and of invented objects, percentage points.
+    split_merge, threshold : mapping of str to float
+        ``class`` and ``difference``: of balance, split rate and merge rate, percentage points; of
+        the threshold bias, px.
+    agreement, found : mapping of str to float
+        ``class``: least share of right objects; of objects that are found, and of labels that are
+        objects, percent; ``difference``: percentage points.
     """
 
     split_merge: Mapping[str, float] = field(default_factory=lambda: _DEFAULTS[SPLIT_MERGE])

@@ -91,6 +91,13 @@ def _images(row: Row) -> str:
     return f" The threshold is too low in {low} of the images and too high in {high}."
 
 
+def value_words(row: Row, estimate: Estimate, label: str = "") -> str:
+    """Write an estimate with its interval, where it is known: "+3.1 pp (1.0 to 5.2 pp)"."""
+    value = measured(estimate.value * row.measure.scale, row.unit)
+    between = interval_of(row, estimate)
+    return f"{value} ({label}{between})" if between else value
+
+
 def interval_of(row: Row, estimate: Estimate | None, level: float = PASS_LEVEL) -> str:
     """Write the interval of an estimate in the unit of a row; empty where it is not known."""
     if estimate is None:

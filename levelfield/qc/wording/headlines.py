@@ -14,9 +14,10 @@ from levelfield.qc.wording.questions import QUESTIONS, answer_words, name_of_row
 from levelfield.qc.wording.standing import margin_words
 from levelfield.qc.wording.steps import next_words
 
-SHARED = "Both classes are off alike: counts are wrong, contrasts may still hold."
-MERGED_ALIKE = "Both classes are merged alike: counts are wrong, contrasts may still hold."
-SPLIT_ALIKE = "Both classes are split alike: counts are wrong, contrasts may still hold."
+SHARED, MERGED_ALIKE, SPLIT_ALIKE = (
+    f"Both classes are {how} alike: counts are wrong, contrasts may still hold."
+    for how in ("off", "merged", "split")
+)
 MOST_ROWS_NAMED = 2
 """In the headline of a plate; with more it names the answers alone."""
 CANCELLING = "Splits and merges cancel in the balance, not in the objects."
@@ -72,12 +73,7 @@ def _shared_words(answer: Answer) -> str:
 def plate_headline(answers: Sequence[AnswerLine], facts: Mapping[str, Any]) -> str:
     """Say in a sentence or two how a plate, or a screen, stands.
 
-    Parameters
-    ----------
-    answers : sequence of AnswerLine
-        All of the plate.
-    facts : mapping
-        ``within_limit``: whether few enough images were left out (``plate.csv``).
+    Of the facts (``plate.csv``), ``within_limit`` says whether few enough images were left out.
     """
     if not facts["within_limit"]:
         return WITHHELD
@@ -91,11 +87,8 @@ def plate_headline(answers: Sequence[AnswerLine], facts: Mapping[str, Any]) -> s
         )
     n_open = sum(answer.verdict == "undecided" for answer in answers)
     if n_open:
-        are = "is" if n_open == 1 else "are"
-        return (
-            f"Not decided yet. Nothing fails, and {n_open} of {len(answers)} answers {are} "
-            "undecided."
-        )
+        how_many = f"{n_open} of {len(answers)} answers {'is' if n_open == 1 else 'are'}"
+        return f"Not decided yet. Nothing fails, and {how_many} undecided."
     if any(answer.unreviewed for answer in answers):
         return (
             "Yes by the evidence alone: every question passes for both control classes, "

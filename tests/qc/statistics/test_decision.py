@@ -208,7 +208,7 @@ def test_a_wider_margin_never_makes_a_verdict_worse(value, variance, margin):
 
 def test_wells_to_decide_lets_the_estimate_pass_and_one_fewer_does_not():
     found = estimate(0.05, 0.03**2, 6.0, 8)
-    number = wells_to_decide(found, BOUND)
+    number = wells_to_decide(found, BOUND, [4, 4])
     per_well = found.variance * 8 / 2 / 2
 
     def verdict(wells):
@@ -219,8 +219,8 @@ def test_wells_to_decide_lets_the_estimate_pass_and_one_fewer_does_not():
 
 
 def test_wells_to_decide_says_none_when_no_number_would_do():
-    assert wells_to_decide(estimate(0.05, 0.01**2, systematic=0.05**2), BOUND) is None
-    assert wells_to_decide(ratio_estimate([1.0], [3.0]), BOUND) is None
+    assert wells_to_decide(estimate(0.05, 0.01**2, systematic=0.05**2), BOUND, [4, 4]) is None
+    assert wells_to_decide(ratio_estimate([1.0], [3.0]), BOUND, [1]) is None
 
 
 def test_one_row_asks_for_95_percent_and_rows_far_inside_their_reach_cost_nothing():
