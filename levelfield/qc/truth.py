@@ -25,7 +25,7 @@ from levelfield.qc.statistics.estimates import (
     ratio_estimate,
 )
 from levelfield.qc.statistics.family import failure_level
-from levelfield.qc.statistics.records import shared_fields, to_table
+from levelfield.qc.statistics.records import shared_fields
 from levelfield.qc.statistics.summary import call_shares, threshold_call
 from levelfield.qc.verdict.tables import VerdictLine
 
@@ -117,11 +117,6 @@ def truth_lines(
     ]
 
 
-def truth_table(lines: Sequence[TruthLine]) -> pd.DataFrame:
-    """Return ``qc/truth.csv``."""
-    return to_table(lines, TruthLine)
-
-
 def class_truth(images: pd.DataFrame, measure: str) -> Estimate:
     """Answer a measure for one class from its evaluated images, in fractions or px."""
     found = images["n_prediction"].astype(float)
@@ -161,16 +156,12 @@ def _verdicts(rows: Sequence[VerdictLine], truths: Sequence[Estimate]) -> list[s
     """Judge as the verdict does, the rows of a question as one family."""
     bounds = [bound_of(row.measure, row.scope, row.margin / row.measure.scale) for row in rows]
     levels = {}
-    for question in dict.fromkeys(row.question for row in rows):
-        family = [
-            (bound, truth)
-            for row, bound, truth in zip(rows, bounds, truths, strict=True)
-            if row.question == question
-        ]
+    for question in {row.question for row in rows}:
+        family = [place for place, row in enumerate(rows) if row.question == question]
         levels[question] = failure_level(
-            [bound.limit for bound, _ in family],
-            [truth.standard_error for _, truth in family],
-            [truth.all_degrees_of_freedom for _, truth in family],
+            [bounds[place].limit for place in family],
+            [truths[place].standard_error for place in family],
+            [truths[place].all_degrees_of_freedom for place in family],
         )
     return [
         decide(truth, bound, level=levels[row.question]) if truth.n_wells else ""
@@ -203,8 +194,7 @@ def _line(
         "fraction_low": fraction_low,
         "fraction_high": fraction_high,
         "annotators_convention_px": convention,
-        "same_sites_estimate": alike.estimate if alike else np.nan,
-        "same_sites_ci_low": alike.ci_low if alike else np.nan,
-        "same_sites_ci_high": alike.ci_high if alike else np.nan,
     }
+    for name in ("estimate", "ci_low", "ci_high"):
+        facts[f"same_sites_{name}"] = getattr(alike, name) if alike else np.nan
     return TruthLine(**facts)

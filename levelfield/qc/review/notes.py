@@ -12,34 +12,24 @@ def notes_of(
     measure: str, sides: Sequence[ClassReview], answers: Answers, pairs: Sequence[Comparison]
 ) -> str:
     """Return the notes of one row, of which `sides` are the classes."""
+    controls = {well for wells in review_classes(pairs).values() for well in wells}
+    n_stray = int((~answers.objects["Metadata_Well"].isin(controls)).sum())
     notes = [
         *answers.notes,
-        _not_drawn(sides),
-        _stray(answers, pairs),
+        _given(
+            sum(side.n_not_drawn for side in sides),
+            "of these wells that were not drawn, and do not count: only those in "
+            "qc/review_list.csv do, which new evidence or another qc.review_per_class may draw "
+            "again.",
+        ),
+        _given(n_stray, "outside of the control wells, and do not count."),
         *(_open(measure, side) for side in sides),
     ]
     return " ".join(dict.fromkeys(note for note in notes if note))
 
 
-def _not_drawn(sides: Sequence[ClassReview]) -> str:
-    number = sum(side.n_not_drawn for side in sides)
-    if not number:
-        return ""
-    return (
-        f"{count_answers(number)} given for objects of these wells that were not drawn, and do not "
-        "count: only those in qc/review_list.csv do, which new evidence or another "
-        "qc.review_per_class may draw again."
-    )
-
-
-def _stray(answers: Answers, pairs: Sequence[Comparison]) -> str:
-    controls = {well for wells in review_classes(pairs).values() for well in wells}
-    number = int((~answers.objects["Metadata_Well"].isin(controls)).sum())
-    if not number:
-        return ""
-    return (
-        f"{count_answers(number)} given for objects outside of the control wells, and do not count."
-    )
+def _given(number: int, what: str) -> str:
+    return f"{count_answers(number)} given for objects {what}" if number else ""
 
 
 def _open(measure: str, side: ClassReview) -> str:

@@ -37,7 +37,6 @@ LIST_COLUMNS = (
     *("order", *SHEET_COLUMNS[:5], "centre_y_px", "centre_x_px", "checksum"),
     *("reviewer", "answer", "f", "m"),
 )
-_RISKS = ("fragment", "merge", "invented", "right")
 _NAMES = dict(zip(OBJECT, SHEET_COLUMNS, strict=False))
 
 
@@ -67,13 +66,9 @@ def object_risk(objects: pd.DataFrame) -> Floats:
     right. It never falls when any of these grows. Unknown evidence counts as none: such an object
     is drawn with those of no risk, and the review corrects for what it is.
     """
-    evidence = {name: objects[f"{name}_evidence"].to_numpy(float) for name in _RISKS}
-    risks = [
-        0.5 * evidence["fragment"],
-        USUALLY_LACKING * evidence["merge"],
-        WEIGHT_OF_INVENTED * evidence["invented"],
-        WEIGHT_OF_WRONG * (1 - evidence["right"]),
-    ]
+    weights = {"fragment": 0.5, "merge": USUALLY_LACKING, "invented": WEIGHT_OF_INVENTED}
+    risks = [own * objects[f"{name}_evidence"].to_numpy(float) for name, own in weights.items()]
+    risks.append(WEIGHT_OF_WRONG * (1 - objects["right_evidence"].to_numpy(float)))
     return np.clip(np.nan_to_num(np.fmax.reduce(risks)), 0, 1)
 
 

@@ -86,15 +86,16 @@ def _likely(spread: Spread) -> Spread:
 class Reviewed:
     """What a review says of one class.
 
+    The value is NaN when a stratum has no answer.
+
     Attributes
     ----------
-    value : float
-        NaN when a stratum has no answer.
-    of_draw, of_objects : Spread
-        Left by the draw about the objects of these wells: 0 when all were looked at; and about the
-        objects that wells of this control could have held.
-    of_wells, n_wells : Spread, int
-        s²_between / W; unknown with fewer than two wells that have units.
+    value, n_wells : float, int
+        Of wells that have units.
+    of_draw, of_objects, of_wells : Spread
+        Left by the draw about the objects of these wells: 0 when all were looked at; about the
+        objects that wells of this control could have held; s²_between / W, unknown with fewer than
+        two wells.
     """
 
     value: float

@@ -69,27 +69,24 @@ class Estimate:
 
     def reach(self, level: float) -> float:
         """Half of the width of the interval at a level, whatever the value."""
-        error = self.standard_error
+        error, freedom = self.standard_error, self.all_degrees_of_freedom
         if not error > 0:
             return error
-        return error * _student_quantile(0.5 + level / 2, self.all_degrees_of_freedom)
+        place = 0.5 + level / 2
+        return error * float(
+            special.ndtri(place) if np.isinf(freedom) else special.stdtrit(freedom, place)
+        )
 
-    def p_value(self, beyond: float = 0.0) -> float:
-        """Two-sided p value of lying beyond ±`beyond`; NaN when the variance is unknown.
-
-        It is below 0.05 when the whole 95 % interval lies on one side of ±`beyond`.
-        """
+    def p_value(self) -> float:
+        """Two-sided p value of the true value being zero; NaN when the variance is unknown."""
         error = self.standard_error
         if not np.isfinite(error) or not np.isfinite(self.value):
             return float("nan")
-        excess = abs(self.value) - beyond
-        if excess <= 0:
-            return 1.0
-        if error == 0:
-            return 0.0
+        if self.value == 0 or error == 0:
+            return float(self.value == 0)
         freedom = self.all_degrees_of_freedom
         tail = stats.norm if np.isinf(freedom) else stats.t(freedom)
-        return min(1.0, 2 * float(tail.sf(excess / error)))
+        return min(1.0, 2 * float(tail.sf(abs(self.value) / error)))
 
     def in_units(self, scale: float, level: float = PASS_LEVEL) -> tuple[float, float, float]:
         """Return value and interval; `scale` is units per fraction of objects, or per px."""
@@ -103,12 +100,6 @@ class Estimate:
             [self.variance, self.systematic_variance],
             [self.degrees_of_freedom, self.systematic_degrees_of_freedom],
         )
-
-
-def _student_quantile(probability: float, degrees_of_freedom: float) -> float:
-    if np.isinf(degrees_of_freedom):
-        return float(special.ndtri(probability))
-    return float(special.stdtrit(degrees_of_freedom, probability))
 
 
 def ratio_estimate(numerators: ArrayLike, denominators: ArrayLike) -> Estimate:

@@ -104,7 +104,7 @@ def plate_readings(
     found = []
     for object_set in object_sets:
         own = [table[table[OBJECT_SET] == object_set] for table in (objects, sums)]
-        sides = [_Sides.of(plate, object_set, pair, *own) for pair in pairs]
+        sides = [_Sides.of(plate, object_set, pair, own) for pair in pairs]
         for measure in MEASURES:
             seen: set[tuple[str, ...]] = set()
             for each in sides:
@@ -128,15 +128,10 @@ class _Sides:
 
     @classmethod
     def of(
-        cls,
-        plate: str,
-        object_set: str,
-        pair: Comparison,
-        objects: pd.DataFrame,
-        sums: pd.DataFrame,
+        cls, plate: str, object_set: str, pair: Comparison, tables: Sequence[pd.DataFrame]
     ) -> Self:
         positive, negative = (
-            ControlClass(kind, wells, *(table[_in(table, wells)] for table in (objects, sums)))
+            ControlClass(kind, wells, *(own[own["Metadata_Well"].isin(wells)] for own in tables))
             for (kind, _), wells in pair.classes().items()
         )
         shift = appearance_shift(positive.objects, negative.objects)
@@ -199,10 +194,6 @@ class _Sides:
             outside=max(side.out_of_distribution for side in sides),
             **(self.shift if sides[0] is self.positive else {}),
         )
-
-
-def _in(table: pd.DataFrame, wells: Sequence[str]) -> pd.Series:
-    return table["Metadata_Well"].isin(wells)
 
 
 def _variant_means(objects: pd.DataFrame, measure: str) -> pd.Series:

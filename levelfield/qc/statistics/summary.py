@@ -156,8 +156,7 @@ def _wells(
         fraction_low=("low", "mean"),
         fraction_high=("high", "mean"),
         within_calibration=("within", "all"),
-        local_density=("local_density", "mean"),
-        mean_intensity=("mean_intensity", "mean"),
+        **{name: (name, "mean") for name in ("local_density", "mean_intensity")},
     )
     opinions = sums.groupby(keys, sort=True)["n_second_opinion"].sum(min_count=1)
     table = table.assign(n_second_opinion=opinions).astype({"n_objects": np.int64})

@@ -100,6 +100,8 @@ def _plate_case(
 ) -> Case:
     constants, bound = rules_of(reading, rules)
     evidence = held_reading(reading, constants, bound)
+    size = constants.error_size(evidence.estimate.value, reading.scope)
+    parts = constants.error_model(reading.scope).parts(size, reading.doubts)
     case = Case(
         reading,
         bound,
@@ -107,7 +109,7 @@ def _plate_case(
         evidence,
         evidence,
         held_reading(matched, constants, bound) if matched else None,
-        shares=variance_shares(reading, evidence.estimate, constants),
+        shares=shares_of({"sampling": evidence.estimate.variance} | parts),
     )
     return case if review is None else _with_review(case, review)
 
@@ -174,12 +176,8 @@ def known_scatter(estimate: Estimate, reading: Reading, constants: Constants) ->
     )
 
 
-def variance_shares(reading: Reading, estimate: Estimate, constants: Constants) -> dict[str, float]:
-    """Return the share of the variance that each source adds; empty where it is unknown."""
-    if not np.isfinite(estimate.value) or not estimate.standard_error > 0:
-        return {}
-    size = constants.error_size(estimate.value, reading.scope)
-    parts = {"sampling": estimate.variance}
-    parts |= constants.error_model(reading.scope).parts(size, reading.doubts)
+def shares_of(parts: Mapping[str, float]) -> dict[str, float]:
+    """Return the share of the whole that each part adds; empty where it is unknown."""
     total = ordered_sum(parts.values())
-    return {name: part / total for name, part in parts.items()}
+    known = np.isfinite(total) and total > 0
+    return {name: part / total for name, part in parts.items()} if known else {}

@@ -100,8 +100,10 @@ def _reason(case: Case, verdict: Verdict, by_matched: bool) -> Reason:
 
 def _record(case: Case, verdict: Verdict, reason: Reason, by_matched: bool, rules: Rules) -> Row:
     reading, constants, estimate = case.reading, case.constants, case.decides.estimate
-    facts = shared_fields(reading, Row) | {
+    facts = shared_fields(case, Row) | shared_fields(reading, Row)
+    facts |= {
         "measure_name": reading.measure,
+        "calibrated": constants.calibrated,
         "estimate": estimate,
         "matched": case.matched.estimate if case.matched else None,
         "evidence": case.evidence.estimate,
@@ -117,11 +119,8 @@ def _record(case: Case, verdict: Verdict, reason: Reason, by_matched: bool, rule
         verdict=verdict,
         reason=reason,
         basis="review" if case.by_review else "evidence",
-        calibrated=constants.calibrated,
         by_matched=by_matched,
         doubt_shares=dict(case.shares),
-        review=case.review,
-        reviewed=case.reviewed,
         reviewed_these_wells=case.these_wells,
         at_floor=is_rate and not case.by_review and estimate.value < 0,
         next_step=next_step(case, verdict, reason, rules.review_per_class),

@@ -22,6 +22,7 @@ from levelfield.qc.verdict.cases import (
     held_reading,
     known_scatter,
     rules_of,
+    shares_of,
 )
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow
 from levelfield.qc.verdict.rules import Rules
@@ -107,6 +108,7 @@ def _screen_case(rows: Sequence[_OnPlate], matched: Sequence[_OnPlate], rules: R
     there = [row for row in rows if np.isfinite(row.reading.value)]
     reviewed = bool(there) and all(row.decided for row in there)
     decided = combined(rows)
+    whole = decided.estimate
     return Case(
         reading,
         bound,
@@ -116,16 +118,9 @@ def _screen_case(rows: Sequence[_OnPlate], matched: Sequence[_OnPlate], rules: R
         combined(matched) if matched else None,
         by_review=reviewed,
         review=_review_counts(there),
-        reviewed=decided.estimate if reviewed else None,
-        shares=_shares(decided.estimate),
+        reviewed=whole if reviewed else None,
+        shares=shares_of({"sampling": whole.variance, "constant": whole.systematic_variance}),
     )
-
-
-def _shares(estimate: Estimate) -> dict[str, float]:
-    total = estimate.variance + estimate.systematic_variance
-    if not np.isfinite(total) or total <= 0:
-        return {}
-    return {"sampling": estimate.variance / total, "constant": estimate.systematic_variance / total}
 
 
 def _review_counts(rows: Sequence[_OnPlate]) -> ReviewCounts:

@@ -70,9 +70,7 @@ def _opposed(row: Row, wanted: Aim, method: Method, others: Sequence[Row]) -> st
     """Say which failing row of the same object set asks for the opposite; nothing if none does."""
     for other in others:
         asked = aim(other, other.estimate.value)
-        if asked is None or other.verdict != "fail":
-            continue
-        if not clash(method, wanted, asked):
+        if asked is None or other.verdict != "fail" or not clash(method, wanted, asked):
             continue
         name = name_of_row(other.measure_name, other.scope, other.perturbation)
         change = change_for(method, wanted)
