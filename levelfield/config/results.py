@@ -69,6 +69,8 @@ _QC_TABLES = (
     *("confounders", "reviewed", "reviewers", "review_list"),
 )
 _SCREEN_TABLES = _alike("*.csv", "verdict", "answers", "drift", "plates")
+_SCREENS = ("screen", "partial")  # by all plates, or by those that are finished
+_MEASURED_FIRST = ("thresholds", "diameters")
 
 _IN_ORDER = (
     _rule("fetch_weights", "weights", weights="{weights}"),
@@ -97,8 +99,7 @@ _IN_ORDER = (
         losses_picture="losses.png",
         generations_picture="generations.png",
     ),
-    _rule("measure_thresholds", "plate", thresholds="thresholds.csv"),
-    _rule("measure_diameters", "plate", diameters="diameters.csv"),
+    *(_rule(f"measure_{name}", "plate", **_alike("*.csv", name)) for name in _MEASURED_FIRST),
     _rule("segment", "pack", fields="segment/{pack}.csv"),
     _rule(
         "measure",
@@ -136,10 +137,8 @@ _IN_ORDER = (
     _rule("qc_truth", "plate", truth="qc/truth.csv"),
     _rule("report_plate", "plate", report="report.html"),
     _rule("provenance", "plate", crate="ro-crate-metadata.json"),
-    _rule("qc_screen", "screen", **_SCREEN_TABLES),
-    _rule("report_screen", "screen", report="report.html"),
-    _rule("qc_partial", "partial", **_SCREEN_TABLES),
-    _rule("report_partial", "partial", report="report.html"),
+    *(_rule(f"qc_{unit}", unit, **_SCREEN_TABLES) for unit in _SCREENS),
+    *(_rule(f"report_{unit}", unit, report="report.html") for unit in _SCREENS),
 )
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in _IN_ORDER}
 """All rules that make results, in the order of the work."""

@@ -45,10 +45,8 @@ def run_crate(
 
     Parameters
     ----------
-    plate : str
-        Name of the plate.
-    folder : Path
-        The plate's folder of results, in which the metadata file will lie.
+    plate, folder : str, Path
+        Name of the plate, and its folder of results, in which the metadata file will lie.
     inputs : mapping of str to Path
         What the run read, by a short description.
     results : iterable of Path
