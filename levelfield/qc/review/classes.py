@@ -60,8 +60,8 @@ class ClassReview:
 
     def state(self, measure: str) -> ReviewState:
         """How far the review of a measure is: of the objects, of the fields, or of both."""
-        states = {part.state for part in self.progress(measure)}
-        return states.pop() if len(states) == 1 else "partial"
+        parts = self.progress(measure)
+        return ReviewCounts.of([part.state for part in parts], parts).state
 
     def progress(self, measure: str) -> tuple[ReviewCounts, ...]:
         """Return what a measure takes to be looked at."""

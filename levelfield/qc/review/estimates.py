@@ -52,16 +52,9 @@ def review_estimates(
         Scored objects and possible missed objects of the fields that are judged.
     answers : Answers
         From `levelfield.qc.review.answers.read_answers`.
-    rules : Rules
-        Margins and constants, for the number of reviews that would decide a row.
-    plan : ReviewPlan
-        As for `levelfield.qc.review.sampling.choose_for_review`.
-
-    Returns
-    -------
-    list of ReviewedRow
-        By object set and measure: each set of negative wells, and every positive control with its
-        difference.
+    rules, plan : Rules, ReviewPlan
+        Margins and constants, for the number of reviews that would decide a row; and what was
+        drawn.
     """
     rows = []
     for object_set in sorted({*objects[OBJECT_SET], *candidates[OBJECT_SET]}):

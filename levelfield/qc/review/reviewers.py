@@ -28,18 +28,10 @@ ANY = "any"
 
 
 def cohen_kappa(said: ArrayLike, other: ArrayLike) -> tuple[float, float]:
-    """Agreement of two people beyond chance, and its standard error.
+    """Agreement of two people beyond chance, and its standard error, from their (n,) answers.
 
-    Parameters
-    ----------
-    said, other : (n,) array-like
-        What each said of the same n objects.
-
-    Returns
-    -------
-    kappa, standard_error : float
-        1 for complete agreement, 0 for that of chance. NaN without objects, or where both gave one
-        and the same answer throughout, which chance explains as well.
+    1 is complete agreement, 0 that of chance. NaN without objects, or where both gave one and the
+    same answer throughout, which chance explains as well.
 
     Notes
     -----

@@ -22,12 +22,13 @@ FEWEST_WELLS = 4
 def confounder_table(plate: str, wells: pd.DataFrame, n_rows: int, n_columns: int) -> pd.DataFrame:
     """Relate balance and threshold bias of the wells to what may confound them.
 
+    All wells with objects count, so that on plates with doses along the columns a correlation with
+    the column is also one with the dose.
+
     Parameters
     ----------
-    plate : str
-        Its name.
-    wells : DataFrame
-        From `levelfield.qc.statistics.summary.rate_tables`.
+    plate, wells : str, DataFrame
+        Its name, and rates (`levelfield.qc.statistics.summary.rate_tables`).
     n_rows, n_columns : int
         Plate format, for the edge.
 
@@ -37,13 +38,8 @@ def confounder_table(plate: str, wells: pd.DataFrame, n_rows: int, n_columns: in
         `CONFOUNDER_COLUMNS`, a row per object set, measure and confounder (row, column, edge,
         density, intensity): ``contrast`` is the measure's mean in the upper third of the wells
         minus that in the lower third (edge: edge wells minus inner wells), in ``unit``;
-        ``correlation`` is Spearman's, with its p value. NaN for fewer than 4 wells or a
-        confounder that does not vary.
-
-    Notes
-    -----
-    All wells with objects count, so that on plates with doses along the columns a correlation with
-    the column is also one with the dose.
+        ``correlation`` is Spearman's, with its p value. NaN for fewer than 4 wells or a confounder
+        that does not vary.
     """
     rows = []
     for object_set, own in wells.groupby(OBJECT_SET, sort=True):

@@ -83,19 +83,16 @@ def decide(
 
     Parameters
     ----------
-    estimate : Estimate
-        Systematic error included.
-    bound : Bound
-        The margin.
+    estimate, bound : Estimate, Bound
+        Systematic error included; and the margin.
     without_error : Estimate, optional
         With the variances that it would have if the true error were zero; by default its own.
     level : float
         Of the interval that must exclude zero; above 0.95 where it is one of many
         (`levelfield.qc.statistics.family`).
-    calibrated : bool
-        Otherwise it cannot pass, and fails when the whole interval lies beyond the margin.
-    can_pass : bool
-        False where a class has a single well: it may fail, but not pass.
+    calibrated, can_pass : bool
+        If not calibrated, it cannot pass, and fails when the whole interval lies beyond the margin.
+        Where a class has a single well, it may fail, but not pass.
     """
     low, high = estimate.interval(PASS_LEVEL)
     if calibrated and can_pass and np.isfinite(low) and bound.holds(low, high):
@@ -112,18 +109,9 @@ def decide(
 def wells_to_decide(estimate: Estimate, bound: Bound, wells: Sequence[float]) -> int | None:
     """Wells per class that would let a calibrated estimate pass or fail, if it stays what it is.
 
-    Parameters
-    ----------
-    estimate, bound : Estimate, Bound
-        As for `decide`.
-    wells : sequence of float
-        Wells of each class behind the estimate, which are taken to scatter alike.
-
-    Returns
-    -------
-    int or None
-        At least as many as the smaller class has. None when no number up to `MOST_WELLS` would do:
-        the systematic error alone is too wide, or the variance is unknown.
+    `wells` are those of each class behind the estimate, which are taken to scatter alike. At least
+    as many as the smaller class has; None when no number up to `MOST_WELLS` would do: the
+    systematic error alone is too wide, or the variance is unknown.
     """
     if not np.isfinite(estimate.standard_error) or min(wells) < 1:
         return None

@@ -57,13 +57,7 @@ def to_table(records: Sequence[Record], kind: type[Record]) -> pd.DataFrame:
 
 
 def from_table(table: pd.DataFrame, kind: type[Record], file: str = "The table") -> list[Record]:
-    """Return the records that a table holds; `file` names it in an error.
-
-    Raises
-    ------
-    ValueError
-        When a column is missing.
-    """
+    """Return the records of a table; a missing column is a ``ValueError`` that names the file."""
     missing = [name for name in columns_of(kind) if name not in table]
     if missing:
         raise ValueError(

@@ -26,6 +26,14 @@ RATES = {
     "merges": "merge_rate",
 }
 """Columns of sites and wells, by the measures that they are of."""
+_OF_SITES = (
+    *("n_objects", "n_second_opinion", *RATES.values(), "threshold_call", "within_calibration"),
+    *("outside_calibration", "not_covered", "local_density", "mean_intensity"),
+)
+_OF_WELLS = (
+    *("n_sites", "n_objects", "n_second_opinion", *RATES.values(), "fraction_low"),
+    *("fraction_high", "within_calibration", "local_density", "mean_intensity", "not_covered"),
+)
 ConstantsOf = Callable[[str, str], Constants]
 """Gives the constants of a measure and an object set."""
 
@@ -110,64 +118,42 @@ def rate_tables(
         From `levelfield.qc.statistics.field_sums.field_sums`, with calls (`with_calls`).
     layout : DataFrame
         One row per well with ``Metadata_Well`` and further ``Metadata_`` columns.
-    constants_of : callable
-        Constants by measure and object set: those of the verdict.
-    not_covered : collection of (str, str)
-        Object sets and wells that look like neither control class.
+    constants_of, not_covered : callable, collection of (str, str)
+        Constants of the verdict by measure and object set; and object sets and wells that look like
+        neither control class.
     """
-    sites = _with_layout(_sites(sums, constants_of, not_covered), layout, SITE)
-    wells = _with_layout(_wells(sums, constants_of, not_covered), layout, WELL)
-    by_place = sites.sort_values([*SITE, OBJECT_SET], kind="stable", ignore_index=True)
-    return RateTables(by_place, wells)
+    tables = []
+    for keys, columns in ((SITE, _OF_SITES), (WELL, _OF_WELLS)):
+        rates = _rates(sums, [*keys, OBJECT_SET], constants_of)
+        places = zip(rates[OBJECT_SET], rates["Metadata_Well"], strict=True)
+        rates["not_covered"] = np.array([place in not_covered for place in places], bool)
+        tables.append(_with_layout(rates[[*keys, OBJECT_SET, *columns]], layout, keys))
+    return RateTables(*tables)
 
 
-def _sites(
-    sums: pd.DataFrame, constants_of: ConstantsOf, not_covered: Collection[tuple[str, str]]
-) -> pd.DataFrame:
-    table = sums[[*SITE, OBJECT_SET, "n_objects", "n_second_opinion"]]
-    rates = {
-        column: _corrected(measure_terms(sums, measure), sums[OBJECT_SET], measure, constants_of)
-        for measure, column in RATES.items()
-    }
-    return table.astype({"n_objects": np.int64}).assign(
-        **rates,
-        threshold_call=sums["threshold_call"],
-        within_calibration=sums["outside_calibration"] == "",
-        outside_calibration=sums["outside_calibration"],
-        not_covered=_is_in(table, not_covered),
-        local_density=sums["local_density"],
-        mean_intensity=sums["mean_intensity"],
-    )
-
-
-def _wells(
-    sums: pd.DataFrame, constants_of: ConstantsOf, not_covered: Collection[tuple[str, str]]
-) -> pd.DataFrame:
-    keys = [*WELL, OBJECT_SET]
+def _rates(sums: pd.DataFrame, keys: list[str], constants_of: ConstantsOf) -> pd.DataFrame:
     calls = sums["threshold_call"]
-    grouped = sums.assign(
+    marked = sums.assign(
         low=(calls == "low").where(calls != ""),
         high=(calls == "high").where(calls != ""),
         within=sums["outside_calibration"] == "",
-    ).astype({"low": float, "high": float})
-    table = grouped.groupby(keys, sort=True).agg(
+    )
+    grouped = marked.astype({"low": float, "high": float}).groupby(keys, sort=True)
+    table = grouped.agg(
         n_sites=("Metadata_Site", "size"),
         n_objects=("n_objects", "sum"),
         fraction_low=("low", "mean"),
         fraction_high=("high", "mean"),
         within_calibration=("within", "all"),
+        **{name: (name, "first") for name in ("threshold_call", "outside_calibration")},
         **{name: (name, "mean") for name in ("local_density", "mean_intensity")},
-    )
-    opinions = sums.groupby(keys, sort=True)["n_second_opinion"].sum(min_count=1)
-    table = table.assign(n_second_opinion=opinions).astype({"n_objects": np.int64})
+    ).astype({"n_objects": np.int64})
+    table["n_second_opinion"] = grouped["n_second_opinion"].sum(min_count=1)
     sets = table.index.get_level_values(OBJECT_SET)
     for measure, column in RATES.items():
         terms = measure_terms(sums, measure).groupby([sums[key] for key in keys], sort=True).sum()
         table[column] = _corrected(terms, sets, measure, constants_of)
-    table = table.reset_index()
-    table["not_covered"] = _is_in(table, not_covered)
-    order = [*keys, "n_sites", "n_objects", "n_second_opinion", *RATES.values()]
-    return table[[*order, *(name for name in table if name not in order)]]
+    return table.reset_index()
 
 
 @dataclass(frozen=True)
@@ -236,11 +222,6 @@ def _corrected(
         for name, ratio in zip(object_sets, ratios, strict=True)
     ]
     return pd.Series(found, terms.index, dtype=float)
-
-
-def _is_in(table: pd.DataFrame, chosen: Collection[tuple[str, str]]) -> pd.Series:
-    places = zip(table[OBJECT_SET], table["Metadata_Well"], strict=True)
-    return pd.Series([place in chosen for place in places], table.index, dtype=bool)
 
 
 def _with_layout(table: pd.DataFrame, layout: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

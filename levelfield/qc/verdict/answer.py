@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from levelfield.qc.measures import QUESTIONS, Scope
+from levelfield.qc.measures import QUESTIONS, SCOPES
 from levelfield.qc.statistics.decision import bound_of
-from levelfield.qc.statistics.estimates import SEVERITY, Verdict, worst_verdict
+from levelfield.qc.statistics.estimates import SEVERITY, worst_verdict
 from levelfield.qc.verdict.rows import Answer, Judged, Row
 
 
@@ -52,6 +52,9 @@ def margins_off(row: Judged, value: float, margin: float) -> float:
 
 def _answer(rows: Sequence[Row]) -> Answer:
     worst = worst_of(rows)
+    negative, positive, both = (
+        worst_verdict(row.verdict for row in rows if row.scope == scope) for scope in SCOPES
+    )
     return Answer(
         plate=worst.plate,
         object_set=worst.object_set,
@@ -59,16 +62,12 @@ def _answer(rows: Sequence[Row]) -> Answer:
         verdict=worst.verdict,
         worst=worst,
         rows=tuple(rows),
-        negative=_scope_verdict(rows, "negcon"),
-        positive=_scope_verdict(rows, "poscon"),
-        both=_scope_verdict(rows, "difference"),
+        negative=negative,
+        positive=positive,
+        both=both,
         shared=_is_shared(rows),
         cancelling=_is_cancelling(rows),
     )
-
-
-def _scope_verdict(rows: Sequence[Row], scope: Scope) -> Verdict:
-    return worst_verdict(row.verdict for row in rows if row.scope == scope)
 
 
 def _is_shared(rows: Sequence[Row]) -> bool:

@@ -142,14 +142,9 @@ def answer_lines(
     headlines: Iterable[str],
     coverage: Mapping[str, tuple[int, int]] | None = None,
 ) -> list[AnswerLine]:
-    """Return the lines of ``qc/answers.csv``.
+    """Return the lines of ``qc/answers.csv``, with a text for each answer.
 
-    Parameters
-    ----------
-    answers, headlines : sequence of Answer, iterable of str
-        Of a plate or screen, with a text for each.
-    coverage : mapping of str to (int, int), optional
-        By object set, treated wells and those that look like neither control class.
+    Coverage is by object set: treated wells and those that look like neither control class.
     """
     return [
         AnswerLine(

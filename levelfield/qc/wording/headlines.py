@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from levelfield.qc.measures import SPLIT_MERGE
-from levelfield.qc.verdict.rows import Answer, Row
+from levelfield.qc.verdict.rows import Answer
 from levelfield.qc.verdict.tables import AnswerLine
 from levelfield.qc.wording.advice import WITHHELD
 from levelfield.qc.wording.numbers import measured, sentence
@@ -46,15 +46,12 @@ def _worst(answer: Answer) -> str:
     worst = answer.worst
     name = name_of_row(worst.measure_name, worst.scope, worst.perturbation)
     head = {"fail": "Worst", "pass": "Nearest to its margin", "undecided": "Most open"}
-    return f"{head[answer.verdict]}: {name}, {_value(worst)} (harmless: {margin_words(worst)})."
-
-
-def _value(row: Row) -> str:
-    if not np.isfinite(row.estimate.value):
-        return "not measured"
-    if row.at_floor:
-        return "at the floor"
-    return measured(row.estimate.value * row.measure.scale, row.unit, signed=row.signed)
+    value = measured(worst.estimate.value * worst.measure.scale, worst.unit, signed=worst.signed)
+    if not np.isfinite(worst.estimate.value):
+        value = "not measured"
+    elif worst.at_floor:
+        value = "at the floor"
+    return f"{head[answer.verdict]}: {name}, {value} (harmless: {margin_words(worst)})."
 
 
 def _shared_words(answer: Answer) -> str:
