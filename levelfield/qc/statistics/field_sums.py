@@ -18,6 +18,15 @@ OF_OBJECTS = {
 }
 """Measures that are means over objects, and the evidence per object that they are of."""
 _SUMS = OF_OBJECTS | {"lacking": "lacking_evidence", "right": "right_evidence"}
+_OF_FIELD = {
+    "n_objects": (NUMBER, "size"),
+    "n_known": ("invented_evidence", "count"),
+    "bias_px": ("threshold_bias_px", "median"),
+    "local_density": ("local_density", "median"),
+    "mean_intensity": ("mean_intensity", "median"),
+    **{name: (column, "sum") for name, column in _SUMS.items()},
+}
+"""What is made of the objects of a field, from which column and how."""
 
 
 def field_sums(
@@ -53,14 +62,7 @@ def field_sums(
     """
     sets = pd.DataFrame({OBJECT_SET: list(object_sets)})
     table = fields[SITE].drop_duplicates().merge(sets, how="cross")
-    sums = objects.groupby(FIELD, sort=True).agg(
-        n_objects=(NUMBER, "size"),
-        n_known=("invented_evidence", "count"),
-        bias_px=("threshold_bias_px", "median"),
-        local_density=("local_density", "median"),
-        mean_intensity=("mean_intensity", "median"),
-        **{name: (column, "sum") for name, column in _SUMS.items()},
-    )
+    sums = objects.groupby(FIELD, sort=True).agg(**_OF_FIELD)
     missed = candidates.groupby(FIELD, sort=True)["missed_evidence"].sum().rename("missed")
     counted = opinions[[*FIELD, "n_second_opinion"]].drop_duplicates(FIELD)
     reasons = outside.rename("outside_calibration").rename_axis(FIELD)
