@@ -77,14 +77,9 @@ def read_plates(
 ) -> dict[str, Plate]:
     """Read the plate sheet and every layout: the plates by name, in the order of the sheet.
 
-    Parameters
-    ----------
-    config : mapping
-        The checked config: ``plates``, ``data_folder`` and ``packs_per_plate`` are used.
-    schemas : mapping, optional
-        JSON Schemas of a row of the plate sheet (``plates``) and of a layout (``layout``); left
-        out where the plan has checked the sheets before. Then no layout is read until its
-        plate's wells are asked for, as every job of a screen reads the plan.
+    The JSON Schemas of a row of the plate sheet (``plates``) and of a layout (``layout``) are left
+    out where the plan has checked the sheets before. Then no layout is read until its plate's
+    wells are asked for, as every job of a screen reads the plan.
 
     Raises
     ------

@@ -57,10 +57,10 @@ def read_columns(path: Path) -> Sheet:
     if not path.is_file():
         raise SheetError(f"{path}: there is no such file. Correct the path, or write the sheet.")
     tabs = path.suffix.lower() in {".tsv", ".txt"}
+    kind, separator = ("tab", "\t") if tabs else ("comma", ",")
     try:
-        columns, *rows = _rows(path, "\t" if tabs else ",")
+        columns, *rows = _rows(path, separator)
     except ValueError as error:  # of Unicode too
-        kind = "tab" if tabs else "comma"
         raise SheetError(f"{path}: cannot be read as a {kind}-separated table ({error}).") from None
     if not rows:
         raise SheetError(f"{path}: has no rows below its header. Write one row per plate or well.")

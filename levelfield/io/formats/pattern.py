@@ -25,14 +25,10 @@ _HEADER_READERS = 16  # headers wait for the file system, not for a core
 def find_planes(
     folder: Path, plate: str, images: Mapping[str, Any], channels: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Find the planes of a plate by file name.
+    """Find the planes of a plate by the names of files in a folder and its subfolders.
 
-    Parameters
-    ----------
-    folder, plate : Path, str
-        Searched with its subfolders, for files whose group ``plate`` does not say another plate.
-    images, channels : mapping
-        Those sections of the config.
+    Files whose group ``plate`` says another plate are left out. `images` and `channels` are those
+    sections of the config.
 
     Returns
     -------
