@@ -117,7 +117,7 @@ def remake_tables(
     tables = make(previous, workers, what, checkpoint)
     checkpoint.check()
     for name, path in paths.items():
-        write_parquet(tables[name], path)
+        write_parquet(tables[name], path, by_well=False)
     checkpoint.remove()
 
 

@@ -40,8 +40,8 @@ def strike(step: str, well: str) -> None:
     kind = FAULT["kind"]
     if kind == "memory":  # needs so much every time: more memory helps, another attempt does not
         hold_memory(FAULT["megabytes"])
-    elif kind in MISHAPS and first_time():
-        MISHAPS[kind]()
+    elif kind in FAULTS and first_time():
+        FAULTS[kind]()
 
 
 def hold_memory(megabytes: int) -> None:
@@ -86,7 +86,7 @@ def read_a_pipe() -> None:
     planes.read_plane(pipe)
 
 
-MISHAPS = {
+FAULTS = {
     "wait": wait,
     "segfault": segfault,
     "killed": be_killed,

@@ -34,9 +34,9 @@ WELL = {"splits": 0.01, "merges": 0.01, "missed": 0.01, "invented": 0.005}
 
 CONSTANTS = {
     (1, ""): {
-        (name, "nuclei", "classical"): constants(0.15, 0.1)
-        if name == "bias"
-        else constants(0.015, 0.015)
+        (name, "nuclei", "classical"): constants(
+            *((0.15, 0.1) if name == "bias" else (0.015, 0.015))
+        )
         for name in MEASURES
     }
 }
@@ -116,7 +116,8 @@ def test_every_image_of_a_class_is_a_well_unless_wells_are_drawn():
     assert wells["splits", "negcon"] == 16 and wells["splits", "poscon"] == 3
     for row in read_rows(one):
         if row.scope == "poscon":
-            assert row.estimate.value == pytest.approx(one.positive.read(row.measure))
+            top, bottom = (one.positive.column(f"{part}_{row.measure}") for part in ("read", "of"))
+            assert row.estimate.value == pytest.approx(top.sum() / bottom.sum())
     drawn = one.positive.wells(np.random.default_rng(1))
     assert drawn.shape == (N_WELLS, len(COLUMNS))
     assert (drawn[:, COLUMNS["of_splits"]] == WELL_IMAGES * 60).all()
