@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from levelfield.arrays import Labels, Mask
 from levelfield.arrays import Plane as Surface
+from levelfield.labels.union_find import root_of
 from levelfield.segmentation.options import DeclumpOptions
 from levelfield.segmentation.propagate import propagate
 
@@ -156,14 +157,6 @@ def merged_basins(
 
 
 @njit(cache=True)
-def _root(parents: NDArray[np.int32], basin: int) -> int:
-    while parents[basin] != basin:
-        parents[basin] = parents[parents[basin]]
-        basin = parents[basin]
-    return basin
-
-
-@njit(cache=True)
 def _flood(
     surface: NDArray[np.float32], order: NDArray[np.int64], depth: float, apart: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -182,7 +175,7 @@ def _flood(
             y, x = row + neighbour // 3 - 1, column + neighbour % 3 - 1
             if neighbour == 4 or not (0 <= y < height and 0 <= x < width) or basins[y, x] == 0:
                 continue
-            basin = _root(parents, basins[y, x])
+            basin = root_of(parents, basins[y, x])
             met[n_met] = basin
             n_met += 1
             if surface[y, x] > best_height:
@@ -214,7 +207,7 @@ def _merge_if_shallow(
     apart: float,
 ) -> None:
     # Basins are numbered by falling peak, so the smaller number is the higher one and survives.
-    first, second = _root(parents, first), _root(parents, second)
+    first, second = root_of(parents, first), root_of(parents, second)
     if first == second:
         return
     higher, lower = min(first, second), max(first, second)
@@ -242,5 +235,5 @@ def _number_basins(
     for row in range(basins.shape[0]):
         for column in range(basins.shape[1]):
             if basins[row, column] > 0:
-                basins[row, column] = numbers[_root(parents, basins[row, column])]
+                basins[row, column] = numbers[root_of(parents, basins[row, column])]
     return basins, peaks[:n_kept].copy()
