@@ -2,9 +2,8 @@
 
 from levelfield.config.settings import Science
 from levelfield.execution.logs import job_log
-from levelfield.io.tables import read_csv, write_csv
+from levelfield.io.tables import read_csv, stack, write_csv
 from levelfield.steps.qc_plate import assess_screen
-from levelfield.steps.summarise_plate import stack
 
 with job_log(snakemake.log[0]):
     plates = stack([read_csv(path) for path in snakemake.input.plates])

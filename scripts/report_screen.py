@@ -2,9 +2,8 @@
 
 from levelfield.execution.logs import job_log
 from levelfield.io.provenance import versions
-from levelfield.io.tables import read_csv, write_text
+from levelfield.io.tables import read_csv, stack, write_text
 from levelfield.report import ScreenReport, screen_page
-from levelfield.steps.summarise_plate import stack
 
 with job_log(snakemake.log[0]):
     inputs = snakemake.input

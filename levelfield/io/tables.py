@@ -140,6 +140,12 @@ def read_packs(paths: Sequence[str]) -> dict[str, list[pd.DataFrame]]:
     return packs
 
 
+def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Stack the tables of packs; one without rows must not decide the columns' types."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else tables[0]
+
+
 def read_measured(path: str | Sequence[str], quantity: str) -> dict[str, float]:
     """Read what was measured once for the plate, by object set; nothing without a file.
 

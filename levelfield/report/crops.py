@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from skimage.segmentation import find_boundaries
 
 from levelfield.arrays import Labels
 from levelfield.qc.columns import NUMBER, OBJECT_SET
@@ -226,6 +225,8 @@ def _outlines(labels: Labels, choice: CropChoice, window: tuple[slice, slice]) -
 
     The ground is transparent.
     """
+    from skimage.segmentation import find_boundaries  # slow, and a screen's page has no crops
+
     edges = find_boundaries(labels, mode="inner")
     own = (labels == choice.number) if not choice.ring else np.zeros(labels.shape, bool)
     inks = np.where(own, 1, 2) * edges

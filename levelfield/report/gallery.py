@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from skimage.segmentation import find_boundaries
 
 from levelfield.arrays import Labels
 from levelfield.qc.statistics.comparison import comparisons
@@ -233,6 +232,8 @@ def rgb(colour: str) -> NDArray[np.float32]:
 
 def _outline(labels: Labels, colour: str) -> bytes:
     """Draw the outermost pixels of every object on a transparent ground, as PNG."""
+    from skimage.segmentation import find_boundaries  # slow, and a screen's page has no pictures
+
     return transparent_png(find_boundaries(labels, mode="inner"), [colour])
 
 

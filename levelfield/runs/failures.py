@@ -9,10 +9,10 @@ import pandas as pd
 from levelfield.config.results import FAILURES, Results, in_plate, log_in, matching, packs_in
 from levelfield.execution.logs import read_job_log
 from levelfield.io.formats.index import NO_SITE
-from levelfield.io.tables import read_csv, write_csv
+from levelfield.io.tables import read_csv, stack, write_csv
 from levelfield.runs.events import JobError
 from levelfield.runs.jobs import Job
-from levelfield.steps.summarise_plate import excluded_sites, stack
+from levelfield.steps.summarise_plate import excluded_sites
 
 COLUMNS = ("plate", "well", "site", "rule", "reason", "file", "log")
 """In ``failures.csv``; site -1 means a whole well, an empty well the whole plate."""

@@ -17,10 +17,11 @@ from levelfield.evaluation import EvaluationTables, evaluation_tables
 from levelfield.evaluation.tables import Labelled
 from levelfield.execution.progress import map_fields
 from levelfield.io.store import read_labels
+from levelfield.io.tables import stack
 from levelfield.labels.objects import split_parts
 from levelfield.qc.columns import SITE
 from levelfield.segmentation import imported
-from levelfield.steps.summarise_plate import in_plate_order, stack, with_layout
+from levelfield.steps.summarise_plate import in_plate_order, with_layout
 
 log = logging.getLogger("levelfield")
 

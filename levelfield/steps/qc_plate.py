@@ -10,6 +10,7 @@ import pandas as pd
 from levelfield.config.planted import mark_verdict
 from levelfield.config.settings import ObjectSetSettings, Science
 from levelfield.config.wells import PLATE_SHAPES
+from levelfield.io.tables import stack
 from levelfield.qc.columns import SITE
 from levelfield.qc.evidence.calibration import CALIBRATED_LEVEL, shipped_calibration
 from levelfield.qc.plate import (
@@ -31,7 +32,6 @@ from levelfield.qc.verdict.screen import Drift, drift, screen_cases
 from levelfield.steps.check_review import label_checksums
 from levelfield.steps.methods import advice_methods
 from levelfield.steps.qc_evidence import TABLES, judged_sets
-from levelfield.steps.summarise_plate import stack
 
 _BY_LEVEL = ("bias", "agreement")
 """Measures that depend on where the edge is sought."""

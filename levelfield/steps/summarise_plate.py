@@ -10,6 +10,7 @@ import pandas as pd
 from levelfield.config.wells import row_column
 from levelfield.execution.field_cache import FINGERPRINT
 from levelfield.io.formats.index import check_controls
+from levelfield.io.tables import stack
 from levelfield.measurement.readouts import assay_quality, well_readouts
 from levelfield.measurement.tables import well_profiles
 from levelfield.qc.columns import SITE, WELL
@@ -84,12 +85,6 @@ def summarise_plate(
     quality = assay_quality(wells)
     messages = _messages(facts.iloc[0], quality)
     return PlateSummary(objects, sites, wells, excluded, facts, quality, messages)
-
-
-def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Stack the tables of packs; one without rows must not decide the columns' types."""
-    filled = [table for table in tables if len(table)]
-    return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
 
 def _messages(facts: pd.Series, quality: pd.DataFrame) -> list[str]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from levelfield.arrays import Floats, Integers, ordered_sum
 from levelfield.qc.statistics.estimates import Estimate, ratio_estimate, satterthwaite
@@ -78,7 +78,8 @@ def _likely(spread: Spread) -> Spread:
     freedom = spread.degrees_of_freedom
     if not np.isfinite(freedom):
         return spread
-    expected = freedom / float(stats.chi2.ppf(LIKELY, freedom))
+    # The quantile of the chi-squared distribution.
+    expected = freedom / float(2 * special.gammaincinv(freedom / 2, LIKELY))
     return replace(spread, variance=spread.variance * expected)
 
 

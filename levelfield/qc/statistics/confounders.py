@@ -7,7 +7,6 @@ the density-matched difference is part of the verdict (`levelfield.qc.statistics
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from levelfield.arrays import Floats
 from levelfield.config.wells import row_column
@@ -56,6 +55,8 @@ def rank_correlation(x: Floats, y: Floats) -> tuple[float, float]:
     """Return Spearman's correlation and its p value; NaN where `y` does not vary."""
     if np.ptp(y) == 0:
         return float("nan"), float("nan")
+    from scipy import stats  # half a second that only the judging of a plate needs to wait
+
     test = stats.spearmanr(x, y)
     return float(test.statistic), float(test.pvalue)
 

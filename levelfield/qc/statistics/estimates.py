@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from levelfield.arrays import ordered_sum
 
@@ -85,8 +85,9 @@ class Estimate:
         if self.value == 0 or error == 0:
             return float(self.value == 0)
         freedom = self.all_degrees_of_freedom
-        tail = stats.norm if np.isinf(freedom) else stats.t(freedom)
-        return min(1.0, 2 * float(tail.sf(abs(self.value) / error)))
+        below = -abs(self.value) / error
+        tail = special.ndtr(below) if np.isinf(freedom) else special.stdtr(freedom, below)
+        return min(1.0, 2 * float(tail))
 
     def in_units(self, scale: float, level: float = PASS_LEVEL) -> tuple[float, float, float]:
         """Return value and interval; `scale` is units per fraction of objects, or per px."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from levelfield.arrays import Floats
 
@@ -36,7 +36,7 @@ class Funnel:
 
     def limits(self, n_objects: ArrayLike, level: float) -> tuple[Floats, Floats]:
         """Return between what values a well with so many objects (n,) lies, at a level (0.95)."""
-        reach = stats.t.ppf(0.5 + level / 2, self.degrees_of_freedom) * np.sqrt(
+        reach = special.stdtrit(self.degrees_of_freedom, 0.5 + level / 2) * np.sqrt(
             self.variance_per_object * (1 / np.asarray(n_objects, float) + 1 / self.n_objects)
         )
         return self.centre - reach, self.centre + reach
