@@ -133,11 +133,17 @@ class Method:
         return self.load is not None
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys besides its parents that an object set needs for it."""
+        needed = {
+            "weights": self.weights,
+            "files": self.files,
+            "classifier": self.classifier == "needed",
+        }
+        return tuple(key for key, wanted in needed.items() if wanted)
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Names of all that it builds on besides the image."""
-        more = {
-            "imported": self.files,
-            "classifier": self.classifier == "needed",
-            "model": self.weights,
-        }
-        return (*self.builds_on, *(name for name, wanted in more.items() if wanted))
+        keywords = {"weights": "model", "files": "imported", "classifier": "classifier"}
+        return (*self.builds_on, *(keywords[key] for key in self.keys))

@@ -4,19 +4,15 @@ Stringer & Pachitariu, Nature Methods 22, 592 (2025). It runs in an environment 
 many images at once, because every request to another process costs some time.
 """
 
-from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from pydantic import Field
 
-from levelfield.arrays import Image
 from levelfield.config.options import Number, Whole
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.methods.cellpose import KNOBS
 from levelfield.segmentation.options import SizeFilter
-from levelfield.segmentation.result import Segmentation
-from levelfield.segmentation.workers.exchange import load_worker, segment_with_worker
+from levelfield.segmentation.workers.exchange import Worker, segment_with_worker
 
 
 class Cellpose3Options(SizeFilter):
@@ -52,20 +48,13 @@ class Cellpose3Options(SizeFilter):
     )
 
 
-def segment(
-    images: Sequence[Image], options: Cellpose3Options, inputs: Sequence[Mapping[str, Any]]
-) -> list[Segmentation]:
-    """Segment images (C, Y, X) of 1 channel, or 2: cytoplasm and nuclei."""
-    return segment_with_worker(images, options, inputs[0]["model"])
-
-
 METHOD = Method(
     name="cellpose3",
     makes="nuclei or cells, with a model of Cellpose 1 to 3",
     options=Cellpose3Options,
-    run_many=segment,
+    run_many=segment_with_worker,
     channels=(1, 2),
-    load=partial(load_worker, "cellpose3"),
+    load=partial(Worker, "cellpose3"),
     environment="an environment of its own: `make env-cellpose3`",
     knobs=KNOBS,
 )

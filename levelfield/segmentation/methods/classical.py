@@ -17,7 +17,7 @@ from levelfield.segmentation.options import (
     Threshold,
     ThresholdOptions,
 )
-from levelfield.segmentation.result import Segmentation, single_channel
+from levelfield.segmentation.result import Segmentation, filtered
 
 # A level that is given by hand comes before the factor of one that is measured.
 THRESHOLD_KNOBS = (
@@ -52,36 +52,18 @@ def classical(image: Image, options: ClassicalOptions) -> Segmentation:
     With `outline` the threshold only finds the objects, so it should be low enough for dim ones,
     and each then gets an outline that fits its own brightness; without, the threshold is the
     outline, and a higher one such as `otsu` fits better.
-
-    Parameters
-    ----------
-    image : (1, Y, X) float32
-        Intensity 0-1.
-    options : ClassicalOptions
-        See there.
     """
-    from scipy import ndimage
-
-    from levelfield.labels.filtering import filter_objects
-    from levelfield.labels.objects import (
-        fill_mask_holes,
-        fill_object_holes,
-        largest_parts,
-        renumber,
-    )
+    from levelfield.labels.objects import fill_mask_holes, fill_object_holes, largest_parts
     from levelfield.segmentation.declump import declump
+    from levelfield.segmentation.growth import thresholded
     from levelfield.segmentation.outline import above_own_level
-    from levelfield.segmentation.threshold import find_threshold
 
-    plane = single_channel(image, "classical")
-    smoothed = ndimage.gaussian_filter(plane, options.smoothing) if options.smoothing else plane
-    found = find_threshold(plane, smoothed, options.threshold)
+    smoothed, found, above = thresholded(image, "classical", options.smoothing, options.threshold)
 
     def divided(foreground: Mask) -> tuple[Labels, dict[str, float]]:
         filled = fill_mask_holes(foreground) if options.fill_holes else foreground
         return declump(smoothed, filled, options.declump)
 
-    above = smoothed > found.level
     labels, sizes = divided(above)
     if options.outline is not None:
         own = above & above_own_level(smoothed, labels, found.background, options.outline)
@@ -90,8 +72,7 @@ def classical(image: Image, options: ClassicalOptions) -> Segmentation:
         own = above & above_own_level(smoothed, labels, found.background, options.outline)
         labels = largest_parts(np.where(own, labels, 0))
         labels = fill_object_holes(labels) if options.fill_holes else labels
-    labels, removed = filter_objects(labels, *options.limits)
-    return Segmentation(renumber(labels), found.record() | sizes | removed)
+    return filtered(labels, options, found.record() | sizes)
 
 
 METHOD = Method(

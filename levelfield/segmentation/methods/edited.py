@@ -6,7 +6,7 @@ from levelfield.arrays import Image, Labels
 from levelfield.config.options import Number
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.options import MinimumDiameter, SizeFilter, SplitParts
-from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.result import Segmentation, filtered
 
 
 class EditedOptions(SizeFilter):
@@ -25,26 +25,14 @@ def edited(image: Image, options: EditedOptions, parent: Labels) -> Segmentation
     """Split, then merge, then filter objects; the result is numbered again in raster order.
 
     Which new object came from which old one is in the table of `levelfield.labels.objects.relate`.
-
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        Not used.
-    options : EditedOptions
-        See there.
-    parent : (Y, X) int32
-        The objects.
     """
     from levelfield.labels import objects
-    from levelfield.labels.filtering import filter_objects
 
     labels = objects.split_parts(parent) if options.split_parts else objects.renumber(parent)
     n_before = int(labels.max(initial=0))
     if options.merge_distance is not None:
         labels = objects.merge_near(labels, options.merge_distance)
-    record = {"Merged": float(n_before - labels.max(initial=0))}
-    labels, removed = filter_objects(labels, *options.limits)
-    return Segmentation(objects.renumber(labels), record | removed)
+    return filtered(labels, options, {"Merged": float(n_before - labels.max(initial=0))})
 
 
 METHOD = Method(

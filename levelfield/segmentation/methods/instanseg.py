@@ -5,18 +5,15 @@ in an environment of its own, and sees many images at once, because every reques
 costs some time.
 """
 
-from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from levelfield.arrays import Image
 from levelfield.config.options import Number, Whole
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import MaskThreshold, Share, SizeFilter
-from levelfield.segmentation.result import Segmentation
-from levelfield.segmentation.workers.exchange import load_worker, segment_with_worker
+from levelfield.segmentation.workers.exchange import Worker, segment_with_worker
 
 
 class InstansegOptions(SizeFilter):
@@ -47,19 +44,12 @@ class InstansegOptions(SizeFilter):
     )
 
 
-def segment(
-    images: Sequence[Image], options: InstansegOptions, inputs: Sequence[Mapping[str, Any]]
-) -> list[Segmentation]:
-    """Segment images (C, Y, X) of as many channels as the model wants."""
-    return segment_with_worker(images, options, inputs[0]["model"])
-
-
 METHOD = Method(
     name="instanseg",
     makes="nuclei or cells, with an InstanSeg model",
     options=InstansegOptions,
-    run_many=segment,
-    load=partial(load_worker, "instanseg"),
+    run_many=segment_with_worker,
+    load=partial(Worker, "instanseg"),
     environment="an environment of its own: `make env-instanseg`",
     knobs=(
         Knob("mask_threshold", 0.05, "smaller"),

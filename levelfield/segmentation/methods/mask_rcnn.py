@@ -31,36 +31,19 @@ class MaskRcnnOptions(SizeFilter):
 
 
 def mask_rcnn(image: Image, options: MaskRcnnOptions, model: MaskRcnnModel) -> Segmentation:
-    """Segment with a Mask R-CNN; where masks overlap, the better score has the pixels.
-
-    Parameters
-    ----------
-    image : (1, Y, X) float32
-        One channel.
-    options : MaskRcnnOptions
-        See there.
-    model : MaskRcnnModel
-        See `levelfield.segmentation.networks.mask_rcnn.load_mask_rcnn`.
-    """
+    """Segment with a Mask R-CNN; where masks overlap, the better score has the pixels."""
     from scipy import ndimage
 
     from levelfield.images.normalisation import normalise
-    from levelfield.segmentation.overlaps import claim, finished, resolve_overlaps
+    from levelfield.segmentation.overlaps import claim, without_overlaps
 
     plane = single_channel(image, "mask_rcnn")
     seen = plane if options.scale == 1 else ndimage.zoom(plane, options.scale, order=1)
-    claims = [
-        claim(
-            found.score,
-            found.probability > options.mask_threshold,
-            plane.shape[1],
-            found.top,
-            found.left,
-        )
-        for found in model.propose(normalise(seen), options.minimum_score, plane.shape)
-    ]
-    labels, record = resolve_overlaps(claims, plane.shape, options.minimum_kept)
-    return finished(labels, record, *options.limits)
+    claims = []
+    for found in model.propose(normalise(seen), options.minimum_score, plane.shape):
+        mask = found.probability > options.mask_threshold
+        claims.append(claim(found.score, mask, plane.shape[1], found.top, found.left))
+    return without_overlaps(claims, plane.shape, options, options.minimum_kept)
 
 
 def _load(path: Path, rule: str) -> MaskRcnnModel:

@@ -18,17 +18,7 @@ class MaskedOptions(Options):
 
 
 def masked(image: Image, options: MaskedOptions, parent: Labels, within: Labels) -> Segmentation:
-    """Cut objects to the area of other objects; numbers stay.
-
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        Not used.
-    options : MaskedOptions
-        See there.
-    parent, within : (Y, X) int32
-        The objects, and those that bound them.
-    """
+    """Cut the objects `parent` to the area of the objects `within`; numbers stay."""
     from levelfield.labels import objects
 
     labels = objects.within_mask(parent, within > 0, options.minimum_fraction)

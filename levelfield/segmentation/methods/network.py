@@ -14,7 +14,7 @@ from levelfield.config.options import Number
 from levelfield.segmentation.decoder_options import DECODING, DecodingOptions, FlowOptions
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import SizeFilter
-from levelfield.segmentation.result import Segmentation, single_channel
+from levelfield.segmentation.result import Segmentation, filtered, single_channel
 
 if TYPE_CHECKING:
     from levelfield.segmentation.small_network.prediction import Prediction
@@ -77,15 +77,9 @@ def segment_with_network(
 ) -> list[Segmentation]:
     """Segment what the small network sees.
 
-    Parameters
-    ----------
-    images : sequence of (1, Y, X) float32
-        Scaled only if the objects' diameter is outside of what the network was trained on.
-    options : NetworkOptions
-        See there.
-    inputs : sequence of mapping
-        The `model`: what has the method `predict` of
-        `levelfield.segmentation.small_network.inference.NetworkModel`.
+    Images are scaled only if the objects' diameter is outside of what the network was trained on.
+    A model has the method `predict` of
+    `levelfield.segmentation.small_network.inference.NetworkModel`.
     """
     from levelfield.segmentation.decoders import READS
 
@@ -109,18 +103,14 @@ def decode(
     Parameters
     ----------
     prediction : Prediction
-        What the network says.
     shape : (int, int)
         Of the image.
     options : NetworkOptions, optional
-        See there.
     image : (Y, X) float32, optional
         Without it, the outlines are those of the prediction alone.
     """
     from skimage.transform import resize
 
-    from levelfield.labels.filtering import filter_objects
-    from levelfield.labels.objects import renumber
     from levelfield.segmentation.decoders import DECODERS
     from levelfield.segmentation.small_network.refinement import refine_outlines
 
@@ -132,9 +122,8 @@ def decode(
         labels = _to_size(labels, foreground > threshold)
     if image is not None and options.outline is not None:
         labels = refine_outlines(image, labels, foreground, options.outline, threshold)
-    labels, removed = filter_objects(labels, *options.limits)
     share = {"ForegroundProbability": float(prediction.foreground.mean())}
-    return Segmentation(renumber(labels), share | removed)
+    return filtered(labels, options, share)
 
 
 def _to_size(labels: Labels, foreground: Mask) -> Labels:

@@ -17,7 +17,7 @@ from levelfield.segmentation.options import (
     SizeFilter,
     Smoothing,
 )
-from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.result import Segmentation, filtered
 
 if TYPE_CHECKING:
     from levelfield.segmentation.pixel_classifier import PixelClassifier
@@ -42,19 +42,8 @@ class PixelClassifierOptions(SizeFilter):
 def pixel_classifier(
     image: Image, options: PixelClassifierOptions, classifier: PixelClassifier
 ) -> Segmentation:
-    """Segment what a trained pixel classifier calls foreground.
-
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        The channels the classifier was trained on; declumping looks at the first.
-    options : PixelClassifierOptions
-        See there.
-    classifier : PixelClassifier
-        See `levelfield.segmentation.pixel_classifier.train_pixel_classifier`.
-    """
-    from levelfield.labels.filtering import filter_objects
-    from levelfield.labels.objects import fill_mask_holes, renumber
+    """Segment what a trained pixel classifier calls foreground; declump in the first channel."""
+    from levelfield.labels.objects import fill_mask_holes
     from levelfield.segmentation.declump import declump
     from levelfield.segmentation.growth import smooth
     from levelfield.segmentation.pixel_classifier import foreground_probability
@@ -63,9 +52,7 @@ def pixel_classifier(
     foreground = likely > options.probability
     foreground = fill_mask_holes(foreground) if options.fill_holes else foreground
     labels, sizes = declump(smooth(image[0], options.smoothing), foreground, options.declump)
-    labels, removed = filter_objects(labels, *options.limits)
-    share = {"ForegroundProbability": float(likely.mean())}
-    return Segmentation(renumber(labels), share | sizes | removed)
+    return filtered(labels, options, {"ForegroundProbability": float(likely.mean())} | sizes)
 
 
 METHOD = Method(

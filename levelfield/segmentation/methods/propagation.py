@@ -13,7 +13,7 @@ from levelfield.segmentation.options import (
     Threshold,
     ThresholdOptions,
 )
-from levelfield.segmentation.result import Segmentation, single_channel
+from levelfield.segmentation.result import Segmentation
 
 
 class PropagationOptions(Options):
@@ -33,22 +33,13 @@ def propagation(image: Image, options: PropagationOptions, parent: Labels) -> Se
 
     As CellProfiler's IdentifySecondaryObjects with the method Propagation. Each object covers at
     least its parent.
-
-    Parameters
-    ----------
-    image : (1, Y, X) float32
-        Intensity 0-1, e.g. of a cytoplasmic stain.
-    options : PropagationOptions
-        See there.
-    parent : (Y, X) int32
-        E.g. nuclei.
     """
-    from levelfield.segmentation.growth import foreground_of, grown, smooth, within_reach
+    from levelfield.segmentation.growth import grown, thresholded, within_reach
     from levelfield.segmentation.propagate import propagate
 
-    plane = single_channel(image, "propagation")
-    smoothed = smooth(plane, options.smoothing)
-    found, foreground = foreground_of(plane, smoothed, options.threshold)
+    smoothed, found, foreground = thresholded(
+        image, "propagation", options.smoothing, options.threshold
+    )
     foreground = within_reach(foreground, parent, options.maximum_distance)
     labels, _ = propagate(smoothed, parent, foreground, options.regularisation)
     return grown(labels, options.fill_holes, options.border, found)

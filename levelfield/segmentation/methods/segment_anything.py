@@ -42,18 +42,8 @@ class SegmentAnythingOptions(SizeFilter):
 def segment_anything(
     image: Image, options: SegmentAnythingOptions, model: SegmentAnythingModel
 ) -> Segmentation:
-    """Segment whatever a grid of points finds.
-
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        1 to 3 channels, which become red, green and blue.
-    options : SegmentAnythingOptions
-        See there.
-    model : SegmentAnythingModel
-        See `levelfield.segmentation.networks.segment_anything.load_segment_anything`.
-    """
-    from levelfield.segmentation.overlaps import claim, finished, resolve_overlaps
+    """Segment whatever a grid of points finds in 1 to 3 channels, seen as red, green and blue."""
+    from levelfield.segmentation.overlaps import claim, without_overlaps
 
     shape = image.shape[1:]
     limits = options.points_per_side, options.minimum_quality, options.minimum_stability
@@ -63,8 +53,7 @@ def segment_anything(
     maximum = options.maximum_diameter
     largest = np.inf if maximum is None else np.pi * maximum**2 / 4
     fitting = [mask for mask in claims if len(mask.pixels) <= largest]
-    labels, record = resolve_overlaps(fitting, shape, options.minimum_kept)
-    result = finished(labels, record, *options.limits)
+    result = without_overlaps(fitting, shape, options, options.minimum_kept)
     n_large = result.record["RemovedLarge"] + len(claims) - len(fitting)
     return Segmentation(result.labels, result.record | {"RemovedLarge": n_large})
 

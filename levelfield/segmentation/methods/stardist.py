@@ -45,15 +45,6 @@ class StardistOptions(SizeFilter):
 def stardist(image: Image, options: StardistOptions, model: StarDistModel) -> Segmentation:
     """Segment with a StarDist model.
 
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        As many channels as the model has.
-    options : StardistOptions
-        See there.
-    model : StarDistModel
-        See `levelfield.segmentation.networks.stardist.load_stardist`.
-
     Raises
     ------
     ValueError
@@ -61,7 +52,7 @@ def stardist(image: Image, options: StardistOptions, model: StarDistModel) -> Se
     """
     from scipy import ndimage
 
-    from levelfield.segmentation.overlaps import finished, resolve_overlaps
+    from levelfield.segmentation.overlaps import without_overlaps
     from levelfield.segmentation.star_polygons import polygon_claims, suppress
 
     _check_channels(image, model)
@@ -75,8 +66,7 @@ def stardist(image: Image, options: StardistOptions, model: StarDistModel) -> Se
     claims = polygon_claims(
         points[kept] / scale, distances[kept] / scale, scores[kept], image.shape[1:]
     )
-    labels, record = resolve_overlaps(claims, image.shape[1:])
-    return finished(labels, record, *options.limits)
+    return without_overlaps(claims, image.shape[1:], options)
 
 
 def _candidates(

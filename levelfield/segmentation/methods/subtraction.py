@@ -19,18 +19,9 @@ class SubtractionOptions(Options):
 def subtraction(
     image: Image, options: SubtractionOptions, parent: Labels, minus: Labels
 ) -> Segmentation:
-    """Subtract objects from the objects around them.
+    """Subtract the objects `minus` from the objects `parent` around them.
 
     Every object keeps the number of its parent; how many have nothing left is recorded.
-
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        Not used.
-    options : SubtractionOptions
-        See there.
-    parent, minus : (Y, X) int32
-        E.g. cells and nuclei.
     """
     from levelfield.labels import objects
 

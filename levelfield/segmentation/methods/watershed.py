@@ -17,7 +17,7 @@ from levelfield.segmentation.options import (
     Threshold,
     ThresholdOptions,
 )
-from levelfield.segmentation.result import Segmentation, single_channel
+from levelfield.segmentation.result import Segmentation
 
 
 class WatershedOptions(Options):
@@ -39,30 +39,15 @@ def watershed(image: Image, options: WatershedOptions, parent: Labels) -> Segmen
     """Grow parents over the foreground by a watershed that starts from them.
 
     As CellProfiler's IdentifySecondaryObjects with the methods Watershed - Image and - Gradient.
-
-    Parameters
-    ----------
-    image : (1, Y, X) float32
-        Intensity 0-1.
-    options : WatershedOptions
-        See there.
-    parent : (Y, X) int32
-        E.g. nuclei.
     """
     from scipy import ndimage
     from skimage.segmentation import watershed as flood
 
-    from levelfield.segmentation.growth import (
-        foreground_of,
-        grown,
-        smooth,
-        surrounded,
-        within_reach,
-    )
+    from levelfield.segmentation.growth import grown, surrounded, thresholded, within_reach
 
-    plane = single_channel(image, "watershed")
-    smoothed = smooth(plane, options.smoothing)
-    found, foreground = foreground_of(plane, smoothed, options.threshold)
+    smoothed, found, foreground = thresholded(
+        image, "watershed", options.smoothing, options.threshold
+    )
     foreground = within_reach(foreground, parent, options.maximum_distance) | (parent > 0)
     if options.surface == "image":
         height = -smoothed
