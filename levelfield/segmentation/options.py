@@ -7,6 +7,12 @@ from pydantic import Field, model_validator
 from levelfield.config.options import Flag, Number, Options
 
 Share = Annotated[Number, Field(ge=0, le=1)]
+Length = Annotated[Number | None, Field(ge=0)]
+"""In px, or null."""
+Diameter = Annotated[Number | None, Field(ge=1)]
+"""In px, or null."""
+OutlineHeight = Annotated[Number | None, Field(ge=0.01, le=0.99)]
+"""Between the background (0) and an object's own brightness (1), or null."""
 Smoothing = Annotated[
     Number,
     Field(
@@ -167,15 +173,13 @@ class DeclumpOptions(Options):
     lines: Literal["shape_intensity", "shape", "intensity", "propagation", "none"] = Field(
         default="shape_intensity", description="Where touching objects are divided."
     )
-    smoothing: Number | None = Field(
+    smoothing: Length = Field(
         default=None,
-        ge=0,
         description="Standard deviation in px of the Gaussian before centres are sought; null for "
         "a twentieth of the typical diameter.",
     )
-    suppression_distance: Number | None = Field(
+    suppression_distance: Length = Field(
         default=None,
-        ge=0,
         description="Touching centres nearer than this (px) are one; null for a quarter of the "
         "typical diameter.",
     )

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.arrays import Floats, Image, Labels, Plane
 from levelfield.config.extras import needs_extra
 from levelfield.segmentation.threshold import measure_threshold
 
-Image = NDArray[np.float32]
-Labels = NDArray[np.int32]
-NOTHING: Mapping[str, Any] = {}
 # Rows classified at once: the features of a whole 1080 x 1080 image would take 20 times its size.
 BAND = 64
 # Gaussian filters are cut off at this multiple of their standard deviation.
 TRUNCATE = 3.0
+_NODES = ("roots", "feature", "cut", "left", "right", "probability")
 
 
 @dataclass(frozen=True)
@@ -30,31 +28,31 @@ class PixelClassifier:
 
     Attributes
     ----------
-    roots
-        (n_trees,) node of each tree's root.
-    feature
-        (n_nodes,) feature to compare; -1 in leaves.
-    cut
-        (n_nodes,) go left where the feature is not above it.
-    left, right
-        (n_nodes,) next node.
-    probability
-        (n_nodes, n_classes) share of each class; class 0 is background.
-    sigmas
-        (n_scales,) standard deviations in px of the features.
-    n_channels
-        Number of channels the forest was trained on.
-    normalise
+    roots : (n_trees,) int32
+        Each tree's first node.
+    feature : (n_nodes,) int32
+        Feature to compare; -1 in leaves.
+    cut : (n_nodes,) float32
+        Go left where the feature is not above it.
+    left, right : (n_nodes,) int32
+        Next node.
+    probability : (n_nodes, n_classes) float32
+        Share of each class; class 0 is background.
+    sigmas : (n_scales,) float64
+        Standard deviations of the features, px.
+    n_channels : int
+        That the forest was trained on.
+    normalise : bool
         Whether each image's intensities are first scaled by its own background and threshold.
     """
 
-    roots: NDArray[np.int32]
-    feature: NDArray[np.int32]
-    cut: NDArray[np.float32]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    probability: NDArray[np.float32]
-    sigmas: NDArray[np.float64]
+    roots: Labels
+    feature: Labels
+    cut: Image
+    left: Labels
+    right: Labels
+    probability: Image
+    sigmas: Floats
     n_channels: int
     normalise: bool
 
@@ -81,7 +79,7 @@ class PixelClassifier:
         return cls(**content)
 
 
-def foreground_probability(image: Image, classifier: PixelClassifier) -> NDArray[np.float32]:
+def foreground_probability(image: Image, classifier: PixelClassifier) -> Plane:
     """Return for every pixel the probability (Y, X) of all classes but background together.
 
     It can also be the image that another method segments: the same scale in every image, bright
@@ -91,17 +89,7 @@ def foreground_probability(image: Image, classifier: PixelClassifier) -> NDArray
 
 
 def class_probabilities(image: Image, classifier: PixelClassifier) -> Image:
-    """Classify every pixel.
-
-    Parameters
-    ----------
-    image
-        (C, Y, X).
-
-    Returns
-    -------
-    probability
-        (n_classes, Y, X) float32, sums to 1; class 0 is background.
+    """Return the probability (n_classes, Y, X) of each class, 0 for background, in (C, Y, X).
 
     Raises
     ------
@@ -123,15 +111,7 @@ def class_probabilities(image: Image, classifier: PixelClassifier) -> Image:
         features = pixel_features(prepared[:, start:stop], classifier.sigmas)
         rows = features[:, top - start : min(top + BAND, height) - start]
         table = np.ascontiguousarray(rows.reshape(len(rows), -1).T)
-        shares = _forest(
-            table,
-            classifier.roots,
-            classifier.feature,
-            classifier.cut,
-            classifier.left,
-            classifier.right,
-            classifier.probability,
-        )
+        shares = _forest(table, *(getattr(classifier, name) for name in _NODES))
         result[:, top : top + BAND] = shares.T.reshape(n_classes, -1, width)
     return result
 
@@ -155,17 +135,15 @@ def pixel_features(image: Image, sigmas: Iterable[float]) -> Image:
 
     Parameters
     ----------
-    image
-        (C, Y, X).
-    sigmas
-        Standard deviations in px.
+    image : (C, Y, X) float32
+    sigmas : iterable of float
+        Standard deviations, px.
 
     Returns
     -------
-    features
-        (C · (1 + 5 · n_scales), Y, X) float32: the intensity; then for each scale the smoothed
-        intensity, its difference from twice the scale, the gradient, and the larger and the
-        smaller curvature.
+    (C · (1 + 5 · n_scales), Y, X) float32
+        The intensity; then for each scale the smoothed intensity, its difference from twice the
+        scale, the gradient, and the larger and the smaller curvature.
     """
     features = []
     for plane in image:
@@ -175,7 +153,7 @@ def pixel_features(image: Image, sigmas: Iterable[float]) -> Image:
     return np.stack(features).astype(np.float32, copy=False)
 
 
-def _scale_features(plane: NDArray[np.float32], sigma: float) -> list[NDArray[np.float32]]:
+def _scale_features(plane: Plane, sigma: float) -> list[Plane]:
     smooth = ndimage.gaussian_filter(plane, sigma, truncate=TRUNCATE)
     wide = ndimage.gaussian_filter(plane, 2 * sigma, truncate=TRUNCATE)
     down, across = np.gradient(smooth)
@@ -185,26 +163,21 @@ def _scale_features(plane: NDArray[np.float32], sigma: float) -> list[NDArray[np
     # Eigenvalues of the symmetric matrix of second derivatives, scaled to be comparable.
     middle = (down_down + across_across) / 2
     spread = np.hypot((down_down - across_across) / 2, down_across)
-    return [
-        smooth,
-        smooth - wide,
-        gradient,
-        (middle + spread) * sigma**2,
-        (middle - spread) * sigma**2,
-    ]
+    curvatures = [(middle + spread) * sigma**2, (middle - spread) * sigma**2]
+    return [smooth, smooth - wide, gradient, *curvatures]
 
 
+# numba: so that a forest needs neither a pickle nor scikit-learn to be applied
 @njit(cache=True)
 def _forest(
-    table: NDArray[np.float32],
-    roots: NDArray[np.int32],
-    feature: NDArray[np.int32],
-    cut: NDArray[np.float32],
-    left: NDArray[np.int32],
-    right: NDArray[np.int32],
-    probability: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    # Compiled so that a shipped forest needs neither a pickle nor scikit-learn to be applied.
+    table: Image,
+    roots: Labels,
+    feature: Labels,
+    cut: Image,
+    left: Labels,
+    right: Labels,
+    probability: Image,
+) -> Image:
     n_classes = probability.shape[1]
     result = np.zeros((len(table), n_classes), np.float32)
     for pixel in range(len(table)):
@@ -238,17 +211,17 @@ def train_pixel_classifier(
 
     Parameters
     ----------
-    images
-        Pairs of an image (C, Y, X) and its scribbles (Y, X): 0 unknown, 1 background, 2 and above
-        the other classes. For complete label images see `classes_from_labels`.
-    sigmas
-        Standard deviations in px of the features.
-    normalise
+    images : iterable of (image, scribbles)
+        (C, Y, X) float32, and (Y, X) int32: 0 unknown, 1 background, 2 and above the other classes.
+        For complete label images see `classes_from_labels`.
+    sigmas : sequence of float
+        Standard deviations of the features, px.
+    normalise : bool
         Scale each image by its own background and threshold first. Leave it on for images of
         different exposure; turn it off for plates of one exposure, whose absolute intensity tells.
-    n_trees, depth
+    n_trees, depth : int
         Size of the forest: more is slower and fits finer.
-    pixels_per_image
+    pixels_per_image : int
         At most so many scribbled pixels are taken from each image, at random with a fixed seed.
         Classes keep their shares: balanced classes make blurred outlines too wide (measured).
 
@@ -262,15 +235,14 @@ def train_pixel_classifier(
         from sklearn.ensemble import RandomForestClassifier
 
     rng = np.random.default_rng(0)
-    tables, classes, n_channels = [], [], 0
+    tables, classes, n_channels = [], [np.zeros(0, np.int32)], 0
     for image, scribbles in images:
-        prepared = _normalised(image) if normalise else image
-        n_channels = len(image)
         chosen = rng.permutation(np.flatnonzero(scribbles))[:pixels_per_image]
-        features = pixel_features(prepared, sigmas)
+        features = pixel_features(_normalised(image) if normalise else image, sigmas)
         tables.append(features.reshape(len(features), -1)[:, chosen].T)
         classes.append(scribbles.ravel()[chosen])
-    known = np.unique(np.concatenate(classes)) if classes else np.zeros(0)
+        n_channels = len(image)
+    known = np.unique(np.concatenate(classes))
     if len(known) < 2 or known[0] != 1:
         raise ValueError(
             f"the scribbles hold the classes {known.tolist()}; they must hold 1 (background) and "
@@ -285,8 +257,7 @@ def _as_arrays(
     trees: Sequence[Any], sigmas: Sequence[float], n_channels: int, normalise: bool
 ) -> PixelClassifier:
     """Join scikit-learn's trees into one table of nodes."""
-    counts = [tree.node_count for tree in trees]
-    roots = np.cumsum([0, *counts[:-1]])
+    roots = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
     shares = [tree.value[:, 0] / tree.value[:, 0].sum(axis=1, keepdims=True) for tree in trees]
     shifted = list(zip(trees, roots, strict=True))
     feature = np.concatenate([tree.feature for tree in trees])

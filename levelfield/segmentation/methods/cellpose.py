@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from levelfield.arrays import Image
 from levelfield.config.options import Flag, Number, Whole
 from levelfield.segmentation.method import Knob, Method
-from levelfield.segmentation.options import MinimumDiameter, Share, SizeFilter
+from levelfield.segmentation.options import Diameter, MinimumDiameter, Share, SizeFilter
 from levelfield.segmentation.result import Segmentation
 
 TRAINED_DIAMETER = 30.0  # px, that images are scaled to when a diameter is given
@@ -18,6 +18,8 @@ KNOBS = (
     Knob("diameter", 0.15, "divide_less", relative=True, unset="the typical diameter in px"),
     Knob("flow_threshold", 0.2, "find_more"),
 )
+Radius = Annotated[Number, Field(ge=0, le=10_000)]
+Batch = Annotated[Whole | None, Field(ge=1, le=4096)]
 Percentile = Annotated[Number, Field(ge=0, le=100)]
 
 
@@ -30,9 +32,8 @@ class CellposeOptions(SizeFilter):
     halved when memory runs out.
     """
 
-    diameter: Number | None = Field(
+    diameter: Diameter = Field(
         default=None,
-        ge=1,
         le=10_000,
         description="Typical diameter of the objects in px; images are scaled so that it becomes "
         "30. null leaves them as they are, for objects of about 8 to 120 px.",
@@ -84,17 +85,11 @@ class CellposeOptions(SizeFilter):
         description="Side in px of parts of the image that are scaled each by themselves; 0 for "
         "the whole image.",
     )
-    sharpen: Number = Field(
-        default=0.0,
-        ge=0,
-        le=10_000,
-        description="Radius in px of a filter that sharpens first; 0 for none.",
+    sharpen: Radius = Field(
+        default=0.0, description="Radius in px of a filter that sharpens first; 0 for none."
     )
-    smooth: Number = Field(
-        default=0.0,
-        ge=0,
-        le=10_000,
-        description="Radius in px of a filter that smooths first; 0 for none.",
+    smooth: Radius = Field(
+        default=0.0, description="Radius in px of a filter that smooths first; 0 for none."
     )
     resample: Flag = Field(
         default=True,
@@ -118,17 +113,12 @@ class CellposeOptions(SizeFilter):
         default="auto",
         description="Of the network's numbers; auto for bfloat16 on a GPU and float32 on a CPU.",
     )
-    tiles_at_once: Whole | None = Field(
+    tiles_at_once: Batch = Field(
         default=None,
-        ge=1,
-        le=4096,
         description="Tiles in a batch, which bounds the GPU's memory; null for 32 on a GPU.",
     )
-    images_at_once: Whole | None = Field(
-        default=None,
-        ge=1,
-        le=4096,
-        description="Images whose objects are found together; null for 16 on a GPU.",
+    images_at_once: Batch = Field(
+        default=None, description="Images whose objects are found together; null for 16 on a GPU."
     )
     compile: Flag = Field(
         default=False, description="Compile the network first, which takes a minute in every job."

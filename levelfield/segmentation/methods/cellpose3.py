@@ -11,7 +11,7 @@ from pydantic import Field
 from levelfield.config.options import Number, Whole
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.methods.cellpose import KNOBS
-from levelfield.segmentation.options import SizeFilter
+from levelfield.segmentation.options import Diameter, SizeFilter
 from levelfield.segmentation.workers.exchange import Worker, segment_with_worker
 
 
@@ -19,15 +19,13 @@ class Cellpose3Options(SizeFilter):
     """Options of the method `cellpose3`."""
 
     # Never measured per image, or it would drift between the controls.
-    diameter: Number | None = Field(
+    diameter: Diameter = Field(
         default=None,
-        ge=1,
         description="Typical diameter in px; null for that of the objects that the model learned "
         "from.",
     )
-    model_diameter: Number | None = Field(
+    model_diameter: Diameter = Field(
         default=None,
-        ge=1,
         description="Diameter in px to which the model's images were scaled in training - 17 for "
         "the published model nuclei; null for what its file says, else 30.",
     )

@@ -1,17 +1,15 @@
 """The method `classical`: smooth, threshold, fit each object's outline, declump, filter."""
 
-from typing import Annotated
-
 import numpy as np
 from pydantic import Field
 
 from levelfield.arrays import Image, Labels, Mask
-from levelfield.config.options import Number
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import (
     Declump,
     DeclumpOptions,
     FillHoles,
+    OutlineHeight,
     SizeFilter,
     Smoothing,
     Threshold,
@@ -36,7 +34,7 @@ class ClassicalOptions(SizeFilter):
 
     smoothing: Smoothing = 1.0
     threshold: Threshold = ThresholdOptions()
-    outline: Annotated[Number | None, Field(ge=0.01, le=0.99)] = Field(
+    outline: OutlineHeight = Field(
         default=0.4,
         description="Height of each object's outline between the background (0) and the object's "
         "own brightness (1); larger makes smaller objects. null makes the threshold the outline of "

@@ -3,9 +3,8 @@
 from pydantic import Field
 
 from levelfield.arrays import Image, Labels
-from levelfield.config.options import Number
 from levelfield.segmentation.method import Method
-from levelfield.segmentation.options import MinimumDiameter, SizeFilter, SplitParts
+from levelfield.segmentation.options import Length, MinimumDiameter, SizeFilter, SplitParts
 from levelfield.segmentation.result import Segmentation, filtered
 
 
@@ -13,9 +12,8 @@ class EditedOptions(SizeFilter):
     """Options of the method `edited`."""
 
     split_parts: SplitParts = False
-    merge_distance: Number | None = Field(
+    merge_distance: Length = Field(
         default=None,
-        ge=0,
         description="Merge objects that are at most so many px apart; null for no merging.",
     )
     minimum_diameter: MinimumDiameter = 0.0

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, SerializeAsAny, model_validator
 
 from levelfield.arrays import Image, Labels, Mask, Plane
-from levelfield.config.options import Number
 from levelfield.segmentation.decoder_options import DECODING, DecodingOptions, FlowOptions
 from levelfield.segmentation.method import Knob, Method
-from levelfield.segmentation.options import SizeFilter
+from levelfield.segmentation.options import Diameter, OutlineHeight, SizeFilter
 from levelfield.segmentation.result import Segmentation, filtered, single_channel
 
 if TYPE_CHECKING:
@@ -29,15 +28,14 @@ class NetworkOptions(SizeFilter):
     decoding: SerializeAsAny[DecodingOptions] = Field(
         default=FlowOptions(), description="Of the decoder; not every decoder has each of them."
     )
-    outline: Annotated[Number | None, Field(ge=0.01, le=0.99)] = Field(
+    outline: OutlineHeight = Field(
         default=0.4,
         description="Height of each object's outline between the background beside it (0) and the "
         "object's own brightness (1); larger makes smaller objects. null leaves the outlines to "
         "the network.",
     )
-    diameter: Number | None = Field(
+    diameter: Diameter = Field(
         default=None,
-        ge=1,
         description="Typical diameter of the objects in px; null measures it once for each plate.",
     )
 

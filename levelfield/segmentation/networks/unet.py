@@ -17,16 +17,17 @@ from levelfield.segmentation.small_network.prediction import FULL, GROUPS
 from levelfield.segmentation.small_network.weights import NAME, read_network
 
 
-def _convolution(n_in: int, n_out: int) -> nn.Sequential:
+def convolution(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
+    """Return a convolution of 3 x 3, normalisation and ReLU."""
     return nn.Sequential(
-        nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
+        nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False),
         nn.BatchNorm2d(n_out),
         nn.ReLU(inplace=True),
     )
 
 
 def _pair(n_in: int, n_between: int, n_out: int) -> nn.Sequential:
-    return nn.Sequential(_convolution(n_in, n_between), _convolution(n_between, n_out))
+    return nn.Sequential(convolution(n_in, n_between), convolution(n_between, n_out))
 
 
 def _larger(features: Tensor) -> Tensor:
@@ -34,13 +35,7 @@ def _larger(features: Tensor) -> Tensor:
 
 
 class UNet(nn.Module):
-    """The network; see the module.
-
-    Parameters
-    ----------
-    n_filters
-        Filters of the first level.
-    """
+    """The network; `n_filters` are those of the first level."""
 
     def __init__(self, n_filters: int = 32) -> None:
         super().__init__()
@@ -55,7 +50,7 @@ class UNet(nn.Module):
         self.star = nn.Conv2d(two, GROUPS["star"], 1)
         self.to_full = nn.Conv2d(two, 64, 1)
         self.detail = nn.Conv2d(1, 8, 3, padding=1)
-        self.last = _convolution(16 + 8, 24)
+        self.last = convolution(16 + 8, 24)
         self.head = nn.Conv2d(24, sum(FULL.values()), 1)
         # Rays start out near exp(2) = 7 px, a plausible nucleus, rather than at 1 px.
         if self.star.bias is not None:
@@ -64,11 +59,8 @@ class UNet(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return raw outputs: (N, sum of `FULL`, Y, X) and (N, 1 + `N_RAYS`, Y/2, X/2).
 
-        Parameters
-        ----------
-        image
-            (N, 1, Y, X), scaled as by `levelfield.images.normalisation.normalise`; the sides
-            are multiples of `levelfield.segmentation.small_network.tiles.MULTIPLE`.
+        `image` is (N, 1, Y, X), scaled as by `levelfield.images.normalisation.normalise`; the sides
+        are multiples of `levelfield.segmentation.small_network.tiles.MULTIPLE`.
         """
         features = functional.pixel_unshuffle(image, 2)
         kept = []
@@ -90,16 +82,10 @@ def split_groups(output: Tensor) -> Mapping[str, Tensor]:
 
 
 def save_network(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
-    """Write weights as safetensors: plain data, half precision, a few MB.
+    """Write a state dict of `UNet` as safetensors: plain data, half precision, a few MB.
 
-    Parameters
-    ----------
-    path
-        File to write.
-    weights
-        A state dict of `UNet`. Running means and variances stay in single precision.
-    facts
-        What to know of them, such as data and licence; kept in the file's header.
+    Running means and variances stay in single precision. Facts, such as data and licence, are kept
+    in the file's header.
     """
     stored = {
         name: (tensor.half() if "weight" in name and tensor.ndim == 4 else tensor).contiguous()
