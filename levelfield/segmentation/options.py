@@ -109,42 +109,26 @@ class ThresholdOptions(Options):
         "robust_background",
         "sauvola",
         "manual",
-    ] = Field(
-        default="otsu_three_low",
-        description="How the level is found. otsu_three_low makes the middle one of three classes "
-        "foreground, otsu_three_high background. manual takes the level from `value`, sauvola "
-        "needs `window`.",
-    )
-    value: Number | None = Field(
-        default=None, description="The level for the method manual, as intensity (0-1)."
-    )
-    log: Flag = Field(
-        default=False,
-        description="Measure on the logarithm of the intensity, so that dim objects count as much "
-        "as bright ones.",
-    )
-    correction: Number = Field(
-        default=1.0,
-        ge=0.01,
-        le=100,
-        description="Factor on the level's height above the background; above 1 shrinks the "
-        "objects.",
-    )
-    lower: Number = Field(default=0.0, description="The level is never below this intensity (0-1).")
-    upper: Number = Field(default=1.0, description="The level is never above this intensity (0-1).")
-    window: Number | None = Field(
-        default=None,
-        ge=3,
-        description="Size in px of the blocks that get a level of their own; null for one level "
-        "per image.",
-    )
+    ] = "otsu_three_low"
+    """How the level is found. otsu_three_low makes the middle one of three classes foreground,
+    otsu_three_high background. manual takes the level from `value`, sauvola needs `window`."""
+    value: Number | None = None
+    """The level for the method manual, as intensity (0-1)."""
+    log: Flag = False
+    """Measure on the logarithm of the intensity, so that dim objects count as much as bright ones.
+    """
+    correction: Annotated[Number, Field(ge=0.01, le=100)] = 1.0
+    """Factor on the level's height above the background; above 1 shrinks the objects."""
+    lower: Number = 0.0
+    """The level is never below this intensity (0-1)."""
+    upper: Number = 1.0
+    """The level is never above this intensity (0-1)."""
+    window: Annotated[Number | None, Field(ge=3)] = None
+    """Size in px of the blocks that get a level of their own; null for one level per image."""
     # Of 444 fields with nuclei all measure above 25; empty ones about 1.
-    minimum_contrast: Number = Field(
-        default=5.0,
-        ge=0,
-        description="An image whose foreground is not so many times the pixel noise above its "
-        "background has no objects.",
-    )
+    minimum_contrast: Annotated[Number, Field(ge=0)] = 5.0
+    """An image whose foreground is not so many times the pixel noise above its background has no
+    objects."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -167,27 +151,21 @@ class ThresholdOptions(Options):
 class DeclumpOptions(Options):
     """How touching objects are divided; see `levelfield.segmentation.declump.declump`."""
 
-    centres: Literal["shape_intensity", "shape", "intensity", "log", "none"] = Field(
-        default="shape_intensity", description="What marks an object."
+    centres: Literal["shape_intensity", "shape", "intensity", "log", "none"] = "shape_intensity"
+    """What marks an object."""
+    lines: Literal["shape_intensity", "shape", "intensity", "propagation", "none"] = (
+        "shape_intensity"
     )
-    lines: Literal["shape_intensity", "shape", "intensity", "propagation", "none"] = Field(
-        default="shape_intensity", description="Where touching objects are divided."
-    )
-    smoothing: Length = Field(
-        default=None,
-        description="Standard deviation in px of the Gaussian before centres are sought; null for "
-        "a twentieth of the typical diameter.",
-    )
-    suppression_distance: Length = Field(
-        default=None,
-        description="Touching centres nearer than this (px) are one; null for a quarter of the "
-        "typical diameter.",
-    )
-    depth: Share = Field(
-        default=0.08,
-        description="Two centres are one unless the pass between them is lower by this fraction of "
-        "the lower centre; larger splits less.",
-    )
+    """Where touching objects are divided."""
+    smoothing: Length = None
+    """Standard deviation in px of the Gaussian before centres are sought; null for a twentieth of
+    the typical diameter."""
+    suppression_distance: Length = None
+    """Touching centres nearer than this (px) are one; null for a quarter of the typical diameter.
+    """
+    depth: Share = 0.08
+    """Two centres are one unless the pass between them is lower by this fraction of the lower
+    centre; larger splits less."""
     regularisation: Regularisation = 0.05
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from levelfield.config.options import Options, choices_of, group_of, limits_of
+from levelfield.config.options import Options, choices_of, group_of, limits_of, meaning
 from levelfield.segmentation.decoder_options import DECODING
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.options import DeclumpOptions, ThresholdOptions
@@ -54,7 +54,7 @@ def options_table(options: type[Options]) -> str:
     defaults = options.defaults()
     for name, field in options.fields().items():
         default = "" if group_of(field) else f"`{_shown(defaults.get(name))}`"
-        lines.append(f"| `{name}` | {default} | {_allowed(field)} | {field.description} |")
+        lines.append(f"| `{name}` | {default} | {_allowed(field)} | {meaning(field.description)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -5,6 +5,7 @@ many images at once, because every request to another process costs some time.
 """
 
 from functools import partial
+from typing import Annotated
 
 from pydantic import Field
 
@@ -19,31 +20,17 @@ class Cellpose3Options(SizeFilter):
     """Options of the method `cellpose3`."""
 
     # Never measured per image, or it would drift between the controls.
-    diameter: Diameter = Field(
-        default=None,
-        description="Typical diameter in px; null for that of the objects that the model learned "
-        "from.",
-    )
-    model_diameter: Diameter = Field(
-        default=None,
-        description="Diameter in px to which the model's images were scaled in training - 17 for "
-        "the published model nuclei; null for what its file says, else 30.",
-    )
-    flow_threshold: Number = Field(
-        default=0.4,
-        ge=0,
-        description="Objects whose flows differ more from those of their shape are dropped; 0 "
-        "keeps all.",
-    )
-    cell_probability: Number = Field(
-        default=0.0,
-        description="Pixels above this logit are part of objects; higher makes smaller objects.",
-    )
-    iterations: Whole | None = Field(
-        default=None,
-        ge=1,
-        description="Steps that pixels follow the flow; null for as many as the diameter needs.",
-    )
+    diameter: Diameter = None
+    """Typical diameter in px; null for that of the objects that the model learned from."""
+    model_diameter: Diameter = None
+    """Diameter in px to which the model's images were scaled in training - 17 for the published
+    model nuclei; null for what its file says, else 30."""
+    flow_threshold: Annotated[Number, Field(ge=0)] = 0.4
+    """Objects whose flows differ more from those of their shape are dropped; 0 keeps all."""
+    cell_probability: Number = 0.0
+    """Pixels above this logit are part of objects; higher makes smaller objects."""
+    iterations: Annotated[Whole | None, Field(ge=1)] = None
+    """Steps that pixels follow the flow; null for as many as the diameter needs."""
 
 
 METHOD = Method(

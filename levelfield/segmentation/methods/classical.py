@@ -1,7 +1,6 @@
 """The method `classical`: smooth, threshold, fit each object's outline, declump, filter."""
 
 import numpy as np
-from pydantic import Field
 
 from levelfield.arrays import Image, Labels, Mask
 from levelfield.segmentation.method import Knob, Method
@@ -34,12 +33,9 @@ class ClassicalOptions(SizeFilter):
 
     smoothing: Smoothing = 1.0
     threshold: Threshold = ThresholdOptions()
-    outline: OutlineHeight = Field(
-        default=0.4,
-        description="Height of each object's outline between the background (0) and the object's "
-        "own brightness (1); larger makes smaller objects. null makes the threshold the outline of "
-        "all.",
-    )
+    outline: OutlineHeight = 0.4
+    """Height of each object's outline between the background (0) and the object's own brightness
+    (1); larger makes smaller objects. null makes the threshold the outline of all."""
     fill_holes: FillHoles = True
     declump: Declump = DeclumpOptions()
 

@@ -1,7 +1,5 @@
 """The method `edited`: split, merge and filter objects by rule."""
 
-from pydantic import Field
-
 from levelfield.arrays import Image, Labels
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.options import Length, MinimumDiameter, SizeFilter, SplitParts
@@ -12,10 +10,8 @@ class EditedOptions(SizeFilter):
     """Options of the method `edited`."""
 
     split_parts: SplitParts = False
-    merge_distance: Length = Field(
-        default=None,
-        description="Merge objects that are at most so many px apart; null for no merging.",
-    )
+    merge_distance: Length = None
+    """Merge objects that are at most so many px apart; null for no merging."""
     minimum_diameter: MinimumDiameter = 0.0
 
 

@@ -1,5 +1,7 @@
 """The method `expansion`: grow parents by a fixed distance."""
 
+from typing import Annotated
+
 import numpy as np
 from pydantic import Field
 
@@ -13,10 +15,10 @@ from levelfield.segmentation.result import Segmentation
 class ExpansionOptions(Options):
     """Options of the method `expansion`."""
 
-    distance: Number = Field(default=10.0, ge=0, description="How far to grow, in px.")
-    threshold: ThresholdOptions | None = Field(
-        default=None, description="Grow only over the foreground; null for everywhere."
-    )
+    distance: Annotated[Number, Field(ge=0)] = 10.0
+    """How far to grow, in px."""
+    threshold: ThresholdOptions | None = None
+    """Grow only over the foreground; null for everywhere."""
     smoothing: Smoothing = 1.0
     border: Border = "keep"
 

@@ -1,7 +1,6 @@
 """The method `labels`: take over labels that were made elsewhere."""
 
 import numpy as np
-from pydantic import Field
 
 from levelfield.arrays import AnyLabels, Image, Labels, Plane
 from levelfield.config.options import Flag
@@ -15,11 +14,8 @@ RING = 5  # px around an object that count as its surroundings
 class LabelsOptions(SizeFilter):
     """Options of the method `labels`."""
 
-    split_parts: Flag = Field(
-        default=False,
-        description="Make each connected part an object of its own, for masks that do not number "
-        "their objects.",
-    )
+    split_parts: Flag = False
+    """Make each connected part an object of its own, for masks that do not number their objects."""
     minimum_diameter: MinimumDiameter = 0.0
 
 

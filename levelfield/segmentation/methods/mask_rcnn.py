@@ -8,8 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from levelfield.arrays import Image
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import MaskThreshold, MinimumKept, Scale, Share, SizeFilter
@@ -22,9 +20,8 @@ if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
 class MaskRcnnOptions(SizeFilter):
     """Options of the method `mask_rcnn`."""
 
-    minimum_score: Share = Field(
-        default=0.5, description="Proposals of a lower score are no objects."
-    )
+    minimum_score: Share = 0.5
+    """Proposals of a lower score are no objects."""
     mask_threshold: MaskThreshold = 0.5
     minimum_kept: MinimumKept = 0.5
     scale: Scale = 1.0

@@ -1,7 +1,5 @@
 """The method `masked`: cut objects to the area of other objects, e.g. speckles to nuclei."""
 
-from pydantic import Field
-
 from levelfield.arrays import Image, Labels
 from levelfield.config.options import Options
 from levelfield.segmentation.method import Method
@@ -12,9 +10,8 @@ from levelfield.segmentation.result import Segmentation
 class MaskedOptions(Options):
     """Options of the method `masked`."""
 
-    minimum_fraction: Share = Field(
-        default=0.0, description="Objects of which a smaller share lies inside are removed."
-    )
+    minimum_fraction: Share = 0.0
+    """Objects of which a smaller share lies inside are removed."""
 
 
 def masked(image: Image, options: MaskedOptions, parent: Labels, within: Labels) -> Segmentation:

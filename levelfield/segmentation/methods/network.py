@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field, SerializeAsAny, model_validator
+from pydantic import SerializeAsAny, model_validator
 
 from levelfield.arrays import Image, Labels, Mask, Plane
 from levelfield.segmentation.decoder_options import DECODING, DecodingOptions, FlowOptions
@@ -22,22 +22,15 @@ if TYPE_CHECKING:
 class NetworkOptions(SizeFilter):
     """Options of the method `network`; those of `decoding` depend on the decoder."""
 
-    decoder: Literal["flow", "three_class", "components", "affinity"] = Field(
-        default="flow", description="How the network's prediction becomes objects."
-    )
-    decoding: SerializeAsAny[DecodingOptions] = Field(
-        default=FlowOptions(), description="Of the decoder; not every decoder has each of them."
-    )
-    outline: OutlineHeight = Field(
-        default=0.4,
-        description="Height of each object's outline between the background beside it (0) and the "
-        "object's own brightness (1); larger makes smaller objects. null leaves the outlines to "
-        "the network.",
-    )
-    diameter: Diameter = Field(
-        default=None,
-        description="Typical diameter of the objects in px; null measures it once for each plate.",
-    )
+    decoder: Literal["flow", "three_class", "components", "affinity"] = "flow"
+    """How the network's prediction becomes objects."""
+    decoding: SerializeAsAny[DecodingOptions] = FlowOptions()
+    """Of the decoder; not every decoder has each of them."""
+    outline: OutlineHeight = 0.4
+    """Height of each object's outline between the background beside it (0) and the object's own
+    brightness (1); larger makes smaller objects. null leaves the outlines to the network."""
+    diameter: Diameter = None
+    """Typical diameter of the objects in px; null measures it once for each plate."""
 
     @model_validator(mode="before")
     @classmethod

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from levelfield.arrays import Image
+from levelfield.config.options import Number
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.methods.classical import DECLUMP_KNOBS
-from levelfield.segmentation.options import (
-    Declump,
-    DeclumpOptions,
-    FillHoles,
-    Share,
-    SizeFilter,
-    Smoothing,
-)
+from levelfield.segmentation.options import Declump, DeclumpOptions, FillHoles, Share, SizeFilter
 from levelfield.segmentation.result import Segmentation, filtered
 
 if TYPE_CHECKING:
@@ -26,15 +20,10 @@ if TYPE_CHECKING:
 class PixelClassifierOptions(SizeFilter):
     """Options of the method `pixel_classifier`."""
 
-    probability: Share = Field(
-        default=0.5,
-        description="Pixels are foreground where the classes other than background together exceed "
-        "this.",
-    )
-    smoothing: Smoothing = Field(
-        default=1.0,
-        description="Standard deviation in px of the Gaussian over the probability; 0 for none.",
-    )
+    probability: Share = 0.5
+    """Pixels are foreground where the classes other than background together exceed this."""
+    smoothing: Annotated[Number, Field(ge=0)] = 1.0
+    """Standard deviation in px of the Gaussian over the probability; 0 for none."""
     fill_holes: FillHoles = True
     declump: Declump = DeclumpOptions()
 

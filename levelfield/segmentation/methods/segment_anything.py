@@ -6,7 +6,7 @@ Kirillov et al., ICCV 2023. Masks may overlap; the better one has the pixels.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +25,11 @@ if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
 class SegmentAnythingOptions(SizeFilter):
     """Options of the method `segment_anything`; the background of a field is often a good mask."""
 
-    points_per_side: Whole = Field(
-        default=32,
-        ge=1,
-        le=256,
-        description="Of the grid; points should be closer than the objects.",
-    )
+    points_per_side: Annotated[Whole, Field(ge=1, le=256)] = 32
+    """Of the grid; points should be closer than the objects."""
     minimum_quality: MinimumQuality = 0.88
-    minimum_stability: Share = Field(
-        default=0.95,
-        description="Masks of which less stays when the cut-off is moved a little are dropped.",
-    )
+    minimum_stability: Share = 0.95
+    """Masks of which less stays when the cut-off is moved a little are dropped."""
     minimum_kept: MinimumKept = 0.5
 
 

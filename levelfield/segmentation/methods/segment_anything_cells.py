@@ -6,7 +6,7 @@ Kirillov et al., ICCV 2023.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +26,10 @@ if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
 class SegmentAnythingCellsOptions(Options):
     """Options of the method `segment_anything_cells`."""
 
-    prompts: Literal["boxes", "points", "both"] = Field(
-        default="boxes", description="What tells the network where a cell is."
-    )
-    margin: Number = Field(
-        default=0.5,
-        ge=0,
-        le=10,
-        description="Boxes around nuclei are widened on every side by so many times their own "
-        "side.",
-    )
+    prompts: Literal["boxes", "points", "both"] = "boxes"
+    """What tells the network where a cell is."""
+    margin: Annotated[Number, Field(ge=0, le=10)] = 0.5
+    """Boxes around nuclei are widened on every side by so many times their own side."""
     minimum_quality: MinimumQuality = 0.0
     border: Border = "keep"
 

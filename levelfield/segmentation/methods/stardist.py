@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
 
 from levelfield.arrays import Image, Integers, Plane
 from levelfield.segmentation.method import Knob, Method
@@ -28,16 +27,11 @@ _SHORTEST = 1e-3  # px; a polygon has an area, however little
 class StardistOptions(SizeFilter):
     """Options of the method `stardist`."""
 
-    probability: Share | None = Field(
-        default=None,
-        description="Pixels of a higher object probability propose an object; null for the model's "
-        "own.",
-    )
-    overlap: Share | None = Field(
-        default=None,
-        description="A polygon that shares more than this of the smaller one with a better one is "
-        "dropped; null for the model's own.",
-    )
+    probability: Share | None = None
+    """Pixels of a higher object probability propose an object; null for the model's own."""
+    overlap: Share | None = None
+    """A polygon that shares more than this of the smaller one with a better one is dropped; null
+    for the model's own."""
     scale: Scale = 1.0
     minimum_diameter: MinimumDiameter = 0.0
 

@@ -1,5 +1,7 @@
 """The method `subtraction`: cytoplasm = cells minus nuclei."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from levelfield.arrays import Image, Labels
@@ -11,9 +13,8 @@ from levelfield.segmentation.result import Segmentation
 class SubtractionOptions(Options):
     """Options of the method `subtraction`."""
 
-    shrink: Number = Field(
-        default=0.0, ge=0, description="Erode the subtracted objects by so many px first."
-    )
+    shrink: Annotated[Number, Field(ge=0)] = 0.0
+    """Erode the subtracted objects by so many px first."""
 
 
 def subtraction(

@@ -3,7 +3,6 @@
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from levelfield.arrays import Image, Labels
 from levelfield.config.options import Options
@@ -23,11 +22,8 @@ from levelfield.segmentation.result import Segmentation
 class WatershedOptions(Options):
     """Options of the method `watershed`."""
 
-    surface: Literal["image", "gradient"] = Field(
-        default="gradient",
-        description="Objects meet where the image is darkest between them, or where it is "
-        "steepest.",
-    )
+    surface: Literal["image", "gradient"] = "gradient"
+    """Objects meet where the image is darkest between them, or where it is steepest."""
     smoothing: Smoothing = 1.0
     threshold: Threshold = ThresholdOptions(log=True)
     maximum_distance: MaximumDistance = None
