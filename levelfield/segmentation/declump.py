@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from scipy import ndimage
 
-from levelfield.arrays import Integers, Labels, Mask
+from levelfield.arrays import AnyLabels, Integers, Labels, Mask
 from levelfield.arrays import Plane as Surface
 from levelfield.segmentation.options import DeclumpOptions
 from levelfield.segmentation.propagate import propagate
@@ -141,7 +141,7 @@ def merged_basins(
 
 
 @njit(cache=True, nogil=True)
-def root_of(parents: Labels, node: int) -> int:
+def root_of(parents: AnyLabels, node: int) -> int:
     """Return the node at the top of a node's tree (n,), and shorten the way there."""
     while parents[node] != node:
         parents[node] = parents[parents[node]]

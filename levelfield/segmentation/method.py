@@ -22,7 +22,9 @@ PARENT_ROLES = ("parent", "minus", "within")
 
 @dataclass(frozen=True)
 class Knob:
-    """A parameter, and what happens when it is raised.
+    """A parameter that the report may advise to turn.
+
+    Raising it does what `raised` says, lowering it the opposite.
 
     Attributes
     ----------
@@ -31,7 +33,7 @@ class Knob:
     step : float
         A first change that can be seen.
     raised : str
-        What raising it is good for; lowering it is good for the opposite.
+        One of `Aim`.
     relative : bool
         Whether the step is a share of the value.
     signed : bool

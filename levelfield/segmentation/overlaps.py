@@ -17,15 +17,7 @@ from levelfield.segmentation.result import Segmentation, filtered
 
 @dataclass(frozen=True)
 class Claim:
-    """An object as a method predicts it.
-
-    Attributes
-    ----------
-    score : float
-        How sure the method is.
-    pixels : (n,) int64
-        Flat indices of the object's pixels, each once.
-    """
+    """An object as a method predicts it: how sure that is, and the pixels (n,) as flat indices."""
 
     score: float
     pixels: Integers

@@ -48,3 +48,11 @@ def filtered(labels: Labels, options: SizeFilter, record: Mapping[str, float]) -
 
     kept, removed = filter_objects(labels, *options.limits)
     return Segmentation(renumber(kept), {**record, **removed})
+
+
+def remaining(labels: Labels, parent: Labels, name: str) -> Segmentation:
+    """Return what is left of the objects of `parent`, and record how many have nothing left."""
+    from levelfield.labels.objects import object_numbers
+
+    n_gone = len(object_numbers(parent)) - len(object_numbers(labels))
+    return Segmentation(labels, {name: float(n_gone)})

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from levelfield.arrays import AnyArray, Floats, Image, Integers, Labels, Mask
+from levelfield.segmentation.declump import root_of
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _flood(
                 highest = other
         basin[pixel] = basin[highest]
         for other in near[:count]:
-            own, met = _find(root, basin[pixel]), _find(root, basin[other])
+            own, met = root_of(root, basin[pixel]), root_of(root, basin[other])
             if own != met:
                 # Basins are numbered in falling order of their peaks: the higher number is lower.
                 high, low = min(own, met), max(own, met)
@@ -137,14 +138,6 @@ def _flooded_neighbours(
                 near[count] = other
                 count += 1
     return count
-
-
-@njit(cache=True)
-def _find(root: Integers, basin: int) -> int:
-    while root[basin] != basin:
-        root[basin] = root[root[basin]]
-        basin = root[basin]
-    return basin
 
 
 @njit(cache=True)

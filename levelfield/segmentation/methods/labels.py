@@ -76,8 +76,8 @@ def _brighter_share(plane: Plane, labels: Labels) -> float:
 METHOD = Method(
     name="labels",
     makes="whatever label images hold that were made elsewhere",
-    options=LabelsOptions,
-    run=labels,
     files=True,
     made_elsewhere=True,
+    options=LabelsOptions,
+    run=labels,
 )

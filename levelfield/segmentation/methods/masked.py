@@ -4,7 +4,7 @@ from levelfield.arrays import Image, Labels
 from levelfield.config.options import Options
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.options import Share
-from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.result import Segmentation, remaining
 
 
 class MaskedOptions(Options):
@@ -16,11 +16,9 @@ class MaskedOptions(Options):
 
 def masked(image: Image, options: MaskedOptions, parent: Labels, within: Labels) -> Segmentation:
     """Cut the objects `parent` to the area of the objects `within`; numbers stay."""
-    from levelfield.labels import objects
+    from levelfield.labels.objects import within_mask
 
-    labels = objects.within_mask(parent, within > 0, options.minimum_fraction)
-    n_removed = len(objects.object_numbers(parent)) - len(objects.object_numbers(labels))
-    return Segmentation(labels, {"Removed": float(n_removed)})
+    return remaining(within_mask(parent, within > 0, options.minimum_fraction), parent, "Removed")
 
 
 METHOD = Method(

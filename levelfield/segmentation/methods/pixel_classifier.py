@@ -47,9 +47,9 @@ def pixel_classifier(
 METHOD = Method(
     name="pixel_classifier",
     makes="objects that no threshold separates, by a trained random forest",
+    classifier="needed",
     options=PixelClassifierOptions,
     run=pixel_classifier,
-    classifier="needed",
     knobs=(
         Knob("probability", 0.05, "smaller"),
         *DECLUMP_KNOBS,

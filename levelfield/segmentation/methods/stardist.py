@@ -102,10 +102,10 @@ def _load(path: Path, rule: str) -> StarDistModel:
 METHOD = Method(
     name="stardist",
     makes="nuclei or cells, as star-convex polygons of a StarDist model",
+    environment="levelfield[gpu]",
+    load=_load,
     options=StardistOptions,
     run=stardist,
-    load=_load,
-    environment="levelfield[gpu]",
     knobs=(
         Knob("overlap", 0.1, "divide_more", unset="the model's own"),
         Knob("probability", 0.1, "find_fewer", unset="the model's own"),

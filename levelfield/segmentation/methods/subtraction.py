@@ -7,7 +7,7 @@ from pydantic import Field
 from levelfield.arrays import Image, Labels
 from levelfield.config.options import Number, Options
 from levelfield.segmentation.method import Method
-from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.result import Segmentation, remaining
 
 
 class SubtractionOptions(Options):
@@ -24,18 +24,16 @@ def subtraction(
 
     Every object keeps the number of its parent; how many have nothing left is recorded.
     """
-    from levelfield.labels import objects
+    from levelfield.labels.objects import subtract
 
-    labels = objects.subtract(parent, minus, options.shrink)
-    n_empty = len(objects.object_numbers(parent)) - len(objects.object_numbers(labels))
-    return Segmentation(labels, {"Empty": float(n_empty)})
+    return remaining(subtract(parent, minus, options.shrink), parent, "Empty")
 
 
 METHOD = Method(
     name="subtraction",
     makes="cytoplasm = cells minus nuclei",
+    builds_on=("parent", "minus"),
     options=SubtractionOptions,
     run=subtraction,
-    builds_on=("parent", "minus"),
     copies_outlines=True,
 )

@@ -15,10 +15,10 @@ import h5py
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from levelfield.arrays import Image
 from levelfield.segmentation.devices import choose_device
+from levelfield.segmentation.networks.unet import down_and_up
 
 ACTIVATIONS = {"relu": nn.ReLU, "elu": nn.ELU, "linear": nn.Identity}
 WEIGHTS_FILES = ("weights_best.h5", "weights_last.h5")
@@ -145,15 +145,7 @@ class StarDistNetwork(nn.Module):
 
         `image` is (N, C, Y, X); its sides are multiples of the grid times ``2**unet_n_depth``.
         """
-        values, skipped = self.pool(image), []
-        for convolutions in self.down:
-            values = convolutions(values)
-            skipped.append(values)
-            values = functional.max_pool2d(values, 2)
-        values = self.middle(values)
-        for convolutions in self.up:
-            larger = functional.interpolate(values, scale_factor=2, mode="nearest")
-            values = convolutions(torch.cat([larger, skipped.pop()], 1))
+        values = down_and_up(self.pool(image), self.down, self.middle, self.up)
         values = self.features(values)
         return self.prob(values)[:, 0].sigmoid(), self.dist(values)
 

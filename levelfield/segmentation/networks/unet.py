@@ -30,8 +30,20 @@ def _pair(n_in: int, n_between: int, n_out: int) -> nn.Sequential:
     return nn.Sequential(convolution(n_in, n_between), convolution(n_between, n_out))
 
 
-def _larger(features: Tensor) -> Tensor:
-    return functional.interpolate(features, scale_factor=2, mode="nearest")
+def down_and_up(
+    features: Tensor, down: nn.ModuleList, bottom: nn.Module, up: nn.ModuleList
+) -> Tensor:
+    """Run the levels of a U-Net: each level up sees what is below it and the level beside it."""
+    kept = []
+    for level in down:
+        features = level(features)
+        kept.append(features)
+        features = functional.max_pool2d(features, 2)
+    features = bottom(features)
+    for level in up:
+        larger = functional.interpolate(features, scale_factor=2, mode="nearest")
+        features = level(torch.cat([larger, kept.pop()], 1))
+    return features
 
 
 class UNet(nn.Module):
@@ -63,14 +75,7 @@ class UNet(nn.Module):
         are multiples of `levelfield.segmentation.small_network.tiles.MULTIPLE`.
         """
         features = functional.pixel_unshuffle(image, 2)
-        kept = []
-        for level in self.down:
-            features = level(features)
-            kept.append(features)
-            features = functional.max_pool2d(features, 2)
-        features = self.bottom(features)
-        for level in self.up:
-            features = level(torch.cat([_larger(features), kept.pop()], 1))
+        features = down_and_up(features, self.down, self.bottom, self.up)
         full = functional.pixel_shuffle(self.to_full(features), 2)
         detail = functional.relu(self.detail(image))
         return self.head(self.last(torch.cat([full, detail], 1))), self.star(features)

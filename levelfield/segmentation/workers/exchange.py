@@ -54,15 +54,9 @@ def environment_python(name: str) -> Path:
 class Worker:
     """A segmenter in another environment, with its model loaded.
 
-    Parameters
-    ----------
-    name : str
-        Of the environment and of the script.
-    model : Path
-        File of the model.
-    rule : str
-        For the device. `levelfield.segmentation.devices.choose_device` reads it here: a worker must
-        not fall back to the CPU where a GPU was granted.
+    The environment and the script have its name. The rule for the device is one for
+    `levelfield.segmentation.devices.choose_device`: a worker must not fall back to the CPU where a
+    GPU was granted.
 
     Raises
     ------
