@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from levelfield.arrays import AnyLabels, Integers, Labels, Mask
 from levelfield.arrays import Plane as Surface
+from levelfield.labels.labelwise import areas, largest_per_label
 from levelfield.segmentation.options import DeclumpOptions
 from levelfield.segmentation.propagate import propagate
 
@@ -21,10 +22,7 @@ def typical_diameter(distance: Surface, clumps: Labels) -> float:
     n_clumps = int(clumps.max(initial=0))
     if n_clumps == 0:
         return 0.0
-    radius = np.zeros(n_clumps + 1, np.float32)
-    np.maximum.at(radius, clumps.ravel(), distance.ravel())
-    radius = radius[1:]
-    area = np.bincount(clumps.ravel(), minlength=n_clumps + 1)[1:]
+    radius, area = largest_per_label(clumps, distance, n_clumps), areas(clumps)
     order = np.argsort(radius, kind="stable")
     middle = np.searchsorted(np.cumsum(area[order]), area.sum() / 2)
     return 2 * float(radius[order][middle])

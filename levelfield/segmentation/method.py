@@ -80,10 +80,10 @@ class Method:
         classifier's probability of foreground can be the image that it sees.
     files : bool
         Whether it takes over label images that were made elsewhere.
-    load : callable, optional
+    load : callable or str, optional
         From a file of weights and a rule for the device (`levelfield.segmentation.devices`) to a
-        model, which has a `device_name` and the number of `fields_at_once` that keep it busy. The
-        libraries that this takes are imported here, not before.
+        model, which has a `device_name` and the number of `fields_at_once` that keep it busy. A
+        text ``module:function`` says where it is; it is imported when the first model is wanted.
     for_threads : bool
         Whether several threads may use one model at the same time.
     plate_diameter : bool
@@ -110,7 +110,7 @@ class Method:
     threshold: bool = False
     classifier: Literal["", "needed", "image"] = ""
     files: bool = False
-    load: Callable[[Path, str], Any] | None = None
+    load: Callable[[Path, str], Any] | str | None = None
     for_threads: bool = False
     plate_diameter: bool = False
     copies_outlines: bool = False

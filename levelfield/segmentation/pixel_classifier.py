@@ -212,13 +212,13 @@ def train_pixel_classifier(
     Parameters
     ----------
     images : iterable of (image, scribbles)
-        (C, Y, X) float32, and (Y, X) int32: 0 unknown, 1 background, 2 and above the other classes.
-        For complete label images see `classes_from_labels`.
+        (C, Y, X) float32, and (Y, X) int32: 0 unknown, 1 background, 2 and above the other classes,
+        as `classes_from_labels` makes them of complete label images.
     sigmas : sequence of float
         Standard deviations of the features, px.
     normalise : bool
-        Scale each image by its own background and threshold first. Leave it on for images of
-        different exposure; turn it off for plates of one exposure, whose absolute intensity tells.
+        Scale each image by its own background and threshold first: not for plates of one exposure,
+        whose absolute intensity tells.
     n_trees, depth : int
         Size of the forest: more is slower and fits finer.
     pixels_per_image : int
@@ -230,12 +230,8 @@ def train_pixel_classifier(
     ValueError
         If there are no scribbles, or of one class only.
     """
-    # Only training needs scikit-learn; a trained forest is applied without it.
-    with needs_extra("training a pixel classifier"):
-        from sklearn.ensemble import RandomForestClassifier
-
-    rng = np.random.default_rng(0)
     tables, classes, n_channels = [], [np.zeros(0, np.int32)], 0
+    rng = np.random.default_rng(0)
     for image, scribbles in images:
         chosen = rng.permutation(np.flatnonzero(scribbles))[:pixels_per_image]
         features = pixel_features(_normalised(image) if normalise else image, sigmas)
@@ -248,9 +244,15 @@ def train_pixel_classifier(
             f"the scribbles hold the classes {known.tolist()}; they must hold 1 (background) and "
             "at least one more"
         )
+    trees = _fit(np.concatenate(tables), np.concatenate(classes), n_trees, depth)
+    return _as_arrays(trees, sigmas, n_channels, normalise)
+
+
+def _fit(table: Image, classes: Labels, n_trees: int, depth: int) -> list[Any]:
+    with needs_extra("training a pixel classifier"):
+        from sklearn.ensemble import RandomForestClassifier
     forest = RandomForestClassifier(n_trees, max_depth=depth, min_samples_leaf=5, random_state=0)
-    forest.fit(np.concatenate(tables), np.concatenate(classes))
-    return _as_arrays([tree.tree_ for tree in forest.estimators_], sigmas, n_channels, normalise)
+    return [tree.tree_ for tree in forest.fit(table, classes).estimators_]
 
 
 def _as_arrays(

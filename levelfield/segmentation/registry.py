@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import iter_modules, resolve_name
 from typing import Any, cast
 
 import numpy as np
@@ -114,7 +114,8 @@ def load_model(name: str, path: Path, device: str) -> Any:
     if method.load is None:
         raise ValueError(f"method {name} has no weights")
     try:
-        return method.load(path, device)
+        load = resolve_name(method.load) if isinstance(method.load, str) else method.load
+        return load(path, device)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == _OWN_PACKAGE:
             raise

@@ -5,7 +5,6 @@ He et al., ICCV 2017, through torchvision; models are trained by `levelfield.tra
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from levelfield.arrays import Image
@@ -43,19 +42,13 @@ def mask_rcnn(image: Image, options: MaskRcnnOptions, model: MaskRcnnModel) -> S
     return without_overlaps(claims, plane.shape, options, options.minimum_kept)
 
 
-def _load(path: Path, rule: str) -> MaskRcnnModel:
-    from levelfield.segmentation.networks.mask_rcnn import load_mask_rcnn
-
-    return load_mask_rcnn(path, rule)
-
-
 METHOD = Method(
     name="mask_rcnn",
     makes="nuclei or cells, as boxes and masks of a Mask R-CNN",
     options=MaskRcnnOptions,
     run=mask_rcnn,
     channels=(1, 1),
-    load=_load,
+    load="levelfield.segmentation.networks.mask_rcnn:load_mask_rcnn",
     trainable=True,
     environment="levelfield[gpu]",
     knobs=(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -132,19 +131,13 @@ def _to_size(labels: Labels, foreground: Mask) -> Labels:
     return fill_object_holes(np.where(foreground, grown, 0))
 
 
-def _load(path: Path, rule: str) -> Any:
-    from levelfield.segmentation.small_network.inference import load_model
-
-    return load_model(path, rule)
-
-
 METHOD = Method(
     name="network",
     makes="nuclei, with a small trained network",
     options=NetworkOptions,
     run_many=segment_with_network,
     channels=(1, 1),
-    load=_load,
+    load="levelfield.segmentation.small_network.inference:load_model",
     for_threads=True,
     plate_diameter=True,
     trainable=True,

@@ -5,7 +5,6 @@ Kirillov et al., ICCV 2023. Masks may overlap; the better one has the pixels.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -20,6 +19,8 @@ from levelfield.segmentation.result import Segmentation
 
 if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
     from levelfield.segmentation.networks.segment_anything import SegmentAnythingModel
+
+LOADER = "levelfield.segmentation.networks.segment_anything:load_segment_anything"
 
 
 class SegmentAnythingOptions(SizeFilter):
@@ -52,13 +53,6 @@ def segment_anything(
     return Segmentation(result.labels, result.record | {"RemovedLarge": n_large})
 
 
-def load_model(path: Path, rule: str) -> SegmentAnythingModel:
-    """Read published weights; see `levelfield.segmentation.devices.choose_device` for the rule."""
-    from levelfield.segmentation.networks.segment_anything import load_segment_anything
-
-    return load_segment_anything(path, rule)
-
-
 def as_colours(image: Image) -> NDArray[np.uint8]:
     """Return an image (Y, X, 3) as a photograph would be: one channel is grey, two leave out blue.
 
@@ -88,7 +82,7 @@ METHOD = Method(
     options=SegmentAnythingOptions,
     run=segment_anything,
     channels=(1, 3),
-    load=load_model,
+    load=LOADER,
     environment="levelfield[gpu]",
     knobs=(Knob("minimum_kept", 0.1, "divide_less"), Knob("minimum_quality", 0.05, "find_fewer")),
 )

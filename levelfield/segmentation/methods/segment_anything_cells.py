@@ -15,7 +15,7 @@ from pydantic import Field
 from levelfield.arrays import Image, Labels
 from levelfield.config.options import Number, Options
 from levelfield.segmentation.method import Method
-from levelfield.segmentation.methods.segment_anything import as_colours, load_model
+from levelfield.segmentation.methods.segment_anything import LOADER, as_colours
 from levelfield.segmentation.options import Border, MinimumQuality
 from levelfield.segmentation.result import Segmentation
 
@@ -98,6 +98,6 @@ METHOD = Method(
     run=segment_anything_cells,
     builds_on=("parent",),
     channels=(1, 3),
-    load=load_model,
+    load=LOADER,
     environment="levelfield[gpu]",
 )

@@ -6,7 +6,6 @@ and ``2D_demo`` (BSD-3 by their authors, see docs/segmenters.md).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,17 +92,11 @@ def _check_channels(image: Image, model: StarDistModel) -> None:
         )
 
 
-def _load(path: Path, rule: str) -> StarDistModel:
-    from levelfield.segmentation.networks.stardist import load_stardist
-
-    return load_stardist(path, rule)
-
-
 METHOD = Method(
     name="stardist",
     makes="nuclei or cells, as star-convex polygons of a StarDist model",
     environment="levelfield[gpu]",
-    load=_load,
+    load="levelfield.segmentation.networks.stardist:load_stardist",
     options=StardistOptions,
     run=stardist,
     knobs=(

@@ -100,25 +100,28 @@ class StarDistNetwork(nn.Module):
     def __init__(self, config: StarDistConfig) -> None:
         super().__init__()
         self.config = config
-        depth, first = config.unet_n_depth, config.unet_n_filter_base
-        repeats = config.unet_n_conv_per_depth
+
+        def filters(level: int) -> int:
+            return config.unet_n_filter_base * 2 ** max(0, level)
+
+        depth, repeats = config.unet_n_depth, config.unet_n_conv_per_depth
         channels, reached = config.n_channel_in, np.array([1, 1])
         self.pool, self.down = nn.Sequential(), nn.ModuleList()
         while tuple(reached) != tuple(config.grid):
             step = 1 + (np.array(config.grid) > reached)
             reached *= step
-            self.pool.append(self._convolutions(channels, [first] * repeats))
+            self.pool.append(self._convolutions(channels, [filters(0)] * repeats))
             self.pool.append(nn.MaxPool2d(tuple(step.tolist())))
-            channels = first
+            channels = filters(0)
         for level in range(depth):
-            self.down.append(self._convolutions(channels, [first * 2**level] * repeats))
-            channels = first * 2**level
-        widths = [first * 2**depth] * (repeats - 1) + [first * 2 ** max(0, depth - 1)]
+            self.down.append(self._convolutions(channels, [filters(level)] * repeats))
+            channels = filters(level)
+        widths = [filters(depth)] * (repeats - 1) + [filters(depth - 1)]
         self.middle = self._convolutions(channels, widths)
         self.up = nn.ModuleList()
         for level in reversed(range(depth)):
-            channels = widths[-1] + first * 2**level
-            widths = [first * 2**level] * (repeats - 1) + [first * 2 ** max(0, level - 1)]
+            channels = widths[-1] + filters(level)
+            widths = [filters(level)] * (repeats - 1) + [filters(level - 1)]
             last = config.unet_activation if level else config.unet_last_activation
             self.up.append(self._convolutions(channels, widths, last))
         features = [config.net_conv_after_unet] if config.net_conv_after_unet else []
@@ -145,8 +148,7 @@ class StarDistNetwork(nn.Module):
 
         `image` is (N, C, Y, X); its sides are multiples of the grid times ``2**unet_n_depth``.
         """
-        values = down_and_up(self.pool(image), self.down, self.middle, self.up)
-        values = self.features(values)
+        values = self.features(down_and_up(self.pool(image), self.down, self.middle, self.up))
         return self.prob(values)[:, 0].sigmoid(), self.dist(values)
 
 
