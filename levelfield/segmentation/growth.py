@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from levelfield.arrays import Image, Labels, Mask, Plane
 from levelfield.labels import objects
-from levelfield.segmentation.options import ThresholdOptions
+from levelfield.segmentation.options import GrowthOptions, ThresholdOptions
 from levelfield.segmentation.result import Segmentation, single_channel
 from levelfield.segmentation.threshold import Threshold, find_threshold
 
@@ -28,11 +28,14 @@ def thresholded(
     return smoothed, found, smoothed > found.level
 
 
-def within_reach(foreground: Mask, parent: Labels, maximum_distance: float | None) -> Mask:
-    """Return the foreground (Y, X) that is at most so many px away from the parents."""
-    if maximum_distance is None:
-        return foreground
-    return foreground & (objects.expand(parent, maximum_distance) > 0)
+def foreground_near(
+    image: Image, method: str, options: GrowthOptions, parent: Labels
+) -> tuple[Plane, Threshold, Mask]:
+    """Return what `thresholded` does, the foreground only where parents may reach."""
+    smoothed, found, foreground = thresholded(image, method, options.smoothing, options.threshold)
+    if options.maximum_distance is not None:
+        foreground &= objects.expand(parent, options.maximum_distance) > 0
+    return smoothed, found, foreground
 
 
 def surrounded(inside: Mask) -> Mask:

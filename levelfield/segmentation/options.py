@@ -22,29 +22,12 @@ Smoothing = Annotated[
     ),
 ]
 FillHoles = Annotated[Flag, Field(description="Fill the holes of objects.")]
-SplitParts = Annotated[
-    Flag, Field(description="Make every connected part of an object an object of its own.")
-]
 Border = Annotated[
     Literal["keep", "discard"],
     Field(description="Whether objects that touch the border of the image stay."),
 ]
 MinimumDiameter = Annotated[
     Number, Field(ge=0, description="Objects of a smaller equivalent diameter (px) are removed.")
-]
-MaximumDiameter = Annotated[
-    Number | None,
-    Field(
-        ge=0, description="Objects of a larger equivalent diameter (px) are removed; null for none."
-    ),
-]
-MaximumDistance = Annotated[
-    Number | None,
-    Field(
-        ge=0,
-        description="Objects reach at most so many px beyond their parents; null for as far as the "
-        "foreground.",
-    ),
 ]
 Regularisation = Annotated[
     Number,
@@ -87,7 +70,8 @@ class SizeFilter(Options):
     """Which objects stay; what `levelfield.labels.filtering.filter_objects` wants to know."""
 
     minimum_diameter: MinimumDiameter = 6.0
-    maximum_diameter: MaximumDiameter = None
+    maximum_diameter: Length = None
+    """Objects of a larger equivalent diameter (px) are removed; null for none."""
     border: Border = "keep"
 
     @property
@@ -171,3 +155,15 @@ class DeclumpOptions(Options):
 
 Threshold = Annotated[ThresholdOptions, Field(description="What is foreground.")]
 Declump = Annotated[DeclumpOptions, Field(description="How touching objects are divided.")]
+
+
+class GrowthOptions(Options):
+    """Shared by the methods that grow objects over a foreground."""
+
+    smoothing: Smoothing = 1.0
+    # Cytoplasm is often far dimmer than the nucleus in the same channel.
+    threshold: Threshold = ThresholdOptions(log=True)
+    maximum_distance: Length = None
+    """Objects reach at most so many px beyond their parents; null for as far as the foreground."""
+    fill_holes: FillHoles = True
+    border: Border = "keep"

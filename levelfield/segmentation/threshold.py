@@ -14,16 +14,6 @@ from levelfield.images.preprocessing.tiles import interpolate_tiles, measure_til
 from levelfield.segmentation.options import ThresholdOptions
 
 
-def otsu_three_low(pixels: Pixels) -> float:
-    """Return the lower of Otsu's two thresholds for three classes: the middle is foreground."""
-    return _multi_otsu(pixels)[0]
-
-
-def otsu_three_high(pixels: Pixels) -> float:
-    """Return the upper of Otsu's two thresholds for three classes: the middle is background."""
-    return _multi_otsu(pixels)[1]
-
-
 def _multi_otsu(pixels: Pixels) -> tuple[float, float]:
     try:
         low, high = filters.threshold_multiotsu(pixels, classes=3)
@@ -61,8 +51,9 @@ def robust_background(pixels: Pixels) -> float:
 
 GLOBAL_THRESHOLDS: dict[str, Callable[[Pixels], float]] = {
     "otsu": filters.threshold_otsu,
-    "otsu_three_low": otsu_three_low,
-    "otsu_three_high": otsu_three_high,
+    # Of Otsu's two thresholds for three classes: the middle class is foreground, or background.
+    "otsu_three_low": lambda pixels: _multi_otsu(pixels)[0],
+    "otsu_three_high": lambda pixels: _multi_otsu(pixels)[1],
     "minimum_cross_entropy": minimum_cross_entropy,
     "li": filters.threshold_li,  # the same by steps, which end in a local minimum
     "triangle": filters.threshold_triangle,

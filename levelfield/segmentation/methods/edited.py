@@ -1,15 +1,17 @@
 """The method `edited`: split, merge and filter objects by rule."""
 
 from levelfield.arrays import Image, Labels
+from levelfield.config.options import Flag
 from levelfield.segmentation.method import Method
-from levelfield.segmentation.options import Length, MinimumDiameter, SizeFilter, SplitParts
+from levelfield.segmentation.options import Length, MinimumDiameter, SizeFilter
 from levelfield.segmentation.result import Segmentation, filtered
 
 
 class EditedOptions(SizeFilter):
     """Options of the method `edited`."""
 
-    split_parts: SplitParts = False
+    split_parts: Flag = False
+    """Make every connected part of an object an object of its own."""
     merge_distance: Length = None
     """Merge objects that are at most so many px apart; null for no merging."""
     minimum_diameter: MinimumDiameter = 0.0

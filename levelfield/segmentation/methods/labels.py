@@ -33,7 +33,12 @@ def labels(image: Image, options: LabelsOptions, imported: AnyLabels) -> Segment
     """
     from levelfield.labels import objects
 
-    _check_shape(imported, image.shape[1:])
+    expected = image.shape[1:]
+    if imported.shape != expected:
+        hint = "They may be of another site, or scaled or cropped."
+        if imported.shape == expected[::-1]:
+            hint = "They look transposed: rows and columns are exchanged."
+        raise ValueError(f"the labels are {imported.shape} px, the image is {expected}. {hint}")
     numbered = objects.split_parts(imported) if options.split_parts else objects.renumber(imported)
     parts = objects.split_parts(numbered)
     if numbered.max() == 1 and parts.max() > 1:
@@ -47,15 +52,6 @@ def labels(image: Image, options: LabelsOptions, imported: AnyLabels) -> Segment
         "BrighterThanSurroundings": _brighter_share(image[0], numbered),
     }
     return filtered(numbered, options, record)
-
-
-def _check_shape(imported: AnyLabels, expected: tuple[int, ...]) -> None:
-    if imported.shape == expected:
-        return
-    hint = "They may be of another site, or scaled or cropped."
-    if imported.shape == expected[::-1]:
-        hint = "They look transposed: rows and columns are exchanged."
-    raise ValueError(f"the labels are {imported.shape} px, the image is {expected}. {hint}")
 
 
 def _brighter_share(plane: Plane, labels: Labels) -> float:

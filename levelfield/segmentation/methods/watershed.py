@@ -5,30 +5,17 @@ from typing import Literal
 import numpy as np
 
 from levelfield.arrays import Image, Labels
-from levelfield.config.options import Options
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.methods.classical import DETECTION_KNOBS, THRESHOLD_KNOBS
-from levelfield.segmentation.options import (
-    Border,
-    FillHoles,
-    MaximumDistance,
-    Smoothing,
-    Threshold,
-    ThresholdOptions,
-)
+from levelfield.segmentation.options import GrowthOptions
 from levelfield.segmentation.result import Segmentation
 
 
-class WatershedOptions(Options):
+class WatershedOptions(GrowthOptions):
     """Options of the method `watershed`."""
 
     surface: Literal["image", "gradient"] = "gradient"
     """Objects meet where the image is darkest between them, or where it is steepest."""
-    smoothing: Smoothing = 1.0
-    threshold: Threshold = ThresholdOptions(log=True)
-    maximum_distance: MaximumDistance = None
-    fill_holes: FillHoles = True
-    border: Border = "keep"
 
 
 def watershed(image: Image, options: WatershedOptions, parent: Labels) -> Segmentation:
@@ -39,19 +26,16 @@ def watershed(image: Image, options: WatershedOptions, parent: Labels) -> Segmen
     from scipy import ndimage
     from skimage.segmentation import watershed as flood
 
-    from levelfield.segmentation.growth import grown, surrounded, thresholded, within_reach
+    from levelfield.segmentation.growth import foreground_near, grown, surrounded
 
-    smoothed, found, foreground = thresholded(
-        image, "watershed", options.smoothing, options.threshold
-    )
-    foreground = within_reach(foreground, parent, options.maximum_distance) | (parent > 0)
+    smoothed, found, foreground = foreground_near(image, "watershed", options, parent)
     if options.surface == "image":
         height = -smoothed
     else:  # separable, so faster than scikit-image's
         height = np.hypot(ndimage.sobel(smoothed, 0), ndimage.sobel(smoothed, 1))
     # Parents keep their pixels. The flood starts at their rims: it takes most of its time for the
     # pixels inside, which can reach nothing.
-    outer = foreground & ~surrounded(parent > 0)
+    outer = (foreground | (parent > 0)) & ~surrounded(parent > 0)
     flooded = flood(height, parent, mask=outer, connectivity=2)
     labels = np.where(parent > 0, parent, flooded).astype(np.int32)
     return grown(labels, options.fill_holes, options.border, found)

@@ -32,11 +32,11 @@ class StarDistConfig:
 
     n_channel_in: int
     n_rays: int
-    grid: Sequence[int]
+    grid: tuple[int, int]
     unet_n_depth: int
     unet_n_filter_base: int
     unet_n_conv_per_depth: int
-    unet_kernel_size: Sequence[int]
+    unet_kernel_size: tuple[int, int]
     unet_activation: str
     unet_last_activation: str
     net_conv_after_unet: int
@@ -91,7 +91,9 @@ def read_config(content: bytes) -> StarDistConfig:
                 f"this StarDist model's activation is {written[key]!r}; only models with one of "
                 f"{', '.join(ACTIVATIONS)} are run here"
             )
-    return StarDistConfig(**{field.name: written[field.name] for field in fields(StarDistConfig)})
+    wanted = {field.name: written[field.name] for field in fields(StarDistConfig)}
+    pairs = {name: tuple(wanted[name]) for name in ("grid", "unet_kernel_size")}
+    return StarDistConfig(**wanted | pairs)
 
 
 class StarDistNetwork(nn.Module):
@@ -107,7 +109,7 @@ class StarDistNetwork(nn.Module):
         depth, repeats = config.unet_n_depth, config.unet_n_conv_per_depth
         channels, reached = config.n_channel_in, np.array([1, 1])
         self.pool, self.down = nn.Sequential(), nn.ModuleList()
-        while tuple(reached) != tuple(config.grid):
+        while tuple(reached) != config.grid:
             step = 1 + (np.array(config.grid) > reached)
             reached *= step
             self.pool.append(self._convolutions(channels, [filters(0)] * repeats))
@@ -172,7 +174,7 @@ class StarDistModel:
         return self.network.config.n_channel_in
 
     @property
-    def grid(self) -> Sequence[int]:
+    def grid(self) -> tuple[int, int]:
         """One prediction per so many pixels (y, x)."""
         return self.network.config.grid
 

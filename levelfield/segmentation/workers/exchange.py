@@ -96,7 +96,11 @@ class Worker:
                 np.save(folder / f"image_{number}.npy", image)
             request = {"n_images": len(images), "parameters": dict(parameters)}
             (folder / "request.json").write_text(json.dumps(request))
-            self._send(str(folder))
+            try:
+                self._process.stdin.write(f"{folder}\n")
+                self._process.stdin.flush()
+            except BrokenPipeError:
+                raise self._death() from None
             self._read_answer(folder)
             labels = [np.load(folder / f"labels_{number}.npy") for number in range(len(images))]
         for image, found in zip(images, labels, strict=True):
@@ -123,13 +127,6 @@ class Worker:
                 env=os.environ | {"PYTHONNOUSERSITE": "1"},
             )
         self._read_answer(self._root)
-
-    def _send(self, line: str) -> None:
-        try:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._death() from None
 
     def _read_answer(self, folder: Path) -> None:
         answer = self._process.stdout.readline().strip()

@@ -34,16 +34,10 @@ def segment(
     model: InstanSeg, images: Sequence[np.ndarray], parameters: dict[str, Any]
 ) -> list[np.ndarray]:
     """Segment images, each by itself."""
-    settings = dict(parameters)
-    pixel_size, target = settings.pop("pixel_size"), settings.pop("target")
     results = []
     for image in images:
         labels = model.eval_small_image(
-            torch.from_numpy(image),
-            pixel_size=pixel_size,
-            target=target,
-            return_image_tensor=False,
-            **settings,
+            torch.from_numpy(image), return_image_tensor=False, **parameters
         )
         results.append(labels[0, 0].cpu().numpy())
     return results
