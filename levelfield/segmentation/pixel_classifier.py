@@ -24,37 +24,26 @@ _NODES = ("roots", "feature", "cut", "left", "right", "probability")
 
 @dataclass(frozen=True)
 class PixelClassifier:
-    """A trained random forest as plain arrays, one row per node of all trees.
-
-    Attributes
-    ----------
-    roots : (n_trees,) int32
-        Each tree's first node.
-    feature : (n_nodes,) int32
-        Feature to compare; -1 in leaves.
-    cut : (n_nodes,) float32
-        Go left where the feature is not above it.
-    left, right : (n_nodes,) int32
-        Next node.
-    probability : (n_nodes, n_classes) float32
-        Share of each class; class 0 is background.
-    sigmas : (n_scales,) float64
-        Standard deviations of the features, px.
-    n_channels : int
-        That the forest was trained on.
-    normalise : bool
-        Whether each image's intensities are first scaled by its own background and threshold.
-    """
+    """A trained random forest as plain arrays, one row per node of all trees."""
 
     roots: Labels
+    """(n_trees,) each tree's first node."""
     feature: Labels
+    """(n_nodes,) feature to compare; -1 in leaves."""
     cut: Image
+    """(n_nodes,) go left where the feature is not above it."""
     left: Labels
+    """(n_nodes,) next node."""
     right: Labels
+    """(n_nodes,) next node."""
     probability: Image
+    """(n_nodes, n_classes) share of each class; class 0 is background."""
     sigmas: Floats
+    """(n_scales,) standard deviations of the features, px."""
     n_channels: int
+    """Of the images that the forest was trained on."""
     normalise: bool
+    """Whether each image's intensities are first scaled by its own background and threshold."""
 
     def save(self, path: Path) -> None:
         """Write the forest as an `.npz` of plain arrays."""

@@ -65,24 +65,16 @@ LOG_OFFSET = 0.03
 
 @dataclass(frozen=True)
 class Threshold:
-    """A threshold, one value or one per pixel, and how it came about.
-
-    Attributes
-    ----------
-    level : float or (Y, X) float32
-        Pixels above it are foreground.
-    original : float
-        The method's global value, before correction and bounds.
-    background : float
-        Median of the pixels that are not above the uncorrected level.
-    contrast : float
-        (mean of the pixels above the level - background) / pixel noise.
-    """
+    """A threshold, one value or one per pixel, and how it came about."""
 
     level: float | Plane
+    """Pixels above it are foreground."""
     original: float
+    """The method's global value, before correction and bounds."""
     background: float
+    """Median of the pixels that are not above the uncorrected level."""
     contrast: float
+    """(mean of the pixels above the level - background) / pixel noise."""
 
     @property
     def final(self) -> float:
