@@ -17,7 +17,6 @@ import csv
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -63,27 +62,19 @@ def _layout(number: int) -> str:
 
 def measured(command: list[str], folder: Path) -> tuple[float, float, str]:
     """Run a command; return CPU seconds, memory in MB and what it printed."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     script = (
         "import resource, subprocess, sys\n"
         "done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)\n"
         "sys.stdout.buffer.write(done.stdout)\n"
-        "print('\\nMAXRSS', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print('\\nUSED', used.ru_utime + used.ru_stime, used.ru_maxrss)\n"
     )
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(REPOSITORY)
-    done = subprocess.run(
-        [sys.executable, "-c", script, *command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    memory = int(re.search(r"MAXRSS (\d+)", done.stdout)[1]) / 1024
-    return cpu, memory, done.stdout
+    script_and_command = [sys.executable, "-c", script, *command]
+    printed = subprocess.check_output(script_and_command, cwd=folder, env=environment, text=True)
+    cpu, kilobytes = re.search(r"USED (\S+) (\d+)", printed).groups()
+    return float(cpu), int(kilobytes) / 1024, printed
 
 
 def plan(n_plates: int, packs: int, *more: str) -> dict:

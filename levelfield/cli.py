@@ -1,9 +1,9 @@
 """The command line: a door to the workflow, and what a person asks of its results."""
 
 import argparse
+import inspect
 import sys
 from pathlib import Path
-from typing import TypeAlias
 
 from levelfield import __version__
 from levelfield.config.planted import planted_note
@@ -17,9 +17,7 @@ from levelfield.runs.plan import read_plan_file
 from levelfield.runs.screen import judge_finished
 from levelfield.runs.space import removable
 from levelfield.runs.status import screen_status, status_text
-from levelfield.runs.verify import damage_table, invalidate, verify_plate
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+from levelfield.runs.verify import invalidate, verify_plate
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,107 +40,40 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"levelfield {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_running(commands)
-    _add_questions_of_a_plate(commands)
-    screens = [_add_status(commands), _add_estimate(commands), _add_screen(commands)]
-    for command in screens:
-        command.add_argument(
-            "--configfile",
-            type=Path,
-            default=Path("config/config.yaml"),
-            metavar="FILE",
-            help="config of the screen [config/config.yaml]",
-        )
+    commands.add_parser("run", help="run the workflow in this folder; all options are Snakemake's")
+    for command in (_demo, _verify, _verdict, _status, _estimate, _screen):
+        name = command.__name__.removeprefix("_")
+        text = inspect.getdoc(command) or ""
+        first = text.splitlines()[0].removesuffix(".")
+        made = commands.add_parser(name, help=first[0].lower() + first[1:], description=text)
+        made.set_defaults(command=command)
+        _add_options(name, made)
     return parser
 
 
-def _add_running(commands: Commands) -> None:
-    commands.add_parser("run", help="run the workflow in this folder; all options are Snakemake's")
-    demo = commands.add_parser(
-        "demo",
-        help="copy the demo (config and images of 32 wells) into a folder",
-        description="Copy the demo's config, sheets and images into a folder of their own.",
-    )
-    demo.add_argument("folder", metavar="FOLDER", type=Path, help="where to")
-    demo.set_defaults(command=_demo)
-
-
-def _add_questions_of_a_plate(commands: Commands) -> None:
-    verify = commands.add_parser(
-        "verify",
-        help="find stored pixels that are missing or altered, and have them made again",
-        description="Compare the images and labels in a plate's store with the checksums that "
-        "were noted when they were written. Damaged fields are named, and the next run of "
-        "snakemake makes them, and only them, again. Exit status 1 if there is damage.",
-    )
-    verify.add_argument("--dry-run", action="store_true", help="only say what is damaged")
-    verify.set_defaults(command=_verify)
-    verdict = commands.add_parser(
-        "verdict",
-        help="print the verdict of a plate, and where its report lies",
-        description="Print the verdict table and the assay readouts of a finished plate.",
-    )
-    verdict.set_defaults(command=_verdict)
-    for command in (verify, verdict):
-        command.add_argument(
-            "plate", metavar="PLATE", help="name of the plate, or its results folder"
-        )
-        command.add_argument("--results", default="results", help="folder of all results [results]")
-
-
-def _add_status(commands: Commands) -> argparse.ArgumentParser:
-    status = commands.add_parser(
-        "status",
-        help="say per plate and rule what is done, running, waiting and failed",
-        description="Read the logs of a screen: jobs by state, hours and GPU-hours per plate and "
-        "per rule, and why jobs failed. It may be asked while a run goes on. Exit status 1 if "
-        "something failed.",
-    )
-    status.add_argument(
-        "--removable",
-        action="store_true",
-        help="list what could be deleted of finished plates to save space; deletes nothing",
-    )
-    status.set_defaults(command=_status)
-    return status
-
-
-def _add_estimate(commands: Commands) -> argparse.ArgumentParser:
-    estimate = commands.add_parser(
-        "estimate",
-        help="say how many jobs, files, bytes and hours a screen will take",
-        description="Predict what a screen will take from its config and sheets, by what was "
-        "measured on finished plates.",
-    )
-    estimate.add_argument(
-        "--measured",
-        nargs="+",
-        metavar="PLATE",
-        help="finished plates to measure on; all finished ones when left out",
-    )
-    estimate.add_argument(
-        "--measured-config",
-        type=Path,
-        metavar="FILE",
-        help="config of the screen that these are plates of [that of --configfile]",
-    )
-    estimate.add_argument(
-        "--sites-per-well", type=float, help="of the screen [that of the measured plates]"
-    )
-    estimate.set_defaults(command=_estimate)
-    return estimate
-
-
-def _add_screen(commands: Commands) -> argparse.ArgumentParser:
-    screen = commands.add_parser(
-        "screen",
-        help="judge the screen by its finished plates, whatever became of the others",
-        description="Have the workflow judge the screen by all plates that are finished: into "
-        "results/screen where all are, else into results/screen_partial. The workflow does so "
-        "itself at the end of a run; this is for screens that run in groups of plates.",
-    )
-    screen.set_defaults(command=_screen)
-    return screen
+def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    if command == "demo":
+        add("folder", metavar="FOLDER", type=Path, help="where to")
+    if command == "verify":
+        add("--dry-run", action="store_true", help="only say what is damaged")
+    if command == "status":
+        text = "list what could be deleted of finished plates to save space; deletes nothing"
+        add("--removable", action="store_true", help=text)
+    if command == "estimate":
+        text = "finished plates to measure on; all finished ones when left out"
+        add("--measured", nargs="+", metavar="PLATE", help=text)
+        text = "config of the screen that these are plates of [that of --configfile]"
+        add("--measured-config", type=Path, metavar="FILE", help=text)
+        text = "of the screen [that of the measured plates]"
+        add("--sites-per-well", type=float, help=text)
+    if command in ("verify", "verdict"):
+        add("plate", metavar="PLATE", help="name of the plate, or its results folder")
+        add("--results", default="results", help="folder of all results [results]")
+    if command in ("status", "estimate", "screen"):
+        default = Path("config/config.yaml")
+        text = f"config of the screen [{default}]"
+        add("--configfile", type=Path, default=default, metavar="FILE", help=text)
 
 
 def _results_of(plate: str, results: str) -> Path:
@@ -157,16 +88,22 @@ def _results_of(plate: str, results: str) -> Path:
 
 
 def _verify(chosen: argparse.Namespace) -> int:
+    """Find stored pixels that are missing or altered, and have them made again.
+
+    The images and labels in a plate's store are compared with the checksums that were noted when
+    they were written. Damaged fields are named, and the next run of snakemake makes them, and only
+    them, again. Exit status 1 if there is damage.
+    """
     results = _results_of(chosen.plate, chosen.results)
     found = verify_plate(results)
     if found.n_waiting:
         print(f"{results.name}: {found.n_waiting} fields wait for the next run of snakemake.")
-    if not found.damages:
+    if found.damages.empty:
         print(f"{results.name}: all {found.n_fields} stored fields are as they were written.")
         return 0
-    fields = f"{len(found.damages)} of {found.n_fields} stored fields are damaged."
-    print(f"{results.name}: {fields}\n")
-    print(damage_table(found.damages).to_string(index=False))
+    n_damaged = len(found.damages.groupby(["well", "site"]))
+    print(f"{results.name}: {n_damaged} of {found.n_fields} stored fields are damaged.\n")
+    print(found.damages.to_string(index=False))
     if chosen.dry_run:
         print("\nNothing was changed (--dry-run).")
     else:
@@ -176,6 +113,10 @@ def _verify(chosen: argparse.Namespace) -> int:
 
 
 def _verdict(chosen: argparse.Namespace) -> int:
+    """Print the verdict of a plate, and where its report lies.
+
+    It is the verdict table and the assay readouts of a finished plate.
+    """
     results = _results_of(chosen.plate, chosen.results)
     tables = [in_plate(results, "qc_plate", name) for name in ("answers", "verdict")]
     tables.append(in_plate(results, "summarise_plate", "plate"))
@@ -191,12 +132,18 @@ def _verdict(chosen: argparse.Namespace) -> int:
 
 
 def _demo(chosen: argparse.Namespace) -> int:
+    """Copy the demo (config, sheets and images of 32 wells) into a folder of its own."""
     config = copy_demo(chosen.folder).relative_to(chosen.folder)
     print(f"Run it:\n  cd {chosen.folder}\n  levelfield run --configfile {config}")
     return 0
 
 
 def _status(chosen: argparse.Namespace) -> int:
+    """Say per plate and rule what is done, running, waiting and failed.
+
+    The logs of a screen tell jobs by state, hours and GPU-hours, and why jobs failed. It may be
+    asked while a run goes on. Exit status 1 if something failed.
+    """
     plan = read_plan_file(chosen.configfile)
     if chosen.removable:
         listed = removable(Path(plan.results.path))
@@ -211,6 +158,10 @@ def _status(chosen: argparse.Namespace) -> int:
 
 
 def _estimate(chosen: argparse.Namespace) -> int:
+    """Say how many jobs, files, bytes and hours a screen will take.
+
+    It is predicted from config and sheets, by what was measured on finished plates.
+    """
     plan = read_plan_file(chosen.configfile)
     source = read_plan_file(chosen.measured_config) if chosen.measured_config else plan
     plates = chosen.measured or source.finished_plates()
@@ -225,6 +176,12 @@ def _estimate(chosen: argparse.Namespace) -> int:
 
 
 def _screen(chosen: argparse.Namespace) -> int:
+    """Judge the screen by its finished plates, whatever became of the others.
+
+    The verdict goes into results/screen where all are finished, else into results/screen_partial.
+    The workflow does so itself at the end of a run; this is for screens that run in groups of
+    plates.
+    """
     plan = read_plan_file(chosen.configfile)
     page = judge_finished(plan, ["--configfile", str(chosen.configfile)])
     if page is None:

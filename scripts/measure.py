@@ -1,11 +1,13 @@
 """Measure the objects of a pack of wells."""
 
+from functools import partial
 from pathlib import Path
 
 from levelfield.config.results import checkpoints_of
 from levelfield.execution.checkpoints import Checkpoint
+from levelfield.execution.field_cache import remake_tables
 from levelfield.execution.logs import job_log
-from levelfield.io.tables import read_csv, read_previous, write_parquet
+from levelfield.io.tables import read_csv
 from levelfield.steps.fields import read_flat_fields
 from levelfield.steps.measure import measure_pack, measurement_job
 
@@ -16,18 +18,7 @@ with job_log(snakemake.log[0]):
         snakemake.params.science,
         read_flat_fields(snakemake.input.illumination),
     )
+    make = partial(measure_pack, read_csv(snakemake.input.segmented), job)
     paths = dict(zip(job.tables, map(Path, snakemake.output), strict=True))
-    folder = checkpoints_of(snakemake.params.store)
-    checkpoint = Checkpoint(folder, f"measure_{pack}")
-    tables = measure_pack(
-        read_csv(snakemake.input.segmented),
-        job,
-        read_previous(paths),
-        snakemake.threads,
-        f"measure {plate} {pack}",
-        checkpoint,
-    )
-    checkpoint.check()
-    for name, path in paths.items():
-        write_parquet(tables[name], path)
-    checkpoint.remove()
+    checkpoint = Checkpoint(checkpoints_of(snakemake.params.store), f"measure_{pack}")
+    remake_tables(make, paths, snakemake.threads, f"measure {plate} {pack}", checkpoint)

@@ -287,6 +287,15 @@ def megabytes_of(folder: Path) -> float:
     return sum(-(-size // 4096) * 4096 for size in sizes) / 2**20
 
 
+def flip_and_verify(results: Path) -> str:
+    """Flip a byte of the struck well's labels; return what `levelfield verify` says of it."""
+    flip_a_byte(results)
+    command = [sys.executable, "-m", "levelfield.cli", "verify", str(results)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    return "levelfield verify: " + told_in(told.stdout, rf"{STRUCK_WELL} +1 +Nuclei +\w+")
+
+
 def flip_a_byte(results: Path) -> None:
     """Change one byte in the stored labels of a finished field."""
     labels = results / "P.zarr" / STRUCK_WELL[0] / STRUCK_WELL[1:] / "1" / "labels" / "Nuclei" / "0"
@@ -294,11 +303,6 @@ def flip_a_byte(results: Path) -> None:
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 0xFF
     shard.write_bytes(content)
-
-
-def verify(results: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "levelfield.cli", "verify", str(results)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 TABLE = REPOSITORY / "docs" / "failures.md"

@@ -23,17 +23,9 @@ class MissingLibraryError(ValueError):
 
 @contextmanager
 def needs_extra(what: str) -> Iterator[None]:
-    """Name the extra to install where an import fails in this context.
+    """Raise `MissingLibraryError`, with the extra to install, if one of `EXTRAS` is not installed.
 
-    Parameters
-    ----------
-    what : str
-        What cannot be done without, e.g. ``"method cellpose"``.
-
-    Raises
-    ------
-    MissingLibraryError
-        If one of `EXTRAS` cannot be imported.
+    `what` cannot be done without it, e.g. ``"method cellpose"``.
     """
     try:
         yield

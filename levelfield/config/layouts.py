@@ -12,8 +12,6 @@ from levelfield.config.wells import check_well_on_plate, parse_well, row_column
 if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
     import pandas as pd
 
-CONTROL_TYPES = ("negcon", "poscon", "trt", "empty")
-
 LAYOUT_COLUMNS = {
     "control_type": "Metadata_ControlType",
     "perturbation": "Metadata_Perturbation",
@@ -33,16 +31,9 @@ _OWN_COLUMNS = (
 def read_layout(
     path: Path | str, n_wells: int, schema: Mapping[str, Any] | None = None
 ) -> pd.DataFrame:
-    """Read and check a layout sheet.
+    """Read and check a layout sheet of a plate of `n_wells`.
 
-    Parameters
-    ----------
-    path : Path
-        CSV or TSV, one row per well.
-    n_wells : int
-        Plate format.
-    schema : mapping, optional
-        JSON Schema of one row; left out where the plan has checked the sheet before.
+    The JSON Schema of a row is left out where the plan has checked the sheet before.
 
     Returns
     -------
@@ -53,8 +44,7 @@ def read_layout(
     Raises
     ------
     SheetError
-        Naming file, line, value and remedy: a missing or unknown column, a value that is not
-        allowed, a repeated well, a well that the plate does not have.
+        Naming file, line, value and remedy.
     """
     import pandas as pd
 
@@ -67,19 +57,16 @@ def layout_columns(path: Path, n_wells: int, schema: Mapping[str, Any] | None = 
     if schema is not None:
         check_sheet(sheet, schema, path)
     _check_own_columns(sheet, path)
-    wells = [
-        _well(text, n_wells, path, line) for line, text in enumerate(sheet.pop("well"), start=2)
-    ]
+    lines = enumerate(sheet.pop("well"), start=2)
+    wells = [_well(text, n_wells, f"{path}, line {line}") for line, text in lines]
     check_repeats(wells, path, "well")
     layout = {"Metadata_Well": wells}
     layout |= {LAYOUT_COLUMNS.get(name, name): values for name, values in sheet.items()}
     for column in LAYOUT_COLUMNS.values():
         layout.setdefault(column, [""] * len(wells))
+    names, kinds = layout["Metadata_Perturbation"], layout["Metadata_ControlType"]
     layout["Metadata_Perturbation"] = [
-        name or kind
-        for name, kind in zip(
-            layout["Metadata_Perturbation"], layout["Metadata_ControlType"], strict=True
-        )
+        name or kind for name, kind in zip(names, kinds, strict=True)
     ]
     order = sorted(range(len(wells)), key=lambda row: row_column(wells[row]))
     return {name: [values[row] for row in order] for name, values in layout.items()}
@@ -108,10 +95,10 @@ def _check_own_columns(sheet: Sheet, path: Path) -> None:
             )
 
 
-def _well(text: str, n_wells: int, path: Path, line: int) -> str:
+def _well(text: str, n_wells: int, where: str) -> str:
     try:
         well = parse_well(text)
         check_well_on_plate(well, n_wells)
     except ValueError as error:
-        raise SheetError(f"{path}, line {line}: {error}") from None
+        raise SheetError(f"{where}: {error}") from None
     return well

@@ -12,66 +12,37 @@ from levelfield.config.results import Results
 from levelfield.config.sheets import ConfigError
 
 # Parameters of the training that only one method's networks have.
-_OWN_PARAMETERS = {
-    "network": ("heads", "threshold_bias", "split_merge"),
-    "mask_rcnn": ("backbone",),
+_METHOD_OF = {
+    **dict.fromkeys(("heads", "threshold_bias", "split_merge"), "network"),
+    "backbone": "mask_rcnn",
 }
 
 
 @dataclass(frozen=True)
 class CorrectionSettings:
-    """What people's corrections a network learns from.
-
-    Attributes
-    ----------
-    object_set : str
-        The set whose labels were reviewed or edited.
-    reviews : tuple of str
-        Review sheets; ``{plate}`` stands for every plate.
-    edited : str
-        What is known of a field with edited labels: the whole ``field``, or only the ``changes``.
-    group_by : str
-        What images form a group: a ``well``, or a ``plate``.
-    """
+    """What people's corrections of the labels of an object set a network learns from."""
 
     object_set: str
-    reviews: tuple[str, ...] = ()
+    reviews: tuple[str, ...] = ()  # sheets; {plate} stands for every plate
+    # What is known of a field with edited labels: the whole "field", or only the "changes".
     edited: str = "field"
-    group_by: str = "well"
+    group_by: str = "well"  # or "plate": what images form a group
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """How one network is trained.
-
-    Attributes
-    ----------
-    name : str
-        By which object sets name its weights.
-    start : str
-        Weights to start from; empty for random ones.
-    generation : int
-        Which training this is; 0 uses `start` as it is.
-    training : str
-        Sheet of annotated images; empty for none.
-    corrections : CorrectionSettings or None
-        What people corrected.
-    validation_groups, test_groups : float, or tuple of str
-        Share or names of the groups that decide when to stop, and of those that judge.
-    method : str
-        The method that uses the weights, a name in `levelfield.training.kinds.KINDS`.
-    parameters : mapping
-        Fields of `levelfield.training.recipe.TrainingSettings`.
-    """
+    """How one network is trained; by its name object sets use its weights."""
 
     name: str
-    method: str = "network"
-    start: str = ""
-    generation: int = 1
-    training: str = ""
+    method: str = "network"  # that uses the weights, a name in `levelfield.training.kinds.KINDS`
+    start: str = ""  # weights to start from; empty for random ones
+    generation: int = 1  # which training this is; 0 uses `start` as it is
+    training: str = ""  # sheet of annotated images; empty for none
     corrections: CorrectionSettings | None = None
+    # Share or names of the groups that decide when to stop, and of those that judge.
     validation_groups: float | tuple[str, ...] = 0.0
     test_groups: float | tuple[str, ...] = 0.2
+    # Fields of `levelfield.training.recipe.TrainingSettings`.
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -113,37 +84,37 @@ def check_networks(networks: Mapping[str, NetworkSettings], config: Mapping[str,
 
 
 def _settings(name: str, rule: Mapping[str, Any]) -> NetworkSettings:
-    given = {key: value for key, value in rule.items() if value is not None}
-    for key in ("validation_groups", "test_groups"):
-        if isinstance(given.get(key), list):
-            given[key] = tuple(given[key])
+    given = _with_tuples({key: value for key, value in rule.items() if value is not None})
     if "corrections" in given:
-        corrections = dict(given["corrections"])
-        corrections["reviews"] = tuple(corrections.get("reviews", ()))
-        given["corrections"] = CorrectionSettings(**corrections)
+        given["corrections"] = CorrectionSettings(**_with_tuples(given["corrections"]))
     return NetworkSettings(name, **given)
 
 
+def _with_tuples(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in rule.items()}
+
+
 def _check(network: NetworkSettings, config: Mapping[str, Any]) -> None:
-    key = f"networks.{network.name}"
+    key, corrections = f"networks.{network.name}", network.corrections
     if network.name in config["weights"]:
         raise ConfigError(
             f"{key}: weights of this name are described under 'weights' too. Rename one of them."
         )
     for parameter in network.parameters:
-        of = next((one for one, own in _OWN_PARAMETERS.items() if parameter in own), "")
-        if of and of != network.method:
+        method = _METHOD_OF.get(parameter, network.method)
+        if method != network.method:
             raise ConfigError(
-                f"{key}.parameters.{parameter}: this is for the method {of}, and the network is "
-                f"for {network.method}. Take it out, or correct networks.{network.name}.method."
+                f"{key}.parameters.{parameter}: this is for the method {method}, and the network "
+                f"is for {network.method}. Take it out, or correct {key}.method."
             )
-    _check_whole_images(network)
+    if network.method == "mask_rcnn" and corrections:
+        _check_whole_images(key, corrections)
     if network.generation == 0 and not network.start:
         raise ConfigError(
             f"{key}: generation 0 uses the weights named as `start`, and there are none. Name "
             "some, or train with generation: 1."
         )
-    if network.generation and not (network.training or network.corrections):
+    if network.generation and not (network.training or corrections):
         raise ConfigError(
             f"{key}: there is nothing to learn from. Add `training`, a sheet of annotated images, "
             "or `corrections`, what people corrected."
@@ -153,24 +124,21 @@ def _check(network: NetworkSettings, config: Mapping[str, Any]) -> None:
             f"{key}.training: there is no file '{network.training}'. Correct the path, or write "
             "the sheet (docs/training.md says what is in it)."
         )
-    if network.corrections and network.corrections.object_set not in config["objects"]:
+    if corrections and corrections.object_set not in config["objects"]:
         raise ConfigError(
-            f"{key}.corrections.object_set: '{network.corrections.object_set}' is not under "
-            f"'objects'. Allowed: {', '.join(config['objects'])}."
+            f"{key}.corrections.object_set: '{corrections.object_set}' is not under 'objects'. "
+            f"Allowed: {', '.join(config['objects'])}."
         )
 
 
-def _check_whole_images(network: NetworkSettings) -> None:
+def _check_whole_images(key: str, corrections: CorrectionSettings) -> None:
     """Refuse corrections of parts of images for a network that learns from whole ones."""
-    corrections = network.corrections
-    if network.method != "mask_rcnn" or corrections is None:
-        return
     wrong = "reviews" if corrections.reviews else "edited" if corrections.edited != "field" else ""
     if wrong:
         raise ConfigError(
-            f"networks.{network.name}.corrections.{wrong}: a Mask R-CNN learns from images that "
-            "are annotated completely, and this says only what is right in parts of them. Use "
-            "`edited: field` without reviews, or train for the method network."
+            f"{key}.corrections.{wrong}: a Mask R-CNN learns from images that are annotated "
+            "completely, and this says only what is right in parts of them. Use `edited: field` "
+            "without reviews, or train for the method network."
         )
 
 

@@ -40,20 +40,13 @@ class Options(BaseModel):
 
     @classmethod
     def read(cls, given: Mapping[str, Any], where: str) -> Self:
-        """Check what a config sets; everything else keeps its default.
-
-        Parameters
-        ----------
-        given : mapping of str to Any
-            Options by name.
-        where : str
-            What they belong to, for the error, e.g. ``"method classical"``.
+        """Check the options that a config sets; everything else keeps its default.
 
         Raises
         ------
         ValueError
             If an option is unknown, is missing or has a value that is not allowed; the text says
-            what is allowed.
+            what is allowed. It begins with `where` they belong, e.g. ``"method classical"``.
         """
         try:
             return cls.model_validate(dict(given))
@@ -64,21 +57,17 @@ class Options(BaseModel):
     def fields(cls) -> dict[str, FieldInfo]:
         """Return the fields by name, a class's own before those that it shares with others."""
         own = [name for name in cls.model_fields if name in cls.__annotations__]
-        shared = [name for name in cls.model_fields if name not in own]
-        return {name: cls.model_fields[name] for name in own + shared}
+        return {name: cls.model_fields[name] for name in own} | cls.model_fields
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Return the defaults by name, groups of options as mappings; none of what is required."""
-        given = {
-            name: field.get_default(call_default_factory=True)
-            for name, field in cls.fields().items()
-            if not field.is_required()
-        }
-        return {
-            name: value.model_dump() if isinstance(value, Options) else value
-            for name, value in given.items()
-        }
+        values = {}
+        for name, field in cls.fields().items():
+            if not field.is_required():
+                value = field.get_default(call_default_factory=True)
+                values[name] = value.model_dump() if isinstance(value, Options) else value
+        return values
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
@@ -108,8 +97,7 @@ def limits_of(field: FieldInfo) -> tuple[float, float]:
 
 def choices_of(field: FieldInfo) -> tuple[str, ...]:
     """Return the words that a field may hold; none if it holds something else."""
-    words = [value for value in get_args(field.annotation) if isinstance(value, str)]
-    return tuple(words)
+    return tuple(value for value in get_args(field.annotation) if isinstance(value, str))
 
 
 def meaning(description: str | None) -> str:

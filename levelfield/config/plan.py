@@ -27,12 +27,7 @@ from levelfield.config.sheets import SCHEMAS, check_config, load_schema, with_de
 from levelfield.config.weights import CATALOGUE, Weights, named_weights
 
 _NO_SCIENCE = (
-    "plates",
-    "data_folder",
-    "results",
-    "packs_per_plate",
-    "weights_cache",
-    "device",
+    *("plates", "data_folder", "results", "packs_per_plate", "weights_cache", "device"),
     "evaluation",
 )
 """Where files lie, how and on what work is done and what labels are compared with: these change no
@@ -41,36 +36,19 @@ measurement, so they must not make anything again."""
 
 @dataclass(frozen=True)
 class Plan:
-    """What there is to do.
+    """What there is to do: the checked config with its defaults, and what was made of it.
 
-    Attributes
-    ----------
-    config : mapping
-        Checked, with its defaults.
-    plates : mapping of str to Plate
-        By name, in the order of the sheet.
-    object_sets : tuple of ObjectSetSettings
-        In the order in which they are made.
-    references : mapping of str to list of Path
-        Files of reference labels, of the plates that have some.
-    networks : mapping of str to NetworkSettings
-        That are trained here, by name.
-    weights : mapping of str to Weights
-        That have to be fetched, by name.
-    results : Results
-        Where results lie, as seen from the folder in which the run was started.
-    plate_diameters : bool
-        Whether a diameter is measured on every plate.
+    Mappings are by name. Results are as seen from the folder in which the run was started.
     """
 
     config: Mapping[str, Any]
     plates: Mapping[str, Plate]
-    object_sets: tuple[ObjectSetSettings, ...]
-    references: Mapping[str, list[Path]]
-    networks: Mapping[str, NetworkSettings]
-    weights: Mapping[str, Weights]
+    object_sets: tuple[ObjectSetSettings, ...]  # in the order in which they are made
+    references: Mapping[str, list[Path]]  # files of reference labels, of the plates that have some
+    networks: Mapping[str, NetworkSettings]  # trained here
+    weights: Mapping[str, Weights]  # to be fetched
     results: Results
-    plate_diameters: bool
+    plate_diameters: bool  # whether a diameter is measured on every plate
 
     @property
     def measured(self) -> list[str]:
@@ -120,16 +98,13 @@ class Plan:
         collection is never made twice: once it is there, no rule makes it, nor that of a generation
         before.
         """
-        folders = {
-            f"{name}/generation_{network.generation}": network
-            for name, network in self.networks.items()
-            if network.corrections and network.generation
-        }
-        return {
-            folder: network
-            for folder, network in folders.items()
-            if not Path(self.results.file("collect_training", collection=folder)).is_file()
-        }
+        waiting = {}
+        for name, network in self.networks.items():
+            folder = f"{name}/generation_{network.generation}"
+            sheet = Path(self.results.file("collect_training", collection=folder))
+            if network.corrections and network.generation and not sheet.is_file():
+                waiting[folder] = network
+        return waiting
 
     def finished_plates(self) -> list[str]:
         """Return the plates that have all that the verdict of a screen is made from."""
@@ -146,18 +121,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Segmenters:
-    """What there is to segment with; rooms above the config know.
-
-    Attributes
-    ----------
-    methods : mapping of str to MethodFacts
-        `levelfield.segmentation.METHODS`.
-    schemas : mapping of str to mapping
-        `levelfield.segmentation.schema.config_parts`: what the config's schema refers to.
-    """
+    """What there is to segment with; rooms above the config know."""
 
     methods: Methods
     schemas: Mapping[str, Mapping[str, Any]]
+    """From `levelfield.segmentation.schema.config_parts`: what the config's schema refers to."""
 
 
 def checked_plan(
@@ -171,10 +139,8 @@ def checked_plan(
 
     Parameters
     ----------
-    config : mapping
-        As it was read.
-    source : str
-        Name of the config file, for errors.
+    config, source : mapping, str
+        As it was read, and the name of its file for errors.
     segmenters : Segmenters or None
         Without them neither the methods of object sets nor their parameters are checked, and no
         job can be planned.
@@ -192,9 +158,9 @@ def checked_plan(
     schema = load_schema(SCHEMAS / "config.yaml")
     check_config(config, schema, source, segmenters.schemas if segmenters else _UNCHECKED)
     config = with_defaults(config, schema)
-    methods = segmenters.methods if segmenters else None
-    sets = object_sets(config, methods)
-    if methods is not None:
+    methods = segmenters.methods if segmenters else {}
+    sets = object_sets(config, methods or None)
+    if methods:
         check_classifiers(sets, list(config["pixel_classifiers"]), methods)
     check_measurement(config)
     sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}

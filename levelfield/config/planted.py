@@ -20,8 +20,8 @@ PLANTED = "PLANTED"
 COLUMN = "Metadata_Planted"
 """Of tables with a row per well, site or object: what was planted there; empty elsewhere."""
 
-_MADE_FROM = ("parent", "minus", "within")
-
+PARENT_ROLES = ("parent", "minus", "within")
+"""Keys of an object set that name another set."""
 
 ERRORS = ("grow_px", "drop_percent", "split_percent", "merge_percent")
 """Keys of the config that say which error is planted; each planting has one of them."""
@@ -35,21 +35,13 @@ _CHANGES = {
 
 @dataclass(frozen=True)
 class Planting:
-    """An error that the labels of one object set get after segmentation.
+    """An error that the labels of one object set get after segmentation."""
 
-    Attributes
-    ----------
-    control_type : str
-        The wells that get it: negcon, poscon, trt or empty.
-    error : str
-        One of `ERRORS`.
-    amount : float
-        For ``grow_px`` how far objects grow, px (below 0 they shrink); else percent of the objects.
-    """
-
-    control_type: str
-    error: str
-    amount: float
+    control_type: str  # of the wells that get it: negcon, poscon, trt or empty
+    error: str  # one of `ERRORS`
+    amount: (
+        float  # of grow_px how far objects grow, px (below 0 they shrink); else % of the objects
+    )
 
     @property
     def shrinks(self) -> bool:
@@ -77,21 +69,19 @@ def plantings(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Planting]:
     ConfigError
         If a set names no error, or more than one.
     """
-    return {
-        name: _planting(name, rule["planted"])
-        for name, rule in objects.items()
-        if "planted" in rule
-    }
-
-
-def _planting(object_set: str, rule: Mapping[str, Any]) -> Planting:
-    errors = [name for name in ERRORS if name in rule]
-    if len(errors) != 1:
-        raise ConfigError(
-            f"objects.{object_set}.planted: names {' and '.join(errors) or 'no error'}. Name "
-            f"exactly one of {', '.join(ERRORS)}."
-        )
-    return Planting(rule["control_type"], errors[0], rule[errors[0]])
+    found = {}
+    for name, settings in objects.items():
+        if "planted" not in settings:
+            continue
+        rule = settings["planted"]
+        errors = [error for error in ERRORS if error in rule]
+        if len(errors) != 1:
+            raise ConfigError(
+                f"objects.{name}.planted: names {' and '.join(errors) or 'no error'}. Name "
+                f"exactly one of {', '.join(ERRORS)}."
+            )
+        found[name] = Planting(rule["control_type"], errors[0], rule[errors[0]])
+    return found
 
 
 def planted_note(objects: Mapping[str, Mapping[str, Any]]) -> str:
@@ -103,13 +93,11 @@ def planted_note(objects: Mapping[str, Mapping[str, Any]]) -> str:
 def planted_notes(objects: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return a note for every object set that a planted error changes, itself or through another.
 
-    Parameters
-    ----------
-    objects : mapping
-        The config's section ``objects``: sets that build on others come after them.
+    `objects` is the config's section: sets that build on others come after them.
     """
     made_from = {
-        name: [rule[role] for role in _MADE_FROM if role in rule] for name, rule in objects.items()
+        name: [rule[role] for role in PARENT_ROLES if role in rule]
+        for name, rule in objects.items()
     }
     return notes_of_sets(plantings(objects), made_from)
 
@@ -119,12 +107,7 @@ def notes_of_sets(
 ) -> dict[str, str]:
     """Return a note for every object set that holds a planted error or is made from one that does.
 
-    Parameters
-    ----------
-    planted : mapping of str to Planting
-        By object set.
-    made_from : mapping of str to sequence of str
-        The sets that each set builds on, in the order in which sets are made.
+    `made_from` has the sets that each set builds on, in the order in which sets are made.
     """
     words: dict[str, list[str]] = {}
     for name, others in made_from.items():
@@ -137,32 +120,21 @@ def notes_of_sets(
 def mark_layout(layout: pd.DataFrame, objects: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Add `COLUMN` to a layout, from which all tables of wells, sites and objects take it.
 
-    Parameters
-    ----------
-    layout : DataFrame
-        From `levelfield.config.layouts.read_layout`.
-    objects : mapping
-        The config's section ``objects``; where it plants nothing the layout stays as it is.
+    Where the config's section `objects` plants nothing the layout stays as it is.
     """
-    planted = plantings(objects)
-    if not planted:
-        return layout
     by_type: dict[str, list[str]] = {}
-    for name, planting in planted.items():
+    for name, planting in plantings(objects).items():
         by_type.setdefault(planting.control_type, []).append(planting.words(name))
+    if not by_type:
+        return layout
     notes = {kind: _note(words) for kind, words in by_type.items()}
     return layout.assign(**{COLUMN: layout["Metadata_ControlType"].map(notes).fillna("")})
 
 
 def mark_verdict(verdict: pd.DataFrame, objects: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Add a column ``planted`` to a verdict, and put the note before the advice.
+    """Add a column ``planted`` to a verdict, and put the note before its ``advice``.
 
-    Parameters
-    ----------
-    verdict : DataFrame
-        ``qc/verdict.csv`` with ``object_set`` and ``advice``.
-    objects : mapping
-        The config's section ``objects``; where it plants nothing the verdict stays as it is.
+    Where the config's section `objects` plants nothing the verdict stays as it is.
     """
     notes = planted_notes(objects)
     if not notes:

@@ -13,7 +13,7 @@ from typing import Any
 
 from levelfield.config.layouts import check_repeats, layout_columns
 from levelfield.config.results import SCREEN_FOLDERS
-from levelfield.config.sheets import Sheet, SheetError, check_sheet, path_below, read_columns
+from levelfield.config.sheets import SheetError, check_sheet, path_below, read_columns
 
 
 @dataclass(frozen=True)
@@ -41,32 +41,14 @@ class _Layouts:
 
 @dataclass(frozen=True)
 class Plate:
-    """One plate of the screen: where its images are, what its wells hold, how it is packed.
+    """One plate of the screen: where its images are, what its wells hold, how it is packed."""
 
-    Attributes
-    ----------
-    name : str
-        Name of the plate, unique in the screen; also its folder under the results.
-    images : Path
-        Folder of the raw images.
-    layout_path : Path
-        The layout sheet.
-    n_wells : int
-        Plate format: 6, 12, 24, 48, 96, 384 or 1536.
-    n_packs : int
-        Jobs that the wells are divided among, at most.
-    date : str
-        When it was imaged, in ISO 8601; empty where the sheet does not say.
-    layouts : _Layouts
-        The wells of layouts that were read.
-    """
-
-    name: str
-    images: Path
+    name: str  # unique in the screen; also the plate's folder under the results
+    images: Path  # folder of the raw images
     layout_path: Path
-    n_wells: int
-    n_packs: int
-    date: str = ""
+    n_wells: int  # plate format
+    n_packs: int  # most jobs that the wells are divided among
+    date: str = ""  # when it was imaged, in ISO 8601; empty where the sheet does not say
     layouts: _Layouts = field(default_factory=lambda: _Layouts(None), repr=False, compare=False)
 
     # Read when asked for: a job of a large screen needs the layout of one plate only.
@@ -104,7 +86,7 @@ def divide_into_packs(wells: Sequence[str], n_packs: int) -> tuple[Pack, ...]:
 def read_plates(
     config: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Plate]:
-    """Read the plate sheet and every layout: the whole plan of a screen.
+    """Read the plate sheet and every layout: the plates by name, in the order of the sheet.
 
     Parameters
     ----------
@@ -114,11 +96,6 @@ def read_plates(
         JSON Schemas of a row of the plate sheet (``plates``) and of a layout (``layout``); left
         out where the plan has checked the sheets before. Then no layout is read until its
         plate's wells are asked for, as every job of a screen reads the plan.
-
-    Returns
-    -------
-    dict of str to Plate
-        By plate name, in the order of the sheet.
 
     Raises
     ------
@@ -130,16 +107,14 @@ def read_plates(
     if schemas is not None:
         check_sheet(sheet, schemas["plates"], path)
         check_repeats(sheet["plate"], path, "plate")
-        _check_reserved(sheet["plate"], path)
-        _check_dates(sheet, schemas["plates"], path)
     layouts = _Layouts(schemas["layout"] if schemas is not None else None)
     plates = {}
     for line, values in enumerate(zip(*sheet.values(), strict=True), start=2):
-        row = dict(zip(sheet, values, strict=True))
+        row, where = dict(zip(sheet, values, strict=True)), f"{path}, line {line}"
         plate = Plate(
             name=row["plate"],
-            images=path_below(config["data_folder"], row["images"], f"{path}, line {line}: images"),
-            layout_path=path_below(".", row["layout"], f"{path}, line {line}: layout"),
+            images=path_below(config["data_folder"], row["images"], f"{where}: images"),
+            layout_path=path_below(".", row["layout"], f"{where}: layout"),
             n_wells=int(row["wells"]),
             n_packs=config["packs_per_plate"],
             date=row.get("date", ""),
@@ -147,37 +122,27 @@ def read_plates(
         )
         plates[plate.name] = plate
         if schemas is not None:
-            _check_images(plate, path, line)
+            _check_plate(plate, where, schemas["plates"])
             layouts.control_types(plate.layout_path, plate.n_wells)
     return plates
 
 
-def _check_images(plate: Plate, path: Path, line: int) -> None:
+def _check_plate(plate: Plate, where: str, schema: Mapping[str, Any]) -> None:
+    """Refuse what the schema of the plate sheet cannot."""
+    if plate.name.lower() in SCREEN_FOLDERS:
+        raise SheetError(
+            f"{where}: a plate cannot be called '{plate.name}', as the results of the screen lie "
+            f"in folders called {', '.join(SCREEN_FOLDERS)}. Rename the plate."
+        )
+    try:
+        datetime.fromisoformat(plate.date or "2000-01-01")
+    except ValueError:
+        raise SheetError(
+            f"{where}: column 'date' holds '{plate.date}', which no calendar or clock has. "
+            f"Expected: {schema['properties']['date']['description']}"
+        ) from None
     if not plate.images.is_dir():
         raise SheetError(
-            f"{path}, line {line}: plate {plate.name} has no folder of images at "
-            f"'{plate.images}'. Correct the column 'images', or the config key 'data_folder' it "
-            "starts from."
+            f"{where}: plate {plate.name} has no folder of images at '{plate.images}'. Correct "
+            "the column 'images', or the config key 'data_folder' it starts from."
         )
-
-
-def _check_reserved(names: Sequence[str], path: Path) -> None:
-    """Refuse names of plates whose folder would be one that the screen has for itself."""
-    for line, name in enumerate(names, start=2):
-        if name.lower() in SCREEN_FOLDERS:
-            raise SheetError(
-                f"{path}, line {line}: a plate cannot be called '{name}', as the results of the "
-                f"screen lie in folders called {', '.join(SCREEN_FOLDERS)}. Rename the plate."
-            )
-
-
-def _check_dates(sheet: Sheet, schema: Mapping[str, Any], path: Path) -> None:
-    """Refuse days and times that have the form of a date and do not exist."""
-    for line, text in enumerate(sheet.get("date", ()), start=2):
-        try:
-            datetime.fromisoformat(text or "2000-01-01")
-        except ValueError:
-            raise SheetError(
-                f"{path}, line {line}: column 'date' holds '{text}', which no calendar or clock "
-                f"has. Expected: {schema['properties']['date']['description']}"
-            ) from None

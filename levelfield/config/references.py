@@ -33,19 +33,7 @@ def field_names(plate: str, well: str, site: int, raw_file: str) -> dict[str, st
 def plates_with_references(
     config: Mapping[str, Any], plates: Iterable[str]
 ) -> dict[str, list[Path]]:
-    """Find the plates that have files where their references should be.
-
-    Parameters
-    ----------
-    config : mapping
-        The checked config: ``evaluation``, ``objects`` and ``data_folder`` are used.
-    plates : iterable of str
-        Names of all plates.
-
-    Returns
-    -------
-    dict of str to list of Path
-        The files by plate, without the plates that have none; empty without ``evaluation``.
+    """Find the files of references by plate; plates that have none are left out.
 
     Raises
     ------
@@ -57,22 +45,21 @@ def plates_with_references(
     folder, plates = Path(config["data_folder"]), list(plates)
     found: dict[str, set[Path]] = {plate: set() for plate in plates}
     for object_set, pattern in config["evaluation"]["references"].items():
-        _check_pattern(object_set, pattern, list(config["objects"]))
+        key = f"evaluation.references.{object_set}"
+        _check_pattern(key, object_set, pattern, list(config["objects"]))
         files = {plate: files_of_plate(folder, pattern, plate) for plate in plates}
         if not any(files.values()):
             raise ConfigError(
-                f"evaluation.references.{object_set}: not one file fits "
-                f"'{_open_path(folder, pattern, plates[0])}', nor the same of another plate, so "
-                "there is nothing to compare with. Correct the pattern (it starts from "
-                "data_folder), or leave the section 'evaluation' out."
+                f"{key}: not one file fits '{_open_path(folder, pattern, plates[0])}', nor the "
+                "same of another plate, so there is nothing to compare with. Correct the pattern "
+                "(it starts from data_folder), or leave the section 'evaluation' out."
             )
         for plate in plates:
             found[plate].update(files[plate])
     return {plate: sorted(files) for plate, files in found.items() if files}
 
 
-def _check_pattern(object_set: str, pattern: str, sets: list[str]) -> None:
-    key = f"evaluation.references.{object_set}"
+def _check_pattern(key: str, object_set: str, pattern: str, sets: list[str]) -> None:
     if object_set not in sets:
         raise ConfigError(f"{key}: there is no such object set. Allowed: {', '.join(sets)}.")
     names = field_names("P", "A01", 1, "image.tif")

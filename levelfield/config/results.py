@@ -43,17 +43,7 @@ EVENTS = ".snakemake/levelfield"
 
 @dataclass(frozen=True)
 class Rule:
-    """The files of a rule.
-
-    Attributes
-    ----------
-    name : str
-        Of the rule.
-    unit : str
-        What a job works on, a key of the folders.
-    files : mapping of str to str
-        Patterns below the unit's folder. By the first of them a job is known to be done.
-    """
+    """The files of a rule: patterns below the folder of the unit that a job works on."""
 
     name: str
     unit: str
@@ -65,117 +55,93 @@ class Rule:
         return next(iter(self.files))
 
 
-def _screen_rules(unit: str) -> tuple[Rule, Rule]:
-    tables = {name: f"{name}.csv" for name in ("verdict", "answers", "drift", "plates")}
-    return (
-        Rule(f"qc_{unit}", unit, tables),
-        Rule(f"report_{unit}", unit, {"report": "report.html"}),
-    )
+def _rule(name: str, unit: str, /, **files: str) -> Rule:
+    return Rule(name, unit, files)
+
+
+def _alike(pattern: str, *names: str) -> dict[str, str]:
+    """Return files whose pattern has their name in place of the asterisk."""
+    return {name: pattern.replace("*", name) for name in names}
 
 
 _QC_TABLES = (
     *("verdict", "answers", "sites", "wells", "estimates", "counts", "trend", "not_covered"),
     *("confounders", "reviewed", "reviewers", "review_list"),
 )
+_SCREEN_TABLES = _alike("*.csv", "verdict", "answers", "drift", "plates")
 
-RULES: Mapping[str, Rule] = {
-    rule.name: rule
-    for rule in (
-        Rule("fetch_weights", "weights", {"weights": "{weights}"}),
-        Rule("train_pixel_classifier", "classifier", {"classifier": "{classifier}.npz"}),
-        Rule("index_plate", "plate", {"index": "index.csv"}),
-        Rule("create_store", "plate", {"planned": "store.csv"}),
-        Rule(
-            "fit_illumination",
-            "plate",
-            {
-                "fields": "illumination.npz",
-                "table": "illumination.csv",
-                "pictures": "illumination/{channel}.png",
-            },
-        ),
-        Rule(
-            "collect_training",
-            "collection",
-            {
-                "sheet": "collected.csv",
-                "reviews": "reviews.csv",
-                "corrections": "corrections.csv",
-                "images": "corrected",
-            },
-        ),
-        Rule(
-            "train_network",
-            "network",
-            {
-                "weights": "weights.safetensors",
-                **{name: f"{name}.csv" for name in ("split", "history", "evaluation")},
-                "generations": "generations.csv",
-                "losses_picture": "losses.png",
-                "generations_picture": "generations.png",
-            },
-        ),
-        Rule("measure_thresholds", "plate", {"thresholds": "thresholds.csv"}),
-        Rule("measure_diameters", "plate", {"diameters": "diameters.csv"}),
-        Rule("segment", "pack", {"fields": "segment/{pack}.csv"}),
-        Rule(
-            "measure",
-            "pack",
-            {
-                "image": "measure/Image/{pack}.parquet",
-                "objects": "measure/{object_set}/{pack}.parquet",
-            },
-        ),
-        Rule(
-            "qc_evidence",
-            "pack",
-            {
-                name: f"qc/{name}/{{pack}}.parquet"
-                for name in ("evidence", "pairs", "candidates", "fields")
-            },
-        ),
-        Rule(
-            "summarise_plate",
-            "plate",
-            {
-                "sites": "sites.csv",
-                "wells": "wells.csv",
-                "excluded": "excluded_sites.csv",
-                "plate": "plate.csv",
-                "readouts": "readouts.csv",
-                "objects": "objects/{object_set}.{ending}",
-                "anndata": "objects/{object_set}.h5ad",
-            },
-        ),
-        Rule("check_review", "plate", {"checked": "qc/review_checked.csv"}),
-        Rule(
-            "qc_plate",
-            "plate",
-            {
-                **{name: f"qc/{name}.csv" for name in _QC_TABLES},
-                "objects": "qc/objects.parquet",
-                "candidates": "qc/candidates.parquet",
-            },
-        ),
-        Rule(
-            "evaluate",
-            "plate",
-            {
-                "page": "evaluation/evaluation.html",
-                "picture": "evaluation/evaluation.png",
-                **{
-                    name: f"evaluation/{name}.csv"
-                    for name in ("objects", "images", "groups", "references")
-                },
-            },
-        ),
-        Rule("qc_truth", "plate", {"truth": "qc/truth.csv"}),
-        Rule("report_plate", "plate", {"report": "report.html"}),
-        Rule("provenance", "plate", {"crate": "ro-crate-metadata.json"}),
-        *_screen_rules("screen"),
-        *_screen_rules("partial"),
-    )
-}
+_IN_ORDER = (
+    _rule("fetch_weights", "weights", weights="{weights}"),
+    _rule("train_pixel_classifier", "classifier", classifier="{classifier}.npz"),
+    _rule("index_plate", "plate", index="index.csv"),
+    _rule("create_store", "plate", planned="store.csv"),
+    _rule(
+        "fit_illumination",
+        "plate",
+        fields="illumination.npz",
+        table="illumination.csv",
+        pictures="illumination/{channel}.png",
+    ),
+    _rule(
+        "collect_training",
+        "collection",
+        sheet="collected.csv",
+        **_alike("*.csv", "reviews", "corrections"),
+        images="corrected",
+    ),
+    _rule(
+        "train_network",
+        "network",
+        weights="weights.safetensors",
+        **_alike("*.csv", "split", "history", "evaluation", "generations"),
+        losses_picture="losses.png",
+        generations_picture="generations.png",
+    ),
+    _rule("measure_thresholds", "plate", thresholds="thresholds.csv"),
+    _rule("measure_diameters", "plate", diameters="diameters.csv"),
+    _rule("segment", "pack", fields="segment/{pack}.csv"),
+    _rule(
+        "measure",
+        "pack",
+        image="measure/Image/{pack}.parquet",
+        objects="measure/{object_set}/{pack}.parquet",
+    ),
+    _rule(
+        "qc_evidence",
+        "pack",
+        **_alike("qc/*/{pack}.parquet", "evidence", "pairs", "candidates", "fields"),
+    ),
+    _rule(
+        "summarise_plate",
+        "plate",
+        **_alike("*.csv", "sites", "wells", "plate", "readouts"),
+        excluded="excluded_sites.csv",
+        objects="objects/{object_set}.{ending}",
+        anndata="objects/{object_set}.h5ad",
+    ),
+    _rule("check_review", "plate", checked="qc/review_checked.csv"),
+    _rule(
+        "qc_plate",
+        "plate",
+        **_alike("qc/*.csv", *_QC_TABLES),
+        **_alike("qc/*.parquet", "objects", "candidates"),
+    ),
+    _rule(
+        "evaluate",
+        "plate",
+        page="evaluation/evaluation.html",
+        picture="evaluation/evaluation.png",
+        **_alike("evaluation/*.csv", "objects", "images", "groups", "references"),
+    ),
+    _rule("qc_truth", "plate", truth="qc/truth.csv"),
+    _rule("report_plate", "plate", report="report.html"),
+    _rule("provenance", "plate", crate="ro-crate-metadata.json"),
+    _rule("qc_screen", "screen", **_SCREEN_TABLES),
+    _rule("report_screen", "screen", report="report.html"),
+    _rule("qc_partial", "partial", **_SCREEN_TABLES),
+    _rule("report_partial", "partial", report="report.html"),
+)
+RULES: Mapping[str, Rule] = {rule.name: rule for rule in _IN_ORDER}
 """All rules that make results, in the order of the work."""
 
 
@@ -190,13 +156,8 @@ class _Open(dict[str, Any]):
 class Results:
     """The paths below a folder of results; wildcards that are not given stay open, in braces.
 
-    Attributes
-    ----------
-    folder : str
-        The config's ``results``.
-    root : str
-        That relative paths start from; where the process runs when left out. Of a workflow that
-        is used as a module it is the module's ``prefix``.
+    Relative paths start from `root`: of a workflow that is used as a module its ``prefix``, else
+    where the process runs.
     """
 
     folder: str
@@ -209,11 +170,11 @@ class Results:
 
     def log(self, rule: str, **wildcards: str | int) -> str:
         """Return the log of a job."""
-        return self._path(RULES[rule], f"logs/{self._job(rule)}.log", wildcards)
+        return self._path(RULES[rule], f"logs/{_job_name(rule)}.log", wildcards)
 
     def timing(self, rule: str, **wildcards: str | int) -> str:
         """Return the table of what a job took (Snakemake's benchmark)."""
-        return self._path(RULES[rule], f"timings/{self._job(rule)}.tsv", wildcards)
+        return self._path(RULES[rule], f"timings/{_job_name(rule)}.tsv", wildcards)
 
     def store(self, plate: str = "{plate}") -> str:
         """Return the store of a plate."""
@@ -230,18 +191,28 @@ class Results:
     def _root(self) -> str:
         return f"{self.root.rstrip('/')}/" if self.root else ""
 
-    def _job(self, rule: str) -> str:
-        return _JOBS.get(RULES[rule].unit, "{rule}").replace("{rule}", rule)
-
     def _path(self, rule: Rule, below: str, wildcards: Mapping[str, str | int]) -> str:
         known = _Open(wildcards, results=self.path, root=self._root)
         return f"{_FOLDERS[rule.unit]}/{below}".format_map(known)
 
 
+def _job_name(rule: str) -> str:
+    return _JOBS.get(RULES[rule].unit, "{rule}").replace("{rule}", rule)
+
+
 def in_plate(folder: Path, rule: str, name: str = "", **wildcards: str) -> Path:
     """Return a file of a rule in the folder of a plate's results."""
-    made = RULES[rule]
-    return folder / made.files[name or made.mark].format_map(_Open(wildcards))
+    return Path(Results(str(folder.parent)).file(rule, name, plate=folder.name, **wildcards))
+
+
+def packs_in(folder: Path, rule: str, name: str = "") -> list[Path]:
+    """Return the files that the jobs of a rule have made of the packs of a plate."""
+    return matching(in_plate(folder, rule, name, pack="pack*"))
+
+
+def matching(pattern: Path) -> list[Path]:
+    """Return the files that fit a path whose name has an asterisk, sorted."""
+    return sorted(pattern.parent.glob(pattern.name))
 
 
 def store_in(folder: Path) -> Path:
@@ -254,15 +225,12 @@ def checkpoints_of(store: Path | str) -> Path:
     return Path(store).parent / CHECKPOINTS
 
 
-def log_in(folder: Path, rule: str, pack: str = "*") -> Path:
+def log_in(folder: Path, rule: str, pack: str = "pack*") -> Path:
     """Return the log of a job (or a pattern of those of all packs) in the folder of a plate."""
-    return folder / "logs" / f"{_job_name(rule, pack)}.log"
+    return Path(Results(str(folder.parent)).log(rule, plate=folder.name, pack=pack))
 
 
 def timings_in(folder: Path, rule: str) -> list[Path]:
     """Return the tables of what the jobs of a rule took, in the folder of a plate."""
-    return sorted((folder / "timings").glob(f"{_job_name(rule, 'pack*')}.tsv"))
-
-
-def _job_name(rule: str, pack: str) -> str:
-    return _JOBS.get(RULES[rule].unit, "{rule}").format(rule=rule, pack=pack)
+    results = Results(str(folder.parent))
+    return matching(Path(results.timing(rule, plate=folder.name, pack="pack*")))

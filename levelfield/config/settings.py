@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from levelfield.config.planted import Planting, plantings
+from levelfield.config.planted import PARENT_ROLES, Planting, plantings
 from levelfield.config.sheets import ConfigError
 
 if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has neither
@@ -44,10 +44,6 @@ class MethodFacts(Protocol):
 
 Methods = Mapping[str, MethodFacts]
 """The methods that there are: `levelfield.segmentation.METHODS`."""
-
-PARENT_ROLES = ("parent", "minus", "within")
-"""Keys of an object set that name another set."""
-
 
 THRESHOLD_CONTROLS = {"negcon": ("negcon",), "controls": ("negcon", "poscon")}
 """Control types that a threshold is measured on, by ``threshold_from``; else on all wells."""

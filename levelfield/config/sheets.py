@@ -22,6 +22,13 @@ Sheet = dict[str, list[str]]
 
 SCHEMAS = Path(__file__).parent / "schemas"
 
+_LIMITS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "more than",
+    "exclusiveMaximum": "less than",
+    "maximum": "at most",
+}
+
 
 class ConfigError(ValueError):
     """The config is wrong; the text says which key, which value and what is allowed."""
@@ -61,13 +68,7 @@ def read_columns(path: Path) -> Sheet:
 
 
 def _rows(path: Path, separator: str) -> list[list[str]]:
-    """Return the header and the rows of a sheet, each as long as the header.
-
-    Raises
-    ------
-    ValueError
-        If there is no header, a name in it is a duplicate, or a row has too many cells.
-    """
+    """Return the header and the rows of a sheet, each as long as the header."""
     lines = (_without_comment(line) for line in path.read_text("utf-8-sig").splitlines())
     cells = csv.reader((line for line in lines if line.strip()), delimiter=separator, strict=True)
     try:
@@ -103,21 +104,12 @@ def read_sheet(path: Path) -> pd.DataFrame:
 
 
 def path_below(folder: Path | str, text: str, where: str) -> Path:
-    """Return the path that a sheet or a file of a microscope names.
-
-    Parameters
-    ----------
-    folder : Path
-        That relative paths start from, and that they may not leave.
-    text : str
-        The path; an absolute one is taken as it is.
-    where : str
-        Of the error: file, line, column.
+    """Return the path that a sheet or a file of a microscope names; `where` is for the error.
 
     Raises
     ------
     SheetError
-        If a relative path leaves the folder. Only names count: a link inside of the folder may
+        If a path relative to `folder` leaves it. Only names count: a link inside of the folder may
         lead anywhere, as whoever made it chose.
     """
     inside = Path(os.path.normpath(text))
@@ -140,50 +132,46 @@ def check_sheet(sheet: Sheet | pd.DataFrame, schema: Mapping[str, Any], path: Pa
     SheetError
         Naming the file, the line and what is allowed.
     """
-    _check_columns([str(column) for column in sheet], schema, path)
-    for column in sheet:
-        rule = _rule_of(column, schema) or {}
+    required = schema.get("required", [])
+    for column, rule in _rules_of([str(column) for column in sheet], schema, path).items():
         validator = jsonschema.Draft202012Validator(rule)
         values = list(sheet[column])
         for value in dict.fromkeys(values):
-            optional = value == "" and column not in schema.get("required", [])
-            if optional or validator.is_valid(value):
-                continue
-            line = values.index(value) + 2
-            raise SheetError(
-                f"{path}, line {line}: column '{column}' holds '{value}'. {_allowed(rule)}"
-            )
+            optional = value == "" and column not in required
+            if not optional and not validator.is_valid(value):
+                line = values.index(value) + 2
+                raise SheetError(
+                    f"{path}, line {line}: column '{column}' holds '{value}'. {_allowed(rule)}"
+                )
 
 
-def _check_columns(columns: list[str], schema: Mapping[str, Any], path: Path) -> None:
-    known = list(schema["properties"])
-    missing = [name for name in schema.get("required", []) if name not in columns]
-    if missing:
+def _rules_of(
+    columns: list[str], schema: Mapping[str, Any], path: Path
+) -> dict[str, Mapping[str, Any]]:
+    """Return the rule of every column; raise `SheetError` if one is missing or not known."""
+    known, required = schema["properties"], schema.get("required", [])
+    if missing := [name for name in required if name not in columns]:
         raise SheetError(
             f"{path}, line 1: the column '{missing[0]}' is missing. "
             f"Columns found: {', '.join(columns)}. Columns that must be there: "
-            f"{', '.join(schema['required'])}."
+            f"{', '.join(required)}."
         )
+    patterns = schema.get("patternProperties", {}).items()
+    rules = {}
     for column in columns:
-        if _rule_of(column, schema) is None:
+        fitting = [rule for pattern, rule in patterns if re.match(pattern, column)]
+        if column not in known and not fitting:
             raise SheetError(
                 f"{path}, line 1: the column '{column}' is not known.{_suggestion(column, known)} "
                 f"Allowed: {', '.join(known)}, and any name that begins with 'Metadata_'."
             )
-
-
-def _rule_of(column: str, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if column in schema["properties"]:
-        return schema["properties"][column]
-    for pattern, rule in schema.get("patternProperties", {}).items():
-        if re.match(pattern, column):
-            return rule
-    return None
+        rules[column] = known[column] if column in known else fitting[0]
+    return rules
 
 
 def _allowed(rule: Mapping[str, Any]) -> str:
     if "enum" in rule:
-        return f"Allowed: {', '.join(str(value) for value in rule['enum'])}."
+        return f"Allowed: {', '.join(map(str, rule['enum']))}."
     return f"Expected: {rule.get('description', rule.get('pattern', rule.get('type', '')))}"
 
 
@@ -198,14 +186,12 @@ def check_config(
     source: str,
     parts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Check the config against its JSON Schema.
+    """Check the config, as Snakemake merged it, against its JSON Schema.
 
     Parameters
     ----------
-    config : mapping
-        The config as Snakemake merged it.
-    schema : mapping
-        JSON Schema.
+    config, schema : mapping
+        What to check, and against what.
     source : str
         Name of the config file, for the error.
     parts : mapping
@@ -251,29 +237,21 @@ def _describe(error: jsonschema.ValidationError, source: str) -> str:
 def _remedy(error: jsonschema.ValidationError) -> str:
     rule = _rule_broken(error)
     needed: Any = error.validator_value
-    texts = {
-        "enum": lambda: f"Allowed: {', '.join(map(str, needed))}.",
-        "type": lambda: _kind(error),
-        "minimum": lambda: f"It must be at least {needed}.",
-        "exclusiveMinimum": lambda: f"It must be more than {needed}.",
-        "exclusiveMaximum": lambda: f"It must be less than {needed}.",
-        "maximum": lambda: f"It must be at most {needed}.",
-    }
-    text = texts.get(str(error.validator), lambda: error.message + ".")()
+    if error.validator == "enum":
+        text = f"Allowed: {', '.join(map(str, needed))}."
+    elif error.validator == "type" and needed == "object" and rule.get("properties"):
+        text = f"It must hold the keys {', '.join(rule['properties'])}."
+    elif error.validator == "type":
+        text = f"It must be of type {' or '.join([needed] if isinstance(needed, str) else needed)}."
+    elif error.validator in _LIMITS:
+        text = f"It must be {_LIMITS[error.validator]} {needed}."
+    else:
+        text = f"{error.message}."
     return f"{text} {rule['description']}" if "description" in rule else text
 
 
 def _rule_broken(error: jsonschema.ValidationError) -> Mapping[str, Any]:
     return error.schema if isinstance(error.schema, Mapping) else {}
-
-
-def _kind(error: jsonschema.ValidationError) -> str:
-    """Say what kind of value is needed; of a section, which keys it has."""
-    kinds: Any = error.validator_value
-    keys = list(_rule_broken(error).get("properties", {}))
-    if kinds == "object" and keys:
-        return f"It must hold the keys {', '.join(keys)}."
-    return f"It must be of type {' or '.join([kinds] if isinstance(kinds, str) else kinds)}."
 
 
 def with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:

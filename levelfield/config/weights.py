@@ -19,18 +19,9 @@ _SECRET = re.compile(r"(?i)(token|signature|password|secret|credential|api[-_]?k
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of weights.
+    """A file of weights: the name that object sets use, a URL or path, 64 hexadecimal digits.
 
-    Attributes
-    ----------
-    name : str
-        By which object sets name it.
-    source : str
-        A URL, or a path.
-    sha256 : str
-        Of the file, 64 hexadecimal digits.
-    licence : str
-        What its users may do with it, as they should be told; may be empty.
+    The licence is what its users should be told; it may be empty.
     """
 
     name: str
@@ -41,21 +32,24 @@ class Weights:
     @property
     def is_url(self) -> bool:
         """Whether it has to be downloaded."""
-        return self.source.startswith(("http://", "https://"))
+        return _is_url(self.source)
+
+
+def _is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
 
 
 def named_weights(
     names: Iterable[str], section: Mapping[str, Mapping[str, str]], catalogue: Path
 ) -> dict[str, Weights]:
-    """Return the weights that object sets name.
+    """Return the weights of those names.
 
     Parameters
     ----------
     names : iterable of str
-        As the object sets have them.
+        As object sets have them.
     section : mapping
-        The config's section ``weights``: what it says of weights that the catalogue has too
-        replaces only the keys it gives.
+        The config's section ``weights``, whose keys replace those of the catalogue.
     catalogue : Path
         YAML of the same form; paths in it start from the catalogue's folder.
 
@@ -73,7 +67,7 @@ def named_weights(
 def _read_catalogue(path: Path) -> dict[str, dict[str, str]]:
     known = yaml.safe_load(path.read_text())
     for rule in known.values():
-        if not rule["source"].startswith("http"):
+        if not _is_url(rule["source"]):
             rule["source"] = str(path.parent / rule["source"])
     return known
 
@@ -88,28 +82,23 @@ def _weights(name: str, known: Mapping[str, Mapping[str, str]]) -> Weights:
     rule = known[name]
     if "source" not in rule:
         raise ConfigError(f"weights.{name}.source is missing. Add the URL or path of the file.")
-    _check_no_secret(name, rule["source"])
-    path = Path(rule["source"])
-    if not rule["source"].startswith("http") and not path.is_file():
+    source, path = rule["source"], Path(rule["source"])
+    if _is_url(source):
+        parts = urlsplit(source)
+        if parts.password or parts.username or _SECRET.search(parts.query):
+            raise ConfigError(
+                f"weights.{name}.source holds a password or token, which would stand in logs, "
+                "reports and the provenance. Take it out: fetch the file yourself, and give its "
+                "path."
+            )
+    elif not path.is_file():
         raise ConfigError(f"weights.{name}.source: there is no file '{path}'. Correct the path.")
     if "sha256" not in rule:
-        own = f" `curl -L {rule['source']} | sha256sum` prints it."
+        own = f"`curl -L {source} | sha256sum` prints it."
         if path.is_file():
-            own = f" This file's is {hashlib.sha256(path.read_bytes()).hexdigest()}."
+            own = f"This file's is {hashlib.sha256(path.read_bytes()).hexdigest()}."
         raise ConfigError(
             f"weights.{name}.sha256 is missing. Add it, so that no other file is ever used in "
-            f"its place.{own}"
+            f"its place. {own}"
         )
-    return Weights(name, rule["source"], rule["sha256"], rule.get("licence", ""))
-
-
-def _check_no_secret(name: str, source: str) -> None:
-    """Refuse URLs with a secret in them: sources stand in logs, reports and the provenance."""
-    if not source.startswith(("http://", "https://")):
-        return
-    parts = urlsplit(source)
-    if parts.password or parts.username or _SECRET.search(parts.query):
-        raise ConfigError(
-            f"weights.{name}.source holds a password or token, which would stand in logs, reports "
-            "and the provenance. Take it out: fetch the file yourself, and give its path."
-        )
+    return Weights(name, source, rule["sha256"], rule.get("licence", ""))

@@ -14,25 +14,21 @@ PLATE_SHAPES: dict[int, tuple[int, int]] = {
 }
 """Rows and columns of each plate format, by its number of wells."""
 
+# A01, a1, A-01, AF48; and r01c01.
 _LETTERS_DIGITS = re.compile(r"^([A-Za-z]{1,2})[-_ ]?(\d{1,2})$")
 _ROW_COLUMN = re.compile(r"^[rR](\d{1,2})[-_ ]?[cC](\d{1,2})$")
 
 
 @cache  # few names, read for every plate and every image; and each is kept in memory once
 def parse_well(text: str) -> str:
-    """Return a well name in the form ``A01``.
-
-    Parameters
-    ----------
-    text : str
-        A well as people and microscopes write it: ``A01``, ``a1``, ``A-01``, ``r01c01``, ``AF48``.
+    """Return the name of a well, as people and microscopes write it, in the form ``A01``.
 
     Raises
     ------
     ValueError
         If the text is not a well name, or lies outside the largest plate (1536 wells).
     """
-    row, column = _row_column(text)
+    row, column = row_column(text)
     rows, columns = PLATE_SHAPES[1536]
     if not (1 <= row <= rows and 1 <= column <= columns):
         raise ValueError(
@@ -42,8 +38,10 @@ def parse_well(text: str) -> str:
     return f"{row_letters(row)}{column:02d}"
 
 
-def _row_column(text: str) -> tuple[int, int]:
-    text = str(text).strip()
+@cache
+def row_column(well: str) -> tuple[int, int]:
+    """Return the 1-based row and column of a well, however it is written."""
+    text = well.strip()
     if match := _ROW_COLUMN.match(text):
         return int(match[1]), int(match[2])
     if match := _LETTERS_DIGITS.match(text):
@@ -57,12 +55,6 @@ def _row_column(text: str) -> tuple[int, int]:
 def row_letters(row: int) -> str:
     """Return the letters of a 1-based plate row: 1 is ``A``, 27 is ``AA``."""
     return chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
-
-
-@cache
-def row_column(well: str) -> tuple[int, int]:
-    """Return the 1-based row and column of a well name."""
-    return _row_column(well)
 
 
 def well_path(well: str) -> str:

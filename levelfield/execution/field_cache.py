@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pyarrow import ArrowInvalid
 
 from levelfield.execution.checkpoints import Checkpoint, Tables
 from levelfield.execution.progress import map_fields
+from levelfield.io.tables import write_parquet
 
 log = logging.getLogger("levelfield")
 
@@ -95,6 +97,28 @@ def map_changed_fields(
     made = map_fields(work, changed, workers, what)
     found = kept | {field: tables for (field, _), tables in zip(changed, made, strict=True)}
     return [found[field] for field in fields]
+
+
+def remake_tables(
+    make: Callable[[Tables, int, str, Checkpoint], Tables],
+    paths: Mapping[str, Path],
+    workers: int,
+    what: str,
+    checkpoint: Checkpoint,
+) -> None:
+    """Make the parquet tables of a pack, and write them, unless another job of the kind did.
+
+    `make` gets the tables of an earlier run, or none unless all of them are readable.
+    """
+    try:
+        previous = {name: pd.read_parquet(path) for name, path in paths.items()}
+    except (OSError, ArrowInvalid):
+        previous = {}
+    tables = make(previous, workers, what, checkpoint)
+    checkpoint.check()
+    for name, path in paths.items():
+        write_parquet(tables[name], path)
+    checkpoint.remove()
 
 
 def _compute_and_keep(

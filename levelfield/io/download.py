@@ -26,12 +26,10 @@ def download(url: str, part: Path, what: str, seconds_between_attempts: float = 
 
     Parameters
     ----------
-    url : str
-        http or https.
+    url, what : str
+        http or https, and a name for the progress line, for instance ``"weights cpsam_v2"``.
     part : Path
         File to append to. After an error it keeps what came, for the next attempt.
-    what : str
-        Of the progress line, for instance ``"weights cpsam_v2"``.
     seconds_between_attempts : float
         A connection that breaks off is tried again this much later, twice.
 
@@ -89,13 +87,8 @@ def _with_progress(
         done += len(block)
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_LINES:
-            log.info(_line(what, done, done - start, total, now - begun))
-            last = now
-
-
-def _line(what: str, done: int, new: int, total: int | None, seconds: float) -> str:
-    rate = new / seconds
-    if total is None:
-        return f"{what}: {done / 1e6:.0f} MB, {rate / 1e6:.1f} MB/s"
-    size, left = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB", (total - done) / rate
-    return f"{what}: {size}, {rate / 1e6:.1f} MB/s, {left:.0f} s left"
+            rate, last = (done - start) / (now - begun), now
+            of, left = "", ""
+            if total is not None:
+                of, left = f" of {total / 1e6:.0f}", f", {(total - done) / rate:.0f} s left"
+            log.info("%s: %.0f%s MB, %.1f MB/s%s", what, done / 1e6, of, rate / 1e6, left)

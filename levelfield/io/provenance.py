@@ -41,7 +41,7 @@ def run_crate(
     results: Iterable[Path],
     config: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Describe the run of a plate as RO-Crate metadata (JSON-LD).
+    """Describe the run of a plate: the content of ``ro-crate-metadata.json`` (JSON-LD).
 
     Parameters
     ----------
@@ -55,11 +55,6 @@ def run_crate(
         Files that it wrote, below `folder`.
     config : mapping
         The config of the run.
-
-    Returns
-    -------
-    dict
-        Content of ``ro-crate-metadata.json``.
     """
     crate = ROCrate()
     planted = planted_note(config.get("objects", {}))
@@ -67,55 +62,47 @@ def run_crate(
     what = "Segmentation, measurement and quality control of a high-content plate."
     crate.description = f"{planted} {what}".lstrip()
     crate.license = "Not stated: the licence is that of the images and their owner's choice."
-    crate.root_dataset["conformsTo"] = crate.add(
-        ContextEntity(
-            crate,
-            _PROFILE,
-            {"@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"},
-        )
+    crate.root_dataset["conformsTo"] = _entity(
+        crate, _PROFILE, "CreativeWork", "Process Run Crate", version="0.5"
     )
     objects = [
         _entity(crate, str(path), "Dataset" if Path(path).is_dir() else "File", name)
         for name, path in inputs.items()
     ]
     files = [
-        _entity(
-            crate,
-            str(Path(path).relative_to(folder)),
-            "File",
-            Path(path).name,
-            sha256=file_sha256(path),
-        )
+        _entity(crate, str(path.relative_to(folder)), "File", path.name, sha256=file_sha256(path))
         for path in results
     ]
     crate.root_dataset["hasPart"] = files
-    action = {
-        "@type": "CreateAction",
-        "name": f"Levelfield run of plate {plate}",
-        "instrument": {"@id": _software(crate).id},
-        "object": [{"@id": entity.id} for entity in objects],
-        "result": [{"@id": entity.id} for entity in files],
-        "endTime": datetime.now(UTC).isoformat(timespec="seconds"),
-        "description": yaml.safe_dump(dict(config), sort_keys=False),
-    }
-    crate.root_dataset["mentions"] = crate.add(ContextEntity(crate, "#run", action))
+    crate.root_dataset["mentions"] = _entity(
+        crate,
+        "#run",
+        "CreateAction",
+        f"Levelfield run of plate {plate}",
+        instrument=_reference(_software(crate)),
+        object=[_reference(entity) for entity in objects],
+        result=[_reference(entity) for entity in files],
+        endTime=datetime.now(UTC).isoformat(timespec="seconds"),
+        description=yaml.safe_dump(dict(config), sort_keys=False),
+    )
     return crate.metadata.generate()
 
 
-def _entity(crate: ROCrate, identity: str, kind: str, name: str, **more: str) -> ContextEntity:
+def _entity(crate: ROCrate, identity: str, kind: str, name: str, **more: Any) -> ContextEntity:
     return crate.add(ContextEntity(crate, identity, {"@type": kind, "name": name} | more))
 
 
+def _reference(entity: ContextEntity) -> dict[str, str]:
+    return {"@id": entity.id}
+
+
 def _software(crate: ROCrate) -> ContextEntity:
-    requirements = [
-        _entity(crate, f"#{name}", "SoftwareApplication", name, softwareVersion=number)
-        for name, number in versions().items()
-        if name != "levelfield"
-    ]
-    facts = {
-        "@type": "SoftwareApplication",
-        "name": "levelfield",
-        "softwareVersion": __version__,
-        "softwareRequirements": [{"@id": entity.id} for entity in requirements],
-    }
-    return crate.add(ContextEntity(crate, "#levelfield", facts))
+    def software(name: str, **more: Any) -> ContextEntity:
+        number = found[name]
+        return _entity(
+            crate, f"#{name}", "SoftwareApplication", name, softwareVersion=number, **more
+        )
+
+    found = versions()
+    needed = [_reference(software(name)) for name in found if name != "levelfield"]
+    return software("levelfield", softwareRequirements=needed)

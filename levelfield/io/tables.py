@@ -128,14 +128,6 @@ def write_arrays(arrays: Mapping[str, AnyArray], path: Path | str) -> None:
         np.savez_compressed(draft, allow_pickle=False, **arrays)
 
 
-def read_previous(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
-    """Read what an earlier run of a job wrote, by name; nothing unless all of it is readable."""
-    try:
-        return {name: pd.read_parquet(path) for name, path in paths.items()}
-    except (OSError, pa.ArrowInvalid):
-        return {}
-
-
 def read_packs(paths: Sequence[str]) -> dict[str, list[pd.DataFrame]]:
     """Read the parquet tables of packs, by the name of the folder they lie in."""
     packs: dict[str, list[pd.DataFrame]] = {}

@@ -23,10 +23,7 @@ class WeightsError(ValueError):
 
 
 def fetch_weights(weights: Weights, place: Path, cache: Path) -> None:
-    """Put weights where they are expected, unless they lie there.
-
-    Parameters and errors are those of `find_weights`; the file appears whole or not at all.
-    """
+    """Put weights, as `find_weights` finds them, where they are expected, whole or not at all."""
     found = find_weights(weights, place, cache)
     if found != place:
         # The user's own file must not change when somebody writes into ours.
@@ -36,17 +33,8 @@ def fetch_weights(weights: Weights, place: Path, cache: Path) -> None:
 def find_weights(weights: Weights, place: Path, cache: Path) -> Path:
     """Return a checked file of some weights, after downloading it if need be.
 
-    What is downloaded is kept in a cache, for other workflows; a download that was cut off goes on
-    where it ended.
-
-    Parameters
-    ----------
-    weights : Weights
-        What to look for.
-    place : Path
-        Where jobs expect the file; looked at first.
-    cache : Path
-        Folder of what was downloaded before, shared among workflows.
+    The `place` where jobs expect the file is looked at first. What is downloaded is kept in the
+    folder `cache`, for other workflows; a download that was cut off goes on where it ended.
 
     Raises
     ------
@@ -134,12 +122,12 @@ def _put(source: Path, place: Path, *, link: bool) -> None:
     Either keeps the time of the last change, so that nothing downstream looks out of date.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f"{place.name}.{os.getpid()}.part")
-    beside.unlink(missing_ok=True)
+    draft = place.with_name(f"{place.name}.{os.getpid()}.part")
+    draft.unlink(missing_ok=True)
     try:
         if not link:
             raise OSError
-        os.link(source, beside)
+        os.link(source, draft)
     except OSError:
-        shutil.copy2(source, beside)
-    beside.replace(place)
+        shutil.copy2(source, draft)
+    draft.replace(place)

@@ -19,13 +19,10 @@ def workflow_folder() -> Path:
 
 
 def snakemake_command(options: Sequence[str]) -> list[str]:
-    """Return the command that runs the workflow here.
+    """Return the command that runs the workflow here with those options of Snakemake.
 
-    Parameters
-    ----------
-    options : sequence of str
-        Of Snakemake, passed on as they are. Without ``--profile`` that of one machine is used; a
-        profile of the workflow (``gpu``, ``local``, ``slurm``) can be named without its path.
+    Without ``--profile`` that of one machine is used; a profile of the workflow (``gpu``,
+    ``local``, ``slurm``) can be named without its path.
     """
     folder = workflow_folder()
     given = [option.split("=")[0] for option in options]
@@ -57,15 +54,13 @@ def run_workflow(options: Sequence[str], quiet: bool = False) -> int:
     Raises
     ------
     ValueError
-        If the workflow cannot be run quietly; what it printed is in the text.
+        If a quiet run fails; what it printed is in the text.
     """
     command = snakemake_command(options)
-    if not quiet:
-        return subprocess.run(command, check=False).returncode
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
+    done = subprocess.run(command, check=False, capture_output=quiet, text=True)
+    if quiet and done.returncode:
         raise ValueError(f"the workflow ended with an error:\n{done.stdout}{done.stderr}")
-    return 0
+    return done.returncode
 
 
 def copy_demo(folder: Path) -> Path:

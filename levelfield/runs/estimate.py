@@ -1,7 +1,7 @@
 """What a screen will take: jobs, files, bytes and hours, from finished plates."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,20 +11,23 @@ from scipy.optimize import nnls
 
 from levelfield.config.plan import Plan
 from levelfield.config.results import RULES, in_plate, store_in
-from levelfield.execution.logs import JobEnd, read_job_log
+from levelfield.execution.logs import read_job_log
 from levelfield.execution.timings import read_timing
 from levelfield.io.tables import read_csv
 from levelfield.runs.jobs import Job, planned_jobs
 
 _SPREAD = 2.0  # largest job over smallest, from which a line through them can be trusted
+_SIZES = ("bytes", "inodes")
+# In the row of which rule the sizes of a plate's store stand, and those of all else in its folder.
+_RULES_OF_SIZES = ("segment", "summarise_plate")
 
 
 @dataclass(frozen=True)
 class Line:
     """A cost that grows with the number of sites: ``fixed + each * sites``."""
 
-    fixed: float
-    each: float
+    fixed: float = 0.0
+    each: float = 0.0
 
     def __call__(self, sites: float) -> float:
         """Return the cost of so many sites."""
@@ -33,28 +36,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured on finished plates.
+    """What was measured on the finished plates named as sources."""
 
-    Attributes
-    ----------
-    cpu, gpu : mapping of str to Line
-        Seconds of a job, by rule.
-    store_bytes, store_files : Line
-        Of a plate's store, files and folders counted alike.
-    other_bytes, other_files : Line
-        Of all else in a plate's folder of results.
-    sites_per_well : float
-        Sites of a well of those plates.
-    sources : tuple of str
-        Names of those plates.
-    """
-
+    # Seconds of a job, by rule.
     cpu: Mapping[str, Line]
     gpu: Mapping[str, Line]
-    store_bytes: Line
-    store_files: Line
-    other_bytes: Line
-    other_files: Line
+    # Bytes and inodes (files and folders) of a plate's store, and of all else in its folder.
+    store: Mapping[str, Line]
+    other: Mapping[str, Line]
     sites_per_well: float
     sources: tuple[str, ...]
 
@@ -62,13 +51,8 @@ class Costs:
 def fit_line(sites: Sequence[float], costs: Sequence[float], fixed: float | None = None) -> Line:
     """Fit a cost to the number of sites; neither part of it can be negative.
 
-    Parameters
-    ----------
-    sites, costs : sequence of float
-        Of what was measured.
-    fixed : float, optional
-        What is known of the cost without any site. It is used where all measured numbers of sites
-        are about the same, which tell nothing of it; when left out, that is 0.
+    What is known of the `fixed` cost, without any site, is used where all measured numbers of
+    sites are about the same, which tell nothing of it; when left out, that is 0.
     """
     x, y = np.asarray(sites, float), np.asarray(costs, float)
     if x.size and x.min() > 0 and x.max() / x.min() >= _SPREAD:
@@ -84,21 +68,14 @@ class _Spent:
     """What a finished job took, and on how many sites."""
 
     job: Job
-    cpu_seconds: float
-    gpu_seconds: float
-    start_seconds: float
+    cpu: float
+    gpu: float
+    start: float
     n_sites: int
 
 
 def measure_costs(plan: Plan, plates: Iterable[str]) -> Costs:
-    """Read from logs, timings and folders what finished plates have cost.
-
-    Parameters
-    ----------
-    plan : Plan
-        Of the screen that they are plates of.
-    plates : iterable of str
-        Names of the plates.
+    """Read from logs, timings and folders what finished plates of a screen have cost.
 
     Raises
     ------
@@ -107,8 +84,6 @@ def measure_costs(plan: Plan, plates: Iterable[str]) -> Costs:
     """
     names = list(plates)
     folders = [Path(plan.results.path, name) for name in names]
-    for folder in folders:
-        _check_finished(folder)
     n_sites = {folder.name: _sites_by_well(folder) for folder in folders}
     spent = list(_spent(plan, n_sites))
     if not any(took.job.plate for took in spent):
@@ -116,30 +91,26 @@ def measure_costs(plan: Plan, plates: Iterable[str]) -> Costs:
             f"the logs of {', '.join(names)} do not say what the jobs took: an earlier version "
             "wrote them. Run one plate again, and measure on that."
         )
-    stored, files, other, other_files = zip(*map(_sizes, folders), strict=True)
     totals = [float(sites.sum()) for sites in n_sites.values()]
+    sizes = pd.DataFrame([_sizes(folder) for folder in folders])
     return Costs(
-        cpu=_by_rule(spent, lambda took: took.cpu_seconds),
-        gpu=_by_rule(spent, lambda took: took.gpu_seconds),
-        store_bytes=fit_line(totals, stored),
-        store_files=fit_line(totals, files),
-        other_bytes=fit_line(totals, other),
-        other_files=fit_line(totals, other_files),
+        cpu=_by_rule(spent, "cpu"),
+        gpu=_by_rule(spent, "gpu"),
+        store={size: fit_line(totals, sizes["store", size]) for size in _SIZES},
+        other={size: fit_line(totals, sizes["other", size]) for size in _SIZES},
         sites_per_well=sum(totals) / sum(len(sites) for sites in n_sites.values()),
         sources=tuple(names),
     )
 
 
-def _check_finished(folder: Path) -> None:
-    if not in_plate(folder, "create_store").is_file():
+def _sites_by_well(folder: Path) -> pd.Series:
+    table = in_plate(folder, "create_store")
+    if not table.is_file():
         raise ValueError(
             f"plate '{folder.name}' is not finished in '{folder.parent}', so that nothing can be "
             "measured on it. Let snakemake finish it, or name another with --measured."
         )
-
-
-def _sites_by_well(results: Path) -> pd.Series:
-    return read_csv(in_plate(results, "create_store")).groupby("well").size()
+    return read_csv(table).groupby("well").size()
 
 
 def _spent(plan: Plan, n_sites: Mapping[str, pd.Series]) -> Iterator[_Spent]:
@@ -148,57 +119,43 @@ def _spent(plan: Plan, n_sites: Mapping[str, pd.Series]) -> Iterator[_Spent]:
         end = read_job_log(job.log)
         if (job.plate and job.plate not in n_sites) or end is None or end.state != "done":
             continue
-        sites = _n_sites(job, n_sites[job.plate]) if job.plate else 0
-        yield _Spent(job, end.cpu_seconds, _gpu_seconds(job, end), end.start_seconds, sites)
+        took = read_timing(job.timing) if end.gpus else None
+        gpu = end.gpus * took.seconds if took else 0.0
+        sites = n_sites.get(job.plate, pd.Series(dtype=int))
+        if RULES[job.rule].unit == "pack":
+            sites = sites.reindex(list(job.wells)).fillna(0)
+        yield _Spent(job, end.cpu_seconds, gpu, end.start_seconds, int(sites.sum()))
 
 
-def _n_sites(job: Job, by_well: pd.Series) -> int:
-    if RULES[job.rule].unit == "pack":
-        return int(by_well.reindex(list(job.wells)).fillna(0).sum())
-    return int(by_well.sum())
-
-
-def _gpu_seconds(job: Job, end: JobEnd) -> float:
-    took = read_timing(job.timing) if end.gpus else None
-    return end.gpus * took.seconds if took else 0.0
-
-
-def _by_rule(spent: Sequence[_Spent], cost: Callable[[_Spent], float]) -> dict[str, Line]:
+def _by_rule(spent: Sequence[_Spent], kind: str) -> dict[str, Line]:
     """Return what a job costs, by rule; for the whole screen what it cost, whatever the sites."""
     lines = {}
     for rule in dict.fromkeys(took.job.rule for took in spent):
         these = [took for took in spent if took.job.rule == rule]
-        costs = [cost(took) for took in these]
+        costs = [getattr(took, kind) for took in these]
         if these[0].job.plate:
-            start = min(took.start_seconds for took in these) if costs[0] else 0.0
+            start = min(took.start for took in these) if costs[0] else 0.0
             lines[rule] = fit_line([took.n_sites for took in these], costs, start)
         else:
-            lines[rule] = Line(sum(costs) / len(costs), 0.0)
+            lines[rule] = Line(sum(costs) / len(costs))
     return lines
 
 
-def _sizes(results: Path) -> tuple[int, int, int, int]:
+def _sizes(results: Path) -> dict[tuple[str, str], int]:
     """Return bytes and number of files and folders in the store of a plate, and beside it."""
     store = store_in(results)
-    counts = [0, 0, 0, 0]
+    sizes = {(place, size): 0 for place in ("store", "other") for size in _SIZES}
     for root, folders, files in os.walk(results):
-        at = 0 if Path(root) == store or store in Path(root).parents else 2
-        counts[at] += sum((Path(root) / name).lstat().st_size for name in files)
-        counts[at + 1] += len(files) + len(folders)
-    return counts[0], counts[1], counts[2], counts[3]
+        place = "store" if Path(root).is_relative_to(store) else "other"
+        sizes[place, "bytes"] += sum((Path(root) / name).lstat().st_size for name in files)
+        sizes[place, "inodes"] += len(files) + len(folders)
+    return sizes
 
 
 def estimate(plan: Plan, costs: Costs, sites_per_well: float | None = None) -> pd.DataFrame:
-    """Predict what a screen will take.
+    """Predict what a screen will take; its images need not be there yet.
 
-    Parameters
-    ----------
-    plan : Plan
-        What is to be done. Of its images nothing is read: they need not be there yet.
-    costs : Costs
-        From `measure_costs`.
-    sites_per_well : float, optional
-        Of this screen; that of the measured plates when left out.
+    `sites_per_well` are of this screen; those of the measured plates when left out.
 
     Returns
     -------
@@ -214,26 +171,16 @@ def estimate(plan: Plan, costs: Costs, sites_per_well: float | None = None) -> p
         wells = job.wells or (plan.plates[job.plate].wells if job.plate else ())
         row["jobs"] += 1
         for kind, lines in (("cpu_hours", costs.cpu), ("gpu_hours", costs.gpu)):
-            row[kind] += lines.get(job.rule, Line(0.0, 0.0))(per_well * len(wells)) / 3600
+            row[kind] += lines.get(job.rule, Line())(per_well * len(wells)) / 3600
     table = pd.DataFrame.from_dict(rows, orient="index").assign(bytes=0.0, inodes=0.0)
     for plate in plan.plates.values():
         sites = per_well * len(plate.wells)
-        table.loc["segment", ["bytes", "inodes"]] += [
-            costs.store_bytes(sites),
-            costs.store_files(sites),
-        ]
-        table.loc["summarise_plate", ["bytes", "inodes"]] += [
-            costs.other_bytes(sites),
-            costs.other_files(sites),
-        ]
+        for rule, lines in zip(_RULES_OF_SIZES, (costs.store, costs.other), strict=True):
+            table.loc[rule, list(_SIZES)] += [lines[size](sites) for size in _SIZES]
     table.loc["all"] = table.sum()
-    counts = dict.fromkeys(("jobs", "bytes", "inodes"), "int64")
-    return (
-        table.round({"jobs": 0, "bytes": 0, "inodes": 0})
-        .astype(counts)
-        .rename_axis("rule")
-        .reset_index()
-    )
+    whole = ["jobs", *_SIZES]
+    table[whole] = table[whole].round().astype("int64")
+    return table.rename_axis("rule").reset_index()
 
 
 def estimate_text(table: pd.DataFrame, costs: Costs, plan: Plan) -> str:
@@ -241,15 +188,13 @@ def estimate_text(table: pd.DataFrame, costs: Costs, plan: Plan) -> str:
     total = table.iloc[-1]
     shown = table.assign(gigabytes=table["bytes"] / 1e9).drop(columns="bytes")
     wells = sum(len(plate.wells) for plate in plan.plates.values())
-    return "\n".join(
-        [
-            f"{len(plan.plates)} plates of together {wells} wells, by what was measured on "
-            f"{', '.join(costs.sources)}:\n",
-            shown.to_string(index=False, float_format="{:.4f}".format),
-            f"\n{total['jobs']} jobs, {total['cpu_hours']:.1f} CPU-hours, "
-            f"{total['gpu_hours']:.1f} GPU-hours, {total['bytes'] / 1e9:.1f} GB in "
-            f"{total['inodes']} files and folders.",
-            "Memory and the time in a queue are not in it, nor Snakemake's own files: about one "
-            "a job in .snakemake.",
-        ]
+    return (
+        f"{len(plan.plates)} plates of together {wells} wells, by what was measured on "
+        f"{', '.join(costs.sources)}:\n\n"
+        f"{shown.to_string(index=False, float_format='{:.4f}'.format)}\n\n"
+        f"{total['jobs']} jobs, {total['cpu_hours']:.1f} CPU-hours, "
+        f"{total['gpu_hours']:.1f} GPU-hours, {total['bytes'] / 1e9:.1f} GB in "
+        f"{total['inodes']} files and folders.\n"
+        "Memory and the time in a queue are not in it, nor Snakemake's own files: about one "
+        "a job in .snakemake."
     )

@@ -24,21 +24,12 @@ NOT_NOTED = (
 
 @dataclass(frozen=True)
 class JobError:
-    """A job that failed.
-
-    Attributes
-    ----------
-    rule : str
-        Name of the rule.
-    log : Path
-        The job's log file.
-    message : str
-        What the executor says, for instance that the job had no memory left; may be empty.
-    """
+    """A job that failed, with its log file."""
 
     rule: str
     log: Path
     message: str = ""
+    """What the executor says, for instance that the job had no memory left; may be empty."""
 
 
 def event_files(folder: Path) -> list[Path]:
@@ -78,9 +69,8 @@ def failed_jobs(events: Iterable[Mapping[str, Any]]) -> list[JobError]:
 
 def failed_by_logs(jobs: Iterable[Job]) -> list[JobError]:
     """Return the jobs whose logs say that they failed, or that have ended without a word."""
-    ends = [(job, read_job_log(job.log)) for job in jobs]
     return [
         JobError(job.rule, job.log)
-        for job, end in ends
-        if end is not None and end.state in ("failed", "open")
+        for job in jobs
+        if (end := read_job_log(job.log)) and end.state in ("failed", "open")
     ]

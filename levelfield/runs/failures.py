@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from levelfield.config.results import FAILURES, Results, in_plate, log_in
+from levelfield.config.results import FAILURES, Results, in_plate, log_in, matching, packs_in
 from levelfield.execution.logs import read_job_log
 from levelfield.io.formats.index import NO_SITE
 from levelfield.io.tables import read_csv, write_csv
@@ -25,10 +25,8 @@ def failures_of_plate(plate: str, results: Path, jobs: Iterable[tuple[Job, str]]
 
     Parameters
     ----------
-    plate : str
-        Name of the plate.
-    results : Path
-        Its folder of results.
+    plate, results : str, Path
+        Name of the plate, and its folder of results.
     jobs : iterable of (Job, str)
         Jobs of this plate that failed, and what the executor said of each.
 
@@ -37,42 +35,27 @@ def failures_of_plate(plate: str, results: Path, jobs: Iterable[tuple[Job, str]]
     DataFrame
         `COLUMNS`; of a job that works on a pack the well is its first and last.
     """
-    sites = _sites_left_out(results)
-    rows = [
-        {
-            "plate": plate,
-            "well": row["Metadata_Well"],
-            "site": int(row["Metadata_Site"]),
-            "rule": row["rule"],
-            "reason": row["reason"],
-            "file": row["file"],
-            "log": _log_of_site(row, results),
-        }
-        for row in sites.to_dict("records")
-    ]
+    names = {"Metadata_Well": "well", "Metadata_Site": "site"}
+    sites = _sites_left_out(results).rename(columns=names)
+    rows = [row | {"log": _log_of_site(row, results)} for row in sites.to_dict("records")]
     for job, message in jobs:
         wells = " to ".join(dict.fromkeys((job.wells[0], job.wells[-1]))) if job.wells else ""
-        row = {"plate": plate, "well": wells, "site": NO_SITE, "rule": job.rule, "file": ""}
+        row = {"well": wells, "site": NO_SITE, "rule": job.rule, "file": ""}
         rows.append(row | {"reason": reason_of(job.log, message), "log": str(job.log)})
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).assign(plate=plate)
 
 
 def _sites_left_out(results: Path) -> pd.DataFrame:
     """Return the table of excluded sites, or as much of it as an unfinished plate can tell."""
-    excluded, index = (
-        in_plate(results, "summarise_plate", "excluded"),
-        in_plate(results, "index_plate"),
-    )
+    excluded = in_plate(results, "summarise_plate", "excluded")
+    index = in_plate(results, "index_plate")
     if excluded.is_file():
         return read_csv(excluded)
     if not index.is_file():
         return pd.DataFrame()
-    empty = pd.DataFrame(columns=["Metadata_Plate", "Metadata_Well", "Metadata_Site"])
-    segmented = in_plate(results, "segment", pack="*")
-    packs = [read_csv(path) for path in sorted(segmented.parent.glob(segmented.name))]
-    return excluded_sites(
-        read_csv(index), stack(packs) if packs else empty.assign(fault="", path="")
-    )
+    packs = [read_csv(path) for path in packs_in(results, "segment")]
+    names = ["Metadata_Plate", "Metadata_Well", "Metadata_Site", "fault", "path"]
+    return excluded_sites(read_csv(index), stack(packs) if packs else pd.DataFrame(columns=names))
 
 
 def _log_of_site(row: Mapping[str, Any], results: Path) -> str:
@@ -80,8 +63,8 @@ def _log_of_site(row: Mapping[str, Any], results: Path) -> str:
     log = log_in(results, row["rule"])
     if row["rule"] != "segment":
         return str(log)
-    mark = f"site {row['Metadata_Well']} {row['Metadata_Site']} is excluded"
-    found = [path for path in sorted(log.parent.glob(log.name)) if mark in path.read_text()]
+    mark = f"site {row['well']} {row['site']} is excluded"
+    found = [path for path in matching(log) if mark in path.read_text()]
     return str(found[0] if found else log.parent)
 
 
@@ -101,16 +84,7 @@ def write_failures(
 ) -> pd.DataFrame:
     """Write ``failures.csv`` for every plate that has results, and return all of them stacked.
 
-    Parameters
-    ----------
-    plates : iterable of str
-        Names.
-    results : Results
-        Where results lie.
-    jobs : iterable of Job
-        The plan.
-    errors : iterable of JobError
-        From `failed_jobs`.
+    `jobs` are those of the plan, `errors` what became of some of them.
     """
     planned = {str(job.log): job for job in jobs}
     failed: dict[str, list[tuple[Job, str]]] = {}
@@ -130,12 +104,12 @@ def write_failures(
 
 def summary(failures: pd.DataFrame, n_plates: int) -> str:
     """Return what a person reads at the end of a run."""
-    n_jobs = int((failures["site"] == NO_SITE).sum()) if len(failures) else 0
-    plates = sorted(set(failures.loc[failures["log"] != "", "plate"])) if len(failures) else []
     if failures.empty:
         return f"\nlevelfield: {n_plates} plates, nothing left out, nothing failed."
+    n_jobs = int((failures["site"] == NO_SITE).sum())
+    plates = failures.loc[failures["log"] != "", "plate"]
     lines = [
-        f"\nlevelfield: of {n_plates} plates, {len(plates)} have failures: "
+        f"\nlevelfield: of {n_plates} plates, {plates.nunique()} have failures: "
         f"{len(failures) - n_jobs} sites left out, {n_jobs} jobs or wells failed. "
         "All of them are in failures.csv of each plate."
     ]

@@ -15,19 +15,9 @@ from levelfield.runs.screen import drop_partial, judge_finished
 def finish_run(plan: Plan, events: Path | None, succeeded: bool) -> str:
     """Write ``failures.csv`` of every plate; after a failure, judge the screen by what there is.
 
-    Parameters
-    ----------
-    plan : Plan
-        What was to be done.
-    events : Path, optional
-        What the logger plugin noted of this run; None for a run without it.
-    succeeded : bool
-        Whether all was done; then the workflow itself has judged the screen.
-
-    Returns
-    -------
-    str
-        What a person reads at the end of the run.
+    `events` are what the logger plugin noted of this run; None for a run without it. After a run
+    that `succeeded` the workflow itself has judged the screen. Returns what a person reads at the
+    end of the run.
     """
     jobs = planned_jobs(plan)
     if succeeded:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from levelfield.config.networks import NetworkSettings
 from levelfield.config.plan import Plan
 from levelfield.config.plates import Plate
 from levelfield.config.results import RULES, Results
@@ -15,41 +14,26 @@ from levelfield.config.results import RULES, Results
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the plan.
-
-    Attributes
-    ----------
-    rule : str
-        Name of the rule.
-    plate : str
-        Empty for the whole screen.
-    pack : str
-        Empty for the whole plate; the name of what is fetched or trained for the whole screen.
-    wells : tuple of str
-        That it works on; empty for the whole plate.
-    log, timing, output : Path
-        Its log, the table of what it took, and the file by which it is known to be done.
-    """
+    """One job of the plan."""
 
     rule: str
-    plate: str
-    pack: str
-    wells: tuple[str, ...]
+    plate: str  # empty for the whole screen
+    pack: str  # empty for the whole plate; of the screen's jobs what is fetched or trained
+    wells: tuple[str, ...]  # that it works on; empty for the whole plate
     log: Path
-    timing: Path
-    output: Path
+    timing: Path  # table of what it took
+    output: Path  # file by which it is known to be done
 
 
 def planned_jobs(plan: Plan) -> list[Job]:
     """Return every job of a screen, plate by plate in the order of the work."""
+    results = plan.results
     jobs = list(_weights_jobs(plan))
-    jobs += [
-        _job(plan.results, "train_pixel_classifier", name, classifier=name)
-        for name in plan.classifiers
-    ]
+    for name in plan.classifiers:
+        jobs.append(_job(results, "train_pixel_classifier", name, classifier=name))
     for plate in plan.plates.values():
         jobs += _plate_jobs(plan, plate)
-    return jobs + [_job(plan.results, rule) for rule in RULES if RULES[rule].unit == "screen"]
+    return jobs + [_job(results, rule.name) for rule in RULES.values() if rule.unit == "screen"]
 
 
 def _plate_jobs(plan: Plan, plate: Plate) -> Iterator[Job]:
@@ -78,16 +62,12 @@ def _weights_jobs(plan: Plan) -> Iterator[Job]:
     for name in sorted(fetched):
         yield _job(plan.results, "fetch_weights", name, weights=name)
     for network in used:
-        if network.generation:
-            yield from _training_jobs(plan.results, network)
-
-
-def _training_jobs(results: Results, network: NetworkSettings) -> Iterator[Job]:
-    name, generation = network.name, network.generation
-    if network.corrections:
-        folder = f"{name}/generation_{generation}"
-        yield _job(results, "collect_training", name, collection=folder)
-    yield _job(results, "train_network", name, network=name, generation=generation)
+        name, generation = network.name, network.generation
+        if generation and network.corrections:
+            folder = f"{name}/generation_{generation}"
+            yield _job(plan.results, "collect_training", name, collection=folder)
+        if generation:
+            yield _job(plan.results, "train_network", name, network=name, generation=generation)
 
 
 def _job(

@@ -25,43 +25,27 @@ def find_segmenters() -> Segmenters | None:
         return None
 
 
-def read_plan(
-    config: Mapping[str, Any],
-    source: str,
-    segmenters: Segmenters | None,
-    folder: str = "",
-    check: bool = True,
-) -> Plan:
+def read_plan(config: Mapping[str, Any], source: str, folder: str = "", check: bool = True) -> Plan:
     """Check a config and its sheets, with the features that its readouts name.
 
     Parameters and errors are those of `levelfield.config.plan.checked_plan`.
     """
+    segmenters = find_segmenters()
     plan = checked_plan(config, source, segmenters, folder, check)
     if check and segmenters and plan.config["readouts"]:
         call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
     return plan
 
 
-def read_plan_file(path: Path, folder: Path = Path()) -> Plan:
+def read_plan_file(path: Path) -> Plan:
     """Read a config file and its sheets, as the workflow does.
-
-    Parameters
-    ----------
-    path : Path
-        The config file.
-    folder : Path
-        The folder in which the workflow runs.
 
     Raises
     ------
-    ValueError
-        If the config or a sheet is wrong, with the text that the workflow would print.
+    ConfigError, SheetError
+        With the text that the workflow would print.
     """
     if not path.is_file():
         raise ConfigError(f"there is no config '{path}'. Name yours with --configfile.")
     config = yaml.safe_load(path.read_text())
-    return read_plan(config, str(path), find_segmenters(), _text(folder))
-
-
-def _text(folder: Path) -> str:
-    return "" if folder == Path() else str(folder)
+    return read_plan(config, str(path))

@@ -12,19 +12,9 @@ def judge_finished(plan: Plan, options: Sequence[str]) -> Path | None:
     """Have the workflow judge the screen by its finished plates.
 
     All plates make the verdict of the screen; some of them one of their own, in
-    ``results/screen_partial``, which is taken away as soon as all are judged.
-
-    Parameters
-    ----------
-    plan : Plan
-        Of the screen.
-    options : sequence of str
-        Of Snakemake: at least the config.
-
-    Returns
-    -------
-    Path or None
-        The page; None where no plate is finished, and nothing is written.
+    ``results/screen_partial``, which is taken away as soon as all are judged. The `options` of
+    Snakemake name at least the config. Returns the page; None where no plate is finished, and
+    nothing is written.
     """
     finished = plan.finished_plates()
     if not finished:

@@ -15,14 +15,9 @@ _KEPT_FREE = 1.05  # a disk that is filled to the last byte fails everybody on i
 
 
 def predicted_bytes(index: pd.DataFrame, n_sets: int) -> int:
-    """Return about what a plate's results will take on the disk, rather more than less.
+    """Return about what a plate with that index will take on the disk, rather more than less.
 
-    Parameters
-    ----------
-    index : DataFrame
-        The plate's index.
-    n_sets : int
-        Number of object sets.
+    `n_sets` is the number of object sets.
     """
     sound = index[index["fault"] == ""]
     if sound.empty:
@@ -35,9 +30,7 @@ def predicted_bytes(index: pd.DataFrame, n_sets: int) -> int:
 
 
 def bytes_in(folder: Path) -> int:
-    """Return the size of all files below a folder."""
-    if not folder.is_dir():
-        return 0
+    """Return the size of all files below a folder; 0 without it."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
 
 
@@ -48,13 +41,11 @@ def check_space(plate: str, needed: int, results: Path, free: int | None = None)
     ----------
     plate : str
         Name of the plate.
-    needed : int
-        From `predicted_bytes`.
+    needed, free : int
+        Bytes, from `predicted_bytes`, and those that are free; when left out, what the file system
+        of `results` reports to this user. Most file systems with quotas report what these leave.
     results : Path
         The plate's folder of results; what lies there already counts as done.
-    free : int, optional
-        Free bytes; when left out, those that the file system of `results` reports to this user.
-        Most file systems with quotas of users or folders report what the quota leaves.
 
     Raises
     ------
@@ -65,42 +56,42 @@ def check_space(plate: str, needed: int, results: Path, free: int | None = None)
     missing = _KEPT_FREE * max(needed - bytes_in(results), 0) - free
     if missing <= 0:
         return
-    listed = removable(results.parent)
     raise ValueError(
         f"plate {plate} needs about {needed / 1e9:.1f} GB, and '{results}' lies where "
         f"{free / 1e9:.1f} GB are free: {missing / 1e9:.1f} GB too few. Nothing of the plate was "
         f"begun. Free some room, or name another folder with the config key 'results'. "
-        f"{_advice(listed)}"
+        f"{_advice(removable(results.parent)['bytes'])}"
     )
 
 
-def _advice(listed: pd.DataFrame) -> str:
-    if listed.empty:
+def _advice(spared: pd.Series) -> str:
+    if spared.empty:
         return "Nothing in the folder of results can be spared."
-    total = listed["bytes"].sum() / 1e9
     return (
-        f"Finished plates hold {total:.1f} GB that nothing but a new run needs; "
+        f"Finished plates hold {spared.sum() / 1e9:.1f} GB that nothing but a new run needs; "
         "`levelfield status --removable` lists it. Levelfield deletes none of it."
     )
 
 
 def removable(results: Path) -> pd.DataFrame:
-    """List what could be deleted to save space, of plates that are finished.
+    """List what could be deleted of finished plates to save space; nothing is deleted here.
 
     Returns
     -------
     DataFrame
-        ``plate, path, bytes, consequence``, largest first. Nothing is deleted here.
+        ``plate, path, bytes, consequence``, largest first.
     """
-    rows = []
-    for crate in sorted(results.glob(str(in_plate(Path("*"), "provenance")))):
-        folder = crate.parent
-        for path, consequence in _spared(folder).items():
-            if size := bytes_in(path):
-                row = {"plate": folder.name, "path": str(path), "bytes": size}
-                rows.append(row | {"consequence": consequence})
+    folders = [
+        crate.parent for crate in sorted(results.glob(str(in_plate(Path("*"), "provenance"))))
+    ]
+    rows = [
+        (folder.name, str(path), size, consequence)
+        for folder in folders
+        for path, consequence in _spared(folder).items()
+        if (size := bytes_in(path))
+    ]
     table = pd.DataFrame(rows, columns=["plate", "path", "bytes", "consequence"])
-    return table.sort_values("bytes", ascending=False, kind="stable").reset_index(drop=True)
+    return table.sort_values("bytes", ascending=False, kind="stable", ignore_index=True)
 
 
 def _spared(folder: Path) -> dict[Path, str]:

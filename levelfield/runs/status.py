@@ -17,17 +17,8 @@ STATES = ("done", "running", "waiting", "failed")
 def job_state(job: Job, end: JobEnd | None, active: bool, failed: set[str]) -> str:
     """Return one of `STATES`.
 
-    Parameters
-    ----------
-    job : Job
-        Of the plan.
-    end : JobEnd or None
-        What its log says.
-    active : bool
-        Whether a run is going on: an open log is of a job that runs, and else of one that was cut
-        off.
-    failed : set of str
-        Logs of the jobs that the latest run gave up.
+    An open log is of a job that runs where a run is `active`, and else of one that was cut off, as
+    of one whose log is among the `failed`, which the latest run gave up.
     """
     if end is not None and end.state == "open":
         return "running" if active and str(job.log) not in failed else "failed"
@@ -37,14 +28,7 @@ def job_state(job: Job, end: JobEnd | None, active: bool, failed: set[str]) -> s
 
 
 def screen_status(jobs: Iterable[Job], folder: Path) -> pd.DataFrame:
-    """Return a row per job of the plan.
-
-    Parameters
-    ----------
-    jobs : iterable of Job
-        From `planned_jobs`.
-    folder : Path
-        The folder in which the workflow runs: Snakemake's locks and logs lie there.
+    """Return a row per job of the plan, of a workflow that runs in a folder.
 
     Returns
     -------
@@ -93,26 +77,24 @@ def status_table(status: pd.DataFrame, by: str) -> pd.DataFrame:
     """
     named = status.assign(plate=status["plate"].replace("", "screen"))
     states = pd.crosstab(named[by], named["state"]).reindex(columns=list(STATES), fill_value=0)
-    hours = named.groupby(by)[["hours", "cpu_hours", "gpu_hours"]].sum()
-    table = states.join(hours)
-    most = named.groupby(by)["gigabytes"].max()
+    groups = named.groupby(by)
+    table = states.join(groups[["hours", "cpu_hours", "gpu_hours"]].sum())
     order = [rule for rule in RULES if rule in table.index] if by == "rule" else named[by].unique()
     table = table.loc[list(order)]
     table.loc["all"] = table.sum()
-    most["all"] = most.max()
-    table["gigabytes"] = most.reindex(table.index)
+    table["gigabytes"] = groups["gigabytes"].max()
+    table.loc["all", "gigabytes"] = named["gigabytes"].max()
     return table.astype(dict.fromkeys(STATES, int)).rename_axis(by).reset_index()
 
 
 def status_text(status: pd.DataFrame, folder: Path) -> str:
     """Return what ``levelfield status`` prints of a run in a folder."""
     shown = {"index": False, "float_format": "{:.4f}".format, "na_rep": "-"}
-    parts = [status_table(status, by).to_string(**shown) for by in ("plate", "rule")]
-    bad = status[status["state"] == "failed"]
-    parts += [
+    tables = [status_table(status, by).to_string(**shown) for by in ("plate", "rule")]
+    lines = [
         f"{row.plate or 'screen'} {row.rule} {row.pack}: {row.reason or 'cut off'}"
-        for row in bad.itertuples()
+        for row in status[status["state"] == "failed"].itertuples()
     ]
     if not is_noted(folder):
-        parts.append(NOT_NOTED)
-    return "\n\n".join(parts[:2]) + "".join(f"\n  {line}" for line in ["", *parts[2:]])
+        lines.append(NOT_NOTED)
+    return "\n\n".join(tables) + "".join(f"\n  {line}" for line in ["", *lines])

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from levelfield.config.options import Options
+from levelfield.config.planted import PARENT_ROLES
 from levelfield.segmentation.result import Segmentation
 
 Aim = Literal["smaller", "larger", "divide_less", "divide_more", "find_more", "find_fewer"]
 """What should happen to objects."""
-
-PARENT_ROLES = ("parent", "minus", "within")
-"""Keys of the config that name another object set."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ import numpy as np
 
 from levelfield.arrays import Image, Plane
 from levelfield.config.parameters import require_choice
+from levelfield.config.planted import PARENT_ROLES
 from levelfield.segmentation import methods
-from levelfield.segmentation.method import PARENT_ROLES, Method
+from levelfield.segmentation.method import Method
 from levelfield.segmentation.options import ThresholdOptions
 from levelfield.segmentation.result import Segmentation
 

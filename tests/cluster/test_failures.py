@@ -4,24 +4,8 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import failure_runs as faults
 import pytest
-from failure_runs import (
-    LOCAL,
-    LONGEST_RUN,
-    STRUCK_WELL,
-    can_mount,
-    chosen,
-    command_lines,
-    end_heads,
-    flip_a_byte,
-    megabytes_of,
-    read_only,
-    small_disk,
-    told_in,
-    verify,
-    without_draft,
-    write_rows,
-)
 
 pytestmark = pytest.mark.machine_faults
 
@@ -30,7 +14,7 @@ def struck_and_started_again(run, kind, step, says, threads=1):
     """A machine fault ends a job; the person starts the workflow again."""
     run.profile = run.profile | {"cores": threads, "set-threads": {step: threads}}
     run.strike(kind, step)
-    told = told_in(run.finish(good=False), says)
+    told = faults.told_in(run.finish(good=False), says)
     run.finish()
     return told
 
@@ -65,7 +49,9 @@ def interrupted(run):
     head = run.start()
     run.wait_until_struck(head)
     os.killpg(head.pid, signal.SIGINT)
-    told = told_in(run.end(head, good=False), r"levelfield: the job was told to stop: SIG[^.]*\.")
+    told = faults.told_in(
+        run.end(head, good=False), r"levelfield: the job was told to stop: SIG[^.]*\."
+    )
     run.finish()
     return told
 
@@ -77,7 +63,7 @@ def head_killed(run):
     run.wait_until_struck(head)
     head.kill()
     head.wait()
-    told = told_in(run.finish(good=False), r"Directory cannot be locked")
+    told = faults.told_in(run.finish(good=False), r"Directory cannot be locked")
     run.finish("--unlock")
     run.finish()
     run.go_on()
@@ -89,17 +75,19 @@ def two_heads(run):
     run.strike("wait", "qc_evidence")
     head = run.start()
     run.wait_until_struck(head)
-    told = told_in(run.finish(good=False), r"Directory cannot be locked")
+    told = faults.told_in(run.finish(good=False), r"Directory cannot be locked")
     run.go_on()
-    assert head.wait(LONGEST_RUN) == 0, run.printed(1)[-6000:]
+    assert head.wait(faults.LONGEST_RUN) == 0, run.printed(1)[-6000:]
     return told
 
 
 def disk_full(run):
-    room = 0.6 * megabytes_of(run.results / "P.zarr")
+    room = 0.6 * faults.megabytes_of(run.results / "P.zarr")
     run.undo("segment")
-    with small_disk(run.folder / "results", room) as grow:
-        told = told_in(run.finish(good=False), r"levelfield: no space is left on the disk[^.]*")
+    with faults.small_disk(run.folder / "results", room) as grow:
+        told = faults.told_in(
+            run.finish(good=False), r"levelfield: no space is left on the disk[^.]*"
+        )
         grow()
         run.finish()
         return told.partition(" for ")[0]
@@ -107,20 +95,17 @@ def disk_full(run):
 
 def store_read_only(run):
     run.undo("segment")
-    with read_only(run.results / "P.zarr"):
+    with faults.read_only(run.results / "P.zarr"):
         says = r"levelfield: \S+ cannot be written or read[^.]*\."
-        told = told_in(run.finish(good=False), says)
+        told = faults.told_in(run.finish(good=False), says)
     run.finish()
-    return without_draft(told)
+    return faults.without_draft(told)
 
 
 def flipped_byte(run):
-    flip_a_byte(run.results)
-    told = verify(run.results)
-    assert told.returncode == 1
-    printed = run.finish()
-    assert "1 fields made, 6 kept" in printed
-    return "levelfield verify: " + told_in(told.stdout, rf"{STRUCK_WELL} +1 +Nuclei +\w+")
+    told = faults.flip_and_verify(run.results)
+    assert "1 fields made, 6 kept" in run.finish()
+    return told
 
 
 # The machine fault, what brings it about, and at how many fields its job's processes were.
@@ -146,17 +131,19 @@ def outcomes(request, tmp_path_factory, undisturbed):
 
     def strike(name):
         bring_about, fields = MISHAPS[name]
-        run = undisturbed.run(folder / name.replace(" ", "_"), dict(LOCAL))
+        run = undisturbed.run(folder / name.replace(" ", "_"), dict(faults.LOCAL))
         told = bring_about(run)
         return run.outcome(name, "local", told, undisturbed.digests, fields)
 
     with ThreadPoolExecutor(2) as pool:
-        names = [name for name in chosen(request) if can_mount() or name not in NEED_MOUNTS]
+        names = [
+            name for name in faults.chosen(request) if faults.can_mount() or name not in NEED_MOUNTS
+        ]
         try:
             yield {name: pool.submit(strike, name) for name in names}
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            end_heads()
+            faults.end_heads()
 
 
 @pytest.mark.parametrize("name", MISHAPS)
@@ -166,10 +153,12 @@ def test_nothing_is_lost_and_the_result_is_that_of_a_quiet_run(outcomes, name):
         pytest.skip("only root can make a small disk or a read-only folder")
     outcome = outcomes[name].result()
     assert outcome.equal
-    write_rows([outcome])
+    faults.write_rows([outcome])
 
 
 def test_no_process_is_left_behind(outcomes):
     for outcome in outcomes.values():
         outcome.exception()
-    assert not [line for line in command_lines() if "/failures0/" in line and "snakemake" in line]
+    assert not [
+        line for line in faults.command_lines() if "/failures0/" in line and "snakemake" in line
+    ]

@@ -14,16 +14,14 @@ import yaml
 from failure_runs import (
     DONE,
     LONGEST_RUN,
-    STRUCK_WELL,
     Run,
     chosen,
     end_heads,
-    flip_a_byte,
+    flip_and_verify,
     megabytes_of,
     read_only,
     small_disk,
     told_in,
-    verify,
     without_draft,
     write_rows,
 )
@@ -107,6 +105,14 @@ def running_job(cluster, run) -> str:
     return jobs[0]
 
 
+def wait_in(cluster, run, step):
+    """Start a run whose job waits at a field; return the run's head, and the job's number."""
+    run.strike("wait", step)
+    head = run.start()
+    run.wait_until_struck(head)
+    return head, running_job(cluster, run)
+
+
 def job_log(run) -> str:
     """What the jobs of a run printed, which Slurm keeps in a file each."""
     logs = sorted((run.folder / ".snakemake" / "slurm_logs").rglob("*.log"))
@@ -129,10 +135,7 @@ def memory(cluster, run):
 
 def time_limit(cluster, run):
     """The limit is shortened while the job runs, so that the test need not wait for an hour."""
-    run.strike("wait", "measure")
-    head = run.start()
-    run.wait_until_struck(head)
-    first = running_job(cluster, run)
+    head, first = wait_in(cluster, run, "measure")
     given = cluster.job(first)["TimeLimit"]
     cluster.ask("scontrol", "update", f"JobId={first}", "TimeLimit=1")
     told = told_in(run.end(head), STATUS.format("TIMEOUT"))
@@ -144,19 +147,14 @@ def time_limit(cluster, run):
 
 
 def cancelled(cluster, run):
-    run.strike("wait", "qc_evidence")
-    head = run.start()
-    run.wait_until_struck(head)
-    cluster.ask("scancel", running_job(cluster, run))
+    head, number = wait_in(cluster, run, "qc_evidence")
+    cluster.ask("scancel", number)
     told = told_in(run.end(head), STATUS.format("CANCELLED"))
     return f"{told}. {told_in(job_log(run), STOPPED)}"
 
 
 def requeued(cluster, run):
-    run.strike("wait", "measure")
-    head = run.start()
-    run.wait_until_struck(head)
-    number = running_job(cluster, run)
+    head, number = wait_in(cluster, run, "measure")
     cluster.ask("scontrol", "requeue", number)
     assert not re.search(STATUS.format(".*"), run.end(head))
     assert cluster.job(number)["Restarts"] == "1"
@@ -164,10 +162,7 @@ def requeued(cluster, run):
 
 
 def node_failure(cluster, run):
-    run.strike("wait", "segment")
-    head = run.start()
-    run.wait_until_struck(head)
-    number = running_job(cluster, run)
+    head, number = wait_in(cluster, run, "segment")
     cluster.kill_node("g1")
     cluster.wait_for_end(number)
     cluster.start_node("g1")
@@ -179,10 +174,7 @@ def node_failure(cluster, run):
 
 def head_killed(cluster, run):
     """The dead head's job goes on, until it sees that the next head's job did the work."""
-    run.strike("wait", "measure")
-    head = run.start()
-    run.wait_until_struck(head)
-    orphan = running_job(cluster, run)
+    head, orphan = wait_in(cluster, run, "measure")
     head.kill()
     head.wait()
     told = told_in(run.finish(good=False), r"Directory cannot be locked")
@@ -246,11 +238,9 @@ def store_read_only(cluster, run):
 
 
 def flipped_byte(cluster, run):
-    flip_a_byte(run.results)
-    told = verify(run.results)
-    assert told.returncode == 1
+    told = flip_and_verify(run.results)
     run.finish()
-    return "levelfield verify: " + told_in(told.stdout, rf"{STRUCK_WELL} +1 +Nuclei +\w+")
+    return told
 
 
 # The machine fault, what brings it about, the step that Slurm runs for it (what follows is run

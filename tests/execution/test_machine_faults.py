@@ -135,6 +135,7 @@ def test_two_writers_of_a_table_do_each_other_no_harm(tmp_path):
         assert first != second
         first.write_text("n\n1\n")
         second.write_text("n\n2\n")
+        assert not list(tmp_path.glob("*.csv"))  # a draft is seen only when it is whole
     assert read_csv(path)["n"].tolist() == [1]
     assert list(tmp_path.iterdir()) == [path]
 

@@ -14,7 +14,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from levelfield.config.results import RULES, Results, in_plate, log_in
 from levelfield.execution.logs import JobEnd, job_log, read_job_log
 from levelfield.execution.timings import read_timing
-from levelfield.io.tables import beside, read_csv, write_csv
+from levelfield.io.tables import write_csv
 from levelfield.runs.estimate import fit_line
 from levelfield.runs.events import JobError, event_files, failed_jobs, is_noted, read_events
 from levelfield.runs.failures import COLUMNS, failures_of_plate, reason_of, summary
@@ -343,24 +343,3 @@ def test_every_folder_of_packs_of_the_qc_could_be_removed(tmp_path):
         folder.mkdir(parents=True)
         (folder / "pack1.parquet").write_bytes(b"0" * 100)
     assert set(removable(tmp_path)["path"]) == {str(folder) for folder in folders}
-
-
-def test_a_draft_is_seen_only_when_it_is_whole(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text("old")
-    with pytest.raises(KeyError), beside(path) as draft:
-        draft.write_text("half")
-        raise KeyError
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_two_writers_of_one_table_do_no_harm(tmp_path):
-    path = tmp_path / "table.csv"
-    with beside(path) as first, beside(path) as second:
-        assert first != second
-        first.write_text("a\n1\n")
-        second.write_text("a\n2\n")
-        assert not list(tmp_path.glob("*.csv"))
-    assert read_csv(path)["a"].tolist() in ([1], [2])
-    assert np.size(list(tmp_path.iterdir())) == 1

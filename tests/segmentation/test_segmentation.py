@@ -16,7 +16,7 @@ from real_images import BBBC013, BBBC038
 from scipy import ndimage
 from skimage.segmentation import watershed as flood
 
-from levelfield.config.parameters import default_values, parameter_names
+from levelfield.config.parameters import parameter_names
 from levelfield.labels import objects
 from levelfield.segmentation import METHODS, load_model, segment_objects
 from levelfield.segmentation.declump import declump, distance_to_background
@@ -396,9 +396,9 @@ def test_the_schema_of_the_classifier_is_that_of_its_training():
     rule = CONFIG["$defs"]["train_pixel_classifier"]
     assert set(rule["properties"]) == set(parameter_names(train_pixel_classifier))
     assert rule["additionalProperties"] is False
+    values = train_pixel_classifier.__kwdefaults__
     defaults = {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in default_values(train_pixel_classifier).items()
+        key: list(value) if isinstance(value, tuple) else value for key, value in values.items()
     }
     Draft202012Validator(rule).validate(defaults)
 

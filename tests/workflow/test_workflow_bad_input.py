@@ -95,24 +95,24 @@ def test_a_readout_of_a_feature_that_is_not_measured_is_refused_before_anything_
     assert not (screen.folder / "results").exists()
 
 
-def test_a_well_that_stands_twice_is_refused(tmp_path):
-    screen = small_screen(tmp_path / "twice")
-    screen.write_layout(LAYOUT + "a1,trt,x,\n")
-    assert "line 9: well A01 is a duplicate (first on line 2)" in refused(screen)
-    assert not (screen.folder / "results").exists()
+@pytest.mark.parametrize(
+    ("row", "says", "unwritten"),
+    [
+        ("a1,trt,x,", "line 9: well A01 is a duplicate (first on line 2)", "results"),
+        ("H12,poscon,Wortmannin,", "controls that have no images: H12 (poscon)", "index.csv"),
+    ],
+)
+def test_a_layout_that_does_not_fit_is_refused(tmp_path, row, says, unwritten):
+    screen = small_screen(tmp_path / "layout")
+    screen.write_layout(f"{LAYOUT}{row}\n")
+    assert says in refused(screen)
+    assert not list(screen.folder.rglob(unwritten))
 
 
 def test_a_missing_layout_column_is_refused(tmp_path):
     screen = small_screen(tmp_path / "column")
     (screen.folder / "layout.csv").write_text("well,perturbation\nA01,x\n")
     assert "the column 'control_type' is missing" in refused(screen)
-
-
-def test_controls_without_images_stop_the_plate_with_their_names(tmp_path):
-    screen = small_screen(tmp_path / "controls")
-    screen.write_layout(LAYOUT + "H12,poscon,Wortmannin,\n")
-    assert "controls that have no images: H12 (poscon)" in refused(screen)
-    assert not (screen.results / "index.csv").exists()
 
 
 def test_a_pattern_that_matches_nothing_shows_a_file_name(tmp_path):

@@ -41,13 +41,10 @@ def checked(function, *arguments):
 # A workflow that uses this one as a module can give a prefix, which Snakemake puts before the
 # relative paths of rules. What else needs those paths has to put it there itself.
 PREFIX = str(workflow.modifier.modify_path("-")).removesuffix("-")
-# Nothing where Snakemake is alone: it can lint this workflow, and plan no job.
-SEGMENTERS = find_segmenters()
 PLAN = checked(
     read_plan,
     config,
     ", ".join(str(path) for path in workflow.configfiles) or "the config",
-    SEGMENTERS,
     PREFIX,
     # Every job reads this file; what the first process has checked they take as it is.
     workflow.is_main_process,
@@ -138,7 +135,7 @@ def plate_results(wildcards):
     The tables of the packs are named too, so that a run makes those again that `levelfield verify`
     took away; Snakemake does not miss a file that only other files were made from.
     """
-    if SEGMENTERS is None:
+    if find_segmenters() is None:  # Snakemake is alone: it can lint this workflow, and run no job
         raise WorkflowError(NOT_INSTALLED)
     finals = ("report_plate", "qc_plate", "provenance")
     results = [path for final in finals for path in every_plate(final, "")]

@@ -30,10 +30,8 @@ def index_plate(
 
     Parameters
     ----------
-    folder : Path
-        Folder of the plate's raw images.
-    plate : str
-        Name of the plate.
+    folder, plate : Path, str
+        Folder of the plate's raw images, and its name.
     layout : DataFrame
         The plate's layout (`levelfield.config.layouts.read_layout`).
     images, channels : mapping

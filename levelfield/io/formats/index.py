@@ -32,14 +32,10 @@ def check_index(
 
     Parameters
     ----------
-    planes : DataFrame
-        What a finder of `levelfield.io.formats` found.
-    plate : str
-        Name of the plate.
-    layout : DataFrame
-        The plate's layout.
-    images : mapping
-        That section of the config.
+    planes, plate : DataFrame, str
+        What a finder of `levelfield.io.formats` found for a plate of that name.
+    layout, images : DataFrame, mapping
+        The plate's layout, and that section of the config.
     channels : sequence of str
         Channels that every site must have.
 
@@ -55,13 +51,20 @@ def check_index(
         If controls have no images, or a stack has no projection.
     """
     planes = _one_time_point(planes, plate, images["time_point"])
-    _check_stack(planes, plate, images.get("projection"))
+    n_z = planes["z"].nunique()
+    if n_z > 1 and images.get("projection") is None:
+        raise IndexFault(
+            f"plate {plate}: the images are stacks of {n_z} z planes. Say how a stack becomes one "
+            "plane with images.projection: maximum or mean."
+        )
     check_controls(planes, plate, layout)
     planes = _mark_odd(planes)
-    planes = _mark_repeats(planes)
-    planes = _mark_unknown_wells(planes, layout)
-    planes = _add_missing_channels(planes, plate, channels)
-    planes = _add_missing_wells(planes, plate, layout)
+    planes = planes.sort_values([*_PLANE, "path", "page"], kind="stable").reset_index(drop=True)
+    repeats = planes.duplicated(_PLANE, keep=False)
+    planes = _mark(planes, repeats, "another file claims the same well, site and channel")
+    unknown = ~planes["well"].isin(layout["Metadata_Well"])
+    planes = _mark(planes, unknown, "the layout has no row for this well")
+    planes = _add_missing(planes, plate, layout, channels)
     return _in_plate_order(planes, channels)[list(INDEX_COLUMNS)]
 
 
@@ -75,15 +78,6 @@ def _one_time_point(planes: pd.DataFrame, plate: str, time_point: int) -> pd.Dat
         f"plate {plate}: images.time_point is {time_point}, but the images are of time points "
         f"{', '.join(map(str, found))}. Choose one of them."
     )
-
-
-def _check_stack(planes: pd.DataFrame, plate: str, projection: str | None) -> None:
-    n_z = planes["z"].nunique()
-    if n_z > 1 and projection is None:
-        raise IndexFault(
-            f"plate {plate}: the images are stacks of {n_z} z planes. Say how a stack becomes one "
-            "plane with images.projection: maximum or mean."
-        )
 
 
 def check_controls(planes: pd.DataFrame, plate: str, layout: pd.DataFrame) -> None:
@@ -119,67 +113,41 @@ def _mark_odd(planes: pd.DataFrame) -> pd.DataFrame:
     size_y, size_x, dtype = kinds.sort_values(kind="stable").index[-1]
     size = planes["size_y"].astype(str) + " × " + planes["size_x"].astype(str)
     wrong_size = (planes["size_y"] != size_y) | (planes["size_x"] != size_x)
-    planes = _mark(
-        planes, wrong_size, "is " + size + f" px where the plate's images are {size_y} × {size_x}"
-    )
-    wrong_type = planes["dtype"] != dtype
-    return _mark(
-        planes, wrong_type, "holds " + planes["dtype"] + f" pixels where the plate holds {dtype}"
-    )
+    fault = "is " + size + f" px where the plate's images are {size_y} × {size_x}"
+    planes = _mark(planes, wrong_size, fault)
+    fault = "holds " + planes["dtype"] + f" pixels where the plate holds {dtype}"
+    return _mark(planes, planes["dtype"] != dtype, fault)
 
 
-def _mark_repeats(planes: pd.DataFrame) -> pd.DataFrame:
-    planes = planes.sort_values([*_PLANE, "path", "page"], kind="stable").reset_index(drop=True)
-    return _mark(
-        planes,
-        planes.duplicated(_PLANE, keep=False),
-        "another file claims the same well, site and channel",
-    )
-
-
-def _mark_unknown_wells(planes: pd.DataFrame, layout: pd.DataFrame) -> pd.DataFrame:
-    return _mark(
-        planes, ~planes["well"].isin(layout["Metadata_Well"]), "the layout has no row for this well"
-    )
-
-
-def _add_missing_channels(
-    planes: pd.DataFrame, plate: str, channels: Sequence[str]
+def _add_missing(
+    planes: pd.DataFrame, plate: str, layout: pd.DataFrame, channels: Sequence[str]
 ) -> pd.DataFrame:
+    """Append a row for every channel that a site lacks, and for every well without images."""
     sites = planes.loc[planes["well"] != "", ["well", "site", "z", "time"]].drop_duplicates()
     wanted = sites.merge(pd.DataFrame({"channel": list(channels)}), how="cross")
-    found = planes.set_index(_PLANE).index
-    missing = wanted[~wanted.set_index(_PLANE).index.isin(found)]
-    return _append(planes, plate, missing, "there is no image of this channel")
-
-
-def _add_missing_wells(planes: pd.DataFrame, plate: str, layout: pd.DataFrame) -> pd.DataFrame:
+    lacking = wanted[~wanted.set_index(_PLANE).index.isin(planes.set_index(_PLANE).index)]
     wells = layout.loc[~layout["Metadata_Well"].isin(planes["well"]), "Metadata_Well"]
-    missing = pd.DataFrame({"well": wells, "site": NO_SITE, "channel": "", "z": 0, "time": 0})
-    return _append(planes, plate, missing, "the layout has this well, but no image is of it")
-
-
-def _append(planes: pd.DataFrame, plate: str, rows: pd.DataFrame, fault: str) -> pd.DataFrame:
-    if rows.empty:
-        return planes
+    without = pd.DataFrame({"well": wells, "site": NO_SITE, "channel": "", "z": 0, "time": 0})
     blank = {"path": "", "page": 0, "size_y": 0, "size_x": 0, "dtype": "", "bytes": 0}
-    return pd.concat([planes, rows.assign(plate=plate, fault=fault, **blank)], ignore_index=True)
+    for rows, fault in (
+        (lacking, "there is no image of this channel"),
+        (without, "the layout has this well, but no image is of it"),
+    ):
+        if len(rows):
+            rows = rows.assign(plate=plate, fault=fault, **blank)
+            planes = pd.concat([planes, rows], ignore_index=True)
+    return planes
 
 
 def _in_plate_order(planes: pd.DataFrame, channels: Sequence[str]) -> pd.DataFrame:
     rank = {channel: i for i, channel in enumerate(channels)}
     keys = planes.assign(
-        _well=planes["well"].map(_place), _channel=planes["channel"].map(rank).fillna(-1)
+        # Files of no well come before all others.
+        _well=planes["well"].map(lambda well: row_column(well) if well else (0, 0)),
+        _channel=planes["channel"].map(rank).fillna(-1),
     )
-    order = keys.sort_values(
-        ["_well", "site", "_channel", "z", "time", "path", "page"], kind="stable"
-    )
-    return planes.loc[order.index].reset_index(drop=True)
-
-
-def _place(well: str) -> tuple[int, int]:
-    """Sort files of no well before all others."""
-    return row_column(well) if well else (0, 0)
+    by = ["_well", "site", "_channel", "z", "time", "path", "page"]
+    return planes.loc[keys.sort_values(by, kind="stable").index].reset_index(drop=True)
 
 
 def usable_sites(index: pd.DataFrame) -> pd.DataFrame:

@@ -29,10 +29,8 @@ def find_planes(
 
     Parameters
     ----------
-    folder : Path
-        Searched with its subfolders.
-    plate : str
-        Name of the plate; files whose group ``plate`` says another are left out.
+    folder, plate : Path, str
+        Searched with its subfolders, for files whose group ``plate`` does not say another plate.
     images, channels : mapping
         Those sections of the config.
 
@@ -46,37 +44,50 @@ def find_planes(
     IndexFault
         If the pattern is not usable or matches nothing.
     """
-    pattern = compile_pattern(images["pattern"])
-    files = sorted(_image_files(folder))
+    files = _files_of_plate(folder, plate, images["pattern"])
     names = {str(rule["match"]): channel for channel, rule in channels.items()}
-    matched = [(name, match) for name in files if (match := pattern.search(name))]
-    if not matched:
-        raise IndexFault(_nothing_matches(images["pattern"], folder, files))
-    described = [(name, _describe(name, match)) for name, match in matched]
-    if all(facts["fault"] for _, facts in described):
-        name, facts = described[0]
-        raise IndexFault(f"images.pattern, '{name}': {facts['fault']} Correct the pattern.")
-    described = [(name, facts) for name, facts in described if facts["plate"] in ("", plate)]
-    if not described:
-        others = sorted({match["plate"] for _, match in matched})
-        raise IndexFault(
-            f"plate {plate}: the pattern's group 'plate' reads {', '.join(others[:5])} in "
-            f"'{folder}', never '{plate}'. Correct the plate's name in the plate sheet, "
-            "or the pattern."
-        )
     with ThreadPoolExecutor(_HEADER_READERS) as readers:
-        headers = list(readers.map(read_header, [folder / name for name, _ in described]))
+        headers = list(readers.map(read_header, [folder / name for name in files]))
     rows: list[dict[str, Any]] = []
-    for (name, facts), header in zip(described, headers, strict=True):
+    for (name, facts), header in zip(files.items(), headers, strict=True):
         rows += _planes_of(folder / name, facts, header, images.get("pages"), names)
     if not rows:
-        read = sorted({facts["channel"] for _, facts in described})
+        read = sorted({facts["channel"] for facts in files.values()})
         raise IndexFault(
             f"plate {plate}: no file in '{folder}' is of a channel of the config. The pattern's "
             f"group 'channel' reads {', '.join(read)}; the config's channels match "
             f"{', '.join(names)}. Correct channels.<name>.match."
         )
     return pd.DataFrame(rows).assign(plate=plate)
+
+
+def _files_of_plate(folder: Path, plate: str, expression: str) -> dict[str, dict[str, Any]]:
+    """Return what the name of each image of a plate says of it, by the file's path in `folder`."""
+    pattern = compile_pattern(expression)
+    files = sorted(_image_files(folder))
+    matched = {name: _describe(name, match) for name in files if (match := pattern.search(name))}
+    if not files:
+        raise IndexFault(
+            f"'{folder}' and its subfolders hold no image ({', '.join(SUFFIXES)}). "
+            "Correct the column 'images' of the plate sheet."
+        )
+    if not matched:
+        raise IndexFault(
+            f"images.pattern: '{expression}' matches none of the {len(files)} images in "
+            f"'{folder}'. The first of them is '{files[0]}'. Correct the pattern."
+        )
+    if all(facts["fault"] for facts in matched.values()):
+        name, facts = next(iter(matched.items()))
+        raise IndexFault(f"images.pattern, '{name}': {facts['fault']} Correct the pattern.")
+    found = {name: facts for name, facts in matched.items() if facts["plate"] in ("", plate)}
+    if not found:
+        others = sorted({facts["plate"] for facts in matched.values()})
+        raise IndexFault(
+            f"plate {plate}: the pattern's group 'plate' reads {', '.join(others[:5])} in "
+            f"'{folder}', never '{plate}'. Correct the plate's name in the plate sheet, "
+            "or the pattern."
+        )
+    return found
 
 
 def compile_pattern(text: str) -> re.Pattern[str]:
@@ -114,47 +125,25 @@ def _image_files(folder: Path) -> Iterator[str]:
                 yield (Path(root) / name).relative_to(folder).as_posix()
 
 
-def _nothing_matches(pattern: str, folder: Path, files: list[str]) -> str:
-    if not files:
-        return (
-            f"'{folder}' and its subfolders hold no image ({', '.join(SUFFIXES)}). "
-            "Correct the column 'images' of the plate sheet."
-        )
-    return (
-        f"images.pattern: '{pattern}' matches none of the {len(files)} images in '{folder}'. "
-        f"The first of them is '{files[0]}'. Correct the pattern."
-    )
-
-
 def _describe(name: str, match: re.Match[str]) -> dict[str, Any]:
     """Read what a file's name says of it."""
-    groups = dict.fromkeys(GROUPS, "") | {
-        group: text or "" for group, text in match.groupdict().items()
-    }
-    well = groups["well"] or _join_row_column(groups["row"], groups["column"])
+    groups = dict.fromkeys(GROUPS, "") | match.groupdict(default="")
+    row = groups["row"]
+    letters = row_letters(int(row)) if row.isdigit() else row
     facts: dict[str, Any] = {"plate": groups["plate"], "channel": groups["channel"], "fault": ""}
     try:
-        facts["well"] = parse_well(well)
+        facts["well"] = parse_well(groups["well"] or f"{letters}{groups['column']}")
     except ValueError as error:  # one stray file must not stop a plate
         facts |= {"well": "", "fault": f"the pattern reads no well in its name: {error}"}
-    for group, absent in (("site", 1), ("z", 0), ("time", 0)):
-        facts[group] = _number(groups[group], absent, group, name)
+    for group, absent in (("site", "1"), ("z", "0"), ("time", "0")):
+        text = groups[group] or absent
+        if not text.isdigit():
+            raise IndexFault(
+                f"images.pattern reads '{text}' as the {group} of '{name}'; a whole number is "
+                "needed."
+            )
+        facts[group] = int(text)
     return facts
-
-
-def _join_row_column(row: str, column: str) -> str:
-    letters = row_letters(int(row)) if row.isdigit() else row
-    return f"{letters}{column}"
-
-
-def _number(text: str, absent: int, group: str, name: str) -> int:
-    if text == "":
-        return absent
-    if not text.isdigit():
-        raise IndexFault(
-            f"images.pattern reads '{text}' as the {group} of '{name}'; a whole number is needed."
-        )
-    return int(text)
 
 
 def _planes_of(
@@ -176,13 +165,12 @@ def _planes_of(
         if pages is not None:
             plane[pages] = str(page + 1) if pages == "channel" else page
         # A pattern without the group 'channel' is for screens of a single channel.
-        channel = plane["channel"] if plane["channel"] != "" else next(iter(names))
-        if channel not in names:
-            continue
-        rows.append(
-            plane
-            | {"channel": names[channel], "path": str(path), "page": page}
-            | {"size_y": header.size_y, "size_x": header.size_x, "dtype": header.dtype}
-            | {"bytes": header.bytes, "fault": facts["fault"] or header.fault}
-        )
+        channel = plane["channel"] or next(iter(names))
+        if channel in names:
+            rows.append(
+                plane
+                | {"channel": names[channel], "path": str(path), "page": page}
+                | {"size_y": header.size_y, "size_x": header.size_x, "dtype": header.dtype}
+                | {"bytes": header.bytes, "fault": facts["fault"] or header.fault}
+            )
     return rows

@@ -28,7 +28,7 @@ from levelfield.io.store.metadata import (
     label_attributes,
     labels_attributes,
 )
-from levelfield.io.store.pyramids import image_pyramid, label_pyramid, write_array
+from levelfield.io.store.pyramids import image_pyramid, label_pyramid, write_levels
 
 EDITED_SUFFIX = "_edited"
 """Labels that a person drew are named ``<set>_edited``; writing a field never loses them."""
@@ -39,21 +39,12 @@ _ABANDONED_AFTER = 3600  # s; a field is written in seconds, so an older part is
 
 @dataclass(frozen=True)
 class Field:
-    """What the store holds of a field, or is given.
+    """What the store holds of a field, or is given."""
 
-    Attributes
-    ----------
-    image : (C, Y, X) array of uint8 or uint16
-        Raw pixels.
-    labels : dict of str to (Y, X) array of int32
-        By object set.
-    planted : mapping of str to str
-        What was planted into the labels of an object set: viewers show its name with the word
-        PLANTED, and its attributes hold the text. Not read back.
-    """
-
-    image: AnyArray
-    labels: Mapping[str, Labels]
+    image: AnyArray  # (C, Y, X), raw pixels, uint8 or uint16
+    labels: Mapping[str, Labels]  # by object set
+    # What was planted into the labels of an object set: viewers show its name with the word
+    # PLANTED, and its attributes hold the text. Not read back.
     planted: Mapping[str, str] = dataclass_field(default_factory=dict)
 
 
@@ -82,10 +73,8 @@ def write_field(
 
     Parameters
     ----------
-    plate : Path
-        The plate store.
-    well, site : str, int
-        The field.
+    plate, well, site : Path, str, int
+        The plate store, and the field in it.
     field : Field
         Its pixels and labels.
     channels : sequence of Channel
@@ -106,20 +95,19 @@ def write_field(
     place.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(place)
     draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-    checksums = {"image": checksum(field.image)}
-    checksums |= {name: checksum(labels) for name, labels in field.labels.items()}
+    arrays = {"image": field.image, **field.labels}
+    checksums = {name: checksum(array) for name, array in arrays.items()}
+    facts: dict[str, Any] = {
+        "fingerprint": fingerprint,
+        "checksums": checksums,
+        "record": dict(record or {}),
+    }
     try:
         group = zarr.open_group(draft, mode="w", zarr_format=3)
         levels = image_pyramid(field.image)
-        for level, pixels in enumerate(levels):
-            write_array(group, str(level), pixels, "cyx")
+        write_levels(group, levels, "cyx")
         ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um)
-        own: dict[str, Any] = {
-            "fingerprint": fingerprint,
-            "checksums": checksums,
-            "record": dict(record or {}),
-        }
-        group.attrs.update({"ome": ome, _OWN: own})
+        group.attrs.update({"ome": ome, _OWN: facts})
         _write_labels(group, field, place, draft, pixel_size_um)
         _put_in_place(draft, place)
     except BaseException:
@@ -140,9 +128,7 @@ def _write_labels(
         attributes: dict[str, Any] = {"ome": label_attributes(title, len(levels), pixel_size_um)}
         if name in field.planted:
             attributes[_OWN] = {"planted": field.planted[name]}
-        label_group = labels_group.create_group(name, attributes=attributes)
-        for level, pixels in enumerate(levels):
-            write_array(label_group, str(level), pixels, "yx")
+        write_levels(labels_group.create_group(name, attributes=attributes), levels, "yx")
     for path in edited:
         shutil.copytree(path, draft / "labels" / path.name)
 
@@ -174,14 +160,6 @@ def _put_in_place(draft: Path, place: Path) -> None:
         shutil.rmtree(old)
 
 
-def _own_attributes(path: Path) -> dict[str, Any]:
-    try:
-        attributes: dict[str, Any] = zarr.open_group(path, mode="r").attrs.asdict()
-        return dict(attributes.get(_OWN, {}))
-    except (FileNotFoundError, ValueError):
-        return {}
-
-
 def stored_field(plate: Path, well: str, site: int) -> dict[str, Any]:
     """Return what a field carries of its making; empty where there is no whole field.
 
@@ -191,29 +169,25 @@ def stored_field(plate: Path, well: str, site: int) -> dict[str, Any]:
         ``fingerprint`` (str), ``checksums`` (of the image and each object set) and ``record``
         (facts of its segmentation).
     """
-    return _own_attributes(field_path(plate, well, site))
+    try:
+        attributes: Any = zarr.open_group(field_path(plate, well, site), mode="r").attrs
+        return dict(attributes.get(_OWN, {}))
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def find_damage(plate: Path, well: str, site: int, checksums: Mapping[str, str]) -> dict[str, str]:
-    """Compare the pixels in the store with the checksums of when they were written.
-
-    Parameters
-    ----------
-    plate, well, site : Path, str, int
-        The field.
-    checksums : mapping of str to str
-        Of ``image`` and of each object set.
+    """Compare the ``image`` and the labels in the store with checksums of when they were written.
 
     Returns
     -------
     dict of str to str
         ``missing`` or ``altered`` by name of what is damaged; empty where all is whole.
     """
-    damage = {}
+    path, damage = field_path(plate, well, site), {}
     for name, expected in checksums.items():
         try:
-            pixels = _read_image(plate, well, site) if name == "image" else None
-            pixels = read_labels(plate, well, site, name) if pixels is None else pixels
+            pixels = _read_pixels(path if name == "image" else path / "labels" / name)
         except (OSError, KeyError, ValueError, RuntimeError):  # all that a torn store can raise
             damage[name] = "missing"
             continue
@@ -224,10 +198,9 @@ def find_damage(plate: Path, well: str, site: int, checksums: Mapping[str, str])
 
 def invalidate_field(plate: Path, well: str, site: int) -> None:
     """Take away a field's fingerprint, so that the next run makes the field again."""
-    path = field_path(plate, well, site)
-    own = _own_attributes(path)
-    if own:
-        zarr.open_group(path, mode="r+").attrs.update({_OWN: own | {"fingerprint": ""}})
+    if own := stored_field(plate, well, site):
+        group = zarr.open_group(field_path(plate, well, site), mode="r+")
+        group.attrs.update({_OWN: own | {"fingerprint": ""}})
 
 
 def read_field(plate: Path, well: str, site: int, sets: Sequence[str]) -> Field:
@@ -238,13 +211,8 @@ def read_field(plate: Path, well: str, site: int, sets: Sequence[str]) -> Field:
     FileNotFoundError
         If the field, or one of the sets, is not in the store.
     """
-    image = _read_image(plate, well, site)
+    image = _read_pixels(field_path(plate, well, site))
     return Field(image, {name: read_labels(plate, well, site, name) for name in sets})
-
-
-def _read_image(plate: Path, well: str, site: int) -> AnyArray:
-    group = zarr.open_group(field_path(plate, well, site), mode="r")
-    return np.asarray(group[_largest_level(group)])
 
 
 def read_labels(plate: Path, well: str, site: int, name: str) -> AnyArray:
@@ -255,14 +223,14 @@ def read_labels(plate: Path, well: str, site: int, name: str) -> AnyArray:
     FileNotFoundError
         If the set is not in the store.
     """
-    path = field_path(plate, well, site) / "labels" / name
+    return _read_pixels(field_path(plate, well, site) / "labels" / name)
+
+
+def _read_pixels(path: Path) -> AnyArray:
+    """Read the largest level of an image or of labels."""
     group = zarr.open_group(path, mode="r")
-    return np.asarray(group[_largest_level(group)])
-
-
-def _largest_level(group: zarr.Group) -> str:
-    attributes: dict[str, Any] = group.attrs.asdict()
-    return attributes["ome"]["multiscales"][0]["datasets"][0]["path"]
+    ome: Any = group.attrs["ome"]
+    return np.asarray(group[ome["multiscales"][0]["datasets"][0]["path"]])
 
 
 def stored_dtype(plate: Path) -> np.dtype[Any]:

@@ -20,21 +20,11 @@ VERSION = "0.5"
 
 @dataclass(frozen=True)
 class Channel:
-    """How a channel is named and shown.
-
-    Attributes
-    ----------
-    name : str
-        Name in tables and viewers.
-    color : str
-        Six hexadecimal digits.
-    maximum : int
-        Largest value that the camera's bit depth can hold.
-    """
+    """How a channel is named in tables, and shown in viewers."""
 
     name: str
-    color: str
-    maximum: int
+    color: str  # six hexadecimal digits
+    maximum: int  # largest value that the camera's bit depth can hold
 
 
 def plate_attributes(
@@ -44,21 +34,20 @@ def plate_attributes(
     from ome_zarr_models.v05.hcs import HCSAttrs
 
     rows, columns = PLATE_SHAPES[n_wells]
+    places = {well: row_column(well) for well in wells}
     plate = {
         "version": VERSION,
         "name": name,
         "rows": [{"name": row_letters(row)} for row in range(1, rows + 1)],
         "columns": [{"name": f"{column:02d}"} for column in range(1, columns + 1)],
-        "wells": [_well_in_plate(well) for well in wells],
+        "wells": [
+            {"path": well_path(well), "rowIndex": row - 1, "columnIndex": column - 1}
+            for well, (row, column) in places.items()
+        ],
         "field_count": max(n_fields, 1),
         "acquisitions": [{"id": 0}],
     }
-    return _dump(HCSAttrs.model_validate({"version": VERSION, "plate": plate}))
-
-
-def _well_in_plate(well: str) -> dict[str, Any]:
-    row, column = row_column(well)
-    return {"path": well_path(well), "rowIndex": row - 1, "columnIndex": column - 1}
+    return _checked(HCSAttrs, plate=plate)
 
 
 def well_attributes(fields: Sequence[str]) -> dict[str, Any]:
@@ -66,11 +55,7 @@ def well_attributes(fields: Sequence[str]) -> dict[str, Any]:
     from ome_zarr_models.v05.well import WellAttrs
 
     images = [{"path": field, "acquisition": 0} for field in fields]
-    return _dump(
-        WellAttrs.model_validate(
-            {"version": VERSION, "well": {"images": images, "version": VERSION}}
-        )
-    )
+    return _checked(WellAttrs, well={"images": images, "version": VERSION})
 
 
 def _multiscale(name: str, axes: str, n_levels: int, pixel_size_um: float | None) -> Multiscale:
@@ -101,7 +86,7 @@ def image_attributes(
     from ome_zarr_models.v05.image import ImageAttrs
 
     multiscale = _multiscale(name, "cyx", n_levels, pixel_size_um)
-    attributes = _dump(ImageAttrs.model_validate({"version": VERSION, "multiscales": [multiscale]}))
+    attributes = _checked(ImageAttrs, multiscales=[multiscale])
     attributes["omero"] = {
         "channels": [
             {
@@ -121,7 +106,7 @@ def labels_attributes(names: Sequence[str]) -> dict[str, Any]:
     """Return the ``ome`` attributes of a field's ``labels`` group."""
     from ome_zarr_models.v05.labels import LabelsAttrs
 
-    return _dump(LabelsAttrs.model_validate({"version": VERSION, "labels": list(names)}))
+    return _checked(LabelsAttrs, labels=list(names))
 
 
 def label_attributes(name: str, n_levels: int, pixel_size_um: float | None) -> dict[str, Any]:
@@ -130,9 +115,9 @@ def label_attributes(name: str, n_levels: int, pixel_size_um: float | None) -> d
 
     multiscale = _multiscale(name, "yx", n_levels, pixel_size_um)
     label = {"version": VERSION, "source": {"image": "../../"}}
-    attributes = {"version": VERSION, "multiscales": [multiscale], "image-label": label}
-    return _dump(ImageLabelAttrs.model_validate(attributes))
+    return _checked(ImageLabelAttrs, multiscales=[multiscale], **{"image-label": label})
 
 
-def _dump(model: BaseModel) -> dict[str, Any]:
-    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+def _checked(model: type[BaseModel], **attributes: Any) -> dict[str, Any]:
+    checked = model.model_validate({"version": VERSION} | attributes)
+    return checked.model_dump(mode="json", by_alias=True, exclude_none=True)

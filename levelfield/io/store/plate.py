@@ -27,10 +27,8 @@ def create_plate(path: Path, name: str, n_wells: int, sites: pd.DataFrame) -> No
 
     Parameters
     ----------
-    path : Path
-        The store, ``<plate>.zarr``.
-    name : str
-        Name of the plate.
+    path, name : Path, str
+        The store, ``<plate>.zarr``, and the name of the plate.
     n_wells : int
         Plate format.
     sites : DataFrame
@@ -52,10 +50,8 @@ def lazy_plate(path: Path, sites: pd.DataFrame, correct: Corrector) -> da.Array:
 
     Parameters
     ----------
-    path : Path
-        The store.
-    sites : DataFrame
-        Columns ``well`` and ``site``: the fields, in the order of the first axis.
+    path, sites : Path, DataFrame
+        The store, and its fields (``well`` and ``site``) in the order of the first axis.
     correct : callable
         Takes raw pixels (C, Y, X), returns corrected float32 of the same shape.
 

@@ -1,5 +1,7 @@
 """Images and labels at several sizes, as viewers want them, and their chunks in the store."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
@@ -10,21 +12,22 @@ _TARGET_CHUNK = 640  # px; near the size at which whole-field and cropped reads 
 _SMALLEST_LEVEL = 128  # px; a smaller level shows nothing more in a viewer
 
 
-def write_array(group: zarr.Group, name: str, pixels: AnyArray, axes: str) -> None:
-    """Write one level of a pyramid; `axes` are the names of its dimensions."""
-    sides = [chunk_side(size) for size in pixels.shape[-2:]]
-    whole = [side * -(-size // side) for side, size in zip(sides, pixels.shape[-2:], strict=True)]
-    planes = pixels.shape[:-2]
-    array = group.create_array(
-        name,
-        shape=pixels.shape,
-        dtype=pixels.dtype,
-        chunks=(*(1 for _ in planes), *sides),
-        shards=(*planes, *whole),  # one file per level: shared file systems run out of inodes
-        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
-        dimension_names=list(axes),
-    )
-    array[...] = pixels
+def write_levels(group: zarr.Group, levels: Sequence[AnyArray], axes: str) -> None:
+    """Write the levels of a pyramid; `axes` are the names of their dimensions."""
+    for level, pixels in enumerate(levels):
+        planes, sizes = pixels.shape[:-2], pixels.shape[-2:]
+        sides = [chunk_side(size) for size in sizes]
+        whole = [side * -(-size // side) for side, size in zip(sides, sizes, strict=True)]
+        array = group.create_array(
+            str(level),
+            shape=pixels.shape,
+            dtype=pixels.dtype,
+            chunks=(*(1 for _ in planes), *sides),
+            shards=(*planes, *whole),  # one file per level: shared file systems run out of inodes
+            compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+            dimension_names=list(axes),
+        )
+        array[...] = pixels
 
 
 def chunk_side(size: int) -> int:
