@@ -45,12 +45,12 @@ def mask_rcnn(image: Image, options: MaskRcnnOptions, model: MaskRcnnModel) -> S
 METHOD = Method(
     name="mask_rcnn",
     makes="nuclei or cells, as boxes and masks of a Mask R-CNN",
+    environment="levelfield[gpu]",
+    trainable=True,
     options=MaskRcnnOptions,
     run=mask_rcnn,
     channels=(1, 1),
     load="levelfield.segmentation.networks.mask_rcnn:load_mask_rcnn",
-    trainable=True,
-    environment="levelfield[gpu]",
     knobs=(
         Knob("mask_threshold", 0.05, "smaller"),
         Knob("minimum_kept", 0.1, "divide_less"),
