@@ -45,11 +45,11 @@ def mask_rcnn(image: Image, options: MaskRcnnOptions, model: MaskRcnnModel) -> S
 METHOD = Method(
     name="mask_rcnn",
     makes="nuclei or cells, as boxes and masks of a Mask R-CNN",
+    channels=(1, 1),
     environment="levelfield[gpu]",
     trainable=True,
     options=MaskRcnnOptions,
     run=mask_rcnn,
-    channels=(1, 1),
     load="levelfield.segmentation.networks.mask_rcnn:load_mask_rcnn",
     knobs=(
         Knob("mask_threshold", 0.05, "smaller"),
