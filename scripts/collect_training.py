@@ -25,7 +25,7 @@ with job_log(snakemake.log[0]):
         plates.append(CorrectedPlate(Path(store).stem, places, reader))
     collect_generation(
         plates,
-        next(one for one in object_sets(science) if one.name == settings.object_set),
+        next(made for made in object_sets(science) if made.name == settings.object_set),
         settings,
         [Path(path) for path in params.reviews],
         load_schema(params.schema),

@@ -13,11 +13,8 @@ from levelfield.steps.measure import measure_pack, measurement_job
 
 with job_log(snakemake.log[0]):
     plate, pack = snakemake.wildcards.plate, snakemake.wildcards.pack
-    job = measurement_job(
-        snakemake.params.store,
-        snakemake.params.science,
-        read_flat_fields(snakemake.input.illumination),
-    )
+    flat_fields = read_flat_fields(snakemake.input.illumination)
+    job = measurement_job(snakemake.params.store, snakemake.params.science, flat_fields)
     make = partial(measure_pack, read_csv(snakemake.input.segmented), job)
     paths = dict(zip(job.tables, map(Path, snakemake.output), strict=True))
     checkpoint = Checkpoint(checkpoints_of(snakemake.params.store), f"measure_{pack}")

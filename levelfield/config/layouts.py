@@ -56,7 +56,11 @@ def layout_columns(path: Path, n_wells: int, schema: Mapping[str, Any] | None = 
     sheet = read_columns(path)
     if schema is not None:
         check_sheet(sheet, schema, path)
-    _check_own_columns(sheet, path)
+    if taken := [column for column in sheet if column in _OWN_COLUMNS]:
+        raise SheetError(
+            f"{path}, line 1: the column '{taken[0]}' has a name that Levelfield's tables use "
+            f"themselves. Rename it, for instance to '{taken[0].replace('_', '_My', 1)}'."
+        )
     lines = enumerate(sheet.pop("well"), start=2)
     wells = [_well(text, n_wells, f"{path}, line {line}") for line, text in lines]
     check_repeats(wells, path, "well")
@@ -82,17 +86,6 @@ def check_repeats(names: Sequence[str], path: Path, what: str) -> None:
                 f"(first on line {first[name]}). Keep one of the two rows."
             )
         first[name] = line
-
-
-def _check_own_columns(sheet: Sheet, path: Path) -> None:
-    """Refuse columns whose names the tables need for themselves."""
-    for column in sheet:
-        if column in _OWN_COLUMNS:
-            raise SheetError(
-                f"{path}, line 1: the column '{column}' has a name that Levelfield's tables use "
-                "themselves. Rename it, for instance to 'Metadata_My"
-                f"{column.removeprefix('Metadata_')}'."
-            )
 
 
 def _well(text: str, n_wells: int, where: str) -> str:

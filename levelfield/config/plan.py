@@ -121,19 +121,31 @@ class Plan:
 
 @dataclass(frozen=True)
 class Segmenters:
-    """What there is to segment with; rooms above the config know."""
+    """What there is to segment with; rooms above the config know.
+
+    Without any neither the methods of object sets nor their parameters are checked, and no job can
+    be planned.
+    """
 
     methods: Methods
     schemas: Mapping[str, Mapping[str, Any]]
     """From `levelfield.segmentation.schema.config_parts`: what the config's schema refers to."""
 
 
+NO_SEGMENTERS = Segmenters(
+    {},
+    {
+        **{name: load_schema(SCHEMAS / name) for name in ("steps.yaml", "networks.yaml")},
+        "methods": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$defs": {"name": {}, "object_set": {}},
+        },
+    },
+)
+
+
 def checked_plan(
-    config: Mapping[str, Any],
-    source: str,
-    segmenters: Segmenters | None,
-    folder: str = "",
-    check: bool = True,
+    config: Mapping[str, Any], source: str, segmenters: Segmenters, folder: str, check: bool
 ) -> Plan:
     """Check a config and its sheets, and fill in the defaults.
 
@@ -141,9 +153,8 @@ def checked_plan(
     ----------
     config, source : mapping, str
         As it was read, and the name of its file for errors.
-    segmenters : Segmenters or None
-        Without them neither the methods of object sets nor their parameters are checked, and no
-        job can be planned.
+    segmenters : Segmenters
+        What object sets may be made with.
     folder : str
         That relative paths of results start from; where the process runs when left out.
     check : bool
@@ -155,10 +166,9 @@ def checked_plan(
     ConfigError, SheetError
         Naming the file, the key or line, the value and what is allowed.
     """
-    schema = load_schema(SCHEMAS / "config.yaml")
-    check_config(config, schema, source, segmenters.schemas if segmenters else _UNCHECKED)
+    schema, methods = load_schema(SCHEMAS / "config.yaml"), segmenters.methods
+    check_config(config, schema, source, segmenters.schemas)
     config = with_defaults(config, schema)
-    methods = segmenters.methods if segmenters else {}
     sets = object_sets(config, methods or None)
     if methods:
         check_classifiers(sets, list(config["pixel_classifiers"]), methods)
@@ -177,16 +187,6 @@ def checked_plan(
         results=Results(config["results"], folder),
         plate_diameters=bool(methods and sets_with_plate_diameter(sets, methods)),
     )
-
-
-_UNCHECKED: dict[str, Mapping[str, Any]] = {
-    **{name: load_schema(SCHEMAS / name) for name in ("steps.yaml", "networks.yaml")},
-    "methods": {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$defs": {"name": {}, "object_set": {}},
-    },
-}
-"""What the config's schema refers to, where nobody knows the methods."""
 
 
 def _fetched(

@@ -18,19 +18,18 @@ if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has
 
 PLANTED = "PLANTED"
 COLUMN = "Metadata_Planted"
-"""Of tables with a row per well, site or object: what was planted there; empty elsewhere."""
+"""Column of tables by well, site or object: what was planted there; empty elsewhere."""
 
 PARENT_ROLES = ("parent", "minus", "within")
 """Keys of an object set that name another set."""
-
-ERRORS = ("grow_px", "drop_percent", "split_percent", "merge_percent")
-"""Keys of the config that say which error is planted; each planting has one of them."""
 
 _CHANGES = {
     "drop_percent": "dropped",
     "split_percent": "cut in two",
     "merge_percent": "joined to neighbours",
 }
+ERRORS = ("grow_px", *_CHANGES)
+"""Keys of the config that say which error is planted; each planting has one of them."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,8 @@ class Planting:
 
     control_type: str  # of the wells that get it: negcon, poscon, trt or empty
     error: str  # one of `ERRORS`
-    amount: (
-        float  # of grow_px how far objects grow, px (below 0 they shrink); else % of the objects
-    )
+    # Of grow_px how far objects grow, px (below 0 they shrink); of the others percent of objects.
+    amount: float
 
     @property
     def shrinks(self) -> bool:

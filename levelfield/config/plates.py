@@ -8,20 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from levelfield.config.layouts import check_repeats, layout_columns
 from levelfield.config.results import SCREEN_FOLDERS
 from levelfield.config.sheets import SheetError, check_sheet, path_below, read_columns
-
-
-@dataclass(frozen=True)
-class Pack:
-    """A group of wells that one job handles, so that jobs are few and large."""
-
-    name: str
-    wells: tuple[str, ...]
 
 
 @dataclass
@@ -48,8 +41,8 @@ class Plate:
     layout_path: Path
     n_wells: int  # plate format
     n_packs: int  # most jobs that the wells are divided among
-    date: str = ""  # when it was imaged, in ISO 8601; empty where the sheet does not say
-    layouts: _Layouts = field(default_factory=lambda: _Layouts(None), repr=False, compare=False)
+    date: str  # when it was imaged, in ISO 8601; empty where the sheet does not say
+    layouts: _Layouts = field(repr=False, compare=False)
 
     # Read when asked for: a job of a large screen needs the layout of one plate only.
     @cached_property
@@ -63,24 +56,20 @@ class Plate:
         return tuple(self.control_types)
 
     @cached_property
-    def packs(self) -> tuple[Pack, ...]:
-        """The wells, divided among jobs."""
+    def packs(self) -> dict[str, tuple[str, ...]]:
+        """The wells of each job, by the name of the pack, so that jobs are few and large."""
         return divide_into_packs(self.wells, self.n_packs)
 
-    def pack(self, name: str) -> Pack:
-        """Return the pack of that name."""
-        return next(pack for pack in self.packs if pack.name == name)
 
-
-def divide_into_packs(wells: Sequence[str], n_packs: int) -> tuple[Pack, ...]:
+def divide_into_packs(wells: Sequence[str], n_packs: int) -> dict[str, tuple[str, ...]]:
     """Divide wells into at most `n_packs` packs of nearly equal size, in plate order."""
     n_packs = min(n_packs, len(wells))
     digits = len(str(n_packs))
     edges = [round(i * len(wells) / n_packs) for i in range(n_packs + 1)]
-    return tuple(
-        Pack(f"pack{i + 1:0{digits}d}", tuple(wells[edges[i] : edges[i + 1]]))
-        for i in range(n_packs)
-    )
+    return {
+        f"pack{number:0{digits}d}": tuple(wells[start:stop])
+        for number, (start, stop) in enumerate(pairwise(edges), start=1)
+    }
 
 
 def read_plates(
@@ -88,14 +77,9 @@ def read_plates(
 ) -> dict[str, Plate]:
     """Read the plate sheet and every layout: the plates by name, in the order of the sheet.
 
-    Parameters
-    ----------
-    config : mapping
-        The checked config: ``plates``, ``data_folder`` and ``packs_per_plate`` are used.
-    schemas : mapping, optional
-        JSON Schemas of a row of the plate sheet (``plates``) and of a layout (``layout``); left
-        out where the plan has checked the sheets before. Then no layout is read until its
-        plate's wells are asked for, as every job of a screen reads the plan.
+    The JSON Schemas of a row of the plate sheet (``plates``) and of a layout (``layout``) are left
+    out where the plan has checked the sheets before. Then no layout is read until its plate's
+    wells are asked for, as every job of a screen reads the plan.
 
     Raises
     ------

@@ -47,7 +47,7 @@ class Rule:
 
     name: str
     unit: str
-    files: Mapping[str, str]
+    files: dict[str, str]
 
     @property
     def mark(self) -> str:
@@ -55,93 +55,63 @@ class Rule:
         return next(iter(self.files))
 
 
-def _rule(name: str, unit: str, /, **files: str) -> Rule:
-    return Rule(name, unit, files)
-
-
-def _alike(pattern: str, *names: str) -> dict[str, str]:
-    """Return files whose pattern has their name in place of the asterisk."""
-    return {name: pattern.replace("*", name) for name in names}
-
-
 _QC_TABLES = (
-    *("verdict", "answers", "sites", "wells", "estimates", "counts", "trend", "not_covered"),
-    *("confounders", "reviewed", "reviewers", "review_list"),
+    "verdict answers sites wells estimates counts trend not_covered confounders reviewed reviewers "
+    "review_list"
 )
-_SCREEN_TABLES = _alike("*.csv", "verdict", "answers", "drift", "plates")
+# Every rule, in the order of the work: the unit that a job works on, and the files that it makes
+# below the unit's folder, with their names in place of an asterisk. By the first file of a rule a
+# job is known to be done.
+_FILES = (
+    ("fetch_weights", "weights", "{weights}", "weights"),
+    ("train_pixel_classifier", "classifier", "{classifier}.npz", "classifier"),
+    ("index_plate", "plate", "*.csv", "index"),
+    ("create_store", "plate", "store.csv", "planned"),
+    ("fit_illumination", "plate", "illumination.npz", "fields"),
+    ("fit_illumination", "plate", "illumination.csv", "table"),
+    ("fit_illumination", "plate", "illumination/{channel}.png", "pictures"),
+    ("collect_training", "collection", "collected.csv", "sheet"),
+    ("collect_training", "collection", "*.csv", "reviews corrections"),
+    ("collect_training", "collection", "corrected", "images"),
+    ("train_network", "network", "*.safetensors", "weights"),
+    ("train_network", "network", "*.csv", "split history evaluation generations"),
+    ("train_network", "network", "losses.png", "losses_picture"),
+    ("train_network", "network", "generations.png", "generations_picture"),
+    ("measure_thresholds", "plate", "*.csv", "thresholds"),
+    ("measure_diameters", "plate", "*.csv", "diameters"),
+    ("segment", "pack", "segment/{pack}.csv", "fields"),
+    ("measure", "pack", "measure/Image/{pack}.parquet", "image"),
+    ("measure", "pack", "measure/{object_set}/{pack}.parquet", "objects"),
+    ("qc_evidence", "pack", "qc/*/{pack}.parquet", "evidence pairs candidates fields"),
+    ("summarise_plate", "plate", "*.csv", "sites wells plate readouts"),
+    ("summarise_plate", "plate", "excluded_sites.csv", "excluded"),
+    ("summarise_plate", "plate", "objects/{object_set}.{ending}", "objects"),
+    ("summarise_plate", "plate", "objects/{object_set}.h5ad", "anndata"),
+    ("check_review", "plate", "qc/review_checked.csv", "checked"),
+    ("qc_plate", "plate", "qc/*.csv", _QC_TABLES),
+    ("qc_plate", "plate", "qc/*.parquet", "objects candidates"),
+    ("evaluate", "plate", "evaluation/evaluation.html", "page"),
+    ("evaluate", "plate", "evaluation/evaluation.png", "picture"),
+    ("evaluate", "plate", "evaluation/*.csv", "objects images groups references"),
+    ("qc_truth", "plate", "qc/*.csv", "truth"),
+    ("report_plate", "plate", "*.html", "report"),
+    ("provenance", "plate", "ro-crate-metadata.json", "crate"),
+    ("qc_screen", "screen", "*.csv", "verdict answers drift plates"),
+    ("report_screen", "screen", "*.html", "report"),
+    ("qc_partial", "partial", "*.csv", "verdict answers drift plates"),
+    ("report_partial", "partial", "*.html", "report"),
+)
 
-_IN_ORDER = (
-    _rule("fetch_weights", "weights", weights="{weights}"),
-    _rule("train_pixel_classifier", "classifier", classifier="{classifier}.npz"),
-    _rule("index_plate", "plate", index="index.csv"),
-    _rule("create_store", "plate", planned="store.csv"),
-    _rule(
-        "fit_illumination",
-        "plate",
-        fields="illumination.npz",
-        table="illumination.csv",
-        pictures="illumination/{channel}.png",
-    ),
-    _rule(
-        "collect_training",
-        "collection",
-        sheet="collected.csv",
-        **_alike("*.csv", "reviews", "corrections"),
-        images="corrected",
-    ),
-    _rule(
-        "train_network",
-        "network",
-        weights="weights.safetensors",
-        **_alike("*.csv", "split", "history", "evaluation", "generations"),
-        losses_picture="losses.png",
-        generations_picture="generations.png",
-    ),
-    _rule("measure_thresholds", "plate", thresholds="thresholds.csv"),
-    _rule("measure_diameters", "plate", diameters="diameters.csv"),
-    _rule("segment", "pack", fields="segment/{pack}.csv"),
-    _rule(
-        "measure",
-        "pack",
-        image="measure/Image/{pack}.parquet",
-        objects="measure/{object_set}/{pack}.parquet",
-    ),
-    _rule(
-        "qc_evidence",
-        "pack",
-        **_alike("qc/*/{pack}.parquet", "evidence", "pairs", "candidates", "fields"),
-    ),
-    _rule(
-        "summarise_plate",
-        "plate",
-        **_alike("*.csv", "sites", "wells", "plate", "readouts"),
-        excluded="excluded_sites.csv",
-        objects="objects/{object_set}.{ending}",
-        anndata="objects/{object_set}.h5ad",
-    ),
-    _rule("check_review", "plate", checked="qc/review_checked.csv"),
-    _rule(
-        "qc_plate",
-        "plate",
-        **_alike("qc/*.csv", *_QC_TABLES),
-        **_alike("qc/*.parquet", "objects", "candidates"),
-    ),
-    _rule(
-        "evaluate",
-        "plate",
-        page="evaluation/evaluation.html",
-        picture="evaluation/evaluation.png",
-        **_alike("evaluation/*.csv", "objects", "images", "groups", "references"),
-    ),
-    _rule("qc_truth", "plate", truth="qc/truth.csv"),
-    _rule("report_plate", "plate", report="report.html"),
-    _rule("provenance", "plate", crate="ro-crate-metadata.json"),
-    _rule("qc_screen", "screen", **_SCREEN_TABLES),
-    _rule("report_screen", "screen", report="report.html"),
-    _rule("qc_partial", "partial", **_SCREEN_TABLES),
-    _rule("report_partial", "partial", report="report.html"),
-)
-RULES: Mapping[str, Rule] = {rule.name: rule for rule in _IN_ORDER}
+
+def _rules() -> dict[str, Rule]:
+    rules: dict[str, Rule] = {}
+    for rule, unit, pattern, names in _FILES:
+        files = rules.setdefault(rule, Rule(rule, unit, {})).files
+        files.update({name: pattern.replace("*", name) for name in names.split()})
+    return rules
+
+
+RULES = _rules()
 """All rules that make results, in the order of the work."""
 
 

@@ -57,10 +57,10 @@ def read_columns(path: Path) -> Sheet:
     if not path.is_file():
         raise SheetError(f"{path}: there is no such file. Correct the path, or write the sheet.")
     tabs = path.suffix.lower() in {".tsv", ".txt"}
+    kind, separator = ("tab", "\t") if tabs else ("comma", ",")
     try:
-        columns, *rows = _rows(path, "\t" if tabs else ",")
+        columns, *rows = _rows(path, separator)
     except ValueError as error:  # of Unicode too
-        kind = "tab" if tabs else "comma"
         raise SheetError(f"{path}: cannot be read as a {kind}-separated table ({error}).") from None
     if not rows:
         raise SheetError(f"{path}: has no rows below its header. Write one row per plate or well.")
@@ -184,25 +184,18 @@ def check_config(
     config: Mapping[str, Any],
     schema: Mapping[str, Any],
     source: str,
-    parts: Mapping[str, Mapping[str, Any]] | None = None,
+    parts: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Check the config, as Snakemake merged it, against its JSON Schema.
 
-    Parameters
-    ----------
-    config, schema : mapping
-        What to check, and against what.
-    source : str
-        Name of the config file, for the error.
-    parts : mapping
-        Further schemas that the first refers to, by file name.
+    `parts` are further schemas that the first refers to, by file name.
 
     Raises
     ------
     ConfigError
-        Naming the file, the key, the value and what is allowed.
+        Naming the file (`source`), the key, the value and what is allowed.
     """
-    resources = [(name, Resource.from_contents(part)) for name, part in (parts or {}).items()]
+    resources = [(name, Resource.from_contents(part)) for name, part in parts.items()]
     registry = Registry().with_resources(resources)
     validator = jsonschema.Draft202012Validator(schema, registry=registry)
     errors = sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.path)))
@@ -218,7 +211,7 @@ def _deepest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
 
 
 def _describe(error: jsonschema.ValidationError, source: str) -> str:
-    key = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    key = ".".join(map(str, error.absolute_path)) or "the top level"
     found: Any = error.instance
     needed: Any = error.validator_value
     if error.validator == "additionalProperties":

@@ -42,16 +42,10 @@ def _is_url(source: str) -> bool:
 def named_weights(
     names: Iterable[str], section: Mapping[str, Mapping[str, str]], catalogue: Path
 ) -> dict[str, Weights]:
-    """Return the weights of those names.
+    """Return the weights of those names, as object sets have them.
 
-    Parameters
-    ----------
-    names : iterable of str
-        As object sets have them.
-    section : mapping
-        The config's section ``weights``, whose keys replace those of the catalogue.
-    catalogue : Path
-        YAML of the same form; paths in it start from the catalogue's folder.
+    The config's `section` ``weights`` replaces keys of the `catalogue`, which is YAML of the same
+    form; paths in it start from its folder.
 
     Raises
     ------

@@ -3,15 +3,8 @@
 import re
 from functools import cache
 
-PLATE_SHAPES: dict[int, tuple[int, int]] = {
-    6: (2, 3),
-    12: (3, 4),
-    24: (4, 6),
-    48: (6, 8),
-    96: (8, 12),
-    384: (16, 24),
-    1536: (32, 48),
-}
+_SHAPES = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
+PLATE_SHAPES = {rows * columns: (rows, columns) for rows, columns in _SHAPES}
 """Rows and columns of each plate format, by its number of wells."""
 
 # A01, a1, A-01, AF48; and r01c01.

@@ -22,16 +22,11 @@ class DownloadError(Exception):
 
 
 def download(url: str, part: Path, what: str, seconds_between_attempts: float = 2.0) -> None:
-    """Download a file, from the end of what an earlier attempt left.
+    """Download a file (http or https), from the end of what an earlier attempt left.
 
-    Parameters
-    ----------
-    url, what : str
-        http or https, and a name for the progress line, for instance ``"weights cpsam_v2"``.
-    part : Path
-        File to append to. After an error it keeps what came, for the next attempt.
-    seconds_between_attempts : float
-        A connection that breaks off is tried again this much later, twice.
+    What comes is appended to `part`, which keeps it for the next attempt after an error. A
+    connection that breaks off is tried again twice, some seconds later. `what` names the file in
+    lines of progress, for instance ``"weights cpsam_v2"``.
 
     Raises
     ------

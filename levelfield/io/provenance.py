@@ -43,18 +43,8 @@ def run_crate(
 ) -> dict[str, Any]:
     """Describe the run of a plate: the content of ``ro-crate-metadata.json`` (JSON-LD).
 
-    Parameters
-    ----------
-    plate : str
-        Name of the plate.
-    folder : Path
-        The plate's folder of results, in which the metadata file will lie.
-    inputs : mapping of str to Path
-        What the run read, by a short description.
-    results : iterable of Path
-        Files that it wrote, below `folder`.
-    config : mapping
-        The config of the run.
+    That file will lie in the `folder` of results, as the files do that the run wrote. What the run
+    read is named by a short description.
     """
     crate = ROCrate()
     planted = planted_note(config.get("objects", {}))

@@ -15,7 +15,7 @@ from levelfield.runs.jobs import Job
 from levelfield.steps.summarise_plate import excluded_sites, stack
 
 COLUMNS = ("plate", "well", "site", "rule", "reason", "file", "log")
-"""Of ``failures.csv``. Site -1 stands for a whole well, an empty well for the whole plate."""
+"""In ``failures.csv``; site -1 means a whole well, an empty well the whole plate."""
 
 _LINES_OF_SUMMARY = 20
 
@@ -23,12 +23,7 @@ _LINES_OF_SUMMARY = 20
 def failures_of_plate(plate: str, results: Path, jobs: Iterable[tuple[Job, str]]) -> pd.DataFrame:
     """List the sites of a plate that were left out, and its jobs that failed.
 
-    Parameters
-    ----------
-    plate, results : str, Path
-        Name of the plate, and its folder of results.
-    jobs : iterable of (Job, str)
-        Jobs of this plate that failed, and what the executor said of each.
+    With each of the jobs comes what the executor said of it.
 
     Returns
     -------

@@ -46,9 +46,8 @@ def _plate_jobs(plan: Plan, plate: Plate) -> Iterator[Job]:
     }
     for rule in RULES.values():
         if rule.unit == "pack":
-            for pack in plate.packs:
-                made = {"plate": plate.name, "pack": pack.name}
-                yield _job(plan.results, rule.name, pack.name, pack.wells, **made)
+            for pack, wells in plate.packs.items():
+                yield _job(plan.results, rule.name, pack, wells, plate=plate.name, pack=pack)
         elif rule.unit == "plate" and needed.get(rule.name, True):
             yield _job(plan.results, rule.name, plate=plate.name)
 

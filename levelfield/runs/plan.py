@@ -7,13 +7,13 @@ from typing import Any
 
 import yaml
 
-from levelfield.config.plan import Plan, Segmenters, checked_plan
+from levelfield.config.plan import NO_SEGMENTERS, Plan, Segmenters, checked_plan
 from levelfield.config.sheets import ConfigError
 from levelfield.execution.subprocesses import call_in_subprocess
 
 
-def find_segmenters() -> Segmenters | None:
-    """Return what there is to segment with; None without the packages that it needs.
+def find_segmenters() -> Segmenters:
+    """Return what there is to segment with; nothing without the packages that it needs.
 
     Snakemake's own environment has not even numpy. There the workflow can be read and linted.
     """
@@ -22,7 +22,7 @@ def find_segmenters() -> Segmenters | None:
         schema = import_module("levelfield.segmentation.schema")
         return Segmenters(registry.METHODS, schema.config_parts())
     except ModuleNotFoundError:
-        return None
+        return NO_SEGMENTERS
 
 
 def read_plan(config: Mapping[str, Any], source: str, folder: str = "", check: bool = True) -> Plan:
@@ -32,7 +32,7 @@ def read_plan(config: Mapping[str, Any], source: str, folder: str = "", check: b
     """
     segmenters = find_segmenters()
     plan = checked_plan(config, source, segmenters, folder, check)
-    if check and segmenters and plan.config["readouts"]:
+    if check and segmenters.methods and plan.config["readouts"]:
         call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
     return plan
 

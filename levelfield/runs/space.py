@@ -37,15 +37,9 @@ def bytes_in(folder: Path) -> int:
 def check_space(plate: str, needed: int, results: Path, free: int | None = None) -> None:
     """Refuse to begin a plate that the disk has no room for.
 
-    Parameters
-    ----------
-    plate : str
-        Name of the plate.
-    needed, free : int
-        Bytes, from `predicted_bytes`, and those that are free; when left out, what the file system
-        of `results` reports to this user. Most file systems with quotas report what these leave.
-    results : Path
-        The plate's folder of results; what lies there already counts as done.
+    What lies in the plate's folder of results already counts as done. The bytes that are free,
+    when left out, are those that its file system reports to this user; most file systems with
+    quotas report what these leave.
 
     Raises
     ------

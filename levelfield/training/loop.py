@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +60,157 @@ class _Samples(Dataset[Any]):
         return self.recipe.sample(*draw_crop(self.images, self.weights, side, self.seed, number))
 
 
-@dataclass
-class _State:
-    """All that changes while training, and what a checkpoint holds."""
+class Training:
+    """A network that learns, and all that changes while it does.
 
-    network: nn.Module
-    average: nn.Module
-    optimiser: torch.optim.Optimizer
-    step: int = 0
-    rows: list[dict[str, float]] = field(default_factory=list)
-    best: dict[str, Tensor] | None = None
-    best_loss: float = float("inf")
-    n_worse: int = 0
+    Parameters
+    ----------
+    settings : TrainingSettings
+        See `levelfield.training.recipe.TrainingSettings`.
+    start : mapping of str to Tensor, optional
+        Weights to start from (fine-tuning); None for random ones.
+    device : str, optional
+        Of torch.
+    recipe : Recipe, optional
+        What is particular to the kind of network.
+
+    Attributes
+    ----------
+    step : int
+        Batches learned from.
+    rows : list of dict
+        The history so far, see `TrainingResult`.
+    """
+
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        start: Mapping[str, Tensor] | None = None,
+        device: str = "cpu",
+        recipe: Recipe = UNET,
+    ) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings, self.device, self.recipe = settings, device, recipe
+        network, average = recipe.build(settings), recipe.build(settings)
+        if start is not None:
+            recipe.start(network, start)
+        average.load_state_dict(network.state_dict())
+        self.network, self.average = network.to(device), average.to(device).eval()
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=settings.learning_rate, weight_decay=1e-3
+        )
+        self.step = 0
+        self.rows: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] | None = None
+        self.best_loss, self.n_worse = float("inf"), 0
+        self._losses: list[dict[str, Tensor]] = []  # since the last check
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the next batch: it rises quickly and falls slowly."""
+        steps = self.settings.steps
+        fall = 0.5 * (1 + np.cos(np.pi * self.step / steps))
+        warm_up = min(_WARM_UP, max(1, steps // 10))
+        share = min(1, (self.step + 1) / warm_up) * (fall * (1 - _LAST_RATE) + _LAST_RATE)
+        return float(self.settings.learning_rate * share)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the validation loss has not fallen for as long as patience lasts."""
+        return bool(self.settings.patience) and self.n_worse >= self.settings.patience
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The running mean of the weights, copied to the CPU."""
+        return {
+            name: kept.detach().cpu().clone() for name, kept in self.average.state_dict().items()
+        }
+
+    @property
+    def result(self) -> TrainingResult:
+        """What is left if it ends now."""
+        weights = self.best if self.best is not None else self.weights
+        return TrainingResult(weights, pd.DataFrame(self.rows), self.is_exhausted)
+
+    def learn(self, batch: Any) -> None:
+        """Learn from one batch of the recipe's samples."""
+        # Some networks draw numbers while they learn: the same ones, resumed or not.
+        torch.manual_seed(self.settings.seed + self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate
+        self.network.train()
+        losses = self.recipe.losses(self.network, batch, self.settings, self.device)
+        self.optimiser.zero_grad(set_to_none=True)
+        total: Any = sum(losses.values())
+        total.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self._follow()
+        self.step += 1
+        self._losses.append({name: loss.detach() for name, loss in losses.items()})
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Let the running mean follow: at first quickly, or it would remember the first weights."""
+        share = max(1 - _AVERAGE, 9 / (10 + self.step))
+        states = self.average.state_dict().values(), self.network.state_dict().values()
+        pairs = list(zip(*states, strict=True))
+        floating = [pair for pair in pairs if pair[0].dtype.is_floating_point]
+        kept_ones, new_ones = (list(each) for each in zip(*floating, strict=True))
+        torch._foreach_lerp_(kept_ones, new_ones, share)
+        for kept, new in pairs:
+            if not kept.dtype.is_floating_point:
+                kept.copy_(new)
+
+    def check(self, batches: Sequence[Any]) -> dict[str, float]:
+        """Add a row to the history, judged by batches of validation samples if there are any."""
+        means = pd.DataFrame([{k: float(v) for k, v in row.items()} for row in self._losses]).mean()
+        self._losses = []
+        row = {"step": float(self.step), "learning_rate": self.learning_rate}
+        row |= {str(name): float(mean) for name, mean in means.items()}
+        row["training"] = sum(float(mean) for mean in means)
+        if batches:
+            row["validation"] = _validation_loss(
+                self.average, batches, self.settings, self.device, self.recipe
+            )
+            if row["validation"] < self.best_loss:
+                self.best, self.best_loss, self.n_worse = self.weights, row["validation"], 0
+            else:
+                self.n_worse += 1
+        self.rows.append(row)
+        return row
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint."""
+        content = {name: getattr(self, name) for name in _CHANGING}
+        content |= {name: getattr(self, name).state_dict() for name in _WITH_STATE}
+        beside = path.with_suffix(".partial")
+        torch.save(content | {"settings": repr(asdict(self.settings))}, beside)
+        beside.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Read a checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If it is of a training with other settings.
+        """
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content["settings"] != repr(asdict(self.settings)):
+            raise ValueError(
+                f"{path} is the checkpoint of a training with other settings "
+                f"({content['settings']}). Delete it to start again, or go on with its settings."
+            )
+        for name in _WITH_STATE:
+            getattr(self, name).load_state_dict(content[name])
+        for name in _CHANGING:
+            setattr(self, name, content[name])
+        log.info("training resumes at step %d of %d", self.step, self.settings.steps)
+
+
+_WITH_STATE = ("network", "average", "optimiser")
+_CHANGING = ("step", "rows", "best", "best_loss", "n_worse")
 
 
 def train(
@@ -88,23 +227,16 @@ def train(
 
     Parameters
     ----------
-    images : sequence of TrainingImage
-        To learn from.
-    validation : sequence of TrainingImage
-        Images of other groups, which decide when to stop and which weights to keep; without any,
-        the last weights are kept.
+    images, validation : sequence of TrainingImage
+        To learn from; of other groups, to decide which weights to keep: without any, the last.
     settings : TrainingSettings
-        See `levelfield.training.recipe.TrainingSettings`.
-    start : mapping of str to Tensor, optional
-        Weights to start from (fine-tuning); None for random ones.
-    machine : Machine, optional
-        See `levelfield.training.recipe.Machine`.
+        How to train.
+    start, machine, recipe : optional
+        Where to begin, where to train, and what; see `Training`.
     checkpoint : path, optional
         File that is written at each check and resumed from if it is there; None for no file.
     on_check : callable, optional
         Called with each row of the history and the remaining seconds.
-    recipe : Recipe, optional
-        What is particular to the kind of network.
 
     Raises
     ------
@@ -113,46 +245,23 @@ def train(
     """
     if not images:
         raise ValueError("there are no images to train on")
-    device = machine.device
-    state = _new_state(settings, start, device, recipe)
+    training = Training(settings, start, machine.device, recipe)
     if checkpoint is not None and checkpoint.is_file():
-        _resume(state, checkpoint, settings)
+        training.resume(checkpoint)
     checks = _validation_batches(validation, settings, recipe)
-    losses: list[dict[str, float]] = []
-    started, first_step = time.monotonic(), state.step
-    stopped = _is_exhausted(state, settings)
-    for batch in () if stopped else _batches(images, settings, state.step, machine.workers, recipe):
-        losses.append(_learn(state, batch, settings, device, recipe))
-        state.step += 1
-        if state.step % settings.check_every and state.step < settings.steps:
+    started, first_step = time.monotonic(), training.step
+    waiting = iter(_batches(images, settings, first_step, machine.workers, recipe))
+    while training.step < settings.steps and not training.is_exhausted:
+        training.learn(next(waiting))
+        if training.step % settings.check_every and training.step < settings.steps:
             continue
-        row = _check(state, losses, checks, settings, device, recipe)
-        losses = []
+        row = training.check(checks)
         if checkpoint is not None:
-            _save(state, checkpoint, settings)
-        rate = (time.monotonic() - started) / (state.step - first_step)
+            training.save(checkpoint)
         if on_check is not None:
-            on_check(row, rate * (settings.steps - state.step))
-        stopped = _is_exhausted(state, settings)
-        if stopped:
-            break
-    weights = state.best if state.best is not None else _weights(state.average)
-    return TrainingResult(weights, pd.DataFrame(state.rows), stopped)
-
-
-def _new_state(
-    settings: TrainingSettings, start: Mapping[str, Tensor] | None, device: str, recipe: Recipe
-) -> _State:
-    torch.manual_seed(settings.seed)
-    network, average = recipe.build(settings), recipe.build(settings)
-    if start is not None:
-        recipe.start(network, start)
-    average.load_state_dict(network.state_dict())
-    network, average = network.to(device), average.to(device)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=1e-3
-    )
-    return _State(network, average.eval(), optimiser)
+            rate = (time.monotonic() - started) / (training.step - first_step)
+            on_check(row, rate * (settings.steps - training.step))
+    return training.result
 
 
 def _batches(
@@ -190,117 +299,14 @@ def _validation_batches(
     return list(DataLoader(samples, settings.batch, sampler=numbers, collate_fn=recipe.batch))
 
 
-def _learn(
-    state: _State, batch: Any, settings: TrainingSettings, device: str, recipe: Recipe
-) -> dict[str, float]:
-    # Some networks draw numbers while they learn: the same ones, resumed or not.
-    torch.manual_seed(settings.seed + state.step)
-    for group in state.optimiser.param_groups:
-        group["lr"] = _learning_rate(state.step, settings)
-    state.network.train()
-    losses = recipe.losses(state.network, batch, settings, device)
-    state.optimiser.zero_grad(set_to_none=True)
-    total: Any = sum(losses.values())
-    total.backward()
-    nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
-    state.optimiser.step()
-    # At first the running mean follows quickly, or it would remember the random weights.
-    share = max(1 - _AVERAGE, 9 / (10 + state.step))
-    with torch.no_grad():
-        pairs = zip(
-            state.average.state_dict().values(), state.network.state_dict().values(), strict=True
-        )
-        for kept, new in pairs:
-            kept.lerp_(new, share) if kept.dtype.is_floating_point else kept.copy_(new)
-    return {name: float(loss.detach()) for name, loss in losses.items()}
-
-
-def _learning_rate(step: int, settings: TrainingSettings) -> float:
-    fall = 0.5 * (1 + np.cos(np.pi * step / settings.steps))
-    warm_up = min(_WARM_UP, max(1, settings.steps // 10))
-    share = min(1, (step + 1) / warm_up) * (fall * (1 - _LAST_RATE) + _LAST_RATE)
-    return float(settings.learning_rate * share)
-
-
-def _check(
-    state: _State,
-    losses: Sequence[Mapping[str, float]],
-    checks: Sequence[Any],
-    settings: TrainingSettings,
-    device: str,
-    recipe: Recipe,
-) -> dict[str, float]:
-    row: dict[str, float] = {
-        "step": state.step,
-        "learning_rate": _learning_rate(state.step, settings),
-        **{str(name): float(mean) for name, mean in pd.DataFrame(losses).mean().items()},
-    }
-    row["training"] = sum(float(mean) for mean in pd.DataFrame(losses).mean())
-    if checks:
-        row["validation"] = _validation_loss(state.average, checks, settings, device, recipe)
-        if row["validation"] < state.best_loss:
-            state.best, state.best_loss, state.n_worse = (
-                _weights(state.average),
-                row["validation"],
-                0,
-            )
-        else:
-            state.n_worse += 1
-    state.rows.append(row)
-    return row
-
-
 def _validation_loss(
     network: nn.Module,
-    checks: Sequence[Any],
+    batches: Sequence[Any],
     settings: TrainingSettings,
     device: str,
     recipe: Recipe,
 ) -> float:
     torch.manual_seed(settings.seed)
     with torch.no_grad():
-        totals = [
-            float(sum(recipe.losses(network, batch, settings, device).values())) for batch in checks
-        ]
-    return float(np.mean(totals))
-
-
-def _is_exhausted(state: _State, settings: TrainingSettings) -> bool:
-    return bool(settings.patience) and state.n_worse >= settings.patience
-
-
-def _weights(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-
-
-def _save(state: _State, path: Path, settings: TrainingSettings) -> None:
-    content: dict[str, Any] = {
-        "settings": repr(asdict(settings)),
-        "network": state.network.state_dict(),
-        "average": state.average.state_dict(),
-        "optimiser": state.optimiser.state_dict(),
-        "step": state.step,
-        "rows": state.rows,
-        "best": state.best,
-        "best_loss": state.best_loss,
-        "n_worse": state.n_worse,
-    }
-    beside = path.with_suffix(".partial")
-    torch.save(content, beside)
-    beside.replace(path)
-
-
-def _resume(state: _State, path: Path, settings: TrainingSettings) -> None:
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    if content["settings"] != repr(asdict(settings)):
-        raise ValueError(
-            f"{path} is the checkpoint of a training with other settings ({content['settings']}). "
-            "Delete it to start again, or go on with its settings."
-        )
-    state.network.load_state_dict(content["network"])
-    state.average.load_state_dict(content["average"])
-    state.optimiser.load_state_dict(content["optimiser"])
-    state.step, state.rows = content["step"], content["rows"]
-    state.best, state.best_loss = content["best"], content["best_loss"]
-    state.n_worse = content["n_worse"]
-    log.info("training resumes at step %d of %d", state.step, settings.steps)
+        losses = [recipe.losses(network, batch, settings, device) for batch in batches]
+    return float(np.mean([float(sum(each.values())) for each in losses]))

@@ -1,6 +1,7 @@
 """What the network is trained to make small."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -49,6 +50,12 @@ def head_losses(output: Tensor, star: Tensor, targets: Mapping[str, Tensor]) -> 
     return {head: loss * _HEAD_WEIGHTS.get(head, 1.0) for head, loss in losses.items()}
 
 
+@cache
+def _on(device: torch.device, numbers: tuple[float, ...]) -> Tensor:
+    """Copy numbers to a device once: each copy would wait until it has done all it was told."""
+    return torch.tensor(numbers, device=device)
+
+
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
     return (values * weights).sum() / weights.sum().clamp(min=1)
 
@@ -65,7 +72,7 @@ def _foreground(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
 
 
 def _classes(logits: Tensor, truth: Tensor, known: Tensor) -> Tensor:
-    weights = logits.new_tensor(_CLASS_WEIGHTS)[truth.long()] * known
+    weights = _on(logits.device, _CLASS_WEIGHTS)[truth.long()] * known
     return _mean(functional.cross_entropy(logits, truth.long(), reduction="none"), weights)
 
 
@@ -78,7 +85,7 @@ def _flow(predicted: Tensor, truth: Tensor, foreground: Tensor) -> Tensor:
 
 
 def _affinities(logits: Tensor, pairs: Tensor) -> Tensor:
-    weights = logits.new_tensor(_PAIR_WEIGHTS)[pairs.long()]
+    weights = _on(logits.device, _PAIR_WEIGHTS)[pairs.long()]
     return _cross_entropy(logits, (pairs == SAME_OBJECT).float(), weights)
 
 

@@ -17,10 +17,7 @@ def split_groups(
     seed: int = 0,
     earlier: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Give every group a role.
-
-    Images of one group resemble each other; divided among training and test they would make
-    memory look like skill.
+    """Give every group a role: divided images of one group would make memory look like skill.
 
     Parameters
     ----------

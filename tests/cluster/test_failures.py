@@ -1,4 +1,4 @@
-"""Mishaps on one machine: what the person sees, what is computed again, and the same result."""
+"""Faults of one machine: what the person sees, what is computed again, and the same result."""
 
 import os
 import signal
@@ -109,7 +109,7 @@ def flipped_byte(run):
 
 
 # The machine fault, what brings it about, and at how many fields its job's processes were.
-MISHAPS = {
+FAULTS = {
     "memory kill": (memory, 2),
     "segmentation fault of a worker": (segfault, 2),
     "hung reader": (hung_reader, 1),
@@ -130,7 +130,7 @@ def outcomes(request, tmp_path_factory, undisturbed):
     folder = tmp_path_factory.mktemp("failures")
 
     def strike(name):
-        bring_about, fields = MISHAPS[name]
+        bring_about, fields = FAULTS[name]
         run = undisturbed.run(folder / name.replace(" ", "_"), dict(faults.LOCAL))
         told = bring_about(run)
         return run.outcome(name, "local", told, undisturbed.digests, fields)
@@ -146,7 +146,7 @@ def outcomes(request, tmp_path_factory, undisturbed):
             faults.end_heads()
 
 
-@pytest.mark.parametrize("name", MISHAPS)
+@pytest.mark.parametrize("name", FAULTS)
 def test_nothing_is_lost_and_the_result_is_that_of_a_quiet_run(outcomes, name):
     if name not in outcomes:
         assert not os.environ.get("CI"), "CI must be able to mount"

@@ -262,7 +262,7 @@ ON_CPU_NODE = {
     "two heads": (two_heads, "qc_evidence", 0),
 }
 LOST_NODE = {"node failure": (node_failure, "segment", 1)}
-MISHAPS = ON_GPU_NODE | ON_CPU_NODE | LOST_NODE
+FAULTS = ON_GPU_NODE | ON_CPU_NODE | LOST_NODE
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +275,7 @@ def runs(request, cluster, undisturbed, tmp_path_factory):
     names = chosen(request)
 
     def strike(name):
-        bring_about, step, fields = MISHAPS[name]
+        bring_about, step, fields = FAULTS[name]
         run = undisturbed.run(folder / name.replace(" ", "_"), small_profile())
         run.targets = (DONE[step],)
         told = re.sub(r"(?<=')\d+(?=')|(?<=JOB )\d+", "N", bring_about(cluster, run))
@@ -358,7 +358,7 @@ def test_it_ends_with_a_verdict(runs, name):
     assert len(digests(plate)) > 32
 
 
-@pytest.mark.parametrize("name", MISHAPS)
+@pytest.mark.parametrize("name", FAULTS)
 def test_nothing_is_lost_and_the_result_is_that_of_a_quiet_run(runs, name):
     outcome = runs[name].result()
     assert outcome.equal

@@ -58,11 +58,11 @@ def test_plate_formats_have_as_many_wells_as_they_say():
 def test_packs_hold_every_well_once_and_in_order(n_wells, n_packs):
     wells = [f"W{i}" for i in range(n_wells)]
     packs = divide_into_packs(wells, n_packs)
-    assert [well for pack in packs for well in pack.wells] == wells
-    sizes = [len(pack.wells) for pack in packs]
+    assert [well for pack in packs.values() for well in pack] == wells
+    sizes = [len(pack) for pack in packs.values()]
     assert len(packs) == min(n_packs, n_wells)
     assert max(sizes) - min(sizes) <= 1
-    assert [pack.name for pack in packs] == sorted(pack.name for pack in packs)
+    assert list(packs) == sorted(packs)
 
 
 def test_a_layout_is_read_in_plate_order(tmp_path, schemas):
@@ -115,7 +115,7 @@ def test_the_plan_of_a_screen(tmp_path, schemas):
     plates = read_plates(plates_config(tmp_path, text), schemas)
     assert list(plates) == ["P1", "P2"]
     assert plates["P1"].wells == ("A01", "A02")
-    assert [pack.wells for pack in plates["P1"].packs] == [("A01",), ("A02",)]
+    assert plates["P1"].packs == {"pack1": ("A01",), "pack2": ("A02",)}
     assert plates["P2"].n_wells == 384
 
 
@@ -196,4 +196,4 @@ def test_a_job_reads_no_layout_but_that_of_its_plate(tmp_path, schemas):
     with pytest.raises(SheetError, match="no such file"):
         read_plates(config, schemas)
     (tmp_path / "layout.csv").write_text("well,control_type\nC03,trt\n")
-    assert plate.packs[0].wells == ("C03",)
+    assert plate.packs == {"pack1": ("C03",)}

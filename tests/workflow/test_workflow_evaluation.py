@@ -79,7 +79,7 @@ def drawn() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory, drawn) -> NucleiScreen:
-    """The screen with its labels made; each test evaluates it anew, with references of its own."""
+    """The screen with its labels made; each test evaluates it again, with references of its own."""
     made = NucleiScreen(tmp_path_factory.mktemp("evaluation"))
     made.images.mkdir(parents=True)
     for well, (image, _) in drawn.items():

@@ -87,8 +87,8 @@ def all_packs(step, name, **wildcards):
     """An input function: the file of every pack of the plate."""
 
     def paths(of):
-        packs = [pack.name for pack in of_plate(of).packs]
-        return expand(PATHS.file(step, name, **wildcards), plate=of.plate, pack=packs)
+        pattern = PATHS.file(step, name, **wildcards)
+        return expand(pattern, plate=of.plate, pack=list(of_plate(of).packs))
 
     return paths
 
@@ -108,8 +108,7 @@ def every_plate(step, name):
 def wells_with_planted(wildcards):
     """The wells of a pack that get planted errors, with their control types."""
     plate = of_plate(wildcards)
-    wells = plate.pack(wildcards.pack).wells
-    kinds = {well: plate.control_types[well] for well in wells}
+    kinds = {well: plate.control_types[well] for well in plate.packs[wildcards.pack]}
     return planted_wells(OBJECT_SETS, kinds)
 
 
@@ -135,13 +134,15 @@ def plate_results(wildcards):
     The tables of the packs are named too, so that a run makes those again that `levelfield verify`
     took away; Snakemake does not miss a file that only other files were made from.
     """
-    if find_segmenters() is None:  # Snakemake is alone: it can lint this workflow, and run no job
+    if (
+        not find_segmenters().methods
+    ):  # Snakemake is alone: it can lint this workflow, no more
         raise WorkflowError(NOT_INSTALLED)
     finals = ("report_plate", "qc_plate", "provenance")
     results = [path for final in finals for path in every_plate(final, "")]
     results += every_plate("summarise_plate", "readouts")
     results += [
-        PATHS.file("segment", plate=name, pack=pack.name)
+        PATHS.file("segment", plate=name, pack=pack)
         for name, plate in PLATES.items()
         for pack in plate.packs
     ]

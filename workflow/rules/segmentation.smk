@@ -67,7 +67,7 @@ rule segment:
     conda:
         "../../envs/levelfield.yaml"
     params:
-        wells=lambda wildcards: of_plate(wildcards).pack(wildcards.pack).wells,
+        wells=lambda wildcards: of_plate(wildcards).packs[wildcards.pack],
         store=store_of,
         label_folder=config["data_folder"],
         # Of the layout, no more than this: another name of a perturbation makes no labels again.

@@ -28,14 +28,7 @@ def index_plate(
 ) -> pd.DataFrame:
     """List every plane of a plate, with what is wrong with it.
 
-    Parameters
-    ----------
-    folder, plate : Path, str
-        Folder of the plate's raw images, and its name.
-    layout : DataFrame
-        The plate's layout (`levelfield.config.layouts.read_layout`).
-    images, channels : mapping
-        Those sections of the config.
+    `images` and `channels` are those sections of the config.
 
     Returns
     -------

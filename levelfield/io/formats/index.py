@@ -30,14 +30,8 @@ def check_index(
 ) -> pd.DataFrame:
     """Complete the index: choose the time point, find repeats, gaps and odd images.
 
-    Parameters
-    ----------
-    planes, plate : DataFrame, str
-        What a finder of `levelfield.io.formats` found for a plate of that name.
-    layout, images : DataFrame, mapping
-        The plate's layout, and that section of the config.
-    channels : sequence of str
-        Channels that every site must have.
+    `planes` are what a finder of `levelfield.io.formats` found, `images` is that section of the
+    config, and `channels` are those that every site must have.
 
     Returns
     -------

@@ -7,7 +7,7 @@ Metadata module does; its named groups are ``well`` (or ``row`` and ``column``),
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,10 @@ _HEADER_READERS = 16  # headers wait for the file system, not for a core
 def find_planes(
     folder: Path, plate: str, images: Mapping[str, Any], channels: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Find the planes of a plate by file name.
+    """Find the planes of a plate by the names of files in a folder and its subfolders.
 
-    Parameters
-    ----------
-    folder, plate : Path, str
-        Searched with its subfolders, for files whose group ``plate`` does not say another plate.
-    images, channels : mapping
-        Those sections of the config.
+    Files whose group ``plate`` says another plate are left out. `images` and `channels` are those
+    sections of the config.
 
     Returns
     -------
@@ -64,7 +60,12 @@ def find_planes(
 def _files_of_plate(folder: Path, plate: str, expression: str) -> dict[str, dict[str, Any]]:
     """Return what the name of each image of a plate says of it, by the file's path in `folder`."""
     pattern = compile_pattern(expression)
-    files = sorted(_image_files(folder))
+    files = sorted(
+        Path(root, name).relative_to(folder).as_posix()
+        for root, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith(SUFFIXES)
+    )
     matched = {name: _describe(name, match) for name in files if (match := pattern.search(name))}
     if not files:
         raise IndexFault(
@@ -101,12 +102,10 @@ def compile_pattern(text: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise IndexFault(
-            f"images.pattern: '{text}' is not a regular expression ({error})."
-        ) from None
+        fault = f"images.pattern: '{text}' is not a regular expression ({error})."
+        raise IndexFault(fault) from None
     groups = set(pattern.groupindex)
-    unknown = sorted(groups - set(GROUPS))
-    if unknown:
+    if unknown := sorted(groups - set(GROUPS)):
         raise IndexFault(
             f"images.pattern: the group '{unknown[0]}' is not known. Allowed: {', '.join(GROUPS)}."
         )
@@ -116,13 +115,6 @@ def compile_pattern(text: str) -> re.Pattern[str]:
             "groups 'row' and 'column', for instance (?P<well>[A-P][0-9]{2})."
         )
     return pattern
-
-
-def _image_files(folder: Path) -> Iterator[str]:
-    for root, _, names in os.walk(folder):
-        for name in names:
-            if name.lower().endswith(SUFFIXES):
-                yield (Path(root) / name).relative_to(folder).as_posix()
 
 
 def _describe(name: str, match: re.Match[str]) -> dict[str, Any]:
@@ -167,10 +159,6 @@ def _planes_of(
         # A pattern without the group 'channel' is for screens of a single channel.
         channel = plane["channel"] or next(iter(names))
         if channel in names:
-            rows.append(
-                plane
-                | {"channel": names[channel], "path": str(path), "page": page}
-                | {"size_y": header.size_y, "size_x": header.size_x, "dtype": header.dtype}
-                | {"bytes": header.bytes, "fault": facts["fault"] or header.fault}
-            )
+            own = {"channel": names[channel], "path": str(path), "page": page}
+            rows.append(plane | vars(header) | own | {"fault": facts["fault"] or header.fault})
     return rows

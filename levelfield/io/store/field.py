@@ -75,14 +75,11 @@ def write_field(
     ----------
     plate, well, site : Path, str, int
         The plate store, and the field in it.
-    field : Field
-        Its pixels and labels.
-    channels : sequence of Channel
-        In the order of the image.
-    fingerprint : str
-        Tells from what the labels were made.
-    record : mapping, optional
-        Facts of the segmentation, kept so that a restarted job need not find them again.
+    field, channels : Field, sequence of Channel
+        Its pixels and labels, and its channels in the order of the image.
+    fingerprint, record : str, mapping
+        What the labels were made from, and facts of the segmentation, kept so that a restarted job
+        need not find them again.
     pixel_size_um : float, optional
         Width of a pixel, µm.
 
@@ -97,17 +94,13 @@ def write_field(
     draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
     arrays = {"image": field.image, **field.labels}
     checksums = {name: checksum(array) for name, array in arrays.items()}
-    facts: dict[str, Any] = {
-        "fingerprint": fingerprint,
-        "checksums": checksums,
-        "record": dict(record or {}),
-    }
+    own: Any = {"fingerprint": fingerprint, "checksums": checksums, "record": dict(record or {})}
     try:
         group = zarr.open_group(draft, mode="w", zarr_format=3)
         levels = image_pyramid(field.image)
         write_levels(group, levels, "cyx")
         ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um)
-        group.attrs.update({"ome": ome, _OWN: facts})
+        group.attrs.update({"ome": ome, _OWN: own})
         _write_labels(group, field, place, draft, pixel_size_um)
         _put_in_place(draft, place)
     except BaseException:

@@ -25,14 +25,8 @@ Corrector = Callable[[AnyArray], AnyArray]
 def create_plate(path: Path, name: str, n_wells: int, sites: pd.DataFrame) -> None:
     """Write the metadata of a plate and of its wells; fields that are there stay.
 
-    Parameters
-    ----------
-    path, name : Path, str
-        The store, ``<plate>.zarr``, and the name of the plate.
-    n_wells : int
-        Plate format.
-    sites : DataFrame
-        Columns ``well`` and ``site``, in plate order: the fields that will be written.
+    `path` is the store, ``<plate>.zarr``; `sites` (``well``, ``site``) are the fields that will be
+    written, in plate order.
     """
     path = Path(path)
     wells = sites.groupby("well", sort=False)["site"].apply(list)

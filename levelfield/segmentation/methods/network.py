@@ -11,7 +11,7 @@ from pydantic import SerializeAsAny, model_validator
 from levelfield.arrays import Image, Labels, Mask, Plane
 from levelfield.segmentation.decoder_options import DECODING, DecodingOptions, FlowOptions
 from levelfield.segmentation.method import Knob, Method
-from levelfield.segmentation.options import Diameter, OutlineHeight, SizeFilter
+from levelfield.segmentation.options import Diameter, Length, OutlineHeight, SizeFilter
 from levelfield.segmentation.result import Segmentation, filtered, single_channel
 
 if TYPE_CHECKING:
@@ -28,8 +28,19 @@ class NetworkOptions(SizeFilter):
     outline: OutlineHeight = 0.4
     """Height of each object's outline between the background beside it (0) and the object's own
     brightness (1); larger makes smaller objects. null leaves the outlines to the network."""
+    minimum_diameter: Length = None  # type: ignore[assignment]
+    """Objects of a smaller equivalent diameter (px) are removed; null for 6, or a third of the
+    typical diameter where that is less."""
     diameter: Diameter = None
     """Typical diameter of the objects in px; null measures it once for each plate."""
+
+    @property
+    def limits(self) -> tuple[float, float | None, str]:
+        """Smallest and largest diameter (px), and what becomes of objects at the border."""
+        smallest = self.minimum_diameter
+        if smallest is None:
+            smallest = min(6.0, (self.diameter or np.inf) / 3)
+        return smallest, self.maximum_diameter, self.border
 
     @model_validator(mode="before")
     @classmethod
@@ -107,27 +118,27 @@ def decode(
     options = options or NetworkOptions()
     labels = DECODERS[options.decoder](prediction, options.decoding)
     foreground, threshold = prediction.foreground, options.decoding.foreground
+    # Px of the image per px of a smaller one that the network was given.
+    coarseness = max(1.0, shape[0] / labels.shape[0])
     if labels.shape != shape:
         foreground = resize(foreground, shape, order=1, anti_aliasing=False)
-        labels = _to_size(labels, foreground > threshold)
+        labels = _to_size(labels, foreground > threshold, coarseness)
     if image is not None and options.outline is not None:
-        labels = refine_outlines(image, labels, foreground, options.outline, threshold)
+        levels = options.outline, threshold
+        labels = refine_outlines(image, labels, foreground, *levels, coarseness)
     share = {"ForegroundProbability": float(prediction.foreground.mean())}
     return filtered(labels, options, share)
 
 
-def _to_size(labels: Labels, foreground: Mask) -> Labels:
+def _to_size(labels: Labels, foreground: Mask, coarseness: float) -> Labels:
     """Bring labels to the size of their image, whose foreground draws their outlines again."""
-    from skimage.segmentation import expand_labels
     from skimage.transform import resize
 
-    from levelfield.labels.objects import fill_object_holes
+    from levelfield.labels.objects import expand, fill_object_holes
 
-    shape = foreground.shape
-    nearest = resize(labels, shape, order=0, preserve_range=True, anti_aliasing=False)
+    nearest = resize(labels, foreground.shape, order=0, preserve_range=True, anti_aliasing=False)
     # An outline that was found on coarser pixels may be off by one of those.
-    reach = max(1.0, shape[0] / labels.shape[0])
-    grown = expand_labels(nearest.astype(np.int32), reach)
+    grown = expand(nearest.astype(np.int32), coarseness)
     return fill_object_holes(np.where(foreground, grown, 0))
 
 

@@ -32,7 +32,12 @@ _LEAST_BACKGROUND = 0.01  # share of a window; with less, the whole image's back
 
 
 def refine_outlines(
-    image: Image, labels: Labels, foreground: Image, level: float = 0.4, threshold: float = 0.5
+    image: Image,
+    labels: Labels,
+    foreground: Image,
+    level: float = 0.4,
+    threshold: float = 0.5,
+    coarseness: float = 1.0,
 ) -> Labels:
     """Move each object's outline to where the image has it, by at most `REACH` px.
 
@@ -49,6 +54,9 @@ def refine_outlines(
         brightness (1); higher makes smaller objects.
     threshold
         The probability at which the network sees an outline.
+    coarseness
+        Px of the image per px of the network, where it was given a smaller image: what is meant in
+        px of the network is as many times wider.
 
     Returns
     -------
@@ -57,8 +65,8 @@ def refine_outlines(
     numbers = np.flatnonzero(np.bincount(labels.ravel())[1:]) + 1
     if not len(numbers):
         return labels
-    smoothed = ndimage.gaussian_filter(image, _SMOOTHING)
-    wide = expand(labels, REACH)
+    smoothed = ndimage.gaussian_filter(image, _SMOOTHING * coarseness)
+    wide = expand(labels, REACH * coarseness)
     diameter = float(np.median(equivalent_diameters(labels)[numbers - 1]))
     outside = (wide == 0) & (foreground < _SURELY_OUTSIDE)
     height = smoothed - local_background(smoothed, outside, diameter)
@@ -67,7 +75,7 @@ def refine_outlines(
     relative = height / np.where(visible, plateau, 1)[wide]
     likely = _IMAGE_SHARE * (relative - level) + (1 - _IMAGE_SHARE) * (foreground - threshold)
     inside = np.where(visible[wide], likely > 0, labels > 0)
-    inside |= distance_to_outside(labels) > REACH
+    inside |= distance_to_outside(labels) > REACH * coarseness
     return fill_object_holes(largest_parts(np.where(inside, wide, 0)))
 
 
