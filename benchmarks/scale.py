@@ -106,13 +106,13 @@ def main() -> None:
         rows.append({"what": "plan of a group"} | plan(chosen.plates, packs, "--", "plates"))
         print(rows[-1], flush=True)
     # As an executor starts a job: nothing but its own rule is planned, and sheets are trusted.
-    one = ("--mode", "remote", "--nolock", "--allowed-rules", "index_plate")
+    alone = ("--mode", "remote", "--nolock", "--allowed-rules", "index_plate")
     target = "results/P0007/index.csv"
-    checked = plan(chosen.screen, chosen.packs[0], *one[-2:], "--", target)
+    checked = plan(chosen.screen, chosen.packs[0], *alone[-2:], "--", target)
     rows.append({"what": "whole sheet read and checked"} | checked)
     for n_plates in (8, chosen.screen):
         rows.append(
-            {"what": "plan of one job"} | plan(n_plates, chosen.packs[0], *one, "--", target)
+            {"what": "plan of one job"} | plan(n_plates, chosen.packs[0], *alone, "--", target)
         )
         print(rows[-1], flush=True)
     RESULTS.parent.mkdir(exist_ok=True)

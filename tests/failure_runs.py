@@ -134,7 +134,7 @@ class Run:
                 elif path.name not in FIRST:
                     path.unlink()
         gone = DONE if step == "segment" else (step,)
-        kept = [json.dumps(one) for one in self.noted("computed") if one["step"] not in gone]
+        kept = [json.dumps(note) for note in self.noted("computed") if note["step"] not in gone]
         (self.notes / "computed.jsonl").write_text("".join(f"{line}\n" for line in kept))
 
     def end_on_this_machine(self) -> None:
@@ -170,7 +170,7 @@ class Run:
 
     def repeated(self) -> Counter:
         """How many fields each step computed again."""
-        times = Counter((one["step"], one["well"]) for one in self.noted("computed"))
+        times = Counter((note["step"], note["well"]) for note in self.noted("computed"))
         repeated = Counter()
         for (step, _), n in times.items():
             repeated[step] += n - 1

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from real_images import BBBC038, REPOSITORY
 
-from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
 from levelfield.qc.evidence.trees import train_trees
 from levelfield.qc.train import collect, evidence
 from levelfield.qc.train.collected import read
@@ -22,7 +21,7 @@ PLANTED = ("drops 0.4", "merges 0.4", "splits 0.4")
 
 def sources():
     networks = REPOSITORY / "benchmarks" / "networks"
-    return Sources(BBBC038.parent, networks, collect.SHIPPED, SHIPPED_OPINION)
+    return Sources(BBBC038.parent, networks)
 
 
 def small_tasks(group, images=3, side=160):
@@ -32,12 +31,12 @@ def small_tasks(group, images=3, side=160):
     return [
         collect.Task(
             group,
+            int(row.half),
             row.collection,
             row.name,
-            int(row.half),
+            side,
             ("dim",) if row.half else (),
             PLANTED,
-            side,
         )
         for row in own.itertuples()
     ]

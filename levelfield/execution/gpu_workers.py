@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import faulthandler
+import logging
+import os
 import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from joblib import Parallel, delayed
 from joblib.externals.loky import ProcessPoolExecutor
@@ -18,10 +22,15 @@ from levelfield.execution.progress import with_progress
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+log = logging.getLogger("levelfield")
+
+LONGEST_BATCH = 1800.0
+"""Seconds; if no batch of fields was done for so long, a kernel or the driver hangs."""
 # With fewer threads the GPU waits while fields are read and written.
 _LEAST_THREADS = 3
 # Items that a process of a GPU gets at a time, for each of its threads.
 _ITEMS_PER_THREAD = 2
+_LONGEST_GOODBYE = 5.0  # s, for nvidia-smi to end
 
 
 def map_on_gpus(
@@ -91,7 +100,51 @@ def _in_threads(
     threads: int,
 ) -> Iterator[Result]:
     pool = Parallel(threads, backend="threading", return_as="generator", pre_dispatch=threads)
-    yield from pool(delayed(function)(item, devices[0]) for item in items)
+    with _Watchdog(LONGEST_BATCH) as watchdog:
+
+        def work(item: Item) -> Result:
+            result = function(item, devices[0])
+            watchdog.pat()
+            return result
+
+        yield from pool(delayed(work)(item) for item in items)
+
+
+class _Watchdog:
+    """Ends the process if it is not patted for some seconds, and says where each thread was.
+
+    A thread that waits for the GPU cannot be interrupted, so nothing gentler ends such a job.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._patted, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def pat(self) -> None:
+        self._patted.set()
+
+    def __enter__(self) -> _Watchdog:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._patted.set()
+
+    def _watch(self) -> None:
+        while self._patted.wait(self._seconds):
+            if self._over.is_set():
+                return
+            self._patted.clear()
+        log.error(
+            "levelfield: no batch of fields was done for %.0f s: the GPU, or its driver, hangs. "
+            "The fields that are finished are kept. If it happens again on this node, ask who "
+            "looks after it; the profile can exclude the node.",
+            self._seconds,
+        )
+        faulthandler.dump_traceback(sys.__stderr__ or 2)
+        os._exit(1)
 
 
 class BusyShare:
@@ -101,9 +154,9 @@ class BusyShare:
     """
 
     def __init__(self, devices: Sequence[str], seconds: int = 1) -> None:
-        numbers = ",".join(device.removeprefix("cuda:") for device in devices)
+        names = ",".join(_driver_name(device) for device in devices)
         self._command = [
-            *("nvidia-smi", f"--id={numbers}", "--query-gpu=utilization.gpu"),
+            *("nvidia-smi", f"--id={names}", "--query-gpu=utilization.gpu"),
             *("--format=csv,noheader,nounits", f"--loop={seconds}"),
         ]
         self._sum, self._count = 0.0, 0
@@ -134,8 +187,17 @@ class BusyShare:
 
     def __exit__(self, *error: object) -> None:
         if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
-            self._reader.join()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+            self._process.kill()
+            with suppress(subprocess.TimeoutExpired):  # a driver that hangs must not keep the job
+                self._process.wait(_LONGEST_GOODBYE)
+            self._reader.join(_LONGEST_GOODBYE)
+
+
+def _driver_name(device: str) -> str:
+    """Return what the driver calls a GPU of torch's: its UUID, whichever GPUs the job may see."""
+    number = device.removeprefix("cuda:")
+    torch: Any = sys.modules.get("torch")
+    try:
+        return f"GPU-{torch.cuda.get_device_properties(int(number)).uuid}"
+    except (AttributeError, RuntimeError, AssertionError, ValueError):  # none to be seen
+        return number

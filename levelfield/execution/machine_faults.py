@@ -2,7 +2,6 @@
 
 import errno
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from types import FrameType
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from levelfield.images.planes import StalledRead
+from levelfield.segmentation.device_faults import MachineFault, is_gpu_failure, is_gpu_memory_error
 
 _KEPT = "The fields that are finished are kept; start the run again and it goes on from there."
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -50,7 +50,8 @@ def is_machine_fault(error: BaseException) -> bool:
     Such an error must end the job, so that it is tried again. Were the field left out as a bad
     one, a full disk would cost a plate its sites.
     """
-    return isinstance(error, MemoryError | OSError | StalledRead) or _gpu_memory_ran_out(error)
+    machine = MemoryError | OSError | StalledRead | MachineFault | TerminatedWorkerError
+    return isinstance(error, machine) or is_gpu_memory_error(error) or is_gpu_failure(error)
 
 
 def machine_fault_text(error: BaseException) -> str | None:
@@ -61,7 +62,7 @@ def machine_fault_text(error: BaseException) -> str | None:
     error : BaseException
         What ended the job.
     """
-    if isinstance(error, StalledRead):
+    if isinstance(error, StalledRead | MachineFault):
         return f"{error} {_KEPT}"
     if isinstance(error, Stopped):
         return (
@@ -75,10 +76,16 @@ def machine_fault_text(error: BaseException) -> str | None:
             f"out; a library can crash. {_KEPT} If it happens again, give the rule more 'mem_mb' "
             "or fewer threads in the profile."
         )
-    if _gpu_memory_ran_out(error):
+    if is_gpu_memory_error(error):
         return (
             f"the memory of the GPU ran out ({_first_line(error)}). {_KEPT} If it happens again, "
             "see with nvidia-smi who shares the GPU, or let fewer jobs use it (gpu in the profile)."
+        )
+    if is_gpu_failure(error):
+        return (
+            f"the GPU, or its driver, failed ({_first_line(error)}). {_KEPT} If it happens again "
+            "on this node, ask who looks after it to read the kernel's log (dmesg, Xid) and "
+            "nvidia-smi -q; the profile can exclude the node."
         )
     if isinstance(error, MemoryError):
         return (
@@ -103,11 +110,6 @@ def _disk_text(error: OSError) -> str | None:
     if error.errno and not isinstance(error, FileNotFoundError):
         return f"the file system failed at {where} ({error.strerror}). {_KEPT}"
     return None
-
-
-def _gpu_memory_ran_out(error: BaseException) -> bool:
-    torch = sys.modules.get("torch")  # never imported for the sake of a message
-    return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
 def _first_line(error: BaseException) -> str:

@@ -59,7 +59,7 @@ def _find_evidence() -> None:
     features = field_features(nuclei, image[0], opinion=opinion)
     field_features(cells, image[1], inner=nuclei)
     find_candidates(nuclei, image[0], opinion)
-    trees = shipped_model().right
+    trees = shipped_model().trees["right"]
     trees.probability(features.objects.reindex(columns=trees.names))
 
 

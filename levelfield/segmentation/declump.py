@@ -4,9 +4,10 @@ import numpy as np
 from numba import njit
 from scipy import ndimage
 
-from levelfield.arrays import AnyLabels, Integers, Labels, Mask
+from levelfield.arrays import Integers, Labels, Mask
 from levelfield.arrays import Plane as Surface
 from levelfield.labels.labelwise import areas, largest_per_label
+from levelfield.labels.union_find import root_of
 from levelfield.segmentation.options import DeclumpOptions
 from levelfield.segmentation.propagate import propagate
 
@@ -136,15 +137,6 @@ def merged_basins(
     keys = (~np.abs(heights).view(np.uint32)).astype(np.uint64) << np.uint64(32)
     order = np.sort(keys | pixels.astype(np.uint64)) & np.uint64(0xFFFFFFFF)
     return _flood(surface.astype(np.float32, copy=False), order.astype(np.int64), depth, apart)
-
-
-@njit(cache=True, nogil=True)
-def root_of(parents: AnyLabels, node: int) -> int:
-    """Return the node at the top of a node's tree (n,), and shorten the way there."""
-    while parents[node] != node:
-        parents[node] = parents[parents[node]]
-        node = parents[node]
-    return node
 
 
 @njit(cache=True)

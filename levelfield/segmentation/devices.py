@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from levelfield.config.extras import is_installed, needs_extra
@@ -15,9 +16,17 @@ if TYPE_CHECKING:
 
 DEVICE_RULE = r"^(auto|cpu|cuda|cuda:\d+|mps)$"
 
-# What schedulers say of the GPUs that a job was granted. Slurm names none as "NoDevFiles".
-_GRANTS = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS")
-_NOTHING_GRANTED = ("", "-1", "NoDevFiles", "none")
+# What schedulers and containers say of the GPUs that a job was granted. Slurm names none as
+# "NoDevFiles". Many images say "all", whether or not there is a GPU to be seen.
+_GRANTS = (
+    *("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE"),
+    "NVIDIA_VISIBLE_DEVICES",
+)
+_NOTHING_GRANTED = ("-1", "NoDevFiles", "none", "void")
+_NOTHING_BY_VARIABLE = {"SLURM_GPUS_ON_NODE": ("0",), "NVIDIA_VISIBLE_DEVICES": ("all",)}
+_DEVICE_FILES = Path("/dev")
+# The oldest chips that compute in bfloat16 (Ampere).
+_BFLOAT16_SINCE = (8, 0)
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,7 @@ class Device:
 
 
 _CPU = Device("cpu", "cpu")
+_CHIP = re.compile(r"(?:sm|compute)_(\d+)")
 
 
 def choose_device(rule: str, environment: Mapping[str, str] | None = None) -> Device:
@@ -107,7 +117,25 @@ def _gpu(number: int) -> Device:
     import torch
 
     name = torch.cuda.get_device_name(number)
+    own = torch.cuda.get_device_capability(number)
+    built = [int(found[1]) for each in torch.cuda.get_arch_list() if (found := _CHIP.match(each))]
+    if built and 10 * own[0] + own[1] < min(built):
+        raise ValueError(
+            f"the GPU cuda:{number} ({name}) is of compute capability {own[0]}.{own[1]}, and the "
+            f"torch that is installed ({torch.__version__}) has no code for any below "
+            f"{min(built) / 10}. Install one for an older CUDA, use another GPU, or set "
+            "'device: cpu' in the config."
+        )
     return Device(f"cuda:{number}", f"cuda:{number} ({name})")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Say whether a GPU computes in bfloat16; older ones must in float32."""
+    import torch
+
+    if device.type != "cuda":
+        return False
+    return torch.cuda.get_device_capability(device) >= _BFLOAT16_SINCE
 
 
 def _apple() -> Device:
@@ -123,14 +151,28 @@ def _apple() -> Device:
 
 def _refuse_lost_grant(environment: Mapping[str, str]) -> None:
     """Raise if a scheduler granted this job a GPU: to use the CPU would waste it unnoticed."""
-    for variable in _GRANTS:
-        value = environment.get(variable, "")
-        if value not in _NOTHING_GRANTED:
-            raise ValueError(
-                f"this job was granted a GPU ({variable}={value}), but torch sees none, and on "
-                f"the CPU the job would take many times as long. {_why_no_gpu()} To use the CPU "
-                "all the same, set 'device: cpu' in the config and ask the scheduler for no GPU."
-            )
+    if grant := _grant(environment):
+        raise ValueError(
+            f"this job was granted a GPU ({grant}), but torch sees none, and on the CPU the job "
+            f"would take many times as long. {_why_no_gpu()} To use the CPU all the same, set "
+            "'device: cpu' in the config and ask the scheduler for no GPU."
+        )
+
+
+def _grant(environment: Mapping[str, str]) -> str:
+    """Return what says that this job may use a GPU; empty if nothing does."""
+    given = {name: environment[name] for name in _GRANTS if environment.get(name)}
+    for name, value in given.items():
+        if value not in (*_NOTHING_GRANTED, *_NOTHING_BY_VARIABLE.get(name, ())):
+            return f"{name}={value}"
+    # A GPU that is hidden on purpose, or that a torch without CUDA cannot use, is not lost.
+    hidden = environment.get("CUDA_VISIBLE_DEVICES") in ("", *_NOTHING_GRANTED)
+    if hidden or not is_installed("torch"):
+        return ""
+    import torch
+
+    files = sorted(_DEVICE_FILES.glob("nvidia[0-9]*")) if torch.version.cuda else []
+    return str(files[0]) if files else ""
 
 
 def _why_no_gpu() -> str:

@@ -10,17 +10,9 @@ from levelfield.qc.wording.parameters import Method, Number
 def advice_methods(sets: Sequence[ObjectSetSettings]) -> dict[str, Method]:
     """Describe the method of every object set, for parameter advice.
 
-    Parameters
-    ----------
-    sets : sequence of ObjectSetSettings
-        From `levelfield.config.settings.object_sets`.
-
-    Returns
-    -------
-    dict of str to Method
-        By object set; values are those of the configuration, else the defaults of the method.
+    Values are those of the configuration, else the defaults of the method.
     """
-    return {object_set.name: _method(object_set) for object_set in sets}
+    return {made.name: _method(made) for made in sets}
 
 
 def _method(object_set: ObjectSetSettings) -> Method:

@@ -1,11 +1,15 @@
 """Fields shared out among GPUs: in order, each GPU with a process of its own."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from levelfield.execution import gpu_workers
 from levelfield.execution.gpu_workers import BusyShare, map_on_gpus
 
 
@@ -71,6 +75,69 @@ def test_the_busy_share_is_the_mean_of_what_the_driver_says(nvidia_smi):
     assert busy.note() == ", GPU busy 85 %"
     arguments = nvidia_smi.with_name("nvidia-smi.arguments").read_text()
     assert "--id=0,2" in arguments
+
+
+def test_the_driver_is_asked_for_the_gpus_that_the_job_sees_by_their_uuid(nvidia_smi, monkeypatch):
+    uuids = {0: "aa-bb", 1: "cc-dd"}
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda number: SimpleNamespace(uuid=uuids[number])
+    )
+    with BusyShare(["cuda:0", "cuda:1"]):
+        for _ in range(200):
+            if nvidia_smi.with_name("nvidia-smi.arguments").exists():
+                break
+            time.sleep(0.05)
+    assert "--id=GPU-aa-bb,GPU-cc-dd" in nvidia_smi.with_name("nvidia-smi.arguments").read_text()
+
+
+def test_an_nvidia_smi_that_does_not_end_does_not_keep_the_job(nvidia_smi, monkeypatch):
+    monkeypatch.setattr(gpu_workers, "_LONGEST_GOODBYE", 0.2)
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda process: None)
+    started = time.monotonic()
+    with BusyShare(["cuda:0"]) as busy:
+        pass
+    assert time.monotonic() - started < 10
+    busy._process.terminate()
+
+
+HANGING = """
+import logging, sys, threading
+from levelfield.execution import gpu_workers
+logging.getLogger("levelfield").addHandler(logging.StreamHandler(sys.stdout))
+gpu_workers.LONGEST_BATCH = float(sys.argv[1])
+
+def work(item, device):
+    if item == 3:
+        never_to_be_set.wait()
+    return item
+
+never_to_be_set = threading.Event()
+for result in gpu_workers.map_on_gpus(work, range(8), ["cuda:0"], 2, "test", lambda item: 1):
+    print("done", result, flush=True)
+"""
+
+
+def test_a_job_that_hangs_ends_and_says_where_each_thread_was():
+    ended = subprocess.run(
+        [sys.executable, "-c", HANGING, "1"], capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 1
+    assert "no batch of fields was done for 1 s: the GPU, or its driver, hangs" in ended.stdout
+    assert "never_to_be_set" not in ended.stdout
+    assert "in work" in ended.stderr
+    assert "done 2" in ended.stdout
+    assert "done 3" not in ended.stdout
+
+
+def test_a_job_whose_every_batch_is_in_time_is_left_alone(monkeypatch):
+    monkeypatch.setattr(gpu_workers, "LONGEST_BATCH", 1.0)
+
+    def slow(item, device):
+        time.sleep(0.4)
+        return item
+
+    assert run(slow, list(range(12)), ["cuda:0"]) == list(range(12))
 
 
 def test_without_nvidia_smi_there_is_no_busy_share(monkeypatch, tmp_path):

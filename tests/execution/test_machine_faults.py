@@ -19,6 +19,7 @@ from levelfield.images import planes
 from levelfield.images.planes import StalledRead, read_header, read_plane
 from levelfield.images.sites import ImageGone, Site, read_site
 from levelfield.io.tables import beside, read_csv, write_csv
+from levelfield.segmentation.device_faults import MachineFault
 
 
 def disk_error(number: int, path: str = "/data/P/x") -> OSError:
@@ -58,6 +59,35 @@ def test_the_memory_of_a_gpu_is_told_from_that_of_the_machine():
     text = machine_fault_text(error)
     assert "the memory of the GPU ran out (CUDA out of memory. Tried to allocate 2.00 GiB.)" in text
     assert "more" not in text.partition(")")[0]
+
+
+GPU_FAILURES = [
+    "CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported",
+    "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx( handle)`",
+    "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR",
+    "CUDA driver error: unknown error",
+    "cuda runtime error (719) : unspecified launch failure",
+    "HIP error: an illegal memory access was encountered",
+    "NCCL error in: ProcessGroup.cpp",
+]
+
+
+@pytest.mark.parametrize("text", GPU_FAILURES)
+@pytest.mark.parametrize("kind", ["AcceleratorError", "RuntimeError"])
+def test_a_failure_of_the_gpu_is_a_machine_fault(text, kind):
+    torch = pytest.importorskip("torch")
+    error = torch.AcceleratorError(text) if kind == "AcceleratorError" else RuntimeError(text)
+    assert is_machine_fault(error)
+    told = machine_fault_text(error)
+    assert "the GPU, or its driver, failed" in told
+    assert text.splitlines()[0] in told
+    assert "exclude the node" in told
+
+
+def test_a_machine_fault_of_a_class_of_its_own_says_what_it_says():
+    error = MachineFault("the worker ended.")
+    assert is_machine_fault(error)
+    assert machine_fault_text(error).startswith("the worker ended. The fields that are finished")
 
 
 def test_a_fault_of_an_image_or_of_the_program_is_no_machine_fault():

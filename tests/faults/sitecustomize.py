@@ -40,8 +40,8 @@ def strike(step: str, well: str) -> None:
     kind = FAULT["kind"]
     if kind == "memory":  # needs so much every time: more memory helps, another attempt does not
         hold_memory(FAULT["megabytes"])
-    elif kind in MISHAPS and first_time():
-        MISHAPS[kind]()
+    elif kind in FAULTS and first_time():
+        FAULTS[kind]()
 
 
 def hold_memory(megabytes: int) -> None:
@@ -86,7 +86,7 @@ def read_a_pipe() -> None:
     planes.read_plane(pipe)
 
 
-MISHAPS = {
+FAULTS = {
     "wait": wait,
     "segfault": segfault,
     "killed": be_killed,
@@ -114,22 +114,22 @@ def watch_segmentation(module: object) -> None:
     module._look_at, module.make_labels = watched_look, watched_make
 
 
-def watch_fields(module: object, name: str, step: str) -> None:
-    compute = getattr(module, name)
+def watch_fields(job_kind: type, step: str) -> None:
+    compute = job_kind.compute
 
     @wraps(compute)
-    def watched(field: tuple, job: object) -> dict:
+    def watched(job: object, field: tuple) -> dict:
         note("computed", step=step, well=field[1])
         strike(step, field[1])
-        return compute(field, job)
+        return compute(job, field)
 
-    setattr(module, name, watched)
+    job_kind.compute = watched
 
 
 WATCHED = {
     "levelfield.steps.segment.pack": watch_segmentation,
-    "levelfield.steps.measure": lambda m: watch_fields(m, "measure_field", "measure"),
-    "levelfield.steps.qc_evidence": lambda m: watch_fields(m, "evidence_field", "qc_evidence"),
+    "levelfield.steps.measure": lambda m: watch_fields(m.MeasurementJob, "measure"),
+    "levelfield.steps.qc_evidence": lambda m: watch_fields(m.EvidenceJob, "qc_evidence"),
 }
 
 

@@ -215,27 +215,27 @@ def test_every_published_file_has_a_source_a_checksum_and_a_licence():
     names = set(yaml.safe_load(CATALOGUE.read_text())) - WITHOUT_CHECKSUM
     found = named_weights(names, {}, CATALOGUE)
     assert {"cpsam_v2", "cpdino", "cpdino-vitb", "cpsam"} <= set(found)
-    for one in found.values():
-        assert len(one.sha256) == 64
-        assert one.licence
-        if "mouseland" in one.source:
-            assert "non-commercial" in one.licence
+    for weights in found.values():
+        assert len(weights.sha256) == 64
+        assert weights.licence
+        if "mouseland" in weights.source:
+            assert "non-commercial" in weights.licence
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_CHECKSUM))
 def test_files_without_a_published_checksum_wait_for_one(name):
     with pytest.raises(ConfigError, match=rf"weights\.{name}\.sha256 is missing.*curl -L https"):
         named_weights([name], {}, CATALOGUE)
-    one = named_weights([name], {name: {"sha256": SHA256}}, CATALOGUE)[name]
-    assert one.is_url and one.licence
+    weights = named_weights([name], {name: {"sha256": SHA256}}, CATALOGUE)[name]
+    assert weights.is_url and weights.licence
 
 
 def test_the_config_replaces_only_the_keys_that_it_gives(tmp_path):
     (tmp_path / "mirror").touch()
     section = {"cpsam_v2": {"source": str(tmp_path / "mirror")}}
-    one = named_weights(["cpsam_v2"], section, CATALOGUE)["cpsam_v2"]
-    assert one.source == str(tmp_path / "mirror")
-    assert one.sha256.startswith("0f1cc3f7")
+    weights = named_weights(["cpsam_v2"], section, CATALOGUE)["cpsam_v2"]
+    assert weights.source == str(tmp_path / "mirror")
+    assert weights.sha256.startswith("0f1cc3f7")
 
 
 def test_a_missing_checksum_is_an_error_that_tells_the_file_s(tmp_path):

@@ -1,4 +1,7 @@
-"""The wheel, in an empty folder: all that a person needs is in it."""
+"""The wheel, in an empty folder: all that a person needs is in it.
+
+`make test` tries it on the Python that the tests run on, `make test-newest` on the newest at hand.
+"""
 
 import os
 import shutil
@@ -13,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
+from pythons import newest_python
 
 pytestmark = pytest.mark.workflow
 
@@ -43,19 +47,41 @@ def environment() -> dict[str, str]:
     return kept | {"OMP_NUM_THREADS": "1"}
 
 
-@pytest.fixture(scope="module")
-def command(built, tmp_path_factory) -> Path:
-    """``levelfield`` of an environment that has the wheel; its dependencies it borrows."""
+@pytest.fixture(
+    scope="module", params=["this", pytest.param("newest", marks=pytest.mark.newest_python)]
+)
+def command(built, tmp_path_factory, request) -> Path:
+    """``levelfield`` of an environment that has the wheel."""
     folder = tmp_path_factory.mktemp("environment")
+    make = borrowing_environment if request.param == "this" else environment_of_newest_python
+    make(folder)
+    (wheel,) = built.glob("*.whl")
+    uv_pip(folder, "install", "--no-deps", "--no-index", str(wheel))
+    if request.param == "newest":
+        uv_pip(folder, "check")
+    return folder / "bin" / "levelfield"
+
+
+def borrowing_environment(folder: Path) -> None:
+    """Make an environment of this Python, which borrows its packages."""
     venv.create(folder)
-    python = folder / "bin" / "python"
     here = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
     # Lines of a .pth file add folders without the .pth files in them: no editable installation.
     Path(here, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    (wheel,) = built.glob("*.whl")
-    install = [sys.executable, "-m", "uv", "pip", "install", "--python", str(python), "--quiet"]
-    subprocess.run([*install, "--no-deps", "--no-index", str(wheel)], check=True)
-    return folder / "bin" / "levelfield"
+
+
+def environment_of_newest_python(folder: Path) -> None:
+    """Make an environment of the newest Python, with the packages that the lock names."""
+    subprocess.run([newest_python(), "-m", "venv", "--without-pip", str(folder)], check=True)
+    lock = REPOSITORY / "envs" / "levelfield.lock"
+    uv_pip(folder, "install", "--require-hashes", "-r", str(lock))
+
+
+def uv_pip(folder: Path, command: str, *arguments: str) -> None:
+    """Let uv do something with the packages of an environment."""
+    python = str(folder / "bin" / "python")
+    whole = [sys.executable, "-m", "uv", "pip", command, "--quiet", "--python", python, *arguments]
+    subprocess.run(whole, check=True)
 
 
 def ask(command: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:

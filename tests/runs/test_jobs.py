@@ -267,8 +267,8 @@ def test_the_state_of_a_job(tmp_path, end, done, active, expected):
 
 
 def test_a_job_that_the_executor_gave_up_is_not_running(tmp_path):
-    one = job(tmp_path)
-    assert job_state(one, JobEnd("open"), True, {str(one.log)}) == "failed"
+    given_up = job(tmp_path)
+    assert job_state(given_up, JobEnd("open"), True, {str(given_up.log)}) == "failed"
 
 
 def test_status_counts_jobs_and_hours_by_plate_and_rule(tmp_path):

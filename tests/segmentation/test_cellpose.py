@@ -1,6 +1,8 @@
 """The same objects as Cellpose's own code; too little memory; wrong weights and parameters."""
 
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,12 +15,15 @@ from real_images import BBBC038
 from segment_anything.modeling.image_encoder import Attention
 
 from levelfield.labels.objects import renumber
+from levelfield.segmentation.device_faults import MachineFault
 from levelfield.segmentation.devices import Device
 from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.attention import FusedAttention
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
-from levelfield.segmentation.networks.cellpose.lanes import ahead
+from levelfield.segmentation.networks.cellpose.lanes import ahead, lane_of
+from levelfield.segmentation.networks.cellpose.memory import Portion
 from levelfield.segmentation.networks.cellpose.model import CellposeModel, _finish, _labels
+from levelfield.segmentation.networks.cellpose.network import load_network
 from levelfield.segmentation.networks.cellpose.normalisation import resize
 
 CPU = torch.device("cpu")
@@ -276,8 +281,65 @@ def test_a_device_too_small_for_one_tile_is_an_error_with_a_remedy(weights, monk
         raise torch.OutOfMemoryError("simulated")
 
     monkeypatch.setattr(model.network(CellposeOptions()).module, "forward", without_memory)
-    with pytest.raises(ValueError, match=r"not suffice for even one of the tiles.*device: cpu"):
+    with pytest.raises(MachineFault, match=r"not suffice for even one of the tiles.*device: cpu"):
         model.segment([real_image()])
+
+
+def test_threads_that_run_out_of_memory_together_halve_their_portion_once():
+    portion, together = Portion(32, "tiles"), threading.Barrier(4, timeout=30)
+
+    def work(some, size):
+        if size == 32:
+            together.wait()  # all four have failed before one of them halves
+            raise torch.OutOfMemoryError("simulated")
+        return some
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: portion.run(work, range(40)), range(4)))
+    assert found == [list(range(40))] * 4
+    assert portion.size == 16
+
+
+def test_a_portion_grows_back_when_memory_has_sufficed_for_long_and_waits_longer_each_time():
+    portion, room = Portion(8, "tiles"), 4
+
+    def work(some, size):
+        if len(some) > room:
+            raise torch.OutOfMemoryError("simulated")
+        return some
+
+    sizes = []
+    for _ in range(400):
+        portion.run(work, range(4))
+        sizes.append(portion.size)
+        if portion.size == 8:
+            portion.run(work, range(8))  # fails: another program still holds the memory
+    grown = [number for number, size in enumerate(sizes) if size == 8]
+    waits = np.diff(grown)
+    assert len(grown) >= 2
+    assert (waits[1:] >= 2 * waits[:-1] - 2).all()
+    room = 8
+    for _ in range(2000):
+        portion.run(work, range(portion.size))
+    assert portion.size == 8
+
+
+def test_a_thread_keeps_its_lanes():
+    first = lane_of(CPU, "images")
+    assert lane_of(CPU, "images") is first
+    assert lane_of(CPU, "objects") is not first
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lane_of, CPU, "images").result() is not first
+
+
+def test_a_gpu_without_bfloat16_computes_in_float32_and_refuses_bfloat16(weights, monkeypatch):
+    use_small_sam(monkeypatch)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla V100")
+    monkeypatch.setattr(torch.nn.Module, "to", lambda module, *_: module)
+    assert load_network(weights, torch.device("cuda:0")).precision == torch.float32
+    with pytest.raises(ValueError, match=r"Tesla V100 does not compute in it.*float32"):
+        load_network(weights, torch.device("cuda:0"), "bfloat16")
 
 
 # Weights and parameters.

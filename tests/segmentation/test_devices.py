@@ -10,13 +10,16 @@ from levelfield.segmentation.devices import choose_device, choose_devices
 
 
 @pytest.fixture
-def gpus(monkeypatch):
+def gpus(monkeypatch, tmp_path):
     """Pretend that torch sees so many GPUs."""
 
     def pretend(number: int) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: number > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: number)
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index}")
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (9, 0))
+        monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_90a"])
+        monkeypatch.setattr(devices, "_DEVICE_FILES", tmp_path)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
 
     return pretend
@@ -52,7 +55,10 @@ def test_auto_without_a_gpu_is_the_cpu(gpus):
     assert choose_device("auto", {}).name == "cpu"
 
 
-@pytest.mark.parametrize("variable", ["CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"])
+GRANTS = ["CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "NVIDIA_VISIBLE_DEVICES"]
+
+
+@pytest.mark.parametrize("variable", GRANTS)
 def test_a_granted_gpu_that_torch_does_not_see_is_an_error(gpus, variable):
     gpus(0)
     with pytest.raises(ValueError, match=rf"granted a GPU \({variable}=0\).*device: cpu"):
@@ -63,6 +69,36 @@ def test_a_granted_gpu_that_torch_does_not_see_is_an_error(gpus, variable):
 def test_what_means_no_gpu_is_no_grant(gpus, value):
     gpus(0)
     assert choose_device("auto", {"CUDA_VISIBLE_DEVICES": value}).name == "cpu"
+    assert choose_device("auto", {"SLURM_GPUS_ON_NODE": "0"}).name == "cpu"
+    assert choose_device("auto", {"NVIDIA_VISIBLE_DEVICES": "all"}).name == "cpu"  # of an image
+
+
+def test_a_gpu_that_the_machine_has_and_torch_does_not_see_is_an_error(gpus, tmp_path, monkeypatch):
+    gpus(0)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    (tmp_path / "nvidiactl").touch()
+    assert choose_device("auto", {}).name == "cpu"
+    (tmp_path / "nvidia0").touch()
+    with pytest.raises(ValueError, match=r"granted a GPU \(.*nvidia0\).*nvidia-smi"):
+        choose_device("auto", {})
+    assert choose_device("auto", {"CUDA_VISIBLE_DEVICES": ""}).name == "cpu"  # hidden on purpose
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert choose_device("auto", {}).name == "cpu"  # a torch that uses no GPU is wanted
+
+
+def test_a_chip_that_torch_has_no_code_for_is_an_error_in_words(gpus, monkeypatch):
+    gpus(1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (7, 0))
+    with pytest.raises(ValueError, match=r"capability 7\.0.*below 7\.5.*device: cpu"):
+        choose_device("auto", {})
+
+
+@pytest.mark.parametrize(("chip", "has"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_older_chips_compute_in_float32(gpus, monkeypatch, chip, has):
+    gpus(1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: chip)
+    assert devices.has_bfloat16(torch.device("cuda:0")) == has
+    assert not devices.has_bfloat16(torch.device("cpu"))
 
 
 def test_the_environment_of_the_process_is_asked(gpus, monkeypatch):

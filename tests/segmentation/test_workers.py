@@ -1,5 +1,7 @@
 """Segmenters in other environments: what goes through, and what a person reads if it does not."""
 
+import io
+import json
 import shutil
 import sys
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from levelfield.segmentation import segment_objects
+from levelfield.segmentation.device_faults import MachineFault
 from levelfield.segmentation.registry import segment_images
 from levelfield.segmentation.workers import exchange
 
@@ -92,6 +95,28 @@ def test_a_dead_worker_tells_its_status_and_last_words_and_is_replaced(worker, i
     with pytest.raises(RuntimeError, match=r"ended with status -6(.|\n)*a package that talks"):
         segment_objects(images[0], "instanseg", {"peak_distance": 99}, {"model": worker})
     assert segment_objects(images[0], "instanseg", {}, {"model": worker}).labels.any()
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"kind": "OutOfMemoryError", "message": "CUDA out of memory."},
+        {"kind": "AcceleratorError", "message": "CUDA error: an illegal memory access"},
+        {"kind": "RuntimeError", "message": "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"},
+    ],
+)
+def test_a_gpu_that_fails_in_the_worker_is_a_machine_fault(worker, tmp_path, monkeypatch, facts):
+    (tmp_path / "error.json").write_text(json.dumps(facts))
+    says = f"worker of method instanseg failed: .*{facts['kind']}"
+    with monkeypatch.context() as patch, pytest.raises(MachineFault, match=says):
+        patch.setattr(worker._process, "stdout", io.StringIO("failed\n"))
+        worker._read_answer(tmp_path)
+
+
+def test_a_worker_that_was_killed_is_a_machine_fault(worker):
+    worker._process.kill()
+    with pytest.raises(MachineFault, match="ended with status -9"):
+        raise worker._death()
 
 
 def test_labels_of_another_size_are_refused(worker, images):

@@ -181,9 +181,9 @@ def test_the_truth_of_both_classes_stands_beside_their_estimates(screen):
     assert re.search(r"annotators draw (on|[\d.]+ px (out|in)side of) the visible edge", page)
     answers = pd.read_csv(screen.results / "qc" / "answers.csv").query("object_set == 'Nuclei'")
     assert list(answers["question"]) == list(QUESTIONS)
-    for one in answers.itertuples():
-        worst = verdict.loc[(one.worst_measure, one.worst_scope)]
-        assert (worst["question"], worst["verdict"]) == (one.question, one.verdict)
+    for answer in answers.itertuples():
+        worst = verdict.loc[(answer.worst_measure, answer.worst_scope)]
+        assert (worst["question"], worst["verdict"]) == (answer.question, answer.verdict)
 
 
 def test_missing_and_odd_references_are_reported_and_the_others_compared(screen, drawn):

@@ -22,10 +22,6 @@ def attribute_seams(count: int, ends: Sequence[Integers], seams: Floats) -> tupl
         Rows of the two objects of each touching pair.
     seams : (p,) float64
         Probability that the seam between them is false.
-
-    Returns
-    -------
-    (count,), (count,) float64
     """
     split, fragment = np.zeros(count), np.zeros(count)
     if len(seams) == 0:

@@ -53,6 +53,9 @@ def background_noise(labels: Labels, image: Image) -> float:
 def background_grain(labels: Labels, image: Image) -> tuple[float, float]:
     """Say how fine the noise of the background is: what blurs an image smooths its noise too.
 
+    It is looked at away from objects, since halos are no noise. Whether a camera's own noise is
+    white was not assumed: the limits are learned (`levelfield.qc.evidence.calibration`).
+
     Returns
     -------
     correlation : float
@@ -60,11 +63,6 @@ def background_grain(labels: Labels, image: Image) -> tuple[float, float]:
     fineness : float
         Logarithm of how much stronger the noise is below 1 px than from 1 to 2 px.
         Where the background is clipped, or there is none, both are those of white noise.
-
-    Notes
-    -----
-    Away from objects, since halos are no noise. Whether a camera's own noise is white was not
-    assumed: the limits are learned (`levelfield.qc.evidence.calibration`).
     """
     reach = 2 * int(median_diameter(labels) / 4) + 3
     away = ndimage.maximum_filter((labels > 0).view(np.uint8), reach) == 0

@@ -4,6 +4,17 @@ Positive: the masks are too large (the threshold was too low); negative: too sma
 the image is where the intensity, followed along the outward normal, falls to a level (40 % by
 default) between the object's core and its background. Where zero lies is a convention, since people
 who draw outlines differ; differences between control classes do not depend on it.
+
+Up to 32 boundary pixels per object that face background send a ray along the outward normal. Rays
+end where another object begins. The object's profile is the median over its rays, from
+max(4, 0.35 D) px inside, D being the median diameter of the field's objects. Foreground is the
+median of the object's core (the pixels deeper than half its depth), background the lowest value of
+the profile as far outside, and the edge the crossing of the level nearest to the mask. The
+background is looked for again from the edge that was found, so that it does not depend on where the
+mask ends.
+
+Levelfield's own method. With masks moved by a known distance it moves by that distance; compared
+with reference outlines its zero differs from one annotator to the next.
 """
 
 import numpy as np
@@ -46,14 +57,6 @@ def threshold_bias(
 ) -> Floats:
     """Signed distance in px from the edge in the image to the edge of each mask.
 
-    Up to 32 boundary pixels per object that face background send a ray along the outward normal.
-    Rays end where another object begins. The object's profile is the median over its rays, from
-    max(4, 0.35 D) px inside, D being the median diameter of the field's objects. Foreground is the
-    median of the object's core (the pixels deeper than half its depth), background the lowest value
-    of the profile as far outside, and the edge the crossing of the level nearest to the mask. The
-    background is looked for again from the edge that was found, so that it does not depend on
-    where the mask ends.
-
     Parameters
     ----------
     labels : (Y, X) int32
@@ -67,26 +70,18 @@ def threshold_bias(
         brightest point of the profile between them and 1 px outside the mask (at least 2 px away
         from them where the rim is wide enough), so that a stain that moves between nucleus and
         cytoplasm is not mistaken for a moved edge.
-    depth : (Y, X) float32, optional
-        `levelfield.labels.boundaries.inner_distance` of the labels, where it is known already.
-    noise : float, optional
-        `levelfield.qc.evidence.background.background_noise`, where it is known already.
+    depth, noise : (Y, X) float32 and float, optional
+        `inner_distance` of the labels and `background_noise`, where they are known already.
 
     Returns
     -------
     (n,) float64
-        px, element 0 for label 1; NaN where it cannot be measured: no free boundary, no contrast,
-        or no crossing within reach.
+        px, element 0 for label 1; NaN without a free boundary, contrast, or crossing within reach.
 
     Raises
     ------
     ValueError
         When labels and image do not fit each other, or the level is not between 0 and 1.
-
-    Notes
-    -----
-    Levelfield's own method. With masks moved by a known distance it moves by that distance;
-    compared with reference outlines its zero differs from one annotator to the next.
     """
     labels, image, inner = checked_field(labels, image, inner)
     if not 0 < level < 1:
@@ -94,12 +89,21 @@ def threshold_bias(
             f"Edge level {level}: the level is a share of the way from background (0) to "
             "foreground (1), so it must lie between them. The default is 0.4."
         )
-    count = int(labels.max(initial=0))
-    if count == 0:
+    if not labels.any():
         return np.full(0, np.nan)
-    smooth = gaussian(image, IMAGE_SMOOTHING_PX)
     depth = inner_distance(labels) if depth is None else depth
-    deepest = largest_per_label(labels, depth, count)
+    noise = background_noise(labels, image) if noise is None else noise
+    edge = _edge_offsets(labels, image, level, inner, depth, noise)
+    edge[areas(labels) == 0] = np.nan
+    return -edge
+
+
+def _edge_offsets(
+    labels: Labels, image: Image, level: float, inner: Labels | None, depth: Image, noise: float
+) -> Floats:
+    """Offset in px of each object's edge in the image, outwards from that of its mask."""
+    smooth = gaussian(image, IMAGE_SMOOTHING_PX)
+    deepest = largest_per_label(labels, depth, int(labels.max()))
     reach = max(SHORTEST_REACH_PX, REACH_PER_DIAMETER * median_diameter(labels))
     profiles, offsets = _profiles(labels, smooth, reach, inner)
     profiles[offsets[None, :] < -0.9 * deepest[:, None]] = np.nan
@@ -107,10 +111,7 @@ def threshold_bias(
         foreground = _core_intensity(labels, smooth, depth, deepest)
     else:
         foreground = _rim_intensity(labels, smooth, reach, inner, profiles, offsets)
-    noise = background_noise(labels, image) if noise is None else noise
-    edge = _find_edge(profiles, offsets, foreground, level, reach, noise)
-    edge[areas(labels) == 0] = np.nan
-    return -edge
+    return _find_edge(profiles, offsets, foreground, level, reach, noise)
 
 
 def _core_intensity(labels: Labels, image: Image, depth: Image, deepest: Floats) -> Floats:
@@ -144,13 +145,10 @@ def _profiles(
     y, x = np.nonzero(inner_boundary(labels, background_only=True))
     order, first, sizes = _chosen_rays(labels[y, x], int(labels.max()))
     y, x = y[order], x[order]
-    direction = np.stack(
-        [
-            (outside[np.minimum(y + 1, labels.shape[0] - 1), x] - outside[np.maximum(y - 1, 0), x]),
-            (outside[y, np.minimum(x + 1, labels.shape[1] - 1)] - outside[y, np.maximum(x - 1, 0)]),
-        ],
-        axis=1,
-    ).astype(np.float64)
+    below, right = np.minimum(y + 1, labels.shape[0] - 1), np.minimum(x + 1, labels.shape[1] - 1)
+    down = outside[below, x] - outside[np.maximum(y - 1, 0), x]
+    across = outside[y, right] - outside[y, np.maximum(x - 1, 0)]
+    direction = np.stack([down, across], axis=1).astype(np.float64)
     length = np.hypot(direction[:, 0], direction[:, 1])
     direction /= np.maximum(length, 1e-9)[:, None]
     start = np.stack([y, x], axis=1).astype(np.float64)
@@ -184,7 +182,7 @@ def _sample_rays(
     offsets: Floats,
     zero: int,
 ) -> Floats:
-    """Intensity along each ray, NaN from where it is no longer valid.
+    """Intensity along each ray, NaN from where it meets what ends it.
 
     That is the image border, another object, an inner object on the way in or, more than 1 px
     outside, the object itself again.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from levelfield.arrays import Floats, Mask
+from levelfield.arrays import Mask
 from levelfield.qc.columns import FIELD, NUMBER
 from levelfield.qc.statistics.errors import Constants, ErrorModel
 
@@ -93,9 +93,6 @@ class Calibration:
         constants = {}
         for row in content["constants"]:
             key = tuple(row.pop(name) for name in _KEYS)
-            if "slope_class" in row:  # as files before 1.0 have it, where both slopes are equal
-                row["slope"] = row.pop("slope_class")
-                row.pop("slope_difference")
             for name in ("error_class", "error_difference"):
                 row[name] = ErrorModel(**row[name])
             constants[key] = Constants(**row)
@@ -107,7 +104,7 @@ class Calibration:
         Parameters
         ----------
         objects : pandas.DataFrame
-            Features of objects with `levelfield.qc.evidence.scores.FIELD` in front.
+            Features of objects with `levelfield.qc.columns.FIELD` in front.
 
         Returns
         -------
@@ -159,9 +156,5 @@ def indicators(objects: pd.DataFrame) -> pd.DataFrame:
         lowest_agreement=("jury_lowest", "mean"),
     )
     for name in ("sharpness", "grain", "contrast", "texture", "crowding", "diameter"):
-        found[name] = _log(found[name])
+        found[name] = np.log(np.maximum(found[name].to_numpy(float), 5e-3))
     return found
-
-
-def _log(values: pd.Series) -> Floats:
-    return np.log(np.maximum(values.to_numpy(float), 5e-3))

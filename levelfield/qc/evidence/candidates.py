@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from levelfield.arrays import AnyArray, Floats, Image, Labels
+from levelfield.arrays import AnyArray, Floats, Image, Integers, Labels, Mask
 from levelfield.images.smoothing import gaussian
 from levelfield.labels.boundaries import distance_to
 from levelfield.labels.convex_hull import hull_areas
@@ -22,9 +22,10 @@ from levelfield.labels.labelwise import (
     sums_per_label,
 )
 from levelfield.labels.objects import touches_border
-from levelfield.labels.overlap import count_overlap, number_labels
 from levelfield.labels.row_extents import row_extents
+from levelfield.qc.columns import empty_table
 from levelfield.qc.evidence.background import background_noise, local_background
+from levelfield.qc.evidence.jury import jury
 from levelfield.qc.evidence.second_opinion import SecondOpinion
 
 CANDIDATE = "candidate"
@@ -78,8 +79,9 @@ def find_candidates(
     either = np.maximum(labels, seen)
     above = image - local_background(either, image, diameter)
     noise = max(background_noise(either, image), 1e-4)
-    uncovered = _uncovered_objects(labels, seen)
-    blobs = _residual_blobs(labels, seen, above, diameter)
+    sizes, covered = _covered(seen, labels)
+    uncovered = _kept((sizes > 0) & (covered < COVERED_BELOW * sizes), seen)
+    blobs = _residual_blobs(either > 0, above, diameter)
     n_seen = int(uncovered.max(initial=0))
     candidates = np.where(blobs > 0, blobs + n_seen, uncovered).astype(np.int32)
     if not candidates.any():
@@ -92,9 +94,8 @@ def find_candidates(
 
 def no_candidates() -> pd.DataFrame:
     """Return the table of a field without candidates: all columns, no rows."""
-    kinds: dict[str, type] = dict.fromkeys(CANDIDATE_COLUMNS, np.float64)
-    kinds |= {CANDIDATE: np.int64, "found_by": object, "touches_border": bool}
-    return pd.DataFrame({name: np.empty(0, kind) for name, kind in kinds.items()})
+    types = {CANDIDATE: np.int64, "found_by": object, "touches_border": bool}
+    return empty_table(CANDIDATE_COLUMNS, types)
 
 
 def childless_parents(labels: Labels, parents: Labels) -> pd.DataFrame:
@@ -105,54 +106,44 @@ def childless_parents(labels: Labels, parents: Labels) -> pd.DataFrame:
     labels, parents : (Y, X) int32
         Objects, and the objects that they grow from.
     """
-    sizes = areas(parents)
-    covered = np.bincount(parents[labels > 0], minlength=len(sizes) + 1)[1:]
+    sizes, covered = _covered(parents, labels)
     without = np.flatnonzero((sizes > 0) & (covered == 0)) + 1
     if without.size == 0:
         return no_candidates()
     centres = np.array(ndimage.center_of_mass(parents > 0, parents, without))
     rows = no_candidates().reindex(range(len(without)))
-    return rows.assign(
-        **{
-            CANDIDATE: np.arange(1, len(without) + 1),
-            "found_by": PARENT,
-            "centre_y_px": centres[:, 0],
-            "centre_x_px": centres[:, 1],
-            "area_px": sizes[without - 1].astype(float),
-            "touches_border": False,
-        }
-    )
+    known = {CANDIDATE: np.arange(1, len(without) + 1), "found_by": PARENT, "touches_border": False}
+    places = {"centre_y_px": centres[:, 0], "centre_x_px": centres[:, 1]}
+    return rows.assign(**known, **places, area_px=sizes[without - 1].astype(float))
 
 
-def _uncovered_objects(labels: Labels, seen: Labels) -> Labels:
-    """Return the objects of the second opinion that labels hardly cover, renumbered."""
-    sizes = areas(seen)
-    covered = np.bincount(seen[labels > 0], minlength=len(sizes) + 1)[1:]
-    missing = (sizes > 0) & (covered < COVERED_BELOW * sizes)
-    numbers = np.concatenate([[0], np.where(missing, np.cumsum(missing), 0)])
-    return numbers[seen].astype(np.int32)
+def _covered(objects: Labels, labels: Labels) -> tuple[Integers, Integers]:
+    """Return the area of every object (n,), and how much of it labels cover, in px."""
+    sizes = areas(objects)
+    return sizes, np.bincount(objects[labels > 0], minlength=len(sizes) + 1)[1:]
 
 
-def _residual_blobs(labels: Labels, seen: Labels, above: Image, diameter: float) -> Labels:
-    """Return bright blobs (Y, X) that neither labels nor the second opinion hold, from 1."""
+def _kept(chosen: Mask, objects: Labels) -> Labels:
+    """Return the objects that are chosen, numbered from 1 in their order."""
+    numbers = np.where(chosen, np.cumsum(chosen), 0)
+    return np.concatenate([[0], numbers])[objects].astype(np.int32)
+
+
+def _residual_blobs(taken: Mask, above: Image, diameter: float) -> Labels:
+    """Return bright blobs (Y, X) away from all known objects, from 1."""
     smooth = gaussian(above, max(1.0, 0.08 * diameter))
-    taken = (labels > 0) | (seen > 0)
     near = ndimage.maximum_filter(taken.view(np.uint8), 2 * round(max(2.0, 0.2 * diameter)) + 1)
     free = near == 0
     if free.sum() < 50:
-        return np.zeros(labels.shape, np.int32)
+        return np.zeros(taken.shape, np.int32)
     rest = smooth[free]
     middle = np.median(rest)
     spread = 1.4826 * float(np.median(np.abs(rest - middle)))
     level = float(middle) + _BLOB_NOISE * max(spread, 1e-4)
     if taken.any():
         level = max(level, _BLOB_CONTRAST * float(np.median(above[taken])))
-    blobs, number = ndimage.label(free & (smooth > level))
-    if number == 0:
-        return blobs.astype(np.int32)
-    large = np.bincount(blobs.ravel()) >= _BLOB_AREA * np.pi * diameter**2 / 4
-    large[0] = False
-    return np.where(large, np.cumsum(large), 0)[blobs].astype(np.int32)
+    blobs, _ = ndimage.label(free & (smooth > level))
+    return _kept(areas(blobs) >= _BLOB_AREA * np.pi * diameter**2 / 4, blobs)
 
 
 def _describe(
@@ -202,9 +193,6 @@ def _distances(candidates: Labels, labels: Labels, count: int) -> Floats:
 
 def _jury_on(candidates: Labels, opinion: SecondOpinion) -> tuple[Floats, Floats]:
     """Mean of the best overlaps with the jury's objects, and the share of members with one."""
-    places = number_labels(candidates, "candidates")
-    best = np.zeros((len(opinion.given), len(places.labels)))
-    for member, given in enumerate(opinion.given.values()):
-        overlap = count_overlap(number_labels(given, "opinion"), places)
-        np.maximum.at(best[member], overlap.reference, overlap.iou)
-    return best.mean(axis=0), (best >= 0.5).mean(axis=0)
+    table = jury(candidates, opinion.given)
+    finding = table["n_finding"] / table["n_members"]
+    return table["agreement"].to_numpy(), finding.to_numpy()

@@ -12,7 +12,10 @@ import numpy as np
 from numba import njit
 
 from levelfield.arrays import AnyArray, Floats, Image, Integers, Labels, Mask
-from levelfield.segmentation.declump import root_of
+from levelfield.labels.union_find import root_of
+
+_Flooded = tuple[Integers, Integers, Integers, Floats]
+"""Basin of every pixel; peak, parent, and ratio of saddle to peak of every basin."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +45,14 @@ def best_cuts(labels: Labels, relief: Image, smallest_part: float) -> Cuts:
         Not negative within objects, high at their centres.
     smallest_part : float
         Area in px; a cut that would leave a smaller part than this is noise and is passed over.
-
-    Returns
-    -------
-    Cuts
     """
     count = int(labels.max(initial=0))
     flat = np.ascontiguousarray(labels, np.int32).ravel()
     heights = np.ascontiguousarray(relief, np.float32).ravel()
     order = _falling(flat, heights, count)
-    basin, peaks, parent, saddles = _flood(flat, heights, order, labels.shape[1])
-    saddle, cut = _lowest_saddles(flat, basin, peaks, parent, saddles, count, float(smallest_part))
-    side = _side_of_cut(flat, basin, parent, cut)
+    flooded = _flood(flat, heights, order, labels.shape[1])
+    saddle, cut = _lowest_saddles(flat, flooded, count, float(smallest_part))
+    side = _side_of_cut(flat, flooded, cut)
     return Cuts(saddle, side.reshape(labels.shape))
 
 
@@ -91,9 +90,7 @@ def _sort_keys(labels: Labels, bits: AnyArray, count: int) -> tuple[AnyArray, In
 
 # numba: union-find over pixels in falling order, sequential by nature
 @njit(cache=True)
-def _flood(
-    labels: Labels, relief: Image, order: Integers, width: int
-) -> tuple[Integers, Integers, Integers, Floats]:
+def _flood(labels: Labels, relief: Image, order: Integers, width: int) -> _Flooded:
     """Grow basins; an absorbed basin keeps its parent and the ratio of saddle to its own peak."""
     basin = np.full(labels.size, -1, np.int64)
     peaks = np.empty(order.size, np.int64)
@@ -142,15 +139,10 @@ def _flooded_neighbours(
 
 @njit(cache=True)
 def _lowest_saddles(
-    labels: Labels,
-    basin: Integers,
-    peaks: Integers,
-    parent: Integers,
-    saddles: Floats,
-    count: int,
-    smallest_part: float,
+    labels: Labels, flooded: _Flooded, count: int, smallest_part: float
 ) -> tuple[Floats, Integers]:
     """Per object the lowest ratio of saddle to lower peak whose parts are both large enough."""
+    basin, peaks, parent, saddles = flooded
     areas = np.zeros(peaks.size)
     object_areas = np.zeros(count + 1)
     for pixel in range(labels.size):
@@ -169,16 +161,15 @@ def _lowest_saddles(
             continue
         label = labels[peaks[index]]
         smaller = min(areas[index], object_areas[label] - areas[index])
-        if smaller < smallest_part:
-            continue
-        if saddles[index] < saddle[label - 1]:
+        if smaller >= smallest_part and saddles[index] < saddle[label - 1]:
             saddle[label - 1] = saddles[index]
             cut[label - 1] = index
     return saddle, cut
 
 
 @njit(cache=True)
-def _side_of_cut(labels: Labels, basin: Integers, parent: Integers, cut: Integers) -> Mask:
+def _side_of_cut(labels: Labels, flooded: _Flooded, cut: Integers) -> Mask:
+    basin, _, parent, _ = flooded
     side = np.zeros(labels.size, np.bool_)
     for pixel in range(labels.size):
         if basin[pixel] < 0:

@@ -14,10 +14,9 @@ from levelfield.arrays import AnyArray, Floats, Image, Labels
 from levelfield.execution.memory import give_back_memory
 from levelfield.images.smoothing import gaussian, gradient_magnitude
 from levelfield.labels.boundaries import inner_boundary, inner_distance
-from levelfield.labels.contacts import Contacts, contacts
+from levelfield.labels.contacts import contacts
 from levelfield.labels.convex_hull import hull_areas
 from levelfield.labels.labelwise import (
-    areas,
     axis_lengths,
     coordinate_sums,
     largest_per_label,
@@ -25,27 +24,20 @@ from levelfield.labels.labelwise import (
     percentiles_per_label,
     sums_per_label,
 )
-from levelfield.labels.objects import touches_border
+from levelfield.labels.objects import object_numbers, touches_border
 from levelfield.labels.row_extents import RowExtents, row_extents
+from levelfield.qc.columns import NEIGHBOUR, NUMBER, empty_table
 from levelfield.qc.evidence.background import background_grain, background_noise, local_background
 from levelfield.qc.evidence.bias import threshold_bias
 from levelfield.qc.evidence.checked_field import checked_field
 from levelfield.qc.evidence.cuts import Cuts, best_cuts
-from levelfield.qc.evidence.seams import (
-    NEIGHBOUR,
-    NUMBER,
-    SEAM_COLUMNS,
-    ellipse_fit,
-    no_seams,
-    seam_features,
-)
+from levelfield.qc.evidence.seams import PAIR, SEAM_COLUMNS, ellipse_fit, seam_features
 from levelfield.qc.evidence.second_opinion import (
     OPINIONS_ON_OBJECTS,
     OPINIONS_ON_SEAMS,
     SecondOpinion,
     opinions_on_objects,
     opinions_on_seams,
-    without_opinion,
 )
 
 # A virtual cut is described as the seam that it would be.
@@ -67,7 +59,23 @@ CLIPPED = 0.98
 
 
 class FieldFeatures(NamedTuple):
-    """Raw QC features of one field: a row per object and a row per touching pair."""
+    """Raw QC features of one field.
+
+    Attributes
+    ----------
+    objects : pandas.DataFrame
+        A row per object, with `OBJECT_COLUMNS`: areas in px, intensities above local background,
+        ``local_density`` in objects per 10,000 px, ``threshold_bias_px``, shape (``axis_ratio``,
+        ``ellipse_fit``, ``roundness``: the deepest pixel's depth over the radius), intensity
+        (``contrast_to_noise``: median over the noise of the background; ``edge_sharpness``:
+        gradient at the edge times diameter over median; ``texture``: standard deviation over mean;
+        ``grain``: the part of it that is finer than 1 px; ``saturated``: share of clipped pixels;
+        ``background_correlation`` and ``background_fineness``: the field's `background_grain`),
+        ``contact`` (share of the outline that faces other objects), and the best virtual cut
+        (``cut_*``; saddles are 1 and the seam's columns NaN without one).
+    pairs : pandas.DataFrame
+        A row per touching pair, with `PAIR_COLUMNS`: the seam between the two.
+    """
 
     objects: pd.DataFrame
     pairs: pd.DataFrame
@@ -97,144 +105,84 @@ def field_features(
     opinion : SecondOpinion, optional
         What the small network says of the field; its columns are NaN without it.
 
-    Returns
-    -------
-    FieldFeatures
-        ``objects`` with `OBJECT_COLUMNS`: areas in px, intensities above local background,
-        ``local_density`` in objects per 10,000 px, ``threshold_bias_px``, shape (``axis_ratio``,
-        ``ellipse_fit``, ``roundness``: the deepest pixel's depth over the radius), intensity
-        (``contrast_to_noise``: median over the noise of the background; ``edge_sharpness``:
-        gradient at the edge times diameter over median; ``texture``: standard deviation over mean;
-        ``grain``: the part of it that is finer than 1 px; ``saturated``: share of clipped pixels;
-        ``background_correlation`` and ``background_fineness``: the field's `background_grain`),
-        ``contact`` (share of the outline that faces other objects), and the best virtual cut
-        (``cut_*``; saddles are 1 and the seam's columns NaN without one).
-        ``pairs`` with `PAIR_COLUMNS`: the seam between two touching objects.
-
     Raises
     ------
     ValueError
         When labels and image do not fit each other.
-
-    Notes
-    -----
-    The features follow Levelfield's QC study; saddles are those of `levelfield.qc.evidence.cuts`.
     """
     labels, image, inner = checked_field(labels, image, inner)
-    present = np.flatnonzero(areas(labels)) + 1
+    present = object_numbers(labels)
     if present.size == 0:
         return empty_features()
-    diameter = median_diameter(labels)
-    planes = _planes(labels, image, diameter)
+    field = _field(labels, image)
     give_back_memory()
     extents, touching = row_extents(labels), contacts(labels)
-    pairs = seam_features(labels, planes.smooth, planes.gradient, extents, touching)
-    pairs = pairs.assign(**_opinions_on_seams(touching, opinion))
-    depth = inner_distance(labels)
-    noise = background_noise(labels, image)
-    columns = (
-        _basic_columns(labels, planes.above, extents)
-        | _appearance(labels, image, planes, depth, noise, extents)
-        | {
-            "threshold_bias_px": threshold_bias(
-                labels, image, level, inner=inner, depth=depth, noise=noise
-            )
-        }
+    pairs = seam_features(labels, field.smooth, field.gradient, extents, touching)
+    pairs = pairs.assign(**opinions_on_seams(touching, opinion))
+    columns = _basic_columns(field, extents) | _appearance(field, extents)
+    columns["threshold_bias_px"] = threshold_bias(
+        labels, image, level, inner=inner, depth=field.depth, noise=field.noise
     )
     give_back_memory()
-    columns |= _cut_features(labels, depth, planes, diameter, opinion)
+    columns |= _cut_features(field, opinion)
     objects = pd.DataFrame({name: columns[name][present - 1] for name in OBJECT_COLUMNS})
     return FieldFeatures(objects, pairs)
 
 
-class _Planes(NamedTuple):
-    """What is made of a field's image: (Y, X) float32 each, brightness above the background."""
+def empty_features() -> FieldFeatures:
+    """Return the features of a field without objects: all columns, no rows."""
+    types = {NUMBER: np.int64, "touches_border": bool}
+    return FieldFeatures(empty_table(OBJECT_COLUMNS, types), empty_table(PAIR_COLUMNS, PAIR))
 
+
+class _Field(NamedTuple):
+    """A field and what is made of it: (Y, X) each, above the background, and sums over objects."""
+
+    labels: Labels
+    image: Image
     above: Image
     smooth: Image
     blurred: Image
     gradient: Image
+    depth: Image
+    sums: Floats
+    noise: float
+    diameter: float
 
 
-def _planes(labels: Labels, image: Image, diameter: float) -> _Planes:
+def _field(labels: Labels, image: Image) -> _Field:
+    diameter = median_diameter(labels)
     background = local_background(labels, image, diameter)
-    return _Planes(
+    return _Field(
+        labels,
+        image,
         above=image - background,
         smooth=gaussian(image, max(0.6, 0.05 * diameter)) - background,
         blurred=gaussian(image, max(0.7, 0.1 * diameter)) - background,
         gradient=gradient_magnitude(image, max(0.7, 0.05 * diameter)),
+        depth=inner_distance(labels),
+        sums=coordinate_sums(labels),
+        noise=background_noise(labels, image),
+        diameter=diameter,
     )
 
 
-def _opinions_on_seams(touching: Contacts, opinion: SecondOpinion | None) -> dict[str, Floats]:
-    if opinion is None or len(touching.pairs) == 0:
-        return without_opinion(OPINIONS_ON_SEAMS, len(touching.pairs))
-    return opinions_on_seams(touching, opinion)
-
-
-def _appearance(
-    labels: Labels, image: Image, planes: _Planes, depth: Image, noise: float, extents: RowExtents
-) -> dict[str, AnyArray]:
-    """Describe shape, contrast and texture of every object."""
-    count = len(extents.top)
-    sums = coordinate_sums(labels)
-    major, minor = axis_lengths(sums)
-    area = np.maximum(sums[:, 0], 1)
-    edge = np.where(inner_boundary(labels, background_only=True), labels, 0)
-    rim = np.where(inner_boundary(labels, background_only=False), labels, 0)
-    on_edge, on_rim = (
-        np.bincount(part.ravel(), minlength=count + 1)[1:].astype(float) for part in (edge, rim)
-    )
-    fine = image - gaussian(image, 1.0)
-    mean = sums_per_label(labels, planes.above, count) / area
-    square = sums_per_label(labels, planes.above, count, power=2) / area
-    average = np.maximum(mean, 1e-6)
-    middle = np.maximum(percentiles_per_label(labels, planes.above, (50,), count)[0], 1e-6)
-    radius = np.sqrt(area / np.pi)
-    steep = sums_per_label(edge, planes.gradient, count) / np.maximum(on_edge, 1)
-    correlation, fineness = background_grain(labels, image)
-    return {
-        "axis_ratio": major / np.maximum(minor, 1e-6),
-        "ellipse_fit": ellipse_fit(labels, extents, sums),
-        "roundness": largest_per_label(labels, depth, count) / radius,
-        "contrast_to_noise": middle / max(noise, 1e-4),
-        "edge_sharpness": steep * 2 * radius / middle,
-        "texture": np.sqrt(np.maximum(square - mean**2, 0)) / average,
-        "grain": np.sqrt(sums_per_label(labels, fine, count, power=2) / area) / average,
-        "saturated": sums_per_label(labels, image >= CLIPPED, count) / area,
-        "background_correlation": np.full(count, correlation),
-        "background_fineness": np.full(count, fineness),
-        "contact": 1 - on_edge / np.maximum(on_rim, 1),
-    }
-
-
-def empty_features() -> FieldFeatures:
-    """Return the features of a field without objects: all columns, no rows."""
-    pairs = no_seams().assign(**without_opinion(OPINIONS_ON_SEAMS, 0))
-    return FieldFeatures(_no_objects(), pairs)
-
-
-def _no_objects() -> pd.DataFrame:
-    types: dict[str, type] = dict.fromkeys(OBJECT_COLUMNS, np.float64)
-    types |= {NUMBER: np.int64, "touches_border": bool}
-    return pd.DataFrame({name: np.empty(0, types[name]) for name in OBJECT_COLUMNS})
-
-
-def _basic_columns(labels: Labels, above: Image, extents: RowExtents) -> dict[str, AnyArray]:
+def _basic_columns(field: _Field, extents: RowExtents) -> dict[str, AnyArray]:
     """Describe where every object is, how large and how bright."""
-    count = len(extents.top)
-    area, y, x = coordinate_sums(labels)[:, :3].T
+    count = len(field.sums)
+    area, y, x = field.sums[:, :3].T
     some = np.maximum(area, 1)
     centre_y, centre_x = y / some, x / some
-    integrated = sums_per_label(labels, above, count)
+    integrated = sums_per_label(field.labels, field.above, count)
     density = np.full(count, np.nan)
-    density[area > 0] = local_density(centre_y[area > 0], centre_x[area > 0], labels.shape)
+    there = area > 0
+    density[there] = _local_density(centre_y[there], centre_x[there], field.labels.shape)
     return {
         NUMBER: np.arange(1, count + 1),
         "area_px": area,
         "centre_y_px": centre_y,
         "centre_x_px": centre_x,
-        "touches_border": touches_border(labels),
+        "touches_border": touches_border(field.labels),
         "mean_intensity": integrated / some,
         "integrated_intensity": integrated,
         "local_density": density,
@@ -242,7 +190,7 @@ def _basic_columns(labels: Labels, above: Image, extents: RowExtents) -> dict[st
     }
 
 
-def local_density(centre_y: Floats, centre_x: Floats, shape: tuple[int, int]) -> Floats:
+def _local_density(centre_y: Floats, centre_x: Floats, shape: tuple[int, ...]) -> Floats:
     """Objects per 10,000 px around each object, from the distance to its fifth neighbour.
 
     With five or fewer other objects in the field, their number over the field's area.
@@ -255,28 +203,57 @@ def local_density(centre_y: Floats, centre_x: Floats, shape: tuple[int, int]) ->
     return 1e4 * DENSITY_NEIGHBOURS / (np.pi * np.maximum(distance[:, -1], 1) ** 2)
 
 
-def _cut_features(
-    labels: Labels, depth: Image, planes: _Planes, diameter: float, opinion: SecondOpinion | None
-) -> dict[str, AnyArray]:
+def _appearance(field: _Field, extents: RowExtents) -> dict[str, AnyArray]:
+    """Describe shape, contrast and texture of every object."""
+    labels, above, count = field.labels, field.above, len(field.sums)
+    major, minor = axis_lengths(field.sums)
+    area = np.maximum(field.sums[:, 0], 1)
+    edge, rim = (
+        np.where(inner_boundary(labels, background_only=only), labels, 0) for only in (True, False)
+    )
+    on_edge, on_rim = (
+        np.bincount(part.ravel(), minlength=count + 1)[1:].astype(float) for part in (edge, rim)
+    )
+    fine = field.image - gaussian(field.image, 1.0)
+    mean = sums_per_label(labels, above, count) / area
+    square = sums_per_label(labels, above, count, power=2) / area
+    average = np.maximum(mean, 1e-6)
+    middle = np.maximum(percentiles_per_label(labels, above, (50,), count)[0], 1e-6)
+    radius = np.sqrt(area / np.pi)
+    steep = sums_per_label(edge, field.gradient, count) / np.maximum(on_edge, 1)
+    correlation, fineness = background_grain(labels, field.image)
+    return {
+        "axis_ratio": major / np.maximum(minor, 1e-6),
+        "ellipse_fit": ellipse_fit(labels, extents, field.sums),
+        "roundness": largest_per_label(labels, field.depth, count) / radius,
+        "contrast_to_noise": middle / max(field.noise, 1e-4),
+        "edge_sharpness": steep * 2 * radius / middle,
+        "texture": np.sqrt(np.maximum(square - mean**2, 0)) / average,
+        "grain": np.sqrt(sums_per_label(labels, fine, count, power=2) / area) / average,
+        "saturated": sums_per_label(labels, field.image >= CLIPPED, count) / area,
+        "background_correlation": np.full(count, correlation),
+        "background_fineness": np.full(count, fineness),
+        "contact": 1 - on_edge / np.maximum(on_rim, 1),
+    }
+
+
+def _cut_features(field: _Field, opinion: SecondOpinion | None) -> dict[str, AnyArray]:
     """Describe each object's best cut, by shape or by intensity, whichever has the lower saddle."""
+    labels, diameter = field.labels, field.diameter
     smallest = max(6.0, SMALLEST_PART * np.pi * diameter**2 / 4)
-    shape = gaussian(depth, max(0.4, 0.04 * diameter))
-    by_shape = best_cuts(labels, shape, smallest)
-    by_intensity = best_cuts(labels, np.maximum(planes.blurred, 1e-6), smallest)
+    by_shape = best_cuts(labels, gaussian(field.depth, max(0.4, 0.04 * diameter)), smallest)
+    by_intensity = best_cuts(labels, np.maximum(field.blurred, 1e-6), smallest)
     cut = _better_cut(labels, by_shape, by_intensity)
     parts = np.where(labels > 0, 2 * labels - 1 + cut.side, 0).astype(np.int32)
     touching = contacts(parts)
-    seams = seam_features(parts, planes.smooth, planes.gradient, row_extents(parts), touching)
-    seams = seams.assign(**_opinions_on_seams(touching, opinion))
+    seams = seam_features(parts, field.smooth, field.gradient, row_extents(parts), touching)
+    seams = seams.assign(**opinions_on_seams(touching, opinion))
     seams = seams[(seams[NUMBER] % 2 == 1) & (seams[NEIGHBOUR] == seams[NUMBER] + 1)]
     index = (seams[NUMBER].to_numpy() - 1) // 2
-    count = len(cut.saddle)
     columns = {"cut_shape_saddle": by_shape.saddle, "cut_intensity_saddle": by_intensity.saddle}
     for source, name in _OF_CUT.items():
-        columns[name] = np.full(count, np.nan)
+        columns[name] = np.full(len(cut.saddle), np.nan)
         columns[name][index] = seams[source]
-    if opinion is None:
-        return columns | without_opinion(OPINIONS_ON_OBJECTS, count)
     return columns | opinions_on_objects(labels, opinion, smallest)
 
 

@@ -12,18 +12,15 @@ import pandas as pd
 from levelfield.arrays import Labels
 from levelfield.evaluation.errors import find_errors
 from levelfield.labels.overlap import count_overlap, number_labels
-from levelfield.segmentation.decoder_options import DECODING, DecodingOptions
+from levelfield.qc.columns import NUMBER
+from levelfield.segmentation.decoder_options import DECODING
 from levelfield.segmentation.decoders import DECODERS
 from levelfield.segmentation.small_network.prediction import Prediction
 
 FOUND_ABOVE = 0.5  # intersection over union
 
 
-def opinions(
-    prediction: Prediction,
-    members: Iterable[str] = tuple(DECODERS),
-    shared: DecodingOptions | None = None,
-) -> dict[str, Labels]:
+def opinions(prediction: Prediction, members: Iterable[str] = tuple(DECODERS)) -> dict[str, Labels]:
     """Return what each member of the jury makes of a prediction: labels (Y, X) by name.
 
     Parameters
@@ -32,11 +29,8 @@ def opinions(
         What the network says.
     members : iterable of str
         Who is asked: names in `levelfield.segmentation.decoders.DECODERS`.
-    shared : DecodingOptions, optional
-        What all members are told.
     """
-    told = {} if shared is None else shared.model_dump()
-    return {name: DECODERS[name](prediction, DECODING[name](**told)) for name in members}
+    return {name: DECODERS[name](prediction, DECODING[name]()) for name in members}
 
 
 def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:
@@ -44,27 +38,20 @@ def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:
 
     Parameters
     ----------
-    labels
-        (Y, X), from any segmenter.
-    given
+    labels : (Y, X) int32
+        From any segmenter.
+    given : mapping of str to (Y, X) int32
         The opinions, see `opinions`.
 
     Returns
     -------
     DataFrame
-        One row per object, ascending by number:
-
-        ``Metadata_ObjectNumber``
-            the object's label;
-        ``agreement, lowest_agreement``
-            mean and lowest, over the members, of the best intersection over union of the object
-            with any of a member's; 0 where a member has nothing there;
-        ``n_finding, n_splitting, n_merging, n_missing``
-            members with an object of an intersection over union of at least 0.5; that split it;
-            that merge it with a neighbour; and that have too little there (the definitions of
-            `levelfield.evaluation.errors`, with the object as reference);
-        ``n_members``
-            how many were asked.
+        One row per object, ascending by ``Metadata_ObjectNumber``: ``agreement`` and
+        ``lowest_agreement``, over the members, of the best intersection over union of the object
+        with any of a member's, 0 where a member has nothing there; ``n_finding``, members with an
+        object of at least 0.5; ``n_splitting, n_merging, n_missing``, members that split it, merge
+        it with a neighbour, or have too little there (the definitions of
+        `levelfield.evaluation.errors`, with the object as reference); ``n_members``.
 
     Raises
     ------
@@ -74,23 +61,20 @@ def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:
     if not given:
         raise ValueError("no opinions were given, so nobody can agree; decode at least once")
     objects = number_labels(labels, "label image")
-    n_objects = len(objects.labels)
-    best = np.zeros((len(given), n_objects))
-    counts = np.zeros((3, n_objects), np.int64)
-    for member, opinion in enumerate(given.values()):
+    best = np.zeros((len(given), len(objects.labels)))
+    counts = np.zeros((3, len(objects.labels)), np.int64)
+    for own, opinion in zip(best, given.values(), strict=True):
         overlap = count_overlap(number_labels(opinion, "opinion"), objects)
-        np.maximum.at(best[member], overlap.reference, overlap.iou)
+        np.maximum.at(own, overlap.reference, overlap.iou)
         errors = find_errors(overlap)
         counts += np.stack([errors.is_split, errors.is_merged, errors.is_missed])
     return pd.DataFrame(
         {
-            "Metadata_ObjectNumber": objects.labels,
+            NUMBER: objects.labels,
             "agreement": best.mean(axis=0),
             "lowest_agreement": best.min(axis=0),
             "n_finding": (best >= FOUND_ABOVE).sum(axis=0),
-            "n_splitting": counts[0],
-            "n_merging": counts[1],
-            "n_missing": counts[2],
+            **dict(zip(("n_splitting", "n_merging", "n_missing"), counts, strict=True)),
             "n_members": len(given),
         }
     )

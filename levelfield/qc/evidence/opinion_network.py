@@ -42,7 +42,7 @@ class OpinionNetwork:
     session: onnxruntime.InferenceSession
 
     def predict(self, image: Image, scale: float = 1.0) -> Prediction:
-        """Predict one image.
+        """Predict one image, without `cell_probability` and the star-convex polygons.
 
         Parameters
         ----------
@@ -50,11 +50,6 @@ class OpinionNetwork:
             Any intensity scale.
         scale : float
             The image is enlarged by this before; the prediction is as large as what comes of it.
-
-        Returns
-        -------
-        Prediction
-            Without `cell_probability` and the star-convex polygons.
         """
         scaled = normalise(rescale(image, scale))
         canvas = Canvas(scaled.shape, _OVERLAP, (Grid(), Grid(), Grid(), *_FAR))
@@ -81,12 +76,7 @@ class OpinionNetwork:
 
 @lru_cache(maxsize=4)
 def load_opinion(path: Path = SHIPPED_OPINION) -> OpinionNetwork:
-    """Load the network, once per process.
-
-    Parameters
-    ----------
-    path : Path
-        As `levelfield.qc.train.opinion_network.export_opinion` wrote it.
+    """Load a network that `levelfield.qc.train.opinion_network` wrote, once per process.
 
     Raises
     ------

@@ -1,7 +1,6 @@
 """The reference object of a plate: its most common object, by which others are large or small."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,8 +8,7 @@ import pandas as pd
 from levelfield.arrays import Floats
 
 
-@dataclass(frozen=True)
-class ReferenceObject:
+class ReferenceObject(NamedTuple):
     """The object that is most common on a plate, whatever its class.
 
     Attributes
@@ -67,16 +65,26 @@ def _mode(values: Floats) -> float:
     return float(np.exp(grid[int(np.argmax(density))]))
 
 
-def reference_objects(objects: pd.DataFrame, group: pd.Series) -> dict[str, ReferenceObject]:
-    """Find the reference object of each group of objects."""
-    return {str(name): reference_object(rows) for name, rows in objects.groupby(group, sort=True)}
-
-
-def reference_rows(references: Mapping[str, ReferenceObject], group: pd.Series) -> pd.DataFrame:
-    """Return the reference object of each row's group: its attributes as columns."""
+def reference_objects(objects: pd.DataFrame, group: pd.Series) -> pd.DataFrame:
+    """Find the reference object of each group of objects: a row each, by the group's name."""
+    found = {name: reference_object(rows) for name, rows in objects.groupby(group, sort=True)}
     return pd.DataFrame(
-        {
-            name: group.map({key: getattr(known, name) for key, known in references.items()})
-            for name in ("area_px", "integrated_intensity", "contrast_to_noise")
-        }
-    ).astype(float)
+        list(found.values()), list(found), ReferenceObject._fields, dtype=np.float64
+    )
+
+
+def reference_rows(references: pd.DataFrame, group: pd.Series) -> pd.DataFrame:
+    """Return the reference object of each row's group."""
+    return references.reindex(group).set_axis(group.index)
+
+
+def candidate_references(
+    candidates: pd.DataFrame, group: pd.Series, references: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the reference object of each candidate's group.
+
+    Of groups without any object, candidates are their own measure.
+    """
+    alone = ~group.isin(references.index)
+    own = reference_objects(candidates[alone], group[alone])
+    return reference_rows(pd.concat([references, own]), group)

@@ -1,4 +1,16 @@
-"""The seam between two touching objects, or between the two sides of a virtual cut."""
+"""The seam between two touching objects, or between the two sides of a virtual cut.
+
+* ``seam_brightness``: median along the seam over the mean of both sides' medians;
+* ``seam_lowest, seam_highest``: 15th and 85th percentile along the seam over the 90th percentile of
+  the dimmer side; ``seam_gradient``: median gradient, times the smaller side's diameter, over that;
+* ``seam_similarity``: median of the dimmer side over that of the brighter one;
+* ``seam_roundness``: minor over major axis of the union;
+* ``seam_width, seam_length``: length of the seam over the minor axis of the union, and over the
+  smaller side's diameter;
+* ``seam_solidity, seam_ellipse_fit``: solidity of the union, and its overlap (intersection over
+  union) with the ellipse of its moments; ``..._gain``: how much higher those of the parts are;
+* ``seam_area_px, seam_smaller_area_px``: areas of the union and of the smaller side in px.
+"""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +26,7 @@ from levelfield.labels.labelwise import (
     percentiles_per_label,
 )
 from levelfield.labels.row_extents import RowExtents
-from levelfield.qc.columns import NEIGHBOUR, NUMBER
+from levelfield.qc.columns import NEIGHBOUR, NUMBER, empty_table
 
 SEAM_COLUMNS = (
     *(NUMBER, NEIGHBOUR, "seam_brightness", "seam_lowest", "seam_highest", "seam_gradient"),
@@ -22,13 +34,15 @@ SEAM_COLUMNS = (
     *("seam_solidity_gain", "seam_ellipse_fit", "seam_ellipse_gain", "seam_area_px"),
     "seam_smaller_area_px",
 )
+PAIR: dict[str, type] = {NUMBER: np.int64, NEIGHBOUR: np.int64}
+"""Columns that name the two objects, with their types."""
 _LEAST = 1e-6
 
 
 def seam_features(
     labels: Labels, smooth: Image, gradient: Image, extents: RowExtents, touching: Contacts
 ) -> pd.DataFrame:
-    """Describe the seam of every touching pair, with `SEAM_COLUMNS`.
+    """Describe the seam of every touching pair: `SEAM_COLUMNS`, as this module explains them.
 
     Parameters
     ----------
@@ -42,66 +56,39 @@ def seam_features(
         Of ``labels``.
     touching : Contacts
         Between ``labels``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``seam_brightness``
-            Median along the seam over the mean of both sides' medians.
-        ``seam_lowest, seam_highest``
-            15th and 85th percentile along the seam over the 90th percentile of the dimmer side.
-        ``seam_gradient``
-            Median gradient along the seam, times the smaller side's diameter, over the same.
-        ``seam_similarity``
-            Median of the dimmer side over that of the brighter one.
-        ``seam_roundness``
-            Minor over major axis of the union.
-        ``seam_width, seam_length``
-            Length of the seam over the minor axis of the union, and over the smaller side's
-            diameter.
-        ``seam_solidity, seam_solidity_gain``
-            Solidity of the union, and how much higher that of the parts is.
-        ``seam_ellipse_fit, seam_ellipse_gain``
-            Overlap (intersection over union) of the union with the ellipse of its moments, and how
-            much higher that of the parts is.
-        ``seam_area_px, seam_smaller_area_px``
-            Areas of the union and of the smaller side in px.
     """
     pairs = touching.pairs
     if len(pairs) == 0:
-        return no_seams()
-    number, neighbour = pairs.T
+        return empty_table(SEAM_COLUMNS, PAIR)
     sums = coordinate_sums(labels)
-    first, second = sums[number - 1, 0], sums[neighbour - 1, 0]
-    smaller = np.minimum(first, second)
-    major, minor = axis_lengths(sums[number - 1] + sums[neighbour - 1])
+    first, second = sums[pairs - 1, 0].T
+    smaller, union = np.minimum(first, second), first + second
+    major, minor = axis_lengths(sums[pairs - 1].sum(axis=1))
     # Contacts count a slanted seam along both axes; pi / 4 is the mean over directions.
     length = np.pi / 4 * np.bincount(touching.pair_of_contact)
     diameter = 2 * np.sqrt(smaller / np.pi)
-    solidity, solidity_gain = _solidity(pairs, first, second, extents)
-    fit, fit_gain = _ellipse_fit(labels, pairs, sums, first, second, extents)
+    hull = np.maximum(hull_areas(extents), 1)
+    solidity = union / np.maximum(hull_areas(extents, pairs), 1)
+    of_parts = (first**2 / hull[pairs[:, 0] - 1] + second**2 / hull[pairs[:, 1] - 1]) / union
+    fit = ellipse_fit(labels, extents, sums, pairs)
+    first_fit, second_fit = ellipse_fit(labels, extents, sums)[pairs - 1].T
+    fit_of_parts = (first * first_fit + second * second_fit) / union
     return pd.DataFrame(
         {
-            NUMBER: number,
-            NEIGHBOUR: neighbour,
+            NUMBER: pairs[:, 0],
+            NEIGHBOUR: pairs[:, 1],
             **_brightness(touching, labels, smooth, gradient, diameter),
             "seam_roundness": minor / major,
             "seam_width": length / minor,
             "seam_length": length / diameter,
             "seam_solidity": solidity,
-            "seam_solidity_gain": solidity_gain,
+            "seam_solidity_gain": of_parts - solidity,
             "seam_ellipse_fit": fit,
-            "seam_ellipse_gain": fit_gain,
-            "seam_area_px": first + second,
+            "seam_ellipse_gain": fit_of_parts - fit,
+            "seam_area_px": union,
             "seam_smaller_area_px": smaller,
         }
     )
-
-
-def no_seams() -> pd.DataFrame:
-    """Return the table of a field in which nothing touches."""
-    types = {name: np.int64 if name in (NUMBER, NEIGHBOUR) else float for name in SEAM_COLUMNS}
-    return pd.DataFrame({name: np.empty(0, types[name]) for name in SEAM_COLUMNS})
 
 
 def _brightness(
@@ -125,30 +112,6 @@ def _brightness(
     }
 
 
-def _solidity(
-    pairs: Integers, first: Floats, second: Floats, extents: RowExtents
-) -> tuple[Floats, Floats]:
-    hull = np.maximum(hull_areas(extents), 1)
-    union = first + second
-    divided = (first**2 / hull[pairs[:, 0] - 1] + second**2 / hull[pairs[:, 1] - 1]) / union
-    whole = union / np.maximum(hull_areas(extents, pairs), 1)
-    return whole, divided - whole
-
-
-def _ellipse_fit(
-    labels: Labels,
-    pairs: Integers,
-    sums: Floats,
-    first: Floats,
-    second: Floats,
-    extents: RowExtents,
-) -> tuple[Floats, Floats]:
-    single = ellipse_fit(labels, extents, sums)
-    whole = ellipse_fit(labels, extents, sums, pairs)
-    parts = first * single[pairs[:, 0] - 1] + second * single[pairs[:, 1] - 1]
-    return whole, parts / (first + second) - whole
-
-
 def ellipse_fit(
     labels: Labels, extents: RowExtents, sums: Floats, pairs: Integers | None = None
 ) -> Floats:
@@ -158,7 +121,7 @@ def ellipse_fit(
     ----------
     labels : (Y, X) int32
         Objects.
-    extents, sums
+    extents, sums : RowExtents and (n, 6) float64
         `levelfield.labels.row_extents.row_extents` and `coordinate_sums` of them.
     pairs : (p, 2) int64, optional
         Labels whose unions are wanted; every single label without it.
@@ -181,7 +144,7 @@ def ellipse_fit(
     covariance = together[:, 5] / number - x * y
     determinant = np.maximum(variance_y * variance_x - covariance**2, 1e-6)
     shape = np.stack([y, x, variance_y, variance_x, covariance, determinant], axis=1)
-    inside = _pixels_in_ellipse(labels, pairs, shape, *extents.arrays())
+    inside = _pixels_in_ellipse(labels, pairs, shape, extents.arrays())
     ellipse = 4 * np.pi * np.sqrt(determinant)
     return np.where(together[:, 0] > 0, inside / (together[:, 0] + ellipse - inside), 0.0)
 
@@ -189,15 +152,9 @@ def ellipse_fit(
 # numba: counts the pixels of many small objects one by one, without a mask for each
 @njit(cache=True)
 def _pixels_in_ellipse(
-    labels: Labels,
-    pairs: Integers,
-    shape: Floats,
-    top: Integers,
-    height: Integers,
-    start: Integers,
-    left: Labels,
-    right: Labels,
+    labels: Labels, pairs: Integers, shape: Floats, extents: tuple[AnyArray, ...]
 ) -> Floats:
+    top, height, start, left, right = extents
     counts = np.zeros(len(pairs))
     for index in range(len(pairs)):
         centre_y, centre_x, yy, xx, xy, determinant = shape[index]

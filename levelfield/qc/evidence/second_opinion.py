@@ -21,9 +21,10 @@ from levelfield.labels.labelwise import (
     percentiles_per_group,
     sums_per_label,
 )
+from levelfield.qc.columns import NUMBER
 from levelfield.qc.evidence.cuts import best_cuts
 from levelfield.qc.evidence.jury import jury, opinions
-from levelfield.qc.evidence.opinion_network import OpinionNetwork, load_opinion
+from levelfield.qc.evidence.opinion_network import load_opinion
 from levelfield.segmentation.small_network.prediction import Prediction
 
 OPINIONS_ON_OBJECTS = (
@@ -31,16 +32,12 @@ OPINIONS_ON_OBJECTS = (
     *("jury_splitting", "jury_merging", "jury_missing"),
 )
 OPINIONS_ON_SEAMS = ("seam_network_separation", "seam_network_boundary")
-# Nothing of a network's map is finer than a pixel or two.
-_SMOOTHING_PX = 0.7
-# Objects of about this diameter (px) are what the opinion is calibrated for.
-_BEST_DIAMETER = 20.0
-# Who of `levelfield.segmentation.decoders.DECODERS` is asked.
+# Who of `levelfield.segmentation.decoders.DECODERS` is asked, and whose objects are the network's.
 JURY = ("flow", "affinity", "three_class", "components")
-# The member whose objects are the network's own.
 _OWN = "flow"
-# With fewer objects, a field does not say how large its objects are.
-_FEWEST = 5
+_SMOOTHING_PX = 0.7  # nothing of a network's map is finer than a pixel or two
+_BEST_DIAMETER = 20.0  # px; what the opinion is calibrated for
+_FEWEST = 5  # with fewer objects, a field does not say how large its objects are
 # Labels whose median diameter is another than that of the network's objects by more than this
 # factor are merged, in pieces, or something else: the network's own diameter counts then.
 _OTHER_SIZE = 2.0
@@ -78,9 +75,7 @@ class SecondOpinion:
         return self.given[_OWN]
 
 
-def ask_second_opinion(
-    plane: Image, labels: Labels, network: OpinionNetwork | None = None
-) -> SecondOpinion:
+def ask_second_opinion(plane: Image, labels: Labels) -> SecondOpinion:
     """Ask the small network, which knows nuclei, about one field.
 
     The field is scaled by what its labels are wide. Where there are few, or the network sees
@@ -93,35 +88,24 @@ def ask_second_opinion(
         The channel in which the objects were segmented.
     labels : (Y, X) int32
         The objects that were found; there may be none.
-    network : OpinionNetwork, optional
-        Who is asked; the shipped one if nobody is named.
     """
-    network = network or load_opinion()
-    return opinion_for(
-        labels, lambda scale: second_opinion(_predicted(network, plane, scale), plane.shape)
-    )
+    network = load_opinion()
 
+    def read(scale: float) -> SecondOpinion:
+        prediction = network.predict(plane, scale)
+        give_back_memory()  # the decoders need the memory that the tiles took
+        return second_opinion(prediction, plane.shape)
 
-def _predicted(network: OpinionNetwork, plane: Image, scale: float) -> Prediction:
-    prediction = network.predict(plane, scale)
-    # The decoders need the memory that the tiles took.
-    give_back_memory()
-    return prediction
+    return opinion_for(labels, read)
 
 
 def opinion_for(labels: Labels, read: Callable[[float], SecondOpinion]) -> SecondOpinion:
     """Read a field at the scale that suits its objects; see `ask_second_opinion`.
 
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        The objects that were found; there may be none.
-    read : callable
-        From a scale to what the network says at it.
+    `read` gives from a scale what the network says at it.
     """
-    enough = np.count_nonzero(areas(labels)) >= _FEWEST
-    diameter = median_diameter(labels) if enough else None
-    scale = 1.0 if diameter is None else opinion_scale(diameter)
+    diameter = median_diameter(labels) if _enough(labels) else None
+    scale = 1.0 if diameter is None else _scale_for(diameter)
     for asked in range(_ROUNDS):
         opinion = read(scale)
         wanted = _wanted_scale(opinion.labels, diameter, scale)
@@ -133,29 +117,28 @@ def opinion_for(labels: Labels, read: Callable[[float], SecondOpinion]) -> Secon
     return opinion
 
 
+def _enough(labels: Labels) -> bool:
+    return bool(np.count_nonzero(areas(labels)) >= _FEWEST)
+
+
 def _wanted_scale(own: Labels, diameter: float | None, scale: float) -> float:
     """Return the scale at which to ask, given the network's objects and the labels' diameter."""
     seen = median_diameter(own)
     if np.isnan(seen):
         return scale
     if diameter is not None:
-        few = np.count_nonzero(areas(own)) < _FEWEST
-        if few or max(seen / diameter, diameter / seen) <= _OTHER_SIZE:
+        alike = max(seen / diameter, diameter / seen) <= _OTHER_SIZE
+        if alike or not _enough(own):
             return scale
-    return opinion_scale(seen)
+    return _scale_for(seen)
 
 
-def opinion_scale(diameter: float) -> float:
+def _scale_for(diameter: float) -> float:
     """Return by what a field is scaled before the network sees it: 1, 1/2, 1/4, ...
 
     Larger objects are halved until they are close to what the network knows best, which also
     makes the opinion cheaper. Steps, because a scale that followed every field's objects would make
     its own differences between fields.
-
-    Parameters
-    ----------
-    diameter : float
-        Median diameter of the field's objects, in px.
     """
     if not diameter > _BEST_DIAMETER:
         return 1.0
@@ -163,15 +146,7 @@ def opinion_scale(diameter: float) -> float:
 
 
 def second_opinion(prediction: Prediction, shape: tuple[int, int]) -> SecondOpinion:
-    """Prepare a prediction for an image of a given shape; it may have been made at another scale.
-
-    Parameters
-    ----------
-    prediction : Prediction
-        Of the field, for instance by `levelfield.qc.evidence.opinion_network`.
-    shape : (int, int)
-        Of the field.
-    """
+    """Prepare a prediction, made at whatever scale, for a field of a given shape (Y, X)."""
     separation = 1 - prediction.affinities.min(axis=0)
     maps = [separation, prediction.classes[2], prediction.distance, prediction.foreground]
     given: dict[str, Labels] = {}
@@ -196,78 +171,69 @@ def _nearest(labels: Labels, shape: tuple[int, int]) -> Labels:
     return labels[y[:, None], x]
 
 
-def opinions_on_seams(touching: Contacts, opinion: SecondOpinion) -> dict[str, Floats]:
+def opinions_on_seams(touching: Contacts, opinion: SecondOpinion | None) -> dict[str, Floats]:
     """Tell what the network sees along each seam: `OPINIONS_ON_SEAMS`.
-
-    Parameters
-    ----------
-    touching : Contacts
-        Between objects, or parts of objects.
-    opinion : SecondOpinion
-        Of the field.
 
     Returns
     -------
     dict of str to (p,) float64
-        Medians along each seam of the probabilities of a separation and of a boundary.
+        Medians along each seam of the probabilities of a separation and of a boundary; NaN without
+        an opinion.
     """
+    count = len(touching.pairs)
+    if opinion is None or count == 0:
+        return _unknown(OPINIONS_ON_SEAMS, count)
     return {
         # The likelier of two facing pixels; signs, so that of two middle ones the lower counts.
-        f"seam_network_{name}": -percentiles_per_group(
-            -touching.higher(getattr(opinion, name)),
-            touching.pair_of_contact,
-            len(touching.pairs),
-            (50,),
+        name: -percentiles_per_group(
+            -touching.higher(probability), touching.pair_of_contact, count, (50,)
         )[0]
-        for name in ("separation", "boundary")
+        for name, probability in zip(
+            OPINIONS_ON_SEAMS, (opinion.separation, opinion.boundary), strict=True
+        )
     }
 
 
 def opinions_on_objects(
-    labels: Labels, opinion: SecondOpinion, smallest_part: float
+    labels: Labels, opinion: SecondOpinion | None, smallest_part: float
 ) -> dict[str, Floats]:
-    """Tell what the network makes of each object.
+    """Tell what the network makes of each object: `OPINIONS_ON_OBJECTS`.
 
     Parameters
     ----------
     labels : (Y, X) int32
         Objects.
-    opinion : SecondOpinion
-        Of the field.
+    opinion : SecondOpinion or None
+        Of the field; without one all is NaN.
     smallest_part : float
         Area in px below which a part is noise.
 
     Returns
     -------
     dict of str to (n,) float64
+        ``network_foreground``: mean probability of being part of an object.
         ``cut_network_saddle``: the best cut through the predicted distance
-        (`levelfield.qc.evidence.cuts.best_cuts`). ``network_foreground``: mean probability of being
-        part of an object. ``jury_agreement, jury_lowest``: mean and lowest
+        (`levelfield.qc.evidence.cuts.best_cuts`). ``jury_agreement, jury_lowest``: mean and lowest
         overlap of the object with those of the jury's members. ``jury_splitting, jury_merging,
         jury_missing``: shares of the members that split it, merge it with a neighbour, or have too
         little there.
     """
     count = int(labels.max(initial=0))
+    found = _unknown(OPINIONS_ON_OBJECTS, count)
+    if opinion is None:
+        return found
     depth = np.maximum(gaussian(opinion.depth, _SMOOTHING_PX), 1e-3)
-    result = {
-        "cut_network_saddle": best_cuts(labels, depth, smallest_part).saddle,
-        "network_foreground": sums_per_label(labels, opinion.foreground, count)
-        / np.maximum(areas(labels), 1),
-    }
+    found["cut_network_saddle"] = best_cuts(labels, depth, smallest_part).saddle
+    total = sums_per_label(labels, opinion.foreground, count)
+    found["network_foreground"] = total / np.maximum(areas(labels), 1)
     table = jury(labels, opinion.given)
-    row = table["Metadata_ObjectNumber"].to_numpy() - 1
-    for name, values in (
-        ("jury_agreement", table["agreement"]),
-        ("jury_lowest", table["lowest_agreement"]),
-        ("jury_splitting", table["n_splitting"] / table["n_members"]),
-        ("jury_merging", table["n_merging"] / table["n_members"]),
-        ("jury_missing", table["n_missing"] / table["n_members"]),
-    ):
-        result[name] = np.full(count, np.nan)
-        result[name][row] = values
-    return result
+    row = table[NUMBER].to_numpy() - 1
+    found["jury_agreement"][row] = table["agreement"]
+    found["jury_lowest"][row] = table["lowest_agreement"]
+    for name in ("splitting", "merging", "missing"):
+        found[f"jury_{name}"][row] = table[f"n_{name}"] / table["n_members"]
+    return found
 
 
-def without_opinion(names: tuple[str, ...], count: int) -> dict[str, Floats]:
-    """Return the columns of objects or seams that no network was asked about: all NaN."""
+def _unknown(names: tuple[str, ...], count: int) -> dict[str, Floats]:
     return {name: np.full(count, np.nan) for name in names}

@@ -21,45 +21,36 @@ _CUT_FORM = (
 _CUT_NETWORK = ("network_separation", "network_boundary")
 _JURY = ("agreement", "lowest", "splitting", "merging", "missing")
 # What a term depends on: the object's absolute size, how bright it is, its form, or the network.
+_SIZE = ("relative_area", "relative_intensity", "relative_part", "crowding")
 MERGE_TERMS: dict[str, tuple[str, ...]] = {
-    "size": ("relative_area", "relative_intensity", "relative_part", "crowding"),
+    "size": _SIZE,
     "light": (
         *("relative_brightness", "texture", "grain", "edge_sharpness", "contrast_to_noise"),
-        "cut_intensity_saddle",
-        *(f"cut_seam_{name}" for name in _CUT_LIGHT),
+        *("cut_intensity_saddle", *(f"cut_seam_{name}" for name in _CUT_LIGHT)),
     ),
     "form": (
         *("solidity", "axis_ratio", "ellipse_fit", "roundness", "contact", "touches_border"),
-        *("cut_shape_saddle", "part_of_object"),
-        *(f"cut_seam_{name}" for name in _CUT_FORM),
+        *("cut_shape_saddle", "part_of_object", *(f"cut_seam_{name}" for name in _CUT_FORM)),
     ),
     "network": (
-        "cut_network_saddle",
-        *(f"cut_seam_{name}" for name in _CUT_NETWORK),
-        *(f"jury_{name}" for name in _JURY),
-        "network_foreground",
+        *("cut_network_saddle", *(f"cut_seam_{name}" for name in _CUT_NETWORK)),
+        *(*(f"jury_{name}" for name in _JURY), "network_foreground"),
     ),
 }
+# Of what both objects of a pair have, the mean, or the lower or higher of the two as named.
 SEAM_TERMS: dict[str, tuple[str, ...]] = {
-    "size": ("relative_area", "relative_intensity", "relative_part", "crowding"),
+    "size": _SIZE,
     "light": (
-        "contrast_to_noise",
-        "grain",
-        "edge_sharpness",
+        *("contrast_to_noise", "grain", "edge_sharpness"),
         *(f"seam_{name}" for name in _CUT_LIGHT),
     ),
     "form": (
-        "part_of_object",
-        "solidity_lower",
-        "roundness_lower",
-        "contact_higher",
+        *("part_of_object", "solidity_lower", "roundness_lower", "contact_higher"),
         *(f"seam_{name}" for name in _CUT_FORM),
     ),
     "network": (
         *(f"seam_{name}" for name in _CUT_NETWORK),
-        "jury_agreement_lower",
-        "jury_merging_lower",
-        "jury_merging_higher",
+        *("jury_agreement_lower", "jury_merging_lower", "jury_merging_higher"),
         "jury_missing_higher",
     ),
 }
@@ -92,7 +83,7 @@ def merge_terms(objects: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     objects : DataFrame
         Features of objects (`levelfield.qc.evidence.features.OBJECT_COLUMNS`).
     reference : DataFrame
-        Row by row, ``area_px`` and ``integrated_intensity`` of the plate's reference object.
+        Row by row, the plate's `levelfield.qc.evidence.reference_object.ReferenceObject`.
     """
     area, light = reference["area_px"], reference["integrated_intensity"]
     part = objects["cut_seam_smaller_area_px"]
@@ -117,7 +108,7 @@ def seam_terms(
 
     Parameters
     ----------
-    objects, reference
+    objects, reference : DataFrame
         As for `merge_terms`.
     pairs : DataFrame
         Features of pairs (`levelfield.qc.evidence.features.PAIR_COLUMNS`).
@@ -142,29 +133,19 @@ def seam_terms(
         "contrast_to_noise": _log(both("contrast_to_noise").mean(axis=0)),
         "grain": both("grain").mean(axis=0),
         "edge_sharpness": both("edge_sharpness").mean(axis=0),
-        "solidity_lower": both("solidity").min(axis=0),
-        "roundness_lower": both("roundness").min(axis=0),
-        "contact_higher": both("contact").max(axis=0),
-        "jury_agreement_lower": both("jury_agreement").min(axis=0),
-        "jury_merging_lower": both("jury_merging").min(axis=0),
-        "jury_merging_higher": both("jury_merging").max(axis=0),
-        "jury_missing_higher": both("jury_missing").max(axis=0),
     }
-    plain = [n for family in SEAM_TERMS.values() for n in family if n not in made]
+    plain = []
+    for name in (name for family in SEAM_TERMS.values() for name in family if name not in made):
+        feature, _, end = name.rpartition("_")
+        if end in ("lower", "higher"):
+            made[name] = both(feature).min(axis=0) if end == "lower" else both(feature).max(axis=0)
+        else:
+            plain.append(name)
     return pairs[plain].assign(**made)
 
 
 def candidate_terms(candidates: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
-    """Return `CANDIDATE_TERMS` of every candidate.
-
-    Parameters
-    ----------
-    candidates : DataFrame
-        Features of candidates (`levelfield.qc.evidence.candidates.CANDIDATE_COLUMNS`).
-    reference : DataFrame
-        Row by row, ``area_px``, ``integrated_intensity`` and ``contrast_to_noise`` of the plate's
-        reference object.
-    """
+    """Return `CANDIDATE_TERMS` of every candidate, like `merge_terms`."""
     area, light = reference["area_px"], reference["integrated_intensity"]
     diameter = 2 * np.sqrt(area / np.pi)
     noise_ratio = candidates["contrast_to_noise"]

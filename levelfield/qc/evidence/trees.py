@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numba import njit
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from levelfield.arrays import AnyArray, Floats, Mask
+from levelfield.arrays import AnyArray, Floats
 
-Nodes = NDArray[np.int32]
 _ARRAYS = ("roots", "feature", "cut", "left", "right", "missing_left", "value")
 
 
@@ -27,50 +26,37 @@ class BoostedTrees:
         Columns that it reads.
     baseline : float
         Log odds before any tree.
-    roots : (n_trees,) int32
-        Node of each tree's root.
-    feature : (n_nodes,) int32
-        Place in `names` of the column to compare; -1 in leaves.
-    cut : (n_nodes,) float64
-        Go left where the column is not above it.
-    left, right : (n_nodes,) int32
-        Next node.
-    missing_left : (n_nodes,) bool
-        Where NaN goes.
-    value : (n_nodes,) float64
-        What a leaf adds to the log odds.
+    nodes : dict of str to array
+        ``roots``, (n_trees,) int32: node of each tree's root. Of every node, (n_nodes,) each:
+        ``feature``, int32: place in `names` of the column to compare, -1 in leaves; ``cut``,
+        float64: go left where the column is not above it; ``left, right``, int32: next node;
+        ``missing_left``, bool: where NaN goes; ``value``, float64: what a leaf adds to the log
+        odds.
     """
 
     names: tuple[str, ...]
     baseline: float
-    roots: Nodes
-    feature: Nodes
-    cut: Floats
-    left: Nodes
-    right: Nodes
-    missing_left: Mask
-    value: Floats
+    nodes: Mapping[str, AnyArray]
 
     def probability(self, table: pd.DataFrame) -> Floats:
         """Return the probability of each row of a table that has the columns `names`: (n,)."""
         if len(table) == 0:
             return np.zeros(0)
         rows = np.ascontiguousarray(table[list(self.names)].to_numpy(np.float64))
-        odds = _add_up(rows, *(getattr(self, name) for name in _ARRAYS))
+        odds = _add_up(rows, tuple(self.nodes[name] for name in _ARRAYS))
         return 1 / (1 + np.exp(-(self.baseline + odds)))
 
     def arrays(self, prefix: str) -> dict[str, AnyArray]:
         """Return everything as arrays by name, for one `.npz` with other ensembles."""
-        parts = {name: getattr(self, name) for name in _ARRAYS}
-        parts |= {"names": np.array(self.names), "baseline": np.array(self.baseline)}
-        return {f"{prefix}/{name}": part for name, part in parts.items()}
+        own = {"names": np.array(self.names), "baseline": np.array(self.baseline)}
+        return {f"{prefix}/{name}": part for name, part in {**self.nodes, **own}.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, AnyArray], prefix: str) -> BoostedTrees:
         """Read what `arrays` wrote."""
-        parts = {name: arrays[f"{prefix}/{name}"] for name in _ARRAYS}
         names = tuple(str(name) for name in arrays[f"{prefix}/names"])
-        return cls(names, float(arrays[f"{prefix}/baseline"]), **parts)
+        nodes = {name: arrays[f"{prefix}/{name}"] for name in _ARRAYS}
+        return cls(names, float(arrays[f"{prefix}/baseline"]), nodes)
 
 
 _BINS = 200  # of each column in training; scikit-learn takes 255 at most
@@ -78,16 +64,8 @@ _BINS = 200  # of each column in training; scikit-learn takes 255 at most
 
 # numba: a walk through 160 trees per object; without it this is the slowest part of a verdict
 @njit(cache=True)
-def _add_up(
-    rows: Floats,
-    roots: Nodes,
-    feature: Nodes,
-    cut: Floats,
-    left: Nodes,
-    right: Nodes,
-    missing_left: Mask,
-    value: Floats,
-) -> Floats:
+def _add_up(rows: Floats, trees: tuple[AnyArray, ...]) -> Floats:
+    roots, feature, cut, left, right, missing_left, value = trees
     sums = np.zeros(len(rows))
     for row in range(len(rows)):
         for root in roots:
@@ -117,10 +95,8 @@ def train_trees(
     ----------
     table : DataFrame
         With the columns `names`; NaN is allowed and learned from.
-    truth : (n,) bool
-        Class of each row.
-    weight : (n,) float
-        How much each row counts.
+    truth, weight : (n,) bool and (n,) float
+        Class of each row, and how much it counts.
     names : sequence of str
         Columns to learn from.
     n_trees, leaves, smallest_leaf : int
@@ -144,8 +120,8 @@ def train_trees(
     )
     values = _coarse(table[list(names)].to_numpy(np.float64))
     model.fit(values, np.asarray(truth), np.asarray(weight))
-    nodes = [trees[0].nodes for trees in model._predictors]
-    return _as_arrays(nodes, tuple(names), float(model._baseline_prediction.ravel()[0]))
+    nodes = _as_arrays([trees[0].nodes for trees in model._predictors])
+    return BoostedTrees(tuple(names), float(model._baseline_prediction.ravel()[0]), nodes)
 
 
 def _coarse(values: Floats) -> Floats:
@@ -168,19 +144,19 @@ def _coarse(values: Floats) -> Floats:
     return found
 
 
-def _as_arrays(nodes: Sequence[Any], names: tuple[str, ...], baseline: float) -> BoostedTrees:
-    roots = np.cumsum([0, *(len(tree) for tree in nodes[:-1])])
-    shift = np.repeat(roots, [len(tree) for tree in nodes])
-    joined = np.concatenate(nodes)
+def _as_arrays(trees: Sequence[Any]) -> dict[str, AnyArray]:
+    """Return the nodes of scikit-learn's trees, one tree after the other."""
+    sizes = [len(tree) for tree in trees]
+    roots = np.cumsum([0, *sizes[:-1]])
+    shift = np.repeat(roots, sizes)
+    joined = np.concatenate(trees)
     leaf = joined["is_leaf"].astype(bool)
-    return BoostedTrees(
-        names=names,
-        baseline=baseline,
-        roots=roots.astype(np.int32),
-        feature=np.where(leaf, -1, joined["feature_idx"]).astype(np.int32),
-        cut=joined["num_threshold"].astype(np.float64),
-        left=(joined["left"] + shift).astype(np.int32),
-        right=(joined["right"] + shift).astype(np.int32),
-        missing_left=joined["missing_go_to_left"].astype(bool),
-        value=np.where(leaf, joined["value"], 0.0).astype(np.float64),
-    )
+    return {
+        "roots": roots.astype(np.int32),
+        "feature": np.where(leaf, -1, joined["feature_idx"]).astype(np.int32),
+        "cut": joined["num_threshold"].astype(np.float64),
+        "left": (joined["left"] + shift).astype(np.int32),
+        "right": (joined["right"] + shift).astype(np.int32),
+        "missing_left": joined["missing_go_to_left"].astype(bool),
+        "value": np.where(leaf, joined["value"], 0.0).astype(np.float64),
+    }

@@ -9,12 +9,12 @@ taken off, since the interval of a plate holds it already. Each step is widened 
 distribution.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 
 from levelfield.arrays import AnyArray, Floats
 from levelfield.qc.measures import MEASURES
@@ -40,40 +40,24 @@ _SHIFTS = tuple(name for name in DOUBTS if name != "variants")
 
 def whole_rows(plates: Sequence[Plate]) -> pd.DataFrame:
     """Return every row of every plate, read from all its images: a table with truth and doubts."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for plate in plates:
-        head: dict[str, Any] = {
-            "group": plate.group,
-            "kind": plate.kind,
-            "differing": plate.differing,
-        }
+        head = {name: getattr(plate, name) for name in ("group", "kind", "differing", "what")}
         family = plate.what.split(" ")[0] if plate.differing == "degraded" else plate.family
-        head |= {"what": plate.what, "family": family, "fold": plate.fold}
+        head |= {"family": family, "fold": plate.fold}
         for row in read_rows(plate):
-            rows.append(
-                head
-                | {"measure": row.measure, "scope": row.scope, "read": row.estimate.value}
-                | {"truth": row.truth, "noise": row.noise}
-                | row.doubts.as_dict()
-            )
+            own = {"measure": row.measure, "scope": row.scope, "read": row.estimate.value}
+            own |= {"truth": row.truth, "noise": row.noise}
+            rows.append(head | own | row.doubts.as_dict())
     return pd.DataFrame(rows).dropna(subset=["read", "truth"]).reset_index(drop=True)
 
 
 def calibrate(
     rows: pd.DataFrame, *, fold: int | None = None, family: str | None = None
 ) -> dict[tuple[str, str, str], Constants]:
-    """Find the constants of all measures and kinds of segmenter.
+    """Find the constants by measure, kind of object and kind of segmenter, from `whole_rows`.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        From `whole_rows`.
-    fold, family : optional
-        Left out: a fold of groups, a family of phenotypes.
-
-    Returns
-    -------
-    dict of (measure, kind of object, kind of segmenter) to Constants
+    A fold of groups and a family of phenotypes may be left out.
     """
     keep = rows["fold"] != fold
     if family:
@@ -148,12 +132,7 @@ def _between(rows: pd.DataFrame) -> float:
 def fit_errors(rows: pd.DataFrame, measure: str) -> ErrorModel:
     """Fit the variance of the error of one measure, kind of segmenter and kind of row.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        With ``error, value, differing, family, fold`` and all doubts.
-    measure : str
-        Decides the least constant (`LEAST`).
+    The rows have ``error, value, noise, differing, family, fold`` and all doubts.
     """
     least = LEAST.get(measure, 0.01)
     alike = rows[rows["differing"].isin(ALIKE)]
@@ -178,8 +157,8 @@ def _widened(
     Kinds of plates (phenotypes by family) weigh alike, and the worst covered one decides. What is
     bounded is not widened.
     """
-    part = "differing" if by == "fold" else "family"
-    rows = rows.assign(part=rows[part].where(rows[part] != "", rows["differing"]))
+    part = rows["differing" if by == "fold" else "family"]
+    rows = rows.assign(part=part.where(part != "", rows["differing"]))
     found = _fit(rows, names, fixed, least)
     own, base = pd.Series(0.0, rows.index), pd.Series(0.0, rows.index)
     for left_out in rows[by].unique():
@@ -199,13 +178,9 @@ def _variances(
     rows: pd.DataFrame, weights: Mapping[str, float], fixed: Mapping[str, float]
 ) -> tuple[Floats, Floats]:
     """Return the variance that may be widened, and the rest: noise, bounded and fixed weights."""
-    free = [name for name in weights if name not in LARGEST]
+    free = {name: weight for name, weight in weights.items() if name not in LARGEST}
     known = {name: weight for name, weight in weights.items() if name in LARGEST} | dict(fixed)
-    own = _terms(rows, free) @ np.array([weights[name] for name in free])
-    rest = rows["noise"].to_numpy().copy()
-    if known:
-        rest += _terms(rows, list(known)) @ np.array(list(known.values()))
-    return own, rest
+    return _sum_of_terms(rows, free), rows["noise"].to_numpy() + _sum_of_terms(rows, known)
 
 
 def _factor(error: pd.Series, own: pd.Series, rest: pd.Series) -> float:
@@ -218,12 +193,14 @@ def _factor(error: pd.Series, own: pd.Series, rest: pd.Series) -> float:
     return high if high < WIDEST - 1e-3 else WIDEST
 
 
-def _terms(rows: pd.DataFrame, names: Sequence[str]) -> Floats:
-    columns = {"constant": np.ones(len(rows)), "value": rows["value"].to_numpy()}
-    return np.stack(
-        [(columns[n] if n in columns else rows[n].fillna(0.0).to_numpy()) ** 2 for n in names],
-        axis=1,
-    )
+def _terms(rows: pd.DataFrame, names: Iterable[str]) -> Floats:
+    """Return what each squared weight is multiplied by: (n, names)."""
+    known = rows.assign(constant=1.0)[list(names)].fillna(0.0)
+    return np.ascontiguousarray(known.to_numpy(float)) ** 2
+
+
+def _sum_of_terms(rows: pd.DataFrame, weights: Mapping[str, float]) -> Floats:
+    return _terms(rows, weights) @ np.array([*weights.values()], float)
 
 
 def _fit(
@@ -234,13 +211,11 @@ def _fit(
     Of what never occurs in the rows nothing can be learned: its weight is 0.
     """
     occurring = [name for name in names if _terms(rows, [name]).any()]
-    absent = dict.fromkeys(set(names) - set(occurring), 0.0)
-    if absent:
-        return {**absent, **(_fit(rows, occurring, fixed, least) if occurring else {})}
+    if len(occurring) < len(names):
+        known = _fit(rows, occurring, fixed, least) if occurring else {}
+        return dict.fromkeys(names, 0.0) | known
     terms = _terms(rows, names)
-    base = rows["noise"].to_numpy().copy()
-    if fixed:
-        base += _terms(rows, list(fixed)) @ np.array(list(fixed.values()))
+    base = rows["noise"].to_numpy() + _sum_of_terms(rows, fixed)
     square = rows["error"].to_numpy() ** 2
     weight = (1 / rows.groupby("part")["error"].transform("size")).to_numpy()
     weight = weight / weight.sum()
@@ -252,14 +227,10 @@ def _fit(
 
     expected = float(weight @ square) + 1e-8
     scale = np.maximum(weight @ terms, 1e-9)
-    bounds = [
-        (least**2 if name == "constant" else 0.0, LARGEST[name] ** 2 if name in LARGEST else None)
-        for name in names
-    ]
-    best: Any = None
-    for share in (0.1, 0.5):
-        start = np.clip(share * expected / scale, [low for low, _ in bounds], None)
-        start = np.minimum(start, [np.inf if high is None else high for _, high in bounds])
-        made = minimize(cost, start, jac=True, bounds=bounds, method="L-BFGS-B")
-        best = made if best is None or made.fun < best.fun else best
+    lowest = np.array([least**2 if name == "constant" else 0.0 for name in names])
+    highest = np.array([LARGEST.get(name, np.inf) ** 2 for name in names])
+    starts = [np.clip(share * expected / scale, lowest, highest) for share in (0.1, 0.5)]
+    bounds = Bounds(lowest, highest)
+    made = [minimize(cost, x, jac=True, bounds=bounds, method="L-BFGS-B") for x in starts]
+    best = min(made, key=lambda each: each.fun)
     return dict(zip(names, map(float, best.x), strict=True))

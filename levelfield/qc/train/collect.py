@@ -10,8 +10,7 @@ segmentations. Networks are cross-fitted: those asked about a group of images ne
 
 import argparse
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,10 +24,8 @@ from levelfield.arrays import Image, Labels
 from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.candidates import find_candidates
 from levelfield.qc.evidence.features import field_features
-from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
 from levelfield.qc.train import cytoplasm
 from levelfield.qc.train.images import FOLDS, Sources, chosen_images
-from levelfield.qc.train.opinions import Opinions
 from levelfield.qc.train.phenotypes import DEGRADED, PHENOTYPES, with_change
 from levelfield.qc.train.segmentations import GOOD, OF_PHENOTYPES, REFERENCE, SETTINGS, Scene
 from levelfield.qc.train.truth import add_truth, at_visible_edge
@@ -45,35 +42,29 @@ from levelfield.segmentation.small_network.inference import load_model
 TABLES = ("objects", "pairs", "candidates", "fields")
 HEAD = ("group", "image", "half", "phenotype", "kind", "setting", "planted")
 """What a row belongs to: what was done to the image, to the segmentation, and to its result."""
-DOSES = (0.02, 0.05, 0.1, 0.2, 0.4)
-SHIFTS_PX = (-1.0, 1.0, 2.0)
+_DOSES = (0.02, 0.05, 0.1, 0.2, 0.4)
+PLANTINGS: dict[str, tuple[str, float]] = {
+    f"{error} {amount:g}": (error, amount)
+    for error, amounts in {
+        **dict.fromkeys(("splits", "merges", "drops"), _DOSES),
+        **dict.fromkeys(("drops of small", "drops of dim"), (0.1, 0.2, 0.4)),
+        "splits and merges": (0.1, 0.2),
+        "moved": (-1.0, 1.0, 2.0),
+    }.items()
+    for amount in amounts
+}
+"""Errors that are planted by name, such as "splits 0.1": shares of the objects, or px."""
 _CYTOPLASM = 12  # images of BBBC013, of cytoplasm and of nuclei
-SHIPPED = Path(__file__).parents[2] / "weights" / "nuclei.safetensors"
-
-Planting = Callable[[Labels, Image, np.random.Generator], Labels]
 
 
 class Amount(NamedTuple):
-    """How much is made of the images of a group: small images are many and cheap.
-
-    Attributes
-    ----------
-    images : int
-        Images of the group.
-    transformed, degraded : int
-        Of these, all in the positive half: those that come with phenotypes, and those of them that
-        come blurred, noisy and crowded as well.
-    planted : int
-        Of each half, those that get planted errors.
-    side : int
-        Only the middle square of larger images is taken, px; 0 takes all of them.
-    """
+    """How much is made of the images of a group: small images are many and cheap."""
 
     images: int
-    transformed: int
-    planted: int
-    degraded: int
-    side: int
+    transformed: int  # of these, in the positive half: they come with phenotypes, too
+    planted: int  # of each half: they get planted errors
+    degraded: int  # of those with phenotypes: they come blurred, noisy and crowded as well
+    side: int  # px; only the middle square of larger images is taken, all of them for 0
 
 
 AMOUNTS: dict[str, Amount] = {
@@ -89,54 +80,32 @@ class Task(NamedTuple):
     """One image, and what is made of it; with a `side` (px), of its middle alone."""
 
     group: str
+    half: int
     collection: str
     name: str
-    half: int
-    phenotypes: tuple[str, ...]
-    plantings: tuple[str, ...]
-    side: int = 0
+    side: int
+    phenotypes: tuple[str, ...] = ()
+    plantings: tuple[str, ...] = ()
 
 
-def plantings() -> dict[str, Planting]:
-    """Return all errors that are planted, by a name such as "splits 0.1"."""
-    at_random = {"splits": plant_splits, "merges": plant_merges, "drops": plant_drops}
-    found: dict[str, Planting] = {
-        f"{name} {dose:g}": partial(_plant, plant, dose)
-        for dose in DOSES
-        for name, plant in at_random.items()
-    }
-    for dose in (0.1, 0.2, 0.4):
-        found[f"drops of small {dose:g}"] = partial(_plant, _drop_small, dose)
-        found[f"drops of dim {dose:g}"] = partial(_drop_dim, dose)
-    for dose in (0.1, 0.2):
-        found[f"splits and merges {dose:g}"] = partial(_plant, _merge_and_split, dose)
-    return found | {f"moved {shift:g}": partial(_plant, _move, shift) for shift in SHIFTS_PX}
-
-
-def _plant(
-    plant: Callable[[Labels, float, np.random.Generator], Labels],
-    amount: float,
-    labels: Labels,
-    image: Image,
-    rng: np.random.Generator,
+def planted(
+    error: str, amount: float, labels: Labels, image: Image, random: np.random.Generator
 ) -> Labels:
-    return plant(labels, amount, rng)
-
-
-def _drop_small(labels: Labels, dose: float, rng: np.random.Generator) -> Labels:
-    return plant_drops(labels, dose, rng, size_order(labels).astype(float))
-
-
-def _drop_dim(dose: float, labels: Labels, image: Image, rng: np.random.Generator) -> Labels:
-    return plant_drops(labels, dose, rng, dimness_order(labels, image))
-
-
-def _merge_and_split(labels: Labels, dose: float, rng: np.random.Generator) -> Labels:
-    return plant_splits(plant_merges(labels, dose, rng), dose, rng)
-
-
-def _move(labels: Labels, shift: float, rng: np.random.Generator) -> Labels:
-    return plant_growth(labels, shift)
+    """Plant an error of `PLANTINGS` into labels (Y, X) of an image (Y, X)."""
+    if error == "splits":
+        return plant_splits(labels, amount, random)
+    if error == "merges":
+        return plant_merges(labels, amount, random)
+    if error == "splits and merges":
+        return plant_splits(plant_merges(labels, amount, random), amount, random)
+    if error == "moved":
+        return plant_growth(labels, amount)
+    order = None
+    if error == "drops of small":
+        order = size_order(labels).astype(float)
+    elif error == "drops of dim":
+        order = dimness_order(labels, image)
+    return plant_drops(labels, amount, random, order)
 
 
 def tasks(sources: Sources, groups: Sequence[str]) -> list[Task]:
@@ -145,21 +114,14 @@ def tasks(sources: Sources, groups: Sequence[str]) -> list[Task]:
     for group in groups:
         amount = AMOUNTS[group.split("_")[0]]
         own = chosen_images(index, group, amount.images)
-        rank = own.groupby("half").cumcount()
-        rows: Any = own.itertuples()
-        for row, place in zip(rows, rank, strict=True):
-            changed = row.half == 1 and place < amount.transformed
-            degraded = DEGRADED if place < amount.degraded else ()
+        own["rank"] = own.groupby("half").cumcount()
+        for row in own.to_dict("records"):
+            rank, half = row.pop("rank"), row["half"]
+            degraded = tuple(DEGRADED) if rank < amount.degraded else ()
+            phenotypes = (*PHENOTYPES, *degraded) if half and rank < amount.transformed else ()
+            errors = tuple(PLANTINGS) if rank < amount.planted else ()
             found.append(
-                Task(
-                    group,
-                    row.collection,
-                    row.name,
-                    int(row.half),
-                    (*PHENOTYPES, *degraded) if changed else (),
-                    tuple(plantings()) if place < amount.planted else (),
-                    amount.side,
-                )
+                Task(group, **row, phenotypes=phenotypes, plantings=errors, side=amount.side)
             )
     return found
 
@@ -178,15 +140,12 @@ def segmentations(
             made[kind, setting] = scene.labels(kind, setting)
             yield kind, setting, "none", made[kind, setting]
     yield REFERENCE, REFERENCE, "none", scene.reference
-    known = plantings()
     for kind, setting in GOOD:
         labels = made[kind, setting]
-        if labels.max(initial=0) == 0:
-            continue
-        for name in task.plantings:
+        for name in task.plantings if labels.any() else ():
             # The same random numbers at every dose, so that a larger one holds the smaller.
-            rng = np.random.default_rng(zlib.crc32(task.name.encode()))
-            yield kind, setting, name, known[name](labels, scene.image, rng)
+            random = np.random.default_rng(zlib.crc32(task.name.encode()))
+            yield kind, setting, name, planted(*PLANTINGS[name], labels, scene.image, random)
 
 
 def collect_image(task: Task, sources: Sources) -> dict[str, pd.DataFrame]:
@@ -200,17 +159,15 @@ def collect_image(task: Task, sources: Sources) -> dict[str, pd.DataFrame]:
         return {}
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     for phenotype in ("none", *task.phenotypes):
-        changed = with_change(
-            phenotype, image, reference, seed=zlib.crc32(f"{task.name} {phenotype}".encode())
-        )
-        scene = Scene(*changed, model)
-        if scene.reference.max(initial=0) == 0:
+        seed = zlib.crc32(f"{task.name} {phenotype}".encode())
+        changed = with_change(phenotype, image, reference, seed)
+        scene = Scene(*changed, model, sources.opinion_of(fold))
+        if not scene.reference.any():
             continue
-        opinions = Opinions(scene.image, sources.opinion_of(fold))
-        for kind, setting, planted, labels in segmentations(task, scene, phenotype):
-            values = (task.group, task.name, task.half, phenotype, kind, setting, planted)
+        for *made, labels in segmentations(task, scene, phenotype):
+            values = (task.group, task.name, task.half, phenotype, *made)
             head = dict(zip(HEAD, values, strict=True))
-            for name, table in zip(TABLES, collect_field(labels, scene, opinions), strict=True):
+            for name, table in zip(TABLES, collect_field(labels, scene), strict=True):
                 found[name].append(table.assign(**head))
     return {name: _small(pd.concat(parts, ignore_index=True)) for name, parts in found.items()}
 
@@ -224,11 +181,9 @@ def _middle(image: Image, labels: Labels, side: int) -> tuple[Image, Labels]:
     return np.ascontiguousarray(image[window]), renumber(np.ascontiguousarray(labels[window]))
 
 
-def collect_field(
-    labels: Labels, scene: Scene, opinions: Opinions
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def collect_field(labels: Labels, scene: Scene) -> tuple[pd.DataFrame, ...]:
     """Collect `TABLES` of one segmentation of one image."""
-    opinion = opinions.of(labels)
+    opinion = scene.opinion(labels)
     features = field_features(labels, scene.image, opinion=opinion)
     candidates = find_candidates(labels, scene.image, opinion)
     truth = add_truth(features, candidates, labels, scene.reference)
@@ -257,10 +212,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
-    sources = Sources(chosen.data, chosen.networks, SHIPPED, SHIPPED_OPINION)
-    if not (chosen.out / "cytoplasm.parquet").exists():
-        shown = cytoplasm.collect(sources, _CYTOPLASM)
-        shown.to_parquet(chosen.out / "cytoplasm.parquet")
+    sources = Sources(chosen.data, chosen.networks)
+    appearance = chosen.out / "cytoplasm.parquet"
+    if not appearance.exists():
+        cytoplasm.collect(sources, _CYTOPLASM).to_parquet(appearance)
     for group in chosen.groups:
         own = tasks(sources, [group])
         work = Parallel(n_jobs=chosen.jobs, return_as="generator")(

@@ -13,25 +13,17 @@ from PIL import Image
 from levelfield.qc.columns import FIELD
 from levelfield.qc.evidence.calibration import indicators
 from levelfield.qc.evidence.features import field_features
-from levelfield.qc.train.images import Sources
-from levelfield.qc.train.opinions import Opinions
+from levelfield.qc.train.images import SHIPPED_FOLD, Sources
 from levelfield.qc.train.range import BBBC013
 from levelfield.qc.train.segmentations import GOOD, Scene
 from levelfield.segmentation.registry import segment_objects
 from levelfield.segmentation.small_network.inference import load_model
 
-_FOLD = 4  # the shipped network's
-
 
 def collect(sources: Sources, images: int) -> pd.DataFrame:
     """Describe the appearance of cytoplasm and nuclei of BBBC013: a row per image and segmentation.
 
-    Parameters
-    ----------
-    sources : Sources
-        Where the plate lies. The network that is shipped has not seen it.
-    images : int
-        Of each kind, about.
+    About so many images of each are taken. The network that is shipped has not seen the plate.
     """
     folder, rows = sources.data / "bbbc013", []
     wells = pd.read_csv(folder / "platemap.csv")
@@ -52,14 +44,14 @@ def _well_of(path: Path) -> str:
 def _appearance(path: Path, change: str, sources: Sources) -> list[pd.DataFrame]:
     image = np.asarray(Image.open(path), np.float32) / np.float32(255)
     own = segment_objects(image[None], "classical", {}).labels
-    scene = Scene(image, own, load_model(sources.weights_of(_FOLD)))
-    opinions = Opinions(image, sources.opinion_of(_FOLD))
+    model = load_model(sources.weights_of(SHIPPED_FOLD))
+    scene = Scene(image, own, model, sources.opinion_of(SHIPPED_FOLD))
     rows = []
     for kind, setting in GOOD:
         labels = scene.labels(kind, setting)
         if labels.max(initial=0) == 0:
             continue
-        objects = field_features(labels, image, opinion=opinions.of(labels)).objects
+        objects = field_features(labels, image, opinion=scene.opinion(labels)).objects
         field = dict(zip(FIELD, (BBBC013, path.stem, 1, "Nuclei"), strict=True))
         table = indicators(objects.assign(**field)).reset_index(drop=True)
         head = {"group": BBBC013, "image": path.stem, "kind": kind, "change": change}

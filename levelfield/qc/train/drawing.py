@@ -12,6 +12,7 @@ from levelfield.qc.train.plates import COLUMNS, DIFFERING, ControlClass, Plate
 from levelfield.qc.train.segmentations import KINDS, REFERENCE
 
 FEWEST_IMAGES = 3
+_SEGMENTATION = ["group", "kind", "setting"]
 
 
 def all_plates(fields: pd.DataFrame, draws: int) -> list[Plate]:
@@ -20,27 +21,27 @@ def all_plates(fields: pd.DataFrame, draws: int) -> list[Plate]:
     Parameters
     ----------
     fields : DataFrame
-        From `with_measures`, with ``outside`` (`levelfield.qc.train.range`).
+        From `levelfield.qc.train.plates.with_measures`, with ``outside``.
     draws : int
         Random halves of each group and kind of segmenter, with one and with two segmentations.
     """
     fields = fields[fields["kind"] != REFERENCE]
     plain = fields[(fields["phenotype"] == "none") & (fields["beside"] == "none")]
     good = plain[plain["planted"] == "none"]
-    plates = [*_drawn(good, draws), *_sparser(good)]
-    plates += _changed(fields)
-    plates += _planted(plain)
-    return plates
+    return [*_drawn(good, draws), *_sparser(good), *_changed(fields), *_planted(plain)]
 
 
 def _class_of(images: pd.DataFrame) -> ControlClass:
     return ControlClass(images[list(COLUMNS)].to_numpy(float))
 
 
+def _groups(table: pd.DataFrame, keys: list[str]) -> Any:
+    return table.groupby(keys, sort=True)
+
+
 def _drawn(good: pd.DataFrame, draws: int) -> Iterator[Plate]:
     """Random halves of each group: in the same segmentation, and in another one."""
-    groups: Any = good.groupby(["group", "kind"], sort=True)
-    for (group, kind), own in groups:
+    for (group, kind), own in _groups(good, ["group", "kind"]):
         random = np.random.default_rng([FOLDS[group], len(own), KINDS.index(kind)])
         settings = sorted(own["setting"].unique())
         names = np.array(sorted(own["image"].unique()))
@@ -50,10 +51,10 @@ def _drawn(good: pd.DataFrame, draws: int) -> Iterator[Plate]:
             halves = order[: len(order) // 2], order[len(order) // 2 :]
             first, second = random.choice(settings, 2, replace=False)
             differing = DIFFERING[number % 2]
-            second = first if differing == "nothing" else second
+            pair = (first, first if differing == "nothing" else second)
             classes = [
                 by_setting[setting].reindex(half).dropna(subset=["n"])
-                for setting, half in ((first, halves[0]), (second, halves[1]))
+                for setting, half in zip(pair, halves, strict=True)
             ]
             if min(map(len, classes)) >= FEWEST_IMAGES:
                 yield Plate(group, kind, differing, "", *map(_class_of, classes))
@@ -61,8 +62,7 @@ def _drawn(good: pd.DataFrame, draws: int) -> Iterator[Plate]:
 
 def _sparser(good: pd.DataFrame) -> Iterator[Plate]:
     """Compare the half of a group's images with fewer cells to the other, in every segmentation."""
-    groups: Any = good.groupby(["group", "kind", "setting"], sort=True)
-    for (group, kind, _), own in groups:
+    for (group, kind, _), own in _groups(good, _SEGMENTATION):
         images = own.sort_values(["true_n", "image"], kind="stable")
         half = len(images) // 2
         if half >= FEWEST_IMAGES:
@@ -72,48 +72,39 @@ def _sparser(good: pd.DataFrame) -> Iterator[Plate]:
 
 def _changed(fields: pd.DataFrame) -> Iterator[Plate]:
     """Compare changed images of one half to plain images of the other half, or of itself."""
+    plain = fields[(fields["phenotype"] == "none") & (fields["planted"] == "none")]
+    shown_beside = dict(iter(_groups(plain, [*_SEGMENTATION, "beside"])))
     changed = fields[fields["phenotype"] != "none"]
-    keys = ["group", "kind", "setting", "phenotype"]
-    negative_rows = fields[fields["phenotype"] == "none"]
-    groups: Any = changed.groupby(keys, sort=True)
-    for (group, kind, setting, name), own in groups:
-        beside = negative_rows[
-            (negative_rows["group"] == group)
-            & (negative_rows["kind"] == kind)
-            & (negative_rows["setting"] == setting)
-            & (negative_rows["planted"] == "none")
-            & (negative_rows["beside"] == name)
-        ]
+    for key, own in _groups(changed, [*_SEGMENTATION, "phenotype"]):
+        group, kind, _, name = key
+        beside = shown_beside.get(key, plain.iloc[:0])
         other, same = beside[beside["half"] == 0], beside[beside["image"].isin(own["image"])]
-        positive = _class_of(own)
         differing = "degraded" if name in DEGRADED else "phenotype"
         if min(len(own), len(other)) >= FEWEST_IMAGES:
-            yield Plate(group, kind, differing, name, _class_of(other), positive)
+            yield Plate(group, kind, differing, name, _class_of(other), _class_of(own))
         if min(len(own), len(same)) >= FEWEST_IMAGES and differing == "phenotype":
-            yield Plate(group, kind, "phenotype, same images", name, _class_of(same), positive)
+            differing = "phenotype, same images"
+            yield Plate(group, kind, differing, name, _class_of(same), _class_of(own))
 
 
 def _planted(plain: pd.DataFrame) -> Iterator[Plate]:
     """Errors planted into good segmentations: in the positive half, and in both."""
+    faultless = dict(iter(_groups(plain[plain["planted"] == "none"], _SEGMENTATION)))
     planted = plain[plain["planted"] != "none"]
-    keys = ["group", "kind", "setting"]
-    groups: Any = planted.groupby(keys, sort=True)
-    for (group, kind, setting), own in groups:
-        images = set(own["image"])
-        good = plain[
-            (plain["group"] == group)
-            & (plain["kind"] == kind)
-            & (plain["setting"] == setting)
-            & (plain["planted"] == "none")
-            & plain["image"].isin(images)
-        ]
-        clean = [good[good["half"] == half] for half in (0, 1)]
+    for key, own in _groups(planted, _SEGMENTATION):
+        group, kind, _ = key
+        good = faultless.get(key, plain.iloc[:0])
+        clean = _halves(good[good["image"].isin(own["image"])])
         if min(map(len, clean)) < 2:
             continue
         yield Plate(group, kind, "planted", "none", *map(_class_of, clean))
         for name, rows in own.groupby("planted", sort=True):
-            halves = [rows[rows["half"] == half] for half in (0, 1)]
+            halves = _halves(rows)
             if min(map(len, halves)) < 2:
                 continue
             yield Plate(group, kind, "planted", name, _class_of(clean[0]), _class_of(halves[1]))
             yield Plate(group, kind, "planted in both", name, *map(_class_of, halves))
+
+
+def _halves(images: pd.DataFrame) -> list[pd.DataFrame]:
+    return [images[images["half"] == half] for half in (0, 1)]

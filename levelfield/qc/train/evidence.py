@@ -5,13 +5,13 @@
 For every fold of groups and every family of phenotypes, all ensembles are trained without both, and
 score the images of that fold with that family; images without phenotype are scored by what saw no
 image of their fold. Writes ``fields.parquet`` (a row per segmented image: what the evidence reads
-beside the truth), ``objects.parquet`` (what a review would need), ``ranks.parquet`` and, trained on
-everything, the model that is shipped.
+beside the truth), ``ranks.parquet`` and, trained on everything, the model that is shipped.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,23 @@ from joblib import Parallel, delayed
 from scipy.stats import rankdata
 from tqdm import tqdm
 
-from levelfield.arrays import AnyArray, Floats, Integers, Mask
+from levelfield.arrays import AnyArray, Floats, Integers
 from levelfield.qc.columns import FIELD
 from levelfield.qc.evidence.attribution import rows_of_pairs
 from levelfield.qc.evidence.calibration import indicators
-from levelfield.qc.evidence.reference_object import reference_objects, reference_rows
-from levelfield.qc.evidence.scores import MODEL, VARIANT_COLUMNS, EvidenceModel, Scored, score_plate
+from levelfield.qc.evidence.reference_object import (
+    candidate_references,
+    reference_objects,
+    reference_rows,
+)
+from levelfield.qc.evidence.scores import (
+    ENSEMBLES,
+    MODEL,
+    VARIANT_COLUMNS,
+    EvidenceModel,
+    Scored,
+    score_plate,
+)
 from levelfield.qc.evidence.terms import (
     CANDIDATE_TERMS,
     MERGE_TERMS,
@@ -36,6 +47,7 @@ from levelfield.qc.evidence.terms import (
     seam_terms,
 )
 from levelfield.qc.evidence.trees import BoostedTrees, train_trees
+from levelfield.qc.statistics.appearance import SATURATED_OBJECT
 from levelfield.qc.train.collected import Collected, read
 from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.phenotypes import DEGRADED, FAMILIES, FAMILY_OF
@@ -44,6 +56,12 @@ from levelfield.qc.train.segmentations import KINDS
 MOST_ROWS = 60_000
 PHENOTYPES_WEIGH = 1.0
 """All of them together, over what plain images weigh: controls are meant to look different."""
+
+_SUMS = {
+    **{"merges": "merge_evidence", "splits": "split_evidence", "lacking": "lacking_evidence"},
+    **{"balance": "balance_contribution", "invented": "invented_evidence"},
+    "right": "right_evidence",
+}
 
 
 def weights(table: pd.DataFrame) -> Floats:
@@ -54,6 +72,21 @@ def weights(table: pd.DataFrame) -> Floats:
     own = np.where(changed, PHENOTYPES_WEIGH, 1.0) / of_part
     share = own.groupby(keys).transform("sum")
     return (own / share * len(table) / table.groupby(["group", "kind"]).ngroups).to_numpy()
+
+
+class _Ensemble(NamedTuple):
+    """What one ensemble of trees learns: a truth in a table, from some of the terms of its rows."""
+
+    terms: pd.DataFrame
+    names: list[str]
+    table: pd.DataFrame
+    truth: str
+
+    def train(self, fold: int | None, family: str | None) -> BoostedTrees:
+        keep = chosen_rows(self.table, fold, family)
+        rows = self.table.iloc[keep]
+        truth = rows[self.truth].to_numpy(bool)
+        return train_trees(self.terms.iloc[keep], truth, weights(rows), self.names)
 
 
 class Prepared:
@@ -69,81 +102,50 @@ class Prepared:
         reference = reference_rows(references, objects["Metadata_Plate"])
         self.objects = merge_terms(objects, reference)
         self.pairs = seam_terms(objects, pairs, rows_of_pairs(objects, pairs), reference)
-        plates = candidates["Metadata_Plate"]
-        lost = set(plates) - set(references)
-        own = candidates[plates.isin(lost)]
-        references |= reference_objects(own, own["Metadata_Plate"])
-        self.candidates = candidate_terms(candidates, reference_rows(references, plates))
-
-    def train(self, fold: int | None, family: str | None, seed: int = 0) -> EvidenceModel:
-        """Train all ensembles without a fold of groups and a family of phenotypes."""
-        objects, pairs, candidates, _ = self.collected
-        merge = self._variants(self.objects, objects, "is_merge", MERGE_TERMS, fold, family)
-        seam = self._variants(self.pairs, pairs, "is_false", SEAM_TERMS, fold, family)
-        every = names_of(MERGE_TERMS, "all")
-        keep = chosen_rows(objects, fold, family)
-        invented, right = (
-            _train(self.objects, objects, keep, truth, every) for truth in ("is_extra", "is_right")
+        self.candidates = candidate_terms(
+            candidates, candidate_references(candidates, candidates["Metadata_Plate"], references)
         )
-        places = chosen_rows(candidates, fold, family)
         known = candidates.assign(is_missed=candidates["n_missed"] > 0)
-        missed = _train(self.candidates, known, places, "is_missed", list(CANDIDATE_TERMS))
-        own = objects.iloc[keep]
-        lacking = (own["n_parts"] - 1).where(own["is_merge"].astype(bool), 0)
-        return EvidenceModel(
-            merge,
-            seam,
-            invented,
-            right,
-            missed,
-            _factor(lacking, merge["all"].probability(self.objects.iloc[keep]), own),
-            _factor(
-                known["n_missed"].iloc[places],
-                missed.probability(self.candidates.iloc[places]),
-                candidates.iloc[places],
-            ),
-        )
-
-    def _variants(
-        self,
-        terms: pd.DataFrame,
-        table: pd.DataFrame,
-        truth: str,
-        families: Mapping[str, tuple[str, ...]],
-        fold: int | None,
-        family: str | None,
-    ) -> dict[str, BoostedTrees]:
-        keep = chosen_rows(table, fold, family)
-        return {
-            variant: _train(terms, table, keep, truth, names_of(families, variant))
-            for variant in VARIANTS
+        every = names_of(MERGE_TERMS, "all")
+        self.ensembles = {
+            "invented": _Ensemble(self.objects, every, objects, "is_extra"),
+            "right": _Ensemble(self.objects, every, objects, "is_right"),
+            "missed": _Ensemble(self.candidates, [*CANDIDATE_TERMS], known, "is_missed"),
         }
+        for variant in VARIANTS:
+            merge, seam = (names_of(terms, variant) for terms in (MERGE_TERMS, SEAM_TERMS))
+            self.ensembles |= {
+                f"merge/{variant}": _Ensemble(self.objects, merge, objects, "is_merge"),
+                f"seam/{variant}": _Ensemble(self.pairs, seam, pairs, "is_false"),
+            }
 
-
-def _trained_on(table: pd.DataFrame, fold: int | None, family: str | None) -> Mask:
-    """Tell which rows are for training: none planted, none degraded, none of what is left out."""
-    folds = table["group"].map(FOLDS)
-    families = table["phenotype"].map(FAMILY_OF)
-    out = (table["planted"] != "none") | table["phenotype"].isin(DEGRADED)
-    return (~out & (folds != fold) & ~(families.notna() & (families == family))).to_numpy()
+    def train(self, fold: int | None, family: str | None) -> EvidenceModel:
+        """Train all ensembles without a fold of groups and a family of phenotypes."""
+        trees = {name: own.train(fold, family) for name, own in self.ensembles.items()}
+        objects, _, candidates, _ = self.collected
+        lacking = (objects["n_parts"] - 1).where(objects["is_merge"].astype(bool), 0)
+        factors = []
+        for name, true, table, terms in (
+            ("merge/all", lacking, objects, self.objects),
+            ("missed", candidates["n_missed"], candidates, self.candidates),
+        ):
+            rows = chosen_rows(table, fold, family)
+            own, chance = weights(table.iloc[rows]), trees[name].probability(terms.iloc[rows])
+            number = (own * true.iloc[rows]).sum() / (own * chance).sum()
+            factors.append(round(float(number), 3))
+        return EvidenceModel(trees, *factors)
 
 
 def chosen_rows(table: pd.DataFrame, fold: int | None, family: str | None) -> Integers:
-    """Return rows to train on: at most `MOST_ROWS`, at random with a fixed seed."""
-    rows = np.flatnonzero(_trained_on(table, fold, family))
+    """Return rows to train on: at most `MOST_ROWS`, at random with a fixed seed.
+
+    None planted, none degraded, none of what is left out: a fold of groups, a family of phenotypes.
+    """
+    families = table["phenotype"].map(FAMILY_OF)
+    out = (table["planted"] != "none") | table["phenotype"].isin(DEGRADED)
+    out |= (table["group"].map(FOLDS) == fold) | (families.notna() & (families == family))
+    rows = np.flatnonzero(~out)
     return np.sort(np.random.default_rng(0).permutation(rows)[:MOST_ROWS])
-
-
-def _train(
-    terms: pd.DataFrame, table: pd.DataFrame, keep: Integers, truth: str, names: list[str]
-) -> BoostedTrees:
-    rows = table.iloc[keep]
-    return train_trees(terms.iloc[keep], rows[truth].to_numpy(bool), weights(rows), names)
-
-
-def _factor(true: pd.Series, chance: AnyArray, rows: pd.DataFrame) -> float:
-    own = weights(rows)
-    return round(float((own * true).sum() / (own * chance).sum()), 3)
 
 
 # ------------------------------------------------------------------ scoring what was left out
@@ -162,56 +164,31 @@ def plates_of(collected: Collected) -> Iterator[tuple[str, Collected]]:
             yield phenotype, Collected(*(own[own["phenotype"].isin(shown)] for own in tables))
 
 
-def score(collected: Collected, model: EvidenceModel) -> list[tuple[str, Scored, pd.DataFrame]]:
-    """Score plates as in use; only the rows of the phenotype itself are kept.
+def score(collected: Collected, model: EvidenceModel) -> Iterator[tuple[str, Scored, pd.DataFrame]]:
+    """Score plates as in use; give the phenotype, the evidence and the fields of each.
 
     Plain images come again beside every phenotype, since they are its negative class.
     """
-    found = []
     for beside, plate in plates_of(collected):
-        wells = plate.fields[["Metadata_Well", "phenotype"]].drop_duplicates()
-        classes = dict(zip(wells["Metadata_Well"], wells["phenotype"], strict=True))
-        scored = score_plate(plate.objects, plate.pairs, plate.candidates, classes, model)
-        found.append((beside, scored, plate.fields))
-    return found
+        classes = plate.fields.set_index("Metadata_Well")["phenotype"].to_dict()
+        yield beside, score_plate(*plate[:3], classes, model), plate.fields
 
 
 def field_table(beside: str, scored: Scored, fields: pd.DataFrame) -> pd.DataFrame:
     """Sum up per image what the evidence reads, beside the truth and the image's appearance."""
     objects = scored.objects
-    sums = {name: (name, "sum") for name in VARIANT_COLUMNS}
     read = objects.groupby(FIELD, sort=True).agg(
-        merges=("merge_evidence", "sum"),
-        splits=("split_evidence", "sum"),
-        lacking=("lacking_evidence", "sum"),
-        balance=("balance_contribution", "sum"),
-        invented=("invented_evidence", "sum"),
-        right=("right_evidence", "sum"),
+        **{name: (column, "sum") for name, column in _SUMS.items()},
         bias=("threshold_bias_px", "median"),
         true_outline_px=("boundary_bias_px", "median"),
-        saturated=("saturated", lambda values: float((values > 0.05).mean())),
-        **sums,
+        saturated=("saturated", lambda values: float((values > SATURATED_OBJECT).mean())),
+        **{name: (name, "sum") for name in VARIANT_COLUMNS},
     )
     missed = scored.candidates.groupby(FIELD)["missed_evidence"].sum().rename("missed")
     shown = indicators(objects).drop(columns="n_objects")
     table = fields.set_index(FIELD).join(read).join(missed).join(shown.add_prefix("look_"))
     table["missed"] = table["missed"].fillna(0.0)
     return table.reset_index().assign(beside=beside)
-
-
-def reviewable(beside: str, scored: Scored) -> pd.DataFrame:
-    """Keep what a review needs: what objects truly are, and what the evidence says of them."""
-    own = scored.objects
-    lacking = (own["n_parts"] - 1).where(own["is_merge"].astype(bool), 0)
-    names = ["group", "kind", "setting", "phenotype", "half", "merge_evidence", "split_evidence"]
-    names += ["fragment_evidence", "invented_evidence", "right_evidence", "balance_contribution"]
-    return own[names].assign(
-        beside=beside,
-        true_lacking=lacking,
-        true_merge=own["is_merge"],
-        true_right=own["is_right"],
-        true_invented=own["is_extra"],
-    )
 
 
 def auc(chance: AnyArray, truth: AnyArray) -> float:
@@ -224,23 +201,16 @@ def auc(chance: AnyArray, truth: AnyArray) -> float:
 
 def rank_rows(prepared: Prepared, model: EvidenceModel, fold: int) -> pd.DataFrame:
     """AUC of every ensemble on the plain images of each group of a fold, kind by kind."""
-    objects, pairs, candidates, _ = prepared.collected
-    known = candidates.assign(is_missed=candidates["n_missed"] > 0)
-    asked = [
-        *(("merge", v, model.merge[v], prepared.objects, objects, "is_merge") for v in VARIANTS),
-        *(("seam", v, model.seam[v], prepared.pairs, pairs, "is_false") for v in VARIANTS),
-        ("invented", "all", model.invented, prepared.objects, objects, "is_extra"),
-        ("right", "all", model.right, prepared.objects, objects, "is_right"),
-        ("missed", "all", model.missed, prepared.candidates, known, "is_missed"),
-    ]
     rows = []
-    for what, variant, trees, terms, table, truth in asked:
+    for name in ENSEMBLES:
+        trees, (terms, _, table, truth) = model.trees[name], prepared.ensembles[name]
+        evidence, variant = (*name.split("/"), "all")[:2]
         plain = (table["phenotype"] == "none") & (table["planted"] == "none")
         for group in (name for name, own in FOLDS.items() if own == fold):
             for kind in KINDS:
                 mine = (plain & (table["group"] == group) & (table["kind"] == kind)).to_numpy()
                 value = auc(trees.probability(terms[mine]), table.loc[mine, truth].to_numpy(bool))
-                row = {"group": group, "kind": kind, "evidence": what, "variant": variant}
+                row = {"group": group, "kind": kind, "evidence": evidence, "variant": variant}
                 rows.append(row | {"auc": value, "n": int(mine.sum())})
     return pd.DataFrame(rows)
 
@@ -256,15 +226,9 @@ def judge(prepared: Prepared, fold: int, family: str | None) -> dict[str, pd.Dat
     mine = prepared.collected.where(
         lambda table: table["Metadata_Plate"].isin(names) & table["phenotype"].isin(wanted)
     )
-    found = [
-        (field_table(*part), reviewable(part[0], part[1]))
-        for part in score(mine, model)
-        if family is None or part[0] != "none"
-    ]
-    tables = {
-        "fields": pd.concat([fields for fields, _ in found], ignore_index=True),
-        "objects": pd.concat([objects for _, objects in found], ignore_index=True),
-    }
+    parts = score(mine, model)
+    fields = [field_table(*part) for part in parts if family is None or part[0] != "none"]
+    tables = {"fields": pd.concat(fields, ignore_index=True)}
     if family is None:
         tables["ranks"] = rank_rows(prepared, model, fold)
     return tables
@@ -284,7 +248,7 @@ def main() -> None:
         delayed(judge)(prepared, *left_out) for left_out in asked
     )
     parts = list(tqdm(work, total=len(asked), desc="left out", mininterval=10))
-    for name in ("fields", "objects", "ranks"):
+    for name in ("fields", "ranks"):
         table = pd.concat([part[name] for part in parts if name in part], ignore_index=True)
         table.to_parquet(chosen.out / f"{name}.parquet")
     prepared.train(None, None).save(MODEL)

@@ -13,26 +13,25 @@ from PIL.Image import open as open_picture
 
 from levelfield.arrays import Image, Labels
 from levelfield.labels.objects import renumber
+from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
 
 COLLECTIONS = ("bbbc038_train", "aitslab_nuclei")
 MISC = "misc"
 """Tissue and odd images: never trained on, never judged."""
+SHIPPED = Path(__file__).parents[2] / "weights" / "nuclei.safetensors"
+SHIPPED_FOLD = 4
+"""The network that comes with Levelfield has seen no group of this fold."""
 FOLDS: dict[str, int] = {
-    "256x256_1": 1,
-    "256x256_3": 1,
-    "520x696_1": 1,
-    "520x696_2": 1,
-    "256x256_0": 2,
-    "256x256_5": 2,
-    "360x360_0": 2,
-    "256x256_2": 3,
-    "256x256_4": 3,
-    "520x696_0": 3,
-    "520x696_3": 3,
-    "aits_170702000001": 4,
-    "aits_170702090001": 4,
+    group: fold
+    for fold, groups in {
+        1: ("256x256_1", "256x256_3", "520x696_1", "520x696_2"),
+        2: ("256x256_0", "256x256_5", "360x360_0"),
+        3: ("256x256_2", "256x256_4", "520x696_0", "520x696_3"),
+        SHIPPED_FOLD: ("aits_170702000001", "aits_170702090001"),
+    }.items()
+    for group in groups
 }
-"""Fold of each group: no network has seen groups of its fold, nor the shipped one those of 4."""
+"""Fold of each group: a network that is asked about a group has seen no group of its fold."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +45,22 @@ class Sources:
     networks : Path
         Folder with ``fold1``, ``fold2`` and ``fold3``: cross-fitted networks, as weights and as the
         second opinion asks them.
-    shipped : Path
-        Weights of the network that comes with Levelfield.
-    shipped_opinion : Path
-        The same network as the second opinion asks it.
     """
 
     data: Path
     networks: Path
-    shipped: Path
-    shipped_opinion: Path
 
     def weights_of(self, fold: int) -> Path:
         """Return the weights of a network that never saw a fold."""
-        return self.shipped if fold == 4 else self.networks / f"fold{fold}" / "weights.safetensors"
+        return SHIPPED if fold == SHIPPED_FOLD else self._cross_fitted(fold, "weights.safetensors")
 
     def opinion_of(self, fold: int) -> Path:
         """Return the same network as the second opinion asks it."""
-        if fold == 4:
-            return self.shipped_opinion
-        return self.networks / f"fold{fold}" / "second_opinion.onnx"
+        own = self._cross_fitted(fold, "second_opinion.onnx")
+        return SHIPPED_OPINION if fold == SHIPPED_FOLD else own
+
+    def _cross_fitted(self, fold: int, name: str) -> Path:
+        return self.networks / f"fold{fold}" / name
 
     def index(self) -> pd.DataFrame:
         """List all images of `FOLDS`: ``collection, name, group``."""
@@ -91,16 +86,7 @@ class Sources:
 
 
 def chosen_images(index: pd.DataFrame, group: str, most: int) -> pd.DataFrame:
-    """Choose the images of a group that are used, with the half of the group that each is in.
-
-    Parameters
-    ----------
-    index : DataFrame
-        From `Sources.index`.
-    group : str
-        Whose images.
-    most : int
-        At most so many, evenly spread over the group.
+    """Choose images of a group, at most so many and evenly spread, and deal them into halves.
 
     Returns
     -------
@@ -110,6 +96,5 @@ def chosen_images(index: pd.DataFrame, group: str, most: int) -> pd.DataFrame:
     """
     own = index[index["group"] == group].reset_index(drop=True)
     places = np.unique(np.linspace(0, len(own) - 1, min(most, len(own))).astype(int))
-    own = own.iloc[places].reset_index(drop=True)
-    order = np.random.default_rng(38).permutation(len(own))
-    return own[["collection", "name"]].assign(half=order % 2)
+    order = np.random.default_rng(38).permutation(len(places))
+    return own.loc[places, ["collection", "name"]].reset_index(drop=True).assign(half=order % 2)

@@ -41,24 +41,31 @@ def by_groups(
 
 def share_by_groups(flags: pd.Series, groups: pd.Series) -> Interval:
     """Return a share with its interval; NaN where nothing counts."""
-    known = flags.notna()
-    sums = pd.DataFrame({"true": flags[known].astype(float), "all": 1.0})
-    return by_groups(sums, groups[known], _ratio)
+    return _mean_by_groups(flags, groups, _ratio)
 
 
 def rms_by_groups(errors: pd.Series, groups: pd.Series) -> Interval:
     """Return a root mean square with its interval."""
-    known = errors.notna()
-    sums = pd.DataFrame({"squares": errors[known] ** 2, "all": 1.0})
-    return by_groups(sums, groups[known], lambda own: np.sqrt(_ratio(own)))
+    return _mean_by_groups(errors**2, groups, lambda own: np.sqrt(_ratio(own)))
 
 
-def correlation_by_groups(one: pd.Series, other: pd.Series, groups: pd.Series) -> Interval:
+def _mean_by_groups(
+    values: pd.Series, groups: pd.Series, figure: Callable[[Floats], AnyArray]
+) -> Interval:
+    known = values.notna()
+    sums = pd.DataFrame({"sum": values[known].astype(float), "all": 1.0})
+    return by_groups(sums, groups[known], figure)
+
+
+def correlation_by_groups(x: pd.Series, y: pd.Series, groups: pd.Series) -> Interval:
     """Return Pearson's correlation with its interval."""
-    sums = pd.DataFrame(
-        {"x": one, "y": other, "xx": one**2, "yy": other**2, "xy": one * other, "all": 1.0}
-    )
+    sums = pd.DataFrame({"x": x, "y": y, "xx": x**2, "yy": y**2, "xy": x * y, "all": 1.0})
     return by_groups(sums, groups, _correlation)
+
+
+def named(name: str, interval: Interval) -> dict[str, float]:
+    """Return a figure and the ends of its interval as columns of a table."""
+    return dict(zip((name, f"{name}_low", f"{name}_high"), interval, strict=True))
 
 
 def _ratio(sums: Floats) -> Floats:

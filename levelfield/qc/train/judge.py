@@ -12,6 +12,7 @@ from levelfield.qc.measures import MEASURES, QUESTIONS
 from levelfield.qc.statistics.errors import Constants
 from levelfield.qc.statistics.estimates import PASS_LEVEL
 from levelfield.qc.statistics.readings import RAW, Reading
+from levelfield.qc.statistics.records import shared_fields
 from levelfield.qc.train.calibrate import calibrate
 from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.phenotypes import FAMILIES
@@ -19,6 +20,7 @@ from levelfield.qc.train.plates import Plate, ReadRow, read_rows
 from levelfield.qc.train.segmentations import METHODS
 from levelfield.qc.verdict.answer import answers_of
 from levelfield.qc.verdict.cases import plate_cases
+from levelfield.qc.verdict.rows import Row
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Rules
 
@@ -53,18 +55,10 @@ def held_out_constants(rows: pd.DataFrame, jobs: int) -> HeldOut:
 def judge_plates(
     plates: Sequence[Plate], constants: HeldOut, jobs: int = 1, *, few_images: bool = False
 ) -> Judged:
-    """Draw the wells of every plate, and judge it.
+    """Draw the wells of every plate, and judge it by constants that knew nothing of it.
 
-    Parameters
-    ----------
-    plates : sequence of Plate
-        Whose truth is known.
-    constants : mapping
-        From `held_out_constants`.
-    jobs : int
-        Processes.
-    few_images : bool
-        As for `levelfield.qc.train.plates.read_rows`: for coverage of the truth of these images.
+    `few_images` is that of `levelfield.qc.train.plates.read_rows`: for coverage of the truth of
+    these images.
     """
     found = Parallel(n_jobs=jobs, batch_size=50)(
         delayed(_judge_plate)(number, plate, constants[plate.fold, plate.family], few_images)
@@ -78,56 +72,39 @@ def _judge_plate(
     number: int, plate: Plate, constants: Mapping[tuple[str, str, str], Constants], few_images: bool
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     rules = Rules(calibrations=constants, kinds={"Nuclei": ("nuclei", METHODS[plate.kind])})
-    head: dict[str, Any] = {"group": plate.group, "kind": plate.kind, "differing": plate.differing}
-    head |= {"what": plate.what, "plate": number}
-    random = np.random.default_rng(number)
-    rows, answers = _judged(list(read_rows(plate, random, few_images=few_images)), rules)
-    return [head | row for row in rows], [head | answer for answer in answers]
-
-
-def _judged(
-    read: Sequence[ReadRow], rules: Rules
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    cases = plate_cases([_reading(row) for row in read], [], rules)
-    judged = judge(cases, rules)
+    head = {name: getattr(plate, name) for name in ("group", "kind", "differing", "what")}
+    head["plate"] = number
+    read = list(read_rows(plate, np.random.default_rng(number), few_images=few_images))
     truths = {(row.measure, row.scope): row.truth for row in read}
-    rows = []
-    for row in judged:
-        low, high = row.estimate.interval(PASS_LEVEL)
-        truth = truths[row.measure_name, row.scope]
-        rows.append(
-            {
-                "measure": row.measure_name,
-                "scope": row.scope,
-                "truth": truth,
-                "value": row.estimate.value,
-                "low": low,
-                "high": high,
-                "margin": row.margin,
-                "covered": bool(low <= truth <= high),
-                "verdict": row.verdict,
-            }
-        )
+    judged = judge(plate_cases([_reading(row) for row in read], [], rules), rules)
+    rows = [head | _judged(row, truths[row.measure_name, row.scope]) for row in judged]
     answers = [
-        {
-            "question": answer.question,
-            "verdict": answer.verdict,
-            "negative": answer.negative,
-            "positive": answer.positive,
-            "both": answer.both,
-            "shared": answer.shared,
-            "cancelling": answer.cancelling,
-            "worst": answer.worst.measure_name,
-        }
+        head
+        | {name: getattr(answer, name) for name in _OF_ANSWER}
+        | {"worst": answer.worst.measure_name}
         for answer in answers_of(judged)
         if answer.question in QUESTIONS
     ]
     return rows, answers
 
 
+_OF_ANSWER = ("question", "verdict", "negative", "positive", "both", "shared", "cancelling")
+
+
+def _judged(row: Row, truth: float) -> dict[str, Any]:
+    low, high = row.estimate.interval(PASS_LEVEL)
+    return {
+        **{"measure": row.measure_name, "scope": row.scope, "truth": truth},
+        **{"value": row.estimate.value, "low": low, "high": high, "margin": row.margin},
+        **{"covered": bool(low <= truth <= high), "verdict": row.verdict},
+    }
+
+
 def _reading(row: ReadRow) -> Reading:
-    is_difference = row.scope == "difference"
-    estimate = row.estimate
+    n_wells = row.estimate.n_wells
+    unknown: dict[str, Any] = dict.fromkeys(
+        ("positive_value", "negative_value", "fraction_low", "fraction_high"), float("nan")
+    )
     return Reading(
         plate="",
         object_set="Nuclei",
@@ -136,16 +113,10 @@ def _reading(row: ReadRow) -> Reading:
         scope=row.scope,
         perturbation="negative" if row.scope == "negcon" else "positive",
         adjustment=RAW,
-        value=estimate.value,
-        variance=estimate.variance,
-        degrees_of_freedom=estimate.degrees_of_freedom,
-        n_wells=estimate.n_wells,
-        fewest_wells=estimate.n_wells // (2 if is_difference else 1),
-        n_sites=estimate.n_wells,
+        **shared_fields(row.estimate, Reading),
+        fewest_wells=n_wells // (2 if row.scope == "difference" else 1),
+        n_sites=n_wells,
         n_objects=1,
-        positive_value=float("nan"),
-        negative_value=float("nan"),
-        fraction_low=float("nan"),
-        fraction_high=float("nan"),
+        **unknown,
         doubts=row.doubts,
     )

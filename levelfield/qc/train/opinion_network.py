@@ -11,14 +11,13 @@ where the folder holds ``index.csv`` (name, group) and ``images/<name>.png``, fl
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
 import pandas as pd
-from numpy.typing import NDArray
 from onnx import helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -27,19 +26,17 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
-from safetensors import safe_open
 from skimage.io import imread
 
+from levelfield.arrays import Image
 from levelfield.images.normalisation import normalise
+from levelfield.qc.evidence.opinion_network import NAME
 from levelfield.segmentation.small_network.graph import INPUT, Graph, add_trunk
 from levelfield.segmentation.small_network.onnx_format import encode_model
 from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS
 from levelfield.segmentation.small_network.tiles import MULTIPLE
 from levelfield.segmentation.small_network.weights import read_network
 
-Image = NDArray[np.float32]
-
-NAME = "levelfield-opinion-1"
 # Channels of the network's output at full resolution (`FULL` of `small_network.prediction`).
 _FOREGROUND, _CLASSES, _SHAPE = [0], [1, 2, 3], [4, 5, 6]
 _AFFINITIES = list(range(8, 8 + len(AFFINITY_OFFSETS)))
@@ -53,13 +50,18 @@ def export_opinion(weights: Path, out: Path, images: Sequence[Image]) -> None:
 
     Parameters
     ----------
-    weights
+    weights : Path
         As `levelfield.segmentation.networks.unet.save_network` wrote them.
-    out
+    out : Path
         ``.onnx`` file to write.
-    images
-        (Y, X) each, any intensity scale, objects 10 to 50 px wide: on them the range of every
-        layer's activations is measured. More than a range is not learned from them.
+    images : sequence of (Y, X) float32
+        Any intensity scale, objects 10 to 50 px wide: on them the range of every layer's
+        activations is measured. More than a range is not learned from them.
+
+    Raises
+    ------
+    ValueError
+        Without images.
     """
     if not images:
         raise ValueError(
@@ -79,22 +81,21 @@ def export_opinion(weights: Path, out: Path, images: Sequence[Image]) -> None:
             per_channel=True,
             reduce_range=True,
             calibrate_method=CalibrationMethod.Percentile,
-            op_types_to_quantize=["Conv", "Relu", "MaxPool", "Resize", "Concat", *_MOVING],
+            # The last two only move numbers, whole or not.
+            op_types_to_quantize=[
+                *("Conv", "Relu", "MaxPool", "Resize", "Concat", "SpaceToDepth", "DepthToSpace")
+            ],
         )
     made = onnx.load(out)
     add_facts(made, weights)
     onnx.save(made, out)
 
 
-# Nodes that only move numbers, whole or not.
-_MOVING = ["SpaceToDepth", "DepthToSpace"]
-
-
 class _Images(CalibrationDataReader):
     def __init__(self, images: Sequence[Image]) -> None:
-        self.waiting: Iterator[Image] = iter(images)
+        self.waiting = iter(images)
 
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+    def get_next(self) -> dict[str, Image] | None:
         image = next(self.waiting, None)
         if image is None:
             return None
@@ -103,13 +104,7 @@ class _Images(CalibrationDataReader):
 
 
 def export_plain(weights: Path, out: Path) -> None:
-    """Write the network in single precision, with only the outputs that the QC reads.
-
-    Parameters
-    ----------
-    weights, out
-        As for `export_opinion`.
-    """
+    """Write the network in single precision, with only the outputs that the QC reads."""
     graph = _Graph(read_network(weights)[0])
     together, classes, shape = graph.head(
         add_trunk(graph)[0], (_FOREGROUND + _AFFINITIES, _CLASSES, _SHAPE)
@@ -158,23 +153,21 @@ class _Graph(Graph):
 
 def add_facts(model: onnx.ModelProto, weights: Path) -> None:
     """Write into a model what it is, and what its weights' file says of them."""
-    with safe_open(weights, "np") as file:
-        facts = dict(file.metadata() or {})
-    helper.set_model_props(model, {**facts, "network": NAME})
+    helper.set_model_props(model, {**read_network(weights)[1], "network": NAME})
 
 
-def calibration_images(data: Path, groups: Sequence[str] = ()) -> list[Image]:
-    """Read a few images of every acquisition, cut to 256 px.
+def calibration_images(data: Path, left_out: Sequence[str] = ()) -> list[Image]:
+    """Read a few images of every acquisition but those left out, cut to 256 px.
 
     Parameters
     ----------
-    data
+    data : Path
         Folder with ``index.csv`` (``name, group``) and ``images/<name>.png``.
-    groups
+    left_out : sequence of str
         Acquisitions that must not be looked at.
     """
     index = pd.read_csv(data / "index.csv")
-    index = index[~index["group"].isin(groups)].groupby("group").head(_PER_GROUP)
+    index = index[~index["group"].isin(left_out)].groupby("group").head(_PER_GROUP)
     images = [imread(data / "images" / f"{name}.png") for name in index["name"]]
     return [each[:_LARGEST_SIDE, :_LARGEST_SIDE].astype(np.float32) / 255 for each in images]
 

@@ -4,132 +4,106 @@ They come in families of changes that are alike: what is tested on a family was 
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 from skimage.segmentation import expand_labels
 
-from levelfield.arrays import AnyArray, AnyFloats, Floats, Image, Labels
+from levelfield.arrays import AnyFloats, Floats, Image, Labels, Mask
 from levelfield.labels.boundaries import inner_distance
-from levelfield.labels.labelwise import median_diameter
+from levelfield.labels.labelwise import areas, median_diameter
 from levelfield.labels.objects import renumber
 
 Changed = tuple[AnyFloats, Labels]
 Change = Callable[[Image, Labels, np.random.Generator], Changed]
 
 
-def background_of(image: Image) -> float:
-    """Return the 10th percentile."""
+def _background(image: Image) -> float:
     return float(np.percentile(image, 10))
 
 
-def contrast_of(image: Image, labels: Labels) -> float:
-    """Return how far the objects' median lies above the background."""
-    return float(np.median(image[labels > 0]) - background_of(image))
-
-
-def resized(image: Image, labels: Labels, factors: tuple[float, float]) -> tuple[Image, Labels]:
+def _resized(
+    image: Image, labels: Labels, random: np.random.Generator, *, factors: tuple[float, float]
+) -> Changed:
     """Zoom an image and its labels alike."""
     smooth = ndimage.gaussian_filter(image, [max(0.0, 0.4 / f - 0.4) for f in factors])
     return ndimage.zoom(smooth, factors, order=1), ndimage.zoom(labels, factors, order=0)
 
 
-def smaller(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
-    """Shrink everything to 70 %."""
-    return resized(image, labels, (0.7, 0.7))
-
-
-def elongated(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
-    """Stretch to 130 % along one axis and shrink to 80 % along the other."""
-    return resized(image, labels, (1.3, 0.8))
-
-
-def dim(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
+def _dim(image: Image, labels: Labels, random: np.random.Generator) -> Changed:
     """Leave 35 % of the contrast."""
-    low = background_of(image)
+    low = _background(image)
     return low + 0.35 * (image - low), labels
 
 
-def saturated(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
+def _saturated(image: Image, labels: Labels, random: np.random.Generator) -> Changed:
     """Brighten until 40 % of the objects' pixels are clipped."""
-    low = background_of(image)
+    low = _background(image)
     high: Any = np.percentile(image[labels > 0], 60)
     return low + (image - low) * (1.0 - low) / max(high - low, 1e-3), labels
 
 
-def gradient(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
+def _gradient(image: Image, labels: Labels, random: np.random.Generator) -> Changed:
     """Let the brightness fall to 40 % across the field."""
-    low = background_of(image)
+    low = _background(image)
     slope = np.linspace(1.0, 0.4, image.shape[1], dtype=np.float32)
     return low + (image - low) * slope, labels
 
 
-def blurred(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
-    """Blur by 9 % of the diameter."""
-    return ndimage.gaussian_filter(image, 0.09 * median_diameter(labels)), labels
+def _blurred(image: Image, labels: Labels, random: np.random.Generator, *, share: float) -> Changed:
+    """Blur by a share of the diameter."""
+    return ndimage.gaussian_filter(image, share * median_diameter(labels)), labels
 
 
-def noisy(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
-    """Add white noise of 15 % of the contrast."""
-    return image + rng.normal(0, 0.15 * contrast_of(image, labels), image.shape), labels
+def _noisy(image: Image, labels: Labels, random: np.random.Generator, *, share: float) -> Changed:
+    """Add white noise of a share of the contrast."""
+    contrast = float(np.median(image[labels > 0]) - _background(image))
+    return image + random.normal(0, share * contrast, image.shape), labels
 
 
-def _speckles(image: Image, labels: Labels, rng: np.random.Generator, strength: float) -> Image:
-    grain = ndimage.gaussian_filter(rng.normal(size=image.shape), 1.2)
-    low = background_of(image)
-    return low + (image - low) * np.exp(strength * grain / grain.std())
+def _speckled(
+    image: Image, labels: Labels, random: np.random.Generator, *, strength: float
+) -> Changed:
+    """Multiply by a coarse texture."""
+    grain = ndimage.gaussian_filter(random.normal(size=image.shape), 1.2)
+    low = _background(image)
+    return low + (image - low) * np.exp(strength * grain / grain.std()), labels
 
 
-def speckled(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
-    """Multiply by a coarse texture of 25 %."""
-    return _speckles(image, labels, rng, 0.25), labels
-
-
-def strongly_speckled(
-    image: Image, labels: Labels, rng: np.random.Generator
-) -> tuple[Image, Labels]:
-    """Multiply by a coarse texture of 70 %."""
-    return _speckles(image, labels, rng, 0.7), labels
-
-
-def lined(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
+def _lined(image: Image, labels: Labels, random: np.random.Generator) -> Changed:
     """Draw a dark line through every nucleus."""
-    return _across(image, labels, rng, lambda away, along, size: np.exp(-0.5 * (away / 1.2) ** 2))
+    line = np.zeros(image.shape)
+    for place, inside, across, _, _ in _axes(labels, random):
+        line[place] += inside * np.exp(-0.5 * (across / 1.2) ** 2)
+    darker = image - 0.5 * line * (image - _background(image))
+    return darker.astype(np.float32), labels
 
 
-def ring(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
+def _ring(image: Image, labels: Labels, random: np.random.Generator) -> Changed:
     """Darken the middle of every nucleus: the stain lies at its rim."""
     depth = inner_distance(labels)
     deepest = np.maximum(ndimage.maximum(depth, labels, np.arange(labels.max() + 1)), 1.0)
     middle = np.clip(depth / deepest[labels], 0, 1) ** 1.5
-    low = background_of(image)
-    return image - 0.6 * (labels > 0) * middle * (image - low), labels
+    return image - 0.6 * (labels > 0) * middle * (image - _background(image)), labels
 
 
-def lobed(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
+def _lobed(image: Image, labels: Labels, random: np.random.Generator) -> Changed:
     """Cut a notch into both sides of every nucleus, out of image and reference alike."""
-
-    def notch(away: Floats, along: Floats, size: float) -> Floats:
-        open_at = np.abs(along) - 0.22 * size - 1.2 * np.abs(away)
-        return (open_at > 0).astype(float)
-
-    low = background_of(image)
-    shape = np.zeros(image.shape)
-    for number, place, away, along, size in _axes(labels, rng):
-        shape[place] = np.maximum(
-            shape[place], notch(away, along, size) * (labels[place] == number)
-        )
-    soft = ndimage.gaussian_filter(shape, 0.8)
-    kept = np.where(shape > 0.5, 0, labels).astype(np.int32)
-    return image - soft * (image - low), _largest_pieces(kept)
+    notch = np.zeros(image.shape)
+    for place, inside, across, along, size in _axes(labels, random):
+        notch[place] += inside & (np.abs(along) - 0.22 * size - 1.2 * np.abs(across) > 0)
+    soft = ndimage.gaussian_filter(notch, 0.8)
+    kept = np.where(notch > 0.5, 0, labels).astype(np.int32)
+    return image - soft * (image - _background(image)), _largest_pieces(kept)
 
 
-def dense(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
+def _dense(image: Image, labels: Labels, random: np.random.Generator) -> Changed:
     """Add the nuclei of the mirrored field wherever there is room: side by side, as in a monolayer.
 
     At most a tenth of a nucleus is hidden behind another one. What nuclei look like that lie over
-    each other is `overlaid`; what is hidden of them nobody could segment.
+    each other is `_overlaid`; what is hidden of them nobody could segment.
     """
     over, more = np.fliplr(labels), np.fliplr(image)
     sizes = np.maximum(np.bincount(over.ravel()), 1)
@@ -143,70 +117,59 @@ def dense(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
     return image, np.where((labels == 0) & (kept > 0), kept + labels.max(), labels)
 
 
-def overlaid(image: Image, labels: Labels, copies: int) -> tuple[Image, Labels]:
-    """Lay mirrored copies of the field over it; what is hidden of their nuclei is cut off."""
-    for flip in (np.fliplr, np.flipud)[:copies]:
+def _overlaid(image: Image, labels: Labels, random: np.random.Generator) -> Changed:
+    """Lay two mirrored copies of the field over it; what is hidden of their nuclei is cut off."""
+    for flip in (np.fliplr, np.flipud):
         over = flip(labels)
         number = np.where((over > 0) & (labels == 0), over + labels.max(), 0)
         visible = np.bincount(number.ravel(), minlength=number.max() + 1)
         visible[0] = 0
-        least = 0.15 * np.median(np.bincount(labels.ravel())[1:])
+        least = 0.15 * np.median(areas(labels))
         image = np.maximum(image, flip(image))
         labels = labels + np.where(visible[number] > least, number, 0)
     return image, labels
 
 
 def _axes(
-    labels: Labels, rng: np.random.Generator
-) -> Iterator[tuple[int, tuple[slice, ...], Floats, Floats, float]]:
-    """For every object: its number, window, and coordinates across and along a random axis."""
+    labels: Labels, random: np.random.Generator
+) -> Iterator[tuple[tuple[slice, ...], Mask, Floats, Floats, float]]:
+    """Give each object's window, mask, px across and along a random axis, and diameter."""
     for number, place in enumerate(ndimage.find_objects(labels), 1):
         if place is None:
             continue
         y, x = np.indices(tuple(side.stop - side.start for side in place), float)
         inside = labels[place] == number
         y, x = y - y[inside].mean(), x - x[inside].mean()
-        angle = rng.uniform(0, np.pi)
+        angle = random.uniform(0, np.pi)
         across = y * np.cos(angle) + x * np.sin(angle)
         along = -y * np.sin(angle) + x * np.cos(angle)
-        yield number, place, across, along, 2 * np.sqrt(inside.sum() / np.pi)
-
-
-def _across(
-    image: Image, labels: Labels, rng: np.random.Generator, profile: Callable[..., AnyArray]
-) -> tuple[Image, Labels]:
-    low, result = background_of(image), image.copy()
-    for number, place, away, along, size in _axes(labels, rng):
-        line = (labels[place] == number) * profile(away, along, size)
-        result[place] -= 0.5 * line * (result[place] - low)
-    return result, labels
+        yield place, inside, across, along, 2 * np.sqrt(inside.sum() / np.pi)
 
 
 def _largest_pieces(labels: Labels) -> Labels:
-    """Keep the largest piece of every object."""
+    """Keep the largest piece of every object; pieces that touch at corners alone are apart."""
     kept = np.zeros_like(labels)
     for number, place in enumerate(ndimage.find_objects(labels), 1):
         if place is not None:
             pieces, _ = ndimage.label(labels[place] == number)
-            sizes = np.bincount(pieces.ravel())[1:]
-            kept[place][pieces == 1 + int(np.argmax(sizes))] = number
+            kept[place][pieces == 1 + int(np.argmax(areas(pieces)))] = number
     return kept
 
 
 PHENOTYPES: dict[str, Change] = {
-    "smaller": smaller,
-    "elongated": elongated,
-    "dim": dim,
-    "saturated": saturated,
-    "gradient": gradient,
-    "blurred": blurred,
-    "noisy": noisy,
-    "speckled": speckled,
-    "strongly_speckled": strongly_speckled,
-    "lined": lined,
-    "ring": ring,
-    "lobed": lobed,
-    "dense": dense,
+    "smaller": partial(_resized, factors=(0.7, 0.7)),
+    "elongated": partial(_resized, factors=(1.3, 0.8)),
+    "dim": _dim,
+    "saturated": _saturated,
+    "gradient": _gradient,
+    "blurred": partial(_blurred, share=0.09),
+    "noisy": partial(_noisy, share=0.15),
+    "speckled": partial(_speckled, strength=0.25),
+    "strongly_speckled": partial(_speckled, strength=0.7),
+    "lined": _lined,
+    "ring": _ring,
+    "lobed": _lobed,
+    "dense": _dense,
 }
 FAMILIES: dict[str, tuple[str, ...]] = {
     "size": ("smaller", "elongated"),
@@ -220,29 +183,14 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}
 EXTREME = ("strongly_speckled",)
 """Reported apart: there even people disagree about what is one object."""
-
-
-def _degraded(name: str, strength: float) -> Change:
-    """Return a change that takes an image outside of what the evidence is calibrated on."""
-
-    def blur(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
-        return ndimage.gaussian_filter(image, strength * median_diameter(labels)), labels
-
-    def noise(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
-        sigma = strength * contrast_of(image, labels)
-        return image + rng.normal(0, sigma, image.shape), labels
-
-    def crowd(image: Image, labels: Labels, rng: np.random.Generator) -> Changed:
-        return overlaid(image, labels, int(strength) - 1)
-
-    return {"blur": blur, "noise": noise, "crowd": crowd}[name]
-
-
 DEGRADED: dict[str, Change] = {
-    **{f"blur {strength}": _degraded("blur", strength) for strength in (0.15, 0.25)},
-    **{f"noise {strength}": _degraded("noise", strength) for strength in (0.3, 0.5)},
-    "crowd 3": _degraded("crowd", 3),
+    "blur 0.15": partial(_blurred, share=0.15),
+    "blur 0.25": partial(_blurred, share=0.25),
+    "noise 0.3": partial(_noisy, share=0.3),
+    "noise 0.5": partial(_noisy, share=0.5),
+    "crowd 3": _overlaid,
 }
+"""Changes that take an image outside of what the evidence is calibrated on."""
 
 
 def with_change(name: str, image: Image, labels: Labels, seed: int) -> tuple[Image, Labels]:
@@ -252,10 +200,8 @@ def with_change(name: str, image: Image, labels: Labels, seed: int) -> tuple[Ima
     ----------
     name : str
         Of `PHENOTYPES` or `DEGRADED`, or "none".
-    image : (Y, X) float32
-        Intensity 0-1.
-    labels : (Y, X) int32
-        Its reference.
+    image, labels : (Y, X) float32 and (Y, X) int32
+        Intensity 0-1, and its reference.
     seed : int
         Of what is random in the change.
     """

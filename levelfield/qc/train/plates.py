@@ -15,7 +15,7 @@ import pandas as pd
 
 from levelfield.arrays import AnyArray, Floats
 from levelfield.qc.evidence.scores import ALL_VARIANTS, OF_VARIANTS
-from levelfield.qc.measures import MEASURES, Scope
+from levelfield.qc.measures import MEASURES, SCOPES, Scope
 from levelfield.qc.statistics.errors import Doubts
 from levelfield.qc.statistics.estimates import Estimate, difference, ratio_estimate
 from levelfield.qc.train.images import FOLDS
@@ -32,16 +32,13 @@ _SHIFTS = {
     "sharpness": ("look_sharpness", 1.0),
     "contrast": ("look_contrast", 1.0),
     "grain": ("look_grain", 1.0),
+    "saturation": ("saturated", 1.0),
 }
+"""Column and factor of each appearance shift, by the names of `Doubts`."""
 
 
 def with_measures(fields: pd.DataFrame) -> pd.DataFrame:
     """Add numerators and denominators of every measure, read and true, to a table of images.
-
-    Parameters
-    ----------
-    fields : DataFrame
-        `levelfield.qc.train.evidence.field_table` of many images.
 
     Returns
     -------
@@ -51,43 +48,40 @@ def with_measures(fields: pd.DataFrame) -> pd.DataFrame:
         distance to what annotators drew, plus theirs to the edge.
     """
     n = fields["n"].astype(float)
-    filled = fields.fillna(
-        dict.fromkeys(["merges", "splits", "lacking", "balance", "invented", "right"], 0.0)
+    merges, splits, lacking, balance, invented, right = (
+        fields[name].fillna(0.0)
+        for name in ("merges", "splits", "lacking", "balance", "invented", "right")
     )
-    there = n - filled["splits"] - filled["invented"] + filled["lacking"] + filled["missed"]
+    missed, true_missed = fields["missed"], fields["true_missed"]
+    there = n - splits - invented + lacking + missed
     edge = fields["true_outline_px"] + fields["reference_bias_px"]
     known = fields["bias"].notna() & edge.notna()
-    columns = {
-        "agreement": (filled["right"], n + filled["missed"]),
-        "missed": (filled["missed"], np.maximum(there, 0)),
-        "invented": (filled["invented"], n),
-        "bias": (fields["bias"].where(known, 0.0), known.astype(float)),
-        "balance": (filled["balance"], n),
-        "splits": (filled["splits"], n),
-        "merges": (filled["merges"], n),
+    bias, edge = (values.where(known, 0.0) for values in (fields["bias"], edge))
+    n_edges = known.astype(float)
+    true_balance = fields["true_excess"] - fields["true_lacking"]
+    measured = {  # read, of, true, true of
+        "agreement": (right, n + missed, fields["true_right"], n + true_missed),
+        "missed": (missed, np.maximum(there, 0), true_missed, fields["true_n"]),
+        "invented": (invented, n, fields["true_invented"], n),
+        "bias": (bias, n_edges, edge, n_edges),
+        "balance": (balance, n, true_balance, n),
+        "splits": (splits, n, fields["true_excess"], n),
+        "merges": (merges, n, fields["true_merges"], n),
     }
-    truth = {
-        "agreement": (fields["true_right"], n + fields["true_missed"]),
-        "missed": (fields["true_missed"], fields["true_n"]),
-        "invented": (fields["true_invented"], n),
-        "bias": (edge.where(known, 0.0), known.astype(float)),
-        "balance": (fields["true_excess"] - fields["true_lacking"], n),
-        "splits": (fields["true_excess"], n),
-        "merges": (fields["true_merges"], n),
+    made: dict[str, Any] = {
+        f"{part}_{name}": values
+        for name in MEASURES
+        for part, values in zip(_PARTS, measured[name], strict=True)
     }
-    made: dict[str, Any] = {}
-    for name in MEASURES:
-        made[f"read_{name}"], made[f"of_{name}"] = columns[name]
-        made[f"true_{name}"], made[f"true_of_{name}"] = truth[name]
-    for measure in OF_VARIANTS:
-        for variant in ALL_VARIANTS:
-            made[f"read_{measure}_{variant}"] = fields[f"{measure}_{variant}"].fillna(0.0)
+    for name in OF_ALL_VARIANTS:
+        made[name] = fields[name.removeprefix("read_")].fillna(0.0)
     return fields.assign(**made)
 
 
-READ = [f"{part}_{name}" for name in MEASURES for part in ("read", "of", "true", "true_of")]
+_PARTS = ("read", "of", "true", "true_of")
+READ = [f"{part}_{name}" for name in MEASURES for part in _PARTS]
 OF_ALL_VARIANTS = [f"read_{m}_{v}" for m in OF_VARIANTS for v in ALL_VARIANTS]
-APPEARANCE = [*(column for column, _ in _SHIFTS.values()), "saturated", "outside"]
+APPEARANCE = [*(column for column, _ in _SHIFTS.values()), "outside"]
 COLUMNS = {name: place for place, name in enumerate([*READ, *OF_ALL_VARIANTS, *APPEARANCE])}
 
 
@@ -104,11 +98,6 @@ class ControlClass(NamedTuple):
     def truth(self, measure: str) -> float:
         """Return the true value of all images together."""
         top, bottom = (np.nansum(self.column(f"{part}_{measure}")) for part in ("true", "true_of"))
-        return float(top / bottom) if bottom > 0 else float("nan")
-
-    def read(self, measure: str) -> float:
-        """Return what the evidence reads of all images together."""
-        top, bottom = (np.nansum(self.column(f"{part}_{measure}")) for part in ("read", "of"))
         return float(top / bottom) if bottom > 0 else float("nan")
 
     def noise(self, measure: str) -> float:
@@ -170,7 +159,7 @@ def read_rows(
     Parameters
     ----------
     plate : Plate
-        The plate.
+        Whose.
     random : Generator, optional
         Draws `N_WELLS` wells of `WELL_IMAGES` images for each class, with replacement. By default
         every image is a well, once.
@@ -191,8 +180,7 @@ def read_rows(
         noise = {scope: own.noise(measure) for scope, own in classes.items()}
         noise["difference"] = noise["poscon"] + noise["negcon"]
         variants = _variants(drawn, measure)
-        scopes: tuple[Scope, ...] = ("negcon", "poscon", "difference")
-        for scope in scopes:
+        for scope in SCOPES:
             doubts = {"variants": variants[scope], "outside": out_of_distribution(plate, scope)}
             if scope != "negcon":
                 doubts |= shift
@@ -210,7 +198,7 @@ def _estimate(wells: Floats, measure: str) -> Estimate:
 def _variants(drawn: dict[str, AnyArray], measure: str) -> dict[str, float]:
     """Range of each scope's value over the variants of the evidence; 0 where there are none."""
     if measure not in OF_VARIANTS:
-        return dict.fromkeys(("negcon", "poscon", "difference"), 0.0)
+        return dict.fromkeys(SCOPES, 0.0)
     places = [COLUMNS[f"read_{measure}_{variant}"] for variant in ALL_VARIANTS]
     sums = {scope: np.nansum(wells, axis=0) for scope, wells in drawn.items()}
     values = {
@@ -224,19 +212,14 @@ def appearance_shift(plate: Plate) -> dict[str, float]:
     """Return how much the appearance of the classes differs, by the names of `Doubts`."""
     found = {}
     for name, (column, factor) in _SHIFTS.items():
-        one, other = (np.nanmean(each.column(column)) for each in plate[-2:])
-        found[name] = float(abs(factor * (one - other)))
-    one, other = (np.nanmean(each.column("saturated")) for each in plate[-2:])
-    return {name: value if np.isfinite(value) else 0.0 for name, value in found.items()} | {
-        "saturation": float(abs(one - other)) if np.isfinite(one - other) else 0.0
-    }
+        own, other = (np.nanmean(each.column(column)) for each in plate[-2:])
+        shift = float(abs(factor * (own - other)))
+        found[name] = shift if np.isfinite(shift) else 0.0
+    return found
 
 
 def out_of_distribution(plate: Plate, scope: str) -> float:
     """Return the share of images out of distribution, of the class that has more."""
-    of_class = {
-        "negcon": [plate.negative],
-        "poscon": [plate.positive],
-        "difference": [plate.negative, plate.positive],
-    }[scope]
-    return max(float(np.nanmean(each.column("outside"))) for each in of_class)
+    own = {"negcon": [plate.negative], "poscon": [plate.positive]}
+    sides = own.get(scope, [plate.negative, plate.positive])
+    return max(float(np.nanmean(each.column("outside"))) for each in sides)

@@ -1,9 +1,12 @@
 """Which images are out of distribution of the calibration: recognisers, and how they do."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
+from levelfield.arrays import Mask
 from levelfield.qc.evidence.calibration import FEWEST_OBJECTS, INDICATORS, Recogniser
 from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.phenotypes import DEGRADED
@@ -19,12 +22,7 @@ BBBC013 = "bbbc013"
 def shown(fields: pd.DataFrame, cytoplasm: pd.DataFrame) -> pd.DataFrame:
     """Describe plain and degraded images: `INDICATORS`, ``reason``, ``part`` and more, a row each.
 
-    Parameters
-    ----------
-    fields : DataFrame
-        `levelfield.qc.train.evidence.field_table` of many images.
-    cytoplasm : DataFrame
-        `levelfield.qc.train.cytoplasm.collect`.
+    From `levelfield.qc.train.evidence.field_table` and `levelfield.qc.train.cytoplasm.collect`.
     """
     names = sorted({name for indicators in INDICATORS.values() for name in indicators})
     good = pd.MultiIndex.from_frame(fields[["kind", "setting"]]).isin(GOOD)
@@ -45,14 +43,20 @@ def shown(fields: pd.DataFrame, cytoplasm: pd.DataFrame) -> pd.DataFrame:
     return table.assign(reason=table["change"].str.split(" ").str[0].map(REASONS).fillna(""))
 
 
-def fit_recogniser(table: pd.DataFrame, reason: str) -> tuple[dict[str, float], float]:
+def _parts(table: pd.DataFrame) -> Iterator[tuple[Mask, pd.DataFrame]]:
+    """Give the rows of each part, and the table without it."""
+    for name in table["part"].unique():
+        own = (table["part"] == name).to_numpy()
+        yield own, table[~own]
+
+
+def fit_recogniser(table: pd.DataFrame, reason: str) -> tuple[pd.Series, float]:
     """Logistic regression of one kind of degraded images against plain ones: weights, constant.
 
     Every group counts the same, and degraded images together as much as plain ones.
     """
-    table = table[table["reason"].isin(["", reason])]
     names = list(INDICATORS[reason])
-    table = table.dropna(subset=names)
+    table = table[table["reason"].isin(["", reason])].dropna(subset=names)
     truth = table["reason"] == reason
     share = 1 / table.groupby(["group", truth]).transform("size")
     weight = share / share.groupby(truth).transform("sum")
@@ -60,7 +64,7 @@ def fit_recogniser(table: pd.DataFrame, reason: str) -> tuple[dict[str, float], 
     model = LogisticRegression(max_iter=500)
     model.fit((table[names] - middle) / spread, truth, sample_weight=weight * len(table))
     slopes = model.coef_[0] / spread
-    return dict(zip(names, slopes, strict=True)), float(model.intercept_[0] - slopes @ middle)
+    return slopes, float(model.intercept_[0] - slopes @ middle)
 
 
 def fit_recognisers(table: pd.DataFrame) -> tuple[Recogniser, ...]:
@@ -68,10 +72,9 @@ def fit_recognisers(table: pd.DataFrame) -> tuple[Recogniser, ...]:
     found = []
     for reason in INDICATORS:
         total = np.full(len(table), np.nan)
-        for name in table["part"].unique():
-            weights, constant = fit_recogniser(table[table["part"] != name], reason)
-            mine = (table["part"] == name).to_numpy()
-            total[mine] = table.loc[mine, list(weights)] @ pd.Series(weights) + constant
+        for own, rest in _parts(table):
+            weights, constant = fit_recogniser(rest, reason)
+            total[own] = table.loc[own, list(weights.index)] @ weights + constant
         plain = total[(table["reason"] == "").to_numpy()]
         degraded = total[(table["reason"] == reason).to_numpy()]
         most, seldom = np.nanquantile(plain, [1 - FLAGGED, 1 - SELDOM])
@@ -85,27 +88,23 @@ def fit_recognisers(table: pd.DataFrame) -> tuple[Recogniser, ...]:
 def flag_out_of_distribution(fields: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
     """Tell of each image whether recognisers that saw nothing of its fold flag it: 0 or 1."""
     flags = pd.Series(0.0, fields.index)
-    names = {
-        column: column.removeprefix("look_")
-        for column in fields.columns[fields.columns.str.startswith("look_")]
-    }
-    shown = fields[list(names)].rename(columns=names)
+    appearance = fields.filter(regex="^look_").rename(
+        columns=lambda name: name.removeprefix("look_")
+    )
+    folds, enough = fields["group"].map(FOLDS), fields["n"] >= FEWEST_OBJECTS
     for fold in sorted({*FOLDS.values()}):
-        mine = (fields["group"].map(FOLDS) == fold).to_numpy()
-        recognisers = fit_recognisers(table[table["part"] != str(fold)])
-        enough = (fields["n"] >= FEWEST_OBJECTS).to_numpy() & mine
-        for recogniser in recognisers:
-            flags[enough & recogniser.recognises(shown)] = 1.0
+        own = (enough & (folds == fold)).to_numpy()
+        for recogniser in fit_recognisers(table[table["part"] != str(fold)]):
+            flags[own & recogniser.recognises(appearance)] = 1.0
     return flags
 
 
 def range_table(table: pd.DataFrame) -> pd.DataFrame:
     """Share of images that are flagged, by what was done to them, each part left out."""
     flagged = np.zeros(len(table), bool)
-    for name in table["part"].unique():
-        mine = (table["part"] == name).to_numpy()
-        for recogniser in fit_recognisers(table[~mine]):
-            flagged |= mine & recogniser.recognises(table)
+    for own, rest in _parts(table):
+        for recogniser in fit_recognisers(rest):
+            flagged |= own & recogniser.recognises(table)
     judged = table.assign(flagged=flagged)
     result = judged.groupby(["change", "kind"])["flagged"].agg(["mean", "size"]).reset_index()
     plain = judged[judged["reason"] == ""].groupby("group")["flagged"].agg(["mean", "size"])

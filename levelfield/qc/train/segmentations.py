@@ -1,8 +1,9 @@
 """Segmentations with all kinds of errors, good and bad, by three kinds of segmenter."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from levelfield.arrays import Image, Labels
 from levelfield.labels.labelwise import median_diameter
 from levelfield.labels.objects import renumber
 from levelfield.qc.evidence.bias import threshold_bias
+from levelfield.qc.evidence.opinion_network import load_opinion
+from levelfield.qc.evidence.second_opinion import SecondOpinion, opinion_for, second_opinion
 from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.methods.network import NetworkOptions, decode
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
@@ -55,25 +58,46 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "network": tuple(NETWORK),
     "cellpose": tuple(CELLPOSE),
 }
-OF_PHENOTYPES = (
-    ("classical", "default"),
-    ("classical", "split_by_intensity"),
-    ("network", "flow"),
-    ("cellpose", "default"),
-)
-"""Segmentations that images with phenotypes get."""
 GOOD = (("classical", "default"), ("network", "flow"))
 """Segmentations into which errors are planted."""
+OF_PHENOTYPES = (*GOOD, ("classical", "split_by_intensity"), ("cellpose", "default"))
+"""Segmentations that images with phenotypes get."""
 REFERENCE = "reference"
 
 
 @dataclass
 class Scene:
-    """An image (Y, X) with its reference, and what a network that never saw it says of it."""
+    """An image with its reference, and what a network that never saw it says of it.
+
+    Attributes
+    ----------
+    image : (Y, X) float32
+        Intensity 0-1.
+    reference : (Y, X) int32
+        Its objects.
+    model : NetworkModel
+        The network that segments.
+    network : Path
+        ONNX file of the same network, as the second opinion asks it.
+    read : dict of float to SecondOpinion
+        What it said already, by scale.
+    """
 
     image: Image
     reference: Labels
     model: NetworkModel
+    network: Path
+    read: dict[float, SecondOpinion] = field(default_factory=dict)
+
+    def opinion(self, labels: Labels) -> SecondOpinion:
+        """Ask about a segmentation (Y, X) of the image as the QC does, once at every scale."""
+        return opinion_for(labels, self._opinion_at)
+
+    def _opinion_at(self, scale: float) -> SecondOpinion:
+        if scale not in self.read:
+            prediction = load_opinion(self.network).predict(self.image, scale)
+            self.read[scale] = second_opinion(prediction, self.image.shape)
+        return self.read[scale]
 
     @cached_property
     def prediction(self) -> Prediction:
@@ -90,11 +114,10 @@ class Scene:
         if kind == "classical":
             return segment_objects(self.image[None], "classical", CLASSICAL[setting]).labels
         if kind == "network":
-            decoder, decoding, outline = NETWORK[setting]
-            shape = self.image.shape
-            given = {"decoder": decoder, "decoding": decoding, "outline": outline}
+            names = ("decoder", "decoding", "outline")
+            given = dict(zip(names, NETWORK[setting], strict=True))
             options = NetworkOptions.model_validate(given)
-            return decode(self.prediction, shape, options, self.image).labels
+            return decode(self.prediction, self.image.shape, options, self.image).labels
         if kind == "cellpose":
             return cellpose_like(self.prediction, self.image.shape, CELLPOSE[setting])
         return self.reference

@@ -21,20 +21,19 @@ from levelfield.qc.measures import MEASURES
 from levelfield.qc.train.calibrate import calibrate, whole_rows
 from levelfield.qc.train.drawing import all_plates
 from levelfield.qc.train.images import FOLDS
-from levelfield.qc.train.intervals import correlation_by_groups
+from levelfield.qc.train.intervals import correlation_by_groups, named
 from levelfield.qc.train.judge import HeldOut, Judged, held_out_constants, judge_plates
 from levelfield.qc.train.judged_tables import (
-    ALL_KINDS,
+    by_kind,
     coverage_table,
     gross_table,
     missed_table,
-    of_kind,
     phenotype_table,
     planted_table,
     rule_table,
     scaled,
 )
-from levelfield.qc.train.plates import N_WELLS, WELL_IMAGES, with_measures
+from levelfield.qc.train.plates import N_WELLS, READ, WELL_IMAGES, with_measures
 from levelfield.qc.train.range import fit_recognisers, flag_out_of_distribution, range_table, shown
 from levelfield.qc.train.segmentations import KINDS, METHODS
 from levelfield.qc.train.targets import target_table
@@ -46,35 +45,28 @@ def agreement_table(fields: pd.DataFrame, constants: HeldOut) -> pd.DataFrame:
     own = fields[(fields["phenotype"] == "none") & (fields["beside"] == "none")]
     own = own[own["kind"].isin(KINDS)]
     own = own.assign(well=own.groupby(keys).cumcount() // WELL_IMAGES)
-    parts = [f"{part}_{name}" for name in MEASURES for part in ("read", "of", "true", "true_of")]
-    wells = own.groupby([*keys, "well"])[parts].sum().reset_index()
-    plain = wells["planted"] == "none"
+    wells = own.groupby([*keys, "well"])[READ].sum().reset_index()
+    plain, dropped = wells["planted"] == "none", wells["planted"].str.startswith("drops")
     rows = []
     for name, measure in MEASURES.items():
-        chosen = wells[plain | wells["planted"].str.startswith("drops")]
-        if name != "missed":
-            chosen = wells[plain]
-        lines = {
-            (fold, kind): constants[fold, ""][name, "nuclei", METHODS[kind]]
-            for fold in sorted({*FOLDS.values()})
-            for kind in KINDS
-        }
-        of_row = [lines[FOLDS[g], k] for g, k in zip(chosen["group"], chosen["kind"], strict=True)]
+        chosen = wells[plain | dropped if name == "missed" else plain]
+        lines = [
+            constants[FOLDS[group], ""][name, "nuclei", METHODS[kind]]
+            for group, kind in zip(chosen["group"], chosen["kind"], strict=True)
+        ]
         value = chosen[f"read_{name}"] / chosen[f"of_{name}"].clip(lower=1e-9)
         floor, slope = (
-            np.array([getattr(known, part) for known in of_row]) for part in ("floor", "slope")
+            np.array([getattr(line, part) for line in lines]) for part in ("floor", "slope")
         )
         chosen = chosen.assign(
             read=measure.scale * (value - floor) * slope,
             truth=measure.scale * chosen[f"true_{name}"] / chosen[f"true_of_{name}"],
         ).dropna(subset=["read", "truth"])
-        for kind in (*KINDS, ALL_KINDS):
-            mine = of_kind(chosen, kind)
-            r, r_low, r_high = correlation_by_groups(mine["read"], mine["truth"], mine["group"])
+        for kind, mine in by_kind(chosen):
             error = mine["read"] - mine["truth"]
             rows.append(
                 {"measure": name, "unit": measure.unit, "kind": kind, "n_wells": len(mine)}
-                | {"r": r, "r_low": r_low, "r_high": r_high}
+                | named("r", correlation_by_groups(mine["read"], mine["truth"], mine["group"]))
                 | {"mean_absolute_error": error.abs().mean(), "mean_error": error.mean()}
             )
     return pd.DataFrame(rows)
@@ -100,17 +92,10 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="install the calibration")
     chosen = parser.parse_args()
     fields = with_measures(pd.read_parquet(chosen.scored / "fields.parquet"))
-    cytoplasm = pd.read_parquet(chosen.collected / "cytoplasm.parquet")
-    appearance = shown(fields, cytoplasm)
+    appearance = shown(fields, pd.read_parquet(chosen.collected / "cytoplasm.parquet"))
     fields["outside"] = flag_out_of_distribution(fields, appearance)
     plates = all_plates(fields, chosen.draws)
     rows = whole_rows(plates)
-    about = (
-        f"{len(plates)} plates of {fields['group'].nunique()} groups; {N_WELLS} wells of "
-        f"{WELL_IMAGES} images; "
-        f"levelfield {version('levelfield')}, Python {platform.python_version()}, "
-        f"scikit-learn {version('scikit-learn')}, {platform.machine()}, {date.today()}"
-    )
     constants = held_out_constants(rows, chosen.jobs)
     if chosen.write:
         Calibration(calibrate(rows), fit_recognisers(appearance)).save(FILE)
@@ -121,9 +106,9 @@ def main() -> None:
     judged.rows.to_parquet(chosen.scored / "judged.parquet")
     judged.answers.to_parquet(chosen.scored / "answers.parquet")
     ranks = pd.read_parquet(chosen.scored / "ranks.parquet")
-    known = ranks.assign(weight=1.0).groupby(["evidence", "variant", "kind"])["auc"]
+    ranks = ranks.groupby(["evidence", "variant", "kind"])["auc"]
     tables = {
-        "ranks": known.agg(["mean", "min", "count"]).reset_index(),
+        "ranks": ranks.agg(["mean", "min", "count"]).reset_index(),
         "agreement": agreement_table(fields, constants),
         "coverage": coverage_table(few.rows),
         "rule": rule_table(judged.rows),
@@ -134,6 +119,12 @@ def main() -> None:
         "range": range_table(appearance),
     }
     tables["targets"] = target_table(tables)
+    about = (
+        f"{len(plates)} plates of {fields['group'].nunique()} groups; {N_WELLS} wells of "
+        f"{WELL_IMAGES} images; levelfield {version('levelfield')}, "
+        f"Python {platform.python_version()}, scikit-learn {version('scikit-learn')}, "
+        f"{platform.machine()}, {date.today()}"
+    )
     for name, table in tables.items():
         write(chosen.results, f"qc_{name}.csv", table, about)
 

@@ -1,7 +1,6 @@
 """The targets that the verdict is held to, what was measured, and by how much a miss misses."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,55 +11,18 @@ from levelfield.qc.train.segmentations import KINDS
 
 Figures = Any
 """A DataFrame of figures; its types do not say that its cells are numbers."""
-_DISJOINT = tuple(name for name in DIFFERING if not name.endswith("same images"))
-
-
-@dataclass(frozen=True)
-class Target:
-    """One target.
-
-    Attributes
-    ----------
-    target, asked, measured : str
-        What is asked, how much of it, and what was measured.
-    met : bool
-        Whether it is reached.
-    missed_by : str
-        By how much it is not; empty where it is.
-    """
-
-    target: str
-    asked: str
-    measured: str
-    met: bool
-    missed_by: str
-
-
-def _at_least(what: str, value: float, least: float, unit: str, note: str = "") -> Target:
-    met = bool(np.isfinite(value) and value >= least)
-    missed = "" if met else _amount(least - value, unit)
-    return Target(what, f"≥ {_amount(least, unit)}", _amount(value, unit) + note, met, missed)
-
-
-def _at_most(what: str, value: float, most: float, unit: str, note: str = "") -> Target:
-    met = bool(np.isfinite(value) and value <= most)
-    missed = "" if met else _amount(value - most, unit)
-    return Target(what, f"≤ {_amount(most, unit)}", _amount(value, unit) + note, met, missed)
-
-
-def _amount(value: float, unit: str) -> str:
-    if unit == "%":
-        return f"{100 * value:.1f} %"
-    return f"{value:.2f} {unit}".strip()
+DISJOINT = tuple(name for name in DIFFERING if not name.endswith("same images"))
+"""What differs between classes that are made of different images."""
 
 
 def target_table(tables: Mapping[str, Figures]) -> pd.DataFrame:
-    """Hold the tables of `levelfield.qc.train.tables` against the targets.
+    """Hold the tables of `levelfield.qc.train.tables`, by name, against the targets.
 
-    Parameters
-    ----------
-    tables : mapping of str to DataFrame
-        By name, without ``qc_``.
+    Returns
+    -------
+    DataFrame
+        ``target, asked, measured``: what is asked, how much of it, and what was measured; ``met``,
+        and ``missed_by``: by how much it is not, empty where it is.
     """
     found = [
         *_phenotypes(tables["phenotypes"]),
@@ -69,146 +31,114 @@ def target_table(tables: Mapping[str, Figures]) -> pd.DataFrame:
         *_missed(tables["missed"], tables["agreement"]),
         *_planted(tables["planted"], tables["gross"]),
     ]
-    return pd.DataFrame([asdict(target) for target in found])
+    return pd.DataFrame(found)
 
 
-def _phenotypes(table: Figures) -> list[Target]:
-    own = table[~table["paired"]].set_index(["phenotype", "kind"])
-    every = own.loc[("all but extreme", "all")]
-    beyond = table[table["paired"]].set_index(["phenotype", "kind"]).loc[("all but extreme", "all")]
-    worst = min(KINDS, key=lambda kind: own.loc[("all but extreme", kind), "answered_split_merge"])
-    of_worst = own.loc[("all but extreme", worst), "answered_split_merge"]
-    note = f" ({worst}: {100 * of_worst:.0f} %)"
-    low, high = beyond["rms_balance_low"], beyond["rms_balance_high"]
-    alone = f" ({low:.1f} to {high:.1f}; with that of the halves {every['rms_balance']:.1f})"
-    return [
-        _at_least(
-            "phenotype plates whose splits and merges are answered, not undecided",
-            every["answered_split_merge"],
-            0.60,
-            "%",
-            note,
-        ),
-        _at_most(
-            "RMS error of the balance difference by phenotypes, beyond that of the same images "
-            "without, strong speckle left out",
-            beyond["rms_balance"],
-            2.8,
-            "pp",
-            alone,
-        ),
-    ]
+def _at_least(
+    what: str, value: float, least: float, unit: str = "%", note: str = ""
+) -> dict[str, Any]:
+    return _held(what, "≥", value, least, unit, note)
 
 
-def _coverage(table: Figures) -> list[Target]:
-    own = table[(table["scope"] == "difference") & table["differing"].isin(_DISJOINT)]
+def _at_most(
+    what: str, value: float, most: float, unit: str = "%", note: str = ""
+) -> dict[str, Any]:
+    return _held(what, "≤", value, most, unit, note)
+
+
+def _held(what: str, sign: str, value: float, limit: float, unit: str, note: str) -> dict[str, Any]:
+    lacking = limit - value if sign == "≥" else value - limit
+    met = bool(np.isfinite(value) and lacking <= 0)
+    return {
+        "target": what,
+        "asked": f"{sign} {_amount(limit, unit)}",
+        "measured": _amount(value, unit) + note,
+        "met": met,
+        "missed_by": "" if met else _amount(lacking, unit),
+    }
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{100 * value:.1f} %" if unit == "%" else f"{value:.2f} {unit}".strip()
+
+
+def _phenotypes(table: Figures) -> Iterator[dict[str, Any]]:
+    usual = table[table["phenotype"] == "all but extreme"]
+    halves = usual[~usual["paired"]].set_index("kind")
+    same_images = usual[usual["paired"]].set_index("kind").loc["all"]
+    answered = halves["answered_split_merge"]
+    worst = answered[list(KINDS)].idxmin()
+    what = "phenotype plates whose splits and merges are answered, not undecided"
+    note = f" ({worst}: {100 * answered[worst]:.0f} %)"
+    yield _at_least(what, answered["all"], 0.60, note=note)
+    what = "RMS error of the balance difference by phenotypes, beyond that of the same images "
+    what += "without, strong speckle left out"
+    low, high = same_images["rms_balance_low"], same_images["rms_balance_high"]
+    all_halves = halves.loc["all", "rms_balance"]
+    note = f" ({low:.1f} to {high:.1f}; with that of the halves {all_halves:.1f})"
+    yield _at_most(what, same_images["rms_balance"], 2.8, "pp", note)
+
+
+def _coverage(table: Figures) -> Iterator[dict[str, Any]]:
+    own = table[(table["scope"] == "difference") & table["differing"].isin(DISJOINT)]
     own = own[own["kind"].isin(KINDS)]
-    lowest = own.loc[own["coverage"].idxmin()]
-    bound = own.loc[own["coverage_low"].idxmin()]
-
-    def where(row: Figures) -> str:
-        return f" ({row['measure']}, {row['differing']}, {row['kind']})"
-
-    return [
-        _at_least(
-            "90 % intervals of differences cover, in every kind of plate and segmenter",
-            lowest["coverage"],
-            0.88,
-            "%",
-            where(lowest),
-        ),
-        _at_least(
-            "lower bound of that coverage over groups",
-            bound["coverage_low"],
-            0.80,
-            "%",
-            where(bound),
-        ),
-        _at_least(
-            "share of kinds of plates, measures and segmenters covered by 88 %",
-            float((own["coverage"] >= 0.88).mean()),
-            1.0,
-            "%",
-        ),
-    ]
+    every = "90 % intervals of differences cover, in every kind of plate and segmenter"
+    for what, column, least in (
+        (every, "coverage", 0.88),
+        ("lower bound of that coverage over groups", "coverage_low", 0.80),
+    ):
+        row = own.loc[own[column].idxmin()]
+        note = f" ({row['measure']}, {row['differing']}, {row['kind']})"
+        yield _at_least(what, row[column], least, note=note)
+    what = "share of kinds of plates, measures and segmenters covered by 88 %"
+    yield _at_least(what, float((own["coverage"] >= 0.88).mean()), 1.0)
 
 
-def _rule(table: Figures) -> list[Target]:
+def _rule(table: Figures) -> Iterator[dict[str, Any]]:
     own = table[(table["scope"] == "difference") & (table["kind"] == "all")]
-    alike = own[own["plates"] != "all"].set_index("measure")
+    alike = own[own["plates"] != "all"].set_index("measure")["fails_at_1.4"]
     own = own[own["plates"] == "all"].set_index("measure")
     balance = own.loc["balance"]
-    found = []
-    for name, text, limit in (
-        ("false_pass", "passes although the error is beyond the margin", 0.03),
-        ("false_fail_at_half", "fails although the error is half the margin", 0.03),
+    for name, text in (
+        ("false_pass", "passes although the error is beyond the margin"),
+        ("false_fail_at_half", "fails although the error is half the margin"),
     ):
         note = f" (worst measure: {own[name].idxmax()}, {100 * own[name].max():.1f} %)"
-        found.append(_at_most(f"balance {text}", balance[name], limit, "%", note))
-    note = (
-        f" (where classes look alike {100 * alike.loc['balance', 'fails_at_1.4']:.0f} %, "
-        f"splits {100 * alike.loc['splits', 'fails_at_1.4']:.0f} %, "
-        f"merges {100 * alike.loc['merges', 'fails_at_1.4']:.0f} %, "
-        f"threshold {100 * alike.loc['bias', 'fails_at_1.4']:.0f} %)"
-    )
-    found.append(
-        _at_least("balance fails at 1.4 margins", balance["fails_at_1.4"], 0.90, "%", note)
-    )
+        yield _at_most(f"balance {text}", balance[name], 0.03, note=note)
+    names = {"balance": "where classes look alike", "bias": "threshold"}
+    shares = [
+        f"{names.get(measure, measure)} {100 * alike[measure]:.0f} %"
+        for measure in ("balance", "splits", "merges", "bias")
+    ]
+    note = f" ({', '.join(shares)})"
+    yield _at_least("balance fails at 1.4 margins", balance["fails_at_1.4"], 0.90, note=note)
     least = min(balance["fails_beyond_1.6"] - balance["fails_at_1.4"], 0.0)
-    found.append(_at_least("and never less beyond", least, 0.0, "%"))
-    return found
+    yield _at_least("and never less beyond", least, 0.0)
 
 
-def _missed(table: Figures, agreement: Figures) -> list[Target]:
+def _missed(table: Figures, agreement: Figures) -> Iterator[dict[str, Any]]:
     own = table[table["kind"] == "all"].set_index("case")
     read = agreement[(agreement["measure"] == "missed") & (agreement["kind"] == "all")].iloc[0]
+    yield _at_least("missed rate of wells against the truth, r", read["r"], 0.9, "")
+    yield _at_most("its mean error", read["mean_absolute_error"], 3.0, "pp")
+    what = "a class that loses 20 % of its objects fails *found*"
+    yield _at_least(what, own.loc["loses 20 % or more", "fails"], 0.95)
+    what = "the difference of a class with truly fewer cells fails *found*"
     fewer = own.loc["truly fewer cells, loses less than 2.5 %"]
-    whole = f" (the whole question, for what its classes truly miss: {100 * fewer['fails']:.0f} %)"
-    return [
-        _at_least("missed rate of wells against the truth, r", read["r"], 0.9, ""),
-        _at_most("its mean error", read["mean_absolute_error"], 3.0, "pp"),
-        _at_least(
-            "a class that loses 20 % of its objects fails *found*",
-            own.loc["loses 20 % or more", "fails"],
-            0.95,
-            "%",
-        ),
-        _at_most(
-            "the difference of a class with truly fewer cells fails *found*",
-            fewer["difference_fails"],
-            0.03,
-            "%",
-            whole,
-        ),
-    ]
+    note = f" (the whole question, for what its classes truly miss: {100 * fewer['fails']:.0f} %)"
+    yield _at_most(what, fewer["difference_fails"], 0.03, note=note)
 
 
-def _planted(table: Figures, gross: Figures) -> list[Target]:
+def _planted(table: Figures, gross: Figures) -> Iterator[dict[str, Any]]:
     cases = gross.set_index("case")
     both = cases.loc["both classes beyond 1.2 margins"]
+    what = "planted errors beyond 1.2 margins (18 pp) in both classes fail split_merge"
+    yield _at_least(what, both["fails"], 0.95, note=f" ({both['n']:.0f} plates)")
     cancel = cases.loc["a rate beyond 1.2 margins, the balance within 0.8"]
-    return [
-        _at_least(
-            "planted errors beyond 1.2 margins (18 pp) in both classes fail split_merge",
-            both["fails"],
-            0.95,
-            "%",
-            f" ({both['n']:.0f} plates)",
-        ),
-        _at_least(
-            "planted splits and merges that cancel in the balance fail split_merge",
-            cancel["fails"],
-            0.90,
-            "%",
-            f" ({cancel['n']:.0f} plates)",
-        ),
-        _at_most(
-            "largest fall of the share that fails from one planted dose to the next",
-            _largest_fall(table),
-            0.0,
-            "%",
-        ),
-    ]
+    what = "planted splits and merges that cancel in the balance fail split_merge"
+    yield _at_least(what, cancel["fails"], 0.90, note=f" ({cancel['n']:.0f} plates)")
+    what = "largest fall of the share that fails from one planted dose to the next"
+    yield _at_most(what, _largest_fall(table), 0.0)
 
 
 def _largest_fall(table: Figures) -> float:

@@ -8,7 +8,7 @@ import pandas as pd
 from levelfield.arrays import Floats, Image, Integers, Labels, Mask
 from levelfield.evaluation.image import evaluate_image
 from levelfield.labels.objects import renumber
-from levelfield.labels.overlap import Overlap, count_overlap, number_labels
+from levelfield.labels.overlap import count_overlap, number_labels
 from levelfield.qc.columns import NEIGHBOUR, NUMBER
 from levelfield.qc.evidence.bias import threshold_bias
 from levelfield.qc.evidence.candidates import CANDIDATE
@@ -19,8 +19,6 @@ RIGHT_FROM = 0.7
 """Intersection over union from which an object is well outlined, as `evaluation` has it."""
 HOLDS = 0.3
 """Share of a missed object that a candidate must cover, or the other way about, to stand for it."""
-
-
 FARTHEST_PX = 0.75
 """Annotators who draw farther off the visible edge than this have their outlines moved to it."""
 
@@ -30,13 +28,6 @@ def at_visible_edge(labels: Labels, image: Image) -> Labels:
 
     How wide people draw is a convention. Of small nuclei whose outlines are drawn 2 px too wide,
     a perfect segmentation would miss every fifth, and hardly one would be right.
-
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        What people drew.
-    image : (Y, X) float32
-        What they saw.
 
     Returns
     -------
@@ -50,7 +41,19 @@ def at_visible_edge(labels: Labels, image: Image) -> Labels:
 
 
 class FieldTruth(NamedTuple):
-    """Tables of one field with the truth in further columns, and counts of the whole field."""
+    """Tables of one field with the truth in further columns, and counts of the whole field.
+
+    Attributes
+    ----------
+    objects : DataFrame
+        With ``is_merge, is_extra, is_right, n_parts, boundary_bias_px``.
+    pairs : DataFrame
+        With ``is_false``.
+    candidates : DataFrame
+        With ``n_missed``, the missed objects that each stands for.
+    counts : dict of str to float
+        ``true_n, true_missed, true_excess, true_lacking, true_merges, true_invented, true_right``.
+    """
 
     objects: pd.DataFrame
     pairs: pd.DataFrame
@@ -68,61 +71,56 @@ def add_truth(
 
     Parameters
     ----------
-    features : FieldFeatures
+    features, candidates : FieldFeatures and ((Y, X) int32, DataFrame)
         Of the segmentation.
-    candidates : ((Y, X) int32, DataFrame)
-        `levelfield.qc.evidence.candidates.find_candidates` of it.
     labels, reference : (Y, X) int32
         The segmentation and the reference.
-
-    Returns
-    -------
-    FieldTruth
-        ``objects`` with ``is_merge, is_extra, is_right, n_parts, boundary_bias_px``; ``pairs`` with
-        ``is_false``; ``candidates`` with ``n_missed``, the missed objects that each stands for;
-        ``counts`` of the field: ``true_n, true_missed, true_excess, true_lacking, true_merges,
-        true_invented, true_right``.
     """
     truth = evaluate_image(labels, reference)
-    known = truth.predicted_objects.set_index(NUMBER)
+    known, expected = truth.predicted_objects.set_index(NUMBER), truth.reference_objects
     known = known.assign(
         is_right=(known["iou"] >= RIGHT_FROM) & ~known["is_merge"] & ~known["is_fragment"]
     )
     columns = ["is_merge", "is_extra", "is_right", "is_fragment", "n_parts", "boundary_bias_px"]
-    objects = features.objects.join(known[columns], on=NUMBER)
-    expected = truth.reference_objects
-    splits = expected[expected["is_split"]]
-    counts = {
-        "true_n": float(len(expected)),
-        "true_missed": float(expected["is_missed"].sum()),
-        "true_excess": float((splits["n_parts"] - 1).sum()),
-        "true_lacking": float((known["n_parts"] - 1)[known["is_merge"]].sum()),
-        "true_merges": float(known["is_merge"].sum()),
-        "true_invented": float(known["is_extra"].sum()),
-        "true_right": float(known["is_right"].sum()),
-    }
-    overlap = count_overlap(number_labels(labels, "labels"), number_labels(reference, "reference"))
-    pairs = features.pairs.assign(is_false=_false_seams(features.pairs, labels, overlap, known))
+    places, table = candidates
     missed = expected.loc[expected["is_missed"], NUMBER].to_numpy()
-    held = _missed_in_candidates(candidates[0], reference, missed)
-    table = candidates[1]
+    held = _missed_in_candidates(places, reference, missed)
     return FieldTruth(
-        objects, pairs, table.assign(n_missed=held[table[CANDIDATE].to_numpy(int)]), counts
+        features.objects.join(known[columns], on=NUMBER),
+        features.pairs.assign(is_false=_false_seams(features.pairs, labels, reference, known)),
+        table.assign(n_missed=held[table[CANDIDATE].to_numpy(int)]),
+        _counts(known, expected),
     )
 
 
+def _counts(known: pd.DataFrame, expected: pd.DataFrame) -> dict[str, float]:
+    """Count objects and errors of a whole field, over predicted and reference objects."""
+    counts = {
+        "true_n": len(expected),
+        "true_missed": expected["is_missed"].sum(),
+        "true_excess": (expected["n_parts"] - 1)[expected["is_split"]].sum(),
+        "true_lacking": (known["n_parts"] - 1)[known["is_merge"]].sum(),
+        "true_merges": known["is_merge"].sum(),
+        "true_invented": known["is_extra"].sum(),
+        "true_right": known["is_right"].sum(),
+    }
+    return {name: float(count) for name, count in counts.items()}
+
+
 def _false_seams(
-    pairs: pd.DataFrame, labels: Labels, overlap: Overlap, known: pd.DataFrame
+    pairs: pd.DataFrame, labels: Labels, reference: Labels, known: pd.DataFrame
 ) -> Mask:
     """Tell of each touching pair whether both are fragments of one reference object."""
+    predicted = number_labels(labels, "labels")
+    overlap = count_overlap(predicted, number_labels(reference, "reference"))
     inside = overlap.of_prediction >= 0.5
     home = np.zeros(labels.max() + 1, np.int64)
-    numbers = np.flatnonzero(np.bincount(labels.ravel())[1:]) + 1
-    home[numbers[overlap.prediction[inside]]] = overlap.reference[inside] + 1
+    home[predicted.labels[overlap.prediction[inside]]] = overlap.reference[inside] + 1
     fragment = np.zeros(labels.max() + 1, bool)
     fragment[known.index] = known["is_fragment"]
-    one, two = pairs[NUMBER].to_numpy(), pairs[NEIGHBOUR].to_numpy()
-    return (home[one] == home[two]) & (home[one] > 0) & fragment[one] & fragment[two]
+    first, second = pairs[NUMBER].to_numpy(), pairs[NEIGHBOUR].to_numpy()
+    same = (home[first] == home[second]) & (home[first] > 0)
+    return same & fragment[first] & fragment[second]
 
 
 def _missed_in_candidates(candidates: Labels, reference: Labels, missed: Integers) -> Floats:
@@ -134,13 +132,8 @@ def _missed_in_candidates(candidates: Labels, reference: Labels, missed: Integer
     overlap = count_overlap(places, objects)
     is_missed = np.isin(objects.labels, missed)[overlap.reference]
     near = is_missed & ((overlap.of_reference >= HOLDS) | (overlap.of_prediction >= 0.5))
-    pairs = pd.DataFrame(
-        {
-            "candidate": places.labels[overlap.prediction],
-            "reference": overlap.reference,
-            "shared": overlap.intersection,
-        }
-    )[near]
+    columns = {"candidate": places.labels[overlap.prediction], "reference": overlap.reference}
+    pairs = pd.DataFrame(columns | {"shared": overlap.intersection})[near]
     # Every missed object has one candidate at most: the one that shares most pixels with it.
     best = pairs.sort_values(["shared", "candidate"], kind="stable").groupby("reference").tail(1)
     np.add.at(held, best["candidate"].to_numpy(int), 1.0)

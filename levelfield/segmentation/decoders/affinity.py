@@ -12,7 +12,7 @@ from numba import njit
 
 from levelfield.arrays import Labels, Mask, Plane
 from levelfield.labels.objects import equivalent_diameters, keep_objects
-from levelfield.segmentation.declump import root_of
+from levelfield.labels.union_find import root_of
 from levelfield.segmentation.decoder_options import AffinityOptions
 from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.decoders.flooding import flood

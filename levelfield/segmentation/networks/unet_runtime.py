@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from levelfield.arrays import Image
+from levelfield.segmentation.devices import has_bfloat16
 from levelfield.segmentation.networks.unet import UNet, split_groups
 from levelfield.segmentation.small_network.prediction import RawOutputs
 
@@ -36,7 +37,7 @@ class TorchNetwork:
         """Return raw outputs of normalised tiles (N, Y, X)."""
         kind = self.device.type
         batch = torch.from_numpy(images)[:, None].to(self.device, memory_format=torch.channels_last)
-        half = kind == "cuda"
+        half = has_bfloat16(self.device)
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=half):
             output, star = self.network(batch)
         every = {**split_groups(output), "star": star}

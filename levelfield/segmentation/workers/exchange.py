@@ -12,6 +12,7 @@ The folder's path is written to the worker's standard input; ``done`` or ``faile
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from levelfield.arrays import Image, Labels
+from levelfield.segmentation.device_faults import MachineFault, is_gpu_failure
 from levelfield.segmentation.devices import choose_device
 from levelfield.segmentation.options import SizeFilter
 from levelfield.segmentation.result import Segmentation, filtered
@@ -30,6 +32,8 @@ ENVIRONMENTS = "LEVELFIELD_ENVIRONMENTS"
 """Environment variable that names the folder of the environments; else ``.venvs``."""
 
 _LOG_LINES = 12  # of a dead worker's last words
+# Kinds of errors in a worker that are no image's; only their names come back.
+_MACHINE_FAULTS = ("MemoryError", "OutOfMemoryError", "AcceleratorError", "OSError")
 
 
 def environment_python(name: str) -> Path:
@@ -132,14 +136,19 @@ class Worker:
         answer = self._process.stdout.readline().strip()
         if answer == "failed":
             facts = json.loads((folder / "error.json").read_text())
-            raise ValueError(f"method {self.name}: {facts['message']} ({facts['kind']})")
+            text = f"{facts['message']} ({facts['kind']})"
+            # The name of the kind is all that is left of it.
+            if facts["kind"] in _MACHINE_FAULTS or is_gpu_failure(RuntimeError(text)):
+                raise MachineFault(f"the worker of method {self.name} failed: {text}.")
+            raise ValueError(f"method {self.name}: {text}")
         if answer != "done":
             raise self._death()
 
     def _death(self) -> RuntimeError:
         status = self._process.wait()
         last = (self._root / "log.txt").read_text().splitlines()[-_LOG_LINES:]
-        return RuntimeError(
+        killed = status == -signal.SIGKILL  # else the image may have been its death
+        return (MachineFault if killed else RuntimeError)(
             f"the worker of method {self.name} ended with status {status} (-9: killed, mostly for "
             "memory). Its last words:\n" + "\n".join(last)
         )

@@ -21,16 +21,10 @@ def trained():
 
 
 def scikit_learns(table, truth, weight):
-    return HistGradientBoostingClassifier(
-        max_iter=160,
-        max_leaf_nodes=15,
-        min_samples_leaf=20,
-        learning_rate=0.07,
-        max_features=0.3,
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=0,
-    ).fit(table.to_numpy(), truth, weight)
+    size = {"max_iter": 160, "max_leaf_nodes": 15, "min_samples_leaf": 20, "max_features": 0.3}
+    rates = {"learning_rate": 0.07, "l2_regularization": 1.0}
+    model = HistGradientBoostingClassifier(**size, **rates, early_stopping=False, random_state=0)
+    return model.fit(table.to_numpy(), truth, weight)
 
 
 def unseen(rows=500):

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from qc_plates import constants
 from qc_simulated import control_class, fields_of_group, images, plate
 
 from levelfield.qc.measures import MEASURES
-from levelfield.qc.statistics.errors import Constants, ErrorModel
 from levelfield.qc.train.drawing import all_plates
 from levelfield.qc.train.judge import judge_plates
 from levelfield.qc.train.plates import (
@@ -32,19 +32,11 @@ SEEDS = 8
 WELL = {"splits": 0.01, "merges": 0.01, "missed": 0.01, "invented": 0.005}
 
 
-def known(of_class, of_difference):
-    return Constants(
-        calibrated=True,
-        error_class=ErrorModel(of_class),
-        error_difference=ErrorModel(of_difference),
-        degrees_of_freedom=12.0,
-        between_wells=0.05,
-    )
-
-
 CONSTANTS = {
     (1, ""): {
-        (name, "nuclei", "classical"): known(0.15, 0.1) if name == "bias" else known(0.015, 0.015)
+        (name, "nuclei", "classical"): constants(
+            *((0.15, 0.1) if name == "bias" else (0.015, 0.015))
+        )
         for name in MEASURES
     }
 }
@@ -124,7 +116,8 @@ def test_every_image_of_a_class_is_a_well_unless_wells_are_drawn():
     assert wells["splits", "negcon"] == 16 and wells["splits", "poscon"] == 3
     for row in read_rows(one):
         if row.scope == "poscon":
-            assert row.estimate.value == pytest.approx(one.positive.read(row.measure))
+            top, bottom = (one.positive.column(f"{part}_{row.measure}") for part in ("read", "of"))
+            assert row.estimate.value == pytest.approx(top.sum() / bottom.sum())
     drawn = one.positive.wells(np.random.default_rng(1))
     assert drawn.shape == (N_WELLS, len(COLUMNS))
     assert (drawn[:, COLUMNS["of_splits"]] == WELL_IMAGES * 60).all()

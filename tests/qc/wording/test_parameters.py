@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_cases import METHODS, row_of
 
+from levelfield.config.checks import checked_sets
 from levelfield.config.settings import object_sets
 from levelfield.qc.wording.advice import row_advice
 from levelfield.qc.wording.parameters import (
@@ -65,7 +66,7 @@ def settings_of(method: str, parameters: dict) -> Method:
     rule |= {"weights": "some"} if found.weights else {}
     rule |= {"classifier": "some"} if found.classifier == "needed" else {}
     config = {"channels": {"DNA": {}}, "objects": {"Seeds": {"method": "classical"}, "Own": rule}}
-    return advice_methods(object_sets(config, METHODS_THERE_ARE))["Own"]
+    return advice_methods(checked_sets(config, METHODS_THERE_ARE))["Own"]
 
 
 def test_every_parameter_that_is_advised_exists():

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from threading import local
 from typing import TypeVar
 
 import torch
@@ -58,6 +59,21 @@ class Lane:
         """Wait until everything that was asked for in this lane is there."""
         if self.stream:
             self.stream.synchronize()
+
+
+_LANES = local()
+
+
+def lane_of(device: torch.device, work: str) -> Lane:
+    """Return this thread's lane for a kind of work on a device, always the same.
+
+    Memory that is free again is kept for the stream that it was allocated in: with new streams for
+    every call, each would hold what the ones before have let go.
+    """
+    key = f"{work} on {device}"
+    if not hasattr(_LANES, key):
+        setattr(_LANES, key, Lane(device))
+    return getattr(_LANES, key)
 
 
 def share(tensor: Tensor) -> Tensor:

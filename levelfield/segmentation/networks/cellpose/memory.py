@@ -1,69 +1,97 @@
-"""How many things are computed at once: fewer as soon as memory runs out."""
+"""How many things are computed at once: fewer while memory runs out."""
 
 import logging
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import TypeVar
 
 import torch
+
+from levelfield.segmentation.device_faults import MachineFault
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 log = logging.getLogger("levelfield")
 
+# After so many full portions without trouble a larger one is tried; after each failure twice as
+# many, since memory that another program holds may or may not become free.
+_PATIENCE = 50
+
 
 class Portion:
     """A number of things that are computed at once, halved whenever memory does not suffice.
 
+    Threads may share it. It grows back when memory has sufficed for long enough.
+
     Parameters
     ----------
     size
-        The number to begin with.
+        The number to begin with, and the largest.
     what
         The things, for the log: ``"tiles"``.
     """
 
     def __init__(self, size: int, what: str) -> None:
-        self.size = size
+        self.size, self.largest = size, size
         self.what = what
+        self._lock = Lock()
+        self._successes, self._patience = 0, _PATIENCE
 
     def run(
-        self, function: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]
+        self, function: Callable[[Sequence[Item], int], Sequence[Result]], items: Sequence[Item]
     ) -> list[Result]:
         """Return the results for all items, computed so many at a time, in their order.
 
+        `function` is given some items, and how many there are at most.
+
         Raises
         ------
-        ValueError
+        MachineFault
             If memory does not suffice even for one.
         """
         results: list[Result] = []
         while len(results) < len(items):
-            portion = items[len(results) : len(results) + self.size]
-            part = self._try(function, portion)
+            size = self.size
+            part = self._try(function, items[len(results) : len(results) + size], size)
             if part is None:
-                self._halve()
+                self._halve(size)
             else:
                 results.extend(part)
+                self._grow(size, len(part))
         return results
 
     @staticmethod
     def _try(
-        function: Callable[[Sequence[Item]], Sequence[Result]], portion: Sequence[Item]
+        function: Callable[[Sequence[Item], int], Sequence[Result]],
+        portion: Sequence[Item],
+        size: int,
     ) -> Sequence[Result] | None:
         try:
-            return function(portion)
+            return function(portion, size)
         except torch.OutOfMemoryError:
             # Not halved in here: until this handler has ended, the error keeps what was allocated.
             return None
 
-    def _halve(self) -> None:
-        if self.size == 1:
-            raise ValueError(
-                f"the device's memory does not suffice for even one of the {self.what}. Does "
-                "another program use the GPU (nvidia-smi)? Or set 'device: cpu' in the config."
-            )
-        self.size //= 2
-        log.warning("memory ran out: %d %s at once from now on", self.size, self.what)
+    def _halve(self, failed: int) -> None:
+        with self._lock:
+            if failed == 1:
+                raise MachineFault(
+                    f"the device's memory does not suffice for even one of the {self.what}. Does "
+                    "another program use the GPU (nvidia-smi)? Or set 'device: cpu' in the config."
+                )
+            if self.size == failed:  # else another thread was faster
+                self.size = failed // 2
+                self._successes, self._patience = 0, 2 * self._patience
+                log.warning("memory ran out: %d %s at once from now on", self.size, self.what)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    def _grow(self, size: int, done: int) -> None:
+        with self._lock:
+            if size != self.size or done < size or size == self.largest:
+                return
+            self._successes += 1
+            if self._successes >= self._patience:
+                self.size, self._successes = min(2 * size, self.largest), 0
+                log.info("memory sufficed: %d %s at once from now on", self.size, self.what)

@@ -25,7 +25,7 @@ from levelfield.labels.objects import renumber
 from levelfield.segmentation.devices import Device
 from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
-from levelfield.segmentation.networks.cellpose.lanes import Lane, Mark, ahead, share
+from levelfield.segmentation.networks.cellpose.lanes import Lane, Mark, ahead, lane_of, share
 from levelfield.segmentation.networks.cellpose.memory import Portion
 from levelfield.segmentation.networks.cellpose.network import (
     MOST_CHANNELS,
@@ -154,7 +154,7 @@ class CellposeModel:
         canvases = self._canvases(noting(images), options, depth=2 * threads)
         portion = self._portion("images", options.images_at_once)
         groups = self._groups(self._predict(canvases, options), shapes, portion.size)
-        lane = Lane(self.device)
+        lane = lane_of(self.device, "objects")
 
         def objects(group: _Group) -> list[NDArray[np.int32]]:
             return _objects(group, options, lane, portion)
@@ -194,7 +194,7 @@ class CellposeModel:
         self, images: Iterable[Image], options: CellposeOptions, depth: int
     ) -> Iterator[Canvas]:
         """Prepare images for the network."""
-        lane, side = Lane(self.device), self._side(options)
+        lane, side = lane_of(self.device, "images"), self._side(options)
 
         @torch.inference_mode()
         def prepare(image: Image) -> Canvas:
@@ -253,7 +253,7 @@ def _objects(
     group.ready.wait()
     with lane:
         outputs = [share(output) for output in group.outputs]
-        found = portion.run(lambda some: _labels(some, group.shape, options), outputs)
+        found = portion.run(lambda some, _: _labels(some, group.shape, options), outputs)
     return [_finish(labels, options) for labels in found]
 
 

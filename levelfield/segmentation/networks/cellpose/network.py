@@ -11,6 +11,7 @@ import torch
 from cellpose import vit
 from torch import Tensor, nn
 
+from levelfield.segmentation.devices import has_bfloat16
 from levelfield.segmentation.networks.cellpose.attention import fuse_attention
 
 log = logging.getLogger("levelfield")
@@ -60,13 +61,13 @@ def load_network(path: Path, device: torch.device, precision: str = "auto") -> C
     device
         Where to put the network.
     precision
-        ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU, as Cellpose does, and float32
-        on a CPU, where it is faster.
+        ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU that has it, as Cellpose does,
+        and float32 elsewhere, where it is faster.
 
     Raises
     ------
     ValueError
-        If the file holds no weights of Cellpose 4, or not all of them.
+        If the file holds no weights of Cellpose 4, or not all of them, or the GPU has no bfloat16.
     """
     weights = _read(path)
     kind = "dino" if "encoder.cls_token" in weights else "sam"
@@ -78,7 +79,12 @@ def load_network(path: Path, device: torch.device, precision: str = "auto") -> C
             "instance. Is it the whole file, and one of Cellpose 4?"
         )
     if precision == "auto":
-        precision = "bfloat16" if device.type == "cuda" else "float32"
+        precision = "bfloat16" if has_bfloat16(device) else "float32"
+    elif precision == "bfloat16" and device.type == "cuda" and not has_bfloat16(device):
+        raise ValueError(
+            f"precision is bfloat16, and {torch.cuda.get_device_name(device)} does not compute in "
+            "it. Set 'precision: float32', or leave the parameter out."
+        )
     number = getattr(torch, precision)
     module = module.eval().requires_grad_(False).to(device, number)
     if kind == "sam":

@@ -36,8 +36,8 @@ def predict_all(
     for canvas in canvases:
         open_canvases.append(canvas)
         waiting.extend((canvas, number) for number in range(len(canvas.corners)))
-        while len(waiting) >= portion.size:
-            _run(network, [waiting.popleft() for _ in range(portion.size)], portion)
+        while len(waiting) >= (size := portion.size):
+            _run(network, [waiting.popleft() for _ in range(size)], portion)
         while open_canvases and not open_canvases[0].missing:
             yield open_canvases.popleft().output()
     _run(network, list(waiting), portion)
@@ -48,9 +48,9 @@ def predict_all(
 def _run(network: CellposeNetwork, places: Sequence[Place], portion: Portion) -> None:
     """Compute some tiles, and put what comes out where it belongs."""
 
-    def outputs(some: Sequence[Place]) -> Sequence[Tensor]:
+    def outputs(some: Sequence[Place], size: int) -> Sequence[Tensor]:
         tiles = [canvas.tile(number) for canvas, number in some]
-        tiles += [torch.zeros_like(tiles[0])] * (portion.size - len(tiles))
+        tiles += [torch.zeros_like(tiles[0])] * (size - len(tiles))
         return network.run(torch.stack(tiles))[: len(some)].unbind(0)
 
     for (canvas, number), output in zip(places, portion.run(outputs, places), strict=True):
