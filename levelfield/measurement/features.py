@@ -68,7 +68,7 @@ def features(family: str, table: str) -> tuple[Feature, ...]:
     for row in re.sub(r"\n\s+", " ", textwrap.dedent(table).strip()).split("\n"):
         name, kind, definition, *source = (cell.strip() for cell in row.split("|"))
         unit, power = _KINDS.get(kind, (kind, 0))
+        origin = source[0] if source else CELLPROFILER
         integer = kind in ("count", "label")
-        named = f"{family}_{name}"
-        found.append(Feature(named, unit, definition, *(source or [CELLPROFILER]), power, integer))
+        found.append(Feature(f"{family}_{name}", unit, definition, origin, power, integer))
     return tuple(found)
