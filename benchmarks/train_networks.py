@@ -34,19 +34,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from levelfield.segmentation.networks.unet import load_network, save_network
-from levelfield.segmentation.small_network.targets import (
-    AFFINITY_OFFSETS,
-    BACKGROUND,
-    BOTH_BACKGROUND,
-    BOUNDARY,
-    DIFFERENT_OBJECTS,
-    INTERIOR,
-    N_RAYS,
-    OBJECT_AND_BACKGROUND,
-    SAME_OBJECT,
-    UNKNOWN_PAIR,
-    make_targets,
-)
+from levelfield.segmentation.small_network import targets as net_targets
 from levelfield.training.loop import Training
 from levelfield.training.recipe import TrainingSettings
 from levelfield.training.samples import TrainingImage, draw_crop, sampling_weights, training_image
@@ -63,9 +51,9 @@ STORED = {
     "labels": (np.int16, (SIDE + 2, SIDE + 2)),
     "distance": (np.uint8, (SIDE + 2, SIDE + 2)),  # in 1/255
     "angle": (np.uint8, (SIDE + 2, SIDE + 2)),  # of the flow, in 1/256 of a turn
-    "star": (np.uint8, (N_RAYS, SIDE // 2 + 1, SIDE // 2 + 1)),  # in half px
+    "star": (np.uint8, (net_targets.N_RAYS, SIDE // 2 + 1, SIDE // 2 + 1)),  # in half px
 }
-FURTHEST = max(abs(step) for offset in AFFINITY_OFFSETS for step in offset)
+FURTHEST = max(abs(step) for offset in net_targets.AFFINITY_OFFSETS for step in offset)
 
 
 def shared(shape: tuple[int, ...], dtype: type) -> np.ndarray:
@@ -105,7 +93,7 @@ class Pool:
         image = self.images[self.chosen[number]]
         with PLAIN if number % PLAIN_EVERY == 0 else nullcontext():
             crop, labels = draw_crop([image], np.ones(1), SIDE + 2, self.seed, number)
-        targets = make_targets(labels)
+        targets = net_targets.make_targets(labels)
         angle = np.arctan2(targets.flow[0], targets.flow[1]) * (128 / np.pi)
         sample = {
             "image": crop,
@@ -177,18 +165,18 @@ class Store:
 
 def turned(part: dict[str, Tensor], transpose: int, flip_y: int, flip_x: int) -> dict[str, Tensor]:
     """Turn and mirror samples with their arrows and rays."""
-    rays = torch.arange(N_RAYS, device=part["star"].device)
+    rays = torch.arange(net_targets.N_RAYS, device=part["star"].device)
     if transpose:
         part = {name: value.mT for name, value in part.items()}
         part["flow_y"], part["flow_x"] = part["flow_x"], part["flow_y"]
-        part["star"] = part["star"][:, (N_RAYS // 4 - rays) % N_RAYS]
+        part["star"] = part["star"][:, (net_targets.N_RAYS // 4 - rays) % net_targets.N_RAYS]
     if flip_y:
         part = {name: value.flip(-2) for name, value in part.items()}
-        part |= {"flow_y": -part["flow_y"], "star": part["star"][:, -rays % N_RAYS]}
+        part |= {"flow_y": -part["flow_y"], "star": part["star"][:, -rays % net_targets.N_RAYS]}
     if flip_x:
         part = {name: value.flip(-1) for name, value in part.items()}
         part["flow_x"] = -part["flow_x"]
-        part["star"] = part["star"][:, (N_RAYS // 2 - rays) % N_RAYS]
+        part["star"] = part["star"][:, (net_targets.N_RAYS // 2 - rays) % net_targets.N_RAYS]
     return part
 
 
@@ -211,8 +199,12 @@ def classes_of(labels: Tensor) -> Tensor:
     lowest_object = -functional.max_pool2d(torch.where(labels > 0, -labels, -nowhere), 3, 1, 1)
     at_edge = (highest != labels) | (lowest_known != labels)
     between = (highest > 0) & (lowest_object != highest)
-    found = torch.where(labels > 0, torch.where(at_edge, BOUNDARY, INTERIOR), BACKGROUND)
-    return torch.where((labels <= 0) & between, BOUNDARY, found)
+    found = torch.where(
+        labels > 0,
+        torch.where(at_edge, net_targets.BOUNDARY, net_targets.INTERIOR),
+        net_targets.BACKGROUND,
+    )
+    return torch.where((labels <= 0) & between, net_targets.BOUNDARY, found)
 
 
 def pairs_of(labels: Tensor) -> Tensor:
@@ -220,13 +212,19 @@ def pairs_of(labels: Tensor) -> Tensor:
     far, (height, width) = FURTHEST, labels.shape[1:]
     padded = functional.pad(labels, (far, far, far, far), value=-1)
     found = []
-    for dy, dx in AFFINITY_OFFSETS:
+    for dy, dx in net_targets.AFFINITY_OFFSETS:
         other = padded[:, far + dy : far + dy + height, far + dx : far + dx + width]
-        alike = torch.where(labels > 0, SAME_OBJECT, BOTH_BACKGROUND)
+        alike = torch.where(labels > 0, net_targets.SAME_OBJECT, net_targets.BOTH_BACKGROUND)
         one_is_background = (labels == 0) | (other == 0)
-        unlike = torch.where(one_is_background, OBJECT_AND_BACKGROUND, DIFFERENT_OBJECTS)
+        unlike = torch.where(
+            one_is_background, net_targets.OBJECT_AND_BACKGROUND, net_targets.DIFFERENT_OBJECTS
+        )
         known = (labels >= 0) & (other >= 0)
-        found.append(torch.where(known, torch.where(labels == other, alike, unlike), UNKNOWN_PAIR))
+        found.append(
+            torch.where(
+                known, torch.where(labels == other, alike, unlike), net_targets.UNKNOWN_PAIR
+            )
+        )
     return torch.stack(found, 1).to(torch.uint8)
 
 
@@ -267,10 +265,10 @@ def learners(options: argparse.Namespace, pool: Pool, folds: np.ndarray, store: 
         )
         training = Training(settings, load_network(start)[0], options.device)
         left_out = (fold_of == fold) & (fold > 0)
-        seen = ~left_out & is_plain if name.endswith("plain") else ~left_out
+        allowed = ~left_out & is_plain if name.endswith("plain") else ~left_out
         judging = torch.from_numpy(np.flatnonzero(left_out[: store.n])).to(options.device)
         batches = judging[: 4 * options.batch].split(options.batch) if len(judging) else []
-        yield Learner(name, training, seen, [store.batch(each, np.zeros(3)) for each in batches])
+        yield Learner(name, training, allowed, [store.batch(each, np.zeros(3)) for each in batches])
 
 
 def learn(options: argparse.Namespace, networks: list[Learner], store: Store, ends: float) -> None:

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from levelfield.config.networks import network_settings
-from levelfield.config.settings import object_sets
-from levelfield.config.sheets import load_schema
+from levelfield.config.settings import Science
 from levelfield.execution.logs import job_log
 from levelfield.images.sites import sites_of
 from levelfield.io.tables import read_csv
@@ -12,8 +11,8 @@ from levelfield.steps.collect_training import CorrectedPlate, collect_generation
 from levelfield.steps.fields import field_reader, read_flat_fields
 
 with job_log(snakemake.log[0]):
-    params, science = snakemake.params, snakemake.params.science
-    settings = network_settings(science)[params.network].corrections
+    params, science = snakemake.params, Science(snakemake.params.science)
+    settings = network_settings(params.science)[params.network].corrections
     plates = []
     for index, fields, store in zip(
         snakemake.input.index, snakemake.input.illumination, params.stores, strict=True
@@ -25,10 +24,10 @@ with job_log(snakemake.log[0]):
         plates.append(CorrectedPlate(Path(store).stem, places, reader))
     collect_generation(
         plates,
-        next(made for made in object_sets(science) if made.name == settings.object_set),
+        next(made for made in science.object_sets if made.name == settings.object_set),
         settings,
         [Path(path) for path in params.reviews],
-        load_schema(params.schema),
+        Path(params.schema),
         Path(snakemake.output.sheet).parent,
         [Path(path) for path in params.earlier],
     )

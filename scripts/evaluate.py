@@ -4,6 +4,7 @@ from pathlib import Path
 
 from levelfield.config.layouts import read_layout
 from levelfield.config.planted import mark_layout, planted_note
+from levelfield.config.settings import Science
 from levelfield.execution.logs import job_log
 from levelfield.io.provenance import versions
 from levelfield.io.tables import read_csv, write_csv, write_figure, write_text
@@ -11,7 +12,7 @@ from levelfield.report.evaluation import EvaluationReport, draw_scores, evaluati
 from levelfield.steps.evaluate import evaluate_plate, usable_fields
 
 with job_log(snakemake.log[0]):
-    settings = snakemake.params.settings
+    settings = Science({"evaluation": snakemake.params.settings}).evaluation
     layout = read_layout(snakemake.input.layout, snakemake.params.n_wells)
     fields = usable_fields(
         read_csv(snakemake.input.index),
@@ -20,18 +21,16 @@ with job_log(snakemake.log[0]):
     )
     plate = snakemake.wildcards.plate
     found = evaluate_plate(plate, fields, settings, snakemake.params.folder, snakemake.params.store)
-    tables = {name: getattr(found, name) for name in ("objects", "images", "groups", "references")}
-    for name, table in tables.items():
+    for name, table in found._asdict().items():
         write_csv(table, snakemake.output[name])
     picture = Path(snakemake.output.picture)
-    write_figure(draw_scores(found.images, settings["by"]), picture)
+    write_figure(draw_scores(found.images, settings.by), picture)
     data = EvaluationReport(
         plate=plate,
-        by=settings["by"],
-        parameters=settings.get("parameters", {}),
+        settings=settings,
         picture=picture.read_bytes(),
         versions=versions(),
         planted=planted_note(snakemake.params.objects),
-        **tables,
+        **found._asdict(),
     )
     write_text(evaluation_page(data), snakemake.output.page)

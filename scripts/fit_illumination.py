@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from levelfield.config.settings import Science
 from levelfield.execution.logs import job_log
 from levelfield.illumination import summary, to_arrays
 from levelfield.illumination.picture import draw_flat_field
@@ -10,8 +11,8 @@ from levelfield.steps.fit_illumination import fit_plate
 
 with job_log(snakemake.log[0]):
     what = f"illumination {snakemake.wildcards.plate}"
-    index = read_csv(snakemake.input.index)
-    fields = fit_plate(index, snakemake.params.science, snakemake.threads, what)
+    science = Science(snakemake.params.science)
+    fields = fit_plate(read_csv(snakemake.input.index), science, snakemake.threads, what)
     for (channel, field), path in zip(fields.items(), snakemake.output.pictures, strict=True):
         write_figure(draw_flat_field(field, channel), path)
     write_csv(pd.DataFrame(summary(fields)), snakemake.output.table)

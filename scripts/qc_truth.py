@@ -3,6 +3,7 @@
 import pandas as pd
 
 from levelfield.config.layouts import read_layout
+from levelfield.config.settings import Science
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, write_csv
 from levelfield.steps.qc_truth import plate_truth
@@ -14,7 +15,7 @@ with job_log(snakemake.log[0]):
         objects=pd.read_parquet(snakemake.input.objects),
         candidates=pd.read_parquet(snakemake.input.candidates),
         layout=read_layout(snakemake.input.layout, snakemake.params.n_wells),
-        science=snakemake.params.science,
+        science=Science(snakemake.params.science),
         **tables,
     )
     write_csv(truth, snakemake.output[0])

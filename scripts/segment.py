@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from levelfield.config.results import checkpoints_of
+from levelfield.config.settings import Science
 from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_measured, write_csv
@@ -17,7 +18,7 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         plate,
         snakemake.params.store,
         index,
-        snakemake.params.science,
+        Science(snakemake.params.science),
         read_flat_fields(snakemake.input.illumination),
         snakemake.params.saturated_percent,
         JobInputs(

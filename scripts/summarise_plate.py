@@ -4,7 +4,7 @@ from levelfield.config.layouts import read_layout
 from levelfield.config.planted import mark_layout
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, read_packs, write_anndata, write_csv, write_table
-from levelfield.steps.summarise_plate import summarise_plate
+from levelfield.steps.summarise_plate import SummarySettings, summarise_plate
 
 with job_log(snakemake.log[0]) as log:
     plate = snakemake.wildcards.plate
@@ -15,10 +15,12 @@ with job_log(snakemake.log[0]) as log:
         layout=mark_layout(layout, snakemake.params.objects),
         segmented=[read_csv(path) for path in snakemake.input.segmented],
         measured=read_packs(snakemake.input.measured),
-        readouts=snakemake.params.readouts,
-        statistics=snakemake.params.statistics,
-        date=snakemake.params.date,
-        excluded_limit=snakemake.params.excluded_percent,
+        settings=SummarySettings(
+            readouts=snakemake.params.readouts,
+            excluded_limit=snakemake.params.excluded_percent,
+            statistics=snakemake.params.statistics,
+            date=snakemake.params.date,
+        ),
     )
     for table, path in zip(summary.objects.values(), snakemake.output.objects, strict=True):
         write_table(table, path)

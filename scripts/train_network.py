@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from levelfield.config.networks import network_settings
-from levelfield.config.sheets import load_schema
 from levelfield.execution.logs import job_log
 from levelfield.steps.train_network import NetworkTraining, train_network
 
@@ -15,7 +14,7 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         NetworkTraining(
             network=replace(network, generation=int(snakemake.wildcards.generation)),
             sheets=tuple(Path(path) for path in [given.sheet, *given.collected] if path),
-            schema=load_schema(params.schema),
+            schema=Path(params.schema),
             start=Path(given.start) if given.start else None,
             earlier=tuple(Path(path) for path in params.earlier),
             folder=Path(snakemake.output.weights).parent,

@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from levelfield.config.checks import (
+    Methods,
+    check_classifiers,
+    check_measurement,
+    checked_sets,
+    sets_with_plate_diameter,
+)
 from levelfield.config.networks import (
     NetworkSettings,
     check_networks,
@@ -14,15 +21,7 @@ from levelfield.config.networks import (
 from levelfield.config.plates import Plate, read_plates
 from levelfield.config.references import plates_with_references
 from levelfield.config.results import Results
-from levelfield.config.settings import (
-    Methods,
-    ObjectSetSettings,
-    check_classifiers,
-    check_measurement,
-    measured_sets,
-    object_sets,
-    sets_with_plate_diameter,
-)
+from levelfield.config.settings import ObjectSetSettings, Science, object_sets
 from levelfield.config.sheets import SCHEMAS, check_config, load_schema, with_defaults
 from levelfield.config.weights import CATALOGUE, Weights, named_weights
 
@@ -53,7 +52,7 @@ class Plan:
     @property
     def measured(self) -> list[str]:
         """Object sets that are measured."""
-        return measured_sets(self.config)
+        return list(Science(self.config).measured_sets)
 
     @property
     def classifiers(self) -> list[str]:
@@ -169,7 +168,7 @@ def checked_plan(
     schema, methods = load_schema(SCHEMAS / "config.yaml"), segmenters.methods
     check_config(config, schema, source, segmenters.schemas)
     config = with_defaults(config, schema)
-    sets = object_sets(config, methods or None)
+    sets = checked_sets(config, methods) if methods else object_sets(config)
     if methods:
         check_classifiers(sets, list(config["pixel_classifiers"]), methods)
     check_measurement(config)

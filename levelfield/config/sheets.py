@@ -96,11 +96,19 @@ def _without_comment(line: str) -> str:
     return line
 
 
-def read_sheet(path: Path) -> pd.DataFrame:
-    """Read a sheet as `read_columns` does, as a table of text."""
+def read_sheet(path: Path, schema: Path) -> pd.DataFrame:
+    """Read a sheet as `read_columns` does, as a table of text; its rows are as the schema has them.
+
+    Raises
+    ------
+    SheetError
+        Naming the file, the line and what is allowed.
+    """
     import pandas as pd
 
-    return pd.DataFrame(read_columns(path))
+    columns = read_columns(path)
+    check_sheet(columns, load_schema(schema), path)
+    return pd.DataFrame(columns)
 
 
 def path_below(folder: Path | str, text: str, where: str) -> Path:
@@ -121,7 +129,7 @@ def path_below(folder: Path | str, text: str, where: str) -> Path:
     return Path(folder) / text
 
 
-def check_sheet(sheet: Sheet | pd.DataFrame, schema: Mapping[str, Any], path: Path) -> None:
+def check_sheet(sheet: Sheet, schema: Mapping[str, Any], path: Path) -> None:
     """Check a sheet against the JSON Schema of one row.
 
     Every distinct value of a column is checked once: a screen has thousands of rows and few

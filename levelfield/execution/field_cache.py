@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 from pyarrow import ArrowInvalid
@@ -99,8 +99,30 @@ def map_changed_fields(
     return [found[field] for field in fields]
 
 
+class PackJob(Protocol):
+    """What makes the tables of a pack of wells, field by field."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that a field gives."""
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Plain facts that the tables depend on besides a field's pixels and labels."""
+
+    def rows_of(self, counts: dict[str, int]) -> dict[str, int]:
+        """Return how many rows tables have, as far as a field's numbers of objects tell."""
+
+    def compute(self, field: Field) -> Tables:
+        """Make the tables of a field."""
+
+    def empty(self, name: str) -> pd.DataFrame:
+        """Return a table of a pack without any sound field: all columns, no rows."""
+
+
 def remake_tables(
-    make: Callable[[Tables, int, str, Checkpoint], Tables],
+    job: PackJob,
+    segmented: pd.DataFrame,
     paths: Mapping[str, Path],
     workers: int,
     what: str,
@@ -108,13 +130,16 @@ def remake_tables(
 ) -> None:
     """Make the parquet tables of a pack, and write them, unless another job of the kind did.
 
-    `make` gets the tables of an earlier run, or none unless all of them are readable.
+    Of the sound fields of `segmented`, the pack's table of fields, those are kept that an earlier
+    run wrote, if all of its tables are readable.
     """
     try:
         previous = {name: pd.read_parquet(path) for name, path in paths.items()}
     except (OSError, ArrowInvalid):
         previous = {}
-    tables = make(previous, workers, what, checkpoint)
+    fields = field_fingerprints(segmented, job.parts)
+    made = map_changed_fields(job.compute, fields, previous, job.rows_of, workers, what, checkpoint)
+    tables = join(made, job.tables, job.empty)
     checkpoint.check()
     for name, path in paths.items():
         write_parquet(tables[name], path, by_well=False)

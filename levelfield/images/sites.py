@@ -37,6 +37,16 @@ class SiteFault(Exception):
     path: str
 
 
+def plate_dtype(index: pd.DataFrame) -> np.dtype[Any]:
+    """Return the type of a plate's raw pixels (uint8 or uint16)."""
+    return np.dtype(index.loc[index["fault"] == "", "dtype"].iloc[0])
+
+
+def intensity_maximum(bit_depth: int | None, dtype: np.dtype[Any]) -> int:
+    """Return the largest value that the camera can write, by which intensities are divided."""
+    return 2**bit_depth - 1 if bit_depth else int(np.iinfo(dtype).max)
+
+
 class ImageGone(ValueError):
     """An image that the index lists is not there any more; the text says which."""
 

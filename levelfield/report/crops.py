@@ -3,7 +3,7 @@
 What is missed has no outline to show: a ring marks its place.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from levelfield.qc.statistics.summary import DEAD_ZONE_PX
 from levelfield.qc.wording.numbers import measured
 from levelfield.report.distributions import Group, control_groups
 from levelfield.report.gallery import Reader, transparent_png, webp
+from levelfield.report.records import grouped
 
 PER_CONTROL = 5
 CANDIDATE = "candidate"
@@ -38,71 +39,47 @@ class ErrorType:
 
     Attributes
     ----------
-    name, text : str
-        In a heading, and what it means.
-    strength : callable
-        From rows of ``qc/objects.parquet`` (of what is missed, ``qc/candidates.parquet``) to the
-        strength of the evidence, larger for worse.
-    least : float
-        Below this strength an object is no example.
-    unit : str
-        ``px``, or nothing for a probability.
+    column : str
+        Of ``qc/objects.parquet`` (of what is missed, ``qc/candidates.parquet``): the probability of
+        an error, or of outlines the distance to the visible edge.
+    sign : int
+        Of a distance, the side that is wrong; 0 for a probability.
     is_missed : bool
         Whether it is about objects without an outline.
     """
 
     name: str
     text: str
-    strength: Callable[[pd.DataFrame], pd.Series]
-    least: float
-    unit: str = ""
+    column: str
+    sign: int = 0
     is_missed: bool = False
 
-
-def _by_evidence(name: str, text: str, column: str, *, is_missed: bool = False) -> ErrorType:
-    """Return an error whose strength is a probability."""
-    return ErrorType(name, text, lambda table: table[column], LEAST_EVIDENCE, "", is_missed)
-
-
-def _by_edge(name: str, text: str, sign: int) -> ErrorType:
-    """Return an error of the outline, in px."""
-    return ErrorType(
-        name, text, lambda objects: sign * objects["threshold_bias_px"], DEAD_ZONE_PX, "px"
-    )
+    def examples(self, objects: pd.DataFrame) -> pd.DataFrame:
+        """Return the objects with enough evidence, and its ``strength``, larger for worse."""
+        strength = objects[self.column] * (self.sign or 1)
+        least = DEAD_ZONE_PX if self.sign else LEAST_EVIDENCE
+        return objects.assign(strength=strength)[strength >= least]
 
 
+_EDGE = "threshold_bias_px"
 ERROR_TYPES = (
-    _by_evidence(
+    ErrorType(
         "Missed", "an object without an outline, in the ring", "missed_evidence", is_missed=True
     ),
-    _by_evidence("Invented", "an outline without an object", "invented_evidence"),
-    _by_evidence("Merged", "one outline around several objects", "merge_evidence"),
-    _by_evidence("Split", "a piece of an object", "fragment_evidence"),
-    _by_edge("Too large", "the outline lies outside of the visible edge", 1),
-    _by_edge("Too small", "the outline lies inside of the visible edge", -1),
+    ErrorType("Invented", "an outline without an object", "invented_evidence"),
+    ErrorType("Merged", "one outline around several objects", "merge_evidence"),
+    ErrorType("Split", "a piece of an object", "fragment_evidence"),
+    ErrorType("Too large", "the outline lies outside of the visible edge", _EDGE, 1),
+    ErrorType("Too small", "the outline lies inside of the visible edge", _EDGE, -1),
 )
 
 
 @dataclass(frozen=True)
 class CropChoice:
-    """An object that is shown.
+    """An object that is shown: of which set, as an example of which error, in which control.
 
-    Attributes
-    ----------
-    object_set, error, scope, control : str
-        Of which set, an example of which error, in which control.
-    well : str
-        Name of the well.
-    site, number : int
-        Of the field, and of the object (or the candidate) in it.
-    centre : (float, float)
-        y and x of the object, px.
-    side : int
-        Of the crop, px.
-    says : str
-        How strong the evidence is.
-    ring : float
-        Radius in px of the ring around what has no outline; 0 where there is one.
+    The centre is (y, x), px; `side` that of the crop, px; `ring` the radius in px of the ring
+    around what has no outline, 0 where there is one.
     """
 
     object_set: str
@@ -133,24 +110,19 @@ def choose_crops(
     candidates: pd.DataFrame | None = None,
     per_control: int = PER_CONTROL,
 ) -> list[CropChoice]:
-    """Choose the worst objects of every set, error type and control.
+    """Choose the worst objects of every set, error type and control, the strongest evidence first.
+
+    Objects at the border of a field are cut, and are no examples.
 
     Parameters
     ----------
-    objects : pandas.DataFrame
-        ``qc/objects.parquet``.
+    objects, candidates : pandas.DataFrame
+        ``qc/objects.parquet``, and of places where an object may be missed
+        ``qc/candidates.parquet``.
     layout : pandas.DataFrame
         See `levelfield.qc.statistics.comparison.comparisons`.
-    candidates : pandas.DataFrame, optional
-        ``qc/candidates.parquet``: places where an object may be missed.
     per_control : int
         At most so many, and at most one of a field, so that one bad field does not hide others.
-
-    Returns
-    -------
-    list of CropChoice
-        By object set, error type and control, the strongest evidence first. Objects at the border
-        of a field are cut, and are no examples.
     """
     groups = control_groups(comparisons(layout))
     whole = objects[~objects["touches_border"].astype(bool)]
@@ -165,13 +137,10 @@ def choose_crops(
         }
         side = _side(own[False] if len(own[False]) else own[True])
         for error in ERROR_TYPES:
-            table = own[error.is_missed]
-            if table.empty:
-                continue
-            strength = error.strength(table)
-            examples = table.assign(strength=strength)[strength >= error.least]
-            for group in groups:
-                chosen += _worst(examples, str(object_set), error, group, side)[:per_control]
+            if len(own[error.is_missed]):
+                examples = error.examples(own[error.is_missed])
+                for group in groups:
+                    chosen += _worst(examples, str(object_set), error, group, side)[:per_control]
     return chosen
 
 
@@ -183,10 +152,24 @@ def _worst(
     worst = worst.sort_values("strength", ascending=False, kind="stable")
     worst = worst.drop_duplicates(["Metadata_Well", "Metadata_Site"])
     head = (object_set, error.name, group.scope, group.name)
-    return [
-        CropChoice(*head, *_place(row, error), side, _says(row, error), _ring(row, error))
-        for row in worst.to_dict("records")
-    ]
+    return [_choice(head, row, error, side) for row in worst.to_dict("records")]
+
+
+def _choice(
+    head: tuple[str, str, str, str], row: Mapping[Any, Any], error: ErrorType, side: int
+) -> CropChoice:
+    # The ring leaves the object visible inside.
+    ring = 1.3 * np.sqrt(float(row["area_px"]) / np.pi) + 3 if error.is_missed else 0.0
+    return CropChoice(
+        *head,
+        well=row["Metadata_Well"],
+        site=int(row["Metadata_Site"]),
+        number=int(row[CANDIDATE if error.is_missed else NUMBER]),
+        centre=(float(row["centre_y_px"]), float(row["centre_x_px"])),
+        side=side,
+        says=measured(row[_EDGE], "px") if error.sign else f"{100 * row['strength']:.0f} %",
+        ring=float(ring),
+    )
 
 
 def _side(objects: pd.DataFrame) -> int:
@@ -195,58 +178,32 @@ def _side(objects: pd.DataFrame) -> int:
     return int(np.clip(round(3 * diameter), *_SIDES))
 
 
-def _place(row: Mapping[Any, Any], error: ErrorType) -> tuple[str, int, int, tuple[float, float]]:
-    centre = float(row["centre_y_px"]), float(row["centre_x_px"])
-    number = int(row[CANDIDATE if error.is_missed else NUMBER])
-    return row["Metadata_Well"], int(row["Metadata_Site"]), number, centre
-
-
-def _ring(row: Mapping[Any, Any], error: ErrorType) -> float:
-    """Return the radius of a ring that leaves the object visible inside."""
-    radius = np.sqrt(float(row["area_px"]) / np.pi) if error.is_missed else 0.0
-    return float(1.3 * radius + 3) if error.is_missed else 0.0
-
-
-def _says(row: Mapping[Any, Any], error: ErrorType) -> str:
-    if error.unit:
-        return measured(row["threshold_bias_px"], error.unit)
-    return f"{100 * row['strength']:.0f} %"
-
-
 def draw_crops(
     choices: Iterable[CropChoice], read: Reader, channels: Mapping[str, int]
 ) -> tuple[Crop, ...]:
     """Read every field once, and draw what was chosen in it.
 
+    Each crop has a contrast of its own, as dim objects should be seen.
+
     Parameters
     ----------
-    choices : iterable of CropChoice
-        From `choose_crops`.
     read : callable
         ``read(well, site)`` returns the corrected image (C, Y, X) and the labels by object set.
     channels : mapping of str to int
         The channel in which each object set is shown: the one that its segmenter sees first.
-
-    Returns
-    -------
-    tuple of Crop
-        In the order of `choices`; each with a contrast of its own, as dim objects should be seen.
     """
-    choices = list(choices)
-    by_field: dict[tuple[str, int], list[int]] = {}
-    for place, choice in enumerate(choices):
-        by_field.setdefault((choice.well, choice.site), []).append(place)
+    places = list(enumerate(choices))
+    by_field = grouped(places, lambda place: (place[1].well, place[1].site))
     drawn: dict[int, Crop] = {}
-    for (well, site), places in sorted(by_field.items()):
+    for (well, site), own in sorted(by_field.items()):
         image, labels = read(well, site)
-        for place in places:
-            choice = choices[place]
+        for place, choice in own:
             plane = image[channels[choice.object_set]]
-            drawn[place] = draw_crop(choice, plane, labels[choice.object_set])
-    return tuple(drawn[place] for place in range(len(choices)))
+            drawn[place] = _draw_crop(choice, plane, labels[choice.object_set])
+    return tuple(drawn[place] for place, _ in places)
 
 
-def draw_crop(choice: CropChoice, plane: NDArray[np.float32], labels: Labels) -> Crop:
+def _draw_crop(choice: CropChoice, plane: NDArray[np.float32], labels: Labels) -> Crop:
     """Draw one object with what lies around it."""
     window = _window(choice, plane.shape)
     shown, own = plane[window], labels[window]

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -13,17 +12,7 @@ from levelfield.qc.statistics.records import from_table
 from levelfield.qc.verdict.screen import Drift
 from levelfield.qc.wording.numbers import interval, measured
 from levelfield.qc.wording.questions import MEASURE_TITLES
-from levelfield.report.svg import (
-    CLASS_COLOURS,
-    Scale,
-    drawing,
-    element,
-    marker,
-    text,
-    title,
-    upright_axis,
-    value_limits,
-)
+from levelfield.report import svg
 
 WIDTH, HEIGHT = 500, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 34
@@ -35,7 +24,9 @@ _SIDE_BY_SIDE = 5.0
 def drift_charts(
     drift: pd.DataFrame | None, margins: Mapping[str, float]
 ) -> list[tuple[str, Markup]]:
-    """Draw the values of both classes, a chart for every object set and measure.
+    """Draw the values of both classes, a captioned chart for every object set and measure.
+
+    There are none for less than two plates, which show no drift.
 
     Parameters
     ----------
@@ -43,11 +34,6 @@ def drift_charts(
         ``screen/drift.csv``; differences are left out.
     margins : mapping of str to float
         Margin of a class by measure, in its unit.
-
-    Returns
-    -------
-    list of (str, Markup)
-        Captions and pictures; none for less than two plates, which show no drift.
 
     Raises
     ------
@@ -70,13 +56,7 @@ def drift_charts(
 
 
 def drift_order(drift: pd.DataFrame | None) -> str:
-    """Say in which order the plates stand: "in the order in which they were imaged".
-
-    Parameters
-    ----------
-    drift : pandas.DataFrame or None
-        ``screen/drift.csv``.
-    """
+    """Say in which order the plates of ``screen/drift.csv`` stand: "... they were imaged"."""
     if drift is None or drift.empty:
         return ""
     dates = drift.drop_duplicates("plate")["date"].fillna("").astype(str)
@@ -100,9 +80,9 @@ def _harmless(measure: Measure, margin: float) -> tuple[float, float]:
 
 def _chart(rows: Sequence[Drift], harmless: tuple[float, float], caption: str) -> Markup:
     dates = {row.plate: row.date for row in rows}
-    across = Scale(-0.5, len(dates) - 0.5, _LEFT, WIDTH - _RIGHT)
+    across = svg.Scale(-0.5, len(dates) - 0.5, _LEFT, WIDTH - _RIGHT)
     ends = [end for row in rows for end in (row.estimate, row.ci_low, row.ci_high)]
-    upwards = Scale(*value_limits(np.array([*ends, *harmless])), HEIGHT - _BOTTOM, _TOP)
+    upwards = svg.Scale(*svg.value_limits(np.array([*ends, *harmless])), HEIGHT - _BOTTOM, _TOP)
     parts = [*_ground(harmless, upwards), *_names(dates, across)]
     controls: dict[tuple[Scope, str], list[Drift]] = {}
     for row in rows:
@@ -112,19 +92,19 @@ def _chart(rows: Sequence[Drift], harmless: tuple[float, float], caption: str) -
         shift = _SIDE_BY_SIDE * (number - (len(controls) - 1) / 2)
         known = [row for row in own if math.isfinite(row.estimate)]
         centres = [(across(places[row.plate]) + shift, upwards(row.estimate)) for row in known]
-        parts += _series(known, centres, CLASS_COLOURS[own[0].scope], upwards)
-    return drawing(WIDTH, HEIGHT, f"{caption} of every plate", parts)
+        parts += _series(known, centres, svg.CLASS_COLOURS[own[0].scope], upwards)
+    return svg.drawing(WIDTH, HEIGHT, f"{caption} of every plate", parts)
 
 
-def _ground(harmless: tuple[float, float], upwards: Scale) -> list[ElementTree.Element]:
+def _ground(harmless: tuple[float, float], upwards: svg.Scale) -> list[svg.Element]:
     bottom, top = (upwards(end) for end in harmless)
     width = WIDTH - _RIGHT - _LEFT
-    band = element("rect", x=_LEFT, y=top, width=width, height=bottom - top, class_="margin")
-    band.append(title("harmless range"))
-    return [band, *upright_axis(upwards, 5, _LEFT, WIDTH - _RIGHT)]
+    band = svg.element("rect", x=_LEFT, y=top, width=width, height=bottom - top, class_="margin")
+    band.append(svg.title("harmless range"))
+    return [band, *svg.upright_axis(upwards, 5, _LEFT, WIDTH - _RIGHT)]
 
 
-def _names(dates: Mapping[str, str], across: Scale) -> list[ElementTree.Element]:
+def _names(dates: Mapping[str, str], across: svg.Scale) -> list[svg.Element]:
     """Write plates and dates below the axis, as many as there is room for."""
     plates = list(dates)
     room = (WIDTH - _RIGHT - _LEFT) / len(plates)
@@ -136,25 +116,29 @@ def _names(dates: Mapping[str, str], across: Scale) -> list[ElementTree.Element]
         # Of a date-time the day is shown, and the whole where the mouse rests.
         for line, (words, short) in enumerate(((plates[number],) * 2, (date, date[:10]))):
             shown = short if len(short) <= most else f"{short[: most - 1]}…"
-            label = text(across(number), HEIGHT - 19 + 13 * line, shown, "middle", class_="tick")
-            label.append(title(words))
+            label = svg.text(
+                across(number), HEIGHT - 19 + 13 * line, shown, "middle", class_="tick"
+            )
+            label.append(svg.title(words))
             parts.append(label)
     return parts
 
 
 def _series(
-    rows: Sequence[Drift], centres: Sequence[tuple[float, float]], colour: str, upwards: Scale
-) -> list[ElementTree.Element]:
+    rows: Sequence[Drift], centres: Sequence[tuple[float, float]], colour: str, upwards: svg.Scale
+) -> list[svg.Element]:
     """Draw one control: a thin line through its plates, intervals, and its sign."""
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in centres)
-    parts = [element("polyline", points=points, fill="none", stroke=colour, stroke_opacity="0.35")]
+    parts = [
+        svg.element("polyline", points=points, fill="none", stroke=colour, stroke_opacity="0.35")
+    ]
     for row, (x, y) in zip(rows, centres, strict=True):
         said = f"{row.plate}, {row.perturbation}: {measured(row.estimate, row.unit)}"
         between = interval(row.ci_low, row.ci_high, row.unit)
-        group = element("g", title(f"{said} ({between})" if between else said))
+        group = svg.element("g", svg.title(f"{said} ({between})" if between else said))
         if math.isfinite(row.ci_low):
             ends = {"y1": upwards(row.ci_low), "y2": upwards(row.ci_high)}
-            group.append(element("line", x1=x, x2=x, stroke=colour, stroke_width=1.6, **ends))
-        group.append(marker(row.scope, x, y, 3.6))
+            group.append(svg.element("line", x1=x, x2=x, stroke=colour, stroke_width=1.6, **ends))
+        group.append(svg.marker(row.scope, x, y, 3.6))
         parts.append(group)
     return parts

@@ -1,13 +1,13 @@
 """The page that compares a plate's segmentation with reference labels."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from levelfield.config.settings import EvaluationSettings
 from levelfield.evaluation import summarise
 from levelfield.evaluation.picture import COLOURS, draw_evaluation
 from levelfield.evaluation.tables import ALL_SIZES
@@ -24,29 +24,13 @@ Groups = dict[tuple[Any, ...], dict[str, Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """All that the page shows.
+    """All that the page shows: what `levelfield.steps.evaluate.evaluate_plate` made.
 
-    Attributes
-    ----------
-    plate : str
-        Name of the plate.
-    by : sequence of str
-        Metadata columns that form the groups.
-    parameters : mapping
-        Of the evaluation, as far as the config gives them.
-    objects, images, groups, references : pandas.DataFrame
-        From `levelfield.steps.evaluate.evaluate_plate`.
-    picture : bytes
-        PNG of `draw_scores`.
-    versions : mapping of str to str
-        Version by name of the software.
-    planted : str
-        What was planted into the labels on purpose; empty where nothing was.
+    `planted` says what was planted into the labels on purpose; it is empty where nothing was.
     """
 
     plate: str
-    by: Sequence[str]
-    parameters: Mapping[str, Any]
+    settings: EvaluationSettings
     objects: pd.DataFrame
     images: pd.DataFrame
     groups: pd.DataFrame
@@ -57,26 +41,26 @@ class EvaluationReport:
 
 
 class Score(NamedTuple):
-    """A column of the table of scores: its name, what it asks and how it is written."""
+    """A column of the table of scores: its name, what it asks and its unit."""
 
     key: str
     title: str
     says: str
-    write: Callable[..., str]
+    unit: str = ""
+
+    def write(self, value: float, signed: bool = False) -> str:
+        """Write a value, or a difference, which has a sign."""
+        if self.unit == "%":
+            return measured(100 * value, "pp") if signed else _percent(value)
+        return measured(value, self.unit, signed=signed or bool(self.unit)).strip()
 
 
-def _share(value: float, signed: bool = False) -> str:
-    return NOTHING if pd.isna(value) else measured(value, "", signed=signed).strip()
+def _percent(share: float) -> str:
+    return NOTHING if pd.isna(share) else f"{plain(100 * share, 2)} %"
 
 
-def _percent(value: float, signed: bool = False) -> str:
-    if pd.isna(value):
-        return NOTHING
-    return measured(100 * value, "pp") if signed else f"{plain(100 * value, 2)} %"
-
-
-def _amount(value: float, signed: bool = False, *, unit: str) -> str:
-    return measured(value, unit)
+def _share(value: float) -> str:
+    return measured(value, "", signed=False).strip()
 
 
 SCORES = (
@@ -85,36 +69,32 @@ SCORES = (
         "AP at 0.5",
         "Are objects found and roughly right? Right objects ÷ (right + extra + not found); an "
         "object is right if it reaches 0.5 with its partner. Insensitive to outlines.",
-        _share,
     ),
-    Score("recall", "Recall", "Share of the reference objects that are found.", _share),
-    Score("precision", "Precision", "Share of the segmented objects that are right.", _share),
+    Score("recall", "Recall", "Share of the reference objects that are found."),
+    Score("precision", "Precision", "Share of the segmented objects that are right."),
     Score(
         "mean_ap",
         "Mean AP",
         "Mean of AP at 0.50, 0.55 … 0.95: also asks for good outlines. For small objects, less "
         "than about 10 px across, a single pixel moves it a lot.",
-        _share,
     ),
-    Score("split_rate", "Split", "Surplus fragments per segmented object.", _percent),
-    Score("merge_rate", "Merged", "Merges per segmented object.", _percent),
-    Score(
-        "missed_rate", "Missed", "Reference objects of which hardly anything is found.", _percent
-    ),
-    Score("extra_rate", "Extra", "Segmented objects where the references have none.", _percent),
+    Score("split_rate", "Split", "Surplus fragments per segmented object.", "%"),
+    Score("merge_rate", "Merged", "Merges per segmented object.", "%"),
+    Score("missed_rate", "Missed", "Reference objects of which hardly anything is found.", "%"),
+    Score("extra_rate", "Extra", "Segmented objects where the references have none.", "%"),
     Score(
         "balance_pp",
         "Balance",
         "Will counts be biased? Surplus fragments minus objects lost in merges, per 100 segmented "
         "objects; above 0 = too many objects. Splits and merges cancel here, so read them too.",
-        partial(_amount, unit="pp"),
+        "pp",
     ),
     Score(
         "boundary_bias_px",
         "Outline",
         "Is the threshold right? How far outlines lie outside (above 0) or inside those of the "
         "references. People’s outlines have a habit of their own: compare groups.",
-        partial(_amount, unit="px"),
+        "px",
     ),
 )
 """What docs/evaluation.md says to read first."""
@@ -122,29 +102,25 @@ SCORES = (
 
 def evaluation_page(data: EvaluationReport) -> str:
     """Write the page; it needs nothing but itself, and the same tables give the same bytes."""
-    compared = data.images["object_set"].unique()
-    return (
-        environment()
-        .get_template("evaluation.html.j2")
-        .render(
-            name=data.plate,
-            planted=data.planted,
-            by=" and ".join(map(_plain_name, data.by)),
-            criterion=_CRITERIA[data.parameters.get("criterion", "iou")],
-            scores=SCORES,
-            worst_images=WORST_IMAGES,
-            worst_columns=[_plain_name(column) for column in _further(data.by)],
-            sets=[_set_parts(data, object_set) for object_set in compared],
-            reference_sets=[
-                _reference_parts(object_set, rows)
-                for object_set, rows in data.references.groupby("object_set", sort=False)
-            ],
-            picture=data.picture,
-            picture_by=" and ".join(map(_plain_name, picture_groups(data.images, data.by))),
-            groups_left_out=bool(set(data.by).difference(picture_groups(data.images, data.by))),
-            parameters=data.parameters,
-            versions=data.versions,
-        )
+    by, parameters = list(data.settings.by), data.settings.parameters
+    coloured = picture_groups(data.images, by)
+    references = data.references.groupby("object_set", sort=False)
+    template = environment().get_template("evaluation.html.j2")
+    return template.render(
+        name=data.plate,
+        planted=data.planted,
+        by=" and ".join(map(_plain_name, by)),
+        criterion=_CRITERIA[parameters.get("criterion", "iou")],
+        scores=SCORES,
+        worst_images=WORST_IMAGES,
+        worst_columns=[_plain_name(column) for column in _further(by)],
+        sets=[_set_parts(data, name, by) for name in data.images["object_set"].unique()],
+        reference_sets=[_reference_parts(str(name), rows) for name, rows in references],
+        picture=data.picture,
+        picture_by=" and ".join(map(_plain_name, coloured)),
+        groups_left_out=bool(set(by).difference(coloured)),
+        parameters=parameters,
+        versions=data.versions,
     )
 
 
@@ -171,15 +147,15 @@ def picture_groups(images: pd.DataFrame, by: Sequence[str]) -> list[str]:
 def _plain_name(column: str) -> str:
     """Write a column as people say it: ``Metadata_ControlType`` is "control type"."""
     name = column.removeprefix("Metadata_").replace("_", " ")
-    return "".join(f" {one.lower()}" if one.isupper() else one for one in name).strip()
+    letters = (f" {letter.lower()}" if letter.isupper() else letter for letter in name)
+    return "".join(letters).strip()
 
 
-def _set_parts(data: EvaluationReport, object_set: str) -> dict[str, Any]:
+def _set_parts(data: EvaluationReport, object_set: str, by: list[str]) -> dict[str, Any]:
     objects, images, scores = (
         table[table["object_set"] == object_set]
         for table in (data.objects, data.images, data.groups)
     )
-    by = list(data.by)
     overall = _whole(summarise(objects, images), [])[()]
     groups = _whole(scores, by) if by else {}
     lines = [_line(", ".join(map(str, key)) or NOTHING, rows) for key, rows in groups.items()]
@@ -193,9 +169,7 @@ def _set_parts(data: EvaluationReport, object_set: str) -> dict[str, Any]:
     }
 
 
-def _whole(
-    groups: pd.DataFrame, by: list[str]
-) -> dict[tuple[Any, ...], dict[str, Mapping[str, Any]]]:
+def _whole(groups: pd.DataFrame, by: list[str]) -> Groups:
     """Return by group the rows of all sizes, by statistic."""
     found: Groups = {}
     for row in groups[groups["size_class"] == ALL_SIZES].to_dict("records"):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -10,18 +9,8 @@ from markupsafe import Markup
 
 from levelfield.qc.statistics.funnel import Funnel, fit_funnel
 from levelfield.qc.wording.numbers import measured
+from levelfield.report import svg
 from levelfield.report.distributions import Group
-from levelfield.report.svg import (
-    Scale,
-    drawing,
-    element,
-    level_axis,
-    marker,
-    text,
-    title,
-    upright_axis,
-    value_limits,
-)
 
 WIDTH, HEIGHT = 500, 300
 LEVELS = (0.95, 0.998)
@@ -32,25 +21,21 @@ _OTHERS = "#a3a39d"
 
 
 def draw_funnel(wells: pd.DataFrame, groups: Sequence[Group]) -> Markup:
-    """Draw the wells of one object set.
+    """Draw the wells of one object set: ``Metadata_Well, n_objects, balance`` of ``qc/wells.csv``.
 
-    Parameters
-    ----------
-    wells : pandas.DataFrame
-        Rows of ``qc/wells.csv`` of one object set: ``Metadata_Well, n_objects, balance``.
-    groups : sequence of Group
-        The controls; other wells are grey dots. The limits are those of all negative wells
-        together (`levelfield.qc.statistics.funnel.fit_funnel`), and are left out where these are
-        too few.
+    Wells that are no controls are grey dots. The limits are those of all negative wells together
+    (`levelfield.qc.statistics.funnel.fit_funnel`), and are left out where these are too few.
     """
     known = wells[wells["balance"].notna() & (wells["n_objects"] > 0)]
     if known.empty:
-        return drawing(WIDTH, 30, "no values", [text(_LEFT, 20, "no values", class_="tick")])
+        return svg.drawing(
+            WIDTH, 30, "no values", [svg.text(_LEFT, 20, "no values", class_="tick")]
+        )
     scopes = {well: group.scope for group in groups for well in group.wells}
     scope = known["Metadata_Well"].map(scopes).fillna("")
     negative = known[scope == "negcon"]
     funnel = fit_funnel(negative["balance"], negative["n_objects"])
-    across = Scale(0, 1.05 * float(known["n_objects"].max()), _LEFT, WIDTH - _RIGHT)
+    across = svg.Scale(0, 1.05 * float(known["n_objects"].max()), _LEFT, WIDTH - _RIGHT)
     upwards = _upwards(known, funnel)
     parts = _axes(across, upwards)
     if funnel:
@@ -61,34 +46,34 @@ def draw_funnel(wells: pd.DataFrame, groups: Sequence[Group]) -> Markup:
             parts.append(_dot(row, kind, across, upwards))
             if funnel and _beyond(row, funnel):
                 parts.append(_name(row, across, upwards))
-    return drawing(WIDTH, HEIGHT, "Balance of every well against its number of objects", parts)
+    return svg.drawing(WIDTH, HEIGHT, "Balance of every well against its number of objects", parts)
 
 
-def _upwards(known: pd.DataFrame, funnel: Funnel | None) -> Scale:
+def _upwards(known: pd.DataFrame, funnel: Funnel | None) -> svg.Scale:
     """Return the vertical scale, in pp: all wells, zero, and the limits of a middling well."""
     values = [*(100 * known["balance"]), 0.0]
     if funnel:
         ends = funnel.limits([float(known["n_objects"].median())], LEVELS[-1])
         values += [100 * float(end[0]) for end in ends]
-    return Scale(*value_limits(np.array(values)), HEIGHT - _BOTTOM, _TOP)
+    return svg.Scale(*svg.value_limits(np.array(values)), HEIGHT - _BOTTOM, _TOP)
 
 
-def _axes(across: Scale, upwards: Scale) -> list[ElementTree.Element]:
-    parts = upright_axis(upwards, 6, _LEFT, WIDTH - _RIGHT)
-    parts += level_axis(across, _TOP, HEIGHT - _BOTTOM)
+def _axes(across: svg.Scale, upwards: svg.Scale) -> list[svg.Element]:
+    parts = svg.upright_axis(upwards, 6, _LEFT, WIDTH - _RIGHT)
+    parts += svg.level_axis(across, _TOP, HEIGHT - _BOTTOM)
     middle = (_LEFT + WIDTH - _RIGHT) / 2
-    parts.append(text(middle, HEIGHT - 6, "objects in the well", "middle", class_="tick"))
+    parts.append(svg.text(middle, HEIGHT - 6, "objects in the well", "middle", class_="tick"))
     return parts
 
 
 def _limits(
-    funnel: Funnel, objects: np.ndarray, across: Scale, upwards: Scale
-) -> list[ElementTree.Element]:
+    funnel: Funnel, objects: np.ndarray, across: svg.Scale, upwards: svg.Scale
+) -> list[svg.Element]:
     parts = []
     y = upwards(100 * funnel.centre)
     ends = {"x1": across.start, "x2": across.end, "y1": y, "y2": y}
-    said = title(f"mean of the negative wells: {measured(100 * funnel.centre, 'pp')}")
-    parts.append(element("line", said, stroke="#5c646d", stroke_dasharray="2 3", **ends))
+    said = svg.title(f"mean of the negative wells: {measured(100 * funnel.centre, 'pp')}")
+    parts.append(svg.element("line", said, stroke="#5c646d", stroke_dasharray="2 3", **ends))
     for level, dashes in zip(LEVELS, ("6 3", "none"), strict=True):
         for side in funnel.limits(objects, level):
             points = " ".join(
@@ -96,19 +81,21 @@ def _limits(
                 for x, value in zip(objects, side, strict=True)
                 if upwards.low <= 100 * value <= upwards.high
             )
-            line = element("polyline", title(f"{100 * level:g} % of negative wells lie inside"))
+            line = svg.element(
+                "polyline", svg.title(f"{100 * level:g} % of negative wells lie inside")
+            )
             line.attrib |= {"points": points, "fill": "none", "stroke": "#8b8b86"}
             line.set("stroke-dasharray", dashes)
             parts.append(line)
     return parts
 
 
-def _dot(row: Mapping[Any, Any], kind: str, across: Scale, upwards: Scale) -> ElementTree.Element:
+def _dot(row: Mapping[Any, Any], kind: str, across: svg.Scale, upwards: svg.Scale) -> svg.Element:
     x, y = across(row["n_objects"]), upwards(100 * row["balance"])
-    dot = marker(kind or "negcon", x, y, 4.0 if kind else 2.4, None if kind else _OTHERS)
+    dot = svg.marker(kind or "negcon", x, y, 4.0 if kind else 2.4, None if kind else _OTHERS)
     dot.set("fill-opacity", "0.75")
     said = f"{row['Metadata_Well']}: {measured(100 * row['balance'], 'pp')}"
-    dot.append(title(f"{said}, {int(row['n_objects']):,} objects"))
+    dot.append(svg.title(f"{said}, {int(row['n_objects']):,} objects"))
     return dot
 
 
@@ -117,7 +104,7 @@ def _beyond(row: Mapping[Any, Any], funnel: Funnel) -> bool:
     return not low[0] <= row["balance"] <= high[0]
 
 
-def _name(row: Mapping[Any, Any], across: Scale, upwards: Scale) -> ElementTree.Element:
+def _name(row: Mapping[Any, Any], across: svg.Scale, upwards: svg.Scale) -> svg.Element:
     x, y = across(row["n_objects"]), upwards(100 * row["balance"])
     side, anchor = (-7, "end") if x > WIDTH - 60 else (7, "start")
-    return text(x + side, y + 3.5, row["Metadata_Well"], anchor, class_="tick")
+    return svg.text(x + side, y + 3.5, row["Metadata_Well"], anchor, class_="tick")

@@ -14,6 +14,7 @@ from skimage.segmentation import find_boundaries
 from levelfield.arrays import Labels
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.report.distributions import control_groups
+from levelfield.report.records import grouped
 
 Picture = NDArray[np.float32]
 Number = TypeVar("Number", bound=np.generic)
@@ -28,19 +29,7 @@ _DARK, _BRIGHT = 1.0, 99.8
 
 @dataclass(frozen=True)
 class Choice:
-    """A field that the gallery shows, and the rule that chose it.
-
-    Attributes
-    ----------
-    scope, control : str
-        negcon or poscon, and the control's name.
-    well : str
-        Name of the well.
-    site : int
-        Number of the site.
-    why : str
-        The rule, in words.
-    """
+    """A field of a control that the gallery shows, and the rule that chose it, in words."""
 
     scope: str
     control: str
@@ -51,14 +40,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class GalleryPicture:
-    """A drawn field.
+    """A drawn field, one px of the image to one of the picture.
 
     Attributes
     ----------
-    choice : Choice
-        What it shows.
-    width, height : int
-        Size in px of the image and of the picture: one to one.
     views : dict of str to bytes
         The composite and each channel in grey, as WebP.
     outlines : dict of str to bytes
@@ -77,18 +62,14 @@ class GalleryPicture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """All pictures, and how they are shown.
+    """All pictures, control by control, and how they are shown.
 
     Attributes
     ----------
-    pictures : tuple of GalleryPicture
-        Control by control.
-    colours : dict of str to str
-        Display colour ``#rrggbb`` of each channel.
+    colours, outline_colours : dict of str to str
+        ``#rrggbb`` of each channel, and of each object set's outlines.
     ranges : dict of str to (float, float)
         Intensities shown as black and as full colour, the same in all pictures.
-    outline_colours : dict of str to str
-        Colour of each object set's outlines.
     crop : int
         Largest side of a picture in px.
     """
@@ -105,6 +86,10 @@ def choose_gallery(
 ) -> list[Choice]:
     """Choose the fields of the gallery: for every control two representative ones and the worst.
 
+    These are the two sites whose count of the first object set is nearest its median, and those
+    with the largest threshold bias, imbalance and share of missed objects of any object set. A
+    site that is chosen twice appears once with both reasons.
+
     Parameters
     ----------
     sites : pandas.DataFrame
@@ -112,27 +97,18 @@ def choose_gallery(
     qc_sites : pandas.DataFrame
         ``qc/sites.csv``; may be empty, and then only representative fields are chosen.
     layout : pandas.DataFrame
-        The layout, see `levelfield.qc.statistics.comparison.comparisons`.
-
-    Returns
-    -------
-    list of Choice
-        For each control the two sites whose count of the first object set is nearest its median,
-        the sites with the largest threshold bias, the largest imbalance and the most missed objects
-        of any object set. A site that is chosen twice appears once with both reasons.
+        See `levelfield.qc.statistics.comparison.comparisons`.
     """
     chosen: list[Choice] = []
     for group in control_groups(comparisons(layout)):
-        own = sites[sites["Metadata_Well"].isin(group.wells)]
-        judged = (
-            qc_sites[qc_sites["Metadata_Well"].isin(group.wells)] if len(qc_sites) else qc_sites
+        own, judged = (
+            table[table["Metadata_Well"].isin(group.wells)] if len(table) else table
+            for table in (sites, qc_sites)
         )
-        reasons: dict[tuple[str, int], list[str]] = {}
-        for key, why in [*_representative(own), *_worst(judged)]:
-            reasons.setdefault(key, []).append(why)
+        reasons = grouped([*_representative(own), *_worst(judged)], lambda found: found[0])
         chosen += [
-            Choice(group.scope, group.name, well, site, "; ".join(whys))
-            for (well, site), whys in reasons.items()
+            Choice(group.scope, group.name, *key, "; ".join(why for _, why in found))
+            for key, found in reasons.items()
         ]
     return chosen
 
@@ -174,10 +150,11 @@ def draw_gallery(
 ) -> Gallery:
     """Read and draw the chosen fields, all with the same contrast.
 
+    Every channel is shown from the 1st to the 99.8th percentile of the pictures, so that classes
+    can be compared by eye.
+
     Parameters
     ----------
-    choices : iterable of Choice
-        From `choose_gallery`.
     read : callable
         ``read(well, site)`` returns the corrected image (C, Y, X) float32 and the labels (Y, X)
         int32 by object set.
@@ -185,12 +162,6 @@ def draw_gallery(
         Display colour of each channel (six hexadecimal digits), in the order of the image.
     crop : int
         Side in px of the middle part of the field that is shown.
-
-    Returns
-    -------
-    Gallery
-        Every channel is shown from the darkest 1st to the brightest 99.8th percentile of the
-        pictures, so that classes can be compared by eye.
     """
     parts = []
     for choice in choices:
@@ -203,7 +174,7 @@ def draw_gallery(
     names = list(dict.fromkeys(name for _, _, labels in parts for name in labels))
     outlines = {name: OUTLINE_COLOURS[i % len(OUTLINE_COLOURS)] for i, name in enumerate(names)}
     pictures = tuple(
-        gallery_picture(choice, image, labels, colours, ranges, outlines)
+        _picture(choice, image, labels, colours, ranges, outlines)
         for choice, image, labels in parts
     )
     return Gallery(pictures, colours, ranges, outlines, crop)
@@ -211,11 +182,8 @@ def draw_gallery(
 
 def middle(image: NDArray[Number], side: int) -> NDArray[Number]:
     """Return the middle `side` × `side` px of the last two axes, or all px of a shorter one."""
-    slices = []
-    for length in image.shape[-2:]:
-        start = max(0, (length - side) // 2)
-        slices.append(slice(start, start + side))
-    return image[..., slices[0], slices[1]]
+    y, x = (max(0, (length - side) // 2) for length in image.shape[-2:])
+    return image[..., y : y + side, x : x + side]
 
 
 def _ranges(images: Sequence[Picture], names: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -228,7 +196,7 @@ def _ranges(images: Sequence[Picture], names: Sequence[str]) -> dict[str, tuple[
     return ranges
 
 
-def gallery_picture(
+def _picture(
     choice: Choice,
     image: Picture,
     labels: LabelSets,
@@ -236,27 +204,12 @@ def gallery_picture(
     ranges: Mapping[str, tuple[float, float]],
     outline_colours: Mapping[str, str],
 ) -> GalleryPicture:
-    """Draw one field: every channel in grey, all channels in colour, the outlines apart.
-
-    Parameters
-    ----------
-    choice : Choice
-        What the picture shows.
-    image : (C, Y, X) float32
-        Corrected intensities.
-    labels : mapping of str to (Y, X) int32
-        By object set.
-    colours : mapping of str to str
-        ``#rrggbb`` of each channel, in the order of the image.
-    ranges : mapping of str to (float, float)
-        Intensities shown as black and as full colour, by channel.
-    outline_colours : mapping of str to str
-        ``#rrggbb`` by object set.
-    """
+    """Draw one field (C, Y, X): each channel in grey, all in colour, the outlines apart."""
     height, width = image.shape[-2:]
-    shown = {}
-    for plane, (name, (low, high)) in zip(image, ranges.items(), strict=True):
-        shown[name] = np.clip((plane - low) / (high - low), 0, 1)
+    shown = {
+        name: np.clip((plane - low) / (high - low), 0, 1)
+        for plane, (name, (low, high)) in zip(image, ranges.items(), strict=True)
+    }
     views = {}
     if len(shown) > 1:
         tinted = sum(plane[..., None] * rgb(colours[name]) for name, plane in shown.items())
@@ -267,7 +220,7 @@ def gallery_picture(
         width=width,
         height=height,
         views=views,
-        outlines={name: outline(own, outline_colours[name]) for name, own in labels.items()},
+        outlines={name: _outline(own, outline_colours[name]) for name, own in labels.items()},
         n_objects={name: len(np.unique(own[own > 0])) for name, own in labels.items()},
     )
 
@@ -278,7 +231,7 @@ def rgb(colour: str) -> NDArray[np.float32]:
     return np.array([int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)], np.float32)
 
 
-def outline(labels: Labels, colour: str) -> bytes:
+def _outline(labels: Labels, colour: str) -> bytes:
     """Draw the outermost pixels of every object on a transparent ground, as PNG."""
     return transparent_png(find_boundaries(labels, mode="inner"), [colour])
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -14,8 +13,8 @@ from matplotlib import colormaps
 from levelfield.config.planted import COLUMN, PLANTED
 from levelfield.config.wells import PLATE_SHAPES, row_column, row_letters
 from levelfield.qc.wording.numbers import plain
+from levelfield.report import svg
 from levelfield.report.quantities import Quantity
-from levelfield.report.svg import drawing, element, marker, text, title
 
 SEQUENTIAL, DIVERGING = "cividis", "PuOr_r"
 """Both keep their order for every kind of colour vision, and in grey the first does too."""
@@ -75,27 +74,23 @@ def colours_of(quantity: Quantity) -> Colours:
 def draw_plate_map(quantity: Quantity, n_wells: int, layout: pd.DataFrame) -> Markup:
     """Draw a plate map as SVG; the mouse over a well shows what it holds and its value.
 
+    Control wells carry a circle (negcon) or a triangle (poscon); wells of the layout without a
+    value are hatched; wells outside the layout are empty. A well with several images gets their
+    mean.
+
     Parameters
     ----------
-    quantity : Quantity
-        The values; a well with several images gets their mean.
     n_wells : int
         Plate format, 6 to 1536.
     layout : pandas.DataFrame
         ``Metadata_Well, Metadata_ControlType`` and the further columns of a layout.
-
-    Returns
-    -------
-    markupsafe.Markup
-        Control wells carry a circle (negcon) or a triangle (poscon); wells of the layout without a
-        value are hatched; wells outside the layout are empty.
     """
     rows, columns = PLATE_SHAPES[n_wells]
     cell = _CELL[n_wells]
     values, colours = quantity.per_well, colours_of(quantity)
     grid = {"width": columns * cell, "height": rows * cell}
     parts = _axis_labels(rows, columns, cell)
-    parts.append(element("rect", x=_LEFT, y=_TOP, class_="plate-ground", **grid))
+    parts.append(svg.element("rect", x=_LEFT, y=_TOP, class_="plate-ground", **grid))
     for well in layout.to_dict("records"):
         row, column = row_column(well["Metadata_Well"])
         corner = _LEFT + (column - 1) * cell, _TOP + (row - 1) * cell
@@ -103,7 +98,7 @@ def draw_plate_map(quantity: Quantity, n_wells: int, layout: pd.DataFrame) -> Ma
         parts.append(_well(well, value, quantity.unit, colours, corner, cell))
     below = _TOP + rows * cell
     parts += _legend(values.to_numpy(float), quantity, colours, below + 12, columns * cell)
-    return drawing(_LEFT + columns * cell + 4, below + _LEGEND, quantity.name, parts)
+    return svg.drawing(_LEFT + columns * cell + 4, below + _LEGEND, quantity.name, parts)
 
 
 def _well(
@@ -113,12 +108,12 @@ def _well(
     colours: Colours,
     corner: tuple[float, float],
     cell: float,
-) -> ElementTree.Element:
+) -> svg.Element:
     known = math.isfinite(value)
     shown = f"{plain(value)} {unit}".rstrip() if known else "no value"
-    square = element(
+    square = svg.element(
         "rect",
-        title(f"{well_description(well)}: {shown}"),
+        svg.title(f"{well_description(well)}: {shown}"),
         x=corner[0] + 0.5,
         y=corner[1] + 0.5,
         width=cell - 1,
@@ -128,11 +123,11 @@ def _well(
     if well["Metadata_ControlType"] not in ("negcon", "poscon"):
         return square
     middle = corner[0] + cell / 2, corner[1] + cell / 2
-    sign = marker(well["Metadata_ControlType"], *middle, cell * 0.24, "none")
+    sign = svg.marker(well["Metadata_ControlType"], *middle, cell * 0.24, "none")
     sign.set("stroke", colours.ink(value) if known else "#111")
     sign.set("stroke-width", f"{max(1.1, cell / 16):g}")
     sign.set("pointer-events", "none")  # or the mouse would lose the well under the sign
-    return element("g", square, sign)
+    return svg.element("g", square, sign)
 
 
 def well_description(well: Mapping[str, Any]) -> str:
@@ -150,15 +145,15 @@ def well_description(well: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _axis_labels(rows: int, columns: int, cell: float) -> list[ElementTree.Element]:
+def _axis_labels(rows: int, columns: int, cell: float) -> list[svg.Element]:
     """Label every row and column, or every second one where they would touch."""
     step = 1 if cell >= 16 else 2
     across = [
-        text(_LEFT + (column - 0.5) * cell, _TOP - 5, str(column), "middle", class_="tick")
+        svg.text(_LEFT + (column - 0.5) * cell, _TOP - 5, str(column), "middle", class_="tick")
         for column in range(1, columns + 1, step)
     ]
     down = [
-        text(_LEFT - 5, _TOP + (row - 0.5) * cell + 3.5, row_letters(row), "end", class_="tick")
+        svg.text(_LEFT - 5, _TOP + (row - 0.5) * cell + 3.5, row_letters(row), "end", class_="tick")
         for row in range(1, rows + 1, step)
     ]
     return across + down
@@ -166,16 +161,16 @@ def _axis_labels(rows: int, columns: int, cell: float) -> list[ElementTree.Eleme
 
 def _legend(
     values: np.ndarray, quantity: Quantity, colours: Colours, top: float, width: float
-) -> list[ElementTree.Element]:
+) -> list[svg.Element]:
     finite = values[np.isfinite(values)]
     if finite.size == 0:
-        return [text(_LEFT, top + 10, "no values", class_="tick")]
+        return [svg.text(_LEFT, top + 10, "no values", class_="tick")]
     if finite.size > 1 and finite.min() == finite.max():
         everywhere = f"{plain(finite[0])} {quantity.unit}".rstrip() + " in every well"
-        return [text(_LEFT, top + 10, everywhere, class_="tick")]
+        return [svg.text(_LEFT, top + 10, everywhere, class_="tick")]
     width = min(width, 240.0)
     fill = f"url(#colours-{colours.map_name})"
-    bar = element("rect", x=_LEFT, y=top, width=width, height=8, fill=fill)
+    bar = svg.element("rect", x=_LEFT, y=top, width=width, height=8, fill=fill)
     below = "≤ " if finite.min() < colours.low else ""
     above = "≥ " if finite.max() > colours.high else ""
     ends = (
@@ -183,24 +178,28 @@ def _legend(
         (_LEFT + width, f"{above}{plain(colours.high)} {quantity.unit}".rstrip(), "end"),
     )
     middle = ((_LEFT + width / 2, "0", "middle"),) if quantity.margin else ()
-    labels = [text(x, top + 20, label, anchor, class_="tick") for x, label, anchor in ends + middle]
+    labels = [
+        svg.text(x, top + 20, label, anchor, class_="tick") for x, label, anchor in ends + middle
+    ]
     return [bar, *labels]
 
 
 def map_definitions() -> Markup:
     """Return the hatching and the colour bars that the maps of a page refer to, invisible."""
-    lines = element("path", d="M-1,5 l6,-6 M0,8 l8,-8 M3,9 l6,-6", stroke="#a3a39d", fill="none")
-    ground = element("rect", width=8, height=8, fill="#f1f1ee")
+    lines = svg.element(
+        "path", d="M-1,5 l6,-6 M0,8 l8,-8 M3,9 l6,-6", stroke="#a3a39d", fill="none"
+    )
+    ground = svg.element("rect", width=8, height=8, fill="#f1f1ee")
     units = {"patternUnits": "userSpaceOnUse"}
-    hatching = element("pattern", ground, lines, id="hatching", width=8, height=8, **units)
+    hatching = svg.element("pattern", ground, lines, id="hatching", width=8, height=8, **units)
     bars = [_colour_bar(Colours(0.0, 1.0, name)) for name in (SEQUENTIAL, DIVERGING)]
-    return drawing(0, 0, "", [element("defs", hatching, *bars)])
+    return svg.drawing(0, 0, "", [svg.element("defs", hatching, *bars)])
 
 
-def _colour_bar(colours: Colours) -> ElementTree.Element:
+def _colour_bar(colours: Colours) -> svg.Element:
     places = np.linspace(0, 1, _STEPS)
     stops = (
-        element("stop", **{"offset": f"{x:.4f}", "stop-color": colours.hexadecimal(x)})
+        svg.element("stop", **{"offset": f"{x:.4f}", "stop-color": colours.hexadecimal(x)})
         for x in places.tolist()
     )
-    return element("linearGradient", *stops, id=f"colours-{colours.map_name}")
+    return svg.element("linearGradient", *stops, id=f"colours-{colours.map_name}")

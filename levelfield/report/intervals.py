@@ -3,17 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree import ElementTree
 
 from markupsafe import Markup
 
 from levelfield.qc.measures import MEASURES, Kind, Scope
 from levelfield.qc.verdict.tables import VerdictLine
 from levelfield.qc.wording.numbers import interval, measured
-from levelfield.report.svg import CLASS_COLOURS, Scale, drawing, element, marker, text, title
+from levelfield.report import svg
 
 WIDTH, HEIGHT = 230, 46
 _AXIS_Y, _MARK_Y = 30, 16
+_GREY: dict[str, svg.Attribute] = {"stroke": "#8b8b86", "stroke_width": 1}
 _ROOM_FOR_LABELS = 76
 _UPPER_HALF = 55.0
 """Shares that all lie above it are drawn from 50 %."""
@@ -43,7 +43,7 @@ def is_signed(row: VerdictLine | Side) -> bool:
     return _kind(row) == "signed"
 
 
-def interval_scale(rows: Sequence[VerdictLine | Side]) -> Scale:
+def interval_scale(rows: Sequence[VerdictLine | Side]) -> svg.Scale:
     """Return the scale that the given rows of one measure share.
 
     Shares run from 0 or 50 to 100, rates of a class from 0 up (they cannot err below); others are
@@ -51,47 +51,40 @@ def interval_scale(rows: Sequence[VerdictLine | Side]) -> Scale:
     """
     start, end = 10, WIDTH - 10
     if not rows:
-        return Scale(-1, 1, start, end)
+        return svg.Scale(-1, 1, start, end)
     kind = _kind(rows[0])
     if kind == "share":
         lows = [value for row in rows for value in (row.estimate, row.ci_low, row.margin)]
         lowest = min((value for value in lows if math.isfinite(value)), default=0.0)
-        return Scale(50 if lowest > _UPPER_HALF else 0, 100, start, end)
+        return svg.Scale(50 if lowest > _UPPER_HALF else 0, 100, start, end)
     ends = [abs(value) for row in rows for value in (row.estimate, row.ci_low, row.ci_high)]
     reach = max((value for value in ends if math.isfinite(value)), default=0.0)
     reach = max(1.05 * reach, *(1.6 * row.margin for row in rows))
-    return Scale(0 if kind == "rate" else -reach, reach, start, end)
+    return svg.Scale(0 if kind == "rate" else -reach, reach, start, end)
 
 
-def interval_plot(row: VerdictLine | Side, scale: Scale) -> Markup:
-    """Draw one estimate: harmless range, interval, value.
-
-    Parameters
-    ----------
-    row : VerdictLine or Side
-        Of ``qc/verdict.csv``, say.
-    scale : Scale
-        From `interval_scale`, so that the plots of one measure can be compared by eye.
-    """
+def interval_plot(row: VerdictLine | Side, scale: svg.Scale) -> Markup:
+    """Draw one estimate on the scale of its measure: harmless range, interval, value."""
     between = interval(row.ci_low, row.ci_high, row.unit)
     name = measured(row.estimate, row.unit, signed=is_signed(row))
     name += f", 90 % interval {between}" if between else ", no interval"
     parts = _ground(row, scale)
     if math.isfinite(row.estimate):
-        colour = CLASS_COLOURS[row.scope]
-        group = element("g", title(name))
+        colour = svg.CLASS_COLOURS[row.scope]
+        group = svg.element("g", svg.title(name))
         if math.isfinite(row.ci_low):
             low, high = scale(row.ci_low), scale(row.ci_high)
-            group.append(_line(low, high, _MARK_Y, colour, 2))
+            group.append(svg.line(low, high, _MARK_Y, _MARK_Y, stroke=colour, stroke_width=2))
             for value, place in ((row.ci_low, low), (row.ci_high, high)):
                 if scale.low <= value <= scale.high:  # an interval that runs on has no end
-                    group.append(_upright(place, _MARK_Y - 4, _MARK_Y + 4, colour, 1.5))
-        group.append(marker(row.scope, scale(row.estimate), _MARK_Y, 5))
+                    ends = place, place, _MARK_Y - 4, _MARK_Y + 4
+                    group.append(svg.line(*ends, stroke=colour, stroke_width=1.5))
+        group.append(svg.marker(row.scope, scale(row.estimate), _MARK_Y, 5))
         parts.append(group)
-    return drawing(WIDTH, HEIGHT, name, parts)
+    return svg.drawing(WIDTH, HEIGHT, name, parts)
 
 
-def _ground(row: VerdictLine | Side, scale: Scale) -> list[ElementTree.Element]:
+def _ground(row: VerdictLine | Side, scale: svg.Scale) -> list[svg.Element]:
     """Draw the harmless range, the axis and its labels."""
     margin, kind = row.margin, _kind(row)
     low, high, places = {
@@ -101,12 +94,13 @@ def _ground(row: VerdictLine | Side, scale: Scale) -> list[ElementTree.Element]:
     }[kind]
     left, right = scale(low), scale(high)
     parts = [
-        element("rect", x=left, y=3, width=right - left, height=_AXIS_Y - 3, class_="margin"),
-        _line(scale.start, scale.end, _AXIS_Y, "#8b8b86", 1),
+        svg.element("rect", x=left, y=3, width=right - left, height=_AXIS_Y - 3, class_="margin"),
+        svg.line(scale.start, scale.end, _AXIS_Y, _AXIS_Y, **_GREY),
     ]
     if kind != "share":
-        parts.append(_upright(scale(0), 3, _AXIS_Y, "#8b8b86", 1))
-    parts += [_upright(scale(place), _AXIS_Y, _AXIS_Y + 3, "#8b8b86", 1) for place in places]
+        parts.append(svg.line(scale(0), scale(0), 3, _AXIS_Y, **_GREY))
+    marks = map(scale, places)
+    parts += [svg.line(x, x, _AXIS_Y, _AXIS_Y + 3, **_GREY) for x in marks]
     return [*parts, *_labels(_contents(row, kind, places, right - left), scale)]
 
 
@@ -124,19 +118,11 @@ def _contents(
     ]
 
 
-def _labels(contents: Sequence[tuple[float, str]], scale: Scale) -> list[ElementTree.Element]:
+def _labels(contents: Sequence[tuple[float, str]], scale: svg.Scale) -> list[svg.Element]:
     """Write labels under the axis, none beyond the ends of the drawing."""
     parts = []
     for place, content in contents:
         half = _CHARACTER * len(content) / 2
         x = min(max(scale(place), half + 1), WIDTH - half - 1)
-        parts.append(text(x, _AXIS_Y + 13, content, "middle", class_="tick"))
+        parts.append(svg.text(x, _AXIS_Y + 13, content, "middle", class_="tick"))
     return parts
-
-
-def _line(start: float, end: float, y: float, colour: str, width: float) -> ElementTree.Element:
-    return element("line", x1=start, x2=end, y1=y, y2=y, stroke=colour, stroke_width=width)
-
-
-def _upright(x: float, top: float, bottom: float, colour: str, width: float) -> ElementTree.Element:
-    return element("line", x1=x, x2=x, y1=top, y2=bottom, stroke=colour, stroke_width=width)

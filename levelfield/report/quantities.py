@@ -26,8 +26,6 @@ class Quantity:
 
     Attributes
     ----------
-    name, unit : str
-        What it is; the unit may be empty.
     table : pandas.DataFrame
         ``Metadata_Well, value`` and, for images, ``Metadata_Site``.
     margin : float
@@ -56,8 +54,6 @@ def quantities(
 
     Parameters
     ----------
-    wells, sites : pandas.DataFrame
-        ``wells.csv`` and ``sites.csv``.
     qc_wells : pandas.DataFrame
         ``qc/wells.csv``; may be empty.
     object_sets : sequence of str

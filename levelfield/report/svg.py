@@ -10,15 +10,14 @@ from markupsafe import Markup
 from levelfield.arrays import Floats
 from levelfield.qc.wording.numbers import plain
 
+Element = ElementTree.Element
 Attribute = str | float
 NEGATIVE, POSITIVE, DIFFERENCE = "#1f5fa8", "#c4560a", "#3d3d3d"
 """Blue and orange differ for every kind of colour vision; the marker's shape says it again."""
 CLASS_COLOURS = {"negcon": NEGATIVE, "poscon": POSITIVE, "difference": DIFFERENCE}
 
 
-def element(
-    tag: str, *children: ElementTree.Element | str, **attributes: Attribute
-) -> ElementTree.Element:
+def element(tag: str, *children: Element | str, **attributes: Attribute) -> Element:
     """Make an element; ``class_`` and ``stroke_width`` become ``class`` and ``stroke-width``."""
     made = ElementTree.Element(
         tag, {key.rstrip("_").replace("_", "-"): _text(value) for key, value in attributes.items()}
@@ -31,9 +30,7 @@ def element(
     return made
 
 
-def drawing(
-    width: float, height: float, name: str, children: Iterable[ElementTree.Element]
-) -> Markup:
+def drawing(width: float, height: float, name: str, children: Iterable[Element]) -> Markup:
     """Return a whole drawing as safe HTML; `name` describes it to those who cannot see it.
 
     Without a name it is hidden from them.
@@ -45,21 +42,24 @@ def drawing(
     return Markup(ElementTree.tostring(svg, encoding="unicode"))
 
 
+def line(x1: float, x2: float, y1: float, y2: float, **attributes: Attribute) -> Element:
+    """Draw a line between two places."""
+    return element("line", x1=x1, x2=x2, y1=y1, y2=y2, **attributes)
+
+
 def text(
     x: float, y: float, content: str, anchor: str = "start", **attributes: str | float
-) -> ElementTree.Element:
+) -> Element:
     """Return a text element; `anchor` is start, middle or end."""
     return element("text", content, x=x, y=y, text_anchor=anchor, **attributes)
 
 
-def title(content: str) -> ElementTree.Element:
+def title(content: str) -> Element:
     """Return the text that a mouse over the parent element shows."""
     return element("title", content)
 
 
-def marker(
-    scope: str, x: float, y: float, radius: float, colour: str | None = None
-) -> ElementTree.Element:
+def marker(scope: str, x: float, y: float, radius: float, colour: str | None = None) -> Element:
     """Draw the sign of a class: circle for negcon, triangle for poscon, diamond for difference."""
     fill = colour or CLASS_COLOURS[scope]
     if scope == "negcon":
@@ -73,15 +73,7 @@ def marker(
 
 
 class Scale:
-    """A linear map from values to positions.
-
-    Parameters
-    ----------
-    low, high : float
-        Values at the two ends; must differ.
-    start, end : float
-        Their positions.
-    """
+    """A linear map from values (`low` and `high` must differ) to positions."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
         if not high > low:
@@ -102,31 +94,27 @@ class Scale:
         return [round(number * step, 12) for number in range(first, last + 1)]
 
 
-def upright_axis(
-    upwards: Scale, about: int, left: float, right: float
-) -> list[ElementTree.Element]:
+def upright_axis(upwards: Scale, about: int, left: float, right: float) -> list[Element]:
     """Draw horizontal lines at about so many round values, written at their left."""
     parts = []
     for tick in upwards.ticks(about):
-        y, line = upwards(tick), "zero" if tick == 0 else "grid"
-        parts.append(element("line", x1=left, x2=right, y1=y, y2=y, class_=line))
+        y = upwards(tick)
+        parts.append(line(left, right, y, y, class_="zero" if tick == 0 else "grid"))
         parts.append(text(left - 6, y + 3.5, plain(tick), "end", class_="tick"))
     return parts
 
 
-def level_axis(
-    across: Scale, top: float, bottom: float, *, zero: bool = False
-) -> list[ElementTree.Element]:
+def level_axis(across: Scale, top: float, bottom: float, *, zero: bool = False) -> list[Element]:
     """Draw vertical lines at about six round values, written below; `zero` marks that one."""
     parts = []
     for tick in across.ticks(6):
-        x, line = across(tick), "zero" if zero and tick == 0 else "grid"
-        parts.append(element("line", x1=x, x2=x, y1=top, y2=bottom, class_=line))
+        x = across(tick)
+        parts.append(line(x, x, top, bottom, class_="zero" if zero and tick == 0 else "grid"))
         parts.append(text(x, bottom + 14, plain(tick), "middle", class_="tick"))
     return parts
 
 
-def band(scale: Scale, reach: float, top: float, bottom: float) -> ElementTree.Element:
+def band(scale: Scale, reach: float, top: float, bottom: float) -> Element:
     """Draw the harmless range, `reach` to either side of zero."""
     left, right = scale(-reach), scale(reach)
     return element("rect", x=left, width=right - left, y=top, height=bottom - top, class_="margin")

@@ -11,8 +11,7 @@ from levelfield.qc.measures import SCOPES
 from levelfield.qc.wording.headlines import name_of_answer, plate_headline
 from levelfield.qc.wording.numbers import NOTHING
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, answer_words
-from levelfield.report.records import read_answers
-from levelfield.report.shown import ShownAnswer, ShownRow
+from levelfield.report.records import ShownAnswer, ShownRow, read_answers
 
 WIDTH = 92
 _ROW_WIDTHS = (32, 12, 20, 10)
@@ -23,17 +22,8 @@ _SCOPES = {"negcon": "negative", "poscon": "positive", "difference": "difference
 def verdict_text(answers: pd.DataFrame, verdict: pd.DataFrame, facts: pd.DataFrame) -> str:
     """Write the verdict of one or more plates: headline, answers, their rows, and the advice.
 
-    Parameters
-    ----------
-    answers, verdict : pandas.DataFrame
-        ``qc/answers.csv`` and ``qc/verdict.csv``, or several of them stacked.
-    facts : pandas.DataFrame
-        ``plate.csv``, a row per plate.
-
-    Returns
-    -------
-    str
-        At most `WIDTH` columns wide, ending in a line break.
+    Tables are those of the plates, stacked: ``qc/answers.csv``, ``qc/verdict.csv`` and, as `facts`,
+    ``plate.csv``. Lines are at most `WIDTH` characters.
     """
     found = read_answers(answers, verdict)
     by_plate = {str(row["Metadata_Plate"]): row for row in facts.to_dict("records")}

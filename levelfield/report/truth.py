@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.measures import THRESHOLD, Scope
+from levelfield.qc.measures import THRESHOLD
 from levelfield.qc.statistics.records import from_table
 from levelfield.qc.truth import TruthLine
-from levelfield.qc.wording.numbers import count, interval, measured
-from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS
+from levelfield.qc.wording.numbers import interval, measured
+from levelfield.qc.wording.questions import QUESTIONS
 from levelfield.report.intervals import Side, interval_plot, interval_scale, is_signed
+from levelfield.report.records import count_words, grouped, share_words
 from levelfield.report.svg import Scale
 
 
@@ -30,25 +31,15 @@ class Reading:
 class ShownTruth:
     """One row of ``qc/truth.csv``, ready to be shown.
 
-    Attributes
-    ----------
-    measure, scope, name, counts : str
-        Of the row.
-    note : str
-        Of the threshold: shares of images where it is too low and too high, by the references, and
-        where the annotators draw.
-    estimate, same_sites, truth : Reading
-        By the evidence on the whole plate and on the fields that have a reference, and by these.
+    The note is of thresholds: shares of images where they are too low and too high, by the
+    references, and where the annotators draw. The readings are by the evidence on the whole plate
+    and on the fields that have a reference, and by these.
     """
 
-    measure: str
-    scope: Scope
-    name: str
+    row: TruthLine
     counts: str
     note: str
-    estimate: Reading
-    same_sites: Reading
-    truth: Reading
+    readings: tuple[Reading, ...]
 
 
 def truth_answers(truth: pd.DataFrame | None) -> list[tuple[str, list[ShownTruth]]]:
@@ -67,25 +58,17 @@ def truth_answers(truth: pd.DataFrame | None) -> list[tuple[str, list[ShownTruth
 
 def _shown(rows: Sequence[TruthLine]) -> list[ShownTruth]:
     sides = [_sides(row) for row in rows]
-    every = [side for own in sides for side in own]
-    scales = {
-        kind: interval_scale([side for side in every if _kind(side) == kind])
-        for kind in dict.fromkeys(map(_kind, every))
-    }
+    by_kind = grouped((side for own in sides for side in own), _kind)
+    scales = {kind: interval_scale(own) for kind, own in by_kind.items()}
     found = []
     for row, own in zip(rows, sides, strict=True):
         verdicts = (row.verdict, "", row.truth_verdict)
-        readings = (
+        readings = tuple(
             _reading(side, verdict, scales[_kind(side)])
             for side, verdict in zip(own, verdicts, strict=True)
         )
-        counts = [
-            count(row.n_wells, "well"),
-            count(row.n_sites, "image"),
-            count(row.n_objects, "object"),
-        ]
-        head = MEASURE_TITLES[row.measure], row.scope, row.perturbation, " · ".join(counts)
-        found.append(ShownTruth(*head, _note(row), *readings))
+        counts = count_words(row.n_wells, row.n_sites, row.n_objects)
+        found.append(ShownTruth(row, counts, _note(row), readings))
     return found
 
 
@@ -117,11 +100,8 @@ def _reading(side: Side, verdict: str, scale: Scale) -> Reading:
 def _note(row: TruthLine) -> str:
     if row.question != THRESHOLD:
         return ""
-    notes = [_convention(row.annotators_convention_px, row.scope)]
-    if math.isfinite(row.fraction_low):
-        low, high = (f"{100 * share:.0f} %" for share in (row.fraction_low, row.fraction_high))
-        notes = [f"too low in {low}, too high in {high} of images", *notes]
-    return "; ".join(filter(None, notes))
+    shares = share_words(row.fraction_low, row.fraction_high)
+    return "; ".join(filter(None, [shares, _convention(row.annotators_convention_px, row.scope)]))
 
 
 def _convention(px: float, scope: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from levelfield.config.results import RULES, in_plate, store_in
-from levelfield.config.settings import plate_dtype
+from levelfield.images.sites import plate_dtype
 
 _STORED_SHARE = 1.0  # of the raw pixels; 0.84 in the demo, with the smaller levels
 _LABEL_SHARE = 0.1  # of four bytes a pixel; 0.08 in the demo

@@ -6,56 +6,37 @@ from pathlib import Path
 
 import pandas as pd
 
-from levelfield.config.sheets import check_sheet, load_schema, read_sheet
+from levelfield.config.sheets import read_sheet
+from levelfield.qc.columns import SITE
 
 log = logging.getLogger("levelfield")
-_FIELD = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
 
 
 def read_review(path: Path | str | list[str], schema: Path | str) -> pd.DataFrame | None:
-    """Read what people said.
-
-    Parameters
-    ----------
-    path : path, or an empty list
-        The review sheet; nothing where there is none yet.
-    schema : path
-        ``levelfield/config/schemas/review.yaml``.
+    """Read the review sheet; nothing where there is none yet, and `path` an empty list.
 
     Raises
     ------
     SheetError
         Naming the file, the line and what is allowed.
     """
-    if not path:
-        return None
-    file = Path(str(path))
-    sheet = read_sheet(file)
-    check_sheet(sheet, load_schema(Path(schema)), file)
-    return sheet
+    return read_sheet(Path(str(path)), Path(schema)) if path else None
 
 
 def label_checksums(segmented: Sequence[pd.DataFrame], object_sets: Sequence[str]) -> pd.DataFrame:
-    """Return the checksum of every label image.
-
-    Parameters
-    ----------
-    segmented : sequence of DataFrame
-        The packs' tables of fields.
-    object_sets : sequence of str
-        Whose label images.
+    """Return the checksums of the label images of the sound fields of some packs.
 
     Returns
     -------
     DataFrame
-        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum``, sound fields only.
+        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum``.
     """
     tables = []
     for fields in segmented:
         sound = fields[fields["fault"] == ""]
         for name in object_sets:
-            found = sound.reindex(columns=[*_FIELD, f"checksum_{name}"])
-            found.columns = [*_FIELD, "checksum"]
+            found = sound.reindex(columns=[*SITE, f"checksum_{name}"])
+            found.columns = [*SITE, "checksum"]
             tables.append(found.assign(object_set=name))
     return pd.concat(tables, ignore_index=True)
 
@@ -63,12 +44,7 @@ def label_checksums(segmented: Sequence[pd.DataFrame], object_sets: Sequence[str
 def log_review(plate: str, reviewed: pd.DataFrame) -> None:
     """Tell how far the review of a plate is, and what of it does not count.
 
-    Parameters
-    ----------
-    plate : str
-        Name of the plate.
-    reviewed : DataFrame
-        ``qc/reviewed.csv``.
+    `reviewed` is the table of ``qc/reviewed.csv``.
     """
     looked_at = {"balance": "objects", "missed": "whole fields"}
     for row in reviewed[reviewed["measure"].isin(looked_at)].itertuples():

@@ -2,24 +2,24 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from levelfield.arrays import AnyLabels, Labels
 from levelfield.config.references import field_names, files_of_plate
+from levelfield.config.settings import EvaluationSettings
 from levelfield.evaluation import EvaluationTables, evaluation_tables
 from levelfield.evaluation.tables import Labelled
 from levelfield.execution.progress import map_fields
 from levelfield.io.store import read_labels
 from levelfield.labels.objects import split_parts
+from levelfield.qc.columns import SITE
 from levelfield.segmentation import imported
-from levelfield.steps.fields import FIELD
 from levelfield.steps.summarise_plate import in_plate_order, stack, with_layout
 
 log = logging.getLogger("levelfield")
@@ -27,8 +27,7 @@ log = logging.getLogger("levelfield")
 COMPARED, MISSING, REFUSED, UNUSED = "compared", "missing", "refused", "unused"
 
 
-@dataclass(frozen=True)
-class PlateEvaluation:
+class PlateEvaluation(NamedTuple):
     """How well the labels of a plate agree with their references.
 
     Attributes
@@ -51,26 +50,17 @@ class PlateEvaluation:
 def usable_fields(
     index: pd.DataFrame, segmented: Sequence[pd.DataFrame], layout: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return a row per segmented site: its layout, and its first ``raw_file``.
-
-    Parameters
-    ----------
-    index, layout : DataFrame
-        Of the plate.
-    segmented : sequence of DataFrame
-        The packs' tables of fields.
-    """
+    """Return a row per sound site of the packs' tables: its layout, and its first ``raw_file``."""
     fields = stack(segmented)
-    fields = in_plate_order(fields.loc[fields["fault"] == "", FIELD])
+    fields = in_plate_order(fields.loc[fields["fault"] == "", SITE])
     first = index.groupby(["well", "site"], sort=False)["path"].first().rename("raw_file")
-    fields = fields.join(first, on=["Metadata_Well", "Metadata_Site"])
-    return with_layout(fields, layout)
+    return with_layout(fields.join(first, on=SITE[1:]), layout)
 
 
 def evaluate_plate(
     plate: str,
     fields: pd.DataFrame,
-    settings: Mapping[str, Any],
+    settings: EvaluationSettings,
     folder: Path | str,
     store: Path | str,
 ) -> PlateEvaluation:
@@ -78,16 +68,10 @@ def evaluate_plate(
 
     Parameters
     ----------
-    plate : str
-        Name of the plate.
     fields : DataFrame
         From `usable_fields`.
-    settings : mapping
-        The config's section ``evaluation``.
     folder : Path
         Where the patterns of the references start.
-    store : Path
-        The plate store.
 
     Raises
     ------
@@ -95,11 +79,11 @@ def evaluate_plate(
         If nothing can be compared, or one file would be the reference of two sites.
     """
     evaluated, references = {}, []
-    for object_set, pattern in settings["references"].items():
+    for object_set, pattern in settings.references.items():
         table = look_for_references(plate, fields, object_set, pattern, Path(folder))
-        tables = _evaluate_set(fields, table, settings, Path(store))
-        if tables is not None:
-            evaluated[object_set] = tables
+        scores = _evaluate_set(fields, table, settings, Path(store))
+        if scores is not None:
+            evaluated[object_set] = scores
         _tell(object_set, table)
         references.append(table)
     found = pd.concat(references, ignore_index=True)
@@ -132,12 +116,12 @@ def look_for_references(
     ValueError
         If the pattern names one file for two sites.
     """
-    named = fields[[*FIELD, "raw_file"]].itertuples(index=False, name=None)
+    named = fields[[*SITE, "raw_file"]].itertuples(index=False, name=None)
     files = [
         folder / pattern.format(**field_names(plate, well, site, raw_file))
         for plate, well, site, raw_file in named
     ]
-    table = fields[FIELD].assign(object_set=object_set, file=[str(file) for file in files])
+    table = fields[SITE].assign(object_set=object_set, file=[str(file) for file in files])
     repeated = table["file"].duplicated(keep=False)
     if repeated.any():
         raise ValueError(
@@ -156,15 +140,14 @@ def look_for_references(
 
 
 def _evaluate_set(
-    fields: pd.DataFrame, references: pd.DataFrame, settings: Mapping[str, Any], store: Path
+    fields: pd.DataFrame, references: pd.DataFrame, settings: EvaluationSettings, store: Path
 ) -> EvaluationTables | None:
     """Evaluate one object set, noting in `references` what is refused; None if all is."""
     pairs = _pairs(fields, references, store)
     first = next(pairs, None)
     if first is None:
         return None
-    parameters = settings.get("parameters", {})
-    return evaluation_tables(chain([first], pairs), settings["by"], **parameters)
+    return evaluation_tables(chain([first], pairs), list(settings.by), **settings.parameters)
 
 
 def _pairs(fields: pd.DataFrame, references: pd.DataFrame, store: Path) -> Iterator[Labelled]:
@@ -217,9 +200,7 @@ def _tell(object_set: str, references: pd.DataFrame) -> None:
     number = references["status"].value_counts()
     log.info(
         "%s: sites compared with their references: %d; skipped, as they have none: %d",
-        object_set,
-        number.get(COMPARED, 0),
-        number.get(MISSING, 0),
+        *(object_set, number.get(COMPARED, 0), number.get(MISSING, 0)),
     )
     for row in references[references["status"] == REFUSED].itertuples():
         site = f"site {row.Metadata_Well} {row.Metadata_Site}"
@@ -228,9 +209,7 @@ def _tell(object_set: str, references: pd.DataFrame) -> None:
         first = references.loc[references["status"] == UNUSED, "file"].iloc[0]
         log.warning(
             "%s: files that fit the pattern, but no usable site has their name: %d; first %s",
-            object_set,
-            number[UNUSED],
-            first,
+            *(object_set, number[UNUSED], first),
         )
 
 

@@ -1,4 +1,4 @@
-"""Read finished fields back from the store, corrected, for measurement and QC."""
+"""The images of a plate, raw or from the store, as segmentation, measurement and QC see them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,32 +9,74 @@ import numpy as np
 import pandas as pd
 
 from levelfield.arrays import AnyArray, Image, Labels
-from levelfield.config.settings import intensity_maximum
+from levelfield.config.settings import Science
 from levelfield.illumination import FlatField, correct, from_arrays
+from levelfield.images.sites import Site, check_pixels, intensity_maximum, read_site
 from levelfield.io.store import Channel, checksum, read_field, stored_dtype
+from levelfield.qc.columns import SITE
 
-FIELD = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
+
+@dataclass(frozen=True)
+class PlateImages:
+    """How the images of a plate are read and corrected.
+
+    Channels are in the order of the stored images, flat fields by channel; `projection` says how
+    a z-stack becomes one plane.
+    """
+
+    channels: tuple[Channel, ...]
+    flat_fields: Mapping[str, FlatField]
+    projection: str | None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the channels, in order."""
+        return [channel.name for channel in self.channels]
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        """What tells one plate's corrected pixels from another's, for fingerprints."""
+        return {
+            "channels": [[channel.name, channel.maximum] for channel in self.channels],
+            "flat_fields": {
+                name: [checksum(flat_field.field), float(flat_field.camera_offset.counts)]
+                for name, flat_field in self.flat_fields.items()
+            },
+        }
+
+    def read(self, site: Site, saturated_percent: float = 100.0) -> AnyArray:
+        """Return the raw pixels (C, Y, X) of a site; raises ``SiteFault`` if they are no use."""
+        image = read_site(site, self.names, self.projection)
+        check_pixels(site, image, self.names, self.channels[0].maximum, saturated_percent)
+        return image
+
+    def corrected(self, image: Iterable[AnyArray], wanted: Sequence[str] | None = None) -> Image:
+        """Return raw planes as float32 (C, Y, X): without shading, 1 being the camera's maximum.
+
+        `wanted` names the planes' channels; all when left out.
+        """
+        maximum = self.channels[0].maximum
+        planes = zip(image, self.names if wanted is None else wanted, strict=True)
+        return np.stack(
+            [correct(plane, self.flat_fields[name], maximum=maximum) for plane, name in planes]
+        )
+
+
+def plate_images(
+    science: Science, dtype: np.dtype[Any], flat_fields: Mapping[str, FlatField]
+) -> PlateImages:
+    """Return how images are read by the config's sections ``images`` and ``channels``."""
+    maximum = intensity_maximum(science.images.bit_depth, dtype)
+    channels = (Channel(name, made.color, maximum) for name, made in science.channels.items())
+    return PlateImages(tuple(channels), flat_fields, science.images.projection)
 
 
 @dataclass(frozen=True)
 class FieldReader:
-    """Reads a field's corrected image and labels.
-
-    Attributes
-    ----------
-    store : Path
-        The plate store.
-    channels : tuple of Channel
-        In the order of the stored images.
-    flat_fields : mapping of str to FlatField
-        By channel.
-    sets : tuple of str
-        Object sets to read.
-    """
+    """Reads a field's corrected image, and the labels of some object sets."""
 
     store: Path
-    channels: tuple[Channel, ...]
-    flat_fields: Mapping[str, FlatField]
+    images: PlateImages
     sets: tuple[str, ...]
 
     def read(
@@ -50,56 +92,27 @@ class FieldReader:
         when left out.
         """
         field = read_field(self.store, well, site, self.sets if sets is None else sets)
-        names = [channel.name for channel in self.channels]
+        names = self.images.names
         wanted = names if wanted is None else wanted
-        image = (field.image[names.index(name)] for name in wanted)
-        return correct_site(image, wanted, self.flat_fields, self.channels[0].maximum), field.labels
-
-
-def correct_site(
-    image: Iterable[AnyArray],
-    channels: Sequence[str],
-    fields: Mapping[str, FlatField],
-    maximum: int,
-) -> AnyArray:
-    """Return a site (C, Y, X) as float32: flat-field-corrected, scaled by the camera's maximum."""
-    planes = [
-        correct(plane, fields[channel], maximum=maximum)
-        for plane, channel in zip(image, channels, strict=True)
-    ]
-    return np.stack(planes)
+        planes = (field.image[names.index(name)] for name in wanted)
+        return self.images.corrected(planes, wanted), field.labels
 
 
 def field_reader(
     store: Path | str,
-    science: Mapping[str, Any],
+    science: Science,
     flat_fields: Mapping[str, FlatField],
     sets: Sequence[str] | None = None,
 ) -> FieldReader:
-    """Return the reader of a plate from the config's ``images``, ``channels`` and ``objects``.
-
-    `sets` names the object sets to read; all when left out.
-    """
-    store = Path(store)
-    return FieldReader(
-        store=store,
-        channels=tuple(store_channels(science, stored_dtype(store))),
-        flat_fields=flat_fields,
-        sets=tuple(science["objects"] if sets is None else sets),
-    )
-
-
-def flat_field_marks(flat_fields: Mapping[str, FlatField]) -> dict[str, list[Any]]:
-    """Return what tells one correction from another: each channel's field and camera offset."""
-    return {
-        channel: [checksum(flat_field.field), float(flat_field.camera_offset.counts)]
-        for channel, flat_field in flat_fields.items()
-    }
+    """Return the reader of a plate; `sets` names the object sets to read, all when left out."""
+    images = plate_images(science, stored_dtype(Path(store)), flat_fields)
+    chosen = science.sections["objects"] if sets is None else sets
+    return FieldReader(Path(store), images, tuple(chosen))
 
 
 def identify(table: pd.DataFrame, field: Sequence[Any]) -> pd.DataFrame:
     """Put the plate, well and site of a field before its table's columns."""
-    for position, (column, value) in enumerate(zip(FIELD, field, strict=True)):
+    for position, (column, value) in enumerate(zip(SITE, field, strict=True)):
         table.insert(position, column, value)
     return table
 
@@ -108,12 +121,3 @@ def read_flat_fields(path: Path | str) -> dict[str, FlatField]:
     """Read the flat field of every channel."""
     with np.load(path, allow_pickle=False) as arrays:
         return from_arrays({name: arrays[name] for name in arrays.files})
-
-
-def store_channels(config: Mapping[str, Any], dtype: np.dtype[Any]) -> list[Channel]:
-    """Return the channels as the store describes them."""
-    maximum = intensity_maximum(config["images"]["bit_depth"], dtype)
-    return [
-        Channel(name, rule.get("color", "FFFFFF"), maximum)
-        for name, rule in config["channels"].items()
-    ]

@@ -5,18 +5,19 @@ does to the cells, and drift between the controls.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from levelfield.config.settings import ObjectSetSettings, sets_with_plate_diameter
+from levelfield.config.checks import sets_with_plate_diameter
+from levelfield.config.settings import Science
 from levelfield.illumination import FlatField
 from levelfield.images.preprocessing import apply_steps
-from levelfield.images.sites import sites_of
+from levelfield.images.sites import plate_dtype, sites_of
 from levelfield.segmentation.registry import METHODS, load_model
+from levelfield.steps.fields import plate_images
 from levelfield.steps.fit_illumination import spread_sample
 from levelfield.steps.samples import seen_by_segmenter
 
@@ -28,9 +29,7 @@ COLUMNS = ("object_set", "n_sites", "n_objects", "diameter")
 
 def measure_diameters(
     index: pd.DataFrame,
-    sets: Sequence[ObjectSetSettings],
-    science: Mapping[str, Any],
-    dtype: np.dtype[Any],
+    science: Science,
     flat_fields: Mapping[str, FlatField],
     weights: Mapping[str, Path],
     device: str,
@@ -50,23 +49,21 @@ def measure_diameters(
     rows = []
     wells = [well for well in index["well"].unique() if well]
     sample = spread_sample(sites_of(index, wells), _SITES)
-    for object_set in sets_with_plate_diameter(sets, METHODS):
-        seen = (seen_by_segmenter(site, object_set, science, dtype, flat_fields) for site in sample)
-        images = [apply_steps(image, object_set.steps)[0] for image in seen if image is not None]
-        diameters = load_model(
-            object_set.method, weights[object_set.weights], device
-        ).measure_diameters(images)
+    corrected = plate_images(science, plate_dtype(index), flat_fields)
+    for made in sets_with_plate_diameter(science.object_sets, METHODS):
+        seen = (seen_by_segmenter(site, made, corrected) for site in sample)
+        images = [apply_steps(image, made.steps)[0] for image in seen if image is not None]
+        model = load_model(made.method, weights[made.weights], device)
+        diameters = model.measure_diameters(images)
         if not len(diameters):
             raise ValueError(
-                f"objects.{object_set.name}: no object was found on {len(images)} sites spread "
-                "over the plate, so its diameter cannot be measured. Look at the images, or give "
-                "the diameter as parameters: {diameter: <px>}."
+                f"objects.{made.name}: no object was found on {len(images)} sites spread over the "
+                "plate, so its diameter cannot be measured. Look at the images, or give the "
+                "diameter as parameters: {diameter: <px>}."
             )
         # Whole px, so that another processor measures the same.
         median = float(np.round(np.median(diameters)))
         n_sites, n_objects = len(images), len(diameters)
-        log.info(
-            "%s: %d objects of %.0f px on %d sites", object_set.name, n_objects, median, n_sites
-        )
-        rows.append((object_set.name, n_sites, n_objects, median))
+        log.info("%s: %d objects of %.0f px on %d sites", made.name, n_objects, median, n_sites)
+        rows.append((made.name, n_sites, n_objects, median))
     return pd.DataFrame(rows, columns=list(COLUMNS))

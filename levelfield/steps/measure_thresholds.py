@@ -1,6 +1,6 @@
 """Measure one threshold for a whole plate, or on its controls, instead of one per image."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from levelfield.arrays import AnyArray
-from levelfield.config.settings import THRESHOLD_CONTROLS, ObjectSetSettings
+from levelfield.config.settings import THRESHOLD_CONTROLS, ObjectSetSettings, Science
 from levelfield.execution.progress import map_fields
 from levelfield.illumination import FlatField
-from levelfield.images.sites import Site, sites_of
+from levelfield.images.sites import Site, plate_dtype, sites_of
 from levelfield.segmentation import threshold_input, threshold_settings
 from levelfield.segmentation.threshold import measure_threshold
+from levelfield.steps.fields import PlateImages, plate_images
 from levelfield.steps.fit_illumination import spread_sample
 from levelfield.steps.samples import seen_by_segmenter
 
@@ -25,14 +26,12 @@ COLUMNS = ("object_set", "threshold_from", "method", "n_sites", "n_pixels", "thr
 def measure_thresholds(
     index: pd.DataFrame,
     wells: Mapping[str, Sequence[str]],
-    sets: Sequence[ObjectSetSettings],
-    science: Mapping[str, Any],
+    science: Science,
     flat_fields: Mapping[str, FlatField],
-    dtype: np.dtype[Any],
     workers: int,
     what: str,
 ) -> pd.DataFrame:
-    """Measure the plate-wide threshold of every object set that asks for object_set.
+    """Measure the plate-wide threshold of every object set that asks for it.
 
     `wells` are those that it is measured on, by object set
     (`levelfield.config.settings.threshold_wells`).
@@ -49,26 +48,23 @@ def measure_thresholds(
         If the layout has no well, or the plate no usable site, that a threshold is measured on.
     """
     rows = []
-    for object_set in (each for each in sets if each.threshold_from != "image"):
-        _check_wells(wells[object_set.name], object_set.threshold_from)
-        sites = spread_sample(sites_of(index, wells[object_set.name]), _SITES)
-        plate: dict[str, Any] = {"science": science, "dtype": dtype, "flat_fields": flat_fields}
-        seen = partial(seen_by_segmenter, object_set=object_set, **plate)
-        sample = partial(_sample_pixels, object_set=object_set, seen=seen)
-        samples = map_fields(sample, sites, workers, f"{what} {object_set.name}")
+    images = plate_images(science, plate_dtype(index), flat_fields)
+    for made in (each for each in science.object_sets if each.threshold_from != "image"):
+        _check_wells(wells[made.name], made.threshold_from)
+        sites = spread_sample(sites_of(index, wells[made.name]), _SITES)
+        sample = partial(_sample_pixels, object_set=made, images=images)
+        samples = map_fields(sample, sites, workers, f"{what} {made.name}")
         pixels = [values for values in samples if values.size]
         if not pixels:
             raise ValueError(
-                f"objects.{object_set.name}: none of the {len(sites)} sites that its threshold "
-                f"would be measured on (threshold_from: {object_set.threshold_from}) can be used."
+                f"objects.{made.name}: none of the {len(sites)} sites that its threshold would be "
+                f"measured on (threshold_from: {made.threshold_from}) can be used."
             )
-        settings = threshold_settings(object_set.method, object_set.parameters)
+        settings = threshold_settings(made.method, made.parameters)
         method = settings["method"]
         level = measure_threshold(np.concatenate(pixels), method, settings["log"])
         n_pixels = sum(map(len, pixels))
-        rows.append(
-            (object_set.name, object_set.threshold_from, method, len(pixels), n_pixels, level)
-        )
+        rows.append((made.name, made.threshold_from, method, len(pixels), n_pixels, level))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -81,11 +77,9 @@ def _check_wells(wells: Sequence[str], threshold_from: str) -> None:
         )
 
 
-def _sample_pixels(
-    site: Site, object_set: ObjectSetSettings, seen: Callable[[Site], AnyArray | None]
-) -> AnyArray:
+def _sample_pixels(site: Site, object_set: ObjectSetSettings, images: PlateImages) -> AnyArray:
     """Return evenly spread pixels of what the segmenter would threshold; none of a bad site."""
-    image = seen(site)
+    image = seen_by_segmenter(site, object_set, images)
     if image is None:
         return np.zeros(0, np.float32)
     smoothed = threshold_input(image, object_set.method, object_set.parameters, object_set.steps)

@@ -10,17 +10,9 @@ from levelfield.qc.wording.parameters import Method, Number
 def advice_methods(sets: Sequence[ObjectSetSettings]) -> dict[str, Method]:
     """Describe the method of every object set, for parameter advice.
 
-    Parameters
-    ----------
-    sets : sequence of ObjectSetSettings
-        From `levelfield.config.settings.object_sets`.
-
-    Returns
-    -------
-    dict of str to Method
-        By object set; values are those of the configuration, else the defaults of the method.
+    Values are those of the configuration, else the defaults of the method.
     """
-    return {object_set.name: _method(object_set) for object_set in sets}
+    return {made.name: _method(made) for made in sets}
 
 
 def _method(object_set: ObjectSetSettings) -> Method:
@@ -30,7 +22,6 @@ def _method(object_set: ObjectSetSettings) -> Method:
     method = METHODS[object_set.method]
     options = method.options.read(object_set.parameters, f"method {method.name}")
     return Method(
-        name=method.name,
         values=_flat(options.model_dump()) | _flat(object_set.parameters),
         defaults=_flat(method.options.model_validate(_left_out(object_set)).model_dump()),
         parent=object_set.parents.get("parent", ""),

@@ -3,26 +3,16 @@
 A process that does this imports no more than it needs, and holds one field at a time.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from levelfield.arrays import Image, Labels
-from levelfield.config.settings import ObjectSetSettings, object_sets
-from levelfield.execution.checkpoints import Checkpoint
-from levelfield.execution.field_cache import (
-    code_version,
-    field_fingerprints,
-    join,
-    map_changed_fields,
-)
+from levelfield.config.settings import ObjectSetSettings, Science
+from levelfield.execution.field_cache import Field, code_version
 from levelfield.execution.memory import give_back_memory
-from levelfield.illumination import FlatField
 from levelfield.io.checksums import file_sha256
 from levelfield.labels.labelwise import areas
 from levelfield.qc.columns import OBJECT_SET
@@ -30,7 +20,7 @@ from levelfield.qc.evidence.candidates import childless_parents, find_candidates
 from levelfield.qc.evidence.features import empty_features, field_features
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
-from levelfield.steps.fields import FieldReader, field_reader, flat_field_marks, identify
+from levelfield.steps.fields import FieldReader, identify
 
 # The code that decides an evidence feature's value: a change here computes it again.
 _EVIDENCE_CODE = (
@@ -48,109 +38,77 @@ TABLES = ("evidence", "pairs", "candidates", "fields")
 class EvidenceJob:
     """All that the fields of one pack have in common.
 
-    Attributes
-    ----------
-    reader : FieldReader
-        Reads corrected images and labels.
-    sets : tuple of ObjectSetSettings
-        Object sets that are judged.
-    threshold_level : float
-        Where between background (0) and object (1) an edge is said to lie.
+    The level says where between background (0) and object (1) an edge is said to lie. The tables
+    are ``evidence``, a row per object, and ``pairs``, a row per pair of touching objects
+    (`levelfield.qc.evidence.features.field_features`); ``candidates``, a row per place where an
+    object may be missing (`levelfield.qc.evidence.candidates`); ``fields``, a row per field, with
+    the numbers of objects: ``n_labels``, and ``n_second_opinion`` by the network, or of parents
+    where there are any. Each has the object set's name.
     """
 
     reader: FieldReader
     sets: tuple[ObjectSetSettings, ...]
     threshold_level: float
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that a field gives."""
+        return TABLES
 
-def judged_sets(sets: Sequence[ObjectSetSettings]) -> list[ObjectSetSettings]:
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What the evidence depends on besides a field's pixels and labels."""
+        sets = [
+            [made.name, list(made.channels), sorted(made.parents.items())] for made in self.sets
+        ]
+        return {
+            "sets": sets,
+            "level": self.threshold_level,
+            "opinion": file_sha256(SHIPPED_OPINION),
+            "code": code_version(_EVIDENCE_CODE),
+            **self.reader.images.marks,
+        }
+
+    def rows_of(self, counts: dict[str, int]) -> dict[str, int]:
+        """Return how many rows two of the tables have."""
+        n_objects = sum(counts[made.name] for made in self.sets)
+        return {"evidence": n_objects, "fields": len(self.sets)}
+
+    def compute(self, field: Field) -> dict[str, pd.DataFrame]:
+        """Collect the evidence of one field; one without objects is asked about too."""
+        _, well, site = field
+        found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+        for made in self.sets:
+            # Only what this set needs: the others' pixels are memory that the network wants.
+            sets = {made.name, *made.parents.values()}
+            image, labels = self.reader.read(well, site, made.channels[:1], sorted(sets))
+            give_back_memory()
+            parents = labels.get(made.parents.get("parent", ""))
+            tables = _evidence_of(image[0], labels[made.name], parents, self.threshold_level)
+            del image, labels, parents
+            give_back_memory()
+            for name, table in tables.items():
+                table.insert(0, OBJECT_SET, made.name)
+                found[name].append(identify(table, field))
+        return {name: pd.concat(_filled(own), ignore_index=True) for name, own in found.items()}
+
+    def empty(self, name: str) -> pd.DataFrame:
+        """Return a table without rows."""
+        objects, pairs = empty_features()
+        counts = pd.DataFrame({"n_labels": np.empty(0, int), "n_second_opinion": np.empty(0, int)})
+        none = dict(zip(TABLES, (objects, pairs, no_candidates(), counts), strict=True))[name]
+        none.insert(0, OBJECT_SET, pd.Series(dtype=object))
+        # Of no field: the columns get the types that a field's name, well and number give them.
+        return identify(none, ("", "", 0))
+
+
+def judged_sets(science: Science) -> tuple[ObjectSetSettings, ...]:
     """Return the object sets that have outlines of their own.
 
     What is made by subtraction or masking is bounded by the outlines of other sets, and judged
     with them.
     """
-    return [each for each in sets if each.method not in ("subtraction", "masked")]
-
-
-def evidence_job(
-    store: Path | str,
-    science: Mapping[str, Any],
-    flat_fields: Mapping[str, FlatField],
-    threshold_level: float,
-) -> EvidenceJob:
-    """Describe a job from the config's sections ``images``, ``channels`` and ``objects``."""
-    return EvidenceJob(
-        reader=field_reader(store, science, flat_fields),
-        sets=tuple(judged_sets(object_sets(science))),
-        threshold_level=threshold_level,
-    )
-
-
-def evidence_pack(
-    segmented: pd.DataFrame,
-    job: EvidenceJob,
-    previous: dict[str, pd.DataFrame],
-    workers: int,
-    what: str,
-    checkpoint: Checkpoint | None = None,
-) -> dict[str, pd.DataFrame]:
-    """Collect the evidence of every sound field of a pack, unless an earlier table holds it.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        ``evidence``, a row per object, and ``pairs``, a row per pair of touching objects
-        (`levelfield.qc.evidence.features.field_features`); ``candidates``, a row per place where
-        an object may be missing (`levelfield.qc.evidence.candidates`); ``fields``, a row per
-        field, with the numbers of objects: ``n_labels``, and ``n_second_opinion`` by the network,
-        or of parents where there are any. Each with the object set's name.
-    """
-    parts = {
-        "channels": [[c.name, c.maximum] for c in job.reader.channels],
-        "sets": [[s.name, list(s.channels), sorted(s.parents.items())] for s in job.sets],
-        "level": job.threshold_level,
-        "flat_fields": flat_field_marks(job.reader.flat_fields),
-        "opinion": file_sha256(SHIPPED_OPINION),
-        "code": code_version(_EVIDENCE_CODE),
-    }
-    fields = field_fingerprints(segmented, parts)
-    compute = partial(evidence_field, job=job)
-    expected = partial(_rows_of, sets=[each.name for each in job.sets])
-    tables = map_changed_fields(compute, fields, previous, expected, workers, what, checkpoint)
-    return join(tables, TABLES, no_evidence)
-
-
-def _rows_of(counts: dict[str, int], sets: Sequence[str]) -> dict[str, int]:
-    return {"evidence": sum(counts[name] for name in sets), "fields": len(sets)}
-
-
-def no_evidence(name: str) -> pd.DataFrame:
-    """Return one of the `TABLES` of a pack without any sound field: all columns, no rows."""
-    objects, pairs = empty_features()
-    counts = pd.DataFrame({"n_labels": np.empty(0, int), "n_second_opinion": np.empty(0, int)})
-    none = dict(zip(TABLES, (objects, pairs, no_candidates(), counts), strict=True))[name]
-    none.insert(0, OBJECT_SET, pd.Series(dtype=object))
-    # Of no field: the columns get the types that a field's name, well and number would give them.
-    return identify(none, ("", "", 0))
-
-
-def evidence_field(field: tuple[str, str, int], job: EvidenceJob) -> dict[str, pd.DataFrame]:
-    """Collect the evidence of one field: `TABLES`, a field without objects is asked about too."""
-    _, well, site = field
-    found: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
-    for object_set in job.sets:
-        # Only what this set needs: the others' pixels are memory that the network wants.
-        sets = {object_set.name, *object_set.parents.values()}
-        image, labels = job.reader.read(well, site, object_set.channels[:1], sorted(sets))
-        give_back_memory()
-        parents = labels.get(object_set.parents.get("parent", ""))
-        tables = _evidence_of(image[0], labels[object_set.name], parents, job.threshold_level)
-        del image, labels, parents
-        give_back_memory()
-        for name, table in tables.items():
-            table.insert(0, OBJECT_SET, object_set.name)
-            found[name].append(identify(table, field))
-    return {name: pd.concat(_filled(tables), ignore_index=True) for name, tables in found.items()}
+    return tuple(s for s in science.object_sets if s.method not in ("subtraction", "masked"))
 
 
 def _filled(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:

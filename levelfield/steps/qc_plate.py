@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from levelfield.config.planted import mark_verdict
-from levelfield.config.settings import ObjectSetSettings, object_sets
+from levelfield.config.settings import ObjectSetSettings, Science
 from levelfield.config.wells import PLATE_SHAPES
+from levelfield.qc.columns import SITE
 from levelfield.qc.evidence.calibration import CALIBRATED_LEVEL, shipped_calibration
 from levelfield.qc.plate import (
     PlateDesign,
@@ -36,94 +37,72 @@ _BY_LEVEL = ("bias", "agreement")
 """Measures that depend on where the edge is sought."""
 
 
-def verdict_rules(science: Mapping[str, Any], withheld: str = "") -> Rules:
+def verdict_rules(science: Science, withheld: str = "") -> Rules:
     """Return what turns readings into verdicts, from the config's ``objects`` and ``qc``."""
-    sets = judged_sets(object_sets(science))
     calibrations = shipped_calibration().constants
-    if science["qc"]["threshold_level"] != CALIBRATED_LEVEL:
-        calibrations = {key: one for key, one in calibrations.items() if key[0] not in _BY_LEVEL}
+    if science.qc.threshold_level != CALIBRATED_LEVEL:
+        calibrations = {key: own for key, own in calibrations.items() if key[0] not in _BY_LEVEL}
     return Rules(
-        margins=Margins(**science["qc"]["margins"]),
+        margins=Margins(**science.qc.margins),
         calibrations=calibrations,
-        kinds={one.name: kinds_of(one) for one in sets},
+        kinds={made.name: _kinds_of(made) for made in judged_sets(science)},
         withheld=withheld,
-        review_per_class=science["qc"]["review_per_class"],
+        review_per_class=science.qc.review_per_class,
     )
 
 
-def kinds_of(one: ObjectSetSettings) -> tuple[str, str]:
+def _kinds_of(made: ObjectSetSettings) -> tuple[str, str]:
     """Return the kinds of objects and of segmenter that a calibration is looked up by.
 
     Objects that are grown from others are cells; all others count as nuclei, and what does not
     look like nuclei is recognised by its features (`levelfield.qc.evidence.calibration`).
     """
-    return ("cells" if one.parents else "nuclei"), one.method
+    return ("cells" if made.parents else "nuclei"), made.method
 
 
 def assess(
-    plate: str,
     packs: Mapping[str, Sequence[pd.DataFrame]],
+    segmented: Sequence[pd.DataFrame],
     sites: pd.DataFrame,
     facts: pd.Series,
     layout: pd.DataFrame,
     n_wells: int,
-    science: Mapping[str, Any],
-    segmented: Sequence[pd.DataFrame],
+    science: Science,
     review: pd.DataFrame | None = None,
 ) -> PlateQuality:
     """Judge a plate.
 
     Parameters
     ----------
-    plate : str
-        Name of the plate.
     packs : mapping of str to sequence of DataFrame
         `TABLES` of every pack.
-    sites : DataFrame
-        The plate's table of sound sites.
-    facts : Series
-        Its row of ``plate.csv``: with too many sites left out there is no verdict.
-    layout : DataFrame
-        The plate's layout.
-    n_wells : int
-        Plate format.
-    science : mapping
-        The config's sections ``channels``, ``objects`` and ``qc``.
     segmented : sequence of DataFrame
         The packs' tables of fields, for the checksums of the labels.
+    facts : Series
+        The row of ``plate.csv``: with too many sites left out there is no verdict.
     review : DataFrame, optional
         The review sheet of all plates (`levelfield.steps.check_review.read_review`).
     """
-    sets = judged_sets(object_sets(science))
-    names = [one.name for one in sets]
-    design = PlateDesign(
-        plate,
-        sites[["Metadata_Plate", "Metadata_Well", "Metadata_Site"]],
-        layout,
-        PLATE_SHAPES[n_wells],
-        names,
-        advice_methods(sets),
-    )
+    sets = judged_sets(science)
+    names = [made.name for made in sets]
+    plate, shape = str(facts["Metadata_Plate"]), PLATE_SHAPES[n_wells]
+    plan = ReviewPlan(per_class=science.qc.review_per_class)
     quality = assess_plate(
         PlateFeatures(*(stack(packs[name]) for name in TABLES)),
-        design,
+        PlateDesign(plate, sites[SITE], layout, shape, names, advice_methods(sets)),
         verdict_rules(science, "" if facts["within_limit"] else _withheld(facts)),
-        ReviewInput(
-            review,
-            label_checksums(segmented, names),
-            ReviewPlan(per_class=science["qc"]["review_per_class"]),
-        ),
+        ReviewInput(review, label_checksums(segmented, names), plan),
     )
     return quality._replace(
-        verdict=mark_verdict(quality.verdict, science["objects"]),
-        answers=_mark_answers(quality.answers, science["objects"]),
+        verdict=mark_verdict(quality.verdict, science.sections["objects"]),
+        answers=_mark_answers(quality.answers, science),
     )
 
 
-def _mark_answers(answers: pd.DataFrame, objects: Mapping[str, Any]) -> pd.DataFrame:
+def _mark_answers(answers: pd.DataFrame, science: Science) -> pd.DataFrame:
     """Put what was planted on purpose before the headlines, as before the advice."""
-    marked = mark_verdict(answers.rename(columns={"headline": "advice"}), objects)
-    return marked.rename(columns={"advice": "headline"})
+    named = answers.rename(columns={"headline": "advice"})
+    return mark_verdict(named, science.sections["objects"]).rename(columns={"advice": "headline"})
 
 
 def _withheld(facts: pd.Series) -> str:
@@ -145,7 +124,7 @@ class ScreenQuality(NamedTuple):
 def assess_screen(
     estimates: Sequence[pd.DataFrame],
     plates: pd.DataFrame,
-    science: Mapping[str, Any],
+    science: Science,
     reviewed: Sequence[pd.DataFrame] = (),
     answers: Sequence[pd.DataFrame] = (),
 ) -> ScreenQuality:
@@ -153,16 +132,11 @@ def assess_screen(
 
     Parameters
     ----------
-    estimates : sequence of DataFrame
-        ``qc/estimates.csv`` of every plate.
+    estimates, reviewed, answers : sequence of DataFrame
+        The tables of those names under ``qc/``, of every plate; the last for the wells that the
+        controls say nothing of.
     plates : DataFrame
         A row per plate, as ``plate.csv``; where all have a ``Metadata_Date``, drift follows it.
-    science : mapping
-        The config's sections ``channels``, ``objects`` and ``qc``.
-    reviewed : sequence of DataFrame
-        ``qc/reviewed.csv`` of every plate.
-    answers : sequence of DataFrame
-        ``qc/answers.csv`` of every plate, for the wells that the controls say nothing of.
 
     Raises
     ------
@@ -178,13 +152,14 @@ def assess_screen(
     readings = [from_table(table, Reading) for table in compress(estimates, counts)]
     reviews = [reviewed_rows(table) for table in compress(reviewed, counts)]
     rows = judge(screen_cases(readings, reviews, rules), rules)
-    sets = judged_sets(object_sets(science))
-    verdict = verdict_table(rows, advice_methods(sets))
+    verdict = verdict_table(rows, advice_methods(judged_sets(science)))
     found = answer_table(rows, _coverage(list(compress(answers, counts))))
+    dates = plates["Metadata_Date"].fillna("").astype(str)
+    imaged = dict(zip(plates["Metadata_Plate"], dates, strict=True))
     return ScreenQuality(
-        mark_verdict(verdict, science["objects"]),
-        _mark_answers(found, science["objects"]),
-        to_table(drift(readings, reviews, rules, _dates(plates)), Drift),
+        mark_verdict(verdict, science.sections["objects"]),
+        _mark_answers(found, science),
+        to_table(drift(readings, reviews, rules, imaged), Drift),
     )
 
 
@@ -197,9 +172,3 @@ def _coverage(answers: Sequence[pd.DataFrame]) -> dict[str, tuple[int, int]]:
     return {
         str(row.Index): (int(row.n_treated), int(row.n_not_covered)) for row in sums.itertuples()
     }
-
-
-def _dates(plates: pd.DataFrame) -> dict[str, str]:
-    """Return when every plate was imaged, empty where nobody said."""
-    dates = plates["Metadata_Date"].fillna("").astype(str)
-    return dict(zip(plates["Metadata_Plate"], dates, strict=True))

@@ -1,20 +1,17 @@
 """The QC's estimates against reference labels, where there are some."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
 from levelfield.config.planted import mark_verdict
-from levelfield.config.settings import object_sets
+from levelfield.config.settings import Science
 from levelfield.evaluation.tables import ALL_SIZES
 from levelfield.qc.columns import FIELD, OBJECT_SET, SITE
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.field_sums import field_sums
 from levelfield.qc.statistics.readings import plate_readings
-from levelfield.qc.statistics.records import from_table
+from levelfield.qc.statistics.records import from_table, to_table
 from levelfield.qc.statistics.summary import with_calls
-from levelfield.qc.truth import truth_lines, truth_table
+from levelfield.qc.truth import TruthLine, truth_lines
 from levelfield.qc.verdict.cases import plate_cases
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.tables import VerdictLine, verdict_lines
@@ -30,29 +27,19 @@ def plate_truth(
     sites: pd.DataFrame,
     verdict: pd.DataFrame,
     layout: pd.DataFrame,
-    science: Mapping[str, Any],
+    science: Science,
 ) -> pd.DataFrame:
     """Answer the verdict's questions from references, and from the evidence on the same fields.
 
-    Parameters
-    ----------
-    plate : str
-        Name of the plate.
-    images : DataFrame
-        ``evaluation/images.csv``.
-    objects, candidates, sites, verdict : DataFrame
-        The tables of those names under ``qc/``.
-    layout : DataFrame
-        The plate's layout.
-    science : mapping
-        The config's sections ``channels``, ``objects`` and ``qc``.
+    `images` is ``evaluation/images.csv``; `objects`, `candidates`, `sites` and `verdict` are the
+    tables of those names under ``qc/``.
     """
     drawn = images.loc[images["size_class"] == ALL_SIZES, FIELD]
     objects, candidates, sites = (
         table.merge(drawn, on=FIELD, how="inner") for table in (objects, candidates, sites)
     )
-    judged = [one.name for one in judged_sets(object_sets(science))]
-    names = [name for name in judged if name in set(drawn[OBJECT_SET])]
+    judged = {*drawn[OBJECT_SET]}
+    names = [made.name for made in judged_sets(science) if made.name in judged]
     rules, pairs = verdict_rules(science), comparisons(layout)
     outside = sites.set_index(FIELD)["outside_calibration"]
     sums = field_sums(objects, candidates, sites, sites[SITE], names, outside)
@@ -63,5 +50,5 @@ def plate_truth(
     lines = truth_lines(
         images, from_table(verdict, VerdictLine), verdict_lines(rows, [""] * len(rows)), pairs
     )
-    notes = mark_verdict(truth_table(lines).assign(advice=""), science["objects"])
+    notes = mark_verdict(to_table(lines, TruthLine).assign(advice=""), science.sections["objects"])
     return notes.drop(columns="advice")

@@ -1,6 +1,7 @@
 """Gather what the report of a plate shows."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 from levelfield.config.layouts import read_layout
 from levelfield.config.planted import mark_layout
 from levelfield.config.results import in_plate
-from levelfield.config.settings import object_sets
+from levelfield.config.settings import Science
 from levelfield.execution.timings import plate_timings
 from levelfield.io.checksums import file_sha256
 from levelfield.io.provenance import versions
@@ -18,6 +19,15 @@ from levelfield.report import PlateReport, choose_gallery, draw_gallery
 from levelfield.report.crops import choose_crops, draw_crops
 from levelfield.steps.fields import field_reader, read_flat_fields
 from levelfield.steps.methods import advice_methods
+
+_TABLES = {
+    **{name: ("summarise_plate", name) for name in ("plate", "sites", "wells", "excluded")},
+    "readouts": ("summarise_plate", "readouts"),
+    **{name: ("qc_plate", name) for name in ("answers", "verdict", "counts", "trend")},
+    **{"not_covered": ("qc_plate", "not_covered"), "illumination": ("fit_illumination", "table")},
+    **{f"qc_{name}": ("qc_plate", name) for name in ("sites", "wells")},
+}
+"""Tables that the report shows: the rule that makes each, and the rule's name for it."""
 
 
 def plate_report(
@@ -30,68 +40,35 @@ def plate_report(
 ) -> PlateReport:
     """Read a plate's tables and pictures, and draw its gallery.
 
-    Parameters
-    ----------
-    results : Path
-        The plate's folder of results.
-    layout_path : Path
-        The layout sheet.
-    n_wells : int
-        Plate format.
-    store : Path
-        The plate store.
-    config : mapping
-        The science of the run.
-    with_truth : bool
-        Whether the plate has reference labels, and so ``qc/truth.csv``.
+    `config` is the science of the run; with reference labels there is a ``qc/truth.csv``.
     """
+    science, path = Science(config), partial(in_plate, results)
     layout = mark_layout(read_layout(Path(layout_path), n_wells), config["objects"])
-    tables = _tables(results)
-    fields = in_plate(results, "fit_illumination", "fields")
-    reader = field_reader(store, config, read_flat_fields(fields))
-    colors = {name: rule.get("color", "FFFFFF") for name, rule in config["channels"].items()}
-    sets = object_sets(config)
-    first_channels = {made.name: list(colors).index(made.channels[0]) for made in sets}
-    crops = choose_crops(
-        pd.read_parquet(in_plate(results, "qc_plate", "objects")),
-        layout,
-        pd.read_parquet(in_plate(results, "qc_plate", "candidates")),
+    tables = {name: read_csv(path(*made)) for name, made in _TABLES.items()}
+    illumination = path("fit_illumination", "fields")
+    read = field_reader(store, science, read_flat_fields(illumination)).read
+    colors = {name: channel.color for name, channel in science.channels.items()}
+    first_channels = {
+        made.name: list(colors).index(made.channels[0]) for made in science.object_sets
+    }
+    objects, candidates = (
+        pd.read_parquet(path("qc_plate", name)) for name in ("objects", "candidates")
     )
     gallery = choose_gallery(tables["sites"], tables["qc_sites"], layout)
-    made_from = {
-        "layout": Path(layout_path),
-        "index": in_plate(results, "index_plate"),
-        "flat fields": fields,
-    }
+    made_from = {"layout": layout_path, "index": path("index_plate"), "flat fields": illumination}
     return PlateReport(
         n_wells=n_wells,
         layout=layout,
         illumination_pictures={
-            name: in_plate(results, "fit_illumination", "pictures", channel=name).read_bytes()
-            for name in colors
+            name: path("fit_illumination", "pictures", channel=name).read_bytes() for name in colors
         },
-        gallery=draw_gallery(gallery, reader.read, colors),
-        crops=draw_crops(crops, reader.read, first_channels),
-        methods=advice_methods(sets),
-        truth=read_csv(in_plate(results, "qc_truth")) if with_truth else None,
+        gallery=draw_gallery(gallery, read, colors),
+        crops=draw_crops(choose_crops(objects, layout, candidates), read, first_channels),
+        methods=advice_methods(science.object_sets),
+        truth=read_csv(path("qc_truth")) if with_truth else None,
         versions=versions(),
         config=config,
-        fingerprints={name: file_sha256(path) for name, path in made_from.items()},
+        fingerprints={name: file_sha256(Path(made)) for name, made in made_from.items()},
         timings=plate_timings(results),
         **tables,
     )
-
-
-_TABLES = {
-    "summarise_plate": ("plate", "sites", "wells", "excluded", "readouts"),
-    "qc_plate": ("answers", "verdict", "counts", "trend", "not_covered"),
-}
-"""Tables that the report shows under the names that the rules have for them."""
-
-
-def _tables(results: Path) -> dict[str, pd.DataFrame]:
-    """Read the tables of a plate, by their names in the report."""
-    files = {name: (rule, name) for rule, names in _TABLES.items() for name in names}
-    files |= {f"qc_{name}": ("qc_plate", name) for name in ("sites", "wells")}
-    files["illumination"] = ("fit_illumination", "table")
-    return {name: read_csv(in_plate(results, *made)) for name, made in files.items()}

@@ -12,7 +12,33 @@ from levelfield.execution.field_cache import FINGERPRINT
 from levelfield.io.formats.index import check_controls
 from levelfield.measurement.readouts import assay_quality, well_readouts
 from levelfield.measurement.tables import well_profiles
+from levelfield.qc.columns import SITE, WELL
 from levelfield.steps.measure import IMAGE
+
+EXCLUDED_COLUMNS = [*SITE, "reason", "rule", "file"]
+_INDEX_SITE = ["plate", "well", "site"]
+_NAMES = dict(zip(_INDEX_SITE, SITE, strict=True))
+"""What the columns of the index are called in tables for users."""
+
+
+@dataclass(frozen=True)
+class SummarySettings:
+    """What config and plate sheet say of the tables of a plate.
+
+    Attributes
+    ----------
+    excluded_limit : float
+        Percentage of sites that may be excluded.
+    statistics : sequence of str
+        What the table of wells holds of every feature: median, mad, mean, count.
+    date : str
+        When the plate was imaged; empty where nobody said.
+    """
+
+    readouts: Mapping[str, Mapping[str, str]]
+    excluded_limit: float
+    statistics: Sequence[str] = ("median",)
+    date: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,43 +54,18 @@ class PlateSummary:
     messages: list[str]
 
 
-EXCLUDED_COLUMNS = ["Metadata_Plate", "Metadata_Well", "Metadata_Site", "reason", "rule", "file"]
-_SITE = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
-_WELL = _SITE[:2]
-_NOT_FOR_SITES = ("fault", "path", "fingerprint")
-
-
 def summarise_plate(
     plate: str,
     index: pd.DataFrame,
     layout: pd.DataFrame,
     segmented: Sequence[pd.DataFrame],
     measured: Mapping[str, Sequence[pd.DataFrame]],
-    readouts: Mapping[str, Mapping[str, str]],
-    excluded_limit: float,
-    statistics: Sequence[str] = ("median",),
-    date: str = "",
+    settings: SummarySettings,
 ) -> PlateSummary:
     """Make the tables of a plate from those of its packs.
 
-    Parameters
-    ----------
-    plate : str
-        Name of the plate.
-    index, layout : DataFrame
-        Of the plate.
-    segmented : sequence of DataFrame
-        The packs' tables of fields.
-    measured : mapping of str to sequence of DataFrame
-        The packs' tables of objects, by object set, and of whole images.
-    readouts : mapping
-        That section of the config.
-    excluded_limit : float
-        Percentage of sites that may be excluded.
-    statistics : sequence of str
-        What the table of wells holds of every feature: median, mad, mean, count.
-    date : str
-        When the plate was imaged, as the plate sheet says; empty where it does not.
+    `segmented` are their tables of fields, `measured` those of objects, by object set, and of
+    whole images.
 
     Raises
     ------
@@ -75,11 +76,11 @@ def summarise_plate(
     fields = stack(segmented)
     tables = {name: stack(packs).drop(columns=FINGERPRINT) for name, packs in measured.items()}
     images = tables.pop(IMAGE)
-    objects = {name: with_layout(in_plate_order(one), layout) for name, one in tables.items()}
+    objects = {name: with_layout(in_plate_order(own), layout) for name, own in tables.items()}
     excluded = excluded_sites(index, fields)
-    facts = plate_facts(plate, index, excluded, layout, excluded_limit, date)
-    sites = site_table(fields, images, file_names(index), layout)
-    wells = well_table(plate, sites, objects, layout, readouts, statistics)
+    facts = plate_facts(plate, index, excluded, layout, settings.excluded_limit, settings.date)
+    sites = _site_table(fields, images, _file_names(index), layout)
+    wells = _well_table(plate, sites, objects, layout, settings)
     quality = assay_quality(wells)
     messages = _messages(facts.iloc[0], quality)
     return PlateSummary(objects, sites, wells, excluded, facts, quality, messages)
@@ -115,7 +116,7 @@ def in_plate_order(table: pd.DataFrame) -> pd.DataFrame:
 
 def with_layout(table: pd.DataFrame, layout: pd.DataFrame) -> pd.DataFrame:
     """Put the layout's columns behind the identity columns of a table."""
-    identity = [name for name in [*_SITE, "Metadata_ObjectNumber"] if name in table]
+    identity = [name for name in [*SITE, "Metadata_ObjectNumber"] if name in table]
     facts = table[identity].merge(layout, on="Metadata_Well", how="left", validate="many_to_one")
     rest = table.drop(columns=identity).reset_index(drop=True)
     return pd.concat([facts, rest], axis=1)
@@ -131,20 +132,12 @@ def excluded_sites(index: pd.DataFrame, segmented: pd.DataFrame) -> pd.DataFrame
         layout that has no image at all.
     """
     faulty = index[index["fault"] != ""]
-    first = faulty.groupby(["plate", "well", "site"], sort=False).first().reset_index()
+    first = faulty.groupby(_INDEX_SITE, sort=False).first().reset_index()
     channel = np.where(first["channel"] != "", first["channel"] + ": ", "")
-    from_index = pd.DataFrame(
-        {
-            "Metadata_Plate": first["plate"],
-            "Metadata_Well": first["well"],
-            "Metadata_Site": first["site"],
-            "reason": channel + first["fault"],
-            "rule": "index_plate",
-            "file": first["path"],
-        }
-    )
+    from_index = first.assign(reason=channel + first["fault"], rule="index_plate")
+    from_index = from_index.rename(columns=_NAMES | {"path": "file"})[EXCLUDED_COLUMNS]
     failed = segmented[segmented["fault"] != ""]
-    from_pixels = failed[_SITE].assign(reason=failed["fault"], rule="segment", file=failed["path"])
+    from_pixels = failed[SITE].assign(reason=failed["fault"], rule="segment", file=failed["path"])
     both = [table for table in (from_index, from_pixels) if len(table)]
     if not both:
         return pd.DataFrame(columns=EXCLUDED_COLUMNS)
@@ -187,52 +180,45 @@ def plate_facts(
     return pd.DataFrame([facts])
 
 
-def site_table(
+def _site_table(
     segmented: pd.DataFrame, images: pd.DataFrame, files: pd.DataFrame, layout: pd.DataFrame
 ) -> pd.DataFrame:
     """Return a row per sound site: layout, files, counts, facts of the segmentation, features."""
     sound = segmented[segmented["fault"] == ""]
-    drop = [
-        column for column in sound if column in _NOT_FOR_SITES or column.startswith("checksum_")
-    ]
-    counted_twice = [column for column in images if column.startswith("Image_Count_")]
-    sites = sound.drop(columns=drop).merge(images.drop(columns=counted_twice), on=_SITE, how="left")
-    named = sites[_SITE].merge(files, on=_SITE, how="left")
-    facts = sites.drop(columns=_SITE).reset_index(drop=True)
+    work = ("fault", "path", FINGERPRINT)
+    drop = [name for name in sound if name in work or name.startswith("checksum_")]
+    counted_twice = [name for name in images if name.startswith("Image_Count_")]
+    sites = sound.drop(columns=drop).merge(images.drop(columns=counted_twice), on=SITE, how="left")
+    named = sites[SITE].merge(files, on=SITE, how="left")
+    facts = sites.drop(columns=SITE).reset_index(drop=True)
     return with_layout(in_plate_order(pd.concat([named, facts], axis=1)), layout)
 
 
-def file_names(index: pd.DataFrame) -> pd.DataFrame:
+def _file_names(index: pd.DataFrame) -> pd.DataFrame:
     """Return the raw file of each channel of every site, as CellProfiler names the columns.
 
-    Returns
-    -------
-    DataFrame
-        ``Metadata_Plate, Metadata_Well, Metadata_Site, Image_FileName_<channel>``; of a z-stack
-        the first file.
+    That is ``Image_FileName_<channel>``; of a z-stack the first file.
     """
     planes = index[index["channel"] != ""]
     planes = planes.assign(file=planes["path"].map(lambda path: Path(path).name))
-    keys = ["plate", "well", "site"]
-    names = planes.pivot_table("file", keys, "channel", aggfunc="first", sort=False)
+    names = planes.pivot_table("file", _INDEX_SITE, "channel", aggfunc="first", sort=False)
     names = names[list(planes["channel"].unique())].add_prefix("Image_FileName_").reset_index()
     names.columns.name = None
-    return names.rename(columns=dict(zip(keys, _SITE, strict=True)))
+    return names.rename(columns=_NAMES)
 
 
-def well_table(
+def _well_table(
     plate: str,
     sites: pd.DataFrame,
     objects: Mapping[str, pd.DataFrame],
     layout: pd.DataFrame,
-    readouts: Mapping[str, Mapping[str, str]],
-    statistics: Sequence[str] = ("median",),
+    settings: SummarySettings,
 ) -> pd.DataFrame:
     """Return a row per well of the layout: counts, statistics of every feature, readouts.
 
     A well without a sound site has ``Metadata_SiteCount`` 0 and no values.
     """
-    counts = [column for column in sites if column.startswith("Count_")]
+    counts = [name for name in sites if name.startswith("Count_")]
     per_well = sites.groupby("Metadata_Well")
     wells = layout.copy()
     wells.insert(0, "Metadata_Plate", plate)
@@ -240,15 +226,13 @@ def well_table(
     wells = wells.merge(n_sites, on="Metadata_Well", how="left")
     wells["Metadata_SiteCount"] = wells["Metadata_SiteCount"].fillna(0).astype(int)
     parts = [per_well[counts].sum()] if counts else []
-    parts += [_profiles(table, statistics) for table in objects.values() if len(table)]
+    for table in objects.values():
+        if len(table):
+            profiles = well_profiles(table, settings.statistics).set_index("Metadata_Well")
+            features = [name for name in profiles if not name.startswith("Metadata_")]
+            parts.append(profiles[features])
     for part in parts:
         wells = wells.merge(part, on="Metadata_Well", how="left")
-    if readouts:
-        wells = wells.merge(well_readouts(objects, readouts), on=_WELL, how="left")
+    if settings.readouts:
+        wells = wells.merge(well_readouts(objects, settings.readouts), on=WELL, how="left")
     return wells
-
-
-def _profiles(objects: pd.DataFrame, statistics: Sequence[str]) -> pd.DataFrame:
-    """Return the statistics of the features alone, by well."""
-    profiles = well_profiles(objects, statistics).set_index("Metadata_Well")
-    return profiles.drop(columns=[name for name in profiles if name.startswith("Metadata_")])

@@ -14,11 +14,10 @@ import torch
 from matplotlib.figure import Figure
 
 from levelfield.config.networks import NetworkSettings
-from levelfield.config.sheets import ConfigError, SheetError, check_sheet, read_sheet
-from levelfield.images.planes import PlaneError, read_header, read_plane
+from levelfield.config.sheets import ConfigError, SheetError, read_sheet
 from levelfield.io.tables import read_csv, write_csv
 from levelfield.segmentation.devices import choose_device
-from levelfield.segmentation.imported import read_labels
+from levelfield.steps.training_sheets import read_annotated
 from levelfield.training.corrections import UNKNOWN
 from levelfield.training.generations import generations
 from levelfield.training.kinds import KINDS
@@ -40,18 +39,12 @@ class NetworkTraining:
 
     Attributes
     ----------
-    network : NetworkSettings
-        The config.
-    sheets : tuple of Path
-        Training sheets, those of all collected corrections among them.
-    schema : mapping
-        JSON Schema of their rows.
+    sheets, schema : tuple of Path, Path
+        Training sheets, those of collected corrections among them, and the JSON Schema of a row.
     start : Path or None
         File of the weights to start from.
-    earlier : tuple of Path
-        Folders of the generations before this one.
-    folder : Path
-        Of this one.
+    earlier, folder : tuple of Path, Path
+        Folders of the generations before this one, and of this one.
     device : str
         Rule of `levelfield.segmentation.devices.choose_device`.
     workers : int
@@ -60,7 +53,7 @@ class NetworkTraining:
 
     network: NetworkSettings
     sheets: tuple[Path, ...]
-    schema: Mapping[str, Any]
+    schema: Path
     start: Path | None
     earlier: tuple[Path, ...]
     folder: Path
@@ -69,16 +62,9 @@ class NetworkTraining:
 
 
 def read_training_images(
-    sheets: Sequence[Path], schema: Mapping[str, Any]
+    sheets: Sequence[Path], schema: Path
 ) -> tuple[pd.DataFrame, list[TrainingImage]]:
-    """Read annotated images.
-
-    Returns
-    -------
-    table : DataFrame
-        Columns ``image`` (path) and ``group``, a row per image.
-    images : list of TrainingImage
-        In the same order.
+    """Read annotated images, and a table with the ``image`` (path) and ``group`` of each.
 
     Raises
     ------
@@ -87,10 +73,8 @@ def read_training_images(
     """
     rows, images = [], []
     for path in sheets:
-        sheet = read_sheet(path)
-        check_sheet(sheet, schema, path)
-        rows_of_sheet: Any = sheet.to_dict("records")
-        for line, row in enumerate(rows_of_sheet, start=2):
+        records: Any = read_sheet(path, schema).to_dict("records")
+        for line, row in enumerate(records, start=2):
             images.append(_read_image(row, f"{path}, line {line}"))
             rows.append({"image": row["image"], "group": row["group"]})
     table = pd.DataFrame(rows, columns=["image", "group"])
@@ -104,25 +88,11 @@ def read_training_images(
 
 
 def _read_image(row: Mapping[str, str], where: str) -> TrainingImage:
-    header = read_header(Path(row["image"]))
-    if header.fault:
-        raise SheetError(f"{where}: '{row['image']}' {header.fault}.")
-    try:
-        plane = read_plane(Path(row["image"]))
-        labels = read_labels(Path(row["labels"])).astype(np.int32)
-        known = read_labels(Path(row["known"])) > 0 if row.get("known") else None
-    except (PlaneError, ValueError, OSError) as error:
-        raise SheetError(f"{where}: {error}.") from None
-    for column, array in (("labels", labels), ("known", known)):
-        if array is not None and array.shape != plane.shape:
-            raise SheetError(
-                f"{where}: '{row[column]}' is {array.shape} px and its image {plane.shape} px. "
-                "They must be of one size."
-            )
-    if known is not None:
-        labels[~known] = UNKNOWN
-    image = plane.astype(np.float32) / np.float32(np.iinfo(plane.dtype).max)
-    return training_image(row["image"], row["group"], image, labels)
+    paths = [row["labels"], *([row["known"]] if row.get("known") else [])]
+    image, (labels, *known) = read_annotated(row["image"], paths, where, n_planes=1)
+    for mask in known:
+        labels[mask <= 0] = UNKNOWN
+    return training_image(row["image"], row["group"], image[0], labels)
 
 
 def train_network(job: NetworkTraining) -> None:

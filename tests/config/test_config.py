@@ -6,7 +6,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from levelfield.config.settings import object_sets
+from levelfield.config.checks import checked_sets
 from levelfield.config.sheets import ConfigError, check_config, with_defaults
 from levelfield.segmentation import METHODS
 from levelfield.segmentation.schema import config_parts
@@ -104,20 +104,20 @@ def test_a_set_that_builds_on_one_below_it_is_refused():
     config = load("config.yaml")
     config["objects"] = dict(reversed(config["objects"].items()))
     with pytest.raises(ConfigError, match=r"objects.Cytoplasm.parent: 'Cells'"):
-        object_sets(config, METHODS)
+        checked_sets(config, METHODS)
 
 
 def test_a_set_with_more_channels_than_its_method_sees_is_refused():
     wrong = changed("objects.Nuclei.channels", ["DNA", "FKHR"])
     with pytest.raises(ConfigError, match=r"classical sees one channel, and these are 2 \(DNA"):
-        object_sets(wrong, METHODS)
+        checked_sets(wrong, METHODS)
     wrong["objects"]["Nuclei"]["steps"] = [{"step": "combine_channels"}]
-    object_sets(wrong, METHODS)
+    checked_sets(wrong, METHODS)
 
 
 def test_a_set_that_sees_an_unknown_channel_is_refused():
     with pytest.raises(ConfigError, match=r"'GFP' is no channel\. Allowed: DNA, FKHR"):
-        object_sets(changed("objects.Nuclei.channels", ["GFP"]), METHODS)
+        checked_sets(changed("objects.Nuclei.channels", ["GFP"]), METHODS)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_set_that_sees_an_unknown_channel_is_refused():
 def test_exactly_one_error_can_be_planted_into_a_set(planted, named):
     config = changed("objects.Nuclei.planted", {"control_type": "poscon"} | planted)
     with pytest.raises(ConfigError, match=rf"Nuclei\.planted: names {named}. Name exactly one of"):
-        object_sets(config, METHODS)
+        checked_sets(config, METHODS)
 
 
 MARGINS = {

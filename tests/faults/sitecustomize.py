@@ -114,22 +114,22 @@ def watch_segmentation(module: object) -> None:
     module._look_at, module.make_labels = watched_look, watched_make
 
 
-def watch_fields(module: object, name: str, step: str) -> None:
-    compute = getattr(module, name)
+def watch_fields(job_kind: type, step: str) -> None:
+    compute = job_kind.compute
 
     @wraps(compute)
-    def watched(field: tuple, job: object) -> dict:
+    def watched(job: object, field: tuple) -> dict:
         note("computed", step=step, well=field[1])
         strike(step, field[1])
-        return compute(field, job)
+        return compute(job, field)
 
-    setattr(module, name, watched)
+    job_kind.compute = watched
 
 
 WATCHED = {
     "levelfield.steps.segment.pack": watch_segmentation,
-    "levelfield.steps.measure": lambda m: watch_fields(m, "measure_field", "measure"),
-    "levelfield.steps.qc_evidence": lambda m: watch_fields(m, "evidence_field", "qc_evidence"),
+    "levelfield.steps.measure": lambda m: watch_fields(m.MeasurementJob, "measure"),
+    "levelfield.steps.qc_evidence": lambda m: watch_fields(m.EvidenceJob, "qc_evidence"),
 }
 
 

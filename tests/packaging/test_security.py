@@ -8,6 +8,7 @@ import pytest
 from conftest import REPOSITORY
 from report_cases import answers_of, layout_of, plate_facts, readouts_of, report_of, tables_of
 
+from levelfield.config.settings import EvaluationSettings
 from levelfield.config.sheets import ConfigError, SheetError, path_below
 from levelfield.config.weights import named_weights
 from levelfield.evaluation.tables import evaluate_images, summarise
@@ -183,8 +184,7 @@ def test_the_page_of_an_evaluation_shows_hostile_groups_and_files():
     html = evaluation_page(
         EvaluationReport(
             plate=HOSTILE,
-            by=by,
-            parameters={},
+            settings=EvaluationSettings({}, tuple(by)),
             objects=objects,
             images=images,
             groups=groups,

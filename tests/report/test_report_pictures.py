@@ -14,10 +14,9 @@ from levelfield.qc.evidence.features import field_features
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.report import plate_page
 from levelfield.report.crops import OWN_COLOUR, choose_crops, draw_crops
-from levelfield.report.distributions import control_groups
+from levelfield.report.distributions import control_groups, draw_image_thresholds
 from levelfield.report.funnel import draw_funnel
 from levelfield.report.gallery import rgb
-from levelfield.report.image_thresholds import draw_image_thresholds
 
 LAYOUT = layout_of(96)
 GROUPS = control_groups(comparisons(LAYOUT))

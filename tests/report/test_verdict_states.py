@@ -22,11 +22,13 @@ from verdict_cases import EVERYTHING, LAYOUT, REASONS, VERDICTS, facts, flat
 
 from levelfield.io.tables import read_csv, write_csv
 from levelfield.qc.plate import answer_table, verdict_table
+from levelfield.qc.statistics.doses import Trend
+from levelfield.qc.statistics.records import from_table
 from levelfield.qc.wording.advice import row_advice
 from levelfield.qc.wording.headlines import plate_headline
 from levelfield.report import plate_page, verdict_text
 from levelfield.report.records import read_answers, read_rows
-from levelfield.report.side_tables import count_lines, not_covered_lines, trend_lines
+from levelfield.report.side_tables import not_covered_rows, per_field, percent, trend_words
 
 
 @pytest.mark.parametrize("state", ["unreviewed", "partial"])
@@ -118,12 +120,15 @@ def test_counts_doses_and_wells_not_covered_are_on_the_page():
 
 
 def test_side_tables_order_and_round():
-    assert [one.well for one in not_covered_lines(not_covered_of())] == ["D07", "C05"]
-    assert [one.says for one in trend_lines(trend_of())] == ["rises with the dose", "none shown"]
-    line = count_lines(counts_of(LAYOUT))[0]
-    assert (line.per_field, line.second_per_field, line.invented) == ("154.2", "162.6", "–")
+    assert [row.well for row in not_covered_rows(not_covered_of())] == ["D07", "C05"]
+    trends = from_table(trend_of(), Trend)
+    assert list(map(trend_words, trends)) == ["rises with the dose", "none shown"]
+    row = counts_of(LAYOUT).iloc[0]
+    shown = per_field(row["n_labels"], row["n_fields"]), percent(row["invented"])
+    assert (per_field(row["n_second_opinion"], row["n_fields"]), *shown) == ("162.6", "154.2", "–")
+    lacking = report_of(LAYOUT, 24, counts=counts_of(LAYOUT).drop(columns="n_labels"))
     with pytest.raises(ValueError, match=r"qc/counts.csv lacks the column n_labels"):
-        count_lines(counts_of(LAYOUT).drop(columns="n_labels"))
+        plate_page(lacking)
 
 
 def test_tables_of_another_version_are_refused():

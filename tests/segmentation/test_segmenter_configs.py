@@ -5,7 +5,7 @@ import yaml
 from conftest import REPOSITORY
 
 from levelfield.config import weights
-from levelfield.config.settings import object_sets
+from levelfield.config.checks import checked_sets
 from levelfield.config.sheets import check_config
 from levelfield.segmentation import METHODS
 from levelfield.segmentation.schema import config_parts
@@ -18,7 +18,7 @@ CATALOGUE = yaml.safe_load(weights.CATALOGUE.read_text())
 def test_an_example_is_right(path, schemas):
     config = yaml.safe_load(path.read_text())
     check_config(config, schemas["config"], path.name, config_parts())
-    sets = object_sets(config, METHODS)
+    sets = checked_sets(config, METHODS)
     assert path.stem in {one.method for one in sets}
     for one in sets:
         assert not one.weights or one.weights in CATALOGUE | config.get("weights", {})

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from conftest import DEMO_PATTERN
 
-from levelfield.config.settings import object_sets, planted_wells, threshold_wells
-from levelfield.images.sites import read_site, sites_of
+from levelfield.config.settings import Science, object_sets, planted_wells, threshold_wells
+from levelfield.images.sites import sites_of
 from levelfield.io.formats import index_plate
 from levelfield.segmentation import METHODS, segment_objects, threshold_settings
-from levelfield.steps.fields import correct_site
+from levelfield.steps.fields import plate_images
 from levelfield.steps.fit_illumination import fit_plate
 from levelfield.steps.measure_thresholds import measure_thresholds, with_plate_threshold
 
@@ -39,16 +39,16 @@ def plate(small_plate, small_layout):
     """Index, layout and flat fields of a plate with one negative control."""
     layout = small_layout[small_layout["Metadata_Well"] != "B01"]
     index = index_plate(small_plate, "P", small_layout, SCIENCE["images"], SCIENCE["channels"])
-    return index, layout, fit_plate(index, SCIENCE, 1, "test")
+    return index, layout, fit_plate(index, Science(SCIENCE), 1, "test")
 
 
 def measure(plate, objects):
     index, layout, fields = plate
-    sets = object_sets(SCIENCE | {"objects": objects})
+    science = Science(SCIENCE | {"objects": objects})
     kinds = dict(zip(layout["Metadata_Well"], layout["Metadata_ControlType"], strict=True))
-    wells = threshold_wells(sets, kinds)
-    table = measure_thresholds(index, wells, sets, SCIENCE, fields, np.dtype("uint8"), 1, "test")
-    return table.set_index("object_set"), sets
+    wells = threshold_wells(science.object_sets, kinds)
+    table = measure_thresholds(index, wells, science, fields, 1, "test")
+    return table.set_index("object_set"), science.object_sets
 
 
 def test_the_level_is_that_of_the_methods_own_default_on_the_same_image(plate):
@@ -56,9 +56,8 @@ def test_the_level_is_that_of_the_methods_own_default_on_the_same_image(plate):
     table, sets = measure(plate, ALL)
     assert [one.method for one in sets] == ["classical", "propagation", "watershed"]
     assert set(table["method"]) == {"otsu_three_low"}
-    channels = list(SCIENCE["channels"])
-    raw = read_site(sites_of(index, ["A01"])[0], channels, None)
-    dna, fkhr = correct_site(raw, channels, fields, 255)[:, None]
+    images = plate_images(Science(SCIENCE), np.dtype("uint8"), fields)
+    dna, fkhr = images.corrected(images.read(sites_of(index, ["A01"])[0]))[:, None]
     nuclei = segment_objects(dna, "classical", {})
     # The table's level comes from a sample of the pixels.
     level = pytest.approx(nuclei.record["OrigThreshold"], rel=0.1)

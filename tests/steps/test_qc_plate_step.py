@@ -13,6 +13,7 @@ from qc_plates import (
     wells_of,
 )
 
+from levelfield.config.settings import Science
 from levelfield.io.tables import read_csv, write_csv
 from levelfield.qc.plate import judge_plate
 from levelfield.steps.qc_plate import assess_screen, verdict_rules
@@ -54,7 +55,7 @@ def facts(names, within=None, dates=None):
 
 def screen_of(plates, names, science=SCIENCE, **options):
     columns = {name: [one[name] for one in plates] for name in ("estimates", "reviewed", "answers")}
-    return assess_screen(plates=facts(names, **options), science=science, **columns)
+    return assess_screen(plates=facts(names, **options), science=Science(science), **columns)
 
 
 @pytest.fixture
@@ -108,18 +109,19 @@ def test_planted_runs_say_so_before_every_advice_and_headline(plates):
 
 def test_a_screen_without_plates_is_refused():
     with pytest.raises(ValueError, match="without plates"):
-        assess_screen([], facts([]), SCIENCE)
+        assess_screen([], facts([]), Science(SCIENCE))
 
 
 def test_at_another_threshold_level_what_depends_on_it_is_uncalibrated():
     other = SCIENCE | {"qc": SCIENCE["qc"] | {"threshold_level": 0.5}}
-    assert not {key[0] for key in verdict_rules(other).calibrations} & {"bias", "agreement"}
+    calibrations = verdict_rules(Science(other)).calibrations
+    assert not {key[0] for key in calibrations} & {"bias", "agreement"}
 
 
 def test_a_plain_number_as_margin_is_refused_with_what_to_write():
     margins = SCIENCE["qc"]["margins"] | {"split_merge": 10}
     with pytest.raises(ValueError, match="class: 15, difference: 10"):
-        verdict_rules(SCIENCE | {"qc": SCIENCE["qc"] | {"margins": margins}})
+        verdict_rules(Science(SCIENCE | {"qc": SCIENCE["qc"] | {"margins": margins}}))
 
 
 def test_the_plates_own_rows_are_named_after_it(tmp_path):

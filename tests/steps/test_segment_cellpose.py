@@ -6,6 +6,7 @@ import tifffile
 from cellpose_networks import save_random_network, use_small_sam
 from conftest import DEMO_PATTERN
 
+from levelfield.config.settings import Science
 from levelfield.io.formats import index_plate
 from levelfield.io.formats.index import usable_sites
 from levelfield.io.store import create_plate
@@ -41,7 +42,7 @@ def segment(small_plate, small_layout, weights, tmp_path):
     for path in small_plate.glob("*.tif"):
         tifffile.imwrite(path, tifffile.imread(path)[200:300, 200:330])
     index = index_plate(small_plate, "P", small_layout, SCIENCE["images"], SCIENCE["channels"])
-    flat_fields = fit_plate(index, SCIENCE, 1, "test")
+    flat_fields = fit_plate(index, Science(SCIENCE), 1, "test")
 
     def run(store: str, device: str = "cpu") -> pd.DataFrame:
         create_plate(tmp_path / store, "P", 96, usable_sites(index))
@@ -49,7 +50,7 @@ def segment(small_plate, small_layout, weights, tmp_path):
             "P",
             tmp_path / store,
             index,
-            SCIENCE,
+            Science(SCIENCE),
             flat_fields,
             25.0,
             JobInputs(weights={"small": weights}, device=device),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from conftest import DEMO_PATTERN
 
+from levelfield.config.settings import Science
 from levelfield.execution.field_cache import field_fingerprints, map_changed_fields
 from levelfield.execution.logs import job_log
 from levelfield.execution.progress import map_fields, progress_line
@@ -132,7 +133,7 @@ def science(**illumination) -> dict:
 
 
 def test_too_few_sites_leave_the_field_uncorrected_and_say_so(index):
-    field = fit_plate(index, science(), 1, "test")["DNA"]
+    field = fit_plate(index, Science(science()), 1, "test")["DNA"]
     assert field.status == "off"
     assert (field.field == 1).all()
     assert "4" in field.reason
@@ -141,7 +142,7 @@ def test_too_few_sites_leave_the_field_uncorrected_and_say_so(index):
 def test_a_config_without_correction_still_takes_the_known_offset_off(index):
     settings = science(correct=False)
     settings["channels"] = {"DNA": {"match": 2, "camera_offset": 3}, "FKHR": {"match": 1}}
-    fields = fit_plate(index, settings, 1, "test")
+    fields = fit_plate(index, Science(settings), 1, "test")
     assert fields["DNA"].camera_offset.counts == 3
     assert fields["FKHR"].camera_offset.counts == 0
     assert (fields["DNA"].field == 1).all()
@@ -151,13 +152,13 @@ def test_a_dark_frame_that_cannot_be_read_is_named(index, tmp_path):
     settings = science()
     settings["channels"] = {"DNA": {"match": 2, "camera_offset": str(tmp_path / "dark.tif")}}
     with pytest.raises(ValueError, match=r"dark\.tif"):
-        fit_plate(index, settings, 1, "test")
+        fit_plate(index, Science(settings), 1, "test")
 
 
 def test_a_plate_without_one_usable_site_is_told_the_first_fault(index):
     index["fault"] = "is truncated"
     with pytest.raises(ValueError, match=r"not one site is usable.*is truncated"):
-        fit_plate(index, science(), 1, "test")
+        fit_plate(index, Science(science()), 1, "test")
 
 
 def test_excluded_sites_join_what_the_index_and_the_pixels_told(index, small_layout):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import SCHEMAS
 from PIL import Image
 
 from levelfield.config.networks import (
@@ -22,6 +23,7 @@ from levelfield.steps.train_network import NetworkTraining, read_training_images
 from levelfield.training.kinds import KINDS
 from levelfield.training.recipe import TrainingSettings
 
+SCHEMA = SCHEMAS / "network_training.yaml"
 PARAMETERS = {"steps": 4, "batch": 2, "side": 32, "check_every": 2}
 
 
@@ -53,8 +55,8 @@ def sheet(tmp_path):
     return path
 
 
-def test_pixels_outside_of_the_known_mask_are_unknown(sheet, schemas):
-    table, images = read_training_images([sheet], schemas["network_training"])
+def test_pixels_outside_of_the_known_mask_are_unknown(sheet):
+    table, images = read_training_images([sheet], SCHEMA)
     assert table["group"].tolist() == ["day0", "day1", "day2", "day3"]
     assert (images[0].labels[:, 32:] == -1).all()
     assert (images[0].labels[:, :32] >= 0).all()
@@ -70,26 +72,26 @@ def test_pixels_outside_of_the_known_mask_are_unknown(sheet, schemas):
         ("group", "", "line 3: column 'group' holds ''"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_named(sheet, schemas, column, value, says):
+def test_a_row_that_cannot_be_used_is_named(sheet, column, value, says):
     rows = pd.read_csv(sheet, keep_default_na=False)
     rows.loc[1, column] = value
     rows.to_csv(sheet, index=False)
     with pytest.raises(SheetError, match=says):
-        read_training_images([sheet], schemas["network_training"])
+        read_training_images([sheet], SCHEMA)
 
 
-def test_an_image_is_not_taken_twice(sheet, schemas):
+def test_an_image_is_not_taken_twice(sheet):
     with pytest.raises(SheetError, match=r"image0\.png' is in the training sheets twice"):
-        read_training_images([sheet, sheet], schemas["network_training"])
+        read_training_images([sheet, sheet], SCHEMA)
 
 
-def job(sheet, schemas, folder: Path, **settings) -> NetworkTraining:
+def job(sheet, folder: Path, **settings) -> NetworkTraining:
     folder.mkdir()
     network = NetworkSettings("disks", test_groups=("day3",), parameters=PARAMETERS)
     return NetworkTraining(
         network=replace(network, **settings),
         sheets=(sheet,),
-        schema=schemas["network_training"],
+        schema=SCHEMA,
         start=None,
         earlier=(),
         folder=folder,
@@ -98,8 +100,8 @@ def job(sheet, schemas, folder: Path, **settings) -> NetworkTraining:
     )
 
 
-def test_a_training_leaves_all_that_should_be_known_of_it(sheet, schemas, tmp_path):
-    first = job(sheet, schemas, tmp_path / "generation_1")
+def test_a_training_leaves_all_that_should_be_known_of_it(sheet, tmp_path):
+    first = job(sheet, tmp_path / "generation_1")
     train_network(first)
     assert sorted(path.name for path in first.folder.iterdir()) == [
         *("evaluation.csv", "generations.csv", "generations.png", "history.csv", "losses.png"),
@@ -108,7 +110,7 @@ def test_a_training_leaves_all_that_should_be_known_of_it(sheet, schemas, tmp_pa
     split = pd.read_csv(first.folder / "split.csv").set_index("group")["role"]
     assert split.to_dict() == dict.fromkeys(["day0", "day1", "day2"], "training") | {"day3": "test"}
     tuned = replace(
-        job(sheet, schemas, tmp_path / "generation_2", generation=2, test_groups=0.5),
+        job(sheet, tmp_path / "generation_2", generation=2, test_groups=0.5),
         start=first.folder / "weights.safetensors",
         earlier=(first.folder,),
     )
@@ -161,15 +163,15 @@ def test_weights_that_are_trained_here_are_for_one_method_alone():
         check(config(start="x", generation=0) | {"weights": {"mine": {}}})
 
 
-def test_a_mask_rcnn_learns_from_a_sheet_like_any_network(sheet, schemas, tmp_path):
+def test_a_mask_rcnn_learns_from_a_sheet_like_any_network(sheet, tmp_path):
     parameters = {"steps": 2, "batch": 1, "side": 64, "check_every": 1}
     given = {"method": "mask_rcnn", "parameters": parameters, "validation_groups": ("day2",)}
-    partly = job(sheet, schemas, tmp_path / "partly", **given)
+    partly = job(sheet, tmp_path / "partly", **given)
     with pytest.raises(ValueError, match="only parts are known"):
         train_network(partly)
     whole = tmp_path / "whole.csv"
     pd.read_csv(sheet).drop(columns="known").to_csv(whole, index=False)
-    one = job(whole, schemas, tmp_path / "generation_1", **given)
+    one = job(whole, tmp_path / "generation_1", **given)
     train_network(one)
     assert load_mask_rcnn(one.folder / "weights.safetensors").facts["generation"] == "1"
     history = pd.read_csv(one.folder / "history.csv")

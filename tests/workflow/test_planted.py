@@ -11,8 +11,8 @@ from scipy.spatial.distance import cdist
 from skimage.draw import disk
 from workflow_runs import LAYOUT, ONE_PACK
 
+from levelfield.config.checks import checked_sets
 from levelfield.config.planted import COLUMN, mark_layout, mark_verdict, planted_note, planted_notes
-from levelfield.config.settings import object_sets
 from levelfield.config.sheets import ConfigError
 from levelfield.evaluation import evaluate_image
 from levelfield.io.store import read_labels
@@ -167,7 +167,7 @@ def test_the_page_says_it_at_its_head_and_nowhere_without_need():
 def test_errors_that_no_longer_fit_other_sets_are_refused(name, planted, says):
     objects = OBJECTS | {name: OBJECTS[name] | {"planted": planted}}
     with pytest.raises(ConfigError) as error:
-        object_sets({"channels": {"DNA": {}}, "objects": objects}, METHODS)
+        checked_sets({"channels": {"DNA": {}}, "objects": objects}, METHODS)
     assert all(part in str(error.value) for part in says)
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from workflow_runs import small_screen
 
-from levelfield.config.settings import check_measurement
+from levelfield.config.checks import check_measurement
 from levelfield.config.sheets import ConfigError
 from levelfield.io import store
 from levelfield.measurement import feature_names

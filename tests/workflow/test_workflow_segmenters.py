@@ -10,7 +10,7 @@ from skimage.filters import threshold_otsu
 from skimage.measure import label
 from workflow_runs import VERDICT, small_screen
 
-from levelfield.config.settings import check_classifiers, object_sets
+from levelfield.config.checks import check_classifiers, checked_sets
 from levelfield.config.sheets import ConfigError
 from levelfield.images.planes import read_plane
 from levelfield.io import store
@@ -126,11 +126,11 @@ def config(screen, **nuclei) -> dict:
 def test_a_level_that_cannot_be_measured_beforehand_is_refused(screen):
     manual = {"threshold": {"method": "manual", "value": 0.1}}
     with pytest.raises(ConfigError, match=r"objects.Nuclei.threshold_from: one level"):
-        object_sets(config(screen, threshold_from="plate", parameters=manual), METHODS)
+        checked_sets(config(screen, threshold_from="plate", parameters=manual), METHODS)
     with pytest.raises(ConfigError, match="method labels has no threshold"):
-        object_sets(config(screen, method="labels", files="x", threshold_from="plate"), METHODS)
+        checked_sets(config(screen, method="labels", files="x", threshold_from="plate"), METHODS)
     with pytest.raises(ConfigError, match="a probability, which means the same in all images"):
-        object_sets(config(screen, classifier="nuclei", threshold_from="plate"), METHODS)
+        checked_sets(config(screen, classifier="nuclei", threshold_from="plate"), METHODS)
 
 
 def test_an_unknown_classifier_is_refused_before_anything_runs(screen):
@@ -143,10 +143,10 @@ def test_an_unknown_classifier_is_refused_before_anything_runs(screen):
 
 
 def test_a_classifier_where_none_is_used_or_known_is_refused(screen):
-    unused = object_sets(config(screen, method="labels", files="x", classifier="nuclei"), METHODS)
+    unused = checked_sets(config(screen, method="labels", files="x", classifier="nuclei"), METHODS)
     with pytest.raises(ConfigError, match="method labels does not look at a probability"):
         check_classifiers(unused, ["nuclei"], METHODS)
-    unknown = object_sets(config(screen, classifier="cells"), METHODS)
+    unknown = checked_sets(config(screen, classifier="cells"), METHODS)
     with pytest.raises(ConfigError, match="'cells' is not under pixel_classifiers"):
         check_classifiers(unknown, ["nuclei"], METHODS)
-    check_classifiers(object_sets(config(screen), METHODS), [], METHODS)
+    check_classifiers(checked_sets(config(screen), METHODS), [], METHODS)

@@ -16,7 +16,6 @@ from levelfield.segmentation.pixel_classifier import foreground_probability
 from levelfield.segmentation.planting import plant_error
 from levelfield.segmentation.registry import METHODS, segment_images
 from levelfield.segmentation.result import Segmentation
-from levelfield.steps.fields import correct_site
 from levelfield.steps.segment.job import SegmentationJob
 
 
@@ -24,16 +23,8 @@ from levelfield.steps.segment.job import SegmentationJob
 class WaitingField:
     """A site whose labels have to be made.
 
-    Attributes
-    ----------
-    site : Site
-        The site.
-    image : (C, Y, X) uint8 or uint16
-        Its raw pixels.
-    imported : mapping of str to (Y, X) int64
-        Labels that were made elsewhere, by object set.
-    mark : str
-        Fingerprint of all that the labels depend on.
+    `image` holds its raw pixels (C, Y, X), `imported` labels (Y, X) that were made elsewhere, by
+    object set, and `mark` is the fingerprint of all that the labels depend on.
     """
 
     site: Site
@@ -54,7 +45,7 @@ def imported_labels(site: Site, job: SegmentationJob) -> dict[str, NDArray[np.in
     """Read the label images that were made elsewhere, by object set."""
     names = field_names(job.plate, site.well, site.number, site.planes["path"].iloc[0])
     return {
-        object_set.name: read_labels(label_file(job.label_folder, object_set.files, names))
+        object_set.name: read_labels(label_file(job.inputs.label_folder, object_set.files, names))
         for object_set in job.sets
         if METHODS[object_set.method].files
     }
@@ -62,8 +53,7 @@ def imported_labels(site: Site, job: SegmentationJob) -> dict[str, NDArray[np.in
 
 def make_labels(waiting: Sequence[WaitingField], job: SegmentationJob) -> list[MadeField]:
     """Correct raw images and make every object set of them."""
-    names, maximum = job.channel_names, job.channels[0].maximum
-    corrected = [correct_site(place.image, names, job.flat_fields, maximum) for place in waiting]
+    corrected = [job.images.corrected(place.image) for place in waiting]
     made = [MadeField() for _ in waiting]
     for object_set in job.sets:
         inputs = [
@@ -83,10 +73,10 @@ def _seen(
     object_set: ObjectSetSettings, corrected: Sequence[Image], job: SegmentationJob
 ) -> list[Image]:
     """Return the channels that a set is made from, or what a classifier says of them."""
-    chosen = [job.channel_names.index(channel) for channel in object_set.channels]
+    chosen = [job.images.names.index(channel) for channel in object_set.channels]
     seen = [image[chosen] for image in corrected]
     if object_set.classifier and METHODS[object_set.method].classifier == "image":
-        forest = job.classifiers[object_set.classifier]
+        forest = job.inputs.classifiers[object_set.classifier]
         seen = [foreground_probability(image, forest)[None] for image in seen]
     return seen
 
@@ -103,7 +93,7 @@ def _inputs(
     if "imported" in wanted:
         inputs["imported"] = imported[object_set.name]
     if "classifier" in wanted:
-        inputs["classifier"] = job.classifiers[object_set.classifier]
+        inputs["classifier"] = job.inputs.classifiers[object_set.classifier]
     if "model" in wanted:
         inputs["model"] = job.model(object_set)
     return inputs

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -13,7 +12,7 @@ from levelfield.execution.gpu_workers import map_on_gpus
 from levelfield.execution.machine_faults import is_machine_fault
 from levelfield.execution.progress import map_fields
 from levelfield.images.planes import PASSING_ERRORS
-from levelfield.images.sites import Site, SiteFault, check_pixels, read_site, sites_of
+from levelfield.images.sites import Site, SiteFault, sites_of
 from levelfield.io.store import find_damage, stored_field
 from levelfield.steps.segment.job import SegmentationJob
 from levelfield.steps.segment.labels import WaitingField, imported_labels, make_labels
@@ -41,16 +40,8 @@ def segment_pack(
 
     Parameters
     ----------
-    index : DataFrame
-        The plate's index.
-    wells : sequence of str
-        The pack's.
-    job : SegmentationJob
-        What the fields have in common.
     workers : int
         Processes, or on a GPU threads.
-    what : str
-        Of the progress line.
     checkpoint : Checkpoint, optional
         Tells of another run of this job that may be at work. Fields are kept in the store.
 
@@ -91,7 +82,7 @@ def _map_sites(
     """Segment sites on the GPUs' threads, or on processes; return their rows in order."""
     gpus = job.gpus
     if gpus:
-        job = replace(job, device=gpus[0])
+        job = job.on(gpus[0])
     elif workers > 1 and job.is_alone_on_gpu:
         log.info("%s: one process, since every further one would load the models again", what)
         workers = 1
@@ -114,7 +105,7 @@ def _segment_unless_done(
 ) -> list[Row]:
     if checkpoint is not None:
         checkpoint.check()
-    return segment_fields(sites, replace(job, device=device) if device else job)
+    return segment_fields(sites, job.on(device) if device else job)
 
 
 def segment_fields(sites: Sequence[Site], job: SegmentationJob) -> list[Row]:
@@ -128,9 +119,7 @@ def segment_fields(sites: Sequence[Site], job: SegmentationJob) -> list[Row]:
 def _look_at(site: Site, job: SegmentationJob) -> Row | WaitingField:
     """Read a site; return its row if there is nothing to make."""
     try:
-        image = read_site(site, job.channel_names, job.projection)
-        maximum = job.channels[0].maximum
-        check_pixels(site, image, job.channel_names, maximum, job.saturated_percent)
+        image = job.images.read(site, job.saturated_percent)
     except SiteFault as fault:
         return store_fault(site, job, fault)
     try:
@@ -163,7 +152,5 @@ def _make_fields(waiting: Sequence[WaitingField], job: SegmentationJob) -> list[
         log.exception("site %s %s: segmentation failed", site.well, site.number)
         reason = f"segmentation failed: {error}"
         return [store_fault(site, job, SiteFault(reason, str(site.planes["path"].iloc[0])))]
-    return [
-        store_field(place.site, place.image, field.labels, field.record, place.mark, job)
-        for place, field in zip(waiting, made, strict=True)
-    ]
+    pairs = zip(waiting, made, strict=True)
+    return [store_field(place, field, job) for place, field in pairs]

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from levelfield.arrays import Labels
 from levelfield.images.sites import Site, SiteFault
 from levelfield.io.store import Field, write_field
 from levelfield.steps.segment.job import SegmentationJob
+from levelfield.steps.segment.labels import MadeField, WaitingField
 
 KEPT = "kept"
 """Whether a field's labels are those of an earlier run; of its row, until it is counted."""
@@ -34,7 +33,7 @@ def first_columns(job: SegmentationJob) -> list[str]:
     """Return the columns of a table without any row."""
     identity = identity_row(Site("", 0, pd.DataFrame()), job)
     identity.pop(KEPT)
-    return [*identity, *(f"Count_{object_set.name}" for object_set in job.sets)]
+    return [*identity, *(f"Count_{made.name}" for made in job.sets)]
 
 
 def field_row(
@@ -46,60 +45,33 @@ def field_row(
 ) -> Row:
     """Return the row of a field that is in the store.
 
-    Parameters
-    ----------
-    site : Site
-        The field.
-    job : SegmentationJob
-        What it has in common with the others of its pack.
-    record : mapping
-        Facts of the segmentation.
-    checksums : mapping of str to Any
-        Of what is stored.
-    mark : str
-        Fingerprint of what the labels depend on.
+    `record` holds facts of its segmentation, `checksums` are of what is stored, and `mark` is the
+    fingerprint of what the labels depend on.
     """
     counts = {name: int(value) for name, value in record.items() if name.startswith("Count_")}
     sums = {f"checksum_{name}": value for name, value in checksums.items()}
     return identity_row(site, job) | dict(record) | counts | sums | {"fingerprint": mark}
 
 
-def store_field(
-    site: Site,
-    image: NDArray[Any],
-    labels: Mapping[str, Labels],
-    record: Mapping[str, Any],
-    mark: str,
-    job: SegmentationJob,
-) -> Row:
-    """Write an image (C, Y, X) and its labels (Y, X) by object set; return the field's row."""
-    checksums = write_field(
-        job.store,
-        site.well,
-        site.number,
-        Field(image, labels, job.planted_notes(site.well)),
-        job.channels,
-        mark,
-        record,
-        job.pixel_size_um,
-    )
-    return field_row(site, job, record, checksums, mark)
+def store_field(place: WaitingField, made: MadeField, job: SegmentationJob) -> Row:
+    """Write a field's image and labels; return its row."""
+    field = Field(place.image, made.labels, job.planted_notes(place.site.well))
+    checksums = _write(field, place.site, job, place.mark, made.record)
+    return field_row(place.site, job, made.record, checksums, place.mark)
 
 
 def store_fault(site: Site, job: SegmentationJob, fault: SiteFault) -> Row:
     """Store a blank field in place of one that cannot be used, so that the plate stays whole."""
     first = site.planes.iloc[0]
-    dtype = np.dtype(first["dtype"])
-    blank = np.zeros((len(job.channels), first["size_y"], first["size_x"]), dtype)
-    labels = {object_set.name: np.zeros(blank.shape[1:], np.int32) for object_set in job.sets}
-    write_field(
-        job.store,
-        site.well,
-        site.number,
-        Field(blank, labels),
-        job.channels,
-        "",
-        {"fault": fault.reason},
-        job.pixel_size_um,
-    )
+    shape = (len(job.images.channels), first["size_y"], first["size_x"])
+    labels = {made.name: np.zeros(shape[1:], np.int32) for made in job.sets}
+    blank = Field(np.zeros(shape, np.dtype(first["dtype"])), labels)
+    _write(blank, site, job, "", {"fault": fault.reason})
     return identity_row(site, job, fault.reason, fault.path)
+
+
+def _write(
+    field: Field, site: Site, job: SegmentationJob, mark: str, record: Mapping[str, Any]
+) -> dict[str, Any]:
+    where = job.store, site.well, site.number
+    return write_field(*where, field, job.images.channels, mark, record, job.pixel_size_um)

@@ -1,0 +1,178 @@
+"""Whether what a config says of its object sets and of the measurement can be done."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from levelfield.config.settings import ObjectSetSettings, object_sets
+from levelfield.config.sheets import ConfigError
+
+
+class MethodFacts(Protocol):
+    """What the checks need to know of a method; `segmentation.Method` has it."""
+
+    @property
+    def channels(self) -> tuple[int, int | None]:
+        """Fewest and most channels that it sees."""
+
+    @property
+    def threshold(self) -> bool:
+        """Whether it has a threshold that can be measured beforehand."""
+
+    @property
+    def weights(self) -> bool:
+        """Whether it needs a file of weights."""
+
+    @property
+    def classifier(self) -> str:
+        """Whether it can use a pixel classifier: ``needed``, ``image`` or nothing."""
+
+    @property
+    def plate_diameter(self) -> bool:
+        """Whether a diameter that is not given is measured on the plate."""
+
+    @property
+    def copies_outlines(self) -> bool:
+        """Whether its outlines are those of other object sets."""
+
+
+Methods = Mapping[str, MethodFacts]
+"""The methods that there are: `levelfield.segmentation.METHODS`."""
+
+
+def checked_sets(config: Mapping[str, Any], methods: Methods) -> list[ObjectSetSettings]:
+    """Return the object sets of a config, each of which suits its method.
+
+    Raises
+    ------
+    ConfigError
+        As `object_sets`, and if a set has what its method cannot use or lacks what it needs.
+    """
+    sets = object_sets(config)
+    for made in sets:
+        _check_channels(made, methods[made.method])
+        _check_threshold(made, methods)
+        _check_weights(made, methods)
+        if made.planted is not None and methods[made.method].copies_outlines:
+            raise ConfigError(
+                f"objects.{made.name}.planted: the outlines of method {made.method} are those of "
+                "other sets, and would no longer fit them. Plant into "
+                f"{', '.join(made.parents.values())}."
+            )
+    return sets
+
+
+def sets_with_plate_diameter(
+    sets: Sequence[ObjectSetSettings], methods: Methods
+) -> list[ObjectSetSettings]:
+    """Return the object sets whose diameter is measured on the plate, as the config gives none."""
+    return [
+        made
+        for made in sets
+        if methods[made.method].plate_diameter and not made.parameters.get("diameter")
+    ]
+
+
+def _check_channels(made: ObjectSetSettings, method: MethodFacts) -> None:
+    """Refuse more or fewer channels than the method sees; steps may change their number."""
+    if made.steps or made.classifier:
+        return
+    (fewest, most), number = method.channels, len(made.channels)
+    where, these = f"objects.{made.name}.channels: method {made.method}", ", ".join(made.channels)
+    if number < fewest:
+        raise ConfigError(
+            f"{where} needs at least {fewest} channels, and these are {number} ({these}). Name "
+            "more, or use the step repeat_channel."
+        )
+    if most is not None and number > most:
+        allowed = "one channel" if most == 1 else f"at most {most} channels"
+        raise ConfigError(
+            f"{where} sees {allowed}, and these are {number} ({these}). Name fewer, or make one "
+            "of them with the step combine_channels."
+        )
+
+
+def _check_threshold(made: ObjectSetSettings, methods: Methods) -> None:
+    if made.threshold_from == "image":
+        return
+    where = f"objects.{made.name}.threshold_from"
+    if not methods[made.method].threshold:
+        raise ConfigError(
+            f"{where}: method {made.method} has no threshold to measure. Leave the key out, or "
+            f"choose among {_those_with('threshold', methods)}."
+        )
+    if made.classifier:
+        raise ConfigError(
+            f"{where}: with a classifier the image is a probability, which means the same in all "
+            "images. Leave the key out, and give one level for all as threshold: {method: manual, "
+            "value: 0.5}."
+        )
+    settings = made.parameters.get("threshold", {})
+    if settings.get("method") in ("manual", "sauvola") or settings.get("window"):
+        raise ConfigError(
+            f"{where}: one level for all images cannot be measured by the methods 'manual' and "
+            "'sauvola', nor in windows. Leave the key out, or choose another threshold.method."
+        )
+
+
+def _check_weights(made: ObjectSetSettings, methods: Methods) -> None:
+    needed = methods[made.method].weights
+    if needed and not made.weights:
+        raise ConfigError(
+            f"objects.{made.name}: method {made.method} needs weights. Add `weights:` with a name "
+            "of levelfield/weights/catalogue.yaml or of the config's section weights."
+        )
+    if made.weights and not needed:
+        raise ConfigError(
+            f"objects.{made.name}.weights: method {made.method} has none. Leave the key out, or "
+            f"choose among {_those_with('weights', methods)}."
+        )
+
+
+def check_classifiers(
+    sets: Sequence[ObjectSetSettings], known: Sequence[str], methods: Methods
+) -> None:
+    """Raise ``ConfigError`` if a set names a classifier that is not there, or for no use."""
+    for made in sets:
+        where = f"objects.{made.name}.classifier"
+        use = methods[made.method].classifier
+        if made.classifier and not use:
+            raise ConfigError(
+                f"{where}: method {made.method} does not look at a probability. Leave the key "
+                f"out, or choose among {_those_with('classifier', methods)}."
+            )
+        if (made.classifier or use == "needed") and made.classifier not in known:
+            raise ConfigError(
+                f"{where}: '{made.classifier}' is not under pixel_classifiers. Allowed: "
+                f"{', '.join(known) or 'none are there yet'}."
+            )
+
+
+def _those_with(fact: str, methods: Methods) -> str:
+    return ", ".join(name for name, method in methods.items() if getattr(method, fact))
+
+
+def check_measurement(config: Mapping[str, Any]) -> None:
+    """Check the names in the config's section ``measurement``.
+
+    Raises
+    ------
+    ConfigError
+        If it names a channel or an object set that is not there, or asks for µm without a size.
+    """
+    settings, channels = config["measurement"], list(config["channels"])
+    pairs = [channel for pair in settings.get("channel_pairs", []) for channel in pair]
+    for key, names, known in (
+        ("channels", settings.get("channels", []), channels),
+        ("channel_pairs", pairs, settings.get("channels", channels)),
+        ("object_sets", settings.get("object_sets", []), list(config["objects"])),
+    ):
+        for name in names:
+            if name not in known:
+                raise ConfigError(
+                    f"measurement.{key}: '{name}' is not there. Allowed: {', '.join(known)}."
+                )
+    if settings["unit"] == "um" and "pixel_size_um" not in config["images"]:
+        raise ConfigError(
+            "measurement.unit is 'um', but images.pixel_size_um is not given. Add it, or measure "
+            "in px."
+        )
