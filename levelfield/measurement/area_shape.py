@@ -127,9 +127,8 @@ def columns(parameters: Parameters) -> list[Column]:
 def measure(objects: ObjectSet, parameters: Parameters) -> Floats:
     """Return the (n, K) shape features in the order of `columns`."""
     pixels = objects.pixels
-    where = (pixels.positions, pixels.starts, pixels.boxes, pixels.shape[1])
-    spatial = moments.spatial_moments(*where)
-    central = moments.central_moments(*where, spatial)
+    spatial = moments.moments(pixels, np.zeros((pixels.count, 2)))
+    central = moments.moments(pixels, moments.centres_in_box(spatial))
     normalized = moments.normalized_moments(central)
     tensor, eigenvalues = moments.inertia(central)
     crofton, euler = outline.crofton_and_euler(pixels.labels, pixels.boxes)
@@ -153,8 +152,9 @@ def _basic(objects: ObjectSet, tensor: Floats, eigenvalues: Floats, euler: Float
     size = pixels.areas.astype(float)
     top, bottom, left, right = pixels.boxes.T
     box = (bottom - top) * (right - left)
-    perimeter = outline.perimeters(pixels.labels, pixels.positions, pixels.starts)
-    convex = convex_hull.convex_areas(pixels.labels, pixels.boxes)
+    perimeter = outline.perimeters(pixels)
+    convex = convex_hull.convex_areas(objects.extents)
+    squared = distances.squared_distances(pixels, border_is_outside=True)
     with np.errstate(divide="ignore", invalid="ignore"):  # a single pixel: no perimeter, no axes
         form_factor = 4 * np.pi * size / perimeter**2
         eccentricity = np.sqrt(1 - eigenvalues[:, 1] / eigenvalues[:, 0])
@@ -177,7 +177,7 @@ def _basic(objects: ObjectSet, tensor: Floats, eigenvalues: Floats, euler: Float
             size / box,
             perimeter**2 / (4 * np.pi * size),
             euler,
-            distances.radii(objects.squared_distances, pixels.starts),
+            distances.radii(squared, pixels.starts),
             outline.filled_areas(pixels.labels, pixels.boxes),
             convex,
             size / convex,

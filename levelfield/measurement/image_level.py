@@ -51,30 +51,17 @@ def measure_image(
     dtype: DTypeLike = np.float32,
     **parameters: Any,
 ) -> pd.DataFrame:
-    """Measure one image as a whole.
+    """Measure one image as a whole, in one row.
 
     Parameters
     ----------
-    image : (C, Y, X) float32
-        Flat-field-corrected intensities, raw / maximum of the bit depth.
-    channels : sequence of str
-        Names of the channels.
     object_sets : mapping of str to (Y, X) integer
         Label images whose objects are counted.
     families : iterable of str
         Which of `IMAGE_FAMILIES`. Only Intensity by default: the others cost about as much as
         measuring all objects of the site.
-    channel_pairs : sequence of tuple of str, optional
-        As in `levelfield.measurement.measure_site`.
-    dtype : type, optional
-        As in `levelfield.measurement.measure_site`.
-    **parameters
-        As in `levelfield.measurement.measure_site`.
-
-    Returns
-    -------
-    DataFrame
-        One row.
+    image, channels, channel_pairs, dtype, **parameters : as in `measure_site`
+        What is measured, and how.
 
     Raises
     ------
