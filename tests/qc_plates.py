@@ -19,7 +19,7 @@ from levelfield.qc.statistics.readings import plate_readings
 from levelfield.qc.statistics.summary import with_calls
 from levelfield.qc.verdict.answer import answers_of
 from levelfield.qc.verdict.cases import plate_cases
-from levelfield.qc.verdict.rows import ReviewedRow
+from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import UNCALIBRATED, Rules
 
@@ -258,5 +258,7 @@ THESE_WELLS = Estimate(0.0, 0.005**2, 90.0, 8)
 def review_said(key, **changes) -> ReviewedRow:
     """A complete review of one row that finds nothing, unless changed."""
     counts = {"state": "complete", "n_drawn": 100, "n_reviewed": 98, "n_cannot_tell": 2}
+    counts |= {name: changes.pop(name) for name in counts if name in changes}
     estimates = {"estimate": FOUND_NOTHING, "these_wells": THESE_WELLS, "matched": None}
-    return ReviewedRow(*key, **(counts | estimates | {"reviews_needed": 120} | changes))
+    facts = estimates | {"reviews_needed": 120} | changes
+    return ReviewedRow(*key, ReviewCounts(**counts), **facts)

@@ -34,7 +34,6 @@ MARGINS = {
 """Of a class and of the difference, in fractions and px, by question."""
 METHODS = {
     "Nuclei": Method(
-        "classical",
         {
             "outline": 0.4,
             "declump.depth": 0.1,
@@ -50,11 +49,7 @@ METHODS = {
         knobs=CLASSICAL.knobs,
     ),
     "Cells": Method(
-        "propagation",
-        {"threshold.correction": 1.0},
-        {"threshold.correction": 1.0},
-        "Nuclei",
-        PROPAGATION.knobs,
+        {"threshold.correction": 1.0}, {"threshold.correction": 1.0}, "Nuclei", PROPAGATION.knobs
     ),
 }
 ORDER = {"pass": 0, "undecided": 1, "fail": 2}

@@ -4,7 +4,7 @@ People disagree about objects and outlines, and no score of a segmenter means mo
 score between two people. The functions here judge annotators and segmenters alike.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -100,25 +100,28 @@ def annotator_agreement(
     if both := sorted(annotations.keys() & predictions.keys()):
         raise ValueError(f"{both} name an annotator and a segmenter. Rename one of each.")
     kinds = {**dict.fromkeys(annotations, "annotator"), **dict.fromkeys(predictions, "segmenter")}
-    candidates = {**annotations, **predictions}
-    references: list[tuple[str, str, ArrayLike, str | None]] = [
-        ("pairwise", name, labels, name) for name, labels in annotations.items()
-    ]
-    everyone = consensus_labels(list(annotations.values()))
-    references.append(("consensus", "everyone", everyone, None))
-    if len(annotations) > 2:
-        for name in annotations:
-            others = consensus_labels([a for n, a in annotations.items() if n != name])
-            references.append(("consensus_of_others", f"all but {name}", others, name))
     rows = []
-    for comparison, against, reference, author in references:
-        for candidate, labels in candidates.items():
+    for comparison, against, reference, author in _references(annotations):
+        for candidate, labels in {**annotations, **predictions}.items():
             if not _is_asked(comparison, candidate, kinds[candidate], author):
                 continue
             scores = evaluate_image(labels, reference, **options).scores
             described = {"candidate": candidate, "kind": kinds[candidate]}
             rows.append({**described, "comparison": comparison, "against": against, **scores})
     return pd.DataFrame(rows)
+
+
+def _references(
+    annotations: Mapping[str, ArrayLike],
+) -> Iterator[tuple[str, str, ArrayLike, str | None]]:
+    """Yield kind of comparison, name, labels, and who drew them or is the one left out."""
+    for name, labels in annotations.items():
+        yield "pairwise", name, labels, name
+    yield "consensus", "everyone", consensus_labels(list(annotations.values())), None
+    if len(annotations) > 2:
+        for name in annotations:
+            others = consensus_labels([a for n, a in annotations.items() if n != name])
+            yield "consensus_of_others", f"all but {name}", others, name
 
 
 def human_scale(
@@ -143,23 +146,22 @@ def human_scale(
     """
     means = agreement.groupby(["kind", "comparison", "candidate"])[list(scores)].mean()
     rows = []
-    every: Any = means.iterrows()
-    for (kind, comparison, candidate), own in every:
-        if kind != "segmenter":
-            continue
+    segmenters: Any = means[means.index.get_level_values("kind") == "segmenter"].iterrows()
+    for (_, comparison, candidate), own in segmenters:
         people: Any = means.loc[("annotator", comparison)]
         for score in scores:
+            human = people[score]
             rows.append(
                 {
                     "candidate": candidate,
                     "comparison": comparison,
                     "score": score,
                     "segmenter_mean": own[score],
-                    "human_mean": people[score].mean(),
-                    "human_min": people[score].min(),
-                    "human_max": people[score].max(),
-                    "relative_to_humans": own[score] / people[score].mean(),
-                    "share_of_annotators_reached": (own[score] >= people[score]).mean(),
+                    "human_mean": human.mean(),
+                    "human_min": human.min(),
+                    "human_max": human.max(),
+                    "relative_to_humans": own[score] / human.mean(),
+                    "share_of_annotators_reached": (own[score] >= human).mean(),
                 }
             )
     return pd.DataFrame(rows)

@@ -19,11 +19,11 @@ objects is split, a predicted object with two or more such reference objects is 
 reference object without any IoU above 0.7 is missed.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from levelfield.arrays import AnyArray, Integers, Mask
+from levelfield.arrays import AnyArray
 from levelfield.labels.overlap import Overlap
 
 MOSTLY_INSIDE = 0.5
@@ -32,37 +32,19 @@ EXTRA_BELOW = 0.3
 CAICEDO_TOUCHES_ABOVE = 0.1
 CAICEDO_FOUND_ABOVE = 0.7
 
+Columns = dict[str, AnyArray]
 
-@dataclass(frozen=True)
-class ObjectErrors:
-    """Error flags and counts of one image, per object.
 
-    Attributes
-    ----------
-    n_fragments : (n_reference,) int64
-        Fragments of each reference object.
-    is_split, is_missed, is_merged : (n_reference,) bool
-        `is_merged` marks the reference objects that a merge holds.
-    n_held : (n_prediction,) int64
-        Reference objects that each predicted object holds.
-    is_merge, is_fragment, is_extra : (n_prediction,) bool
-        `is_fragment` marks the fragments of split reference objects.
-    caicedo_overlaps_reference, caicedo_overlaps_prediction : int64
-        Partners with an IoU above 0.1.
-    caicedo_missed : (n_reference,) bool
+class ObjectErrors(NamedTuple):
+    """Error flags and counts of the objects of one image, by the names of the object table.
+
+    ``n_parts`` counts the fragments of a reference object, and the reference objects that a
+    predicted object holds; ``is_merged`` marks the reference objects that a merge holds, and
+    ``is_fragment`` the fragments of split reference objects.
     """
 
-    n_fragments: Integers
-    is_split: Mask
-    is_missed: Mask
-    is_merged: Mask
-    n_held: Integers
-    is_merge: Mask
-    is_fragment: Mask
-    is_extra: Mask
-    caicedo_overlaps_reference: Integers
-    caicedo_overlaps_prediction: Integers
-    caicedo_missed: Mask
+    prediction: Columns
+    reference: Columns
 
 
 def find_errors(overlap: Overlap) -> ObjectErrors:
@@ -86,16 +68,19 @@ def find_errors(overlap: Overlap) -> ObjectErrors:
     pieces = per_reference(np.where(covered >= NOTICEABLE_SHARE, overlap.intersection, 0))
     well_covered = pieces / overlap.reference_areas >= MOSTLY_INSIDE
     shared = per_prediction(overlap.intersection)
-    return ObjectErrors(
-        n_fragments=n_fragments,
-        is_split=is_split,
-        is_missed=~is_split & ~well_covered,
-        is_merged=per_reference(held & is_merge[overlap.prediction]) > 0,
-        n_held=n_held,
-        is_merge=is_merge,
-        is_fragment=per_prediction(fragment & is_split[overlap.reference]) > 0,
-        is_extra=shared / overlap.prediction_areas < EXTRA_BELOW,
-        caicedo_overlaps_reference=per_reference(touches).astype(np.int64),
-        caicedo_overlaps_prediction=per_prediction(touches).astype(np.int64),
-        caicedo_missed=per_reference(overlap.iou > CAICEDO_FOUND_ABOVE) == 0,
-    )
+    prediction = {
+        "n_parts": n_held,
+        "is_merge": is_merge,
+        "is_fragment": per_prediction(fragment & is_split[overlap.reference]) > 0,
+        "is_extra": shared / overlap.prediction_areas < EXTRA_BELOW,
+        "caicedo_overlaps": per_prediction(touches).astype(np.int64),
+    }
+    reference = {
+        "n_parts": n_fragments,
+        "is_split": is_split,
+        "is_merged": per_reference(held & is_merge[overlap.prediction]) > 0,
+        "is_missed": ~is_split & ~well_covered,
+        "caicedo_overlaps": per_reference(touches).astype(np.int64),
+        "caicedo_missed": per_reference(overlap.iou > CAICEDO_FOUND_ABOVE) == 0,
+    }
+    return ObjectErrors(prediction, reference)

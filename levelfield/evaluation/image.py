@@ -26,8 +26,35 @@ class ImageEvaluation:
     Attributes
     ----------
     objects : DataFrame
-        One row per object of both images, told apart by the column ``source``; the columns are
-        those of `evaluate_image`.
+        One row per object of both images, with the columns
+
+        ``source, Metadata_ObjectNumber, area_px``
+            ``"prediction"`` or ``"reference"``, the object's label and its area.
+        ``size_area_px``
+            The area that decides the size class: the reference object's for both members of a
+            match, so that they fall into one class, and an unmatched object's own.
+        ``match_label, match_score``
+            Partner (criterion ≥ 0.5) and criterion; 0 without a partner.
+        ``iou, boundary_iou, intersection_over_reference``
+            With the partner, or else the highest with any object of the other image.
+        ``n_parts``
+            Reference: its fragments. Prediction: the reference objects it holds.
+        ``is_merge, is_fragment, is_extra`` (prediction), ``is_split, is_merged, is_missed,
+        caicedo_missed`` (reference)
+            As `levelfield.evaluation.errors` defines; False for objects of the other kind.
+        ``caicedo_overlaps``
+            Objects of the other image with an IoU above 0.1.
+        ``n_detected``
+            Prediction: reference objects of which it covers more than half. Reference: 1 if it
+            is so covered.
+        ``seg_score``
+            Reference: the IoU with the object that covers more than half of it, or 0.
+        ``jaccard_intersection_px, jaccard_union_px, assigned_intersection_px, foreground_px``
+            Contributions to the aggregated Jaccard indices.
+        ``hausdorff95_px, boundary_bias_px``
+            For pairs assigned by IoU that reach 0.4, so that masks with a very wrong threshold
+            are still measured; the bias only where the predicted object is neither a merge nor a
+            fragment. NaN elsewhere.
     """
 
     objects: pd.DataFrame
@@ -63,47 +90,12 @@ def evaluate_image(
     prediction, reference : (Y, X) integer arrays
         Label images of one field, 0 = background. Labels may have gaps and need not agree.
     criterion : {"iou", "boundary_iou", "intersection_over_reference"}
-        What a pair of objects must reach to match, for AP, F1, panoptic quality and the object
-        table. Splits, merges, SEG, DET, the aggregated Jaccard indices and the outline distances
-        have criteria of their own.
+        What a pair must reach to match, for AP, F1, panoptic quality and the object table; the
+        other scores have criteria of their own.
     matching : {"optimal", "greedy"}
-        How predicted and reference objects are paired, see `levelfield.evaluation.assign`.
+        How objects are paired, see `levelfield.evaluation.assign`.
     boundary_width : int
         Width of the band of the boundary IoU, in px.
-
-    Returns
-    -------
-    ImageEvaluation
-        Its ``objects`` have the columns
-
-        ``source, Metadata_ObjectNumber, area_px``
-            ``"prediction"`` or ``"reference"``, the object's label and its area.
-        ``size_area_px``
-            The area that decides the size class: the reference object's for both members of a
-            match, so that they fall into one class, and an unmatched object's own.
-        ``match_label, match_score``
-            Partner (criterion ≥ 0.5) and criterion; 0 without a partner.
-        ``iou, boundary_iou, intersection_over_reference``
-            With the partner, or else the highest with any object of the other image.
-        ``n_parts``
-            Reference: its fragments. Prediction: the reference objects it holds.
-        ``is_merge, is_fragment, is_extra`` (prediction), ``is_split, is_merged, is_missed,
-        caicedo_missed`` (reference)
-            As `levelfield.evaluation.errors` defines; False for objects of the other kind.
-        ``caicedo_overlaps``
-            Objects of the other image with an IoU above 0.1.
-        ``n_detected``
-            Prediction: reference objects of which it covers more than half. Reference: 1 if it
-            is so covered.
-        ``seg_score``
-            Reference: the IoU with the object that covers more than half of it, or 0.
-        ``jaccard_intersection_px, jaccard_union_px, assigned_intersection_px,
-        foreground_px``
-            Contributions to the aggregated Jaccard indices.
-        ``hausdorff95_px, boundary_bias_px``
-            For pairs assigned by IoU that reach 0.4, so that masks with a very wrong threshold
-            are still measured; the bias only where the predicted object is neither a merge nor a
-            fragment. NaN elsewhere.
 
     Raises
     ------

@@ -4,54 +4,27 @@ All scores are sums, counts and medians over these rows, so that they can be for
 of objects: an image, a well, a control class, a size class.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from levelfield.arrays import AnyArray, Floats, Integers, Mask
 from levelfield.evaluation.boundary import compare_outlines
-from levelfield.evaluation.errors import ObjectErrors
+from levelfield.evaluation.errors import Columns, ObjectErrors
 from levelfield.labels.overlap import NumberedLabels, Overlap
 
 MATCH_THRESHOLD = 0.5
 OUTLINE_THRESHOLD = 0.4
 DETECTED_ABOVE = 0.5
 
-Columns = dict[str, AnyArray]
 
-# By column, the attribute of `ObjectErrors`.
-_PREDICTION_ERRORS = {
-    "n_parts": "n_held",
-    **{name: name for name in ("is_merge", "is_fragment", "is_extra")},
-    "caicedo_overlaps": "caicedo_overlaps_prediction",
-}
-_REFERENCE_ERRORS = {
-    "n_parts": "n_fragments",
-    **{name: name for name in ("is_split", "is_merged", "is_missed")},
-    "caicedo_overlaps": "caicedo_overlaps_reference",
-    "caicedo_missed": "caicedo_missed",
-}
+class Comparison(NamedTuple):
+    """Two label images and what is known about their overlapping pairs.
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two label images and everything known about their overlapping pairs.
-
-    Attributes
-    ----------
-    prediction, reference : NumberedLabels
-    overlap : Overlap
-    agreement : dict of str to (pairs,) float64
-        Each matching criterion.
-    criterion : str
-        The criterion that decides matches.
-    matched : (pairs,) bool
-        Pairs assigned by the criterion that reach 0.5.
-    assigned : (pairs,) bool
-        Pairs assigned optimally by IoU, matched or not.
-    errors : ObjectErrors
+    ``agreement`` holds (pairs,) values of each matching criterion, and ``criterion`` is the one
+    that decides. ``matched`` (pairs,) marks pairs that it assigns and that reach 0.5, ``assigned``
+    those that are assigned optimally by IoU, matched or not.
     """
 
     prediction: NumberedLabels
@@ -65,22 +38,23 @@ class Comparison:
 
 
 def object_table(comparison: Comparison) -> pd.DataFrame:
-    """Describe every predicted and every reference object; columns as in `evaluate_image`."""
+    """Describe every predicted and every reference object; columns as in `ImageEvaluation`."""
     overlap = comparison.overlap
     outlines = _outline_columns(comparison)
-    prediction = {
-        **_match_columns(comparison, "prediction", "reference"),
-        **_errors(comparison.errors, _PREDICTION_ERRORS),
-        **_prediction_contributions(overlap),
-        **_scatter(outlines, overlap.prediction, len(comparison.prediction.labels)),
+    contributions = {
+        "prediction": _prediction_contributions(overlap),
+        "reference": _reference_contributions(overlap, comparison.assigned),
     }
-    reference = {
-        **_match_columns(comparison, "reference", "prediction"),
-        **_errors(comparison.errors, _REFERENCE_ERRORS),
-        **_reference_contributions(overlap, comparison.assigned),
-        **_scatter(outlines, overlap.reference, len(comparison.reference.labels)),
+    tables = {
+        source: {
+            **_match_columns(comparison, source, other),
+            **getattr(comparison.errors, source),
+            **contributions[source],
+            **_scatter(outlines, getattr(overlap, source), len(getattr(comparison, source).labels)),
+        }
+        for source, other in (("prediction", "reference"), ("reference", "prediction"))
     }
-    return _stack({"prediction": prediction, "reference": reference})
+    return _stack(tables)
 
 
 def _stack(tables: dict[str, Columns]) -> pd.DataFrame:
@@ -121,10 +95,6 @@ def _match_columns(comparison: Comparison, source: str, other: str) -> Columns:
         best[owner[matched]] = values[matched]
         columns[name] = best
     return columns
-
-
-def _errors(errors: ObjectErrors, names: Mapping[str, str]) -> Columns:
-    return {column: getattr(errors, name) for column, name in names.items()}
 
 
 def _prediction_contributions(overlap: Overlap) -> Columns:
@@ -169,7 +139,7 @@ def _best_pair_per_reference(overlap: Overlap) -> Integers:
 
 def _outline_columns(comparison: Comparison) -> Columns:
     """Hausdorff-95 and boundary bias per overlapping pair, NaN where not compared."""
-    overlap, errors = comparison.overlap, comparison.errors
+    overlap, errors = comparison.overlap, comparison.errors.prediction
     compared = np.flatnonzero(comparison.assigned & (overlap.iou >= OUTLINE_THRESHOLD))
     hausdorff95 = np.full(len(overlap.prediction), np.nan)
     bias = hausdorff95.copy()
@@ -178,7 +148,7 @@ def _outline_columns(comparison: Comparison) -> Columns:
         comparison.prediction, comparison.reference, pairs
     )
     # The edge of a wrongly cut or fused object is not where a threshold put it.
-    bias[(errors.is_merge | errors.is_fragment)[overlap.prediction]] = np.nan
+    bias[(errors["is_merge"] | errors["is_fragment"])[overlap.prediction]] = np.nan
     return {"hausdorff95_px": hausdorff95, "boundary_bias_px": bias}
 
 

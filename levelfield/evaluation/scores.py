@@ -4,6 +4,7 @@ Every score is a ratio of sums, or a median, over the rows of `evaluate_image`'s
 an image, a well, a control class and a size class are scored by the same lines. Where a ratio has
 nothing to divide by, the score is NaN, never 0 or 1: an image without any object says nothing
 about a segmenter, and a mean over images leaves it out.
+``docs/evaluation.md`` defines each score and names its source.
 """
 
 from collections.abc import Sequence
@@ -34,42 +35,8 @@ def score_objects(objects: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        One row per group, sorted, with the columns of `by` and
-
-        ``n_reference, n_prediction, n_matched`` and the error counts ``n_splits,
-        n_excess_fragments, n_merges, n_lacking_objects, n_missed, n_extra, caicedo_splits,
-        caicedo_merges, caicedo_missed``
-            See `levelfield.evaluation.errors`. Excess fragments are those beyond the first of
-            each split; lacking objects those beyond the first of each merge.
-        ``ap_50 … ap_95, mean_ap; f1_50 … f1_95, mean_f1; precision, recall``
-            AP = TP / (TP + FP + FN) (StarDist, Cellpose, Data Science Bowl 2018), F1 =
-            2 TP / (2 TP + FP + FN), with the matching criterion at least 0.50 … 0.95; precision
-            and recall at 0.5.
-        ``panoptic_quality, segmentation_quality``
-            Kirillov et al. 2019: sum of matched scores / (TP + FP/2 + FN/2), and their mean.
-        ``seg, det``
-            Cell Tracking Challenge (Ulman et al. 2017; Matula et al. 2015). SEG: mean IoU of the
-            reference objects with the object that covers more than half of them. DET: 1 − cost
-            of the corrections (10 per missed, 1 per extra object, 5 per fused one) / cost of
-            drawing all objects again. Neither is defined without reference objects.
-        ``aggregated_jaccard, aggregated_jaccard_cellpose``
-            Kumar et al. 2017: each reference object with its best object, which may serve twice;
-            unused objects enlarge the union. Cellpose's variant pairs one to one and divides by
-            the foreground of both images.
-        ``mean_boundary_iou, mean_intersection_over_reference``
-            Means over all reference objects, of the partner or else the best object.
-        ``agreement``
-            Share of predicted objects with an IoU of at least 0.7 that are neither merge nor
-            fragment.
-        ``split_rate, merge_rate, extra_rate, missed_rate``
-            Excess fragments, merges and extra objects per predicted object, and missed objects
-            per reference object.
-        ``balance_pp``
-            100 (excess fragments − lacking objects) / predicted objects; positive =
-            over-segmented.
-        ``boundary_bias_px, hausdorff95_px``
-            Medians over the compared pairs, counted with the reference object; a positive bias
-            means masks too large.
+        One row per group, sorted: the columns of `by`, counts, detection scores (``ap_50``),
+        shares (``split_rate``), and medians of the outlines' distances over the compared pairs.
     """
     by = list(by)
     # Without groups, an empty table must still give one row.
@@ -142,19 +109,16 @@ def _ratios(sums: pd.DataFrame) -> pd.DataFrame:
     corrections = DET_MISSED * missing + DET_EXTRA * extra + DET_FUSED * fused
     all_again = DET_MISSED * n_reference
     surplus = sums["n_excess_fragments"] - sums["n_lacking_objects"]
+    assigned, held = sums["assigned_intersection_px"], sums["intersection_over_reference"]
     scores |= {
         "panoptic_quality": _ratio(sums["matched_score"], quality_weight),
         "segmentation_quality": _ratio(sums["matched_score"], sums["n_matched"]),
         "seg": _ratio(sums["seg_score"], n_reference),
         "det": 1 - _ratio(np.minimum(corrections, all_again), all_again),
         "aggregated_jaccard": _ratio(sums["jaccard_intersection_px"], sums["jaccard_union_px"]),
-        "aggregated_jaccard_cellpose": _ratio(
-            sums["assigned_intersection_px"], sums["foreground_px"]
-        ),
+        "aggregated_jaccard_cellpose": _ratio(assigned, sums["foreground_px"]),
         "mean_boundary_iou": _ratio(sums["boundary_iou"], n_reference),
-        "mean_intersection_over_reference": _ratio(
-            sums["intersection_over_reference"], n_reference
-        ),
+        "mean_intersection_over_reference": _ratio(held, n_reference),
         "agreement": _ratio(sums["n_agreeing"], n_prediction),
         "split_rate": _ratio(sums["n_excess_fragments"], n_prediction),
         "merge_rate": _ratio(sums["n_merges"], n_prediction),

@@ -81,34 +81,21 @@ def fit_flat_field(
     minimum_images: int = 30,
     force: bool = False,
 ) -> FlatField:
-    """Fit the flat field of one channel to a sample of its images.
-
-    The result does not depend on the order of the images, to the last bit. Images without any
-    structure (shutter closed, zero-filled) or with more than half of their area saturated are left
-    out.
+    """Fit the flat field of one channel to a sample of its usable images, whatever their order.
 
     Parameters
     ----------
-    thumbnails : ndarray of float, shape (N, y, x)
-        Images from `downsample`, in raw counts.
-    shape : tuple of int
-        (Y, X) of the raw images in px.
-    camera_offset : CameraOffset
-        From the config, a dark frame, or `estimate_camera_offset`.
-    maximum : float
-        Largest count of the bit depth; pixels at it are not believed.
-    degree : int
-        Total degree of the polynomial of log(field).
-    minimum_images : int
-        With fewer usable images the field stays ones (status ``off``).
-    force : bool
-        Fit and apply the field even then.
+    thumbnails, shape : (N, y, x) ndarray of float, (int, int)
+        Images from `downsample`, in raw counts, and (Y, X) of the raw images in px.
+    maximum, degree : float, int
+        As in `levelfield.illumination.slopes.SlopeFit`.
+    minimum_images, force : int, bool
+        With fewer usable images the field stays ones (status ``off``), unless forced.
 
     Returns
     -------
     FlatField
-        At full resolution, evaluated from the polynomial. An estimated offset is dropped together
-        with a field that is ``off``: what is not corrected, is left as it was.
+        An estimated offset is dropped together with a field that is ``off``.
 
     Raises
     ------
@@ -118,42 +105,22 @@ def fit_flat_field(
     _check_thumbnails(thumbnails, shape)
     images = canonical_order(usable_images(thumbnails, maximum))
     _check_offset(images, camera_offset)
-    n_images = len(images)
-    if n_images == 0 or (n_images < minimum_images and not force):
+    if not len(images) or (len(images) < minimum_images and not force):
         reason = (
-            f"{n_images} usable images of {len(thumbnails)}, and at least {minimum_images} are "
+            f"{len(images)} usable images of {len(thumbnails)}, and at least {minimum_images} are "
             "needed, so this channel is not corrected."
         )
-        return _no_field(shape, camera_offset, reason, n_images, degree)
+        return _no_field(shape, camera_offset, reason, len(images), degree)
     fit = SlopeFit(images, maximum, degree)
     fit.fit(camera_offset.counts, camera_offset.uncertainty)
     fit.shrink()
     field = evaluate_field(fit.coefficients, shape, degree)
-    if not np.isfinite(field).all() or field.min() < DARKEST_FIELD:
-        reason = (
-            f"The fitted field falls to {100 * np.nanmin(field):.0f} % of its mean, which is not "
-            "believable; the images have too little background or the camera offset is wrong, so "
-            "this channel is not corrected."
-        )
-        return _no_field(shape, camera_offset, reason, n_images, degree)
     error = fit.field_error()
-    if error > LARGEST_ERROR and not force:
-        reason = (
-            f"The field is uncertain by {100 * error:.0f} %, and a correction would do more harm "
-            f"than good, so this channel is not corrected; {_background(images, camera_offset)}."
-        )
-        return _no_field(shape, camera_offset, reason, n_images, degree)
+    if reason := _fault(field, error, images, camera_offset, force):
+        return _no_field(shape, camera_offset, reason, len(images), degree)
     status, reason = _trust(images, camera_offset, error)
-    return FlatField(
-        field.astype(np.float32),
-        camera_offset,
-        status,
-        reason,
-        n_images,
-        degree,
-        residual=fit.spread,
-        field_error=error,
-    )
+    field, count = field.astype(np.float32), len(images)
+    return FlatField(field, camera_offset, status, reason, count, degree, fit.spread, error)
 
 
 def _check_thumbnails(thumbnails: AnyFloats, shape: tuple[int, int]) -> None:
@@ -193,6 +160,24 @@ def _no_field(
     return FlatField(np.ones(shape, np.float32), offset, "off", reason, n_images, degree)
 
 
+def _fault(
+    field: AnyFloats, error: float, images: AnyFloats, camera_offset: CameraOffset, force: bool
+) -> str:
+    """Why a fitted field must not be applied; empty where it may."""
+    if not np.isfinite(field).all() or field.min() < DARKEST_FIELD:
+        return (
+            f"The fitted field falls to {100 * np.nanmin(field):.0f} % of its mean, which is not "
+            "believable; the images have too little background or the camera offset is wrong, so "
+            "this channel is not corrected."
+        )
+    if error > LARGEST_ERROR and not force:
+        return (
+            f"The field is uncertain by {100 * error:.0f} %, and a correction would do more harm "
+            f"than good, so this channel is not corrected; {_background(images, camera_offset)}."
+        )
+    return ""
+
+
 def _background(images: AnyFloats, camera_offset: CameraOffset) -> str:
     background = float(np.median(percentile_of_each(images, 25))) - camera_offset.counts
     return (
@@ -221,24 +206,17 @@ def _trust(images: AnyFloats, camera_offset: CameraOffset, error: float) -> tupl
 
 
 def correct(image: Image, flat_field: FlatField, maximum: float) -> Image:
-    """Correct an image for offset and shading, and scale it to the declared maximum.
+    """Correct an image for offset and shading: ``(image - offset) / field / maximum``, float32.
 
     Nothing is clipped. Pixels darker than the offset become slightly negative and stay so, because
     clipping them would lift the mean of dim regions; bright pixels in dim corners may exceed 1.
 
     Parameters
     ----------
-    image : ndarray, shape (Y, X)
-        Raw counts.
-    flat_field : FlatField
-        Of the same channel and image size.
+    image : (Y, X) ndarray
+        Raw counts, of the channel and the image size of the flat field.
     maximum : float
         Largest count of the declared bit depth, such as 255, 4095 or 65535.
-
-    Returns
-    -------
-    ndarray of float32, shape (Y, X)
-        ``(image - offset) / field / maximum``.
 
     Raises
     ------

@@ -8,7 +8,6 @@ from numba import njit
 from levelfield.arrays import Floats, Integers
 
 
-@njit(cache=True)
 def enclosing_circles(vertices: Integers, starts: Integers) -> tuple[Floats, Floats]:
     """Return the smallest circle around the pixel centres of each object.
 
@@ -23,19 +22,34 @@ def enclosing_circles(vertices: Integers, starts: Integers) -> tuple[Floats, Flo
     radii : (n,) float64
         In px; 0 for a single pixel.
     """
-    centres = np.zeros((starts.size - 1, 2))
-    radii = np.zeros(starts.size - 1)
+    points = vertices.astype(float)
+    corners = np.empty((starts.size - 1, 3), np.int64)
+    _find_corners(points, starts, corners)
+    a, b, c = (points[corner] for corner in corners.T)
+    on_two = corners[:, 2] < 0
+    with np.errstate(divide="ignore", invalid="ignore"):  # two points leave the third open
+        centres = np.where(on_two[:, None], (a + b) / 2, _circumcentres(a.T, b.T, c.T))
+    step = a - np.where(on_two[:, None], b, centres)
+    lengths = np.sqrt(step[:, 0] ** 2 + step[:, 1] ** 2)
+    return centres, np.where(on_two, lengths / 2, lengths)
+
+
+@njit(cache=True)
+def _find_corners(points: Floats, starts: Integers, corners: Integers) -> None:
+    """Find the two or three vertices that lie on each circle; the third is -1 where two do."""
     for k in range(starts.size - 1):
-        hull = vertices[starts[k] : starts[k + 1]].astype(np.float64)
-        size = hull.shape[0]
-        if size == 1:
-            centres[k] = hull[0]
-            continue
-        first, second, third = 0, 1, -1
-        while size > 2:
-            third, at_first, at_second = _narrowest(hull, first, second)
-            at_third = math.pi - at_second - at_first
-            if at_third >= math.pi / 2:
+        begin, end = int(starts[k]), int(starts[k + 1])
+        first, second, third = begin, min(begin + 1, end - 1), -1
+        while end - begin > 2:
+            narrowest, at_first, at_second = np.inf, 0.0, 0.0
+            for i in range(begin, end):
+                if i != first and i != second:
+                    left = _angle(points, first, second, i)
+                    right = _angle(points, second, first, i)
+                    if math.pi - right - left < narrowest:
+                        narrowest = math.pi - right - left
+                        third, at_first, at_second = i, left, right
+            if math.pi - at_second - at_first >= math.pi / 2:
                 third = -1
                 break
             if at_first <= math.pi / 2 and at_second <= math.pi / 2:
@@ -44,47 +58,24 @@ def enclosing_circles(vertices: Integers, starts: Integers) -> tuple[Floats, Flo
                 first = third
             else:
                 second = third
-        if third < 0:
-            centres[k] = (hull[first] + hull[second]) / 2
-            step = hull[first] - hull[second]
-            radii[k] = math.sqrt(step[0] ** 2 + step[1] ** 2) / 2
-        else:
-            centres[k] = _circumcentre(hull[first], hull[second], hull[third])
-            step = hull[first] - centres[k]
-            radii[k] = math.sqrt(step[0] ** 2 + step[1] ** 2)
-    return centres, radii
+        corners[k, 0] = first
+        corners[k, 1] = second
+        corners[k, 2] = third
 
 
 @njit(cache=True)
-def _narrowest(hull: Floats, first: int, second: int) -> tuple[int, float, float]:
-    """Return the point that sees a chord under the smallest angle, and the angles at its ends."""
-    best, narrowest, at_first, at_second = -1, np.inf, 0.0, 0.0
-    for i in range(hull.shape[0]):
-        if i != first and i != second:
-            left = _angle(hull[first], hull[second], hull[i])
-            right = _angle(hull[second], hull[first], hull[i])
-            seen = math.pi - right - left
-            if seen < narrowest:
-                best, narrowest, at_first, at_second = i, seen, left, right
-    return best, at_first, at_second
-
-
-@njit(cache=True)
-def _angle(corner: Floats, end: Floats, other: Floats) -> float:
+def _angle(points: Floats, corner: int, end: int, other: int) -> float:
     """Return the angle in radians at a corner between the directions to two points."""
-    a, b = end[0] - corner[0], end[1] - corner[1]
-    c, d = other[0] - corner[0], other[1] - corner[1]
+    a, b = points[end, 0] - points[corner, 0], points[end, 1] - points[corner, 1]
+    c, d = points[other, 0] - points[corner, 0], points[other, 1] - points[corner, 1]
     cosine = (a * c + b * d) / math.sqrt((a * a + b * b) * (c * c + d * d))
     return abs(math.acos(min(max(cosine, -1.0), 1.0)))
 
 
-@njit(cache=True)
-def _circumcentre(a: Floats, b: Floats, c: Floats) -> Floats:
-    """Return the (row, column) of the circle through three points."""
+def _circumcentres(a: Floats, b: Floats, c: Floats) -> Floats:
+    """Return the (n, 2) centres of the circles through three points, each (2, n)."""
     area = 2 * (a[1] * (b[0] - c[0]) + b[1] * (c[0] - a[0]) + c[1] * (a[0] - b[0]))
-    first = a[0] ** 2 + a[1] ** 2
-    second = b[0] ** 2 + b[1] ** 2
-    third = c[0] ** 2 + c[1] ** 2
+    first, second, third = (point[0] ** 2 + point[1] ** 2 for point in (a, b, c))
     row = (first * (c[1] - b[1]) + second * (a[1] - c[1]) + third * (b[1] - a[1])) / area
     column = (first * (b[0] - c[0]) + second * (c[0] - a[0]) + third * (a[0] - b[0])) / area
-    return np.array([row, column])
+    return np.column_stack([row, column])

@@ -5,22 +5,27 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from levelfield.arrays import AnyArray, AnyLabels, Floats, Integers, Labels
+from levelfield.arrays import AnyArray, AnyFloats, AnyLabels, Floats, Integers, Labels
 
 
 def areas(labels: AnyLabels) -> Integers:
     """Area in px of the objects 1..max (n,); 0 where a number is absent."""
-    return _areas(labels.ravel(), int(labels.max(initial=0)))
+    sizes = np.zeros(int(labels.max(initial=0)), np.int64)
+    _count(_flat(labels), sizes)
+    return sizes
+
+
+def _flat(labels: AnyLabels) -> Labels:
+    """Return the pixels side by side, writeable: the kernels are compiled for one type."""
+    return np.require(labels, np.int32, ["C", "W"]).ravel()
 
 
 # numba: numpy's bincount converts every label image to int64 before
 @njit(cache=True)
-def _areas(labels: AnyLabels, count: int) -> Integers:
-    sizes = np.zeros(count, np.int64)
-    for label in labels:
-        if label > 0:
-            sizes[label - 1] += 1
-    return sizes
+def _count(labels: Labels, sizes: Integers) -> None:
+    for pixel in range(labels.size):
+        if labels[pixel] > 0:
+            sizes[labels[pixel] - 1] += 1
 
 
 def median_diameter(labels: AnyLabels) -> float:
@@ -31,34 +36,39 @@ def median_diameter(labels: AnyLabels) -> float:
 
 
 def sums_per_label(labels: Labels, image: AnyArray, count: int, power: int = 1) -> Floats:
-    """Sum the image, or a power of it, within labels 1 to count: (n,) float64."""
-    return _sums(labels.ravel(), image.ravel(), count, power)
+    """Sum the image, or its square (power 2), within labels 1 to count: (n,) float64."""
+    sums = np.zeros(count)
+    _sum(_flat(labels), _values(image), power == 2, sums)
+    return sums
+
+
+def _values(image: AnyArray) -> AnyFloats:
+    dtype = image.dtype if image.dtype.kind == "f" else np.float32
+    return np.require(image, dtype, ["C", "W"]).ravel()
 
 
 @njit(cache=True)
-def _sums(labels: Labels, values: AnyArray, count: int, power: int) -> Floats:
-    sums = np.zeros(count)
+def _sum(labels: Labels, values: AnyFloats, squared: bool, sums: Floats) -> None:
     for pixel in range(labels.size):
         label = labels[pixel]
         if label > 0:
             value = np.float64(values[pixel])
-            sums[label - 1] += value * value if power == 2 else value
-    return sums
+            sums[label - 1] += value * value if squared else value
 
 
 def largest_per_label(labels: Labels, image: AnyArray, count: int) -> Floats:
     """Largest value within labels 1 to count, at least 0: (n,) float64."""
-    return _largest(labels.ravel(), image.ravel(), count)
+    largest = np.zeros(count)
+    _find_largest(_flat(labels), _values(image), largest)
+    return largest
 
 
 @njit(cache=True)
-def _largest(labels: Labels, values: AnyArray, count: int) -> Floats:
-    largest = np.zeros(count)
+def _find_largest(labels: Labels, values: AnyFloats, largest: Floats) -> None:
     for pixel in range(labels.size):
         label = labels[pixel]
         if label > 0 and values[pixel] > largest[label - 1]:
             largest[label - 1] = values[pixel]
-    return largest
 
 
 def percentiles_per_label(
@@ -70,8 +80,8 @@ def percentiles_per_label(
     -------
     (p, n) float64
     """
-    values, sizes = _gathered(labels.ravel(), 1, image.ravel(), count)
-    return _percentiles(values, sizes, percentiles)
+    groups = _flat(labels) - np.int32(1)
+    return percentiles_per_group(image.ravel(), groups, count, percentiles)
 
 
 def percentiles_per_group(
@@ -83,62 +93,51 @@ def percentiles_per_group(
     -------
     (p, count) float64
     """
-    gathered, sizes = _gathered(group, 0, values, count)
-    return _percentiles(gathered, sizes, percentiles)
-
-
-def _percentiles(values: Floats, sizes: Integers, percentiles: Sequence[float]) -> Floats:
+    groups = _flat(group)
+    sizes = np.bincount(groups[groups >= 0], minlength=count)
     starts = np.cumsum(sizes) - sizes
+    gathered = np.empty(sizes.sum())
+    _gather(groups, values.astype(float), starts.copy(), gathered)
     for start, size in zip(starts, sizes, strict=True):
-        values[start : start + size].sort()
-    result = np.full((len(percentiles), len(sizes)), np.nan)
+        gathered[start : start + size].sort()
+    result = np.full((len(percentiles), count), np.nan)
     some = sizes > 0
     for row, percentile in zip(result, percentiles, strict=True):
         ranks = starts + np.round((sizes - 1) * percentile / 100).astype(np.int64)
-        row[some] = values[ranks[some]]
+        row[some] = gathered[ranks[some]]
     return result
 
 
 # numba: a counting sort by group; sorting by group and value together takes ten times as long
 @njit(cache=True)
-def _gathered(
-    groups: AnyLabels, first: int, values: AnyArray, count: int
-) -> tuple[AnyArray, Integers]:
-    """Put the values of each group side by side; groups are numbered from ``first``."""
-    sizes = np.zeros(count, np.int64)
-    for group in groups:
-        if group >= first:
-            sizes[group - first] += 1
-    at = np.cumsum(sizes) - sizes
-    gathered = np.empty(sizes.sum(), values.dtype)
+def _gather(groups: Labels, values: Floats, at: Integers, gathered: Floats) -> None:
+    """Put the values of each group side by side; negative groups are left out."""
     for index in range(groups.size):
-        group = groups[index] - first
+        group = groups[index]
         if group >= 0:
             gathered[at[group]] = values[index]
             at[group] += 1
-    return gathered, sizes
 
 
 def coordinate_sums(labels: Labels) -> Floats:
     """Sum 1, y, x, yy, xx and xy over the pixels of every label: (n, 6), additive over unions."""
-    return _coordinate_sums(labels, int(labels.max(initial=0)))
+    sums = np.zeros((int(labels.max(initial=0)), 6))
+    _add_coordinates(_flat(labels), labels.shape[1], sums)
+    return sums
 
 
 @njit(cache=True)
-def _coordinate_sums(labels: Labels, count: int) -> Floats:
-    sums = np.zeros((count, 6))
-    for y in range(labels.shape[0]):
-        for x in range(labels.shape[1]):
-            label = labels[y, x]
-            if label > 0:
-                own = sums[label - 1]
-                own[0] += 1
-                own[1] += y
-                own[2] += x
-                own[3] += y * y
-                own[4] += x * x
-                own[5] += x * y
-    return sums
+def _add_coordinates(labels: Labels, width: int, sums: Floats) -> None:
+    for pixel in range(labels.size):
+        label = labels[pixel]
+        if label > 0:
+            y, x = pixel // width, pixel % width
+            sums[label - 1, 0] += 1
+            sums[label - 1, 1] += y
+            sums[label - 1, 2] += x
+            sums[label - 1, 3] += y * y
+            sums[label - 1, 4] += x * x
+            sums[label - 1, 5] += x * y
 
 
 def axis_lengths(sums: Floats) -> tuple[Floats, Floats]:

@@ -41,7 +41,7 @@ def row_extents(labels: Labels) -> RowExtents:
     start = np.concatenate([[0], np.cumsum(height)])
     left = np.full(start[-1], _NO_ROW, np.int32)
     right = np.full(start[-1], -1, np.int32)
-    _fill_extents(labels, top, start, left, right)
+    _fill_extents(np.require(labels, np.int32, ["C", "W"]), top, start, left, right)
     return RowExtents(top, height, start, left, right)
 
 

@@ -4,19 +4,14 @@ from functools import cached_property
 
 import numpy as np
 
-from levelfield.arrays import AnyLabels, Floats, Image, Integers, Labels, Mask
+from levelfield.arrays import AnyLabels, Floats, Image, Integers, Labels
 from levelfield.labels import convex_hull
 from levelfield.labels.enclosing_circle import enclosing_circles
-from levelfield.measurement import distances, zernike
+from levelfield.labels.row_extents import RowExtents, row_extents
+from levelfield.measurement import zernike
 from levelfield.measurement.granular_spectrum import granular_spectrum
 from levelfield.measurement.parameters import Parameters
-from levelfield.measurement.pixels import (
-    ObjectPixels,
-    edge_pixels,
-    gather,
-    object_pixels,
-    weighted_centres,
-)
+from levelfield.measurement.pixels import ObjectPixels, centres, object_pixels, weighted_centres
 from levelfield.measurement.sorting import sort_objects
 
 
@@ -81,7 +76,8 @@ class ObjectSet:
     @cached_property
     def values(self) -> Floats:
         """(C, P) intensities of the object pixels, grouped by object."""
-        return gather(self.site.image, self.pixels.positions)
+        planes = self.site.image.reshape(len(self.site.image), -1)
+        return planes.take(self.pixels.positions, axis=1).astype(float)
 
     @cached_property
     def order(self) -> Labels:
@@ -89,34 +85,31 @@ class ObjectSet:
         return sort_objects(self.values, self.pixels.starts)
 
     @cached_property
-    def edge(self) -> Mask:
-        """(P,) whether an object pixel touches another label."""
-        return edge_pixels(self.pixels.labels, self.pixels.positions)
+    def ranked(self) -> Floats:
+        """(C, P) intensities of the object pixels, ascending within each object."""
+        first = np.repeat(self.pixels.starts[:-1], self.pixels.areas)
+        return np.stack([v[first + o] for v, o in zip(self.values, self.order, strict=True)])
 
     @cached_property
     def centres(self) -> Floats:
         """(n, 2) row and column of the centre of each object, in px."""
-        pixels = self.pixels
-        ones = np.ones((1, pixels.positions.size))
-        return weighted_centres(ones, pixels.starts, pixels.positions, pixels.shape[1])[0, :, 1:3]
+        return centres(self.pixels)
+
+    @cached_property
+    def extents(self) -> RowExtents:
+        """First and last pixel of every object on every row."""
+        return row_extents(self.pixels.labels)
 
     @cached_property
     def hulls(self) -> tuple[Integers, Integers]:
         """Vertices of the convex hulls, see `levelfield.labels.convex_hull.hulls`."""
-        return convex_hull.hulls(self.pixels.labels, self.pixels.boxes)
+        return convex_hull.hulls(self.extents)
 
     @cached_property
     def zernike_sums(self) -> Floats:
         """(n, C + 1, K, 2) sums of the Zernike polynomials, of shape and of each channel."""
-        pixels = self.pixels
-        return zernike.zernike_sums(
-            self.values,
-            pixels.starts,
-            pixels.positions,
-            pixels.shape[1],
-            self.circles,
-            self.site.parameters.zernike_degree,
-        )
+        degree = self.site.parameters.zernike_degree
+        return zernike.zernike_sums(self.values, self.pixels, self.circles, degree)
 
     @cached_property
     def circles(self) -> tuple[Floats, Floats]:
@@ -124,26 +117,9 @@ class ObjectSet:
         return enclosing_circles(*self.hulls)
 
     @cached_property
-    def squared_distances(self) -> Integers:
-        """(P,) squared distances to the outside of the object, in px²; the border is outside."""
-        pixels = self.pixels
-        return distances.squared_distances(
-            pixels.labels, pixels.starts, pixels.positions, pixels.boxes, True
-        )
-
-    @cached_property
-    def squared_distances_within_image(self) -> Integers:
-        """(P,) as `squared_distances`, but what lies beyond the image does not count as outside."""
-        pixels = self.pixels
-        return distances.squared_distances(
-            pixels.labels, pixels.starts, pixels.positions, pixels.boxes, False
-        )
-
-    @cached_property
     def intensity_sums(self) -> Floats:
         """(C, n, 5) see `levelfield.measurement.pixels.weighted_centres`."""
-        pixels = self.pixels
-        return weighted_centres(self.values, pixels.starts, pixels.positions, pixels.shape[1])
+        return weighted_centres(self.values, self.pixels)
 
 
 def _check_finite(channel: str, plane: Image) -> None:

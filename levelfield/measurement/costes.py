@@ -10,7 +10,6 @@ sorted into buckets once, so that a candidate costs the sums up to a bucket and 
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -23,66 +22,50 @@ _BUCKETS = 128
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
-class _Work(NamedTuple):
-    """Room for the pixels of the largest object, sorted into buckets, and sums up to each."""
-
-    x: Floats
-    y: Floats
-    turns: Floats
-    starts: Integers
-    sums: Floats
-
-
-class _Sums(NamedTuple):
-    """Number of pixels and sums of their intensities and of the products."""
-
-    size: int
-    x: float
-    y: float
-    product: float
-
-
-@njit(cache=True)
-def costes_coefficients(values: Floats, starts: Integers, pairs: Integers, steps: int) -> Floats:
+def costes_coefficients(first: Floats, second: Floats, starts: Integers, steps: int) -> Floats:
     """Return the Manders coefficients above Costes' thresholds.
 
     Parameters
     ----------
-    values : (C, P) float64
-        Intensities of the object pixels, grouped by object.
-    pairs : (Q, 2) int64
-        Channel indices of each pair.
+    first, second : (P,) float64
+        Intensities of the object pixels in two channels, grouped by object.
     steps : int
         Number of intensity steps between 0 and 1 that the thresholds may take.
 
     Returns
     -------
-    (n, Q, 2) float64
+    (n, 2) float64
         Share of the first (second) channel's intensity above its threshold that lies where both
         channels are above theirs. NaN where no threshold is defined.
     """
-    count = starts.size - 1
-    result = np.full((count, pairs.shape[0], 2), np.nan)
-    largest = np.max(np.diff(starts))
-    work = _Work(
-        np.empty(largest),
-        np.empty(largest),
-        np.empty(largest),
-        np.empty(_BUCKETS + 1, np.int64),
-        np.empty((_BUCKETS + 1, 3)),
-    )
-    for k in range(count):
-        for pair in range(pairs.shape[0]):
-            first = values[pairs[pair, 0], starts[k] : starts[k + 1]]
-            second = values[pairs[pair, 1], starts[k] : starts[k + 1]]
-            defined, slope, offset = _regression(first, second)
-            if not defined:
-                continue
-            found, candidate = _search(first, second, slope, offset, steps, work)
-            if found:
-                limits = _limits(candidate - 1, slope, offset, steps)
-                result[k, pair] = _shares(first, second, limits)
+    result = np.full((starts.size - 1, 2), np.nan)
+    # Room for the pixels of the largest object by bucket: x, y and bucket; and the number of
+    # pixels and the sums of x, y and their products up to each bucket.
+    room = np.empty((3, np.diff(starts).max()))
+    _coefficients(first, second, starts, steps, room, np.empty((_BUCKETS + 1, 5)), result)
     return result
+
+
+@njit(cache=True)
+def _coefficients(
+    first: Floats,
+    second: Floats,
+    starts: Integers,
+    steps: int,
+    room: Floats,
+    sums: Floats,
+    result: Floats,
+) -> None:
+    for k in range(starts.size - 1):
+        x, y = first[starts[k] : starts[k + 1]], second[starts[k] : starts[k + 1]]
+        defined, slope, offset = _regression(x, y)
+        if defined:
+            candidate = _search(x, y, slope, offset, steps, room, sums)
+            threshold = (candidate - 1) / steps
+            # A threshold counts if the channels below it vary.
+            limit = slope * threshold + offset
+            if candidate >= 0 and not math.isnan(_covariance(x, y, threshold, limit)):
+                result[k, 0], result[k, 1] = _shares(x, y, threshold, limit)
 
 
 @njit(cache=True)
@@ -128,40 +111,39 @@ def _regression(first: Floats, second: Floats) -> tuple[bool, float, float]:
 
 @njit(cache=True)
 def _search(
-    first: Floats, second: Floats, slope: float, offset: float, steps: int, work: _Work
-) -> tuple[bool, float]:
-    """Bisect for the lowest candidate below which the channels still correlate.
+    first: Floats,
+    second: Floats,
+    slope: float,
+    offset: float,
+    steps: int,
+    room: Floats,
+    sums: Floats,
+) -> float:
+    """Bisect for the lowest candidate below which the channels still correlate; -1 without any.
 
     The candidate is 5/6 of the way up the window (1/2 in windows of up to 6 steps), because the
     correlation is erratic at low thresholds.
     """
-    low, per_unit = _fill_buckets(first, second, slope, offset, work)
+    low, per_unit = _fill_buckets(first, second, slope, offset, room, sums)
     left, right = 1.0, float(steps)
     candidate, last, valid = (right - left) // (6 / 5) + left, 0.0, -1.0
     for _ in range(_MOST_CANDIDATES):
         if last == candidate:
-            break
+            return valid
         last = candidate
-        limits = _limits(candidate, slope, offset, steps)
-        bucket = int(min(max((limits[0] - low) * per_unit, 0), _BUCKETS - 1))
-        if _correlates(first, second, limits, _sums_below(limits, bucket, work)):
+        limit = candidate / steps
+        bucket = int(min(max((limit - low) * per_unit, 0), _BUCKETS - 1))
+        if _correlates(first, second, (limit, slope * limit + offset), bucket, room, sums):
             right, valid = candidate + 1, candidate
         else:
             left = candidate - 1
         candidate = (right - left) // (6 / 5 if right - left > 6 else 2.0) + left
-    found = last == candidate and valid >= 0
-    return found and _is_defined(first, second, _limits(valid - 1, slope, offset, steps)), valid
-
-
-@njit(cache=True)
-def _limits(candidate: float, slope: float, offset: float, steps: int) -> tuple[float, float]:
-    threshold = candidate / steps
-    return threshold, slope * threshold + offset
+    return valid if last == candidate else -1.0
 
 
 @njit(cache=True)
 def _fill_buckets(
-    first: Floats, second: Floats, slope: float, offset: float, work: _Work
+    first: Floats, second: Floats, slope: float, offset: float, room: Floats, sums: Floats
 ) -> tuple[float, float]:
     """Sort the pixels roughly by the candidate from which on they are below either threshold.
 
@@ -171,104 +153,102 @@ def _fill_buckets(
     -------
     Lowest such threshold of the first channel, and buckets per unit of intensity.
     """
-    turns = work.turns[: first.size]
     across = 1 / slope if slope > 0 else 0.0
+    low, high = np.inf, -np.inf
     for i in range(first.size):
-        turns[i] = min(first[i], (second[i] - offset) * across)
-    low = turns.min()
-    width = (turns.max() - low) / _BUCKETS
+        room[2, i] = min(first[i], (second[i] - offset) * across)
+        low, high = min(low, room[2, i]), max(high, room[2, i])
+    width = (high - low) / _BUCKETS
     # A bucket must be far wider than the rounding of the thresholds.
     sortable = slope > 0 and width * min(slope, 1.0) > 1e-9 * (1 + abs(offset))
     per_unit = 1 / width if sortable else 0.0
-    work.starts[:] = 0
-    work.sums[:] = 0.0
+    for bucket in range(_BUCKETS + 1):
+        for part in range(4):
+            sums[bucket, part] = 0.0
     for i in range(first.size):
-        bucket = min(int((turns[i] - low) * per_unit), _BUCKETS - 1)
-        work.starts[bucket + 1] += 1
-        turns[i] = bucket
-        sums = work.sums[bucket + 1]
-        sums[0] += first[i]
-        sums[1] += second[i]
-        sums[2] += first[i] * second[i]
+        bucket = min(int((room[2, i] - low) * per_unit), _BUCKETS - 1)
+        room[2, i] = bucket
+        sums[bucket + 1, 0] += 1
+        sums[bucket + 1, 1] += first[i]
+        sums[bucket + 1, 2] += second[i]
+        sums[bucket + 1, 3] += first[i] * second[i]
     for bucket in range(_BUCKETS):
-        work.starts[bucket + 1] += work.starts[bucket]
-        work.sums[bucket + 1] += work.sums[bucket]
-    places = work.starts[:-1].copy()
+        for part in range(4):
+            sums[bucket + 1, part] += sums[bucket, part]
+    for bucket in range(_BUCKETS + 1):
+        sums[bucket, 4] = sums[bucket, 0]  # where the next pixel of the bucket goes
     for i in range(first.size):
-        bucket = int(turns[i])
-        work.x[places[bucket]] = first[i]
-        work.y[places[bucket]] = second[i]
-        places[bucket] += 1
+        bucket = int(room[2, i])
+        place = int(sums[bucket, 4])
+        room[0, place] = first[i]
+        room[1, place] = second[i]
+        sums[bucket, 4] += 1
     return low, per_unit
 
 
 @njit(cache=True)
-def _sums_below(limits: tuple[float, float], bucket: int, work: _Work) -> _Sums:
-    """Sum over the pixels below either limit.
+def _correlates(
+    x: Floats, y: Floats, limits: tuple[float, float], bucket: int, room: Floats, sums: Floats
+) -> bool:
+    """Tell whether the correlation below either limit is defined and not negative.
 
-    Only those in the bucket of the limit and in the two beside it, where rounding may have put
+    Only the pixels in the bucket of the limit and in the two beside it, where rounding may have put
     some, need to be compared; all in lower buckets are below.
     """
     begin, end = max(bucket - 1, 0), min(bucket + 2, _BUCKETS)
-    size = work.starts[begin]
-    x_sum, y_sum, product_sum = work.sums[begin]
-    for i in range(work.starts[begin], work.starts[end]):
-        x, y = work.x[i], work.y[i]
-        if x < limits[0] or y < limits[1]:
+    size, x_sum, y_sum, product = sums[begin, 0], sums[begin, 1], sums[begin, 2], sums[begin, 3]
+    for i in range(int(size), int(sums[end, 0])):
+        if room[0, i] < limits[0] or room[1, i] < limits[1]:
             size += 1
-            x_sum += x
-            y_sum += y
-            product_sum += x * y
-    return _Sums(size, x_sum, y_sum, product_sum)
-
-
-@njit(cache=True)
-def _correlates(first: Floats, second: Floats, limits: tuple[float, float], sums: _Sums) -> bool:
-    """Tell whether the correlation below the limits is defined and not negative."""
-    if sums.size < 3:
+            x_sum += room[0, i]
+            y_sum += room[1, i]
+            product += room[0, i] * room[1, i]
+    if size < 3:
         return False
-    expected = sums.x * sums.y / sums.size
-    if abs(sums.product - expected) > 1e-9 * abs(expected):
-        return sums.product > expected
-    return _is_defined(first, second, limits) and _covariance(first, second, limits) >= 0
+    expected = x_sum * y_sum / size
+    if abs(product - expected) > 1e-9 * abs(expected):
+        return product > expected
+    return _covariance(x, y, limits[0], limits[1]) >= 0
 
 
 @njit(cache=True)
-def _is_defined(first: Floats, second: Floats, limits: tuple[float, float]) -> bool:
-    """Tell whether three or more pixels are below either limit and neither channel is constant."""
-    size, x_low, x_high, y_low, y_high = 0, np.inf, -np.inf, np.inf, -np.inf
+def _covariance(first: Floats, second: Floats, x_limit: float, y_limit: float) -> float:
+    """Return the covariance below either limit, times the number of pixels, without cancellation.
+
+    NaN where less than three pixels are below, or one of the channels is constant there.
+    """
+    size, x_mean, y_mean, total = 0, 0.0, 0.0, 0.0
+    x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
     for i in range(first.size):
         x, y = first[i], second[i]
-        if x < limits[0] or y < limits[1]:
+        if x < x_limit or y < y_limit:
             size += 1
+            x_mean += x
+            y_mean += y
             x_low, x_high = min(x_low, x), max(x_high, x)
             y_low, y_high = min(y_low, y), max(y_high, y)
-    return size >= 3 and x_low < x_high and y_low < y_high
-
-
-@njit(cache=True)
-def _covariance(first: Floats, second: Floats, limits: tuple[float, float]) -> float:
-    """Return the covariance below the limits, times the number of pixels, without cancellation."""
-    below = (first < limits[0]) | (second < limits[1])
-    x, y = first[below], second[below]
-    x_mean, y_mean, total = x.mean(), y.mean(), 0.0
-    for i in range(x.size):
-        total += (x[i] - x_mean) * (y[i] - y_mean)
+    if size < 3 or x_low == x_high or y_low == y_high:
+        return math.nan
+    x_mean /= size
+    y_mean /= size
+    for i in range(first.size):
+        if first[i] < x_limit or second[i] < y_limit:
+            total += (first[i] - x_mean) * (second[i] - y_mean)
     return total
 
 
 @njit(cache=True)
-def _shares(first: Floats, second: Floats, limits: tuple[float, float]) -> tuple[float, float]:
+def _shares(first: Floats, second: Floats, x_limit: float, y_limit: float) -> tuple[float, float]:
     """Return the share of each channel's intensity above its limit where both are above."""
-    first_total, second_total, first_both, second_both = 0.0, 0.0, 0.0, 0.0
+    x_total, y_total, x_both, y_both = 0.0, 0.0, 0.0, 0.0
     for i in range(first.size):
-        if first[i] >= limits[0]:
-            first_total += first[i]
-        if second[i] >= limits[1]:
-            second_total += second[i]
-        if first[i] > limits[0] and second[i] > limits[1]:
-            first_both += first[i]
-            second_both += second[i]
-    if first_total <= 0 or second_total <= 0:
+        if first[i] >= x_limit:
+            x_total += first[i]
+        if second[i] >= y_limit:
+            y_total += second[i]
+        if first[i] > x_limit and second[i] > y_limit:
+            x_both += first[i]
+            y_both += second[i]
+    if x_total <= 0 or y_total <= 0:
         return np.nan, np.nan
-    return first_both / first_total, second_both / second_total
+    return x_both / x_total, y_both / y_total

@@ -90,62 +90,56 @@ def _background(image: Floats, subsampling: float, radius: int) -> Floats:
     return opened
 
 
-@njit(cache=True)
 def _openings(image: Floats, length: int) -> Floats:
     """Erode step by step and reconstruct each step under the image: (length, N)."""
-    rows, columns = image.shape
-    result = np.empty((length, rows * columns))
+    result = np.empty((length, image.size))
     queue = np.empty(4 * image.size, np.int32)
-    eroded, mask = image, _framed(image, -np.inf)
-    for step in range(length):
-        eroded = _erode(_framed(eroded, np.inf))
-        marker = _framed(eroded, -np.inf)
-        _reconstruct(marker.ravel(), mask.ravel(), rows, columns, queue)
+    mask = _framed(image, -np.inf)  # the frame saves the tests at the border
+    for spectrum in result:
+        framed = _framed(image, np.inf)
+        image = framed[1:-1, 1:-1]
+        for beside in (framed[:-2, 1:-1], framed[2:, 1:-1], framed[1:-1, :-2], framed[1:-1, 2:]):
+            image = np.minimum(image, beside)
+        marker = _framed(image, -np.inf)
+        _reconstruct(marker.ravel(), mask.ravel(), marker.shape[1], queue)
         # The last reconstruction bounds the next as tightly as the image would: it lies below the
         # image and above all that can be reached from a smaller marker.
         mask = marker
-        result[step] = mask[1:-1, 1:-1].copy().ravel()
+        spectrum[:] = marker[1:-1, 1:-1].ravel()
     return result
 
 
-@njit(cache=True)
 def _framed(image: Floats, value: float) -> Floats:
-    """Return the image within a frame of one pixel, which saves the tests at its border."""
     framed = np.full((image.shape[0] + 2, image.shape[1] + 2), value)
     framed[1:-1, 1:-1] = image
     return framed
 
 
 @njit(cache=True)
-def _erode(framed: Floats) -> Floats:
-    """Return the minimum over each pixel and its four neighbours."""
-    rows, columns = framed.shape[0] - 2, framed.shape[1] - 2
-    eroded = np.empty((rows, columns))
-    for row in range(rows):
-        for column in range(columns):
-            vertical = min(framed[row, column + 1], framed[row + 2, column + 1])
-            horizontal = min(framed[row + 1, column], framed[row + 1, column + 2])
-            eroded[row, column] = min(framed[row + 1, column + 1], min(vertical, horizontal))
-    return eroded
-
-
-@njit(cache=True)
-def _reconstruct(
-    marker: Floats, mask: Floats, rows: int, columns: int, queue: NDArray[np.int32]
-) -> None:
+def _reconstruct(marker: Floats, mask: Floats, width: int, queue: NDArray[np.int32]) -> None:
     """Grow the framed, flat marker under the mask, in place: sweeps down and up, then a queue.
 
     Every row is swept in both directions, which leaves a fifth of the work to the queue that one
-    direction would.
+    direction would. The queue begins with the pixels from which a neighbour behind can still grow.
     """
-    width = columns + 2
-    for row in range(1, rows + 1):
-        _sweep_right(marker, mask, row * width + 1, columns, -width)
-        _sweep_left(marker, mask, row * width + 1, columns, -width, queue, 0)
-    end = 0
-    for row in range(rows, 0, -1):
-        _sweep_right(marker, mask, row * width + 1, columns, width)
-        end = _sweep_left(marker, mask, row * width + 1, columns, width, queue, end)
+    rows, end = marker.size // width - 2, 0
+    for upward in range(2):
+        beside = width if upward else -width
+        for row in range(1, rows + 1):
+            begin = (rows + 1 - row if upward else row) * width + 1
+            high = -np.inf
+            for i in range(begin, begin + width - 2):
+                high = min(max(high, max(marker[i], marker[i + beside])), mask[i])
+                marker[i] = high
+            high = -np.inf
+            for i in range(begin + width - 3, begin - 1, -1):
+                right, behind = high, marker[i + beside]
+                high = min(max(right, max(marker[i], behind)), mask[i])
+                marker[i] = high
+                can_grow = behind < high and behind < mask[i + beside]
+                if upward and (can_grow or (right < high and right < mask[i + 1])):
+                    queue[end] = i
+                    end += 1
     begin = 0
     while begin != end:
         i = queue[begin]
@@ -156,35 +150,3 @@ def _reconstruct(
                 marker[j] = min(marker[i], mask[j])
                 queue[end] = j
                 end = end + 1 if end + 1 < queue.size else 0
-
-
-@njit(cache=True)
-def _sweep_right(marker: Floats, mask: Floats, begin: int, columns: int, beside: int) -> None:
-    """Grow one row from the left and from the row beside it."""
-    high = -np.inf
-    for i in range(begin, begin + columns):
-        high = min(max(high, marker[i], marker[i + beside]), mask[i])
-        marker[i] = high
-
-
-@njit(cache=True)
-def _sweep_left(
-    marker: Floats,
-    mask: Floats,
-    begin: int,
-    columns: int,
-    beside: int,
-    queue: NDArray[np.int32],
-    end: int,
-) -> int:
-    """Grow one row from the right; queue pixels from which a neighbour behind can still grow."""
-    high = -np.inf
-    for i in range(begin + columns - 1, begin - 1, -1):
-        right, behind = high, marker[i + beside]
-        high = min(max(right, marker[i], behind), mask[i])
-        marker[i] = high
-        can_grow = behind < high and behind < mask[i + beside]
-        if can_grow or (right < high and right < mask[i + 1]):
-            queue[end] = i
-            end += 1
-    return end

@@ -6,16 +6,12 @@ its steps are averaged over the objects at full resolution.
 
 import numpy as np
 from numba import njit
+from scipy.sparse import csr_array
 
 from levelfield.arrays import Floats, Integers
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature
-from levelfield.measurement.granular_spectrum import (
-    LinearWeights,
-    linear_weights,
-    spread_places,
-    subsampled_shape,
-)
+from levelfield.measurement.granular_spectrum import linear_weights, spread_places, subsampled_shape
 from levelfield.measurement.parameters import Parameters
 from levelfield.measurement.pixels import ObjectPixels
 
@@ -46,76 +42,64 @@ def measure(objects: ObjectSet, parameters: Parameters) -> Floats:
     shape = subsampled_shape(pixels.shape, parameters.granularity_subsampling)
     if min(shape) < 2:
         return np.full((pixels.count, len(columns(parameters))), np.nan)
-    starts, cells, weights = _mean_weights(pixels, shape)
+    averages = _averages(pixels, shape)
     means = objects.intensity_sums[:, :, 0] / pixels.areas
     spectra = []
     for mean, spectrum in zip(means, objects.site.granular_spectra, strict=True):
-        left = _weighted_sums(spectrum, starts, cells, weights)
+        left = averages @ spectrum.T
         steps = -np.diff(np.column_stack([mean, left]), axis=1)
         spectra.append(100 * steps / np.maximum(mean, np.finfo(float).eps)[:, None])
     return np.concatenate(spectra, axis=1)
 
 
-def _mean_weights(
-    pixels: ObjectPixels, shape: tuple[int, int]
-) -> tuple[Integers, Integers, Floats]:
-    """Return how a subsampled image is averaged over each object at full resolution.
+def _averages(pixels: ObjectPixels, shape: tuple[int, int]) -> csr_array:
+    """Return the (n, N) weights of a subsampled image in the mean of each object at full size.
 
-    Interpolating and averaging are both linear, so each object is a short list of weights on
-    subsampled pixels: `cells[starts[k]:starts[k + 1]]` and `weights` alike.
+    Interpolating and averaging are both linear, so each object is a short list of weights on the
+    subsampled pixels (`cells`) of its box.
     """
-    rows, columns = (
-        linear_weights(spread_places(count, size), size)
+    lines: list[Floats] = [
+        np.stack(linear_weights(spread_places(count, size), size)).astype(float)
         for count, size in zip(pixels.shape, shape, strict=True)
+    ]
+    rows, columns = lines
+    (tops, lefts), (bottoms, rights) = (
+        (rows[0, boxes[:, side]].astype(int), columns[0, boxes[:, side + 2]].astype(int))
+        for side, boxes in ((0, pixels.boxes), (1, pixels.boxes - 1))
     )
-    return _cell_weights(
-        pixels.starts, pixels.positions, pixels.boxes, rows, columns, pixels.shape[1], shape[1]
-    )
+    heights, widths = bottoms - tops + 2, rights - lefts + 2
+    ends = np.concatenate([[0], np.cumsum(heights * widths)])
+    weights = np.zeros(ends[-1])
+    origins = ends[:-1] - tops * widths - lefts
+    _add_weights(pixels.starts, pixels.positions, rows, columns, origins, widths, weights)
+    used = np.flatnonzero(weights)  # cells beyond the last row or column have no weight
+    k = np.searchsorted(ends, used, side="right") - 1
+    down, across = np.divmod(used - ends[k], widths[k])
+    cells = (tops[k] + down) * shape[1] + lefts[k] + across
+    starts = np.searchsorted(used, ends)
+    return csr_array((weights[used], cells, starts), shape=(pixels.count, shape[0] * shape[1]))
 
 
 @njit(cache=True)
-def _cell_weights(
+def _add_weights(
     starts: Integers,
     positions: Integers,
-    boxes: Integers,
-    rows: LinearWeights,
-    columns: LinearWeights,
-    width: int,
-    small_width: int,
-) -> tuple[Integers, Integers, Floats]:
-    count = starts.size - 1
-    tops, lefts = rows[0][boxes[:, 0]], columns[0][boxes[:, 2]]
-    heights = rows[0][boxes[:, 1] - 1] - tops + 2
-    widths = columns[0][boxes[:, 3] - 1] - lefts + 2
-    ends = np.zeros(count + 1, np.int64)
-    ends[1:] = np.cumsum(heights * widths)
-    cells, weights = np.zeros(ends[count], np.int64), np.zeros(ends[count])
-    for k in range(count):
-        for y in range(heights[k]):
-            for x in range(widths[k]):
-                cells[ends[k] + y * widths[k] + x] = (tops[k] + y) * small_width + lefts[k] + x
+    rows: Floats,
+    columns: Floats,
+    origins: Integers,
+    widths: Integers,
+    weights: Floats,
+) -> None:
+    """Add up what each pixel takes from the four cells around it."""
+    for k in range(starts.size - 1):
         share = 1 / (starts[k + 1] - starts[k])
         for i in range(starts[k], starts[k + 1]):
-            row, column = positions[i] // width, positions[i] % width
-            if not (rows[2][row] and columns[2][column]):
+            row, column = positions[i] // columns.shape[1], positions[i] % columns.shape[1]
+            if rows[2, row] == 0 or columns[2, column] == 0:
                 continue
-            below, right = rows[1][row], columns[1][column]
-            cell = ends[k] + (rows[0][row] - tops[k]) * widths[k] + columns[0][column] - lefts[k]
+            below, right = rows[1, row], columns[1, column]
+            cell = origins[k] + int(rows[0, row]) * widths[k] + int(columns[0, column])
             weights[cell] += share * (1 - below) * (1 - right)
             weights[cell + 1] += share * (1 - below) * right
             weights[cell + widths[k]] += share * below * (1 - right)
             weights[cell + widths[k] + 1] += share * below * right
-    return ends, cells, weights
-
-
-@njit(cache=True)
-def _weighted_sums(spectrum: Floats, starts: Integers, cells: Integers, weights: Floats) -> Floats:
-    """Return the (n, steps) averages of the spectrum over each object."""
-    sums = np.zeros((starts.size - 1, spectrum.shape[0]))
-    for k in range(starts.size - 1):
-        for step in range(spectrum.shape[0]):
-            image = spectrum[step]
-            for i in range(starts[k], starts[k + 1]):
-                if weights[i] != 0:  # cells beyond the last row or column have none
-                    sums[k, step] += weights[i] * image[cells[i]]
-    return sums

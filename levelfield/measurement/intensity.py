@@ -9,41 +9,35 @@ import math
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from levelfield.arrays import Floats, Integers, Mask
+from levelfield.arrays import Floats, Integers
 from levelfield.measurement.context import ObjectSet
-from levelfield.measurement.features import Column, Feature, length
+from levelfield.measurement.features import Column, features
 from levelfield.measurement.parameters import Parameters
+from levelfield.measurement.pixels import ObjectPixels, edge_pixels
 
-_DEFINITIONS = (
-    ("IntegratedIntensity", "Sum of the intensities of all pixels."),
-    ("MeanIntensity", "Mean intensity."),
-    ("StdIntensity", "Standard deviation of the intensities (divided by n, not n - 1)."),
-    ("MinIntensity", "Lowest intensity."),
-    ("MaxIntensity", "Highest intensity."),
-    (
-        "MassDisplacement",
-        "Distance between the centre of the object and its centre weighted by intensity.",
-    ),
-    ("LowerQuartileIntensity", "25 % quantile."),
-    ("MedianIntensity", "Median intensity."),
-    ("MADIntensity", "Median absolute deviation from the median, not scaled."),
-    ("UpperQuartileIntensity", "75 % quantile."),
-    (
-        "IntegratedIntensityEdge",
-        "Sum over edge pixels: those with a 4-neighbour of another label inside the image.",
-    ),
-    ("MeanIntensityEdge", "Mean over edge pixels."),
-    ("StdIntensityEdge", "Standard deviation of edge pixels."),
-    ("MinIntensityEdge", "Lowest intensity of edge pixels."),
-    ("MaxIntensityEdge", "Highest intensity of edge pixels."),
-)
-FEATURES = tuple(
-    length(f"Intensity_{name}_{{channel}}", definition)
-    if name == "MassDisplacement"
-    else Feature(f"Intensity_{name}_{{channel}}", "intensity", definition)
-    for name, definition in _DEFINITIONS
+FEATURES = features(
+    "Intensity",
+    """
+    IntegratedIntensity_{channel} | intensity | Sum of the intensities of all pixels.
+    MeanIntensity_{channel} | intensity | Mean intensity.
+    StdIntensity_{channel} | intensity | Standard deviation of the intensities (divided by n, not n
+        - 1).
+    MinIntensity_{channel} | intensity | Lowest intensity.
+    MaxIntensity_{channel} | intensity | Highest intensity.
+    MassDisplacement_{channel} | length | Distance between the centre of the object and its centre
+        weighted by intensity.
+    LowerQuartileIntensity_{channel} | intensity | 25 % quantile.
+    MedianIntensity_{channel} | intensity | Median intensity.
+    MADIntensity_{channel} | intensity | Median absolute deviation from the median, not scaled.
+    UpperQuartileIntensity_{channel} | intensity | 75 % quantile.
+    IntegratedIntensityEdge_{channel} | intensity | Sum over edge pixels: those with a 4-neighbour
+        of another label inside the image.
+    MeanIntensityEdge_{channel} | intensity | Mean over edge pixels.
+    StdIntensityEdge_{channel} | intensity | Standard deviation of edge pixels.
+    MinIntensityEdge_{channel} | intensity | Lowest intensity of edge pixels.
+    MaxIntensityEdge_{channel} | intensity | Highest intensity of edge pixels.
+    """,
 )
 
 
@@ -56,109 +50,86 @@ def columns(parameters: Parameters) -> list[Column]:
 
 def measure(objects: ObjectSet, parameters: Parameters) -> Floats:
     """Return the (n, K) intensity features in the order of `columns`."""
-    pixels = objects.pixels
-    quantiles = _quantiles(objects.values, objects.order, pixels.starts)
-    edges = _edge_statistics(objects.values, pixels.starts, objects.edge)
-    sums = objects.intensity_sums
-    features = np.concatenate(
-        [sums[:, :, :1], sums[:, :, :1] / pixels.areas[:, None], quantiles, edges], axis=2
-    )
-    return _arrange(features, sums, objects)
-
-
-def _arrange(features: Floats, sums: Floats, objects: ObjectSet) -> Floats:
-    """Put the statistics of all channels side by side, in the order of FEATURES."""
-    integrated, mean, std, low, high, lower, median, mad, upper = np.moveaxis(
-        features[:, :, :9], 2, 0
-    )
+    pixels, sums = objects.pixels, objects.intensity_sums
+    edge = np.flatnonzero(edge_pixels(pixels))
     centre = objects.centres
-    displacement = np.hypot(sums[:, :, 1] - centre[:, 0], sums[:, :, 2] - centre[:, 1])
-    table = np.stack(
-        [integrated, mean, std, low, high, displacement, lower, median, mad, upper], axis=2
-    )
-    table = np.concatenate([table, features[:, :, 9:]], axis=2)
-    return np.ascontiguousarray(np.moveaxis(table, 0, 1)).reshape(objects.pixels.count, -1)
+    channels = []
+    for values, ranked, (total, row, column, _, _) in zip(
+        objects.values, objects.ranked, np.moveaxis(sums, 2, 1), strict=True
+    ):
+        lower, median, upper = (_quantiles(ranked, pixels, share) for share in (0.25, 0.5, 0.75))
+        low, high = ranked[pixels.starts[:-1]], ranked[pixels.starts[1:] - 1]
+        spread, deviation = np.empty((2, pixels.count))
+        _spreads(ranked, pixels.starts, median, spread, deviation)
+        channels += [
+            *(total, total / pixels.areas, np.where(low != high, spread, 0.0), low, high),
+            np.hypot(row - centre[:, 0], column - centre[:, 1]),
+            *(lower, median, deviation, upper),
+            *_edge_statistics(values[edge], pixels.owner[edge], pixels.count),
+        ]
+    return np.column_stack(channels)
+
+
+def _quantiles(ranked: Floats, pixels: ObjectPixels, share: float) -> Floats:
+    """Return one quantile of each object, (n,)."""
+    place = (pixels.areas - 1) * share
+    low = place.astype(np.int64)
+    high = np.minimum(low + 1, pixels.areas - 1)
+    first, above = pixels.starts[:-1], place - low
+    return ranked[first + low] * (1 - above) + ranked[first + high] * above
 
 
 @njit(cache=True)
-def _quantiles(values: Floats, order: NDArray[np.int32], starts: Integers) -> Floats:
-    """Return standard deviation, minimum, maximum, lower quartile, median, MAD, upper quartile."""
-    count = starts.size - 1
-    result = np.empty((values.shape[0], count, 7))
-    for channel in range(values.shape[0]):
-        for k in range(count):
-            first, size = starts[k], starts[k + 1] - starts[k]
-            ranked = values[channel, first : first + size][order[channel, first : first + size]]
-            mean = ranked.mean()
-            squares = 0.0
-            for i in range(size):
-                squares += (ranked[i] - mean) ** 2
-            out = result[channel, k]
-            out[0] = math.sqrt(squares / size) if ranked[0] != ranked[size - 1] else 0.0
-            out[1] = ranked[0]
-            out[2] = ranked[size - 1]
-            out[3] = _quantile(ranked, 0.25)
-            out[4] = _quantile(ranked, 0.5)
-            out[5] = _median_deviation(ranked, out[4])
-            out[6] = _quantile(ranked, 0.75)
-    return result
+def _spreads(
+    ranked: Floats, starts: Integers, medians: Floats, spreads: Floats, deviations: Floats
+) -> None:
+    """Fill in standard deviations, and medians of |x - median|.
 
-
-@njit(cache=True)
-def _quantile(ranked: Floats, fraction: float) -> float:
-    place = (ranked.size - 1) * fraction
-    low = int(place)
-    high = min(low + 1, ranked.size - 1)
-    return ranked[low] * (1 - (place - low)) + ranked[high] * (place - low)
-
-
-@njit(cache=True)
-def _median_deviation(ranked: Floats, median: float) -> float:
-    """Median of |x - median|, walking outwards from the median instead of sorting again."""
-    above = np.searchsorted(ranked, median)
-    below = above - 1
-    place = (ranked.size - 1) * 0.5
-    low = int(place)
-    at_low, deviation = 0.0, 0.0
-    for i in range(min(low + 2, ranked.size)):
-        down = median - ranked[below] if below >= 0 else np.inf
-        up = ranked[above] - median if above < ranked.size else np.inf
-        if down < up:
-            deviation = down
-            below -= 1
-        else:
-            deviation = up
+    The latter by walking outwards from the median: nothing is sorted again.
+    """
+    for k in range(starts.size - 1):
+        first, end, median = starts[k], starts[k + 1], medians[k]
+        mean, squares = 0.0, 0.0
+        for i in range(first, end):
+            mean += ranked[i]
+        mean /= end - first
+        for i in range(first, end):
+            squares += (ranked[i] - mean) ** 2
+        spreads[k] = math.sqrt(squares / (end - first))
+        place = (end - first - 1) * 0.5
+        low = int(place)
+        above = first + low
+        while above > first and ranked[above - 1] >= median:
+            above -= 1
+        while above < end and ranked[above] < median:
             above += 1
-        if i == low:
-            at_low = deviation
-    return at_low * (1 - (place - low)) + deviation * (place - low)
+        below = above - 1
+        at_low, deviation = 0.0, 0.0
+        for i in range(min(low + 2, end - first)):
+            down = median - ranked[below] if below >= first else np.inf
+            up = ranked[above] - median if above < end else np.inf
+            if down < up:
+                deviation = down
+                below -= 1
+            else:
+                deviation = up
+                above += 1
+            if i == low:
+                at_low = deviation
+        deviations[k] = at_low * (1 - (place - low)) + deviation * (place - low)
 
 
-@njit(cache=True)
-def _edge_statistics(values: Floats, starts: Integers, edge: Mask) -> Floats:
+def _edge_statistics(values: Floats, owner: Integers, count: int) -> list[Floats]:
     """Sum, mean, standard deviation, minimum and maximum over edge pixels; 0 without any."""
-    count = starts.size - 1
-    result = np.zeros((values.shape[0], count, 5))
-    for channel in range(values.shape[0]):
-        for k in range(count):
-            total, size, low, high = 0.0, 0, np.inf, -np.inf
-            for i in range(starts[k], starts[k + 1]):
-                if edge[i]:
-                    value = values[channel, i]
-                    total += value
-                    size += 1
-                    low = min(low, value)
-                    high = max(high, value)
-            if size == 0:
-                continue
-            mean, squares = total / size, 0.0
-            for i in range(starts[k], starts[k + 1]):
-                if edge[i]:
-                    squares += (values[channel, i] - mean) ** 2
-            out = result[channel, k]
-            out[0] = total
-            out[1] = mean
-            out[2] = math.sqrt(squares / size) if low != high else 0.0
-            out[3] = low
-            out[4] = high
-    return result
+    sizes = np.bincount(owner, minlength=count)
+    some = np.flatnonzero(sizes)
+    first = (np.cumsum(sizes) - sizes)[some]
+    total = np.bincount(owner, values, count)
+    low, high = np.zeros(count), np.zeros(count)
+    if some.size:
+        low[some] = np.minimum.reduceat(values, first)
+        high[some] = np.maximum.reduceat(values, first)
+    sizes = np.maximum(sizes, 1)
+    mean = total / sizes
+    squares = np.bincount(owner, (values - mean[owner]) ** 2, count)
+    return [total, mean, np.where(low != high, np.sqrt(squares / sizes), 0.0), low, high]

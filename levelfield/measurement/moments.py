@@ -4,24 +4,45 @@ import numpy as np
 from numba import njit
 
 from levelfield.arrays import Floats, Integers
+from levelfield.measurement.pixels import ObjectPixels
+
+
+def moments(pixels: ObjectPixels, centres: Floats) -> Floats:
+    """Sum row^p column^q, p and q from 0 to 3, over every object: (n, 4, 4), px^(p+q+2).
+
+    Row by row: fewer products, and what cancels does so before rounding can add up.
+
+    Parameters
+    ----------
+    centres : (n, 2) float64
+        Row and column to which the moments refer, from the top left pixel of the bounding box.
+        In the frame of the box, shifting an object changes no bit of the result.
+    """
+    result, corners = np.zeros((pixels.count, 4, 4)), np.ascontiguousarray(pixels.boxes[:, ::2])
+    where = (pixels.starts, pixels.positions, pixels.shape[1])
+    _add_moments(*where, corners, centres, np.empty(4), result)
+    return result
 
 
 @njit(cache=True)
-def _moments(
-    positions: Integers, starts: Integers, width: int, corners: Integers, centres: Floats
-) -> Floats:
-    """Sum row^p column^q, p and q from 0 to 3, about a centre within each bounding box.
-
-    Row by row: fewer products, and what cancels does so before rounding can add up.
-    """
-    moments = np.zeros((starts.size - 1, 4, 4))
+def _add_moments(
+    starts: Integers,
+    positions: Integers,
+    width: int,
+    corners: Integers,
+    centres: Floats,
+    sums: Floats,
+    moments: Floats,
+) -> None:
+    """Add up the moments, with room for the sums of a row."""
     for k in range(starts.size - 1):
         i = starts[k]
         while i < starts[k + 1]:
-            image_row = positions[i] // width
-            sums = np.zeros(4)
-            while i < starts[k + 1] and positions[i] < (image_row + 1) * width:
-                column = positions[i] - image_row * width - corners[k, 1] - centres[k, 1]
+            row = positions[i] // width
+            for q in range(4):
+                sums[q] = 0.0
+            while i < starts[k + 1] and positions[i] < (row + 1) * width:
+                column = positions[i] - row * width - corners[k, 1] - centres[k, 1]
                 product = 1.0
                 for q in range(4):
                     sums[q] += product
@@ -31,29 +52,12 @@ def _moments(
             for p in range(4):
                 for q in range(4):
                     moments[k, p, q] += power * sums[q]
-                power *= image_row - corners[k, 0] - centres[k, 0]
-    return moments
+                power *= row - corners[k, 0] - centres[k, 0]
 
 
-def spatial_moments(positions: Integers, starts: Integers, boxes: Integers, width: int) -> Floats:
-    """Return (n, 4, 4) moments about the top left pixel of the bounding box (px^(p+q+2))."""
-    return _moments(positions, starts, width, _corners(boxes), np.zeros((starts.size - 1, 2)))
-
-
-def central_moments(
-    positions: Integers, starts: Integers, boxes: Integers, width: int, spatial: Floats
-) -> Floats:
-    """Return (n, 4, 4) moments about the centre of each object (px^(p+q+2)).
-
-    The centre comes from the spatial moments: in the frame of the bounding box, shifting an object
-    changes no bit of the result.
-    """
-    in_box = np.column_stack([spatial[:, 1, 0], spatial[:, 0, 1]]) / spatial[:, :1, 0]
-    return _moments(positions, starts, width, _corners(boxes), in_box)
-
-
-def _corners(boxes: Integers) -> Integers:
-    return np.ascontiguousarray(boxes[:, ::2])
+def centres_in_box(spatial: Floats) -> Floats:
+    """Return the (n, 2) centres in the frame of the bounding box, from the moments about 0, 0."""
+    return np.column_stack([spatial[:, 1, 0], spatial[:, 0, 1]]) / spatial[:, :1, 0]
 
 
 def normalized_moments(central: Floats) -> Floats:

@@ -14,45 +14,28 @@ from numba import njit
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from levelfield.arrays import Floats, Integers, Labels, Mask
+from levelfield.arrays import Floats, Integers, Labels
 from levelfield.measurement.context import ObjectSet
-from levelfield.measurement.features import Column, Feature, length
+from levelfield.measurement.features import Column, features
 from levelfield.measurement.parameters import Parameters
-from levelfield.measurement.pixels import ObjectPixels, object_pixels, weighted_centres
+from levelfield.measurement.pixels import ObjectPixels, centres, edge_pixels, object_pixels
 
-FEATURES = (
-    Feature(
-        "Neighbors_NumberOfNeighbors_{kind}",
-        "1",
-        "Number of objects with a pixel within the distance (1 px for Adjacent and Expanded).",
-        integer=True,
-    ),
-    Feature(
-        "Neighbors_PercentTouching_{kind}",
-        "%",
-        "Share of the outline pixels that another object reaches (distance + 0.5 px).",
-    ),
-    Feature(
-        "Neighbors_FirstClosestObjectNumber_{kind}",
-        "label",
-        "Number of the object with the closest centre; 0 if there is none.",
-        integer=True,
-    ),
-    length("Neighbors_FirstClosestDistance_{kind}", "Distance to that centre; 0 if there is none."),
-    Feature(
-        "Neighbors_SecondClosestObjectNumber_{kind}",
-        "label",
-        "Number of the object with the second closest centre; 0 if there is none.",
-        integer=True,
-    ),
-    length(
-        "Neighbors_SecondClosestDistance_{kind}", "Distance to that centre; 0 if there is none."
-    ),
-    Feature(
-        "Neighbors_AngleBetweenNeighbors_{kind}",
-        "degree",
-        "Angle between the directions to the two closest centres; 0 if there are not two.",
-    ),
+FEATURES = features(
+    "Neighbors",
+    """
+    NumberOfNeighbors_{kind} | count | Number of objects with a pixel within the distance (1 px for
+        Adjacent and Expanded).
+    PercentTouching_{kind} | % | Share of the outline pixels that another object reaches (distance +
+        0.5 px).
+    FirstClosestObjectNumber_{kind} | label | Number of the object with the closest centre; 0 if
+        there is none.
+    FirstClosestDistance_{kind} | length | Distance to that centre; 0 if there is none.
+    SecondClosestObjectNumber_{kind} | label | Number of the object with the second closest centre;
+        0 if there is none.
+    SecondClosestDistance_{kind} | length | Distance to that centre; 0 if there is none.
+    AngleBetweenNeighbors_{kind} | degree | Angle between the directions to the two closest centres;
+        0 if there are not two.
+    """,
 )
 
 # More centres than these at exactly one distance do not occur on a pixel grid of separate objects.
@@ -84,12 +67,15 @@ def _grow_until_adjacent(labels: Labels) -> Labels:
 
 
 def _measure_kind(pixels: ObjectPixels, numbers: Labels, distance: int) -> Floats:
-    outline = _outline(pixels.labels, pixels.positions)
+    outline = edge_pixels(pixels, diagonal=True, border=True)
+    lengths = np.bincount(pixels.owner[outline], minlength=pixels.count)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    found = np.zeros((2, pixels.count), np.int64)
+    seen_by = np.full(pixels.count + 1, -1)
     steps = _disc(distance)
-    counts, touching, lengths = _neighbors(
-        pixels.labels, pixels.starts, pixels.positions, outline, steps, distance
-    )
-    return np.column_stack([counts, 100 * touching / lengths, _closest(pixels, numbers)])
+    positions = pixels.positions[outline]
+    _count(pixels.labels, starts, positions, steps, distance**2, seen_by, found)
+    return np.column_stack([found[0], 100 * found[1] / lengths, _closest(pixels, numbers)])
 
 
 def _disc(distance: int) -> Integers:
@@ -102,15 +88,13 @@ def _disc(distance: int) -> Integers:
 
 def _closest(pixels: ObjectPixels, numbers: Labels) -> Floats:
     """Return number and distance of the two closest objects by centre, and the angle between."""
-    ones = np.ones((1, pixels.positions.size))
-    sums = weighted_centres(ones, pixels.starts, pixels.positions, pixels.shape[1])
-    centres = sums[0, :, 1:3]
+    middles = centres(pixels)
     result = np.zeros((pixels.count, 5))
     others = min(pixels.count, _CANDIDATES)
     if others < 2:
         return result
-    found = np.sort(cKDTree(centres).query(centres, others)[1], axis=1)  # lowest number of equals
-    distances = np.linalg.norm(centres[found] - centres[:, None], axis=2)
+    found = np.sort(cKDTree(middles).query(middles, others)[1], axis=1)  # lowest number of equals
+    distances = np.linalg.norm(middles[found] - middles[:, None], axis=2)
     distances[found == np.arange(pixels.count)[:, None]] = np.inf
     order = np.argsort(distances, axis=1, kind="stable")[:, :2]
     rank = np.take_along_axis(found, order, axis=1)
@@ -119,61 +103,39 @@ def _closest(pixels: ObjectPixels, numbers: Labels) -> Floats:
     if others > 2:
         result[:, 2] = numbers[rank[:, 1]]
         result[:, 3] = np.take_along_axis(distances, order, axis=1)[:, 1]
-        one, two = (centres[rank[:, i]] - centres for i in range(2))
+        first, second = (middles[rank[:, i]] - middles for i in range(2))
         with np.errstate(invalid="ignore"):  # two objects of one centre have no direction: NaN
-            cosine = (one * two).sum(axis=1) / (result[:, 1] * result[:, 3])
+            cosine = (first * second).sum(axis=1) / (result[:, 1] * result[:, 3])
         result[:, 4] = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
     return result
 
 
 @njit(cache=True)
-def _outline(labels: Labels, positions: Integers) -> Mask:
-    """Mark the object pixels at the image border or with one of 8 neighbours that differs."""
-    rows, columns = labels.shape
-    outline = np.zeros(positions.size, np.bool_)
-    for i in range(positions.size):
-        row, column = positions[i] // columns, positions[i] % columns
-        if row == 0 or column == 0 or row == rows - 1 or column == columns - 1:
-            outline[i] = True
-            continue
-        for y in range(row - 1, row + 2):
-            for x in range(column - 1, column + 2):
-                outline[i] |= labels[y, x] != labels[row, column]
-    return outline
-
-
-@njit(cache=True)
-def _neighbors(
+def _count(
     labels: Labels,
     starts: Integers,
     positions: Integers,
-    outline: Mask,
     steps: Integers,
-    distance: int,
-) -> tuple[Integers, Integers, Integers]:
-    """Return (n,) numbers of neighbours, of outline pixels reached by others, and of all."""
+    reach: int,
+    seen_by: Integers,
+    found: Integers,
+) -> None:
+    """Fill in the numbers of neighbours, and of outline pixels that others reach: (2, n)."""
     rows, columns = labels.shape
-    count = starts.size - 1
-    counts = np.zeros(count, np.int64)
-    touching = np.zeros(count, np.int64)
-    lengths = np.zeros(count, np.int64)
-    seen_by = np.full(count + 1, -1)
-    for k in range(count):
+    for k in range(starts.size - 1):
         for i in range(starts[k], starts[k + 1]):
-            if not outline[i]:
-                continue
-            lengths[k] += 1
             touches = False
-            for down, across, squared in steps:
-                row, column = positions[i] // columns + down, positions[i] % columns + across
+            for step in range(steps.shape[0]):
+                row = positions[i] // columns + steps[step, 0]
+                column = positions[i] % columns + steps[step, 1]
                 if not (0 <= row < rows and 0 <= column < columns):
                     continue
                 other = labels[row, column]
                 if other == 0 or other == k + 1:
                     continue
                 touches = True
-                if squared <= distance * distance and seen_by[other] != k:
+                if steps[step, 2] <= reach and seen_by[other] != k:
                     seen_by[other] = k
-                    counts[k] += 1
-            touching[k] += touches
-    return counts, touching, lengths
+                    found[0, k] += 1
+            if touches:
+                found[1, k] += 1

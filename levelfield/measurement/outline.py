@@ -1,11 +1,13 @@
 """Outlines: perimeter, Euler number and filled area of every object."""
 
+import itertools
 import math
 
 import numpy as np
 from numba import njit
 
-from levelfield.arrays import Floats, Integers, Labels
+from levelfield.arrays import Floats, Integers, Labels, Mask
+from levelfield.measurement.pixels import ObjectPixels, edge_pixels
 
 # Contribution to Crofton's perimeter and to the Euler number (8-connected object) of each pattern
 # of four neighbouring pixels; bits: pixel 1, above 2, left 4, above left 8.
@@ -18,120 +20,91 @@ _CROFTON = math.pi / 4 * np.array(_CROFTON_STEPS)
 _EULER = np.array([0, 0, 0, 0, 0, 0, -1, 0, 1, 0, 0, 0, 0, 0, -1, 0])
 
 
-def perimeters(labels: Labels, positions: Integers, starts: Integers) -> Floats:
+def perimeters(pixels: ObjectPixels) -> Floats:
     """Return the (n,) lengths of the outlines in px.
 
     A pixel with a 4-neighbour outside the object is on the outline; it counts 1, (1 + √2) / 2 or
     √2 after the number of its straight and diagonal neighbours on the outline (Benkrid and
     Crookes, *Design and FPGA implementation of a perimeter estimator*; scikit-image's perimeter).
     """
-    steps = _outline_steps(_outline(labels, positions), positions, starts)
+    edge = edge_pixels(pixels, border=True)
+    rows, columns = (places[edge] + 1 for places in pixels.places)
+    owner = pixels.owner[edge]
+    outline = np.full((pixels.shape[0] + 2, pixels.shape[1] + 2), -1)
+    outline[rows, columns] = owner
+    beside = np.zeros((2, owner.size), int)  # neighbours on the outline: straight, diagonal
+    for down, right in itertools.product((-1, 0, 1), repeat=2):
+        if down or right:
+            beside[abs(down * right)] += outline[rows + down, columns + right] == owner
+    straight, diagonal = beside
+    kinds = (
+        (diagonal <= 2) & ((straight == 2) | (straight == 3)),
+        (straight == 1) & ((diagonal == 1) | (diagonal == 2)),
+        ((straight == 0) & (diagonal == 2)) | ((straight == 1) & (diagonal == 3)),
+    )
+    steps = np.column_stack([np.bincount(owner, kind, pixels.count) for kind in kinds])
     return steps @ np.array([1.0, (1 + math.sqrt(2)) / 2, math.sqrt(2)])
 
 
 def crofton_and_euler(labels: Labels, boxes: Integers) -> tuple[Floats, Floats]:
     """Return the (n,) perimeters by Crofton's formula in four directions (px) and Euler numbers."""
-    patterns = _patterns(labels, boxes)
+    patterns = np.zeros((len(boxes), 16))
+    _count_patterns(labels, boxes, patterns)
     return patterns @ _CROFTON, (patterns @ _EULER).astype(float)
 
 
 @njit(cache=True)
-def _outline(labels: Labels, positions: Integers) -> Labels:
-    """Return the labels of the outline pixels, 0 elsewhere."""
-    rows, columns = labels.shape
-    outline = np.zeros_like(labels)
-    for position in positions:
-        row, column = position // columns, position % columns
-        label = labels[row, column]
-        if (
-            row == 0
-            or column == 0
-            or row == rows - 1
-            or column == columns - 1
-            or labels[row - 1, column] != label
-            or labels[row + 1, column] != label
-            or labels[row, column - 1] != label
-            or labels[row, column + 1] != label
-        ):
-            outline[row, column] = label
-    return outline
-
-
-@njit(cache=True)
-def _outline_steps(outline: Labels, positions: Integers, starts: Integers) -> Floats:
-    """Count, per object, outline pixels of weight 1, (1 + √2) / 2 and √2."""
-    rows, columns = outline.shape
-    steps = np.zeros((starts.size - 1, 3))
-    for k in range(starts.size - 1):
-        for i in range(starts[k], starts[k + 1]):
-            row, column = positions[i] // columns, positions[i] % columns
-            if outline[row, column] == 0:
-                continue
-            straight, diagonal = 0, 0
-            for y in range(max(row - 1, 0), min(row + 2, rows)):
-                for x in range(max(column - 1, 0), min(column + 2, columns)):
-                    if outline[y, x] == k + 1:
-                        if y != row and x != column:
-                            diagonal += 1
-                        elif y != row or x != column:
-                            straight += 1
-            if diagonal <= 2 and (straight == 2 or straight == 3):
-                steps[k, 0] += 1
-            elif straight == 1 and (diagonal == 1 or diagonal == 2):
-                steps[k, 1] += 1
-            elif (straight == 0 and diagonal == 2) or (straight == 1 and diagonal == 3):
-                steps[k, 2] += 1
-    return steps
-
-
-@njit(cache=True)
-def _patterns(labels: Labels, boxes: Integers) -> Floats:
+def _count_patterns(labels: Labels, boxes: Integers, patterns: Floats) -> None:
     """Count, per object, the 16 patterns of four neighbouring pixels."""
     columns = labels.shape[1]
-    patterns = np.zeros((boxes.shape[0], 16))
     for k in range(boxes.shape[0]):
-        top, bottom, left, right = boxes[k]
+        top, bottom = boxes[k, 0], boxes[k, 1]
         for row in range(top, bottom + 1):
-            above, here = 0, 0  # the two pixels of the column on the left: upper 8, lower 4
-            for column in range(left, right + 1):
-                new_above, new_here = 0, 0
+            left = 0  # the two pixels of the column on the left: upper 8, lower 4
+            for column in range(boxes[k, 2], boxes[k, 3] + 1):
+                here = 0
                 if column < columns:
                     if row > top and labels[row - 1, column] == k + 1:
-                        new_above = 1
+                        here = 2
                     if row < bottom and labels[row, column] == k + 1:
-                        new_here = 1
-                patterns[k, new_here + 2 * new_above + 4 * here + 8 * above] += 1
-                above, here = new_above, new_here
-    return patterns
+                        here += 1
+                patterns[k, here + 4 * left] += 1
+                left = here
 
 
-@njit(cache=True)
 def filled_areas(labels: Labels, boxes: Integers) -> Floats:
     """Return the (n,) areas with holes filled, in px².
 
     A hole is background that is not 8-connected to the outside of the object's bounding box.
     """
-    areas = np.empty(boxes.shape[0])
+    areas = np.empty(len(boxes))
+    largest = int(
+        ((boxes[:, 1] - boxes[:, 0] + 2) * (boxes[:, 3] - boxes[:, 2] + 2)).max(initial=0)
+    )
+    _fill(labels, boxes, np.empty(largest, bool), np.empty(largest, np.int64), areas)
+    return areas
+
+
+@njit(cache=True)
+def _fill(labels: Labels, boxes: Integers, reached: Mask, stack: Integers, areas: Floats) -> None:
+    """Count what is not reached from the corner of each box, which has a margin of one pixel."""
     for k in range(boxes.shape[0]):
-        top, bottom, left, right = boxes[k]
-        height, width = bottom - top + 2, right - left + 2
-        reached = np.zeros((height, width), np.bool_)  # the box with a margin of one pixel
-        stack = np.empty(height * width, np.int64)
-        stack[0], waiting, outside = 0, 1, 1
-        reached[0, 0] = True
+        top, left = boxes[k, 0] - 1, boxes[k, 2] - 1
+        height, width = boxes[k, 1] - top + 1, boxes[k, 3] - left + 1
+        for i in range(height * width):
+            reached[i] = i == 0
+        stack[0] = 0
+        waiting, outside = 1, 1
         while waiting:
             waiting -= 1
             row, column = stack[waiting] // width, stack[waiting] % width
             for y in range(max(row - 1, 0), min(row + 2, height)):
                 for x in range(max(column - 1, 0), min(column + 2, width)):
-                    if reached[y, x]:
-                        continue
-                    inside = 0 < y < height - 1 and 0 < x < width - 1
-                    if inside and labels[top + y - 1, left + x - 1] == k + 1:
-                        continue
-                    reached[y, x] = True
-                    outside += 1
-                    stack[waiting] = y * width + x
-                    waiting += 1
+                    margin = y == 0 or x == 0 or y == height - 1 or x == width - 1
+                    open_to = margin or labels[top + y, left + x] != k + 1
+                    if open_to and not reached[y * width + x]:
+                        reached[y * width + x] = True
+                        outside += 1
+                        stack[waiting] = y * width + x
+                        waiting += 1
         areas[k] = height * width - outside
-    return areas

@@ -17,6 +17,7 @@ from levelfield.arrays import Floats, Integers, Labels
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.features import Column, Feature
 from levelfield.measurement.parameters import Parameters
+from levelfield.measurement.pixels import ObjectPixels
 
 _HARALICK = "Haralick et al. 1973, IEEE Trans. SMC 3:610"
 _NAME = "Texture_{name}_{{channel}}_{{scale}}_{{direction:02d}}_{{levels}}"
@@ -64,12 +65,7 @@ def measure(objects: ObjectSet, parameters: Parameters) -> Floats:
     """
     pixels = objects.pixels
     levels = gray_levels(objects.values, parameters.texture_gray_levels)
-    place = np.full(pixels.labels.size, -1)
-    place[pixels.positions] = np.arange(pixels.positions.size)
-    scales = [
-        _haralick(levels, pixels.labels, pixels.starts, pixels.positions, place, int(scale))
-        for scale in parameters.texture_scales
-    ]
+    scales = [_haralick(levels, pixels, int(scale)) for scale in parameters.texture_scales]
     return np.stack(scales, axis=2).reshape(pixels.count, -1)
 
 
@@ -81,21 +77,19 @@ def gray_levels(values: Floats, count: int) -> NDArray[np.uint8]:
     return levels.astype(np.uint8)
 
 
-def _haralick(
-    levels: NDArray[np.uint8],
-    labels: Labels,
-    starts: Integers,
-    positions: Integers,
-    place: Integers,
-    scale: int,
-) -> Floats:
+def _haralick(levels: NDArray[np.uint8], pixels: ObjectPixels, scale: int) -> Floats:
     """Return the (n, C, 4, 13) features at one scale."""
-    largest = int(np.diff(starts).max())
-    result = np.empty((starts.size - 1, levels.shape[0], len(_DIRECTIONS), len(FEATURES)))
-    logarithms = _entropy_terms(2 * largest)
+    result = np.full((len(levels), len(_DIRECTIONS), pixels.count, len(FEATURES)), np.nan)
+    logarithms = _entropy_terms(2 * int(pixels.areas.max()))
+    matrix = np.zeros(256 * 256, np.int32)
+    tallies = np.zeros((3, 511), np.int64)
+    place = np.empty(pixels.labels.size, np.int64)
+    place[pixels.positions] = np.arange(pixels.positions.size)
     for direction, (down, across) in enumerate(_DIRECTIONS):
-        pairs, ends = _pixel_pairs(labels, starts, positions, place, down * scale, across * scale)
-        _measure_direction(levels, starts, pairs, ends, logarithms, result[:, :, direction])
+        pairs, ends = _pixel_pairs(pixels, place, down * scale, across * scale)
+        for level, found in zip(levels, result[:, direction], strict=True):
+            _measure_pairs(level, pixels.starts, pairs, ends, logarithms, matrix, tallies, found)
+    result = np.moveaxis(result, 2, 0)
     result[np.isnan(result).any(axis=(2, 3))] = np.nan
     return result
 
@@ -106,84 +100,105 @@ def _entropy_terms(highest: int) -> Floats:
     return numbers * np.log2(np.maximum(numbers, 1))
 
 
-@njit(cache=True)
 def _pixel_pairs(
-    labels: Labels, starts: Integers, positions: Integers, place: Integers, down: int, across: int
+    pixels: ObjectPixels, place: Integers, down: int, across: int
 ) -> tuple[Integers, Integers]:
-    """Return the (Q, 2) pixels of each pair, object after object, and where each object ends."""
+    """Return the (2, Q) pixels of each pair, object after object, and where each object ends."""
+    pairs = np.empty((2, pixels.positions.size), np.int64)
+    ends = np.empty(pixels.count, np.int64)
+    where = (pixels.labels, pixels.starts, pixels.positions)
+    _pair_up(*where, place, down, across, pairs, ends)
+    return pairs, ends
+
+
+@njit(cache=True)
+def _pair_up(
+    labels: Labels,
+    starts: Integers,
+    positions: Integers,
+    place: Integers,
+    down: int,
+    across: int,
+    pairs: Integers,
+    ends: Integers,
+) -> None:
     rows, columns = labels.shape
-    pairs = np.empty((positions.size, 2), np.int64)
-    ends = np.empty(starts.size - 1, np.int64)
     size = 0
     for k in range(starts.size - 1):
         for i in range(starts[k], starts[k + 1]):
             row = positions[i] // columns + down
             column = positions[i] % columns + across
             if row < rows and 0 <= column < columns and labels[row, column] == k + 1:
-                pairs[size, 0] = i
-                pairs[size, 1] = place[row * columns + column]
+                pairs[0, size] = i
+                pairs[1, size] = place[row * columns + column]
                 size += 1
         ends[k] = size
-    return pairs[:size], ends
 
 
 @njit(cache=True)
-def _measure_direction(
-    levels: NDArray[np.uint8],
+def _measure_pairs(
+    level: NDArray[np.uint8],
     starts: Integers,
     pairs: Integers,
     ends: Integers,
     logarithms: Floats,
+    matrix: NDArray[np.int32],
+    tallies: Integers,
     out: Floats,
 ) -> None:
-    """Fill in the (n, C, 13) features of one direction."""
-    matrix = np.zeros(256 * 256, np.int32)  # all zero again after each object
-    cells = np.empty(pairs.shape[0], np.int64)
-    sums, differences = np.zeros(511, np.int64), np.zeros(256, np.int64)
-    single = np.zeros(256, np.int64)
+    """Fill in the (n, 13) features of one channel and direction where an object has pairs.
+
+    The matrix and the tallies of single levels, sums and differences are all zero again after each
+    object.
+    """
+    first = np.int64(0)
     for k in range(starts.size - 1):
-        first = ends[k - 1] if k else 0
-        for channel in range(levels.shape[0]):
-            level = levels[channel]
-            highest = level[starts[k] : starts[k + 1]].max()
-            size = 0
-            for i in range(first, ends[k]):
-                one, two = np.int64(level[pairs[i, 0]]), np.int64(level[pairs[i, 1]])
-                if one == 0 or two == 0:
-                    continue
-                cells[size] = max(one, two) * 256 + min(one, two)
-                matrix[cells[size]] += 1
-                size += 1
-                single[one] += 1
-                single[two] += 1
-                sums[one + two] += 1
-                differences[abs(one - two)] += 1
-            squares, entropy = _matrix_sums(matrix, cells[:size], logarithms)
-            if size == 0:
-                out[k, channel] = np.nan
-            else:
-                counts = (single, sums, differences)
-                _features(size, highest, squares, entropy, counts, logarithms, out[k, channel])
-            single[: highest + 1] = 0
-            sums[: 2 * highest + 1] = 0
-            differences[: highest + 1] = 0
+        highest, size = np.int64(0), np.int64(0)
+        for i in range(starts[k], starts[k + 1]):
+            highest = max(highest, np.int64(level[i]))
+        for i in range(first, ends[k]):
+            low, high = np.int64(level[pairs[0, i]]), np.int64(level[pairs[1, i]])
+            if low == 0 or high == 0:
+                continue
+            size += 1
+            matrix[max(low, high) * 256 + min(low, high)] += 1
+            tallies[0, low] += 1
+            tallies[0, high] += 1
+            tallies[1, low + high] += 1
+            tallies[2, abs(low - high)] += 1
+        squares, entropy = _matrix_sums(level, pairs, first, ends[k], matrix, logarithms)
+        if size:
+            _features(size, highest, squares, entropy, tallies, logarithms, k, out)
+        for i in range(2 * highest + 1):
+            tallies[1, i] = 0
+            if i <= highest:
+                tallies[0, i] = 0
+                tallies[2, i] = 0
+        first = ends[k]
 
 
 @njit(cache=True)
 def _matrix_sums(
-    matrix: NDArray[np.int32], cells: Integers, logarithms: Floats
+    level: NDArray[np.uint8],
+    pairs: Integers,
+    first: np.int64,
+    end: np.int64,
+    matrix: NDArray[np.int32],
+    logarithms: Floats,
 ) -> tuple[np.int64, float]:
     """Sum the squared counts and n log2 n over the symmetric matrix, and clear its cells.
 
     The matrix holds one triangle; a count off the diagonal stands for two cells.
     """
     squares, entropy = np.int64(0), 0.0
-    for cell in cells:
+    for i in range(first, end):
+        low, high = np.int64(level[pairs[0, i]]), np.int64(level[pairs[1, i]])
+        cell = max(low, high) * 256 + min(low, high)
         count = np.int64(matrix[cell])
         if count == 0:
             continue
         matrix[cell] = 0
-        if cell // 256 == cell % 256:
+        if low == high:
             squares += 4 * count * count
             entropy += logarithms[2 * count]
         else:
@@ -194,32 +209,29 @@ def _matrix_sums(
 
 @njit(cache=True)
 def _features(
-    size: int,
-    highest: int,
+    size: np.int64,
+    highest: np.int64,
     squares: np.int64,
     pair_entropy: float,
-    counts: tuple[Integers, Integers, Integers],
+    tallies: Integers,
     logarithms: Floats,
+    k: int,
     out: Floats,
 ) -> None:
-    """Write the 13 features of one object, channel and direction from its counts.
-
-    These are of single levels, and of the sums and the differences of two.
-    """
-    single, sums, differences = counts
+    """Write the 13 features of one object, channel and direction."""
     total = 2 * size  # every pair counts in both orders
     average, level_terms = 0.0, 0.0
     for level in range(highest + 1):
-        average += 2 * level * single[level] / total
-        level_terms += logarithms[single[level]]
+        average += 2 * level * tallies[0, level] / total
+        level_terms += logarithms[tallies[0, level]]
     sum_variance, sum_terms = 0.0, 0.0
     for level in range(2 * highest + 1):
-        count = 2 * sums[level]
+        count = 2 * tallies[1, level]
         sum_variance += (level - average) ** 2 * count / total
         sum_terms += logarithms[count]
     contrast, difference_terms, similarity, uneven = 0.0, 0.0, 0.0, 0.0
     for step in range(highest + 1):
-        count = 2 * differences[step]
+        count = 2 * tallies[2, step]
         contrast += step * step * count / total
         difference_terms += logarithms[count]
         similarity += count / (1 + step * step) / total
@@ -230,16 +242,16 @@ def _features(
     # With s and d the sum and the difference of two levels, and m their mean:
     # (i - m)(j - m) = ((s - 2m)² - d²) / 4 and (i - m)² + (j - m)² = ((s - 2m)² + d²) / 2.
     spread = sum_variance + contrast
-    out[0] = squares / total / total
-    out[1] = contrast
-    out[2] = (sum_variance - contrast) / spread if spread else 1.0
-    out[3] = spread / 4
-    out[4] = similarity
-    out[5] = average
-    out[6] = sum_variance
-    out[7] = (logarithms[total] - sum_terms) / total
-    out[8] = entropy
-    out[9] = uneven / (highest + 1)
-    out[10] = (logarithms[total] - difference_terms) / total
-    out[11] = -shared / level_entropy if level_entropy else 0.0
-    out[12] = np.sqrt(max(0.0, 1 - np.exp(-2 * shared)))
+    out[k, 0] = squares / total / total
+    out[k, 1] = contrast
+    out[k, 2] = (sum_variance - contrast) / spread if spread else 1.0
+    out[k, 3] = spread / 4
+    out[k, 4] = similarity
+    out[k, 5] = average
+    out[k, 6] = sum_variance
+    out[k, 7] = (logarithms[total] - sum_terms) / total
+    out[k, 8] = entropy
+    out[k, 9] = uneven / (highest + 1)
+    out[k, 10] = (logarithms[total] - difference_terms) / total
+    out[k, 11] = -shared / level_entropy if level_entropy else 0.0
+    out[k, 12] = np.sqrt(max(0.0, 1 - np.exp(-2 * shared)))

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 from numba import njit
+from scipy.sparse import csr_array
 
 from levelfield.arrays import Floats, Integers
+from levelfield.measurement.pixels import ObjectPixels
 
 
 def orders(degree: int) -> list[tuple[int, int]]:
@@ -14,12 +16,7 @@ def orders(degree: int) -> list[tuple[int, int]]:
 
 
 def zernike_sums(
-    values: Floats,
-    starts: Integers,
-    positions: Integers,
-    width: int,
-    circles: tuple[Floats, Floats],
-    degree: int,
+    values: Floats, pixels: ObjectPixels, circles: tuple[Floats, Floats], degree: int
 ) -> Floats:
     """Sum every Zernike polynomial over the pixels of every object.
 
@@ -38,9 +35,15 @@ def zernike_sums(
     (n, C + 1, K, 2) float64
         Real and imaginary sums, for weight 1 and then for each channel, in the order of `orders`.
     """
-    moments = _disc_moments(values, starts, positions, width, *circles, degree)
-    table = polynomials(degree)
-    return _combine(moments, table, np.argwhere(table))
+    moments = np.zeros((pixels.count, len(values) + 1, degree + 1, degree + 1))
+    work = np.ones((len(values) + 2, degree + 1))
+    where = (pixels.starts, pixels.positions, pixels.shape[1])
+    _add_moments(values, *where, np.column_stack(circles), work, moments)
+    moments[circles[1] == 0] = np.nan
+    table = np.moveaxis(polynomials(degree), 3, 1).reshape(-1, (degree + 1) ** 2)
+    sums = csr_array(table) @ moments.reshape(-1, (degree + 1) ** 2).T
+    form = (*moments.shape[:2], -1, 2)
+    return np.ascontiguousarray(sums.T).reshape(form)
 
 
 def polynomials(degree: int) -> Floats:
@@ -73,62 +76,43 @@ def _add_term(polynomial: Floats, factor: int, m: int, squares: int) -> None:
 
 
 @njit(cache=True)
-def _disc_moments(
+def _add_moments(
     values: Floats,
     starts: Integers,
     positions: Integers,
     width: int,
-    centres: Floats,
-    radii: Floats,
-    degree: int,
-) -> Floats:
-    """Sum weight * row^p column^q of the pixels in the circle, in units of its radius, p + q small.
+    circles: Floats,
+    work: Floats,
+    moments: Floats,
+) -> None:
+    """Sum weight * row^p column^q of the pixels in the circle, in units of its radius.
 
-    Returns
-    -------
-    (n, C + 1, degree + 1, degree + 1) float64
-        Zero where p + q is larger than the degree.
+    The powers p + q reach up to the degree. `work` is room for the sums of a row of an object,
+    and in its last line for the powers of a column.
     """
-    channels = values.shape[0]
-    moments = np.zeros((starts.size - 1, channels + 1, degree + 1, degree + 1))
-    sums = np.empty((channels + 1, degree + 1))  # of one row of an object
-    powers = np.ones(degree + 1)
+    channels, degree = values.shape[0], work.shape[1] - 1
     for k in range(starts.size - 1):
-        if radii[k] == 0:
-            moments[k] = np.nan
-            continue
         i = starts[k]
-        while i < starts[k + 1]:
+        while i < starts[k + 1] and circles[k, 2] > 0:
             image_row = positions[i] // width
-            row = (image_row - centres[k, 0]) / radii[k]
-            sums[:] = 0.0
+            row = (image_row - circles[k, 0]) / circles[k, 2]
+            for channel in range(channels + 1):
+                for q in range(degree + 1):
+                    work[channel, q] = 0.0
             while i < starts[k + 1] and positions[i] < (image_row + 1) * width:
-                column = (positions[i] - image_row * width - centres[k, 1]) / radii[k]
+                column = (positions[i] - image_row * width - circles[k, 1]) / circles[k, 2]
                 if column * column + row * row <= 1:
                     for q in range(1, degree + 1):
-                        powers[q] = powers[q - 1] * column
+                        work[channels + 1, q] = work[channels + 1, q - 1] * column
                     for q in range(degree + 1):
-                        sums[0, q] += powers[q]
+                        work[0, q] += work[channels + 1, q]
                     for channel in range(channels):
                         for q in range(degree + 1):
-                            sums[channel + 1, q] += values[channel, i] * powers[q]
+                            work[channel + 1, q] += values[channel, i] * work[channels + 1, q]
                 i += 1
             row_power = 1.0
             for p in range(degree + 1):
                 for channel in range(channels + 1):
                     for q in range(degree + 1 - p):
-                        moments[k, channel, p, q] += row_power * sums[channel, q]
+                        moments[k, channel, p, q] += row_power * work[channel, q]
                 row_power *= row
-    return moments
-
-
-@njit(cache=True)
-def _combine(moments: Floats, table: Floats, terms: Integers) -> Floats:
-    """Add up the moments by the coefficients of each polynomial that are not 0."""
-    sums = np.zeros((moments.shape[0], moments.shape[1], table.shape[0], 2))
-    for k in range(moments.shape[0]):
-        for channel in range(moments.shape[1]):
-            for term in range(terms.shape[0]):
-                kind, p, q, part = terms[term]
-                sums[k, channel, kind, part] += table[kind, p, q, part] * moments[k, channel, p, q]
-    return sums

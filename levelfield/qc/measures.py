@@ -9,7 +9,6 @@ from typing import Literal
 Kind = Literal["signed", "rate", "share"]
 Scope = Literal["negcon", "poscon", "difference"]
 SCOPES: tuple[Scope, ...] = ("negcon", "poscon", "difference")
-_ANY = (float("-inf"), float("inf"))
 AGREEMENT, FOUND, THRESHOLD, SPLIT_MERGE = "agreement", "found", "threshold", "split_merge"
 QUESTIONS = (AGREEMENT, FOUND, THRESHOLD, SPLIT_MERGE)
 """In the order in which people ask them."""
@@ -21,12 +20,10 @@ class Measure:
 
     Attributes
     ----------
-    name : str
-        In the tables.
-    question : str
-        One of `QUESTIONS`.
+    name, question : str
+        In the tables; one of `QUESTIONS`.
     unit : str
-        Of a class: ``%``, ``pp`` or ``px``. A difference of percentages is in ``pp``.
+        Of a class: ``%``, ``pp`` or ``px``.
     scale : float
         Units per fraction of objects, or per px.
     signed : bool
@@ -51,7 +48,7 @@ class Measure:
     def possible(self, scope: str) -> tuple[float, float]:
         """Return the lowest and highest value of a row: shares of a class lie between 0 and 1."""
         if self.unit == "px":
-            return _ANY
+            return float("-inf"), float("inf")
         return (-1.0, 1.0) if self.kind(scope) == "signed" else (0.0, 1.0)
 
     def unit_of(self, scope: str) -> str:
@@ -62,33 +59,29 @@ class Measure:
 MEASURES: dict[str, Measure] = {
     measure.name: measure
     for measure in (
+        # Right objects over predicted and missed ones. Right: neither split, merged, invented nor
+        # badly outlined.
         Measure("agreement", AGREEMENT, "%", 100.0, is_share_of_right=True),
+        # Objects without a label, over true objects.
         Measure("missed", FOUND, "pp", 100.0),
+        # Labels without an object, over predicted objects.
         Measure("invented", FOUND, "pp", 100.0),
+        # Distance from the visible edge to the outline; above 0 the outlines are too large.
         Measure("bias", THRESHOLD, "px", 1.0, signed=True),
+        # Excess fragments minus lacking objects, over predicted objects.
         Measure("balance", SPLIT_MERGE, "pp", 100.0, signed=True),
+        # Excess fragments over predicted objects.
         Measure("splits", SPLIT_MERGE, "pp", 100.0),
+        # Objects that hold two or more, over predicted objects.
         Measure("merges", SPLIT_MERGE, "pp", 100.0),
     )
 }
-"""All measures by name, in the order in which they are shown.
+"""All measures by name, in the order in which they are shown."""
 
-agreement
-    Right objects over predicted and missed ones. Right: neither split, merged, invented nor badly
-    outlined.
-missed
-    Objects without a label, over true objects.
-invented
-    Labels without an object, over predicted objects.
-bias
-    Distance from the visible edge to the outline, px; above 0 the outlines are too large.
-balance
-    Excess fragments minus lacking objects, over predicted objects.
-splits
-    Excess fragments over predicted objects.
-merges
-    Objects that hold two or more, over predicted objects.
-"""
+
+def n_classes(scope: str) -> int:
+    """Return how many control classes a row is of."""
+    return 2 if scope == "difference" else 1
 
 
 def measures_of(question: str) -> tuple[Measure, ...]:

@@ -17,7 +17,7 @@ from levelfield.qc.review.estimates import review_estimates
 from levelfield.qc.review.reviewers import reviewer_agreement
 from levelfield.qc.review.sampling import ReviewPlan, choose_for_review
 from levelfield.qc.review.table import reviewed_table
-from levelfield.qc.statistics.comparison import Comparison, comparisons
+from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.confounders import confounder_table
 from levelfield.qc.statistics.coverage import NotCovered, not_covered
 from levelfield.qc.statistics.doses import Trend, dose_trends
@@ -28,13 +28,12 @@ from levelfield.qc.statistics.summary import (
     ClassCount,
     class_counts,
     flag_objects,
-    site_table,
-    well_table,
+    rate_tables,
     with_calls,
 )
 from levelfield.qc.verdict.answer import answers_of
 from levelfield.qc.verdict.cases import plate_cases
-from levelfield.qc.verdict.rows import ReviewedRow, Row
+from levelfield.qc.verdict.rows import Row
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Rules
 from levelfield.qc.verdict.tables import AnswerLine, VerdictLine, answer_lines, verdict_lines
@@ -51,11 +50,11 @@ class PlateFeatures(NamedTuple):
 
     Attributes
     ----------
-    objects, pairs : pandas.DataFrame
+    objects, pairs : DataFrame
         From `levelfield.qc.evidence.features.field_features`.
-    candidates : pandas.DataFrame
+    candidates : DataFrame
         From `levelfield.qc.evidence.candidates.find_candidates`.
-    fields : pandas.DataFrame
+    fields : DataFrame
         ``n_labels, n_second_opinion``: objects by the segmenter and by the second opinion.
     """
 
@@ -70,11 +69,10 @@ class ReviewInput(NamedTuple):
 
     Attributes
     ----------
-    rows : pandas.DataFrame or None
-        The review sheet (levelfield/config/schemas/review.yaml), all text; None where there is
-        none yet.
-    checksums : pandas.DataFrame or None
-        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum`` of the label images.
+    rows : DataFrame or None
+        The review sheet (levelfield/config/schemas/review.yaml), all text, where there is one.
+    checksums : DataFrame or None
+        `FIELD`, ``checksum`` of the label images.
     plan : ReviewPlan
         How many objects and fields are to be reviewed.
     """
@@ -82,6 +80,9 @@ class ReviewInput(NamedTuple):
     rows: pd.DataFrame | None = None
     checksums: pd.DataFrame | None = None
     plan: ReviewPlan = ReviewPlan()
+
+
+NO_REVIEW = ReviewInput()
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,14 @@ class PlateDesign:
     ----------
     plate : str
         Name.
-    fields : pandas.DataFrame
-        ``Metadata_Plate, Metadata_Well, Metadata_Site`` of all fields that are not excluded;
-        what was seen in others is dropped.
-    layout : pandas.DataFrame
+    fields : DataFrame
+        `SITE` of all fields that are not excluded; what was seen in others is dropped.
+    layout : DataFrame
         One row per well: ``Metadata_Well, Metadata_ControlType, ...``.
     shape : (int, int)
         Rows and columns of the plate format.
     object_sets : sequence of str
-        Object sets to assess. Leave out sets made by subtraction: their outlines are those of
-        their parents.
+        To be assessed; not those made by subtraction, whose outlines are those of their parents.
     methods : mapping of str to Method
         How each object set is segmented, for the advice.
     """
@@ -134,22 +133,17 @@ class PlateQuality(NamedTuple):
 
 
 def assess_plate(
-    features: PlateFeatures,
-    design: PlateDesign,
-    rules: Rules | None = None,
-    review: ReviewInput | None = None,
+    features: PlateFeatures, design: PlateDesign, rules: Rules, review: ReviewInput = NO_REVIEW
 ) -> PlateQuality:
     """Score what was seen on a plate, and judge it.
 
     Parameters
     ----------
-    features : PlateFeatures
-        Of all packs.
-    design : PlateDesign
-        What the plate is.
-    rules : Rules, optional
+    features, design : PlateFeatures, PlateDesign
+        What was seen in all packs, and what the plate is.
+    rules : Rules
         Margins, constants, and the reason if the verdict is withheld.
-    review : ReviewInput, optional
+    review : ReviewInput
         What people said, and how much they are asked.
     """
     empty = (*empty_features(), no_candidates(), pd.DataFrame({"n_second_opinion": np.empty(0)}))
@@ -159,24 +153,15 @@ def assess_plate(
     classes = dict(design.layout[["Metadata_Well", "Metadata_ControlType"]].astype(str).to_numpy())
     scored = score_plate(objects, pairs, candidates, classes)
     outside = shipped_calibration().out_of_distribution(scored.objects)
-    rules = without_calibration(rules or Rules(), outside, design)
+    rules = _without_calibration(rules, outside, design)
     return judge_plate(scored, fields, outside, design, rules, review)
 
 
-def without_calibration(rules: Rules, outside: pd.Series, design: PlateDesign) -> Rules:
+def _without_calibration(rules: Rules, outside: pd.Series, design: PlateDesign) -> Rules:
     """Take away the calibration of object sets whose control images mostly do not show nuclei.
 
     A set that no other grows from is taken for nuclei, which it need not be: the evidence was
     calibrated on nothing else, so that nothing of such a set passes.
-
-    Parameters
-    ----------
-    rules : Rules
-        As the config has it.
-    outside : pandas.Series
-        By field, how it is unlike those of the calibration.
-    design : PlateDesign
-        Which wells are controls.
     """
     kinds = design.layout.set_index("Metadata_Well")["Metadata_ControlType"]
     wells = outside.index.get_level_values("Metadata_Well").map(kinds)
@@ -191,8 +176,8 @@ def judge_plate(
     opinions: pd.DataFrame,
     outside: pd.Series,
     design: PlateDesign,
-    rules: Rules | None = None,
-    review: ReviewInput | None = None,
+    rules: Rules,
+    review: ReviewInput = NO_REVIEW,
 ) -> PlateQuality:
     """Judge a plate whose objects and candidates are scored.
 
@@ -200,14 +185,11 @@ def judge_plate(
     ----------
     scored : Scored
         From `levelfield.qc.evidence.scores.score_plate`.
-    opinions : pandas.DataFrame
-        `FIELD`, ``n_second_opinion``.
-    outside : pandas.Series
-        By field, how it is unlike those of the calibration, empty where it is not.
-    design, rules, review
+    opinions, outside : DataFrame, Series
+        As for `levelfield.qc.statistics.field_sums.field_sums`.
+    design, rules, review : PlateDesign, Rules, ReviewInput
         As for `assess_plate`.
     """
-    rules, review = rules or Rules(), review or ReviewInput()
     plate, layout, pairs = design.plate, design.layout, comparisons(design.layout)
     objects, candidates = flag_objects(scored.objects), scored.candidates
     sums = with_calls(
@@ -218,40 +200,26 @@ def judge_plate(
     answers = read_answers(review.rows, plate, objects, review.checksums, candidates)
     reviewed = review_estimates(plate, objects, candidates, pairs, answers, rules, review.plan)
     uncovered = not_covered(plate, objects, sums, layout, pairs)
-    places = [(one.object_set, one.well) for one in uncovered]
-    wells = well_table(sums, layout, rules.constants_of, places)
+    places = [(well.object_set, well.well) for well in uncovered]
+    sites, wells = rate_tables(sums, layout, rules.constants_of, places)
     rows = judge(plate_cases(readings, reviewed, rules), rules)
+    evidence = {row.key: row.evidence for row in rows if row.evidence is not None}
     return PlateQuality(
         objects=objects,
         candidates=candidates,
-        sites=site_table(sums, layout, rules.constants_of, places),
+        sites=sites,
         wells=wells,
         estimates=to_table(readings, Reading),
         counts=to_table(class_counts(plate, sums, pairs, rules.constants_of), ClassCount),
         trend=to_table(dose_trends(plate, wells), Trend),
         confounders=confounder_table(plate, wells, *design.shape),
         not_covered=to_table(uncovered, NotCovered),
+        reviewed=reviewed_table(reviewed, evidence),
         reviewers=reviewer_agreement(plate, answers),
+        review_list=choose_for_review(objects, candidates, pairs, review.plan, review.checksums),
         verdict=verdict_table(rows, design.methods),
-        answers=answer_table(rows, coverage_of(wells, uncovered)),
-        **_review_tables(objects, candidates, pairs, reviewed, rows, review),
+        answers=answer_table(rows, _coverage(wells, uncovered)),
     )
-
-
-def _review_tables(
-    objects: pd.DataFrame,
-    candidates: pd.DataFrame,
-    pairs: Sequence[Comparison],
-    reviewed: Sequence[ReviewedRow],
-    rows: Sequence[Row],
-    review: ReviewInput,
-) -> dict[str, pd.DataFrame]:
-    """Return the review beside the evidence, and the list of what people should look at."""
-    evidence = {row.key: row.evidence for row in rows if row.evidence is not None}
-    return {
-        "reviewed": reviewed_table(reviewed, evidence),
-        "review_list": choose_for_review(objects, candidates, pairs, review.plan, review.checksums),
-    }
 
 
 def verdict_table(rows: Sequence[Row], methods: Mapping[str, Method]) -> pd.DataFrame:
@@ -272,20 +240,15 @@ def answer_table(
 ) -> pd.DataFrame:
     """Return ``qc/answers.csv`` of judged rows, words made last."""
     answers = answers_of(rows)
-    texts = [answer_headline(one) for one in answers]
-    return to_table(answer_lines(answers, texts, coverage), AnswerLine)
+    return to_table(answer_lines(answers, map(answer_headline, answers), coverage), AnswerLine)
 
 
-def coverage_of(wells: pd.DataFrame, uncovered: Sequence[NotCovered]) -> dict[str, tuple[int, int]]:
+def _coverage(wells: pd.DataFrame, uncovered: Sequence[NotCovered]) -> dict[str, tuple[int, int]]:
     """Count by object set the treated wells, and those that look like neither control class."""
-    treated = wells[wells["Metadata_ControlType"] == "trt"]
-    return {
-        str(name): (
-            int((treated[OBJECT_SET] == name).sum()),
-            sum(one.object_set == name for one in uncovered),
-        )
-        for name in wells[OBJECT_SET].unique()
-    }
+    treated = wells.loc[wells["Metadata_ControlType"] == "trt", OBJECT_SET]
+    others = [well.object_set for well in uncovered]
+    sets = wells[OBJECT_SET].unique()
+    return {str(name): (int((treated == name).sum()), others.count(name)) for name in sets}
 
 
 def _of_design(table: pd.DataFrame, empty: pd.DataFrame, design: PlateDesign) -> pd.DataFrame:

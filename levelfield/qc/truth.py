@@ -21,11 +21,11 @@ from levelfield.qc.statistics.estimates import (
     NOTHING,
     PASS_LEVEL,
     Estimate,
-    difference,
+    estimate_of_row,
     ratio_estimate,
 )
 from levelfield.qc.statistics.family import failure_level
-from levelfield.qc.statistics.records import shared_fields, to_table
+from levelfield.qc.statistics.records import shared_fields
 from levelfield.qc.statistics.summary import call_shares, threshold_call
 from levelfield.qc.verdict.tables import VerdictLine
 
@@ -34,10 +34,10 @@ from levelfield.qc.verdict.tables import VerdictLine
 class TruthLine:
     """One row of ``qc/truth.csv``, in ``unit``; intervals are at 90 %.
 
+    Plate to margin, and the estimate at the end, are those of the verdict.
+
     Attributes
     ----------
-    plate, question, measure, object_set, scope, perturbation, unit, margin
-        As in the verdict.
     truth, truth_ci_low, truth_ci_high : float
         From the scatter between the wells that have references; no interval with one well.
     truth_verdict : str
@@ -52,8 +52,6 @@ class TruthLine:
         other measures, and where evidence or references are missing.
     same_sites_estimate, same_sites_ci_low, same_sites_ci_high : float
         By the evidence, on the fields that have a reference alone.
-    estimate, ci_low, ci_high, verdict
-        As in the verdict.
     """
 
     plate: str
@@ -93,13 +91,11 @@ def truth_lines(
 
     Parameters
     ----------
-    images : pandas.DataFrame
+    images : DataFrame
         ``evaluation/images.csv``: scores of the fields that have a reference, by ``object_set``.
-    verdict : sequence of VerdictLine
-        ``qc/verdict.csv`` of the plate.
-    same_sites : sequence of VerdictLine
-        The same from the fields that have a reference alone, so that estimate and truth are of the
-        same objects.
+    verdict, same_sites : sequence of VerdictLine
+        ``qc/verdict.csv`` of the plate, and the same from the fields that have a reference alone,
+        so that estimate and truth are of the same objects.
     pairs : sequence of Comparison
         The plate's controls.
 
@@ -112,18 +108,13 @@ def truth_lines(
     sets = set(whole[OBJECT_SET])
     alike = {row.key: row for row in same_sites}
     rows = [row for row in verdict if row.object_set in sets]
-    own = [whole[whole[OBJECT_SET] == row.object_set] for row in rows]
-    truths = [_truth(row, table, pairs) for row, table in zip(rows, own, strict=True)]
+    own = [_images_of(whole, row, pairs) for row in rows]
+    truths = [_truth(row.measure_name, classes) for row, classes in zip(rows, own, strict=True)]
     verdicts = _verdicts(rows, truths)
     return [
-        _line(row, truth, said, alike.get(row.key), _images_of(table, _wells(row, pairs)))
-        for row, table, truth, said in zip(rows, own, truths, verdicts, strict=True)
+        _line(row, truth, said, alike.get(row.key), pd.concat([whole[:0], *classes]))
+        for row, classes, truth, said in zip(rows, own, truths, verdicts, strict=True)
     ]
-
-
-def truth_table(lines: Sequence[TruthLine]) -> pd.DataFrame:
-    """Return ``qc/truth.csv``."""
-    return to_table(lines, TruthLine)
 
 
 def class_truth(images: pd.DataFrame, measure: str) -> Estimate:
@@ -144,40 +135,33 @@ def class_truth(images: pd.DataFrame, measure: str) -> Estimate:
     return ratio_estimate(sums["top"], sums["bottom"])
 
 
-def _truth(row: VerdictLine, images: pd.DataFrame, pairs: Sequence[Comparison]) -> Estimate:
-    classes = [
-        class_truth(images[images["Metadata_Well"].isin(wells)], row.measure_name)
-        for wells in _wells(row, pairs)
-    ]
+def _images_of(
+    images: pd.DataFrame, row: VerdictLine, pairs: Sequence[Comparison]
+) -> list[pd.DataFrame]:
+    """Return the images of the row's class, or of both its classes, the positive one first."""
+    own = images[images[OBJECT_SET] == row.object_set]
+    pair = next((pair for pair in pairs if pair.name(row.scope) == row.perturbation), None)
+    classes = pair.classes(row.scope).values() if pair else []
+    return [own[own["Metadata_Well"].isin(wells)] for wells in classes]
+
+
+def _truth(measure: str, images: Sequence[pd.DataFrame]) -> Estimate:
+    classes = [class_truth(own, measure) for own in images]
     if not classes or not all(estimate.n_wells for estimate in classes):
         return NOTHING
-    return classes[0] if len(classes) == 1 else difference(*classes)
-
-
-def _wells(row: VerdictLine, pairs: Sequence[Comparison]) -> list[tuple[str, ...]]:
-    """Return the wells of the row's class, or of both its classes, the positive one first."""
-    for pair in pairs:
-        name = pair.negative_name if row.scope == "negcon" else pair.perturbation
-        if name == row.perturbation:
-            sides = {"poscon": pair.positive_wells, "negcon": pair.negative_wells}
-            return [*sides.values()] if row.scope == "difference" else [sides[row.scope]]
-    return []
+    return estimate_of_row(classes)
 
 
 def _verdicts(rows: Sequence[VerdictLine], truths: Sequence[Estimate]) -> list[str]:
     """Judge as the verdict does, the rows of a question as one family."""
     bounds = [bound_of(row.measure, row.scope, row.margin / row.measure.scale) for row in rows]
     levels = {}
-    for question in dict.fromkeys(row.question for row in rows):
-        family = [
-            (bound, truth)
-            for row, bound, truth in zip(rows, bounds, truths, strict=True)
-            if row.question == question
-        ]
+    for question in {row.question for row in rows}:
+        family = [place for place, row in enumerate(rows) if row.question == question]
         levels[question] = failure_level(
-            [bound.limit for bound, _ in family],
-            [truth.standard_error for _, truth in family],
-            [truth.all_degrees_of_freedom for _, truth in family],
+            [bounds[place].limit for place in family],
+            [truths[place].standard_error for place in family],
+            [truths[place].all_degrees_of_freedom for place in family],
         )
     return [
         decide(truth, bound, level=levels[row.question]) if truth.n_wells else ""
@@ -185,41 +169,32 @@ def _verdicts(rows: Sequence[VerdictLine], truths: Sequence[Estimate]) -> list[s
     ]
 
 
-def _images_of(images: pd.DataFrame, wells: Sequence[Sequence[str]]) -> pd.DataFrame:
-    return images[images["Metadata_Well"].isin([well for side in wells for well in side])]
-
-
 def _line(
     row: VerdictLine, truth: Estimate, said: str, alike: VerdictLine | None, images: pd.DataFrame
 ) -> TruthLine:
     scale = row.measure.scale
-    low, high = truth.interval(PASS_LEVEL)
+    value, low, high = truth.in_units(scale)
     if row.unit != "px" and row.scope != "difference":
         # Few wells give a wide interval, but no share beyond all objects.
-        low, high = np.clip([low, high], *row.measure.possible(row.scope))
-    calls = threshold_call(images["boundary_bias_px"])
-    fraction_low, fraction_high = call_shares(calls)
+        low, high = np.clip(truth.interval(PASS_LEVEL), *row.measure.possible(row.scope)) * scale
+    convention = float("nan")
+    if row.question == THRESHOLD and alike is not None:
+        # How far outside of the visible edge the annotators drew.
+        convention = alike.estimate - value
+    fraction_low, fraction_high = call_shares(threshold_call(images["boundary_bias_px"]))
     facts = shared_fields(row, TruthLine) | {
         "measure": row.measure_name,
-        "truth": truth.value * scale,
-        "truth_ci_low": float(low) * scale,
-        "truth_ci_high": float(high) * scale,
+        "truth": value,
+        "truth_ci_low": float(low),
+        "truth_ci_high": float(high),
         "truth_verdict": said,
         "n_wells": truth.n_wells,
         "n_sites": len(images),
         "n_objects": int(images["n_prediction"].sum()),
         "fraction_low": fraction_low,
         "fraction_high": fraction_high,
-        "annotators_convention_px": _convention(row, truth, alike),
-        "same_sites_estimate": alike.estimate if alike else np.nan,
-        "same_sites_ci_low": alike.ci_low if alike else np.nan,
-        "same_sites_ci_high": alike.ci_high if alike else np.nan,
+        "annotators_convention_px": convention,
     }
+    for name in ("estimate", "ci_low", "ci_high"):
+        facts[f"same_sites_{name}"] = getattr(alike, name) if alike else np.nan
     return TruthLine(**facts)
-
-
-def _convention(row: VerdictLine, truth: Estimate, alike: VerdictLine | None) -> float:
-    """Return how far outside of the visible edge the annotators drew, px."""
-    if row.question != THRESHOLD or alike is None:
-        return np.nan
-    return float(alike.estimate - truth.value * row.measure.scale)

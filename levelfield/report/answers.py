@@ -95,9 +95,7 @@ def _change(answer: ShownAnswer, every: Sequence[ShownAnswer], method: Method) -
         return ""
     failed = [row for own in every for row in own.rows if row.verdict == "fail"]
     asked = {row.aim for row in failed} - {None}
-    if not from_parent(method, wanted) and any(
-        clash(method, answer.object_set, wanted, aim) for aim in asked if aim
-    ):
+    if not from_parent(method, wanted) and any(clash(method, wanted, aim) for aim in asked if aim):
         return "no one parameter mends it, see below"
     return parameter_change(method, answer.object_set, wanted)
 

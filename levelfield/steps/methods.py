@@ -22,7 +22,6 @@ def _method(object_set: ObjectSetSettings) -> Method:
     method = METHODS[object_set.method]
     options = method.options.read(object_set.parameters, f"method {method.name}")
     return Method(
-        name=method.name,
         values=_flat(options.model_dump()) | _flat(object_set.parameters),
         defaults=_flat(method.options.model_validate(_left_out(object_set)).model_dump()),
         parent=object_set.parents.get("parent", ""),

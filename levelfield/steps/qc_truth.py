@@ -9,9 +9,9 @@ from levelfield.qc.columns import FIELD, OBJECT_SET, SITE
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.field_sums import field_sums
 from levelfield.qc.statistics.readings import plate_readings
-from levelfield.qc.statistics.records import from_table
+from levelfield.qc.statistics.records import from_table, to_table
 from levelfield.qc.statistics.summary import with_calls
-from levelfield.qc.truth import truth_lines, truth_table
+from levelfield.qc.truth import TruthLine, truth_lines
 from levelfield.qc.verdict.cases import plate_cases
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.tables import VerdictLine, verdict_lines
@@ -50,5 +50,5 @@ def plate_truth(
     lines = truth_lines(
         images, from_table(verdict, VerdictLine), verdict_lines(rows, [""] * len(rows)), pairs
     )
-    notes = mark_verdict(truth_table(lines).assign(advice=""), science.sections["objects"])
+    notes = mark_verdict(to_table(lines, TruthLine).assign(advice=""), science.sections["objects"])
     return notes.drop(columns="advice")

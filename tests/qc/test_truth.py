@@ -14,8 +14,8 @@ from levelfield.labels.objects import expand
 from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.estimates import PASS_LEVEL, difference, ratio_estimate
-from levelfield.qc.statistics.records import columns_of, from_table
-from levelfield.qc.truth import class_truth, truth_lines, truth_table
+from levelfield.qc.statistics.records import columns_of, from_table, to_table
+from levelfield.qc.truth import TruthLine, class_truth, truth_lines
 from levelfield.qc.verdict.rules import Margins
 from levelfield.qc.verdict.tables import VerdictLine
 
@@ -70,7 +70,7 @@ def verdict_rows(**changed) -> list[VerdictLine]:
 def truth_of(wells: dict[str, np.ndarray], same: list[VerdictLine] | None = None) -> pd.DataFrame:
     same = verdict_rows(estimate=9.0, ci_low=8.0, ci_high=10.0) if same is None else same
     lines = truth_lines(images_of(wells), verdict_rows(), same, PAIRS)
-    return truth_table(lines).set_index(["measure", "scope"])
+    return to_table(lines, TruthLine).set_index(["measure", "scope"])
 
 
 def test_planted_splits_and_merges_come_back_in_points():

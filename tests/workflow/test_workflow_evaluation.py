@@ -212,7 +212,7 @@ def test_missing_and_odd_references_are_reported_and_the_others_compared(screen,
     assert list(screen.evaluation("images")["Metadata_Well"].unique()) == ["B03"]
 
 
-def test_a_reference_that_is_drawn_anew_is_compared_anew(screen, drawn):
+def test_a_reference_that_is_drawn_again_is_compared_again(screen, drawn):
     folder = screen.reference_folder("redrawn", {"B03": drawn["B03"][1]})
     pattern = "redrawn/{plate}/{well}_s{site}.png"
     screen.evaluate(pattern)

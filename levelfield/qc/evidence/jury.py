@@ -66,8 +66,8 @@ def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:
     for own, opinion in zip(best, given.values(), strict=True):
         overlap = count_overlap(number_labels(opinion, "opinion"), objects)
         np.maximum.at(own, overlap.reference, overlap.iou)
-        errors = find_errors(overlap)
-        counts += np.stack([errors.is_split, errors.is_merged, errors.is_missed])
+        errors = find_errors(overlap).reference
+        counts += np.stack([errors[name] for name in ("is_split", "is_merged", "is_missed")])
     return pd.DataFrame(
         {
             NUMBER: objects.labels,

@@ -25,15 +25,15 @@ class Answers:
 
     Attributes
     ----------
-    objects : pandas.DataFrame
+    objects : DataFrame
         One row per object that somebody looked at: `OBJECT` and a column per measure, each the mean
         over its reviewers, and NaN if nobody could tell: ``agreement`` (1 if correct), ``splits``
         ((f − 1)/f for a piece of f), ``merges`` (1 if it holds several), ``balance`` ((f − 1)/f for
         a piece, −(m − 1) for one that holds m), ``invented`` (1 if there is no object), ``bias`` (1
         if too large, −1 if too small).
-    missed : pandas.DataFrame
+    missed : DataFrame
         One row per field that was searched for missed objects: `FIELD` and ``n_missed``.
-    rows : pandas.DataFrame
+    rows : DataFrame
         One row per answer that counts: `OBJECT`, ``reviewer, answer``.
     notes : tuple of str
         What does not count, and why, in sentences.
@@ -46,13 +46,7 @@ class Answers:
 
 
 def check_answers(review: pd.DataFrame, plate: str) -> None:
-    """Raise ``ValueError`` for answers of a plate that `read_answers` would refuse.
-
-    Parameters
-    ----------
-    review, plate
-        As for `read_answers`.
-    """
+    """Raise ``ValueError`` for answers of a plate that `read_answers` would refuse."""
     _check_rows(_rows_of_plate(review, plate))
 
 
@@ -65,26 +59,19 @@ def read_answers(
 ) -> Answers:
     """Turn the rows of a review into numbers per object.
 
+    Rows of objects that are not there, or whose labels have changed since, do not count and are
+    mentioned in the notes.
+
     Parameters
     ----------
-    review : pandas.DataFrame or None
-        Rows as in levelfield/config/schemas/review.yaml, all text, of any plates. Rows without an
-        answer wait to be filled in and are passed over.
-    plate : str
-        The plate in question; other rows are passed over.
-    objects : pandas.DataFrame
-        All objects of the plate, with `OBJECT`.
-    checksums : pandas.DataFrame, optional
-        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum`` of the label images
-        as they are now.
-    candidates : pandas.DataFrame, optional
-        Possible missed objects, with `FIELD`: a field without any label may be searched, too.
-
-    Returns
-    -------
-    Answers
-        Rows of objects that are not there, or whose labels have changed since, do not count and
-        are mentioned in the notes.
+    review, plate : DataFrame or None, str
+        Rows as in levelfield/config/schemas/review.yaml, all text. Rows of other plates, and those
+        that wait for an answer, are passed over.
+    objects, candidates : DataFrame
+        All objects of the plate, and possible missed ones: a field without any label may be
+        searched.
+    checksums : DataFrame, optional
+        `FIELD`, ``checksum`` of the label images as they are now.
 
     Raises
     ------
@@ -97,16 +84,11 @@ def read_answers(
     rows, notes = _current_rows(rows, objects, checksums, candidates)
     whole_fields = rows["answer"] == MISSED
     found = rows[~whole_fields]
-    values = _values(found)
-    table = pd.concat([found[OBJECT], values], axis=1)
-    per_object = table.groupby(OBJECT, sort=True)[list(values)].mean().reset_index()
+    table = pd.concat([found[OBJECT], _values(found)], axis=1)
+    per_object = table.groupby(OBJECT, sort=True)[list(PER_OBJECT)].mean().reset_index()
     missed = rows[whole_fields].groupby(FIELD, sort=True)["m"].mean()
-    return Answers(
-        per_object,
-        missed.rename("n_missed").reset_index(),
-        found[[*OBJECT, "reviewer", "answer"]].reset_index(drop=True),
-        tuple(notes),
-    )
+    said = found[[*OBJECT, "reviewer", "answer"]].reset_index(drop=True)
+    return Answers(per_object, missed.rename("n_missed").reset_index(), said, tuple(notes))
 
 
 def _rows_of_plate(review: pd.DataFrame | None, plate: str) -> pd.DataFrame:
@@ -205,13 +187,12 @@ def _values(rows: pd.DataFrame) -> pd.DataFrame:
     answer = rows["answer"]
     pieces = np.where(answer == "split", (rows["f"] - 1) / rows["f"], 0.0)
     lacking = np.where(answer == "merged", rows["m"] - 1, 0.0)
-    values = (
-        (answer == CORRECT) * 1.0,
-        (answer == "not_an_object") * 1.0,
-        np.select([answer == "too_large", answer == "too_small"], [1.0, -1.0], 0.0),
-        pieces - lacking,
-        pieces,
-        (answer == "merged") * 1.0,
-    )
-    table = pd.DataFrame(dict(zip(PER_OBJECT, values, strict=True)), index=rows.index)
-    return table.where(answer != CANNOT_TELL)
+    values = {
+        "agreement": (answer == CORRECT) * 1.0,
+        "invented": (answer == "not_an_object") * 1.0,
+        "bias": (answer == "too_large") * 1.0 - (answer == "too_small"),
+        "balance": pieces - lacking,
+        "splits": pieces,
+        "merges": (answer == "merged") * 1.0,
+    }
+    return pd.DataFrame(values, index=rows.index).where(answer != CANNOT_TELL)

@@ -1,6 +1,6 @@
 """One control class as far as people have reviewed it: every measure, with what it is known by."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,47 +16,16 @@ from levelfield.qc.review.stratified import (
     NOT_REVIEWED,
     Reviewed,
     Sample,
-    Spread,
     combined,
     objects_sample,
     stratified_mean,
 )
 from levelfield.qc.review.units import field_table, object_evidence
-from levelfield.qc.statistics.estimates import Estimate
-from levelfield.qc.verdict.rows import ReviewState
+from levelfield.qc.verdict.rows import ReviewCounts, ReviewState
 
-UNREVIEWED: ReviewState = "unreviewed"
-PARTIAL: ReviewState = "partial"
-COMPLETE: ReviewState = "complete"
-REVIEWED_MEASURES = tuple(MEASURES)
 GUARD_MISSED = 1.0
 """Variance of a field's count of missed objects that is mixed in: one object more or less."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far people are with the objects, or the fields, of a class.
-
-    Attributes
-    ----------
-    drawn, answered, usable : int
-        To be looked at; with an answer; with one that says something.
-    strata_known : bool
-        Whether every stratum has an answer that says something.
-    """
-
-    drawn: int
-    answered: int
-    usable: int
-    strata_known: bool
-
-    @property
-    def state(self) -> ReviewState:
-        """Complete when everything that was drawn has its answer, and no stratum is unknown."""
-        if self.answered == 0:
-            return UNREVIEWED
-        whole = self.answered == self.drawn and self.strata_known
-        return COMPLETE if whole else PARTIAL
+_COUNT_FIELDS = ("missed", "agreement")
 
 
 @dataclass(frozen=True)
@@ -65,17 +34,16 @@ class ClassReview:
 
     Attributes
     ----------
-    objects : pandas.DataFrame
-        Its scored objects, in the order of `risk` and of the samples.
-    fields : pandas.DataFrame
-        From `levelfield.qc.review.units.field_table`.
+    objects, fields : DataFrame
+        Scored objects, in the order of `risk` and of the samples; and
+        `levelfield.qc.review.units.field_table`.
     risk : (n,) float64
         Of the objects.
     answers : mapping of str to (n,) float64
         By measure; NaN where an object that was drawn has no answer, and for all others.
     n_missed : (f,) float64
         Counts on the fields that were drawn; NaN for the rest.
-    of_objects, of_fields : Progress
+    of_objects, of_fields : ReviewCounts
         How far people are.
     n_not_drawn : int
         Answers for objects of the class that were not drawn.
@@ -86,86 +54,58 @@ class ClassReview:
     risk: Floats
     answers: Mapping[str, Floats]
     n_missed: Floats
-    of_objects: Progress
-    of_fields: Progress
+    of_objects: ReviewCounts
+    of_fields: ReviewCounts
     n_not_drawn: int
 
     def state(self, measure: str) -> ReviewState:
         """How far the review of a measure is: of the objects, of the fields, or of both."""
-        states = {each.state for each in self.progress(measure)}
-        return states.pop() if len(states) == 1 else PARTIAL
+        parts = self.progress(measure)
+        return ReviewCounts.of([part.state for part in parts], parts).state
 
-    def progress(self, measure: str) -> tuple[Progress, ...]:
+    def progress(self, measure: str) -> tuple[ReviewCounts, ...]:
         """Return what a measure takes to be looked at."""
         if measure == "missed":
             return (self.of_fields,)
         # Right objects are a share of the missed ones, too.
         return (self.of_objects, self.of_fields) if measure == "agreement" else (self.of_objects,)
 
-    def reviewed(self, measure: str, weights: Floats | None = None) -> Reviewed:
+    @cached_property
+    def reviewed(self) -> dict[str, Reviewed]:
+        """What the review says, by measure; without a value unless it is complete."""
+        return {measure: self.reviewed_with(measure) for measure in MEASURES}
+
+    @cached_property
+    def read(self) -> dict[str, Reviewed]:
+        """What the evidence alone says, by measure, as if nothing had been left to a draw."""
+        return {measure: self._estimate(measure, Sample.evidence_mean) for measure in MEASURES}
+
+    def best(self, measure: str) -> Reviewed:
+        """Return what is known of a measure: by the review where it is complete."""
+        return (self.reviewed if self.state(measure) == "complete" else self.read)[measure]
+
+    def reviewed_with(self, measure: str, weights: Floats | None = None) -> Reviewed:
         """Estimate a measure from the review.
 
-        Parameters
-        ----------
-        measure : str
-            Name of the measure.
-        weights : float64, optional
-            What each unit counts: each field for missed objects and for agreement, which counts
-            them; else each object.
-
-        Returns
-        -------
-        Reviewed
-            Without a value unless the review of the measure is complete.
+        Weights are what each unit counts: each field for missed objects and for agreement, which
+        counts them; else each object.
         """
-        if weights is not None:
-            return self._reviewed(measure, weights)
-        if measure not in self._known:
-            self._known[measure] = self._reviewed(measure, None)
-        return self._known[measure]
-
-    @cached_property
-    def _known(self) -> dict[str, Reviewed]:
-        """Hold what was estimated without weights, which is asked for several times."""
-        return {}
-
-    @cached_property
-    def _read(self) -> dict[str, Estimate]:
-        return {}
-
-    def _reviewed(self, measure: str, weights: Floats | None) -> Reviewed:
-        if self.state(measure) != COMPLETE:
+        if self.state(measure) != "complete":
             return NOT_REVIEWED
-        if measure in PER_OBJECT and measure != "agreement":
-            return stratified_mean(self.object_sample(measure, weights))
+        return self._estimate(measure, stratified_mean, weights)
+
+    def _estimate(
+        self, measure: str, mean_of: Callable[[Sample], Reviewed], weights: Floats | None = None
+    ) -> Reviewed:
+        if measure not in _COUNT_FIELDS:
+            return mean_of(self.object_sample(measure, weights))
         fields = self.field_sample(weights)
-        missed = stratified_mean(fields)
+        missed = mean_of(fields)
         if measure == "missed":
             return _missed_rate(missed, self._true_per_size(fields))
         right = self.object_sample("agreement", self._of_their_fields(weights))
-        sizes = [float(np.sum(each.weights * each.sizes)) for each in (fields, right)]
-        return _agreement(stratified_mean(right), missed, sizes[0] / sizes[1] if sizes[1] else 0.0)
-
-    def read(self, measure: str) -> Estimate:
-        """Return what the evidence alone says, the well as the unit."""
-        if measure not in self._read:
-            self._read[measure] = self._reading(measure)
-        return self._read[measure]
-
-    def _reading(self, measure: str) -> Estimate:
-        if measure in PER_OBJECT and measure != "agreement":
-            return self.object_sample(measure).evidence_estimate()
-        fields = self.field_sample()
-        missed = _known(fields.evidence_estimate())
-        if measure == "missed":
-            found = _missed_rate(missed, self._true_per_size(fields))
-        else:
-            share = float(fields.sizes.sum()) / max(len(self.objects), 1)
-            right = _known(self.object_sample("agreement").evidence_estimate())
-            found = _agreement(right, missed, share)
-        return Estimate(
-            found.value, found.of_wells.variance, found.of_wells.degrees_of_freedom, found.n_wells
-        )
+        sizes = [float(np.sum(sample.weights * sample.sizes)) for sample in (fields, right)]
+        return _agreement(mean_of(right), missed, sizes[0] / sizes[1] if sizes[1] else 0.0)
 
     def object_sample(self, measure: str, weights: Floats | None = None) -> Sample:
         """Return the objects with evidence and answers of a measure."""
@@ -200,9 +140,9 @@ class ClassReview:
         """Return true objects behind labels per unit of size, by the review where it is done."""
         true = self.fields["true_labels"].to_numpy(float)
         share = float(np.sum(fields.weights * true) / np.sum(fields.weights * fields.sizes))
-        if self.of_objects.state != COMPLETE:
+        if self.of_objects.state != "complete":
             return share
-        wrong = [self.reviewed(name).value for name in ("balance", "invented")]
+        wrong = [self.reviewed_with(name).value for name in ("balance", "invented")]
         read = [self.object_sample(name).evidence.mean() for name in ("balance", "invented")]
         return share * max(1 - ordered_sum(wrong), 0.0) / max(1 - ordered_sum(read), 0.1)
 
@@ -210,17 +150,7 @@ class ClassReview:
 def class_review(
     objects: pd.DataFrame, candidates: pd.DataFrame, answers: Answers, plan: ReviewPlan
 ) -> ClassReview:
-    """Bring together the objects of a class and what people said of them.
-
-    Parameters
-    ----------
-    objects, candidates : pandas.DataFrame
-        Scored objects and possible missed objects of one class and object set.
-    answers : Answers
-        From `levelfield.qc.review.answers.read_answers`.
-    plan : ReviewPlan
-        How much was drawn.
-    """
+    """Bring together the scored and possible missed objects of a class, and what people said."""
     chosen, risk = drawn(objects, plan), object_risk(objects)
     known = objects[OBJECT].merge(
         answers.objects.assign(answered=True), on=OBJECT, how="left", validate="one_to_one"
@@ -234,21 +164,27 @@ def class_review(
     n_missed = np.where(to_search, counts, np.nan)
     searched = int(np.isfinite(n_missed).sum())
     strata = risk_strata(risk)
+    every_stratum = bool(np.isin(strata, strata[usable]).all())
     return ClassReview(
         objects,
         fields,
         risk,
         {name: np.where(usable, known[name].astype(float), np.nan) for name in PER_OBJECT},
         n_missed,
-        Progress(
-            int(chosen.sum()),
-            int(answered.sum()),
-            int(usable.sum()),
-            bool(np.isin(strata, strata[usable]).all()),
-        ),
-        Progress(int(to_search.sum()), searched, searched, searched > 0),
+        _counts(int(chosen.sum()), int(answered.sum()), int(usable.sum()), every_stratum),
+        _counts(int(to_search.sum()), searched, searched, searched > 0),
         int((looked_at & ~chosen).sum()),
     )
+
+
+def _counts(drawn: int, answered: int, usable: int, every_stratum: bool) -> ReviewCounts:
+    """Complete is what has all its answers, with one that says something in every stratum."""
+    state: ReviewState = "partial"
+    if answered == 0:
+        state = "unreviewed"
+    elif answered == drawn and every_stratum:
+        state = "complete"
+    return ReviewCounts(state, drawn, usable, answered - usable)
 
 
 def _missed_rate(missed: Reviewed, true_per_size: float) -> Reviewed:
@@ -266,10 +202,3 @@ def _agreement(right: Reviewed, missed: Reviewed, size_per_label: float) -> Revi
     whole = 1 + missed.value * size_per_label
     slope = -right.value * size_per_label / whole**2
     return combined(right.value / whole, [(right, 1 / whole), (missed, slope)])
-
-
-def _known(estimate: Estimate) -> Reviewed:
-    """Return the evidence's own mean as if nothing had been left to a draw."""
-    nothing = Spread(0.0, float("inf"))
-    of_wells = Spread(estimate.variance, estimate.degrees_of_freedom)
-    return Reviewed(estimate.value, nothing, nothing, of_wells, estimate.n_wells)

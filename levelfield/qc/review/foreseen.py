@@ -1,26 +1,18 @@
 """How many objects, or fields, a review should take to decide a row, if it is as it seems."""
 
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from levelfield.arrays import Floats
-from levelfield.qc.review.classes import COMPLETE, GUARD_MISSED, ClassReview
-from levelfield.qc.review.sampling import (
-    FEWEST_PER_STRATUM,
-    RISK_CUTS,
-    UNFORESEEN,
-    allocate,
-    foreseen_variance,
-    risk_strata,
-)
-from levelfield.qc.review.stratified import GUARD_ANSWERS, GUARD_VARIANCE, Spread, together
+from levelfield.qc.review.classes import GUARD_MISSED, ClassReview
+from levelfield.qc.review.sampling import FEWEST_PER_STRATUM, UNFORESEEN, foreseen_variance, planned
+from levelfield.qc.review.stratified import GUARD_ANSWERS, GUARD_VARIANCE, Spread, guarded, together
 from levelfield.qc.review.units import object_evidence
-from levelfield.qc.statistics.decision import FEWEST_TO_PASS, Bound, decide
-from levelfield.qc.statistics.estimates import Estimate, difference
+from levelfield.qc.statistics.decision import FEWEST_TO_PASS, Bound, decide, fewest
+from levelfield.qc.statistics.estimates import Estimate, estimate_of_row
 
 MOST_REVIEWS = 5000
 STEP = 10
@@ -40,12 +32,8 @@ def reviews_needed(
     ----------
     classes : sequence of ClassReview
         Both classes of a difference, positive first; else one.
-    measure : str
-        Name of the measure; of bias, which no review decides, nothing is returned.
-    value : float
-        The estimate as it stands.
-    bound : Bound
-        Margin of the row.
+    measure, value, bound : str, float, Bound
+        The estimate as it stands, and its margin; the bias is decided by no review.
     borrowed : sequence of Spread or None
         Variance between wells that stands in for each class that has one well.
 
@@ -58,94 +46,52 @@ def reviews_needed(
     """
     if measure == "bias" or not np.isfinite(value):
         return None
-    fields = measure == "missed"
-    sizes = [len(each.fields) if fields else len(each.objects) for each in classes]
+    sizes = [len(side.fields if measure == "missed" else side.objects) for side in classes]
     if min(sizes) == 0:
         return None
-    of_wells = [_of_wells(*each, measure) for each in zip(classes, borrowed, strict=True)]
-    can_pass = min(each.read(measure).n_wells for each in classes) >= FEWEST_TO_PASS
+    known = [side.best(measure) for side in classes]
+    of_wells = [own.wells_or(scatter) for own, scatter in zip(known, borrowed, strict=True)]
+    can_pass = min(side.read[measure].n_wells for side in classes) >= FEWEST_TO_PASS
 
-    def decided(number: int) -> bool:
+    def is_decided(number: int) -> bool:
         found = []
-        for each, scatter in zip(classes, of_wells, strict=True):
-            spread = together([_of_draw(each, measure, number), scatter])
+        for side, scatter in zip(classes, of_wells, strict=True):
+            spread = together([_of_draw(side, measure, number), scatter])
             found.append(Estimate(0.0, spread.variance, spread.degrees_of_freedom, 0))
-        whole = found[0] if len(found) == 1 else difference(*found)
-        return decide(replace(whole, value=value), bound, can_pass=can_pass) != "undecided"
+        whole = replace(estimate_of_row(found), value=value)
+        return decide(whole, bound, can_pass=can_pass) != "undecided"
 
-    return fewest_reviews(decided, max(sizes), 1 if fields else STEP)
-
-
-def fewest_reviews(decided: Callable[[int], bool], largest: int, step: int = STEP) -> int | None:
-    """Return the smallest multiple of `step`, at least 3, that decides; None if none does.
-
-    Parameters
-    ----------
-    decided : callable
-        Tells of a number of objects whether it is enough; if it is, so are all larger ones.
-    largest : int
-        Objects of the larger class.
-    step : int
-        How fine.
-    """
-    most = min(largest, MOST_REVIEWS)
-    first = step * -(-FEWEST_PER_STRATUM // step)
-    numbers = [*range(first, most, step), most]
-    place = bisect_left(numbers, True, key=decided)
-    return numbers[place] if place < len(numbers) else None
-
-
-def _of_wells(side: ClassReview, borrowed: Spread | None, measure: str) -> Spread:
-    """Return what the wells leave open, however many objects are looked at."""
-    if side.state(measure) == COMPLETE:
-        found, n_wells = side.reviewed(measure).of_wells, side.reviewed(measure).n_wells
-    else:
-        read = side.read(measure)
-        found, n_wells = Spread(read.variance, read.degrees_of_freedom), read.n_wells
-    if not np.isfinite(found.variance) and borrowed is not None and n_wells:
-        return replace(borrowed, variance=borrowed.variance / n_wells)
-    return found
+    step = 1 if measure == "missed" else STEP
+    most = min(max(sizes), MOST_REVIEWS)
+    return fewest([*range(step * -(-FEWEST_PER_STRATUM // step), most, step), most], is_decided)
 
 
 def _of_draw(side: ClassReview, measure: str, number: int) -> Spread:
     """Foresee what a review of some number of objects, or fields, leaves open."""
     done = side.progress(measure)[0]
-    if side.state(measure) == COMPLETE:
-        spread, many = side.reviewed(measure).of_objects, max(done.usable, 1)
+    if side.state(measure) == "complete":
+        spread, many = side.reviewed[measure].of_objects, max(done.n_reviewed, 1)
         freedom = spread.degrees_of_freedom * number / many
         return Spread(spread.variance * many / number, freedom)
     if measure == "missed":
         return _of_fields(side, number)
     found = foreseen_spread(side.objects, side.risk, measure, number)
     if measure == "agreement":
-        found = together([found, _of_fields(side, max(side.of_fields.drawn, 1))])
+        found = together([found, _of_fields(side, max(side.of_fields.n_drawn, 1))])
     return found
 
 
 def foreseen_spread(objects: pd.DataFrame, risk: Floats, measure: str, number: int) -> Spread:
-    """Foresee what a review of some number of objects of a class leaves open of its mean.
+    """Foresee what a review of a number of scored objects of a class leaves open of their mean.
 
-    Parameters
-    ----------
-    objects : pandas.DataFrame
-        Scored objects of the class.
-    risk : (n,) float64
-        Of each.
-    measure : str
-        Any that an answer about an object speaks of.
-    number : int
-        Objects to be looked at.
+    `risk` (n,) is that of each object, the measure any that an answer about an object speaks of.
     """
-    strata = risk_strata(risk)
-    members = [own for own in (strata == h for h in range(len(RISK_CUTS) + 1)) if own.any()]
-    sizes = np.array([int(own.sum()) for own in members])
-    numbers = allocate(sizes, [foreseen_variance(risk[own]) for own in members], number)
-    evidence = object_evidence(objects, measure)
-    parts = []
-    for own, many, share in zip(members, numbers, sizes / sizes.sum(), strict=True):
-        spread = _answer_variance(risk[own], evidence[own], measure)
-        guarded = _guarded(spread, GUARD_VARIANCE, int(many))
-        parts.append(Spread(share**2 * guarded / many, float(many - 1 + GUARD_ANSWERS)))
+    evidence, parts = object_evidence(objects, measure), []
+    for own, many in planned(risk, number):
+        variance = _answer_variance(risk[own], evidence[own], measure)
+        spread = guarded((many - 1) * variance, GUARD_VARIANCE, many)
+        share = np.divide(len(own), len(risk))
+        parts.append(Spread(share**2 * spread / many, float(many - 1 + GUARD_ANSWERS)))
     return together(parts)
 
 
@@ -159,10 +105,7 @@ def _answer_variance(risk: Floats, evidence: Floats, measure: str) -> float:
 
 def _of_fields(side: ClassReview, number: int) -> Spread:
     """Foresee what the search of some number of fields leaves open of the missed rate."""
-    spread = _guarded(float(side.fields["spread"].mean()), GUARD_MISSED, number)
+    squares = (number - 1) * float(side.fields["spread"].mean())
+    spread = guarded(squares, GUARD_MISSED, number)
     size = float(side.fields["size"].mean())
     return Spread(spread / number / size**2, float(number - 1 + GUARD_ANSWERS))
-
-
-def _guarded(variance: float, guard: float, number: int) -> float:
-    return ((number - 1) * variance + GUARD_ANSWERS * guard) / (number - 1 + GUARD_ANSWERS)

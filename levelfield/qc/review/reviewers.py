@@ -1,5 +1,6 @@
 """How far two reviewers agree, which bounds what any segmentation can reach in their eyes."""
 
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -26,26 +27,18 @@ REVIEWER_COLUMNS = (
 ANY = "any"
 
 
-def cohen_kappa(one: ArrayLike, other: ArrayLike) -> tuple[float, float]:
-    """Agreement of two people beyond chance, and its standard error.
+def cohen_kappa(said: ArrayLike, other: ArrayLike) -> tuple[float, float]:
+    """Agreement of two people beyond chance, and its standard error, from their (n,) answers.
 
-    Parameters
-    ----------
-    one, other : (n,)
-        What each said of the same n objects.
-
-    Returns
-    -------
-    kappa, standard_error : float
-        1 for complete agreement, 0 for that of chance. NaN without objects, or where both gave one
-        and the same answer throughout, which chance explains as well.
+    1 is complete agreement, 0 that of chance. NaN without objects, or where both gave one and the
+    same answer throughout, which chance explains as well.
 
     Notes
     -----
     J. Cohen, *A coefficient of agreement for nominal scales* (1960); the large-sample error of
     J. L. Fleiss, J. Cohen & B. S. Everitt (1969).
     """
-    codes, answers = pd.factorize(np.concatenate([np.asarray(one), np.asarray(other)]))
+    codes, answers = pd.factorize(np.concatenate([np.asarray(said), np.asarray(other)]))
     number, kinds = len(codes) // 2, len(answers)
     if number == 0:
         return float("nan"), float("nan")
@@ -68,16 +61,9 @@ def cohen_kappa(one: ArrayLike, other: ArrayLike) -> tuple[float, float]:
 def reviewer_agreement(plate: str, answers: Answers) -> pd.DataFrame:
     """Compare every two reviewers on the objects that both looked at: ``qc/reviewers.csv``.
 
-    Parameters
-    ----------
-    plate : str
-        Name of the plate.
-    answers : Answers
-        From `levelfield.qc.review.answers.read_answers`.
-
     Returns
     -------
-    pandas.DataFrame
+    DataFrame
         `REVIEWER_COLUMNS`, a row per object set, pair of reviewers and answer, and one for all
         answers together (``any``): objects that both could tell, how often each gave the answer,
         ``same`` (share on which they say the same: the bound) and Cohen's ``kappa`` with its 90 %
@@ -87,27 +73,25 @@ def reviewer_agreement(plate: str, answers: Answers) -> pd.DataFrame:
     rows = []
     for object_set, own in told.groupby(OBJECT_SET, sort=True):
         table = own.pivot_table("answer", OBJECT, "reviewer", aggfunc="first")
-        for one, other in combinations(sorted(table.columns), 2):
-            both = table[[one, other]].dropna()
+        for pair in combinations(sorted(table.columns), 2):
+            both = table[list(pair)].dropna()
             if len(both):
-                head = (plate, object_set, one, other)
-                rows += [(*head, *row) for row in _rows_of_pair(both[one], both[other])]
+                found = _rows_of_pair(*(both[name] for name in pair))
+                rows += [(plate, object_set, *pair, *row) for row in found]
     return pd.DataFrame(rows, columns=list(REVIEWER_COLUMNS))
 
 
-def _rows_of_pair(one: pd.Series, other: pd.Series) -> list[tuple[str | float, ...]]:
-    rows: list[tuple[str | float, ...]] = [
-        (ANY, len(one), len(one), len(one), *_agreement(one, other))
-    ]
+def _rows_of_pair(said: pd.Series, other: pd.Series) -> Iterator[tuple[str | float, ...]]:
+    yield (ANY, len(said), len(said), len(said), *_agreement(said, other))
     for answer in (CORRECT, *ERRORS):
-        first, second = one == answer, other == answer
+        first, second = said == answer, other == answer
         if first.any() or second.any():
-            counts = (len(one), int(first.sum()), int(second.sum()))
-            rows.append((answer, *counts, *_agreement(first, second)))
-    return rows
+            counts = (len(said), int(first.sum()), int(second.sum()))
+            yield (answer, *counts, *_agreement(first, second))
 
 
-def _agreement(one: pd.Series, other: pd.Series) -> tuple[float, float, float, float]:
-    kappa, error = cohen_kappa(one, other)
+def _agreement(said: pd.Series, other: pd.Series) -> tuple[float, float, float, float]:
+    kappa, error = cohen_kappa(said, other)
     low, high = kappa - 1.645 * error, kappa + 1.645 * error
-    return float((one.to_numpy() == other.to_numpy()).mean()), kappa, max(low, -1.0), min(high, 1.0)
+    same = float((said.to_numpy() == other.to_numpy()).mean())
+    return same, kappa, max(low, -1.0), min(high, 1.0)

@@ -8,7 +8,6 @@ and what happens to other fields changes nothing.
 """
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,9 +17,9 @@ from numpy.typing import ArrayLike
 
 from levelfield.arrays import Floats, Integers, Mask
 from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET
-from levelfield.qc.measures import Scope
-from levelfield.qc.statistics.comparison import Comparison, control_classes
-from levelfield.qc.verdict.steps import FIELDS_TO_SEARCH, SECONDS_PER_FIELD, SECONDS_PER_OBJECT
+from levelfield.qc.review.answers import OBJECT, SHEET_COLUMNS
+from levelfield.qc.statistics.comparison import ClassKey, Comparison, Wells, control_classes
+from levelfield.qc.verdict.steps import FIELDS_TO_SEARCH
 
 RISK_CUTS = (0.02, 0.08, 0.25, 0.6)
 FEWEST_PER_STRATUM = 3
@@ -35,22 +34,10 @@ WEIGHT_OF_INVENTED, WEIGHT_OF_WRONG = 0.25, 0.1
 the balance. The second is below the cut of the two highest strata, so that outlines that are off
 everywhere do not push doubtful merges and fragments out of them."""
 LIST_COLUMNS = (
-    "order",
-    "plate",
-    "well",
-    "site",
-    "object_set",
-    "object_number",
-    "centre_y_px",
-    "centre_x_px",
-    "checksum",
-    "reviewer",
-    "answer",
-    "f",
-    "m",
+    *("order", *SHEET_COLUMNS[:5], "centre_y_px", "centre_x_px", "checksum"),
+    *("reviewer", "answer", "f", "m"),
 )
-_RISKS = ("fragment", "merge", "invented", "right")
-_NAMES = dict(zip([*FIELD, NUMBER], LIST_COLUMNS[1:6], strict=True))
+_NAMES = dict(zip(OBJECT, SHEET_COLUMNS, strict=False))
 
 
 @dataclass(frozen=True)
@@ -59,11 +46,9 @@ class ReviewPlan:
 
     Attributes
     ----------
-    per_class : int
-        Objects of every object set and control class.
-    fields_per_class : int
-        Whole fields of every object set and control class, on which missed objects are counted.
-        All of them where a class has fewer.
+    per_class, fields_per_class : int
+        Objects of every object set and control class, and whole fields, on which missed objects are
+        counted; all of them where a class has fewer.
     seed : int
         Of the draw.
     """
@@ -74,25 +59,16 @@ class ReviewPlan:
 
 
 def object_risk(objects: pd.DataFrame) -> Floats:
-    """How far an object may change what is judged, 0 to 1, by its evidence.
+    """How far scored objects (n,) may change what is judged, 0 to 1, by their evidence.
 
     The largest of: what the object may change of the balance (half of a fragment; 1.25 objects of a
     merge), a quarter of the evidence that it is invented, and a tenth of that that it is not
     right. It never falls when any of these grows. Unknown evidence counts as none: such an object
     is drawn with those of no risk, and the review corrects for what it is.
-
-    Parameters
-    ----------
-    objects : pandas.DataFrame
-        Scored objects: ``fragment_evidence, merge_evidence, invented_evidence, right_evidence``.
     """
-    evidence = {name: objects[f"{name}_evidence"].to_numpy(float) for name in _RISKS}
-    risks = [
-        0.5 * evidence["fragment"],
-        USUALLY_LACKING * evidence["merge"],
-        WEIGHT_OF_INVENTED * evidence["invented"],
-        WEIGHT_OF_WRONG * (1 - evidence["right"]),
-    ]
+    weights = {"fragment": 0.5, "merge": USUALLY_LACKING, "invented": WEIGHT_OF_INVENTED}
+    risks = [own * objects[f"{name}_evidence"].to_numpy(float) for name, own in weights.items()]
+    risks.append(WEIGHT_OF_WRONG * (1 - objects["right_evidence"].to_numpy(float)))
     return np.clip(np.nan_to_num(np.fmax.reduce(risks)), 0, 1)
 
 
@@ -111,23 +87,18 @@ def foreseen_variance(risk: Floats) -> float:
 
 
 def allocate(sizes: ArrayLike, variances: ArrayLike, number: int) -> Integers:
-    """Divide a review among strata.
+    """Divide a review of `number` objects among strata.
 
-    Every stratum gets at least 3 objects, or all that it has; the rest goes where it lowers the
-    variance of the mean most. A larger review never takes an object from a stratum.
+    Every stratum gets at least 3 objects, or all that it has, whatever the number; the rest goes
+    where it lowers the variance of the mean most. A larger review never takes an object from a
+    stratum.
 
     Parameters
     ----------
-    sizes : (s,) int
-        Objects of each stratum.
-    variances : (s,) float
-        Foreseen variance of the answers within each.
+    sizes, variances : (s,) int, float
+        Objects of each stratum, and the foreseen variance of the answers within each.
     number : int
-        Objects to be reviewed; the minimum per stratum may exceed it.
-
-    Returns
-    -------
-    (s,) int64
+        Objects to be reviewed.
 
     Notes
     -----
@@ -157,46 +128,28 @@ def random_numbers(places: pd.DataFrame, seed: int) -> Floats:
     return np.array(numbers, float) / 2.0**56
 
 
-def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> Mask:
-    """Draw the objects of one class and object set that are to be reviewed.
-
-    Parameters
-    ----------
-    objects : pandas.DataFrame
-        All its objects, scored.
-    plan : ReviewPlan
-        How many.
-
-    Returns
-    -------
-    (n,) bool
-    """
-    risk = object_risk(objects)
+def planned(risk: Floats, number: int) -> list[tuple[Integers, int]]:
+    """Return the places of the objects of every stratum, and how many of them are to be drawn."""
     strata = risk_strata(risk)
-    n_strata = len(RISK_CUTS) + 1
-    members = [np.flatnonzero(strata == stratum) for stratum in range(n_strata)]
-    variances = [foreseen_variance(risk[each]) if len(each) else 0.0 for each in members]
-    numbers = allocate([len(each) for each in members], variances, plan.per_class)
-    chance = random_numbers(objects[[*FIELD, NUMBER]], plan.seed)
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    variances = [foreseen_variance(risk[own]) for own in members]
+    numbers = allocate([len(own) for own in members], variances, number)
+    return list(zip(members, numbers.tolist(), strict=True))
+
+
+def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> Mask:
+    """Draw which scored objects (n,) of one class and object set are to be reviewed."""
+    chance = random_numbers(objects[OBJECT], plan.seed)
     chosen = np.zeros(len(objects), bool)
-    for each, number in zip(members, numbers, strict=True):
-        chosen[each[np.argsort(chance[each], kind="stable")[:number]]] = True
+    for own, number in planned(object_risk(objects), plan.per_class):
+        chosen[own[np.argsort(chance[own], kind="stable")[:number]]] = True
     return chosen
 
 
 def class_fields(objects: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
-    """List the fields on which missed objects can be counted, in order.
+    """Return the fields of one class and object set on which missed objects can be counted.
 
-    Parameters
-    ----------
-    objects, candidates : pandas.DataFrame
-        Scored objects and possible missed objects of one class and object set. A field without any
-        label counts where the second opinion sees an object in it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `FIELD`, one row per field.
+    A field without any label counts where the second opinion sees an object in it: a candidate.
     """
     tables = [table[FIELD] for table in (objects, candidates) if len(table)]
     fields = pd.concat(tables or [objects[FIELD]]).drop_duplicates()
@@ -211,12 +164,7 @@ def drawn_fields(fields: pd.DataFrame, plan: ReviewPlan) -> Mask:
     return chosen
 
 
-def review_minutes(n_objects: int, n_fields: int = 0) -> int:
-    """Return the minutes of a person's time that a review takes, at least 1 unless it is empty."""
-    return math.ceil((n_objects * SECONDS_PER_OBJECT + n_fields * SECONDS_PER_FIELD) / 60)
-
-
-def review_classes(pairs: Sequence[Comparison]) -> dict[tuple[Scope, str], tuple[str, ...]]:
+def review_classes(pairs: Sequence[Comparison]) -> dict[ClassKey, Wells]:
     """Return the wells of every control class that has any: ``{(scope, name): wells}``."""
     return {key: wells for key, wells in control_classes(pairs).items() if wells}
 
@@ -235,22 +183,19 @@ def choose_for_review(
 
     Parameters
     ----------
-    objects, candidates : pandas.DataFrame
+    objects, candidates : DataFrame
         Scored objects and possible missed objects of one plate, of the fields that are judged:
         nothing else is drawn.
-    pairs : sequence of Comparison
-        The plate's controls.
-    plan : ReviewPlan, optional
-        How many, and the seed.
-    checksums : pandas.DataFrame, optional
-        ``Metadata_Plate, Metadata_Well, Metadata_Site, object_set, checksum`` of the label images.
+    pairs, plan : sequence of Comparison, ReviewPlan
+        The plate's controls; how many, and the seed.
+    checksums : DataFrame, optional
+        `FIELD`, ``checksum`` of the label images.
 
     Returns
     -------
-    pandas.DataFrame
-        `LIST_COLUMNS`: rows of the review sheet (levelfield/config/schemas/review.yaml) with
-        an empty answer. Objects first, then whole fields (object_number 0) to count missed
-        objects on.
+    DataFrame
+        `LIST_COLUMNS`: rows of the review sheet (levelfield/config/schemas/review.yaml) with an
+        empty answer. Objects first, then whole fields (object_number 0) to count missed objects on.
     """
     plan = plan or ReviewPlan()
     chosen_objects, chosen_fields = [], []
@@ -273,9 +218,8 @@ def choose_for_review(
 
 def _shuffled(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Put rows in random order; another seed than the draw's, which went by risk."""
-    rows = rows.drop_duplicates([*FIELD, NUMBER])
-    order = np.argsort(random_numbers(rows[[*FIELD, NUMBER]], seed + 1), kind="stable")
-    return rows.iloc[order]
+    rows = rows.drop_duplicates(OBJECT)
+    return rows.iloc[np.argsort(random_numbers(rows[OBJECT], seed + 1), kind="stable")]
 
 
 def _as_sheet(rows: pd.DataFrame, checksums: pd.DataFrame | None) -> pd.DataFrame:

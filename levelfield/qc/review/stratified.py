@@ -44,10 +44,8 @@ class Spread:
 
     Attributes
     ----------
-    variance : float
-        NaN where it is not known.
-    degrees_of_freedom : float
-        Infinite where it counts as known.
+    variance, degrees_of_freedom : float
+        NaN where the variance is not known; infinite where it counts as known.
     """
 
     variance: float
@@ -88,18 +86,16 @@ def _likely(spread: Spread) -> Spread:
 class Reviewed:
     """What a review says of one class.
 
+    The value is NaN when a stratum has no answer.
+
     Attributes
     ----------
-    value : float
-        NaN when a stratum has no answer.
-    of_draw : Spread
-        Left by the draw about the objects of these wells: 0 when all were looked at.
-    of_objects : Spread
-        Left by the draw about the objects that wells of this control could have held.
-    of_wells : Spread
-        s²_between / W; unknown with fewer than two wells.
-    n_wells : int
-        Wells with units.
+    value, n_wells : float, int
+        Of wells that have units.
+    of_draw, of_objects, of_wells : Spread
+        Left by the draw about the objects of these wells: 0 when all were looked at; about the
+        objects that wells of this control could have held; s²_between / W, unknown with fewer than
+        two wells.
     """
 
     value: float
@@ -110,29 +106,31 @@ class Reviewed:
 
     def these_wells(self) -> Estimate:
         """Return the estimate about the wells that were imaged."""
-        return self._estimate(self.of_draw)
+        return self.estimate(self.of_draw)
 
     def this_control(self, scatter: Spread | None = None) -> Estimate:
-        """Return the estimate about the control.
-
-        Parameters
-        ----------
-        scatter : Spread, optional
-            Variance between wells (of one well, not of their mean) that stands in where these are
-            fewer than two.
-        """
-        of_wells = self.of_wells
-        if not np.isfinite(of_wells.variance) and scatter is not None and self.n_wells:
-            of_wells = replace(scatter, variance=scatter.variance / self.n_wells)
+        """Return the estimate about the control; `scatter` is as for `wells_or`."""
+        of_wells = self.wells_or(scatter)
         whole = together([self.of_objects, of_wells])
         freedom = together([self.of_objects, _likely(of_wells)]).degrees_of_freedom
-        return self._estimate(replace(whole, degrees_of_freedom=freedom))
+        return self.estimate(replace(whole, degrees_of_freedom=freedom))
+
+    def wells_or(self, scatter: Spread | None) -> Spread:
+        """Return the spread of the wells.
+
+        Where these are fewer than two, the scatter between wells (of one well, not of their mean)
+        stands in.
+        """
+        if np.isfinite(self.of_wells.variance) or scatter is None or not self.n_wells:
+            return self.of_wells
+        return replace(scatter, variance=scatter.variance / self.n_wells)
 
     def scatter(self) -> Spread:
         """Return the variance between single wells."""
         return replace(self.of_wells, variance=self.of_wells.variance * self.n_wells)
 
-    def _estimate(self, spread: Spread) -> Estimate:
+    def estimate(self, spread: Spread) -> Estimate:
+        """Return the value with one of its spreads."""
         return Estimate(self.value, spread.variance, spread.degrees_of_freedom, self.n_wells)
 
 
@@ -142,12 +140,7 @@ NOT_REVIEWED = Reviewed(float("nan"), UNKNOWN, UNKNOWN, UNKNOWN, 0)
 def combined(value: float, parts: Sequence[tuple[Reviewed, float]]) -> Reviewed:
     """Return a function of independent reviewed means, by the delta method.
 
-    Parameters
-    ----------
-    value : float
-        Of the function.
-    parts : sequence of (Reviewed, float)
-        Each mean with the function's derivative by it.
+    Every part is a mean with the function's derivative by it.
     """
     of_draw, of_objects, of_wells = (
         together([getattr(mean, name).scaled(slope) for mean, slope in parts])
@@ -163,18 +156,16 @@ class Sample:
 
     Attributes
     ----------
-    answers : (n,) float
-        Answer of each unit; NaN where there is none.
-    evidence : (n,) float
-        What the evidence says in its place, in the same unit. Known for every unit.
+    answers, evidence : (n,) float
+        Answer of each unit, NaN where there is none; and what the evidence says in its place, in
+        the same unit, which is known for every unit.
     strata : (n,) int
         Within which units were drawn with equal probability.
     wells : (n,) object
         Name of each unit's well.
-    sizes : (n,) float
-        What the mean is per: 1 of an object, the objects of a field.
-    weights : (n,) float
-        What each unit counts; 1 unless the density is matched.
+    sizes, weights : (n,) float
+        What the mean is per: 1 of an object, the objects of a field; and what each unit counts: 1
+        unless the density is matched.
     guard : float
         Variance of one unit's answer that is mixed in, as `GUARD_VARIANCE`.
     """
@@ -187,9 +178,11 @@ class Sample:
     weights: Floats
     guard: float = GUARD_VARIANCE
 
-    def evidence_estimate(self) -> Estimate:
-        """Return what the evidence alone says, the well as the unit."""
-        return _over_wells(self, self.weights * self.evidence)
+    def evidence_mean(self) -> Reviewed:
+        """Return what the evidence alone says, as if nothing had been left to a draw."""
+        found, nothing = _over_wells(self, self.weights * self.evidence), Spread(0.0, float("inf"))
+        of_wells = Spread(found.variance, found.degrees_of_freedom)
+        return Reviewed(found.value, nothing, nothing, of_wells, found.n_wells)
 
 
 def objects_sample(
@@ -206,15 +199,7 @@ def objects_sample(
 def stratified_mean(sample: Sample) -> Reviewed:
     """Estimate the mean answer per unit of size over all units of a class.
 
-    Parameters
-    ----------
-    sample : Sample
-        All units of the class.
-
-    Returns
-    -------
-    Reviewed
-        With the finite-population correction in `of_draw`, and without it in `of_objects`.
+    The finite-population correction is in `of_draw`, not in `of_objects`.
     """
     read, known = sample.weights * sample.evidence, np.isfinite(sample.answers)
     errors = sample.weights * (np.where(known, sample.answers, 0.0) - sample.evidence)
@@ -235,7 +220,8 @@ def stratified_mean(sample: Sample) -> Reviewed:
         factor = float(sample.sizes[own].sum()) / size
         many = int(seen.sum())
         spread = Spread(
-            many * _guarded(residuals, guard) * (factor / whole) ** 2, many - 1 + GUARD_ANSWERS
+            many * guarded(float(np.sum(residuals**2)), guard, many) * (factor / whole) ** 2,
+            many - 1 + GUARD_ANSWERS,
         )
         opens.append(spread)
         draws.append(replace(spread, variance=spread.variance * (1 - many / own.sum())))
@@ -249,9 +235,9 @@ def stratified_mean(sample: Sample) -> Reviewed:
     return Reviewed(sharp.value, together(draws), of_objects, of_wells, sharp.n_wells)
 
 
-def _guarded(residuals: Floats, guard: float) -> float:
-    squares = float(np.sum(residuals**2)) + GUARD_ANSWERS * guard
-    return squares / (len(residuals) - 1 + GUARD_ANSWERS)
+def guarded(squares: float, guard: float, number: int) -> float:
+    """Return a variance from the squares of some residuals, with the guard mixed in."""
+    return (squares + GUARD_ANSWERS * guard) / (number - 1 + GUARD_ANSWERS)
 
 
 def _over_wells(sample: Sample, values: Floats) -> Estimate:

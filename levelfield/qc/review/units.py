@@ -6,46 +6,30 @@ import pandas as pd
 from levelfield.arrays import Floats
 from levelfield.qc.columns import FIELD
 from levelfield.qc.review.sampling import class_fields
-from levelfield.qc.statistics.summary import DEAD_ZONE_PX, MISBOUNDED_SHARE
+from levelfield.qc.statistics.field_sums import OF_OBJECTS
+from levelfield.qc.statistics.summary import is_misbounded
 
-_EVIDENCE = {
-    "agreement": "right_evidence",
-    "invented": "invented_evidence",
-    "balance": "balance_contribution",
-    "splits": "split_evidence",
-    "merges": "merge_evidence",
-}
+_EVIDENCE = OF_OBJECTS | {"agreement": "right_evidence"}
 
 
 def object_evidence(objects: pd.DataFrame, measure: str) -> Floats:
-    """Return what the evidence says in place of an answer; 0 where it says nothing.
+    """Return what the evidence says in place of an answer (n,); 0 where it says nothing.
 
-    Parameters
-    ----------
-    objects : pandas.DataFrame
-        Scored objects.
-    measure : str
-        One of `levelfield.qc.review.answers.PER_OBJECT`. The bias is 1 for an object whose
-        outline is off by more than a fifth of its radius to the outside, −1 to the inside.
+    The measure is one of `levelfield.qc.review.answers.PER_OBJECT`. The bias is 1 for an object
+    whose outline is too far outside (`levelfield.qc.statistics.summary.is_misbounded`), −1 inside.
     """
     if measure == "bias":
         bias = objects["threshold_bias_px"].fillna(0).to_numpy(float)
-        radius = np.sqrt(objects["area_px"].to_numpy(float) / np.pi)
-        return np.sign(bias) * (np.abs(bias) > np.maximum(MISBOUNDED_SHARE * radius, DEAD_ZONE_PX))
+        return np.sign(bias) * is_misbounded(objects).to_numpy()
     return np.nan_to_num(objects[_EVIDENCE[measure]].to_numpy(float))
 
 
 def field_table(objects: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
-    """List the fields of a class with what the evidence says of their missed objects.
-
-    Parameters
-    ----------
-    objects, candidates : pandas.DataFrame
-        Scored objects and possible missed objects of one class and object set.
+    """List the fields of a class (scored objects, candidates), with what is read of missed objects.
 
     Returns
     -------
-    pandas.DataFrame
+    DataFrame
         `FIELD`, ``n_labels``, ``true_labels`` (true objects behind the labels), ``found`` (missed
         objects) with its ``spread`` (variance), and ``size`` (true and missed objects together).
     """

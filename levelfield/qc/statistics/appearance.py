@@ -24,7 +24,7 @@ def appearance_shift(positive: pd.DataFrame, negative: pd.DataFrame) -> dict[str
 
     Parameters
     ----------
-    positive, negative : pandas.DataFrame
+    positive, negative : DataFrame
         Objects of one object set and class, with the features of
         `levelfield.qc.evidence.features.field_features`.
 
@@ -35,20 +35,19 @@ def appearance_shift(positive: pd.DataFrame, negative: pd.DataFrame) -> dict[str
         absolute difference of the shares of saturated objects; 0 where a class has no objects or
         nothing was measured.
     """
-    found = {
-        name: abs(_log_median(positive, column) - _log_median(negative, column))
-        for name, column in APPEARANCE.items()
-    }
+    medians, others = appearance_of(positive), appearance_of(negative)
+    found = {name: abs(value - others[name]) for name, value in medians.items()}
     found["saturation"] = abs(_saturated(positive) - _saturated(negative))
     return {name: value if np.isfinite(value) else 0.0 for name, value in found.items()}
 
 
 def appearance_of(objects: pd.DataFrame) -> dict[str, float]:
     """Return the logarithms of the medians of `APPEARANCE`; NaN where nothing was measured."""
-    return {name: _log_median(objects, column) for name, column in APPEARANCE.items()}
+    return {name: log_median(objects, column) for name, column in APPEARANCE.items()}
 
 
-def _log_median(objects: pd.DataFrame, column: str) -> float:
+def log_median(objects: pd.DataFrame, column: str) -> float:
+    """Return the logarithm of the median of what was measured; NaN where that is not above 0."""
     values = objects[column].to_numpy(float)
     values = values[np.isfinite(values)]
     middle = float(np.median(values)) if len(values) else 0.0

@@ -7,6 +7,10 @@ import pandas as pd
 
 from levelfield.qc.measures import Scope
 
+ClassKey = tuple[Scope, str]
+"""Scope (negcon or poscon) and name of a control class."""
+Wells = tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -14,19 +18,29 @@ class Comparison:
 
     Attributes
     ----------
-    perturbation : str
-        Name of the positive control, with its dose where it has several; empty when the layout
-        declares none.
-    negative_name : str
-        What the negative wells are called, unique per set of negative wells.
+    perturbation, negative_name : str
+        Name of the positive control, with its dose where it has several, empty when the layout
+        declares none; and what the negative wells are called, unique per set of them.
     positive_wells, negative_wells : tuple of str
         Well names; empty where the layout has none.
     """
 
     perturbation: str
     negative_name: str
-    positive_wells: tuple[str, ...]
-    negative_wells: tuple[str, ...]
+    positive_wells: Wells
+    negative_wells: Wells
+
+    def classes(self, scope: Scope = "difference") -> dict[ClassKey, Wells]:
+        """Return the wells of a row's class, or of both its classes, the positive one first."""
+        sides: dict[ClassKey, Wells] = {
+            ("poscon", self.perturbation): self.positive_wells,
+            ("negcon", self.negative_name): self.negative_wells,
+        }
+        return {key: wells for key, wells in sides.items() if scope in ("difference", key[0])}
+
+    def name(self, scope: Scope) -> str:
+        """Return what a row is called by: the negative wells or the positive control."""
+        return self.negative_name if scope == "negcon" else self.perturbation
 
 
 def comparisons(layout: pd.DataFrame) -> list[Comparison]:
@@ -40,7 +54,7 @@ def comparisons(layout: pd.DataFrame) -> list[Comparison]:
 
     Parameters
     ----------
-    layout : pandas.DataFrame
+    layout : DataFrame
         One row per well: ``Metadata_Well``, ``Metadata_ControlType`` and, if there are any,
         ``Metadata_Perturbation``, ``Metadata_ControlGroup``, ``Metadata_Concentration`` and
         ``Metadata_ConcentrationUnit``.
@@ -79,19 +93,16 @@ def comparisons(layout: pd.DataFrame) -> list[Comparison]:
     return found
 
 
-def control_classes(pairs: Sequence[Comparison]) -> dict[tuple[Scope, str], tuple[str, ...]]:
+def control_classes(pairs: Sequence[Comparison]) -> dict[ClassKey, Wells]:
     """Return the wells of every control class, those that are not imaged included.
 
-    Returns
-    -------
-    dict of (str, str) to tuple of str
-        By scope (negcon, poscon) and name, every negative class before its positive ones.
+    Every negative class comes before its positive ones.
     """
-    classes: dict[tuple[Scope, str], tuple[str, ...]] = {}
+    found: dict[ClassKey, Wells] = {}
     for pair in pairs:
-        classes.setdefault(("negcon", pair.negative_name), pair.negative_wells)
-        classes.setdefault(("poscon", pair.perturbation), pair.positive_wells)
-    return classes
+        for key, wells in reversed(pair.classes().items()):
+            found.setdefault(key, wells)
+    return found
 
 
 def dose_texts(layout: pd.DataFrame) -> pd.Series:
@@ -120,9 +131,7 @@ def _comparison(
 ) -> Comparison:
     names = sorted(set(negatives["perturbation"]) - {""})
     negative_name = "+".join(names) or "negcon"
-    return Comparison(
-        name,
-        f"{negative_name} [{group}]" if group not in ("", negative_name) else negative_name,
-        tuple(positives["Metadata_Well"]),
-        tuple(negatives["Metadata_Well"]),
-    )
+    if group not in ("", negative_name):
+        negative_name = f"{negative_name} [{group}]"
+    wells = (tuple(table["Metadata_Well"]) for table in (positives, negatives))
+    return Comparison(name, negative_name, *wells)

@@ -1,7 +1,5 @@
 """One control class of one object set, and its estimates with the well as the unit."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +19,7 @@ class ControlClass:
         negcon or poscon.
     wells : tuple of str
         That the layout declares.
-    objects, sums : pandas.DataFrame
+    objects, sums : DataFrame
         Scored objects and the sums of their fields, of these wells.
     """
 
@@ -29,14 +27,6 @@ class ControlClass:
     wells: tuple[str, ...]
     objects: pd.DataFrame
     sums: pd.DataFrame
-
-    @classmethod
-    def of_wells(
-        cls, kind: str, wells: tuple[str, ...], objects: pd.DataFrame, sums: pd.DataFrame
-    ) -> ControlClass:
-        """Take the rows of a class from those of an object set."""
-        own = (table[table["Metadata_Well"].isin(wells)] for table in (objects, sums))
-        return cls(kind, wells, *own)
 
     def estimate(self, measure: str) -> Estimate:
         """Estimate a measure, with the well as the unit."""
@@ -50,23 +40,12 @@ class ControlClass:
 
 
 def estimate_by_well(wells: pd.Series, top: pd.Series, bottom: pd.Series) -> Estimate:
-    """Estimate a ratio of sums over units, with the well as the unit.
-
-    Parameters
-    ----------
-    wells, top, bottom : (n,) series
-        Of every object or field.
-    """
+    """Estimate a ratio of sums over objects or fields (n rows each), with the well as the unit."""
     table = pd.DataFrame(
         {"well": wells.to_numpy(), "top": np.asarray(top), "bottom": np.asarray(bottom)}
     )
     sums = table.groupby("well", sort=True)[["top", "bottom"]].sum()
     return ratio_estimate(sums["top"], sums["bottom"])
-
-
-def borrow_scatter(estimate: Estimate, other: Estimate) -> Estimate:
-    """Give an estimate from one well the scatter that the wells of another class have."""
-    return estimate if other.n_wells < 2 else with_scatter_of(estimate, other)
 
 
 def with_scatter_of(estimate: Estimate, other: Estimate) -> Estimate:

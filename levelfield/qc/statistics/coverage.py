@@ -14,7 +14,7 @@ import pandas as pd
 
 from levelfield.arrays import Floats
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.statistics.appearance import appearance_of
+from levelfield.qc.statistics.appearance import appearance_of, log_median
 from levelfield.qc.statistics.comparison import Comparison, text_of
 
 FEWEST_OBJECTS = 5
@@ -55,21 +55,7 @@ def not_covered(
     layout: pd.DataFrame,
     pairs: Sequence[Comparison],
 ) -> list[NotCovered]:
-    """List the treated wells of a plate that look like none of its controls.
-
-    Parameters
-    ----------
-    plate : str
-        Name of the plate.
-    objects : pandas.DataFrame
-        Scored objects of all wells.
-    sums : pandas.DataFrame
-        From `levelfield.qc.statistics.field_sums.field_sums`.
-    layout : pandas.DataFrame
-        One row per well.
-    pairs : sequence of Comparison
-        The plate's controls.
-    """
+    """List the treated wells of a plate (scored objects and sums) that look like no control."""
     treated = layout[layout["Metadata_ControlType"] == "trt"]
     names = text_of(treated, "Metadata_Perturbation")
     perturbations = dict(zip(treated["Metadata_Well"], names, strict=True))
@@ -77,10 +63,9 @@ def not_covered(
     for object_set in dict.fromkeys(sums[OBJECT_SET]):
         own = sums[sums[OBJECT_SET] == object_set]
         appearance = _well_appearance(objects[objects[OBJECT_SET] == object_set])
-        known = _Controls.of(appearance, pairs)
+        controls = _Controls.of(appearance, pairs)
         for well in sorted(set(own["Metadata_Well"]) & set(perturbations)):
-            answer = _judge_well(appearance, well, known)
-            if answer is not None:
+            if controls and (answer := _judge_well(appearance, well, controls)):
                 found.append(NotCovered(plate, str(object_set), well, perturbations[well], *answer))
     return found
 
@@ -88,15 +73,11 @@ def not_covered(
 def _well_appearance(objects: pd.DataFrame) -> pd.DataFrame:
     """Return the logarithm of every property by well, of wells with enough objects."""
     rows = {
-        str(well): appearance_of(own) | {"density": _log(own["local_density"].median())}
+        str(well): appearance_of(own) | {"density": log_median(own, "local_density")}
         for well, own in objects.groupby("Metadata_Well", sort=True)
         if len(own) >= FEWEST_OBJECTS
     }
     return pd.DataFrame.from_dict(rows, orient="index", dtype=float)
-
-
-def _log(value: float) -> float:
-    return float(np.log(value)) if value > 0 else float("nan")
 
 
 @dataclass(frozen=True)
@@ -109,15 +90,15 @@ class _Controls:
 
     @classmethod
     def of(cls, appearance: pd.DataFrame, pairs: Sequence[Comparison]) -> _Controls | None:
-        sides = [(pair.negative_wells, pair.positive_wells) for pair in pairs]
-        classes = [
-            tuple(
-                appearance.reindex([well for well in wells if well in appearance.index])
-                for wells in side
-            )
-            for side in sides
+        sides = [
+            [
+                appearance.loc[[well for well in wells if well in appearance.index]]
+                for wells in (pair.negative_wells, pair.positive_wells)
+            ]
+            for pair in pairs
         ]
-        there = [own for side in classes for own in side if len(own)]
+        classes = [[own for own in side if len(own)] for side in sides]
+        there = [own for side in classes for own in side]
         if not there:
             return None
         deviations = pd.concat(
@@ -125,11 +106,8 @@ class _Controls:
         )
         scatter = np.fmax(1.4826 * deviations.abs().median(), SMALLEST_SCATTER).to_numpy(float)
         reached = [np.nanmax(np.abs(_deviations(own)) / scatter, initial=0.0) for own in there]
-        lines = []
-        for side in classes:
-            ends = [own.median().to_numpy(float) for own in side if len(own)]
-            if ends:
-                lines.append((ends[0], ends[-1]))
+        middles = [[own.median().to_numpy(float) for own in side] for side in classes if side]
+        lines = [(ends[0], ends[-1]) for ends in middles]
         return cls(lines, scatter, max(SMALLEST_LIMIT, *reached))
 
 
@@ -142,11 +120,9 @@ def _deviations(wells: pd.DataFrame) -> Floats:
 
 
 def _judge_well(
-    appearance: pd.DataFrame, well: str, controls: _Controls | None
+    appearance: pd.DataFrame, well: str, controls: _Controls
 ) -> tuple[float, str] | None:
     """Return distance and reason of a well that is not covered; None where it is."""
-    if controls is None:
-        return None
     if well not in appearance.index:
         return float("nan"), "too few objects"
     place = appearance.loc[well].to_numpy(float)

@@ -10,7 +10,7 @@ is faultless, so that to exclude zero errors would say nothing.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,44 +70,6 @@ def bound_of(measure: Measure, scope: str, margin: float) -> Bound:
     return Bound(margin, measure.kind(scope))
 
 
-def passes(estimate: Estimate, bound: Bound) -> bool:
-    """Whether the 90 % interval lies inside the margin."""
-    low, high = estimate.interval(PASS_LEVEL)
-    return bool(np.isfinite(low)) and bound.holds(low, high)
-
-
-def fails(
-    estimate: Estimate,
-    bound: Bound,
-    *,
-    without_error: Estimate | None = None,
-    level: float = FAIL_LEVEL,
-    calibrated: bool = True,
-) -> bool:
-    """Whether an estimate lies beyond the margin, and its interval excludes zero.
-
-    Parameters
-    ----------
-    estimate : Estimate
-        Systematic error included.
-    bound : Bound
-        The margin.
-    without_error : Estimate, optional
-        With the variances that it would have if the true error were zero; by default its own.
-    level : float
-        Of the interval; above 0.95 where it is one of many (`levelfield.qc.statistics.family`).
-    calibrated : bool
-        Otherwise the whole interval must lie beyond the margin.
-    """
-    error, null = bound.error_of(estimate.value), without_error or estimate
-    if not np.isfinite(error) or not np.isfinite(null.standard_error):
-        return False
-    reach = null.reach(level)
-    if not calibrated or bound.kind == "share":
-        return error > bound.limit + reach
-    return error > max(bound.limit, reach)
-
-
 def decide(
     estimate: Estimate,
     bound: Bound,
@@ -117,53 +79,56 @@ def decide(
     calibrated: bool = True,
     can_pass: bool = True,
 ) -> Verdict:
-    """Apply the rule; parameters are those of `fails`.
+    """Apply the rule.
 
     Parameters
     ----------
-    can_pass : bool
-        False where a class has a single well: it may fail, but not pass.
+    estimate, bound : Estimate, Bound
+        Systematic error included; and the margin.
+    without_error : Estimate, optional
+        With the variances that it would have if the true error were zero; by default its own.
+    level : float
+        Of the interval that must exclude zero; above 0.95 where it is one of many
+        (`levelfield.qc.statistics.family`).
+    calibrated, can_pass : bool
+        If not calibrated, it cannot pass, and fails when the whole interval lies beyond the margin.
+        Where a class has a single well, it may fail, but not pass.
     """
-    if calibrated and can_pass and passes(estimate, bound):
+    low, high = estimate.interval(PASS_LEVEL)
+    if calibrated and can_pass and np.isfinite(low) and bound.holds(low, high):
         return "pass"
-    failed = fails(estimate, bound, without_error=without_error, level=level, calibrated=calibrated)
-    return "fail" if failed else "undecided"
+    error, null = bound.error_of(estimate.value), without_error or estimate
+    if not np.isfinite(error) or not np.isfinite(null.standard_error):
+        return "undecided"
+    reach = null.reach(level)
+    whole = not calibrated or bound.kind == "share"
+    needed = bound.limit + reach if whole else max(bound.limit, reach)
+    return "fail" if error > needed else "undecided"
 
 
-def wells_to_decide(
-    estimate: Estimate, bound: Bound, wells: Sequence[int] | None = None
-) -> int | None:
+def wells_to_decide(estimate: Estimate, bound: Bound, wells: Sequence[float]) -> int | None:
     """Wells per class that would let a calibrated estimate pass or fail, if it stays what it is.
 
-    Parameters
-    ----------
-    estimate : Estimate
-        Systematic error included.
-    bound : Bound
-        The margin.
-    wells : sequence of int, optional
-        Wells of each class behind the estimate; two equal classes by default. Wells of both
-        classes are taken to scatter alike.
-
-    Returns
-    -------
-    int or None
-        At least as many as the smaller class has. None when no number up to `MOST_WELLS` would
-        do: the systematic error alone is too wide, or the variance is unknown.
+    `wells` are those of each class behind the estimate, which are taken to scatter alike. At least
+    as many as the smaller class has; None when no number up to `MOST_WELLS` would do: the
+    systematic error alone is too wide, or the variance is unknown.
     """
-    classes: Sequence[float] = wells or (estimate.n_wells / 2,) * 2
-    if not np.isfinite(estimate.standard_error) or min(classes) < 1:
+    if not np.isfinite(estimate.standard_error) or min(wells) < 1:
         return None
-    per_well = estimate.variance / ordered_sum(1 / size for size in classes)
+    per_well = estimate.variance / ordered_sum(1 / size for size in wells)
 
-    def decided(number: int) -> bool:
+    def is_decided(number: int) -> bool:
         more = replace(
             estimate,
-            variance=per_well * len(classes) / number,
-            degrees_of_freedom=float(len(classes) * (number - 1)),
+            variance=per_well * len(wells) / number,
+            degrees_of_freedom=float(len(wells) * (number - 1)),
         )
         return decide(more, bound) != "undecided"
 
-    numbers = range(max(FEWEST_TO_PASS, int(min(classes))), MOST_WELLS + 1)
-    place = bisect_left(numbers, True, key=decided)
+    return fewest(range(max(FEWEST_TO_PASS, int(min(wells))), MOST_WELLS + 1), is_decided)
+
+
+def fewest(numbers: Sequence[int], is_enough: Callable[[int], bool]) -> int | None:
+    """Return the smallest of ascending numbers that is enough, as all larger ones; None if none."""
+    place = bisect_left(numbers, True, key=is_enough)
     return numbers[place] if place < len(numbers) else None

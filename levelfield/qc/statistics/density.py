@@ -13,15 +13,11 @@ SMALLEST_OVERLAP = 0.1
 
 
 def density_matched_weights(positive: Floats, negative: Floats) -> tuple[Floats, Floats] | None:
-    """Weights that give both classes the same distribution of local density.
+    """Weights that give both classes (n,) the same distribution of local density.
 
     The range that both classes cover is cut into strata at common quantiles, and a stratum counts
-    by the harmonic mean of its sizes in both; densities seen in one class only do not count.
-
-    Returns
-    -------
-    (n_positive,), (n_negative,) float64, or None
-        None when less than a tenth of a class lies in the range of the other.
+    by the harmonic mean of its sizes in both; densities seen in one class only do not count. None
+    when less than a tenth of a class lies in the range of the other.
 
     Notes
     -----
@@ -30,26 +26,23 @@ def density_matched_weights(positive: Floats, negative: Floats) -> tuple[Floats,
     if min(len(positive), len(negative)) == 0:
         return None
     low, high = max(positive.min(), negative.min()), min(positive.max(), negative.max())
-    inside = [(values >= low) & (values <= high) for values in (positive, negative)]
-    if min(each.mean() for each in inside) < SMALLEST_OVERLAP:
+    both = [(values >= low) & (values <= high) for values in (positive, negative)]
+    if min(own.mean() for own in both) < SMALLEST_OVERLAP:
         return None
-    fewest = min(int(each.sum()) for each in inside)
+    fewest = min(int(own.sum()) for own in both)
     n_strata = 2 if fewest < 12 else 3 if fewest < 30 else 5
-    common = np.concatenate([positive[inside[0]], negative[inside[1]]])
+    common = np.concatenate([positive[both[0]], negative[both[1]]])
     cuts = np.quantile(common, np.arange(1, n_strata) / n_strata)
     strata = [np.searchsorted(cuts, values) for values in (positive, negative)]
-    sizes = [
-        np.bincount(stratum[each], minlength=n_strata).astype(float)
-        for stratum, each in zip(strata, inside, strict=True)
-    ]
-    shared = sizes[0] * sizes[1] / np.maximum(sizes[0] + sizes[1], 1)
+    there, here = (
+        np.bincount(stratum[own], minlength=n_strata).astype(float)
+        for stratum, own in zip(strata, both, strict=True)
+    )
+    shared = there * here / np.maximum(there + here, 1)
     if shared.sum() == 0:
         return None
-    of_positive, of_negative = (
-        each * (shared / np.maximum(size, 1))[stratum]
-        for each, size, stratum in zip(inside, sizes, strata, strict=True)
-    )
-    return of_positive, of_negative
+    weights = [shared / np.maximum(size, 1) for size in (there, here)]
+    return both[0] * weights[0][strata[0]], both[1] * weights[1][strata[1]]
 
 
 def matched_difference(
@@ -66,35 +59,28 @@ def matched_difference(
     number of true objects.
     """
     units = [_matching_units(side, measure) for side in (positive, negative)]
-    units = [each[each["density"].notna() & (each["bottom"] > 0)] for each in units]
-    weights = density_matched_weights(*(each["density"].to_numpy(float) for each in units))
+    weights = density_matched_weights(*(own["density"].to_numpy(float) for own in units))
     if weights is None:
         return None
-    estimates = [
-        estimate_by_well(each["Metadata_Well"], each["top"] * weight, each["bottom"] * weight)
-        for each, weight in zip(units, weights, strict=True)
-    ]
-    if min(each.n_wells for each in estimates) == 0:
+    there, here = (
+        estimate_by_well(own["Metadata_Well"], own["top"] * weight, own["bottom"] * weight)
+        for own, weight in zip(units, weights, strict=True)
+    )
+    if not there.n_wells or not here.n_wells:
         return None
     # A matched estimate from one well takes over the scatter that the wells of its class have.
-    return difference(
-        with_scatter_of(estimates[0], of_positive), with_scatter_of(estimates[1], of_negative)
-    )
+    return difference(with_scatter_of(there, of_positive), with_scatter_of(here, of_negative))
 
 
 def _matching_units(side: ControlClass, measure: str) -> pd.DataFrame:
-    """Return ``Metadata_Well, top, bottom, density`` of what is matched."""
+    """Return ``top, bottom, Metadata_Well, density`` of what is matched, where density is known."""
     if measure in OF_OBJECTS:
-        values = side.objects[OF_OBJECTS[measure]].astype(float)
-        return pd.DataFrame(
-            {
-                "Metadata_Well": side.objects["Metadata_Well"],
-                "top": values.fillna(0.0),
-                "bottom": values.notna() * 1.0,
-                "density": side.objects["local_density"].astype(float),
-            }
-        )
-    density = side.sums["local_density" if measure == "bias" else "n_true"].astype(float)
-    return measure_terms(side.sums, measure).assign(
-        Metadata_Well=side.sums["Metadata_Well"], density=density
-    )
+        units = side.objects
+        values = units[OF_OBJECTS[measure]].astype(float)
+        terms = pd.DataFrame({"top": values.fillna(0.0), "bottom": values.notna() * 1.0})
+    else:
+        units, terms = side.sums, measure_terms(side.sums, measure)
+    name = "n_true" if measure in ("missed", "agreement") else "local_density"
+    density = units[name].astype(float)
+    known = density.notna() & (terms["bottom"] > 0)
+    return terms.assign(Metadata_Well=units["Metadata_Well"], density=density)[known]

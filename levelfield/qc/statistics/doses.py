@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from levelfield.arrays import Floats
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.measures import MEASURES
+from levelfield.qc.measures import MEASURES, Measure
 from levelfield.qc.statistics.comparison import text_of
+from levelfield.qc.statistics.confounders import rank_correlation
 from levelfield.qc.statistics.summary import RATES
 
 FEWEST_DOSES = 3
@@ -24,14 +25,12 @@ class Trend:
         Whose, and of what.
     n_doses, n_wells : int
         Distinct doses, and wells of any dose.
-    spearman : float
+    spearman, p_value : float
         Rank correlation with the dose; NaN where the measure does not vary.
     slope : float or None
         In ``unit`` per tenfold dose; None where fewer than two doses are above 0.
     unit : str
         pp or px.
-    p_value : float
-        Of the rank correlation.
     """
 
     plate: str
@@ -49,18 +48,9 @@ class Trend:
 def dose_trends(plate: str, wells: pd.DataFrame) -> list[Trend]:
     """Relate every measure to the dose of every positive control that has several.
 
-    Parameters
-    ----------
-    plate : str
-        Name of the plate.
-    wells : pandas.DataFrame
-        From `levelfield.qc.statistics.summary.well_table`. Treated wells of the same perturbation
-        count with those of the control.
-
-    Returns
-    -------
-    list of Trend
-        Of controls with at least 3 different doses that are numbers.
+    Controls have at least `FEWEST_DOSES` doses that are numbers. Treated wells of the same
+    perturbation (in `levelfield.qc.statistics.summary.RateTables.wells`) count with those of the
+    control.
     """
     dose = pd.to_numeric(text_of(wells, "Metadata_Concentration"), errors="coerce")
     table = wells.assign(dose=dose, name=text_of(wells, "Metadata_Perturbation"))
@@ -74,25 +64,19 @@ def dose_trends(plate: str, wells: pd.DataFrame) -> list[Trend]:
         for measure, column in RATES.items():
             known = own[own[column].notna()]
             if known["dose"].nunique() >= FEWEST_DOSES:
-                found.append(_trend(plate, str(object_set), measure, str(name), known, column))
+                values = known[column].to_numpy(float) * MEASURES[measure].scale
+                trend = _trend(known["dose"].to_numpy(float), values, MEASURES[measure])
+                found.append(Trend(plate, str(object_set), measure, str(name), *trend))
     return found
 
 
 def _trend(
-    plate: str, object_set: str, measure: str, name: str, wells: pd.DataFrame, column: str
-) -> Trend:
-    dose = wells["dose"].to_numpy(float)
-    values = wells[column].to_numpy(float) * MEASURES[measure].scale
-    spearman = p_value = float("nan")
-    if np.ptp(values) > 0:
-        test = stats.spearmanr(dose, values)
-        spearman, p_value = float(test.statistic), float(test.pvalue)
-    above = dose > 0
-    slope = None
+    dose: Floats, values: Floats, measure: Measure
+) -> tuple[int, int, float, float | None, str, float]:
+    """Return the numbers of a `Trend`, in its order."""
+    spearman, p_value = rank_correlation(dose, values)
+    above, slope = dose > 0, None
     if len(np.unique(dose[above])) > 1:
         slope = float(np.polyfit(np.log10(dose[above]), values[above], 1)[0])
-    unit = MEASURES[measure].unit_of("difference")
-    n_doses = len(np.unique(dose))
-    return Trend(
-        plate, object_set, measure, name, n_doses, len(wells), spearman, slope, unit, p_value
-    )
+    unit = measure.unit_of("difference")
+    return len(np.unique(dose)), len(dose), spearman, slope, unit, p_value

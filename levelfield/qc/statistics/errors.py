@@ -21,15 +21,12 @@ class Doubts:
     ----------
     variants : float
         Range of the estimate over the variants of the evidence, in the unit of the estimate.
-    size, sharpness, contrast, grain : float
-        Appearance shift: absolute logarithm of the ratio of the class to the negative wells that
-        it is held against, of median area, edge sharpness, contrast over noise and fine texture.
-        0 for negative wells.
-    saturation : float
-        Difference of the shares of saturated objects; 0 for negative wells.
+    size, sharpness, contrast, grain, saturation : float
+        Appearance shift against the negative wells that the class is held against
+        (`levelfield.qc.statistics.appearance.appearance_shift`); 0 for negative wells.
     outside : float
-        Share of images out of the calibrated distribution; of a difference that of the
-        class that has more.
+        Share of images out of the calibrated distribution; of a difference that of the class that
+        has more.
     """
 
     variants: float = 0.0
@@ -39,10 +36,6 @@ class Doubts:
     grain: float = 0.0
     saturation: float = 0.0
     outside: float = 0.0
-
-    def as_dict(self) -> dict[str, float]:
-        """Return all doubts by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 DOUBTS = tuple(each.name for each in fields(Doubts))
@@ -69,10 +62,9 @@ class ErrorModel:
 
     def parts(self, value: float, doubts: Doubts) -> dict[str, float]:
         """Return the variance that each source adds, by name; they sum to the whole."""
-        known = doubts.as_dict()
         found = {"constant": self.constant**2, "value": (self.of_value * value) ** 2}
         for name, weight in self.of_doubts.items():
-            size = known[name]
+            size = getattr(doubts, name)
             found[name] = (weight * size) ** 2 if np.isfinite(size) else 0.0
         return found
 
@@ -89,17 +81,16 @@ class Constants:
     ----------
     calibrated : bool
         False: nothing passes, and only gross failures fail.
-    slope : float
-        True value per value read (after the floor is taken off).
-    floor : float
-        What faultless labels of one class read. It cancels in a difference.
+    slope, floor : float
+        True value per value read, after the floor is taken off: what faultless labels of one class
+        read. It cancels in a difference.
     error_class, error_difference : ErrorModel
         Of the corrected value.
     degrees_of_freedom : float
         Of the errors: groups of images that they were learned on, less one.
     between_wells : float
-        Usual scatter between wells of one class (one standard deviation), which stands in where
-        no class has two wells.
+        Usual scatter between wells of one class (one standard deviation), which stands in where no
+        class has two wells.
     of_right : bool
         Whether a class's value is a share of right objects: its error grows with what is wrong.
     """
@@ -113,21 +104,27 @@ class Constants:
     between_wells: float = 0.0
     of_right: bool = False
 
-    def value(self, read: float, *, is_difference: bool) -> float:
+    def error_model(self, scope: str) -> ErrorModel:
+        """Return how the evidence errs of a class or of a difference."""
+        return self.error_difference if scope == "difference" else self.error_class
+
+    def error_size(self, value: float, scope: str) -> float:
+        """Return the size that the error grows with: of a share of right objects the rest."""
+        return 1 - value if self.of_right and scope != "difference" else value
+
+    def value(self, read: float, scope: str) -> float:
         """Correct a value: of a class less the floor, times the slope."""
-        if is_difference:
+        if scope == "difference":
             return read * self.slope
         value = (read - self.floor) * self.slope
         return min(value, 1.0) if self.of_right else value
 
-    def correct(
-        self, estimate: Estimate, *, is_difference: bool, doubts: Doubts | None = None
-    ) -> Estimate:
-        """Correct an estimate, and add the variance of its systematic error."""
-        model = self.error_difference if is_difference else self.error_class
-        value = self.value(estimate.value, is_difference=is_difference)
-        size = 1 - value if self.of_right and not is_difference else value
-        sigma = model.sigma(size, doubts or NO_DOUBTS) if np.isfinite(value) else model.constant
+    def correct(self, estimate: Estimate, scope: str, doubts: Doubts | None = None) -> Estimate:
+        """Correct an estimate of a scope, and add the variance of its systematic error."""
+        model, value = self.error_model(scope), self.value(estimate.value, scope)
+        sigma = model.constant
+        if np.isfinite(value):
+            sigma = model.sigma(self.error_size(value, scope), doubts or NO_DOUBTS)
         return replace(
             estimate,
             value=value,

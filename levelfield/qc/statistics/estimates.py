@@ -7,7 +7,7 @@ variance: sampling error alone would grow over-confident with the number of well
 of an estimate is a matter of `levelfield.qc.statistics.decision`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,18 +30,16 @@ class Estimate:
 
     Attributes
     ----------
-    value : float
-        NaN when there is nothing to estimate from.
-    variance : float
-        Sampling variance; NaN when fewer than two wells leave it unknown.
+    value, variance : float
+        NaN when there is nothing to estimate from; the sampling variance also with fewer than two
+        wells.
     degrees_of_freedom : float
         Of the sampling variance; infinite when that is known or zero.
     n_wells : int
         Wells that count, over all classes involved.
-    systematic_variance : float
-        Variance of the estimator's own error, which more wells do not reduce.
-    systematic_degrees_of_freedom : float
-        Of the systematic variance; infinite when it counts as known.
+    systematic_variance, systematic_degrees_of_freedom : float
+        Variance of the estimator's own error, which more wells do not reduce; infinite freedom when
+        it counts as known.
     possible : (float, float)
         Lowest and highest value that there can be; intervals end there.
     """
@@ -71,27 +69,29 @@ class Estimate:
 
     def reach(self, level: float) -> float:
         """Half of the width of the interval at a level, whatever the value."""
-        error = self.standard_error
+        error, freedom = self.standard_error, self.all_degrees_of_freedom
         if not error > 0:
             return error
-        return error * _student_quantile(0.5 + level / 2, self.all_degrees_of_freedom)
+        place = 0.5 + level / 2
+        return error * float(
+            special.ndtri(place) if np.isinf(freedom) else special.stdtrit(freedom, place)
+        )
 
-    def p_value(self, beyond: float = 0.0) -> float:
-        """Two-sided p value of lying beyond ±`beyond`; NaN when the variance is unknown.
-
-        It is below 0.05 when the whole 95 % interval lies on one side of ±`beyond`.
-        """
+    def p_value(self) -> float:
+        """Two-sided p value of the true value being zero; NaN when the variance is unknown."""
         error = self.standard_error
         if not np.isfinite(error) or not np.isfinite(self.value):
             return float("nan")
-        excess = abs(self.value) - beyond
-        if excess <= 0:
-            return 1.0
-        if error == 0:
-            return 0.0
+        if self.value == 0 or error == 0:
+            return float(self.value == 0)
         freedom = self.all_degrees_of_freedom
         tail = stats.norm if np.isinf(freedom) else stats.t(freedom)
-        return min(1.0, 2 * float(tail.sf(excess / error)))
+        return min(1.0, 2 * float(tail.sf(abs(self.value) / error)))
+
+    def in_units(self, scale: float, level: float = PASS_LEVEL) -> tuple[float, float, float]:
+        """Return value and interval; `scale` is units per fraction of objects, or per px."""
+        low, high = self.interval(level)
+        return self.value * scale, low * scale, high * scale
 
     @property
     def all_degrees_of_freedom(self) -> float:
@@ -100,12 +100,6 @@ class Estimate:
             [self.variance, self.systematic_variance],
             [self.degrees_of_freedom, self.systematic_degrees_of_freedom],
         )
-
-
-def _student_quantile(probability: float, degrees_of_freedom: float) -> float:
-    if np.isinf(degrees_of_freedom):
-        return float(special.ndtri(probability))
-    return float(special.stdtrit(degrees_of_freedom, probability))
 
 
 def ratio_estimate(numerators: ArrayLike, denominators: ArrayLike) -> Estimate:
@@ -156,7 +150,7 @@ def ratio_estimate(numerators: ArrayLike, denominators: ArrayLike) -> Estimate:
 
 
 def mean_estimate(values: ArrayLike) -> Estimate:
-    """Mean over wells, every well counting the same; see `ratio_estimate`."""
+    """Mean over wells, every well counting the same (`ratio_estimate`)."""
     values = np.asarray(values, float)
     return ratio_estimate(values, np.ones(values.shape))
 
@@ -167,16 +161,19 @@ def difference(positive: Estimate, negative: Estimate) -> Estimate:
     Systematic variances are not added: what a difference's own error is, is a matter of
     calibration, see `levelfield.qc.statistics.errors.Constants`.
     """
+    sides = (positive, negative)
     variance = positive.variance + negative.variance
     freedom = float("nan")
     if np.isfinite(variance):
-        freedom = satterthwaite(
-            [positive.variance, negative.variance],
-            [positive.degrees_of_freedom, negative.degrees_of_freedom],
-        )
-    return Estimate(
-        positive.value - negative.value, variance, freedom, positive.n_wells + negative.n_wells
-    )
+        variances = [side.variance for side in sides]
+        freedom = satterthwaite(variances, [side.degrees_of_freedom for side in sides])
+    n_wells = positive.n_wells + negative.n_wells
+    return Estimate(positive.value - negative.value, variance, freedom, n_wells)
+
+
+def estimate_of_row(classes: Sequence[Estimate]) -> Estimate:
+    """Return the estimate of a class, or the difference of two, the positive one first."""
+    return classes[0] if len(classes) == 1 else difference(*classes)
 
 
 def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> float:
@@ -196,9 +193,9 @@ def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> floa
     return float("inf") if spread == 0 else float(1 / spread)
 
 
-def worse(first: Verdict, second: Verdict) -> Verdict:
-    """Return the worse of two verdicts."""
-    return max(first, second, key=SEVERITY.index)
+def worst_verdict(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the worst of some verdicts; undecided if there are none."""
+    return max(verdicts, key=SEVERITY.index, default="undecided")
 
 
 NOTHING = Estimate(float("nan"), float("nan"), float("nan"), 0)

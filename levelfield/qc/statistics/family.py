@@ -29,25 +29,20 @@ def failure_level(
     ----------
     limits : (n,) float
         Largest harmless error of every row.
-    errors : (n,) float
-        Standard error of each, were its true error zero; rows where it is unknown do not count.
-    freedoms : (n,) float
-        Its degrees of freedom.
+    errors, freedoms : (n,) float
+        Standard error of each, were its true error zero, and its degrees of freedom; rows where the
+        error is unknown do not count.
     calibrated : (n,) bool, optional
-        And no share of right objects. All by default; others fail only when the whole interval
-        lies beyond the margin.
+        And no share of right objects. All by default; others fail only when the whole interval lies
+        beyond the margin.
     """
-    limits, errors, freedoms = (np.asarray(each, float) for each in (limits, errors, freedoms))
+    limits, errors, freedoms = (np.asarray(own, float) for own in (limits, errors, freedoms))
     known = np.isfinite(errors) & (errors > 0) & np.isfinite(limits)
     sure = np.ones(len(limits), bool) if calibrated is None else np.asarray(calibrated, bool)
-    limits, sure, freedoms = (
-        (limits / np.where(known, errors, 1))[known],
-        sure[known],
-        freedoms[known],
-    )
+    limits, sure = limits[known] / errors[known], sure[known]
 
     # Student's t by its plain functions: these are called thousands of times for a screen.
-    freedoms = np.minimum(freedoms, _AS_GOOD_AS_NORMAL)
+    freedoms = np.minimum(freedoms[known], _AS_GOOD_AS_NORMAL)
 
     def false_failures(alpha: float) -> float:
         reach = -special.stdtrit(freedoms, alpha / 2)

@@ -17,14 +17,16 @@ OF_OBJECTS = {
     "merges": "merge_evidence",
 }
 """Measures that are means over objects, and the evidence per object that they are of."""
-_SUMS = {
-    "splits": "split_evidence",
-    "merges": "merge_evidence",
-    "lacking": "lacking_evidence",
-    "balance": "balance_contribution",
-    "invented": "invented_evidence",
-    "right": "right_evidence",
+_SUMS = OF_OBJECTS | {"lacking": "lacking_evidence", "right": "right_evidence"}
+_OF_FIELD = {
+    "n_objects": (NUMBER, "size"),
+    "n_known": ("invented_evidence", "count"),
+    "bias_px": ("threshold_bias_px", "median"),
+    "local_density": ("local_density", "median"),
+    "mean_intensity": ("mean_intensity", "median"),
+    **{name: (column, "sum") for name, column in _SUMS.items()},
 }
+"""What is made of the objects of a field, from which column and how."""
 
 
 def field_sums(
@@ -39,82 +41,55 @@ def field_sums(
 
     Parameters
     ----------
-    objects, candidates : pandas.DataFrame
+    objects, candidates : DataFrame
         From `levelfield.qc.evidence.scores.score_plate`.
-    opinions : pandas.DataFrame
-        ``FIELD, n_second_opinion``: objects by the second opinion; NaN, or no row, where nobody
+    opinions : DataFrame
+        `FIELD`, ``n_second_opinion``: objects by the second opinion; NaN, or no row, where nobody
         was asked, and nothing is known of missed objects.
-    fields : pandas.DataFrame
-        ``Metadata_Plate, Metadata_Well, Metadata_Site`` of every field that was segmented and is
-        not excluded: a field without objects gets a row too.
-    object_sets : sequence of str
-        Object sets that the QC assesses.
-    outside : pandas.Series
-        By field, how it is unlike those of the calibration, empty where it is not
-        (`levelfield.qc.evidence.calibration.Calibration.out_of_distribution`).
+    fields : DataFrame
+        `SITE` of every field that is not excluded: one without objects gets a row too.
+    object_sets, outside : sequence of str, Series
+        To be assessed; and by field, how it is unlike those of the calibration, empty where it is
+        not.
 
     Returns
     -------
-    pandas.DataFrame
-        A row per field: `FIELD`, ``n_objects, n_second_opinion``, the sums ``splits`` (excess
-        fragments), ``merges, lacking, balance, invented, right`` and ``missed``, ``n_known``
-        (objects of which it is known how likely they are invented), ``n_true`` (true objects),
-        the medians ``bias_px, local_density, mean_intensity``, and ``outside_calibration``.
+    DataFrame
+        A row per field: `FIELD`, ``n_objects, n_second_opinion``, sums of evidence, ``missed``,
+        ``n_known`` (objects of which it is known how likely they are invented), ``n_true`` (true
+        objects), the medians ``bias_px, local_density, mean_intensity``, and
+        ``outside_calibration``.
     """
-    rows = (
-        fields[SITE]
-        .drop_duplicates()
-        .merge(pd.DataFrame({OBJECT_SET: list(object_sets)}), how="cross")
-    )
-    sums = objects.groupby(FIELD, sort=True).agg(
-        n_objects=(NUMBER, "size"),
-        n_known=("invented_evidence", "count"),
-        bias_px=("threshold_bias_px", "median"),
-        local_density=("local_density", "median"),
-        mean_intensity=("mean_intensity", "median"),
-        **{name: (column, "sum") for name, column in _SUMS.items()},
-    )
+    sets = pd.DataFrame({OBJECT_SET: list(object_sets)})
+    table = fields[SITE].drop_duplicates().merge(sets, how="cross")
+    sums = objects.groupby(FIELD, sort=True).agg(**_OF_FIELD)
     missed = candidates.groupby(FIELD, sort=True)["missed_evidence"].sum().rename("missed")
-    table = rows.merge(sums.reset_index(), on=FIELD, how="left")
-    table = table.merge(missed.reset_index(), on=FIELD, how="left")
     counted = opinions[[*FIELD, "n_second_opinion"]].drop_duplicates(FIELD)
-    table = table.merge(counted, on=FIELD, how="left")
-    reasons = outside.rename("outside_calibration").rename_axis(FIELD).reset_index()
+    reasons = outside.rename("outside_calibration").rename_axis(FIELD)
+    for known in (sums.reset_index(), missed.reset_index(), counted, reasons.reset_index()):
+        table = table.merge(known, on=FIELD, how="left")
     # A field without objects says nothing, so it does not speak against the plate.
-    table = table.merge(reasons, on=FIELD, how="left").fillna({"outside_calibration": ""})
+    table = table.fillna({"outside_calibration": ""})
     counts = ["n_objects", "n_known", *_SUMS, "missed"]
     table[counts] = table[counts].astype(float).fillna(0.0)
     table["n_second_opinion"] = table["n_second_opinion"].astype(float)
-    table["n_true"] = np.maximum(
-        table["n_objects"] - table["splits"] - table["invented"] + table["lacking"], 0.0
-    )
-    table["n_true"] += table["missed"]
+    true = table["n_objects"] - table["splits"] - table["invented"] + table["lacking"]
+    table["n_true"] = np.maximum(true, 0.0) + table["missed"]
     return table.sort_values(FIELD, kind="stable", ignore_index=True)
 
 
 def measure_terms(sums: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Return numerator and denominator of a measure for every field.
+    """Return numerator and denominator of a measure for every field: ``top, bottom``.
 
-    Parameters
-    ----------
-    sums : pandas.DataFrame
-        From `field_sums`.
-    measure : str
-        Name of a measure (`levelfield.qc.measures.MEASURES`).
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``top, bottom``, both 0 where a field says nothing: of missed objects and agreement where
-        no second opinion was asked, of bias where no edge could be measured.
+    Both are 0 where a field says nothing: of missed objects and agreement where no second opinion
+    was asked, of bias where no edge could be measured.
     """
     searched = sums["n_second_opinion"].notna()
-    measured = sums["bias_px"].notna()
     top, bottom = {
         "agreement": (sums["right"] * searched, (sums["n_objects"] + sums["missed"]) * searched),
         "missed": (sums["missed"] * searched, sums["n_true"] * searched),
         "invented": (sums["invented"], sums["n_known"]),
-        "bias": (sums["bias_px"].fillna(0.0), measured * 1.0),
+        "bias": (sums["bias_px"].fillna(0.0), sums["bias_px"].notna() * 1.0),
         "balance": (sums["balance"], sums["n_objects"]),
         "splits": (sums["splits"], sums["n_objects"]),
         "merges": (sums["merges"], sums["n_objects"]),

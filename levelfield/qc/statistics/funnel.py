@@ -21,12 +21,10 @@ class Funnel:
 
     Attributes
     ----------
-    centre : float
-        Mean over all objects of the wells.
+    centre, n_objects : float
+        Mean over all objects of the wells, and their number.
     variance_per_object : float
         Of a well's value, times its number of objects.
-    n_objects : float
-        Of all wells together.
     degrees_of_freedom : int
         Wells − 1.
     """
@@ -37,15 +35,7 @@ class Funnel:
     degrees_of_freedom: int
 
     def limits(self, n_objects: ArrayLike, level: float) -> tuple[Floats, Floats]:
-        """Return between what values a further well with so many objects lies, at a level.
-
-        Parameters
-        ----------
-        n_objects : (n,) float
-            At least 1.
-        level : float
-            Such as 0.95.
-        """
+        """Return between what values a well with so many objects (n,) lies, at a level (0.95)."""
         reach = stats.t.ppf(0.5 + level / 2, self.degrees_of_freedom) * np.sqrt(
             self.variance_per_object * (1 / np.asarray(n_objects, float) + 1 / self.n_objects)
         )
@@ -53,19 +43,9 @@ class Funnel:
 
 
 def fit_funnel(values: ArrayLike, n_objects: ArrayLike) -> Funnel | None:
-    """Fit control limits to the wells of one class.
+    """Fit control limits to the wells (w,) of one class; None with fewer than `FEWEST_WELLS`.
 
-    Parameters
-    ----------
-    values : (w,) float
-        A mean over the objects of each well; NaN where it is unknown.
-    n_objects : (w,) float
-        Its objects.
-
-    Returns
-    -------
-    Funnel or None
-        None with fewer than 3 wells that have a value.
+    Values are means over the objects of each well; wells whose value is NaN do not count.
 
     Notes
     -----

@@ -1,7 +1,6 @@
 """A screen from its plates: random effects, plates being blocks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,33 +10,7 @@ from levelfield.qc.statistics.estimates import NOTHING, Estimate, satterthwaite
 _STEPS = 100
 
 
-@dataclass(frozen=True)
-class Block:
-    """What one plate says of one row.
-
-    Attributes
-    ----------
-    value : float
-        Corrected.
-    variance : float
-        Of its sampling and of its own doubts.
-    degrees_of_freedom : float
-        Of that variance.
-    n_wells : int
-        Behind it.
-    shared : float
-        Variance of the error that all plates share, which more plates do not reduce; 0 where
-        people reviewed the plate.
-    """
-
-    value: float
-    variance: float
-    degrees_of_freedom: float
-    n_wells: int
-    shared: float = 0.0
-
-
-def combine_blocks(blocks: Sequence[Block], shared_freedom: float = float("inf")) -> Estimate:
+def combine_plates(plates: Sequence[Estimate], shared_freedom: float = float("inf")) -> Estimate:
     """Mean over plates, each weighted by the inverse of its variance.
 
     A plate in doubt gets less weight and silences nobody; plates that differ by more than their own
@@ -45,44 +18,40 @@ def combine_blocks(blocks: Sequence[Block], shared_freedom: float = float("inf")
 
     Parameters
     ----------
-    blocks : sequence of Block
-        One per plate; plates without a value or a variance are left out.
+    plates : sequence of Estimate
+        Corrected; the sampling variance includes the plate's own doubts, the systematic one is that
+        of the error that all plates share, which more plates do not reduce. Plates without a value
+        or a variance are left out.
     shared_freedom : float
         Degrees of freedom of the error that plates share.
-
-    Returns
-    -------
-    Estimate
-        The error that plates share is its systematic variance.
 
     Notes
     -----
     R. C. Paule and J. Mandel, *Consensus values and weighting factors* (1982), for the variance
     between plates, which has plates − 1 degrees of freedom; Satterthwaite's for the sum.
     """
-    usable = [block for block in blocks if np.isfinite([block.value, block.variance]).all()]
+    usable = [plate for plate in plates if np.isfinite([plate.value, plate.variance]).all()]
     if not usable:
         return NOTHING
-    values, variances, freedoms, shared = (
-        np.array([getattr(block, name) for block in usable], float)
-        for name in ("value", "variance", "degrees_of_freedom", "shared")
+    values, variances, shared = (
+        np.array([getattr(plate, name) for plate in usable], float)
+        for name in ("value", "variance", "systematic_variance")
     )
     between = variance_between(values, variances)
-    weights = block_weights(variances + between)
+    weights = plate_weights(variances + between)
     parts = [*(weights**2 * variances), between * float(np.sum(weights**2))]
-    total = float(np.sum(parts))
-    known = [*freedoms, max(len(usable) - 1.0, 1.0)]
+    freedoms = [plate.degrees_of_freedom for plate in usable]
     return Estimate(
         float(np.sum(weights * values)),
-        total,
-        satterthwaite(parts, known),
-        sum(block.n_wells for block in usable),
+        float(np.sum(parts)),
+        satterthwaite(parts, [*freedoms, max(len(usable) - 1.0, 1.0)]),
+        sum(plate.n_wells for plate in usable),
         float(np.sum(weights * np.sqrt(shared))) ** 2,
         shared_freedom,
     )
 
 
-def block_weights(variances: Floats) -> Floats:
+def plate_weights(variances: Floats) -> Floats:
     """Inverse variances that sum to 1; plates without any variance share the weight."""
     exact = variances <= 0
     if exact.any():
@@ -101,7 +70,7 @@ def variance_between(values: Floats, variances: Floats) -> float:
         whole = variances + between
         if (whole <= 0).any():
             return float("inf") if np.ptp(values) > 0 else -1.0
-        mean = np.sum(block_weights(whole) * values)
+        mean = np.sum(plate_weights(whole) * values)
         return float(np.sum((values - mean) ** 2 / whole)) - (number - 1)
 
     if excess(0.0) <= 0:

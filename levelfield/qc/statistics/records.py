@@ -51,27 +51,13 @@ def shared_fields(source: object, kind: type[DataclassInstance]) -> dict[str, An
 
 
 def to_table(records: Sequence[Record], kind: type[Record]) -> pd.DataFrame:
-    """Return a table with a row per record.
-
-    Parameters
-    ----------
-    records : sequence
-        All of one kind.
-    kind : type
-        Their dataclass, which names the columns of an empty table.
-    """
+    """Return a table of records; their kind names the columns of an empty one."""
     rows = [_flat(record, _columns(kind), "") for record in records]
     return pd.DataFrame(rows, columns=columns_of(kind))
 
 
 def from_table(table: pd.DataFrame, kind: type[Record], file: str = "The table") -> list[Record]:
-    """Return the records that a table holds; `file` names it in an error.
-
-    Raises
-    ------
-    ValueError
-        When a column is missing.
-    """
+    """Return the records of a table; a missing column is a ``ValueError`` that names the file."""
     missing = [name for name in columns_of(kind) if name not in table]
     if missing:
         raise ValueError(

@@ -48,7 +48,7 @@ def whole_rows(plates: Sequence[Plate]) -> pd.DataFrame:
         for row in read_rows(plate):
             own = {"measure": row.measure, "scope": row.scope, "read": row.estimate.value}
             own |= {"truth": row.truth, "noise": row.noise}
-            rows.append(head | own | row.doubts.as_dict())
+            rows.append(head | own | vars(row.doubts))
     return pd.DataFrame(rows).dropna(subset=["read", "truth"]).reset_index(drop=True)
 
 

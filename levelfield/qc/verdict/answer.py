@@ -4,20 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from levelfield.qc.measures import QUESTIONS, Scope
+from levelfield.qc.measures import QUESTIONS, SCOPES
 from levelfield.qc.statistics.decision import bound_of
-from levelfield.qc.statistics.estimates import SEVERITY, Verdict
+from levelfield.qc.statistics.estimates import SEVERITY, worst_verdict
 from levelfield.qc.verdict.rows import Answer, Judged, Row
 
 
 def answers_of(rows: Sequence[Row]) -> list[Answer]:
-    """Answer every question for every object set, in the order in which people ask them.
-
-    Parameters
-    ----------
-    rows : sequence of Row
-        Of one plate or screen.
-    """
+    """Answer every question for every object set of a plate, in the order of `QUESTIONS`."""
     groups = rows_by_question(rows)
     sets = list(dict.fromkeys(name for name, _ in groups))
     ordered = sorted(groups, key=lambda key: (sets.index(key[0]), QUESTIONS.index(key[1])))
@@ -48,12 +42,7 @@ def _size_of(row: Row) -> float:
 def margins_off(row: Judged, value: float, margin: float) -> float:
     """Return the size of a row's error in margins; infinite where nothing was measured.
 
-    Parameters
-    ----------
-    row : Judged
-        What is measured, and in which class.
-    value, margin : float
-        In fractions of objects, or px.
+    Value and margin are in fractions of objects, or px.
     """
     if not np.isfinite(value):
         return float("inf")
@@ -63,6 +52,9 @@ def margins_off(row: Judged, value: float, margin: float) -> float:
 
 def _answer(rows: Sequence[Row]) -> Answer:
     worst = worst_of(rows)
+    negative, positive, both = (
+        worst_verdict(row.verdict for row in rows if row.scope == scope) for scope in SCOPES
+    )
     return Answer(
         plate=worst.plate,
         object_set=worst.object_set,
@@ -70,17 +62,12 @@ def _answer(rows: Sequence[Row]) -> Answer:
         verdict=worst.verdict,
         worst=worst,
         rows=tuple(rows),
-        negative=_scope_verdict(rows, "negcon"),
-        positive=_scope_verdict(rows, "poscon"),
-        both=_scope_verdict(rows, "difference"),
+        negative=negative,
+        positive=positive,
+        both=both,
         shared=_is_shared(rows),
         cancelling=_is_cancelling(rows),
     )
-
-
-def _scope_verdict(rows: Sequence[Row], scope: Scope) -> Verdict:
-    verdicts = [row.verdict for row in rows if row.scope == scope]
-    return max(verdicts, key=SEVERITY.index, default="undecided")
 
 
 def _is_shared(rows: Sequence[Row]) -> bool:
@@ -96,13 +83,11 @@ def _is_shared(rows: Sequence[Row]) -> bool:
 
 def _is_cancelling(rows: Sequence[Row]) -> bool:
     """Whether splits and merges of a class or difference fail, and their balance is harmless."""
-    groups: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in rows:
-        groups.setdefault((row.scope, row.perturbation), {})[row.measure_name] = row
+    failed = {row.key for row in rows if row.verdict == "fail"}
     return any(
-        {"splits", "merges", "balance"} <= set(found)
-        and found["splits"].verdict == found["merges"].verdict == "fail"
-        and abs(found["balance"].estimate.value) <= found["balance"].margin
-        and found["balance"].verdict != "fail"
-        for found in groups.values()
+        {(row.object_set, name, row.scope, row.perturbation) for name in ("splits", "merges")}
+        <= failed
+        and abs(row.estimate.value) <= row.margin
+        for row in rows
+        if row.measure_name == "balance" and row.key not in failed
     )

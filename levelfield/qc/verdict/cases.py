@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from levelfield.arrays import ordered_sum
-from levelfield.qc.measures import MEASURES, Measure
+from levelfield.qc.measures import MEASURES, Measure, n_classes
 from levelfield.qc.statistics.decision import Bound, bound_of
-from levelfield.qc.statistics.errors import Constants, ErrorModel
+from levelfield.qc.statistics.errors import Constants
 from levelfield.qc.statistics.estimates import Estimate
 from levelfield.qc.statistics.readings import MATCHED, RAW, Reading
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow
@@ -21,10 +21,9 @@ class Held:
 
     Attributes
     ----------
-    estimate : Estimate
-        Corrected, systematic error included.
-    without_error : Estimate
-        With the variances that it would have if the true error were zero.
+    estimate, without_error : Estimate
+        Corrected, systematic error included; and with the variances that it would have if the true
+        error were zero.
     """
 
     estimate: Estimate
@@ -37,29 +36,18 @@ class Case:
 
     Attributes
     ----------
-    reading : Reading
-        Counts, classes and doubts.
-    bound : Bound
-        The margin.
-    constants : Constants
-        Of the evidence.
-    evidence : Held
-        By the evidence.
-    decides : Held
-        The estimate that counts: by the review where it is complete.
-    matched : Held or None
-        The same at equal local density.
-    by_review : bool
-        Whether the review decides.
-    review : ReviewCounts
-        How far it is.
+    reading, bound, constants : Reading, Bound, Constants
+        What the data say, the margin, and how far the evidence errs.
+    evidence, decides, matched : Held or None
+        By the evidence; the estimate that counts: by the review where it is complete; and what
+        counts at equal local density.
+    by_review, review : bool, ReviewCounts
+        Whether the review decides, and how far it is.
     reviewed, these_wells : Estimate or None
         What people say.
-    asked : bool
-        Whether it is known how many reviews would decide the row: then `reviews_needed` is the
-        number, or None where no number does.
-    reviews_needed : int or None
-        Objects per class.
+    asked, reviews_needed : bool, int or None
+        Whether it is known how many reviews per class would decide the row, and the number, or None
+        where no number does.
     shares : mapping of str to float
         Share of the variance of the evidence that each source adds.
     """
@@ -82,11 +70,6 @@ class Case:
     def measure(self) -> Measure:
         """What is measured."""
         return MEASURES[self.reading.measure]
-
-    @property
-    def is_difference(self) -> bool:
-        """Whether the row compares two classes."""
-        return self.reading.scope == "difference"
 
     @property
     def calibrated(self) -> bool:
@@ -115,61 +98,55 @@ def plate_cases(
 def _plate_case(
     reading: Reading, matched: Reading | None, review: ReviewedRow | None, rules: Rules
 ) -> Case:
-    constants = rules.constants_of(reading.measure, reading.object_set)
-    bound = bound_of_row(reading, rules)
+    constants, bound = rules_of(reading, rules)
     evidence = held_reading(reading, constants, bound)
-    at_equal_density = held_reading(matched, constants, bound) if matched else None
+    size = constants.error_size(evidence.estimate.value, reading.scope)
+    parts = constants.error_model(reading.scope).parts(size, reading.doubts)
     case = Case(
         reading,
         bound,
         constants,
         evidence,
         evidence,
-        at_equal_density,
-        shares=variance_shares(reading, evidence.estimate, constants),
+        held_reading(matched, constants, bound) if matched else None,
+        shares=shares_of({"sampling": evidence.estimate.variance} | parts),
     )
-    return case if review is None else with_review(case, review)
+    return case if review is None else _with_review(case, review)
 
 
-def with_review(case: Case, review: ReviewedRow) -> Case:
+def _with_review(case: Case, review: ReviewedRow) -> Case:
     """Add a review: it decides where it is complete, but of the threshold it has no px."""
-    case = replace(
-        case,
-        review=ReviewCounts(review.state, review.n_drawn, review.n_reviewed, review.n_cannot_tell),
-        asked=True,
-        reviews_needed=review.reviews_needed,
-    )
+    case = replace(case, review=review.counts, asked=True, reviews_needed=review.reviews_needed)
     if not review.decides:
         return case
     said = known_scatter(review.estimate, case.reading, case.constants)
     case = replace(case, reviewed=said, these_wells=review.these_wells)
     if case.reading.measure == "bias":
         return case
-    equal = review.matched
-    if equal is not None:
-        equal = known_scatter(equal, case.reading, case.constants)
-    return replace(
-        case,
-        by_review=True,
-        decides=Held(said, said),
-        matched=None if equal is None else Held(equal, equal),
-    )
+    matched = None
+    if review.matched is not None:
+        equal = known_scatter(review.matched, case.reading, case.constants)
+        matched = Held(equal, equal)
+    return replace(case, by_review=True, decides=Held(said, said), matched=matched)
 
 
-def bound_of_row(reading: Reading, rules: Rules) -> Bound:
-    """Return what a row is held against."""
-    margin = rules.margins.of(reading.measure, reading.scope)
-    return bound_of(MEASURES[reading.measure], reading.scope, margin)
+def rules_of(row: Reading | ReviewedRow, rules: Rules) -> tuple[Constants, Bound]:
+    """Return what a row is corrected by, and what it is held against."""
+    bound = bound_of(MEASURES[row.measure], row.scope, rules.margins.of(row.measure, row.scope))
+    return rules.constants_of(row.measure, row.object_set), bound
 
 
 def held_reading(reading: Reading, constants: Constants, bound: Bound) -> Held:
     """Correct a reading by its calibration."""
-    found = constants.correct(
-        reading.estimate, is_difference=reading.scope == "difference", doubts=reading.doubts
-    )
-    found = known_scatter(found, reading, constants)
+    found = corrected(reading, constants)
     possible = MEASURES[reading.measure].possible(reading.scope)
     return held(replace(found, possible=possible), reading, constants, bound)
+
+
+def corrected(reading: Reading, constants: Constants) -> Estimate:
+    """Return the corrected estimate of a reading, with some scatter between wells at least."""
+    found = constants.correct(reading.estimate, reading.scope, reading.doubts)
+    return known_scatter(found, reading, constants)
 
 
 def held(estimate: Estimate, reading: Reading, constants: Constants, bound: Bound) -> Held:
@@ -179,46 +156,28 @@ def held(estimate: Estimate, reading: Reading, constants: Constants, bound: Boun
     """
     if not np.isfinite(estimate.value):
         return Held(estimate, estimate)
-    of_value = error_model(reading, constants).of_value
+    of_value = constants.error_model(reading.scope).of_value
     now, free = (
-        of_value * error_size(value, reading, constants)
+        of_value * constants.error_size(value, reading.scope)
         for value in (estimate.value, 1.0 if bound.kind == "share" else 0.0)
     )
     systematic = max(estimate.systematic_variance - max(now**2 - free**2, 0.0), 0.0)
     return Held(estimate, replace(estimate, systematic_variance=systematic))
 
 
-def error_size(value: float, reading: Reading, constants: Constants) -> float:
-    """Return the size that the evidence's error grows with: of a share of right ones the rest."""
-    is_rest = constants.of_right and reading.scope != "difference"
-    return 1 - value if is_rest else value
-
-
-def error_model(reading: Reading, constants: Constants) -> ErrorModel:
-    """Return how the evidence errs of a class or of a difference."""
-    if reading.scope == "difference":
-        return constants.error_difference
-    return constants.error_class
-
-
 def known_scatter(estimate: Estimate, reading: Reading, constants: Constants) -> Estimate:
     """Give an estimate whose classes have one well each the usual scatter between wells."""
     if not np.isfinite(estimate.value) or np.isfinite(estimate.variance):
         return estimate
-    classes = 2 if reading.scope == "difference" else 1
     return replace(
         estimate,
-        variance=classes * constants.between_wells**2,
+        variance=n_classes(reading.scope) * constants.between_wells**2,
         degrees_of_freedom=constants.degrees_of_freedom,
     )
 
 
-def variance_shares(reading: Reading, estimate: Estimate, constants: Constants) -> dict[str, float]:
-    """Return the share of the variance that each source adds; empty where it is unknown."""
-    if not np.isfinite(estimate.value) or not estimate.standard_error > 0:
-        return {}
-    parts = {"sampling": estimate.variance}
-    size = error_size(estimate.value, reading, constants)
-    parts |= error_model(reading, constants).parts(size, reading.doubts)
+def shares_of(parts: Mapping[str, float]) -> dict[str, float]:
+    """Return the share of the whole that each part adds; empty where it is unknown."""
     total = ordered_sum(parts.values())
-    return {name: part / total for name, part in parts.items()}
+    known = np.isfinite(total) and total > 0
+    return {name: part / total for name, part in parts.items()} if known else {}

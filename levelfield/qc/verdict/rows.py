@@ -5,9 +5,9 @@ worst row. Tables on disk hold their fields one by one, and are read back as the
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from levelfield.qc.measures import MEASURES, Measure, Scope
 from levelfield.qc.statistics.errors import NO_DOUBTS, Doubts
@@ -42,10 +42,9 @@ class NextStep:
     kind : str
         review objects; add wells; declare controls in the layout; annotate fields; expose shorter;
         look at images; see why images are left out.
-    amount : int
-        Objects per class, wells per class, or fields; 0 where it has no number.
-    minutes : int
-        Of a person's time; 0 where it is not known.
+    amount, minutes : int
+        Objects per class, wells per class, or fields; and of a person's time. 0 where there is
+        none.
     """
 
     kind: Step = field(default="none", metadata={"column": ""})
@@ -60,16 +59,33 @@ class ReviewCounts:
     Attributes
     ----------
     state : str
-        unreviewed, partial, complete. Only a complete review decides.
+        unreviewed; partial: not everything that was drawn has its answer; complete. Only a
+        complete review decides.
     n_drawn, n_reviewed, n_cannot_tell : int
-        Objects that were to be looked at, with an answer that says something, and those that
-        nobody could tell.
+        Objects (fields, of missed objects) that were to be looked at, with an answer that says
+        something, and those that nobody could tell.
     """
 
     state: ReviewState = "unreviewed"
     n_drawn: int = 0
     n_reviewed: int = 0
     n_cannot_tell: int = 0
+
+    @property
+    def n_answered(self) -> int:
+        """Objects that somebody looked at."""
+        return self.n_reviewed + self.n_cannot_tell
+
+    @classmethod
+    def of(cls, states: Iterable[ReviewState], parts: Sequence["ReviewCounts"]) -> Self:
+        """Sum up parts; the whole is as far as they all are, else partial."""
+        known = set(states)
+        return cls(
+            known.pop() if len(known) == 1 else "partial" if known else "unreviewed",
+            sum(part.n_drawn for part in parts),
+            sum(part.n_reviewed for part in parts),
+            sum(part.n_cannot_tell for part in parts),
+        )
 
 
 @dataclass(frozen=True)
@@ -78,21 +94,13 @@ class ReviewedRow:
 
     Attributes
     ----------
-    object_set, measure : str
-        Of what.
-    scope, perturbation : str
-        negcon, poscon or difference, and the name of the control.
-    state : str
-        unreviewed; partial: not everything that was drawn has its answer, and there is no estimate;
-        complete.
-    n_drawn, n_reviewed, n_cannot_tell : int
-        Objects of the classes (fields, of missed objects) that were to be looked at, with an answer
-        that says something, and those that nobody could tell.
-    estimate : Estimate
-        About this control: V = V_review + s²_between / W. Fractions of objects. NaN unless the
-        review is complete.
-    these_wells : Estimate
-        The same value about the wells that were imaged: the sampling of the review alone.
+    object_set, measure, scope, perturbation, plate : str
+        Whose, and of what.
+    counts : ReviewCounts
+        How far people are.
+    estimate, these_wells : Estimate
+        About this control: V = V_review + s²_between / W; and the same value about the wells that
+        were imaged: the sampling of the review alone. Fractions; NaN unless the review is complete.
     matched : Estimate or None
         A difference at equal local density, about the control; None where the classes share none.
     reviews_needed : int or None
@@ -104,18 +112,13 @@ class ReviewedRow:
         As shown: %, pp, or share: the bias, which only contradicts the evidence.
     reviews_of : str
         objects or fields.
-    plate : str
-        Name of the plate.
     """
 
     object_set: str
     measure: str
     scope: Scope
     perturbation: str
-    state: ReviewState
-    n_drawn: int
-    n_reviewed: int
-    n_cannot_tell: int
+    counts: ReviewCounts = field(metadata={"prefix": ""})
     estimate: Estimate
     these_wells: Estimate
     matched: Estimate | None
@@ -133,7 +136,7 @@ class ReviewedRow:
     @property
     def decides(self) -> bool:
         """Whether the review is complete and has an estimate."""
-        return self.state == "complete" and math.isfinite(self.estimate.value)
+        return self.counts.state == "complete" and math.isfinite(self.estimate.value)
 
 
 _NOTHING, _NOT_REVIEWED = NextStep(), ReviewCounts()
@@ -184,40 +187,26 @@ class Row(Judged):
 
     Attributes
     ----------
-    plate, object_set, measure_name : str
-        Whose, and of what (`levelfield.qc.measures.MEASURES`).
-    scope : str
-        negcon, poscon or difference.
-    perturbation : str
-        Name of the control, with its dose where one control has several.
-    estimate : Estimate
-        What is judged: corrected, systematic error included.
-    matched : Estimate or None
-        A difference at equal local density, judged with it: the verdict is the worse of the two.
+    plate, object_set, measure_name, scope, perturbation : str
+        Whose, and of what; the name of a control has its dose where it has several.
+    estimate, matched : Estimate or None
+        What is judged: corrected, systematic error included; and a difference at equal local
+        density, judged with it: the verdict is the worse of the two.
     margin : float
         Largest harmless size; of the agreement of a class the least share.
-    verdict : str
-        pass, fail or undecided.
-    reason : str
-        Why.
-    basis : str
-        evidence or review.
-    calibrated : bool
-        Whether the evidence is calibrated for this kind of object and segmenter.
-    evidence : Estimate
-        What the evidence says, also where the review decides.
-    by_matched : bool
-        Whether the density-matched estimate decided.
-    doubts : Doubts
-        What widens the interval.
-    doubt_shares : mapping of str to float
-        Share of the whole variance that each source adds: sampling, constant, value, and doubts.
+    verdict, reason, basis : str
+        pass, fail or undecided; why; by evidence or review.
+    calibrated, by_matched, at_floor : bool
+        Whether the evidence is calibrated for this kind of object and segmenter; the
+        density-matched estimate decided; a rate is below what faultless labels read.
+    evidence, reviewed, reviewed_these_wells : Estimate or None
+        What the evidence says, also where the review decides; what people say about this control,
+        with the scatter between wells, and about the wells that were imaged alone.
+    doubts, doubt_shares : Doubts, mapping of str to float
+        What widens the interval, and the share of the whole variance that each source adds:
+        sampling, constant, value, and doubts.
     review : ReviewCounts
         How far people are.
-    reviewed : Estimate or None
-        What they say, about this control (with the scatter between wells).
-    reviewed_these_wells : Estimate or None
-        The same about the wells that were imaged alone.
     n_wells, fewest_wells, n_sites, n_objects : int
         Behind the estimate; fewest: of the smaller class.
     positive_value, negative_value : float
@@ -226,8 +215,6 @@ class Row(Judged):
         Shares of images whose threshold is too low and too high, where the measure is bias.
     missing : tuple of str
         Classes without wells.
-    at_floor : bool
-        Whether a rate is below what faultless labels read.
     next_step : NextStep
         The cheapest that would decide an undecided row, or would confirm an unreviewed one.
     """
@@ -284,17 +271,13 @@ class Answer:
         Whose, and to what.
     verdict : str
         fail if any row fails, pass if all pass, else undecided.
-    worst : Row
-        The row that decides, which the headline names.
-    rows : tuple of Row
-        All rows of the question.
+    worst, rows : Row, tuple of Row
+        The row that decides, which the headline names, and all of the question.
     negative, positive, both : str
         Verdicts of the negative wells, of the worst positive control, and of the worst difference.
-    shared : bool
+    shared, cancelling : bool
         Whether both classes fail in the same direction and no difference does: counts are wrong,
-        contrasts may still hold.
-    cancelling : bool
-        Whether splits and merges fail although their balance does not.
+        contrasts may still hold; whether splits and merges fail although their balance does not.
     """
 
     plate: str

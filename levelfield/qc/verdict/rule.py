@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from levelfield.qc.statistics.decision import FEWEST_TO_PASS, decide, fails
-from levelfield.qc.statistics.estimates import FAIL_LEVEL, Verdict, worse
+from levelfield.qc.statistics.decision import FEWEST_TO_PASS, decide
+from levelfield.qc.statistics.estimates import FAIL_LEVEL, Verdict, worst_verdict
 from levelfield.qc.statistics.family import failure_level
+from levelfield.qc.statistics.records import shared_fields
 from levelfield.qc.verdict.cases import Case, Held
 from levelfield.qc.verdict.rows import Reason, Row
 from levelfield.qc.verdict.rules import Rules
@@ -25,25 +26,23 @@ that passes by the evidence."""
 
 def judge(cases: Sequence[Case], rules: Rules) -> list[Row]:
     """Return the judged row of every case, in their order."""
-    levels = family_levels(cases)
+    levels = _family_levels(cases)
     return [_row(case, levels[case.measure.question], rules) for case in cases]
 
 
-def family_levels(cases: Sequence[Case]) -> dict[str, float]:
+def _family_levels(cases: Sequence[Case]) -> dict[str, float]:
     """Return by question the level of the interval that must exclude zero for a row to fail."""
     families: dict[str, list[tuple[Case, Held]]] = {}
     for case in cases:
-        members = [(case, one) for one in case.held]
-        families.setdefault(case.measure.question, []).extend(members)
+        families.setdefault(case.measure.question, []).extend((case, own) for own in case.held)
     return {question: _level(family) for question, family in families.items()}
 
 
 def _level(family: Sequence[tuple[Case, Held]]) -> float:
-    nulls = [one.without_error for _, one in family]
     return failure_level(
         [case.bound.limit for case, _ in family],
-        [null.standard_error for null in nulls],
-        [null.all_degrees_of_freedom for null in nulls],
+        [own.without_error.standard_error for _, own in family],
+        [own.without_error.all_degrees_of_freedom for _, own in family],
         [case.calibrated and case.bound.kind != "share" for case, _ in family],
     )
 
@@ -51,7 +50,7 @@ def _level(family: Sequence[tuple[Case, Held]]) -> float:
 def _row(case: Case, level: float, rules: Rules) -> Row:
     verdict, by_matched = _verdict(case, level)
     reason = _reason(case, verdict, by_matched)
-    if verdict == "pass" and contradicted(case):
+    if verdict == "pass" and _contradicted(case):
         verdict, reason = "undecided", "reviewers_disagree"
     if rules.withheld:
         verdict, reason = "undecided", "excluded_sites"
@@ -60,25 +59,22 @@ def _row(case: Case, level: float, rules: Rules) -> Row:
 
 def _verdict(case: Case, level: float) -> tuple[Verdict, bool]:
     """Return the worse of the raw and the density-matched verdict, and whether it is the latter."""
-    raw = _one_verdict(case, case.decides, level)
-    if case.matched is None:
-        return raw, False
-    whole = worse(raw, _one_verdict(case, case.matched, level))
-    return whole, whole != raw
+    found = [
+        decide(
+            own.estimate,
+            case.bound,
+            without_error=own.without_error,
+            level=level,
+            calibrated=case.calibrated,
+            can_pass=case.reading.fewest_wells >= FEWEST_TO_PASS,
+        )
+        for own in case.held
+    ]
+    whole = worst_verdict(found)
+    return whole, whole != found[0]
 
 
-def _one_verdict(case: Case, one: Held, level: float) -> Verdict:
-    return decide(
-        one.estimate,
-        case.bound,
-        without_error=one.without_error,
-        level=level,
-        calibrated=case.calibrated,
-        can_pass=case.reading.fewest_wells >= FEWEST_TO_PASS,
-    )
-
-
-def contradicted(case: Case) -> bool:
+def _contradicted(case: Case) -> bool:
     """Whether people saw a threshold bias, of which they have no px."""
     said = case.reviewed
     if case.reading.measure != "bias" or said is None:
@@ -95,50 +91,37 @@ def _reason(case: Case, verdict: Verdict, by_matched: bool) -> Reason:
         return "one_well"
     if not case.calibrated:
         return "uncalibrated"
-    one = case.matched if by_matched and case.matched is not None else case.decides
-    if fails(one.estimate, case.bound, without_error=one.without_error):
+    own = case.held[-1] if by_matched else case.decides
+    if decide(own.estimate, case.bound, without_error=own.without_error) == "fail":
         return "multiplicity"
-    estimate = one.estimate
-    wide_by_sampling = estimate.variance >= estimate.systematic_variance
+    wide_by_sampling = own.estimate.variance >= own.estimate.systematic_variance
     return "sampling" if wide_by_sampling else "doubt"
 
 
 def _record(case: Case, verdict: Verdict, reason: Reason, by_matched: bool, rules: Rules) -> Row:
-    reading, constants = case.reading, case.constants
-    values = {
-        name: constants.value(getattr(reading, name), is_difference=False)
-        for name in ("positive_value", "negative_value")
+    reading, constants, estimate = case.reading, case.constants, case.decides.estimate
+    facts = shared_fields(case, Row) | shared_fields(reading, Row)
+    facts |= {
+        "measure_name": reading.measure,
+        "calibrated": constants.calibrated,
+        "estimate": estimate,
+        "matched": case.matched.estimate if case.matched else None,
+        "evidence": case.evidence.estimate,
     }
-    estimate = case.decides.estimate
+    for name in ("positive_value", "negative_value"):
+        facts[name] = constants.value(facts[name], "class")
+    if reading.measure != "bias":
+        facts |= {"fraction_low": float("nan"), "fraction_high": float("nan")}
     is_rate = case.bound.kind == "rate"
     return Row(
-        plate=reading.plate,
-        object_set=reading.object_set,
-        measure_name=reading.measure,
-        scope=reading.scope,
-        perturbation=reading.perturbation,
-        estimate=estimate,
+        **facts,
         margin=case.bound.margin,
         verdict=verdict,
         reason=reason,
-        matched=case.matched.estimate if case.matched else None,
         basis="review" if case.by_review else "evidence",
-        calibrated=constants.calibrated,
-        evidence=case.evidence.estimate,
         by_matched=by_matched,
-        doubts=reading.doubts,
         doubt_shares=dict(case.shares),
-        review=case.review,
-        reviewed=case.reviewed,
         reviewed_these_wells=case.these_wells,
-        n_wells=reading.n_wells,
-        fewest_wells=reading.fewest_wells,
-        n_sites=reading.n_sites,
-        n_objects=reading.n_objects,
-        fraction_low=reading.fraction_low if reading.measure == "bias" else float("nan"),
-        fraction_high=reading.fraction_high if reading.measure == "bias" else float("nan"),
-        missing=reading.missing,
         at_floor=is_rate and not case.by_review and estimate.value < 0,
         next_step=next_step(case, verdict, reason, rules.review_per_class),
-        **values,
     )

@@ -1,6 +1,6 @@
 """What turns readings into verdicts: margins and calibration constants."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -9,19 +9,15 @@ from levelfield.qc.statistics.errors import Constants, ErrorModel
 
 CLASS, DIFFERENCE = "class", "difference"
 _DEFAULTS = {
-    SPLIT_MERGE: {CLASS: 15.0, DIFFERENCE: 10.0},
-    THRESHOLD: {CLASS: 1.0, DIFFERENCE: 0.5},
-    AGREEMENT: {CLASS: 90.0, DIFFERENCE: 10.0},
-    FOUND: {CLASS: 95.0, DIFFERENCE: 5.0},
+    SPLIT_MERGE: MappingProxyType({CLASS: 15.0, DIFFERENCE: 10.0}),
+    THRESHOLD: MappingProxyType({CLASS: 1.0, DIFFERENCE: 0.5}),
+    AGREEMENT: MappingProxyType({CLASS: 90.0, DIFFERENCE: 10.0}),
+    FOUND: MappingProxyType({CLASS: 95.0, DIFFERENCE: 5.0}),
 }
 _UNITS = {SPLIT_MERGE: "pp", THRESHOLD: "px", AGREEMENT: "%", FOUND: "%"}
 _MOST = {THRESHOLD: 50.0}
 OBJECTS_TO_REVIEW = 100
 """Objects per class that people are asked to review where no better number is known."""
-
-
-def _default(question: str) -> Callable[[], Mapping[str, float]]:
-    return lambda: MappingProxyType(_DEFAULTS[question])
 
 
 @dataclass(frozen=True)
@@ -30,21 +26,18 @@ class Margins:
 
     Attributes
     ----------
-    split_merge : mapping of str to float
-        ``class`` and ``difference``, percentage points: of balance, split rate and merge rate.
-    threshold : mapping of str to float
-        Threshold bias, px.
-    agreement : mapping of str to float
-        ``class``: least share of right objects, percent; ``difference``: percentage points.
-    found : mapping of str to float
-        ``class``: least share of objects that are found, and of labels that are objects, percent;
-        ``difference``: of missed and of invented objects, percentage points.
+    split_merge, threshold : mapping of str to float
+        ``class`` and ``difference``: of balance, split rate and merge rate, percentage points; of
+        the threshold bias, px.
+    agreement, found : mapping of str to float
+        ``class``: least share of right objects; of objects that are found, and of labels that are
+        objects, percent; ``difference``: percentage points.
     """
 
-    split_merge: Mapping[str, float] = field(default_factory=_default(SPLIT_MERGE))
-    threshold: Mapping[str, float] = field(default_factory=_default(THRESHOLD))
-    agreement: Mapping[str, float] = field(default_factory=_default(AGREEMENT))
-    found: Mapping[str, float] = field(default_factory=_default(FOUND))
+    split_merge: Mapping[str, float] = field(default_factory=lambda: _DEFAULTS[SPLIT_MERGE])
+    threshold: Mapping[str, float] = field(default_factory=lambda: _DEFAULTS[THRESHOLD])
+    agreement: Mapping[str, float] = field(default_factory=lambda: _DEFAULTS[AGREEMENT])
+    found: Mapping[str, float] = field(default_factory=lambda: _DEFAULTS[FOUND])
 
     def __post_init__(self) -> None:
         for question in _DEFAULTS:
@@ -90,26 +83,26 @@ def _check(question: str, values: object) -> None:
             )
 
 
-def _unknown(of_class: float, of_difference: float, between_wells: float) -> Constants:
-    return Constants(
-        calibrated=False,
-        error_class=ErrorModel(of_class),
-        error_difference=ErrorModel(of_difference),
-        between_wells=between_wells,
-    )
-
-
 # For objects and segmenters that nothing is known of: about three times the errors that are known
-# for nuclei.
+# for nuclei, of a class, of a difference, and between wells.
+_UNKNOWN = {
+    "agreement": (0.20, 0.15, 0.05),
+    "missed": (0.12, 0.10, 0.04),
+    "invented": (0.10, 0.08, 0.03),
+    "bias": (0.60, 0.30, 0.15),
+    "balance": (0.15, 0.14, 0.04),
+    "splits": (0.12, 0.10, 0.03),
+    "merges": (0.12, 0.10, 0.03),
+}
 UNCALIBRATED: Mapping[str, Constants] = MappingProxyType(
     {
-        "agreement": _unknown(0.20, 0.15, 0.05),
-        "missed": _unknown(0.12, 0.10, 0.04),
-        "invented": _unknown(0.10, 0.08, 0.03),
-        "bias": _unknown(0.60, 0.30, 0.15),
-        "balance": _unknown(0.15, 0.14, 0.04),
-        "splits": _unknown(0.12, 0.10, 0.03),
-        "merges": _unknown(0.12, 0.10, 0.03),
+        name: Constants(
+            calibrated=False,
+            error_class=ErrorModel(of_class),
+            error_difference=ErrorModel(of_difference),
+            between_wells=between_wells,
+        )
+        for name, (of_class, of_difference, between_wells) in _UNKNOWN.items()
     }
 )
 
@@ -122,11 +115,9 @@ class Rules:
     ----------
     margins : Margins
         Largest harmless sizes.
-    constants : mapping of str to Constants
-        Per measure, for objects and segmenters that nothing more specific is known of;
-        uncalibrated by default.
-    calibrations : mapping of (str, str, str) to Constants
-        Per measure, kind of object and kind of segmenter; these come before `constants`.
+    constants, calibrations : mapping
+        Constants by measure, for objects and segmenters that nothing more specific is known of;
+        those by measure, kind of object and kind of segmenter come before them.
     kinds : mapping of str to (str, str)
         Kind of object and kind of segmenter of each object set, as in `calibrations`.
     withheld : str

@@ -2,6 +2,7 @@
 
 from math import ceil
 
+from levelfield.qc.measures import n_classes
 from levelfield.qc.statistics.decision import FEWEST_TO_PASS, wells_to_decide
 from levelfield.qc.statistics.estimates import Verdict
 from levelfield.qc.verdict.cases import Case
@@ -22,17 +23,10 @@ MINUTES_PER_FIELD = 15
 def next_step(case: Case, verdict: Verdict, reason: Reason, usual_review: int) -> NextStep:
     """Return the cheapest step that would decide an undecided row, or confirm another.
 
-    Parameters
-    ----------
-    case : Case
-        The row.
-    verdict, reason : str
-        What was found.
-    usual_review : int
-        Objects per class to review where no better number is known.
+    `usual_review` is the number of objects per class where no better one is known.
     """
     if verdict != "undecided":
-        return _confirm(case, usual_review)
+        return (not case.by_review and _review(case, usual_review)) or NextStep()
     if reason == "excluded_sites":
         return NextStep("images")
     if reason == "no_wells":
@@ -48,19 +42,15 @@ def next_step(case: Case, verdict: Verdict, reason: Reason, usual_review: int) -
     return _review_or_wells(case, reason, usual_review)
 
 
-def review_step(per_class: int, classes: int, measure: str) -> NextStep:
+def review_step(per_class: int, scope: str, measure: str) -> NextStep:
     """Return a review of so many objects per class, of missed ones so many fields, with minutes.
 
-    Agreement takes both: missed objects are no labels that one could look at.
+    Agreement takes both: missed objects are no labels that a person could look at.
     """
     seconds = per_class * (SECONDS_PER_FIELD if measure == "missed" else SECONDS_PER_OBJECT)
     if measure == "agreement":
         seconds += FIELDS_TO_SEARCH * SECONDS_PER_FIELD
-    return NextStep("review", per_class, ceil(classes * seconds / 60))
-
-
-def _classes(case: Case) -> int:
-    return 2 if case.is_difference else 1
+    return NextStep("review", per_class, ceil(n_classes(scope) * seconds / 60))
 
 
 def _review(case: Case, usual_review: int) -> NextStep | None:
@@ -73,13 +63,7 @@ def _review(case: Case, usual_review: int) -> NextStep | None:
     number = case.reviews_needed if case.asked else drawn
     if number is None or (case.by_review and number <= drawn):
         return None
-    return review_step(max(number, drawn), _classes(case), measure)
-
-
-def _confirm(case: Case, usual_review: int) -> NextStep:
-    if case.by_review:
-        return NextStep()
-    return _review(case, usual_review) or NextStep()
+    return review_step(max(number, drawn), case.reading.scope, measure)
 
 
 def _review_or_wells(case: Case, reason: Reason, usual_review: int) -> NextStep:
@@ -95,7 +79,7 @@ def _review_or_wells(case: Case, reason: Reason, usual_review: int) -> NextStep:
         return review
     if number is not None:
         return NextStep("wells", number)
-    fields = FIELDS_TO_ANNOTATE * _classes(case)
+    fields = FIELDS_TO_ANNOTATE * n_classes(case.reading.scope)
     return NextStep("annotate", fields, fields * MINUTES_PER_FIELD)
 
 
@@ -105,8 +89,8 @@ def _wells(case: Case) -> int | None:
         return None
     fewest = case.reading.fewest_wells
     wells = [fewest]
-    if case.is_difference:
+    if case.reading.scope == "difference":
         wells.append(max(case.reading.n_wells - fewest, fewest))
-    needed = [wells_to_decide(held.estimate, case.bound, wells) for held in case.held]
+    needed = [wells_to_decide(own.estimate, case.bound, wells) for own in case.held]
     known = [number for number in needed if number is not None]
     return max(known) if len(known) == len(needed) else None

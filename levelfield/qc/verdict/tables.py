@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from levelfield.qc.measures import Scope
-from levelfield.qc.statistics.estimates import NOTHING, PASS_LEVEL, Estimate, Verdict
+from levelfield.qc.statistics.estimates import NOTHING, Estimate, Verdict
 from levelfield.qc.statistics.records import shared_fields
 from levelfield.qc.verdict.answer import rows_by_question, worst_of
 from levelfield.qc.verdict.rows import Answer, Basis, Judged, NextStep, Reason, ReviewState, Row
@@ -23,25 +23,22 @@ class Interval:
     @classmethod
     def of(cls, estimate: Estimate | None, scale: float) -> Interval:
         """Return an estimate in units; `scale` is units per fraction of objects, or per px."""
-        estimate = estimate or NOTHING
-        low, high = estimate.interval(PASS_LEVEL)
-        return cls(estimate.value * scale, low * scale, high * scale)
+        return cls(*(estimate or NOTHING).in_units(scale))
 
 
 @dataclass(frozen=True)
 class VerdictLine(Judged):
     """One row of ``qc/verdict.csv``, in ``unit``; intervals are at 90 %.
 
-    Attributes are those of `levelfield.qc.verdict.rows.Row`, and
+    Those of `levelfield.qc.verdict.rows.Row`, and those below.
 
+    Attributes
+    ----------
     is_worst : bool
         Whether it answers its question for the plate.
-    matched : Interval
-        The difference at equal local density.
-    evidence : Interval
-        By the evidence, also where the review decides.
-    these_wells : Interval
-        By the review, about the wells that were imaged alone.
+    matched, evidence, these_wells : Interval
+        The difference at equal local density; by the evidence, also where the review decides; by
+        the review, about the wells that were imaged alone.
     advice : str
         Words, made last.
     """
@@ -88,8 +85,10 @@ class VerdictLine(Judged):
 class AnswerLine:
     """One row of ``qc/answers.csv``.
 
-    Attributes are those of `levelfield.qc.verdict.rows.Answer`, its worst row and next step, and
+    Those of `levelfield.qc.verdict.rows.Answer`, its worst row and next step, and those below.
 
+    Attributes
+    ----------
     n_treated, n_not_covered : int
         Treated wells, and those whose objects look like neither control class.
     headline : str
@@ -124,12 +123,9 @@ def verdict_lines(rows: Sequence[Row], advice: Iterable[str]) -> list[VerdictLin
 
 def _verdict_line(row: Row, *, is_worst: bool, advice: str) -> VerdictLine:
     scale = row.measure.scale
-    shown = Interval.of(row.estimate, scale)
     facts = shared_fields(row, VerdictLine) | shared_fields(row.review, VerdictLine)
+    facts |= dict(zip(("estimate", "ci_low", "ci_high"), row.estimate.in_units(scale), strict=True))
     facts |= {
-        "estimate": shown.value,
-        "ci_low": shown.low,
-        "ci_high": shown.high,
         "margin": round(row.margin * scale, 9),
         "review": row.review.state,
         "positive_value": row.positive_value * scale,
@@ -146,21 +142,12 @@ def answer_lines(
     headlines: Iterable[str],
     coverage: Mapping[str, tuple[int, int]] | None = None,
 ) -> list[AnswerLine]:
-    """Return the lines of ``qc/answers.csv``.
+    """Return the lines of ``qc/answers.csv``, with a text for each answer.
 
-    Parameters
-    ----------
-    answers : sequence of Answer
-        Of a plate or screen.
-    headlines : iterable of str
-        A text for each.
-    coverage : mapping of str to (int, int), optional
-        By object set, treated wells and those that look like neither control class.
+    Coverage is by object set: treated wells and those that look like neither control class.
     """
-    found = []
-    for answer, headline in zip(answers, headlines, strict=True):
-        n_treated, n_not_covered = (coverage or {}).get(answer.object_set, (0, 0))
-        line = AnswerLine(
+    return [
+        AnswerLine(
             **shared_fields(answer, AnswerLine),
             worst_measure=answer.worst.measure_name,
             worst_scope=answer.worst.scope,
@@ -170,5 +157,6 @@ def answer_lines(
             n_not_covered=n_not_covered,
             headline=headline,
         )
-        found.append(line)
-    return found
+        for answer, headline in zip(answers, headlines, strict=True)
+        for n_treated, n_not_covered in [(coverage or {}).get(answer.object_set, (0, 0))]
+    ]

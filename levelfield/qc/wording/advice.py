@@ -17,15 +17,8 @@ _NO_METHOD = Method()
 def row_advice(row: Row, method: Method = _NO_METHOD, others: Sequence[Row] = ()) -> str:
     """Write the advice of one row, in sentences that a biologist can act upon.
 
-    Parameters
-    ----------
-    row : Row
-        What was found and judged.
-    method : Method
-        How its object set is segmented.
-    others : sequence of Row
-        The other rows of the object set. Where one of them asks for the opposite change of the same
-        parameter, the advice says that no value of it suits both, in place of naming a direction.
+    Where one of the other rows of the object set asks for the opposite change of the same
+    parameter, the advice says that no value of it suits both, in place of naming a direction.
     """
     if row.reason == "excluded_sites":
         return " ".join([WITHHELD, found_words(row), next_words(row)]).rstrip()

@@ -34,12 +34,7 @@ _AIMS: dict[str, tuple[Aim, Aim]] = {
 def aim(row: Row | VerdictLine, value: float) -> Aim | None:
     """Return what should happen to objects, by the class that is farther off; None: nothing.
 
-    Parameters
-    ----------
-    row : Row or VerdictLine
-        What was judged.
-    value : float
-        Of its estimate, in the unit of its margin.
+    The value is that of the row's estimate, in the unit of its margin.
     """
     if row.at_floor or row.measure_name not in _AIMS or row.verdict == "pass":
         return None
@@ -57,8 +52,7 @@ def aim(row: Row | VerdictLine, value: float) -> Aim | None:
 def parameter_words(row: Row, method: Method, others: Sequence[Row]) -> str:
     """Name the parameter to change and which way, or the row that asks for the opposite change.
 
-    Parameters are those of `levelfield.qc.wording.advice.row_advice`; empty where nothing should
-    change.
+    Empty where nothing should change.
     """
     wanted = aim(row, row.estimate.value)
     if wanted is None:
@@ -76,12 +70,10 @@ def _opposed(row: Row, wanted: Aim, method: Method, others: Sequence[Row]) -> st
     """Say which failing row of the same object set asks for the opposite; nothing if none does."""
     for other in others:
         asked = aim(other, other.estimate.value)
-        if asked is None or other.verdict != "fail":
-            continue
-        if not clash(method, row.object_set, wanted, asked):
+        if asked is None or other.verdict != "fail" or not clash(method, wanted, asked):
             continue
         name = name_of_row(other.measure_name, other.scope, other.perturbation)
-        change = change_for(method, row.object_set, wanted)
+        change = change_for(method, wanted)
         what = f" of {change.parameter} of {row.object_set}" if change else ""
         text = f"Another row that fails ({name}) asks for the opposite change{what}: "
         if row.question == other.question == SPLIT_MERGE:

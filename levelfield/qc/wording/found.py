@@ -56,8 +56,8 @@ def found_words(row: Row) -> str:
     if row.at_floor:
         name = name_of_row(row.measure_name, row.scope, row.perturbation)
         what = f"the {name} is at the floor: no more than faultless labels read"
-    between = interval_of(row, row.estimate)
-    what += f" (90 % interval {between})" if between else ""
+    if between := interval_of(row, row.estimate):
+        what += f" (90 % interval {between})"
     if row.at_floor:
         return sentence(what)
     if row.scope == "difference":
@@ -91,10 +91,16 @@ def _images(row: Row) -> str:
     return f" The threshold is too low in {low} of the images and too high in {high}."
 
 
+def value_words(row: Row, estimate: Estimate, label: str = "") -> str:
+    """Write an estimate with its interval, where it is known: "+3.1 pp (1.0 to 5.2 pp)"."""
+    value = measured(estimate.value * row.measure.scale, row.unit)
+    between = interval_of(row, estimate)
+    return f"{value} ({label}{between})" if between else value
+
+
 def interval_of(row: Row, estimate: Estimate | None, level: float = PASS_LEVEL) -> str:
     """Write the interval of an estimate in the unit of a row; empty where it is not known."""
     if estimate is None:
         return ""
-    scale = row.measure.scale
-    low, high = (scale * end for end in estimate.interval(level))
+    _, low, high = estimate.in_units(row.measure.scale, level)
     return interval(low, high, row.unit)

@@ -6,17 +6,18 @@ from typing import Any
 import numpy as np
 
 from levelfield.qc.measures import SPLIT_MERGE
-from levelfield.qc.verdict.rows import Answer, Row
+from levelfield.qc.verdict.rows import Answer
 from levelfield.qc.verdict.tables import AnswerLine
 from levelfield.qc.wording.advice import WITHHELD
 from levelfield.qc.wording.numbers import measured, sentence
 from levelfield.qc.wording.questions import QUESTIONS, answer_words, name_of_row
 from levelfield.qc.wording.standing import margin_words
-from levelfield.qc.wording.steps import next_step_words
+from levelfield.qc.wording.steps import next_words
 
-SHARED = "Both classes are off alike: counts are wrong, contrasts may still hold."
-MERGED_ALIKE = "Both classes are merged alike: counts are wrong, contrasts may still hold."
-SPLIT_ALIKE = "Both classes are split alike: counts are wrong, contrasts may still hold."
+SHARED, MERGED_ALIKE, SPLIT_ALIKE = (
+    f"Both classes are {how} alike: counts are wrong, contrasts may still hold."
+    for how in ("off", "merged", "split")
+)
 MOST_ROWS_NAMED = 2
 """In the headline of a plate; with more it names the answers alone."""
 CANCELLING = "Splits and merges cancel in the balance, not in the objects."
@@ -31,13 +32,13 @@ def answer_headline(answer: Answer) -> str:
     worst = answer.worst
     if worst.reason == "excluded_sites":
         return WITHHELD
-    sentences = [sentence(answer_words(answer.verdict, answer.unreviewed)), _worst(answer)]
-    sentences.append(shared_words(answer))
-    if answer.cancelling:
-        sentences.append(CANCELLING)
-    if answer.verdict == "undecided":
-        step = next_step_words(worst.next_step, worst.measure_name)
-        sentences.append(f"Next: {step}." if step else "")
+    sentences = [
+        sentence(answer_words(answer.verdict, answer.unreviewed)),
+        _worst(answer),
+        _shared_words(answer),
+        CANCELLING if answer.cancelling else "",
+        next_words(worst) if answer.verdict == "undecided" else "",
+    ]
     return " ".join(filter(None, sentences))
 
 
@@ -45,18 +46,15 @@ def _worst(answer: Answer) -> str:
     worst = answer.worst
     name = name_of_row(worst.measure_name, worst.scope, worst.perturbation)
     head = {"fail": "Worst", "pass": "Nearest to its margin", "undecided": "Most open"}
-    return f"{head[answer.verdict]}: {name}, {_value(worst)} (harmless: {margin_words(worst)})."
+    value = measured(worst.estimate.value * worst.measure.scale, worst.unit, signed=worst.signed)
+    if not np.isfinite(worst.estimate.value):
+        value = "not measured"
+    elif worst.at_floor:
+        value = "at the floor"
+    return f"{head[answer.verdict]}: {name}, {value} (harmless: {margin_words(worst)})."
 
 
-def _value(row: Row) -> str:
-    if not np.isfinite(row.estimate.value):
-        return "not measured"
-    if row.at_floor:
-        return "at the floor"
-    return measured(row.estimate.value * row.measure.scale, row.unit, signed=row.signed)
-
-
-def shared_words(answer: Answer) -> str:
+def _shared_words(answer: Answer) -> str:
     """Say that both classes fail alike and in what; nothing where they do not."""
     if not answer.shared:
         return ""
@@ -72,12 +70,7 @@ def shared_words(answer: Answer) -> str:
 def plate_headline(answers: Sequence[AnswerLine], facts: Mapping[str, Any]) -> str:
     """Say in a sentence or two how a plate, or a screen, stands.
 
-    Parameters
-    ----------
-    answers : sequence of AnswerLine
-        All answers of the plate.
-    facts : mapping
-        ``within_limit``: whether few enough images were left out (``plate.csv``).
+    Of the facts (``plate.csv``), ``within_limit`` says whether few enough images were left out.
     """
     if not facts["within_limit"]:
         return WITHHELD
@@ -91,11 +84,8 @@ def plate_headline(answers: Sequence[AnswerLine], facts: Mapping[str, Any]) -> s
         )
     n_open = sum(answer.verdict == "undecided" for answer in answers)
     if n_open:
-        are = "is" if n_open == 1 else "are"
-        return (
-            f"Not decided yet. Nothing fails, and {n_open} of {len(answers)} answers {are} "
-            "undecided."
-        )
+        how_many = f"{n_open} of {len(answers)} answers {'is' if n_open == 1 else 'are'}"
+        return f"Not decided yet. Nothing fails, and {how_many} undecided."
     if any(answer.unreviewed for answer in answers):
         return (
             "Yes by the evidence alone: every question passes for both control classes, "
@@ -106,13 +96,11 @@ def plate_headline(answers: Sequence[AnswerLine], facts: Mapping[str, Any]) -> s
 
 def _names(failed: Sequence[AnswerLine]) -> str:
     """Name every failed answer, and if there are few the row that decides it."""
-    names = [name_of_answer(answer) for answer in failed]
-    if len(failed) <= MOST_ROWS_NAMED:
-        names = [
-            f"{name} ("
-            f"{name_of_row(answer.worst_measure, answer.worst_scope, answer.worst_perturbation)})"
-            for name, answer in zip(names, failed, strict=True)
-        ]
+    names = []
+    for answer in failed:
+        row = name_of_row(answer.worst_measure, answer.worst_scope, answer.worst_perturbation)
+        is_named = len(failed) <= MOST_ROWS_NAMED
+        names.append(name_of_answer(answer) + f" ({row})" * is_named)
     return "; ".join(names)
 
 

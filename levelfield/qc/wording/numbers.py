@@ -38,9 +38,9 @@ def interval(low: float, high: float, unit: str) -> str:
     return _minus(f"{low:.{decimals}f} to {high:.{decimals}f} {unit}")
 
 
-def count(number: int, singular: str, plural: str = "") -> str:
+def count(number: int, singular: str) -> str:
     """Write a count with its noun: "1 well", "1,686 objects"."""
-    return f"{int(number):,} {singular if number == 1 else plural or singular + 's'}"
+    return f"{int(number):,} {singular}{'s' * (number != 1)}"
 
 
 def _minus(text: str) -> str:

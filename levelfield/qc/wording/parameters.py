@@ -37,8 +37,6 @@ class Method:
 
     Attributes
     ----------
-    name : str
-        Of the method, as in the configuration; empty where it is not known.
     values, defaults : mapping of str to number or None
         Its numeric parameters as they are in force and as they are when left out, nested ones with
         dots ("threshold.correction"). None: not set.
@@ -50,7 +48,6 @@ class Method:
         Whether the program that decides on the objects is another one.
     """
 
-    name: str = ""
     values: Mapping[str, Number] = field(default_factory=dict)
     defaults: Mapping[str, Number] = field(default_factory=dict)
     parent: str = ""
@@ -60,9 +57,8 @@ class Method:
 
 @dataclass(frozen=True)
 class Change:
-    """One parameter of one object set, moved up or down."""
+    """One parameter of an object set, moved up or down."""
 
-    object_set: str
     parameter: str
     raised: bool
 
@@ -72,36 +68,26 @@ def from_parent(method: Method, aim: Aim) -> bool:
     return bool(method.parent) and aim not in ("smaller", "larger")
 
 
-def change_for(method: Method, object_set: str, aim: Aim) -> Change | None:
+def change_for(method: Method, aim: Aim) -> Change | None:
     """Return what should be changed; None where the method has no parameter for it."""
     knob = _knob(method, aim)
     if knob is None or from_parent(method, aim):
         return None
-    return Change(object_set, knob.parameter, raised=knob.raised == aim)
+    return Change(knob.parameter, raised=knob.raised == aim)
 
 
-def clash(method: Method, object_set: str, one: Aim, other: Aim) -> bool:
+def clash(method: Method, aim: Aim, other: Aim) -> bool:
     """Whether two aims ask for opposite changes, of objects or of one parameter."""
-    if other == OPPOSITES[one]:
+    if other == OPPOSITES[aim]:
         return True
-    first, second = (change_for(method, object_set, aim) for aim in (one, other))
+    first, second = change_for(method, aim), change_for(method, other)
     if first is None or second is None:
         return False
     return first.parameter == second.parameter and first.raised != second.raised
 
 
 def parameter_advice(method: Method, object_set: str, aim: Aim) -> str:
-    """Say what to change: "raise outline of Nuclei from 0.4 (default) by 0.05: outlines ...".
-
-    Parameters
-    ----------
-    method : Method
-        How the object set is segmented.
-    object_set : str
-        Its name.
-    aim : str
-        What should happen to its objects.
-    """
+    """Say what to change: "raise outline of Nuclei from 0.4 (default) by 0.05: outlines ..."."""
     change = parameter_change(method, object_set, aim)
     if from_parent(method, aim):
         return (
@@ -112,7 +98,7 @@ def parameter_advice(method: Method, object_set: str, aim: Aim) -> str:
 
 
 def parameter_change(method: Method, object_set: str, aim: Aim) -> str:
-    """Say what to change without its effect; see `parameter_advice`."""
+    """Say what to change without its effect (`parameter_advice` has both)."""
     if from_parent(method, aim):
         return f"follow the advice on {method.parent}"
     knob = _knob(method, aim)

@@ -3,10 +3,10 @@
 import numpy as np
 
 from levelfield.qc.measures import MEASURES
-from levelfield.qc.statistics.estimates import FAIL_LEVEL, Estimate
+from levelfield.qc.statistics.estimates import FAIL_LEVEL
 from levelfield.qc.verdict.rows import Row
-from levelfield.qc.wording.found import interval_of
-from levelfield.qc.wording.numbers import count, measured
+from levelfield.qc.wording.found import interval_of, value_words
+from levelfield.qc.wording.numbers import count
 from levelfield.qc.wording.questions import answer_words
 
 WORTH_TELLING = 0.1
@@ -35,12 +35,13 @@ def standing_words(row: Row) -> str:
 def _because(row: Row) -> str:
     margin = margin_words(row)
     judged = "the density-matched estimate" if row.by_matched else "the estimate"
+    sure = interval_of(row, row.matched if row.by_matched else row.estimate, FAIL_LEVEL)
     uncalibrated = "" if row.calibrated or row.basis == "review" else " (uncalibrated evidence)"
     wide = f"the interval reaches both into and out of the harmless range ({margin})"
     return {
         "inside": f"the 90 % interval lies within the harmless range ({margin}).",
         "beyond": f"{judged} lies beyond the harmless range ({margin}){uncalibrated}, and chance "
-        f"does not explain it (95 % interval {interval_of(row, _judged(row), FAIL_LEVEL) or '–'}).",
+        f"does not explain it (95 % interval {sure or '–'}).",
         "no_wells": "a class is missing.",
         "nothing_measured": "there is nothing to judge.",
         "one_well": "a class has one well. Its interval borrows the usual scatter between wells, "
@@ -54,10 +55,6 @@ def _because(row: Row) -> str:
         f"beyond the harmless range ({margin}).",
         "reviewers_disagree": "the evidence passes, but the review speaks against it.",
     }[row.reason]
-
-
-def _judged(row: Row) -> Estimate | None:
-    return row.matched if row.by_matched else row.estimate
 
 
 _DOUBT_WORDS = {
@@ -77,9 +74,8 @@ def doubt_words(row: Row) -> str:
         return ""
     shares = {name: row.doubt_shares.get(name, 0.0) for name in _DOUBT_WORDS}
     large = [name for name, share in shares.items() if share > WORTH_TELLING]
-    named = [
-        _DOUBT_WORDS[name] for name in sorted(large, key=lambda name: shares[name], reverse=True)
-    ]
+    large.sort(key=lambda name: shares[name], reverse=True)
+    named = [_DOUBT_WORDS[name] for name in large]
     return f"The interval is wider because {'; '.join(named)}." if named else ""
 
 
@@ -92,11 +88,9 @@ def density_words(row: Row) -> str:
             "These wells share no local density, so crowding may explain a difference as well as "
             "the segmentation does."
         )
-    value = measured(row.matched.value * row.measure.scale, row.unit)
-    between = interval_of(row, row.matched)
-    text = f"At equal local density the difference is {value}"
-    text += f" (90 % interval {between})" if between else ""
-    return f"{text}, which decides." if row.by_matched else f"{text}."
+    value = value_words(row, row.matched, "90 % interval ")
+    decides = ", which decides" if row.by_matched else ""
+    return f"At equal local density the difference is {value}{decides}."
 
 
 def review_words(row: Row) -> str:
@@ -110,23 +104,16 @@ def review_words(row: Row) -> str:
             "answer, and it does not count before all have."
         )
     sentences = [f"{count(review.n_reviewed, 'object')} reviewed."]
+    beside = {"The review says": row.reviewed}
     if row.basis == "review":
-        sentences += [_beside("The evidence alone says", row, row.evidence)]
-        sentences += [_beside("Of these wells alone it says", row, row.reviewed_these_wells)]
-    else:
-        sentences += [_beside("The review says", row, row.reviewed)]
-    asked = review.n_reviewed + review.n_cannot_tell
-    if review.n_cannot_tell > WORTH_TELLING * asked:
+        beside = {"The evidence alone says": row.evidence}
+        beside["Of these wells alone it says"] = row.reviewed_these_wells
+    for head, estimate in beside.items():
+        if estimate is not None and np.isfinite(estimate.value):
+            sentences.append(f"{head} {value_words(row, estimate)}.")
+    if review.n_cannot_tell > WORTH_TELLING * review.n_answered:
         sentences.append(
             f"Of another {review.n_cannot_tell} nobody could tell; the figures hold only if those "
             "are like the others."
         )
-    return " ".join(filter(None, sentences))
-
-
-def _beside(head: str, row: Row, estimate: Estimate | None) -> str:
-    if estimate is None or not np.isfinite(estimate.value):
-        return ""
-    between = interval_of(row, estimate)
-    value = measured(estimate.value * row.measure.scale, row.unit)
-    return f"{head} {value}{f' ({between})' if between else ''}."
+    return " ".join(sentences)

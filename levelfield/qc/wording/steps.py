@@ -1,55 +1,51 @@
 """What to do next, in words, with its cost."""
 
-from levelfield.qc.verdict.rows import NextStep, Row
+from levelfield.qc.verdict.rows import NextStep, Row, Step
 from levelfield.qc.wording.numbers import count
+
+_WORDS: dict[Step, tuple[str, str]] = {
+    "none": ("", ""),
+    "wells": ("use {wells} per class", "use {wells} per class"),
+    "layout": (
+        "declare the control wells in the layout (control_type negcon and poscon, the same "
+        "control_group for both)",
+        "declare control wells in the layout",
+    ),
+    "annotate": (
+        "outline the objects of {fields} by hand: then qc/truth.csv answers it",
+        "outline {fields} by hand",
+    ),
+    "expose": ("expose shorter, so that objects are not saturated", "expose shorter"),
+    "look": ("look at these wells and their outlines", "look at the outlines"),
+    "images": (
+        "see excluded_sites.csv for why their images are left out",
+        "see excluded_sites.csv",
+    ),
+}
+"""In a sentence, and in a table cell."""
 
 
 def next_step_words(step: NextStep, measure: str = "") -> str:
     """Say what to do next, with its cost: "review 50 objects per class of ... (about 9 minutes)".
 
-    Parameters
-    ----------
-    step : NextStep
-        What to do.
-    measure : str
-        Of the row that asks for it: what is missed is looked for in whole fields.
-
-    Returns
-    -------
-    str
-        Without a full stop; empty where there is nothing to do.
+    What is missed is looked for in whole fields. Without a full stop; empty where there is nothing
+    to do.
     """
-    words = {
-        "none": "",
-        "review": _review_words(step, measure, " of qc/review_list.csv"),
-        "wells": f"use {_amount(step, 'well')} per class",
-        "layout": "declare the control wells in the layout (control_type negcon and poscon, the "
-        "same control_group for both)",
-        "annotate": f"outline the objects of {_amount(step, 'field')} by hand: then qc/truth.csv "
-        "answers it",
-        "expose": "expose shorter, so that objects are not saturated",
-        "look": "look at these wells and their outlines",
-        "images": "see excluded_sites.csv for why their images are left out",
-    }[step.kind]
+    words = _words(step, measure, is_short=False)
     return f"{words} (about {count(step.minutes, 'minute')})" if step.minutes and words else words
 
 
 def next_step_in_short(step: NextStep, measure: str = "") -> str:
     """Say the same for a table cell: "review 50 objects per class (9 min)"."""
-    words = {
-        "none": "",
-        "review": _review_words(step, measure),
-        "wells": f"use {_amount(step, 'well')} per class",
-        "layout": "declare control wells in the layout",
-        "annotate": f"outline {_amount(step, 'field')} by hand",
-        "expose": "expose shorter",
-        "look": "look at the outlines",
-        "images": "see excluded_sites.csv",
-    }[step.kind]
+    words = _words(step, measure, is_short=True)
     return f"{words} ({step.minutes} min)" if step.minutes and words else words
 
 
-def _review_words(step: NextStep, measure: str, source: str = "") -> str:
+def _words(step: NextStep, measure: str, *, is_short: bool) -> str:
+    if step.kind != "review":
+        wells, fields = _amount(step, "well"), _amount(step, "field")
+        return _WORDS[step.kind][is_short].format(wells=wells, fields=fields)
+    source = "" if is_short else " of qc/review_list.csv"
     if measure == "missed":
         return f"search {_amount(step, 'field')} per class{source} for missed objects"
     return f"review {_amount(step, 'object')} per class{source}"

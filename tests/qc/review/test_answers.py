@@ -125,8 +125,8 @@ def test_objects_that_were_picked_by_eye_do_not_count():
     names = ["plate", "well", "site", "object_set", "object_number"]
     sheet = worst[OBJECT].set_axis(names, axis=1).astype(str).assign(reviewer="A", answer="correct")
     found = row(review_of(objects, sheet))
-    assert found.state == "partial" and np.isnan(found.estimate.value)
-    assert found.n_reviewed < 200
+    assert found.counts.state == "partial" and np.isnan(found.estimate.value)
+    assert found.counts.n_reviewed < 200
 
 
 def test_a_site_numbered_0_is_drawn_answered_and_counted():
@@ -134,5 +134,5 @@ def test_a_site_numbered_0_is_drawn_answered_and_counted():
     sheet = answered(objects, found=found)
     assert set(sheet["site"]) == {"0", "1"}
     rows = review_of(objects, sheet, found=found)
-    assert {each.state for each in rows} == {"complete"}
+    assert {each.counts.state for each in rows} == {"complete"}
     assert {each.notes for each in rows} == {""}

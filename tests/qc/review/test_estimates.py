@@ -14,7 +14,7 @@ def test_every_measure_has_a_row_for_each_class_and_their_difference():
     rows = review_of(plate(), None)
     names = {(each.measure, each.scope) for each in rows}
     assert names == {(m, scope) for m in MEASURES for scope in ("negcon", "poscon", "difference")}
-    assert {each.state for each in rows} == {"unreviewed"}
+    assert {each.counts.state for each in rows} == {"unreviewed"}
     assert all(np.isnan(each.estimate.value) and each.matched is None for each in rows)
     units = {each.measure: each.unit for each in rows if each.scope == "negcon"}
     assert units["bias"] == "share" and units["agreement"] == "%" and units["missed"] == "pp"
@@ -29,7 +29,10 @@ def test_a_finished_review_finds_the_true_difference_of_the_classes():
         for estimate in (found.estimate, found.these_wells, found.matched):
             low, high = estimate.interval(0.95)
             assert low < sign * (truth["B"] - truth["A"]) < high
-        assert found.state == "complete" and found.n_reviewed == found.n_drawn == 120
+        assert (
+            found.counts.state == "complete"
+            and found.counts.n_reviewed == found.counts.n_drawn == 120
+        )
     assert row(rows, "splits").estimate.value == pytest.approx(0, abs=0.03)
     agreement = row(rows, "agreement", "poscon").estimate.value
     assert agreement == pytest.approx((1 - truth["B"]) / (1 + 1 / 75), abs=0.06)
@@ -65,22 +68,22 @@ def test_one_answer_or_all_but_one_leave_a_review_partial_and_without_an_estimat
     for kept in (sheet.head(1), sheet.drop(index=last)):
         rows = review_of(objects, kept)
         found = row(rows)
-        assert found.state == "partial" and np.isnan(found.estimate.value)
+        assert found.counts.state == "partial" and np.isnan(found.estimate.value)
         assert np.isnan(found.these_wells.value) and found.matched is None
     one_class = sheet[sheet["well"].str[0] == "A"]
     rows = review_of(objects, one_class)
-    assert row(rows, scope="negcon").state == "complete"
-    assert row(rows, scope="poscon").state == "unreviewed"
-    assert row(rows).state == "partial"
+    assert row(rows, scope="negcon").counts.state == "complete"
+    assert row(rows, scope="poscon").counts.state == "unreviewed"
+    assert row(rows).counts.state == "partial"
 
 
 def test_agreement_is_partial_until_missed_objects_are_counted_too():
     objects = plate()
     rows = review_of(objects, only_objects(answered(objects)))
-    assert row(rows).state == "complete"
-    assert row(rows, "missed").state == "unreviewed"
+    assert row(rows).counts.state == "complete"
+    assert row(rows, "missed").counts.state == "unreviewed"
     found = row(rows, "agreement")
-    assert found.state == "partial" and "0 of 5 whole fields" in found.notes
+    assert found.counts.state == "partial" and "0 of 5 whole fields" in found.notes
 
 
 def test_missed_objects_are_counted_on_whole_fields_per_true_object():
@@ -88,7 +91,7 @@ def test_missed_objects_are_counted_on_whole_fields_per_true_object():
     many, none = (review_of(objects, answered(objects, missed=text)) for text in ("25", "0"))
     true = 75 * (1 - row(many, "balance", "poscon").estimate.value)
     found = row(many, "missed", "poscon")
-    assert found.reviews_of == "fields" and found.n_drawn == found.n_reviewed == 5
+    assert found.reviews_of == "fields" and found.counts.n_drawn == found.counts.n_reviewed == 5
     assert found.estimate.value == pytest.approx(25 / (25 + true), abs=0.02)
     low, high = row(none, "missed", "poscon").estimate.interval(0.9)
     assert low < 0 < high
@@ -114,12 +117,15 @@ def test_cannot_tell_is_counted_and_a_stratum_that_nobody_could_tell_is_not_know
     some = (sheet.index % 4 == 0) & (sheet["object_number"] != "0")
     sheet.loc[some, ["answer", "m"]] = "cannot_tell", ""
     found = row(review_of(objects, sheet))
-    assert found.n_reviewed + found.n_cannot_tell == found.n_drawn and found.n_cannot_tell > 20
-    assert found.state == "complete" and np.isfinite(found.estimate.value)
+    assert (
+        found.counts.n_reviewed + found.counts.n_cannot_tell == found.counts.n_drawn
+        and found.counts.n_cannot_tell > 20
+    )
+    assert found.counts.state == "complete" and np.isfinite(found.estimate.value)
     sheet = answered(objects)
     sheet.loc[sheet["object_number"] != "0", ["answer", "m"]] = "cannot_tell", ""
     found = row(review_of(objects, sheet))
-    assert found.state == "partial" and "Nobody could tell" in found.notes
+    assert found.counts.state == "partial" and "Nobody could tell" in found.notes
 
 
 def test_reviewers_who_see_outlines_too_large_are_heard_as_shares():
@@ -157,8 +163,8 @@ def test_a_class_with_one_well_borrows_the_scatter_of_the_other():
 def test_without_a_positive_control_the_negative_wells_are_reviewed():
     pairs = [Comparison("", "DMSO", (), controls()[0].negative_wells)]
     rows = review_of(plate(), answered(plate(), pairs=pairs), pairs=pairs)
-    assert row(rows, scope="negcon").state == "complete"
-    assert row(rows, perturbation="").state == "unreviewed"
+    assert row(rows, scope="negcon").counts.state == "complete"
+    assert row(rows, perturbation="").counts.state == "unreviewed"
 
 
 def test_reviews_that_would_decide_are_at_most_all_objects_and_none_where_wells_leave_it_open():

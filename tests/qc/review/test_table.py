@@ -5,9 +5,9 @@ import pytest
 from review_cases import SET, answered, plate, review_of, row
 
 from levelfield.io.tables import read_csv, write_csv
-from levelfield.qc.review.sampling import review_minutes
 from levelfield.qc.review.table import reviewed_rows, reviewed_table
 from levelfield.qc.statistics.estimates import Estimate
+from levelfield.qc.verdict.steps import review_step
 
 
 def test_review_and_evidence_stand_beside_each_other_in_the_units_of_the_row():
@@ -22,7 +22,7 @@ def test_review_and_evidence_stand_beside_each_other_in_the_units_of_the_row():
     assert found["reviewed_ci_low"] < found["these_wells_ci_low"] < found["reviewed_estimate"]
     assert found["evidence_estimate"] == pytest.approx(-4.0)
     assert found["evidence_ci_low"] < -4 < found["evidence_ci_high"]
-    assert found["minutes_needed"] == review_minutes(2 * found["reviews_needed"])
+    assert found["minutes_needed"] == np.ceil(2 * found["reviews_needed"] * 8 / 60)
     bias = table[table["measure"] == "bias"].iloc[0]
     assert bias["unit"] == "share" and np.isnan(bias["evidence_estimate"])
 
@@ -35,7 +35,9 @@ def test_rows_come_back_from_disk_as_they_were(tmp_path):
 
 
 def test_a_review_of_100_objects_of_two_classes_takes_27_minutes():
-    assert review_minutes(200) == 27 and review_minutes(0) == 0 and review_minutes(0, 2) == 2
+    assert review_step(100, "difference", "balance").minutes == 27
+    assert review_step(0, "difference", "balance").minutes == 0
+    assert review_step(1, "difference", "missed").minutes == 2
 
 
 def test_the_same_answers_give_the_same_rows_in_any_order():

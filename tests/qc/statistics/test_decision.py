@@ -9,19 +9,23 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from levelfield.qc.measures import MEASURES
-from levelfield.qc.statistics.decision import Bound, bound_of, decide, fails, wells_to_decide
+from levelfield.qc.statistics.decision import Bound, bound_of, decide, wells_to_decide
 from levelfield.qc.statistics.estimates import (
     Estimate,
     difference,
     mean_estimate,
     ratio_estimate,
     satterthwaite,
-    worse,
+    worst_verdict,
 )
 from levelfield.qc.statistics.family import failure_level
 
 counts = st.lists(st.tuples(st.floats(-50, 50), st.integers(1, 300)), min_size=2, max_size=12)
 BOUND = Bound(0.1)
+
+
+def fails(found, bound, **options):
+    return decide(found, bound, **options) == "fail"
 
 
 def estimate(value, variance=0.01, freedom=6.0, n_wells=8, systematic=0.0):
@@ -204,7 +208,7 @@ def test_a_wider_margin_never_makes_a_verdict_worse(value, variance, margin):
 
 def test_wells_to_decide_lets_the_estimate_pass_and_one_fewer_does_not():
     found = estimate(0.05, 0.03**2, 6.0, 8)
-    number = wells_to_decide(found, BOUND)
+    number = wells_to_decide(found, BOUND, [4, 4])
     per_well = found.variance * 8 / 2 / 2
 
     def verdict(wells):
@@ -215,8 +219,8 @@ def test_wells_to_decide_lets_the_estimate_pass_and_one_fewer_does_not():
 
 
 def test_wells_to_decide_says_none_when_no_number_would_do():
-    assert wells_to_decide(estimate(0.05, 0.01**2, systematic=0.05**2), BOUND) is None
-    assert wells_to_decide(ratio_estimate([1.0], [3.0]), BOUND) is None
+    assert wells_to_decide(estimate(0.05, 0.01**2, systematic=0.05**2), BOUND, [4, 4]) is None
+    assert wells_to_decide(ratio_estimate([1.0], [3.0]), BOUND, [1]) is None
 
 
 def test_one_row_asks_for_95_percent_and_rows_far_inside_their_reach_cost_nothing():
@@ -274,8 +278,9 @@ def test_the_level_does_not_depend_on_what_was_estimated_so_rows_fail_monotonely
 
 
 def test_worse_of_two_verdicts():
-    assert worse("pass", "undecided") == worse("undecided", "pass") == "undecided"
-    assert worse("fail", "undecided") == "fail"
+    for verdicts in (("pass", "undecided"), ("undecided", "pass")):
+        assert worst_verdict(verdicts) == "undecided"
+    assert worst_verdict(("fail", "undecided")) == "fail"
 
 
 @settings(max_examples=20)

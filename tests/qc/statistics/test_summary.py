@@ -27,9 +27,8 @@ from levelfield.qc.statistics.summary import (
     ClassCount,
     class_counts,
     flag_objects,
-    site_table,
+    rate_tables,
     threshold_call,
-    well_table,
     with_calls,
 )
 from levelfield.qc.verdict.rules import Rules
@@ -50,11 +49,7 @@ def tables(wells=None, rules=EXACT, extra_fields=(), **options):
         *scored, opinions_of(scored), pd.concat([fields, more]), [SET], all_within(scored)
     )
     sums = with_calls(sums, rules.constants_of)
-    made = (
-        function(sums, layout(), rules.constants_of, **options)
-        for function in (site_table, well_table)
-    )
-    return scored, *made
+    return scored, *rate_tables(sums, layout(), rules.constants_of, **options)
 
 
 def test_sites_and_wells_have_the_columns_of_the_design():
@@ -113,7 +108,7 @@ def test_where_no_second_opinion_was_asked_nothing_is_known_of_missed_objects():
     scored = scored_plate(WELLS)
     nobody = opinions_of(scored).assign(n_second_opinion=np.nan)
     sums = field_sums(*scored, nobody, sites_of(scored), [SET], all_within(scored))
-    wells = well_table(with_calls(sums, EXACT.constants_of), layout(), EXACT.constants_of)
+    wells = rate_tables(with_calls(sums, EXACT.constants_of), layout(), EXACT.constants_of).wells
     assert wells[["missed_rate", "agreement", "n_second_opinion"]].isna().all().all()
     assert wells["merge_rate"].notna().all()
 
@@ -124,9 +119,9 @@ def test_a_field_outside_of_the_calibration_puts_its_well_outside():
     outside.loc[(slice(None), "A01", 2)] = "noisy"
     sums = field_sums(*scored, opinions_of(scored), sites_of(scored), [SET], outside)
     sums = with_calls(sums, EXACT.constants_of)
-    sites = site_table(sums, layout(), EXACT.constants_of)
+    sites, wells = rate_tables(sums, layout(), EXACT.constants_of)
     assert sites.loc[~sites["within_calibration"], "Metadata_Well"].tolist() == ["A01"]
-    wells = well_table(sums, layout(), EXACT.constants_of).set_index("Metadata_Well")
+    wells = wells.set_index("Metadata_Well")
     assert not wells.loc["A01", "within_calibration"] and wells.loc["A02", "within_calibration"]
     assert set(sites["outside_calibration"]) == {"", "noisy"}
 
@@ -188,7 +183,7 @@ def dose_wells(rate):
     sheet.loc[positive, "Metadata_Concentration"] = columns[positive].map(doses).map(str)
     wells = wells_of("A") | {f"B{k:02d}": {"merge": rate(k)} for k in doses}
     sums = sums_of(scored_plate(wells, count=300), EXACT)
-    return well_table(sums, sheet, EXACT.constants_of)
+    return rate_tables(sums, sheet, EXACT.constants_of).wells
 
 
 def test_a_measure_that_follows_the_dose_is_told(tmp_path):

@@ -99,7 +99,7 @@ def covered(rows, constants):
     for row in rows.to_dict("records"):
         found = constants.correct(
             Estimate(row["read"], 0.0, float("inf"), 8),
-            is_difference=row["scope"] == "difference",
+            row["scope"],
             doubts=Doubts(**{name: row[name] for name in DOUBTS}),
         )
         low, high = found.interval(PASS_LEVEL)
@@ -124,8 +124,8 @@ def test_a_share_of_right_objects_has_its_floor_where_nothing_is_wrong(monkeypat
     found = calibrate(rows)["agreement", "nuclei", "classical"]
     assert found.of_right
     # Faultless labels read 1 - FLOOR, and mean 100 %.
-    assert found.value(1 - FLOOR, is_difference=False) == pytest.approx(1, abs=0.01)
-    assert found.value(1 - FLOOR - 0.2 / SLOPE, is_difference=False) == pytest.approx(0.8, abs=0.02)
+    assert found.value(1 - FLOOR, "negcon") == pytest.approx(1, abs=0.01)
+    assert found.value(1 - FLOOR - 0.2 / SLOPE, "negcon") == pytest.approx(0.8, abs=0.02)
 
 
 def test_missed_objects_that_leave_no_candidate_are_added_to_a_class(monkeypatch):
@@ -136,7 +136,7 @@ def test_missed_objects_that_leave_no_candidate_are_added_to_a_class(monkeypatch
     rows["read"] = rows["read"].where(~of_class, seen)
     found = calibrate(rows)["missed", "nuclei", "classical"]
     assert found.slope == pytest.approx(SLOPE, abs=0.06)
-    assert found.value(0.0, is_difference=False) == pytest.approx(unseen, abs=0.015)
+    assert found.value(0.0, "negcon") == pytest.approx(unseen, abs=0.015)
 
 
 def test_the_threshold_has_neither_slope_nor_floor(monkeypatch):

@@ -11,7 +11,7 @@ from qc_plates import CALIBRATED, constants, readings_of, review_said, row_of, w
 
 from levelfield.qc.statistics.errors import ErrorModel
 from levelfield.qc.statistics.estimates import Estimate
-from levelfield.qc.statistics.plates import Block, combine_blocks, variance_between
+from levelfield.qc.statistics.plates import combine_plates, variance_between
 from levelfield.qc.statistics.records import from_table, to_table
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Rules
@@ -113,18 +113,18 @@ def test_reviewed_plates_sharpen_a_screen_that_is_not_reviewed_throughout():
 
 @given(st.lists(st.tuples(st.floats(-1, 1), st.floats(1e-4, 0.5)), min_size=1, max_size=8))
 def test_the_mean_lies_among_the_plates_and_a_plate_in_great_doubt_has_no_weight(plates):
-    blocks = [Block(value, variance, 8.0, 8) for value, variance in plates]
-    found = combine_blocks(blocks)
+    blocks = [Estimate(value, variance, 8.0, 8) for value, variance in plates]
+    found = combine_plates(blocks)
     values = [one.value for one in blocks]
     assert min(values) - 1e-9 <= found.value <= max(values) + 1e-9
     worst = [replace(blocks[0], variance=1e9), *blocks[1:]]
     if len(blocks) > 1:
-        assert min(values[1:]) - 1e-6 <= combine_blocks(worst).value <= max(values[1:]) + 1e-6
+        assert min(values[1:]) - 1e-6 <= combine_plates(worst).value <= max(values[1:]) + 1e-6
 
 
 def test_the_error_that_plates_share_is_not_averaged_down():
-    blocks = [Block(0.0, 1e-6, 8.0, 8, shared=0.03**2)] * 50
-    assert combine_blocks(blocks).systematic_variance == pytest.approx(0.03**2)
+    blocks = [Estimate(0.0, 1e-6, 8.0, 8, 0.03**2)] * 50
+    assert combine_plates(blocks).systematic_variance == pytest.approx(0.03**2)
 
 
 def test_90_percent_interval_over_plates_covers_with_plate_effects():
@@ -134,8 +134,8 @@ def test_90_percent_interval_over_plates_covers_with_plate_effects():
         own = 0.05 + 0.04 * rng.standard_normal(6)
         variances = rng.uniform(0.01, 0.04, 6) ** 2
         values = own + np.sqrt(variances) * rng.standard_normal(6)
-        found = combine_blocks(
-            [Block(*pair, 10.0, 8) for pair in zip(values, variances, strict=True)]
+        found = combine_plates(
+            [Estimate(*pair, 10.0, 8) for pair in zip(values, variances, strict=True)]
         )
         low, high = found.interval(0.9)
         covered.append(low <= 0.05 <= high)
@@ -149,9 +149,9 @@ def test_variance_between_plates_is_zero_where_their_own_explains_them():
 
 
 def test_plates_without_an_estimate_do_not_count():
-    gone = Block(float("nan"), float("nan"), 1.0, 0)
-    assert np.isnan(combine_blocks([gone]).value)
-    assert combine_blocks([gone, Block(0.2, 0.01, 5.0, 8)]).value == pytest.approx(0.2)
+    gone = Estimate(float("nan"), float("nan"), 1.0, 0)
+    assert np.isnan(combine_plates([gone]).value)
+    assert combine_plates([gone, Estimate(0.2, 0.01, 5.0, 8)]).value == pytest.approx(0.2)
 
 
 def test_drift_follows_the_dates_and_else_the_order(tmp_path):

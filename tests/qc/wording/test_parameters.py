@@ -89,7 +89,7 @@ def test_advice_of_sets_that_grow_from_another_never_contradicts_it():
     assert "follow the advice on Nuclei" in cells
     assert "raise" not in cells
     assert "lower" not in cells
-    assert change_for(METHODS["Cells"], "Cells", "divide_less") is None
+    assert change_for(METHODS["Cells"], "divide_less") is None
 
 
 def test_rows_that_ask_for_opposites_name_no_direction():
@@ -105,10 +105,10 @@ def test_rows_that_ask_for_opposites_name_no_direction():
 @given(st.sampled_from(sorted(METHODS_THERE_ARE)), st.sampled_from(sorted(EFFECTS)))
 def test_an_aim_clashes_with_its_opposite_and_not_with_itself(name, aim):
     knobs = METHODS_THERE_ARE[name].knobs
-    method = Method(name, {knob.parameter: 0.5 for knob in knobs}, knobs=knobs)
-    assert clash(method, "Nuclei", aim, OPPOSITES[aim])
-    assert not clash(method, "Nuclei", aim, aim)
-    there, back = (change_for(method, "Nuclei", one) for one in (aim, OPPOSITES[aim]))
+    method = Method({knob.parameter: 0.5 for knob in knobs}, knobs=knobs)
+    assert clash(method, aim, OPPOSITES[aim])
+    assert not clash(method, aim, aim)
+    there, back = (change_for(method, one) for one in (aim, OPPOSITES[aim]))
     assert (there is None) == (back is None)
     if there:
         assert (there.parameter, there.raised) == (back.parameter, not back.raised)
