@@ -39,10 +39,10 @@ _LABEL_CODE = (
 class JobInputs:
     """What a job has besides the config: files, and what was measured on the whole plate.
 
-    Relative paths of label images made elsewhere start from the label folder. Classifiers and files of
-    weights are by name, thresholds and diameters by object set; `device` is a rule of
-    `levelfield.segmentation.devices.choose_device`, and the control types are those of the wells that
-    get planted errors (`levelfield.config.settings.planted_wells`).
+    Relative paths of label images made elsewhere start from the label folder. Classifiers and
+    files of weights are by name, thresholds and diameters by object set. `device` is a rule of
+    `levelfield.segmentation.devices.choose_device`; the control types are those of the wells
+    that get planted errors (`levelfield.config.settings.planted_wells`).
     """
 
     label_folder: Path = Path()
