@@ -15,13 +15,10 @@ Run: ``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python benchmarks/compare_decoders.
 """
 
 import argparse
-import datetime
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -34,20 +31,11 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 from perfect_predictions import perfect_prediction  # noqa: E402
 
 from benchmarks.decoders import DECODERS  # noqa: E402
+from benchmarks.segmentation import DATA, SCORES, write  # noqa: E402
 from levelfield.evaluation import evaluate_image  # noqa: E402
 from levelfield.segmentation.small_network.inference import load_model, predict  # noqa: E402
 from levelfield.segmentation.small_network.prediction import Prediction  # noqa: E402
 
-RESULTS = REPOSITORY / "benchmarks" / "results"
-DATA = REPOSITORY.parent / "shared" / "data" / "bbbc038_train"
-SCORES = {
-    "ap_50": "AP50",
-    "ap_70": "AP70",
-    "ap_90": "AP90",
-    "split_rate": "splits",
-    "merge_rate": "merges",
-    "boundary_bias_px": "bias_px",
-}
 SHARED = {
     "foreground": (0.35, 0.4, 0.45, 0.55, 0.6),
     "minimum_foreground": (0.0, 0.7, 0.75, 0.8, 0.9),
@@ -117,18 +105,6 @@ def tuned_decoders() -> dict[str, Callable]:
             for value in values:
                 decoders[f"{name} {parameter}={value}"] = partial(decode, **{parameter: value})
     return decoders
-
-
-def write(table: pd.DataFrame, name: str, note: str) -> None:
-    """Print a table and write it with the machine, versions and date."""
-    packages = ("levelfield", "numpy", "scipy", "scikit-image", "numba")
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    today = datetime.date.today().isoformat()
-    header = f"# {today}, {platform.machine()}, one thread, Python {platform.python_version()}"
-    path = RESULTS / f"{name}.csv"
-    text = f"{header}, {versions}\n# {note}\n" + table.to_csv(index=False, float_format="%.4f")
-    path.write_text(text)
-    print(f"\n{path.name}: {note}\n{table.round(4).to_string(index=False)}", flush=True)
 
 
 def main() -> None:

@@ -302,15 +302,16 @@ def best_of_three(run: Callable | None, image) -> float:
     return min(times)
 
 
-def write(table: pd.DataFrame, name: str) -> None:
+def write(table: pd.DataFrame, name: str, note: str = "") -> None:
     """Print a table and write it with the machine, versions and date."""
     packages = ("levelfield", "numpy", "scipy", "scikit-image", "numba", "scikit-learn")
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     today = datetime.date.today().isoformat()
     header = f"# {today}, {platform.machine()}, one thread, Python {platform.python_version()}"
     path = RESULTS / f"{name}.csv"
-    path.write_text(f"{header}, {versions}\n" + table.to_csv(index=False, float_format="%.4f"))
-    print(f"\n{path.name}\n{table.round(3).to_string(index=False)}", flush=True)
+    text = f"{header}, {versions}\n" + (f"# {note}\n" if note else "")
+    path.write_text(text + table.to_csv(index=False, float_format="%.4f"))
+    print(f"\n{path.name} {note}\n{table.round(4).to_string(index=False)}", flush=True)
 
 
 def network_tables(folder: Path, table: str, others: dict, index, load) -> None:

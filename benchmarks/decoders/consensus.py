@@ -13,73 +13,42 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from levelfield.arrays import Labels
-from levelfield.config.parameters import require_number
 from levelfield.labels.objects import largest_parts
 from levelfield.labels.overlap import count_overlap, number_labels
 from levelfield.segmentation.decoder_options import DecodingOptions
 from levelfield.segmentation.decoders.finishing import finish
+from levelfield.segmentation.options import Share
 from levelfield.segmentation.small_network.prediction import Prediction
 
 _FREE = 0.5  # A candidate of which less than this is left is another view of what was taken.
 
 
+class ConsensusOptions(DecodingOptions):
+    """Options of the decoder `consensus`; those that it shares with the decoders are theirs too."""
+
+    minimum_agreement: Share = 0.5
+    """Objects that the decoders agree less about are left out: the mean, over the decoders, of the
+    best intersection over union with any of a decoder's objects; higher finds fewer."""
+
+
 def consensus(
-    prediction: Prediction,
-    members: Mapping[str, Callable[..., Labels]],
-    *,
-    foreground: float = 0.5,
-    minimum_agreement: float = 0.5,
-    minimum_foreground: float = 0.85,
-    minimum_diameter: float = 4.0,
+    members: Mapping[str, Callable[..., Labels]], prediction: Prediction, options: ConsensusOptions
 ) -> Labels:
-    """Take the objects that the decoders agree most about.
-
-    Parameters
-    ----------
-    prediction
-        What the network says.
-    members
-        Decoders by name.
-    foreground
-        As for the decoders; higher makes smaller objects.
-    minimum_agreement
-        Objects that the decoders agree less about are left out: the mean, over the decoders, of the
-        best intersection over union with any of a decoder's objects; higher finds fewer.
-    minimum_foreground, minimum_diameter
-        See `levelfield.segmentation.decoder_options.DecodingOptions`.
-
-    Returns
-    -------
-    (Y, X) int32, numbered 1..n in raster order.
-    """
-    require_number("minimum_agreement", minimum_agreement, 0, 1)
-    filters = {"minimum_foreground": minimum_foreground, "minimum_diameter": minimum_diameter}
-    given = {
-        name: decode(prediction, foreground=foreground, **filters)
-        for name, decode in members.items()
-    }
-    labels = largest_parts(agreed(given, minimum_agreement))
-    return finish(labels, prediction.foreground, DecodingOptions(**filters))
+    """Take the objects that the decoders, the members, agree most about."""
+    shared = options.model_dump(include=set(DecodingOptions.model_fields))
+    given = {name: decode(prediction, **shared) for name, decode in members.items()}
+    labels = largest_parts(agreed(given, options.minimum_agreement))
+    return finish(labels, prediction.foreground, options)
 
 
 def agreed(given: Mapping[str, Labels], minimum_agreement: float) -> Labels:
     """Choose objects from the opinions of a jury.
 
-    Parameters
-    ----------
-    given
-        Labels (Y, X) by member, as the decoders made them; each
-        numbered 1..n.
-    minimum_agreement
-        As for `consensus`.
-
-    Returns
-    -------
-    (Y, X) int32, numbered by falling support.
+    Each has labels (Y, X), numbered 1..n; the result is numbered by falling support.
     """
     support = _support(list(given.values()))
-    members = np.repeat(np.arange(len(support)), [len(one) for one in support])
-    numbers = np.concatenate([np.arange(len(one)) for one in support])
+    members = np.repeat(np.arange(len(support)), [len(shares) for shares in support])
+    numbers = np.concatenate([np.arange(len(shares)) for shares in support])
     support = np.concatenate(support)
     order = np.argsort(-support, kind="stable")
     order = order[support[order] >= minimum_agreement]
@@ -95,7 +64,7 @@ def agreed(given: Mapping[str, Labels], minimum_agreement: float) -> Labels:
 def _support(images: Sequence[Labels]) -> list[NDArray[np.float64]]:
     """Return how far all members agree about each object of each; see `jury`."""
     objects = [number_labels(labels, "opinion") for labels in images]
-    support = [np.ones(len(one.labels)) for one in objects]  # each agrees with itself
+    support = [np.ones(len(found.labels)) for found in objects]  # each agrees with itself
     for first, second in combinations(range(len(objects)), 2):
         overlap = count_overlap(objects[first], objects[second])
         for member, number in ((first, overlap.prediction), (second, overlap.reference)):

@@ -1,7 +1,7 @@
 """Options that a config may set: a model of fields is the only place that describes them.
 
-A field has a type, a default, a range, a unit and a meaning; the JSON Schema of the config, the
-errors and the tables of the documentation are made from it.
+A field has a type, a default, a range, a unit and, in the docstring below it, a meaning; the JSON
+Schema of the config, the errors and the tables of the documentation are made from it.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,11 @@ class Options(BaseModel):
     """The options of a method, or a group of them; a subclass lists them as fields."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, protected_namespaces=(), validate_default=True
+        extra="forbid",
+        frozen=True,
+        protected_namespaces=(),
+        validate_default=True,
+        use_attribute_docstrings=True,
     )
 
     @classmethod
@@ -96,6 +100,11 @@ def choices_of(field: FieldInfo) -> tuple[str, ...]:
     return tuple(value for value in get_args(field.annotation) if isinstance(value, str))
 
 
+def meaning(description: str | None) -> str:
+    """Return a description in one line, as docstrings are wrapped."""
+    return " ".join((description or "").split())
+
+
 def _plain(rule: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[str, Any]:
     """Return a rule as a person would write it: references resolved, null as one more type."""
     if "$ref" in rule:
@@ -103,6 +112,8 @@ def _plain(rule: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[str, Any]
         group.pop("description", None)
         rule = group | {name: value for name, value in rule.items() if name != "$ref"}
     plain = {_LIMITS.get(name, name): value for name, value in rule.items() if name not in _DROPPED}
+    if isinstance(plain.get("description"), str):
+        plain["description"] = meaning(plain["description"])
     if "properties" in plain:
         plain["properties"] = {
             name: _plain(part, groups) for name, part in plain["properties"].items()

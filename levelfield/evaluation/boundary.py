@@ -130,16 +130,13 @@ def _percentile95(owner: Integers, distance: Floats, n_pairs: int) -> Floats:
 def _mean_offset(
     points: OutlinePoints, unsigned: Floats, other: Labels, free: Mask, n_pairs: int
 ) -> Floats:
-    """Mean signed distance from one object's outline to the other's, per pair.
-
-    Outside the other object, a pixel lies as far out as its distance to the nearest pixel of it;
-    inside, it lies as far in as its distance to the nearest pixel outside, less the one pixel
-    that two identical outlines are apart.
-    """
+    """Mean signed distance from one object's outline to the other's, per pair."""
     row, column = points.position.T
     inside = other[row, column] == points.owner + 1
     offset = unsigned.copy()
     within = OutlinePoints(points.owner[inside], points.position[inside])
+    # A pixel inside lies as far in as its distance to the nearest pixel outside, less the one
+    # pixel that two identical outlines are apart.
     offset[inside] = 1 - _distance_to(within, _outer_outline(other), other.shape)
     count = np.bincount(points.owner[free], minlength=n_pairs)
     total = np.bincount(points.owner[free], offset[free], minlength=n_pairs)

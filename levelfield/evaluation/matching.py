@@ -15,26 +15,16 @@ def assign(overlap: Overlap, score: Floats, threshold: float, method: str = "opt
 
     Parameters
     ----------
-    overlap : Overlap
-        The candidate pairs.
     score : (pairs,) float64
         Agreement of each pair, 0–1, e.g. ``overlap.iou``.
     threshold : float
-        Score from which a pair counts as a match.
+        Score from which a pair counts as a match; others are assigned but not matched.
     method : {"optimal", "greedy"}
         ``"optimal"`` makes as many matches as possible and, among those solutions, has the
-        largest summed score (StarDist's and Cellpose's rule). ``"greedy"`` takes the best
-        remaining pair again and again. Above an IoU of 0.5 both give the same matches, because
-        no object can have two such partners.
-
-    Returns
-    -------
-    (pairs,) bool
-        The assigned pairs. Those with ``score < threshold`` are assigned but not matched.
-
-    References
-    ----------
-    ``stardist.matching.matching``, ``cellpose.metrics.mask_ious``.
+        largest summed score (StarDist's and Cellpose's rule: ``stardist.matching.matching``,
+        ``cellpose.metrics.mask_ious``). ``"greedy"`` takes the best remaining pair again and again.
+        Above an IoU of 0.5 both give the same matches, because no object can have two such
+        partners.
     """
     if method not in METHODS:
         raise ValueError(f"Unknown matching {method!r}: choose one of {', '.join(METHODS)}.")

@@ -48,17 +48,9 @@ def camera_offset_from_config(counts: float) -> CameraOffset:
 
 
 def camera_offset_from_dark_frame(dark_frame: AnyArray) -> CameraOffset:
-    """Measure the offset in an image taken without light.
+    """Measure the offset in an image (Y, X) taken without light, in raw counts.
 
-    Parameters
-    ----------
-    dark_frame : ndarray, shape (Y, X)
-        Raw counts.
-
-    Returns
-    -------
-    CameraOffset
-        The median, with the robust spread of the frame's regional means as uncertainty.
+    It is the median, with the robust spread of the frame's regional means as uncertainty.
 
     Raises
     ------
@@ -87,23 +79,16 @@ def estimate_camera_offset(
     With a wrong offset, bright pixels and dim pixels disagree about the shading, because the
     offset is a larger share of the dim ones. The offset is fitted together with the field to
     make them agree. The answer is combined with what is certain, that the offset lies between
-    zero and the darkest pixel, so images that say nothing give the middle of that range and its
-    full spread.
+    zero and the darkest pixel of the usable images, so images that say nothing give the middle of
+    that range and its full spread. It is 0 where the darkest pixel is below one count, as in
+    images whose background was subtracted.
 
     Parameters
     ----------
-    thumbnails : ndarray of float, shape (N, y, x)
+    thumbnails : (N, y, x) ndarray of float
         Images from `downsample`, in raw counts, in any order.
-    maximum : float
-        Largest count of the bit depth.
-    degree : int
-        Total degree of the field's polynomial.
-
-    Returns
-    -------
-    CameraOffset
-        Never above the darkest pixel of the usable images; 0 where that is below one count, as in
-        images whose background was subtracted.
+    maximum, degree : float, int
+        As in `levelfield.illumination.slopes.SlopeFit`.
     """
     images = canonical_order(usable_images(thumbnails, maximum))
     darkest = float(images.min()) if len(images) else 0.0

@@ -206,24 +206,17 @@ def _trust(images: AnyFloats, camera_offset: CameraOffset, error: float) -> tupl
 
 
 def correct(image: Image, flat_field: FlatField, maximum: float) -> Image:
-    """Correct an image for offset and shading, and scale it to the declared maximum.
+    """Correct an image for offset and shading: ``(image - offset) / field / maximum``, float32.
 
     Nothing is clipped. Pixels darker than the offset become slightly negative and stay so, because
     clipping them would lift the mean of dim regions; bright pixels in dim corners may exceed 1.
 
     Parameters
     ----------
-    image : ndarray, shape (Y, X)
-        Raw counts.
-    flat_field : FlatField
-        Of the same channel and image size.
+    image : (Y, X) ndarray
+        Raw counts, of the channel and the image size of the flat field.
     maximum : float
         Largest count of the declared bit depth, such as 255, 4095 or 65535.
-
-    Returns
-    -------
-    ndarray of float32, shape (Y, X)
-        ``(image - offset) / field / maximum``.
 
     Raises
     ------

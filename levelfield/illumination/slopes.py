@@ -148,12 +148,7 @@ class SlopeFit:
         return np.prod(1 / (2 * self.terms + 1), axis=1)
 
     def fit_offset(self, darkest: float) -> tuple[float, float]:
-        """Fit coefficients and offset together.
-
-        Parameters
-        ----------
-        darkest : float
-            Level of the darkest pixel in counts: no offset is above it.
+        """Fit coefficients and offset together; no offset is above the darkest pixel (counts).
 
         Returns
         -------

@@ -8,6 +8,16 @@ from levelfield.arrays import AnyArray, AnyFloats
 from levelfield.illumination.camera_offset import CameraOffset
 from levelfield.illumination.flat_field import FlatField
 
+_FIELD_TYPES: dict[str, type] = {
+    **{"status": np.str_, "reason": np.str_, "n_images": np.int64, "degree": np.int64},
+    **{"residual": np.float64, "field_error": np.float64},
+}
+_OFFSET_TYPES: dict[str, tuple[str, type]] = {
+    "camera_offset": ("counts", np.float64),
+    "camera_offset_uncertainty": ("uncertainty", np.float64),
+    "camera_offset_source": ("source", np.str_),
+}
+
 
 def to_arrays(flat_fields: Mapping[str, FlatField]) -> dict[str, AnyArray]:
     """Turn the fields of all channels into plain arrays for one ``.npz``, without pickle.
@@ -16,44 +26,23 @@ def to_arrays(flat_fields: Mapping[str, FlatField]) -> dict[str, AnyArray]:
     ``field_i`` (Y, X).
     """
     fields = list(flat_fields.values())
-    arrays: dict[str, AnyArray] = {
-        "channels": np.array(list(flat_fields), dtype=np.str_),
-        "status": np.array([field.status for field in fields], dtype=np.str_),
-        "reason": np.array([field.reason for field in fields], dtype=np.str_),
-        "n_images": np.array([field.n_images for field in fields], dtype=np.int64),
-        "degree": np.array([field.degree for field in fields], dtype=np.int64),
-        "residual": np.array([field.residual for field in fields], dtype=np.float64),
-        "field_error": np.array([field.field_error for field in fields], dtype=np.float64),
-    }
-    offsets = [field.camera_offset for field in fields]
-    arrays["camera_offset"] = np.array([offset.counts for offset in offsets], dtype=np.float64)
-    arrays["camera_offset_uncertainty"] = np.array(
-        [offset.uncertainty for offset in offsets], dtype=np.float64
-    )
-    arrays["camera_offset_source"] = np.array([o.source for o in offsets], dtype=np.str_)
-    arrays |= {f"field_{number}": field.field for number, field in enumerate(fields)}
-    return arrays
+    arrays: dict[str, AnyArray] = {"channels": np.array(list(flat_fields), dtype=np.str_)}
+    for name, dtype in _FIELD_TYPES.items():
+        arrays[name] = np.array([getattr(field, name) for field in fields], dtype)
+    for name, (attribute, dtype) in _OFFSET_TYPES.items():
+        values = [getattr(field.camera_offset, attribute) for field in fields]
+        arrays[name] = np.array(values, dtype)
+    return arrays | {f"field_{number}": field.field for number, field in enumerate(fields)}
 
 
 def from_arrays(arrays: Mapping[str, AnyArray]) -> dict[str, FlatField]:
     """Rebuild the fields by channel from `to_arrays` or from the ``.npz`` written of it."""
     flat_fields = {}
     for number, channel in enumerate(arrays["channels"]):
-        offset = CameraOffset(
-            float(arrays["camera_offset"][number]),
-            float(arrays["camera_offset_uncertainty"][number]),
-            str(arrays["camera_offset_source"][number]),
-        )
-        flat_fields[str(channel)] = FlatField(
-            np.asarray(arrays[f"field_{number}"], dtype=np.float32),
-            offset,
-            status=str(arrays["status"][number]),
-            reason=str(arrays["reason"][number]),
-            n_images=int(arrays["n_images"][number]),
-            degree=int(arrays["degree"][number]),
-            residual=float(arrays["residual"][number]),
-            field_error=float(arrays["field_error"][number]),
-        )
+        offset = CameraOffset(*(arrays[name][number].item() for name in _OFFSET_TYPES))
+        field = np.asarray(arrays[f"field_{number}"], dtype=np.float32)
+        known = {name: arrays[name][number].item() for name in _FIELD_TYPES}
+        flat_fields[str(channel)] = FlatField(field, offset, **known)
     return flat_fields
 
 

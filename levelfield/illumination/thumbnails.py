@@ -19,15 +19,10 @@ def downsample(image: Image, size: int = 120) -> Image:
 
     Parameters
     ----------
-    image : ndarray, shape (Y, X)
+    image : (Y, X) ndarray
         Raw counts.
     size : int
-        Longer side of the thumbnail in px; a smaller image keeps its size.
-
-    Returns
-    -------
-    ndarray of float32, shape (y, x)
-        Thumbnail of about the same proportions.
+        Longer side of the thumbnail (y, x) in px; a smaller image keeps its size.
 
     Raises
     ------

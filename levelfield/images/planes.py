@@ -117,18 +117,7 @@ def _png_header(path: Path, size: int) -> Header:
 
 
 def read_plane(path: Path, page: int = 0) -> AnyArray:
-    """Read one plane.
-
-    Parameters
-    ----------
-    path : Path
-        A TIFF or PNG file.
-    page : int
-        0-based page of a multi-page TIFF.
-
-    Returns
-    -------
-    (Y, X) array of uint8 or uint16
+    """Read one plane (Y, X) of uint8 or uint16; `page` counts from 0 in a multi-page TIFF.
 
     Raises
     ------
@@ -188,16 +177,11 @@ def _first_line(error: BaseException) -> str:
 
 
 def pixel_fault(plane: AnyArray) -> str:
-    """Say what is wrong with the pixels of a plane; empty where nothing is.
+    """Say what is wrong with the pixels of a plane (Y, X); empty where nothing is.
 
     Two faults that acquisition software leaves behind are looked for: a plane that is one
     value throughout, and a file that was allocated but not filled to its end, so that its
     last rows are all zero while the rest is an image.
-
-    Parameters
-    ----------
-    plane : (Y, X) array
-        Raw pixels.
     """
     if plane.min() == plane.max():
         return f"every pixel is {int(plane.flat[0])}"

@@ -79,14 +79,7 @@ class Overlap:
 
 
 def number_labels(labels: ArrayLike, name: str) -> NumberedLabels:
-    """Check a label image and renumber its objects 1..n.
-
-    Parameters
-    ----------
-    labels : (Y, X) integer array
-        0 = background; gaps between labels are allowed.
-    name : str
-        What to call the image in an error, e.g. ``"prediction"``.
+    """Check a label image and renumber its objects 1..n; `name` says in an error which it is.
 
     Raises
     ------

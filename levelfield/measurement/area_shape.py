@@ -9,118 +9,77 @@ from levelfield.arrays import Floats
 from levelfield.labels import convex_hull
 from levelfield.measurement import distances, moments, outline, zernike
 from levelfield.measurement.context import ObjectSet
-from levelfield.measurement.features import Column, Feature, area, length, plain_columns
+from levelfield.measurement.features import Column, features
 from levelfield.measurement.parameters import Parameters
 
-_HU = "Hu 1962, IRE Trans. Inf. Theory 8:179"
-BASIC = (
-    area("AreaShape_Area", "Number of pixels."),
-    area("AreaShape_BoundingBoxArea", "Area of the upright box around the object."),
-    length("AreaShape_EquivalentDiameter", "Diameter of the circle of the same area."),
-    length(
-        "AreaShape_Perimeter",
-        "Length of the outline: outline pixels weighted 1, 1.21 or √2 by their neighbours.",
-        source="Benkrid and Crookes; scikit-image",
-    ),
-    length("AreaShape_MajorAxisLength", "Major axis of the ellipse with the same second moments."),
-    length("AreaShape_MinorAxisLength", "Minor axis of the ellipse with the same second moments."),
-    Feature(
-        "AreaShape_Eccentricity",
-        "1",
-        "Focal distance of that ellipse over its major axis: 0 for a circle, 1 for a line.",
-    ),
-    Feature(
-        "AreaShape_Orientation", "degree", "Angle from the row axis to the major axis, -90 to 90."
-    ),
-    Feature("AreaShape_Center_X", "px", "Column of the centre."),
-    Feature("AreaShape_Center_Y", "px", "Row of the centre."),
-    Feature("AreaShape_BoundingBoxMinimum_X", "px", "First column of the bounding box."),
-    Feature("AreaShape_BoundingBoxMaximum_X", "px", "Column after the last of the bounding box."),
-    Feature("AreaShape_BoundingBoxMinimum_Y", "px", "First row of the bounding box."),
-    Feature("AreaShape_BoundingBoxMaximum_Y", "px", "Row after the last of the bounding box."),
-    Feature(
-        "AreaShape_FormFactor",
-        "1",
-        "4π area / perimeter²: 1 for a disc; infinite where the perimeter is 0 (a single pixel).",
-    ),
-    Feature("AreaShape_Extent", "1", "Share of the bounding box that the object fills."),
-    Feature("AreaShape_Compactness", "1", "perimeter² / (4π area)."),
-    Feature(
-        "AreaShape_EulerNumber", "1", "Number of parts minus number of holes (8-connected parts)."
-    ),
-    length("AreaShape_MaximumRadius", "Largest distance of a pixel to the outside."),
-    length("AreaShape_MeanRadius", "Mean distance of the pixels to the outside."),
-    length("AreaShape_MedianRadius", "Median distance of the pixels to the outside."),
-    area("AreaShape_FilledArea", "Area with holes filled.", source="scikit-image"),
-    area(
-        "AreaShape_ConvexArea",
-        "Number of pixels in the convex hull of the pixels' edge centres.",
-        source="scikit-image",
-    ),
-    Feature("AreaShape_Solidity", "1", "Area over convex area."),
-    length("AreaShape_MinFeretDiameter", "Smallest distance between parallel tangents."),
-    length("AreaShape_MaxFeretDiameter", "Largest distance between parallel tangents."),
+BASIC = features(
+    "AreaShape",
+    """
+    Area | area | Number of pixels.
+    BoundingBoxArea | area | Area of the upright box around the object.
+    EquivalentDiameter | length | Diameter of the circle of the same area.
+    Perimeter | length | Length of the outline: outline pixels weighted 1, 1.21 or √2 by their
+        neighbours. | Benkrid and Crookes; scikit-image
+    MajorAxisLength | length | Major axis of the ellipse with the same second moments.
+    MinorAxisLength | length | Minor axis of the ellipse with the same second moments.
+    Eccentricity | 1 | Focal distance of that ellipse over its major axis: 0 for a circle, 1 for a
+        line.
+    Orientation | degree | Angle from the row axis to the major axis, -90 to 90.
+    Center_X | px | Column of the centre.
+    Center_Y | px | Row of the centre.
+    BoundingBoxMinimum_X | px | First column of the bounding box.
+    BoundingBoxMaximum_X | px | Column after the last of the bounding box.
+    BoundingBoxMinimum_Y | px | First row of the bounding box.
+    BoundingBoxMaximum_Y | px | Row after the last of the bounding box.
+    FormFactor | 1 | 4π area / perimeter²: 1 for a disc; infinite where the perimeter is 0 (a single
+        pixel).
+    Extent | 1 | Share of the bounding box that the object fills.
+    Compactness | 1 | perimeter² / (4π area).
+    EulerNumber | 1 | Number of parts minus number of holes (8-connected parts).
+    MaximumRadius | length | Largest distance of a pixel to the outside.
+    MeanRadius | length | Mean distance of the pixels to the outside.
+    MedianRadius | length | Median distance of the pixels to the outside.
+    FilledArea | area | Area with holes filled. | scikit-image
+    ConvexArea | area | Number of pixels in the convex hull of the pixels' edge centres. |
+        scikit-image
+    Solidity | 1 | Area over convex area.
+    MinFeretDiameter | length | Smallest distance between parallel tangents.
+    MaxFeretDiameter | length | Largest distance between parallel tangents.
+    """,
 )
-SPATIAL_MOMENT = Feature(
-    "AreaShape_SpatialMoment_{p}_{q}",
-    "px^(p+q+2)",
-    "Sum of row^p column^q over the pixels, from the top left of the bounding box.",
+SERIES = features(
+    "AreaShape",
+    """
+    SpatialMoment_{p}_{q} | px^(p+q+2) | Sum of row^p column^q over the pixels, from the top left of
+        the bounding box.
+    CentralMoment_{p}_{q} | px^(p+q+2) | Sum of row^p column^q over the pixels, from the centre.
+    NormalizedMoment_{p}_{q} | 1 | Central moment over area^((p+q)/2+1): scale-invariant; NaN where
+        p + q < 2.
+    HuMoment_{i} | 1 | Moment invariant to shift, scale and rotation. | Hu 1962, IRE Trans. Inf.
+        Theory 8:179
+    InertiaTensor_{i}_{j} | px² | Tensor of inertia about the centre, per pixel.
+    InertiaTensorEigenvalues_{i} | px² | Eigenvalue of that tensor, larger first.
+    PerimeterCrofton | length | Perimeter by Crofton's formula in four directions. | scikit-image
+    Zernike_{n}_{m} | 1 | Magnitude of the Zernike moment of the shape in its enclosing circle, over
+        the circle's area. | Boland et al. 1998, Cytometry 33:366
+    """,
 )
-CENTRAL_MOMENT = Feature(
-    "AreaShape_CentralMoment_{p}_{q}",
-    "px^(p+q+2)",
-    "Sum of row^p column^q over the pixels, from the centre.",
-)
-NORMALIZED_MOMENT = Feature(
-    "AreaShape_NormalizedMoment_{p}_{q}",
-    "1",
-    "Central moment over area^((p+q)/2+1): scale-invariant; NaN where p + q < 2.",
-)
-HU_MOMENT = Feature(
-    "AreaShape_HuMoment_{i}", "1", "Moment invariant to shift, scale and rotation.", source=_HU
-)
-INERTIA_TENSOR = Feature(
-    "AreaShape_InertiaTensor_{i}_{j}", "px²", "Tensor of inertia about the centre, per pixel."
-)
-INERTIA_EIGENVALUE = Feature(
-    "AreaShape_InertiaTensorEigenvalues_{i}", "px²", "Eigenvalue of that tensor, larger first."
-)
-PERIMETER_CROFTON = length(
-    "AreaShape_PerimeterCrofton",
-    "Perimeter by Crofton's formula in four directions.",
-    source="scikit-image",
-)
-ZERNIKE = Feature(
-    "AreaShape_Zernike_{n}_{m}",
-    "1",
-    "Magnitude of the Zernike moment of the shape in its enclosing circle, over the circle's area.",
-    source="Boland et al. 1998, Cytometry 33:366",
-)
-FEATURES = (
-    *BASIC,
-    SPATIAL_MOMENT,
-    CENTRAL_MOMENT,
-    NORMALIZED_MOMENT,
-    HU_MOMENT,
-    INERTIA_TENSOR,
-    INERTIA_EIGENVALUE,
-    PERIMETER_CROFTON,
-    ZERNIKE,
-)
+FEATURES = BASIC + SERIES
 
 
 def columns(parameters: Parameters) -> list[Column]:
     """Return the columns in order."""
+    spatial, central, normalized, hu, tensor, eigenvalues, crofton, zernike_moments = SERIES
     return [
-        *plain_columns(BASIC),
-        *(SPATIAL_MOMENT.column(p=p, q=q) for p in range(3) for q in range(4)),
-        *(CENTRAL_MOMENT.column(p=p, q=q) for p in range(3) for q in range(4)),
-        *(NORMALIZED_MOMENT.column(p=p, q=q) for p in range(4) for q in range(4)),
-        *(HU_MOMENT.column(i=i) for i in range(7)),
-        *(INERTIA_TENSOR.column(i=i, j=j) for i in range(2) for j in range(2)),
-        *(INERTIA_EIGENVALUE.column(i=i) for i in range(2)),
-        PERIMETER_CROFTON.column(),
-        *(ZERNIKE.column(n=n, m=m) for n, m in zernike.orders(parameters.zernike_degree)),
+        *(feature.column() for feature in BASIC),
+        *(spatial.column(p=p, q=q) for p in range(3) for q in range(4)),
+        *(central.column(p=p, q=q) for p in range(3) for q in range(4)),
+        *(normalized.column(p=p, q=q) for p in range(4) for q in range(4)),
+        *(hu.column(i=i) for i in range(7)),
+        *(tensor.column(i=i, j=j) for i in range(2) for j in range(2)),
+        *(eigenvalues.column(i=i) for i in range(2)),
+        crofton.column(),
+        *(zernike_moments.column(n=n, m=m) for n, m in zernike.orders(parameters.zernike_degree)),
     ]
 
 

@@ -12,63 +12,36 @@ from numpy.typing import NDArray
 from levelfield.arrays import Floats, Integers
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.costes import costes_coefficients
-from levelfield.measurement.features import Column, Feature
+from levelfield.measurement.features import Column, features
 from levelfield.measurement.parameters import Parameters
 
-SYMMETRIC = (
-    Feature(
-        "Correlation_Correlation_{first}_{second}",
-        "1",
-        "Pearson's correlation; NaN if a channel is constant.",
-    ),
-    Feature(
-        "Correlation_Slope_{first}_{second}",
-        "1",
-        "Slope of the least-squares line that predicts the second channel from the first.",
-    ),
-    Feature(
-        "Correlation_Overlap_{first}_{second}",
-        "1",
-        "Sum of products over the root of the product of the sums of squares.",
-        source="Manders et al. 1993, J. Microsc. 169:375",
-    ),
+FEATURES = features(
+    "Correlation",
+    """
+    Correlation_{first}_{second} | 1 | Pearson's correlation; NaN if a channel is constant.
+    Slope_{first}_{second} | 1 | Slope of the least-squares line that predicts the second channel
+        from the first.
+    Overlap_{first}_{second} | 1 | Sum of products over the root of the product of the sums of
+        squares. | Manders et al. 1993, J. Microsc. 169:375
+    K_{first}_{second} | 1 | Sum of products over the sum of squares of the first channel. | Manders
+        et al. 1993, J. Microsc. 169:375
+    Manders_{first}_{second} | 1 | Share of the first channel's intensity above its threshold that
+        lies where both channels are above theirs. | Manders et al. 1993, J. Microsc. 169:375
+    RWC_{first}_{second} | 1 | That share with each pixel weighted by how similar its ranks in the
+        two channels are. | Singan et al. 2011, BMC Bioinformatics 12:407
+    Costes_{first}_{second} | 1 | Manders' share with the thresholds of Costes; NaN where they are
+        not defined. | Costes et al. 2004, Biophys. J. 86:3993
+    """,
 )
-DIRECTED = (
-    Feature(
-        "Correlation_K_{first}_{second}",
-        "1",
-        "Sum of products over the sum of squares of the first channel.",
-        source="Manders et al. 1993, J. Microsc. 169:375",
-    ),
-    Feature(
-        "Correlation_Manders_{first}_{second}",
-        "1",
-        "Share of the first channel's intensity above its threshold that lies "
-        "where both channels are above theirs.",
-        source="Manders et al. 1993, J. Microsc. 169:375",
-    ),
-    Feature(
-        "Correlation_RWC_{first}_{second}",
-        "1",
-        "That share with each pixel weighted by how similar its ranks in the two channels are.",
-        source="Singan et al. 2011, BMC Bioinformatics 12:407",
-    ),
-)
-COSTES = Feature(
-    "Correlation_Costes_{first}_{second}",
-    "1",
-    "Manders' share with the thresholds of Costes; NaN where they are not defined.",
-    source="Costes et al. 2004, Biophys. J. 86:3993",
-)
-FEATURES = (*SYMMETRIC, *DIRECTED, COSTES)
+_SYMMETRIC, _DIRECTED, _COSTES = FEATURES[:3], FEATURES[3:6], FEATURES[6]
 
 
 def columns(parameters: Parameters) -> list[Column]:
     """Return the columns, pair by pair; directed features in both directions."""
-    directed = (*DIRECTED, COSTES) if parameters.costes else DIRECTED
+    directed = (*_DIRECTED, _COSTES) if parameters.costes else _DIRECTED
     found = []
     for first, second in parameters.pairs:
-        found += [feature.column(first=first, second=second) for feature in SYMMETRIC]
+        found += [feature.column(first=first, second=second) for feature in _SYMMETRIC]
         for feature in directed:
             found.append(feature.column(first=first, second=second))
             found.append(feature.column(first=second, second=first))

@@ -133,7 +133,7 @@ def _search(
         last = candidate
         limit = candidate / steps
         bucket = int(min(max((limit - low) * per_unit, 0), _BUCKETS - 1))
-        if _correlates(first, second, limit, slope * limit + offset, bucket, room, sums):
+        if _correlates(first, second, (limit, slope * limit + offset), bucket, room, sums):
             right, valid = candidate + 1, candidate
         else:
             left = candidate - 1
@@ -188,13 +188,7 @@ def _fill_buckets(
 
 @njit(cache=True)
 def _correlates(
-    first: Floats,
-    second: Floats,
-    x_limit: float,
-    y_limit: float,
-    bucket: int,
-    room: Floats,
-    sums: Floats,
+    x: Floats, y: Floats, limits: tuple[float, float], bucket: int, room: Floats, sums: Floats
 ) -> bool:
     """Tell whether the correlation below either limit is defined and not negative.
 
@@ -204,18 +198,17 @@ def _correlates(
     begin, end = max(bucket - 1, 0), min(bucket + 2, _BUCKETS)
     size, x_sum, y_sum, product = sums[begin, 0], sums[begin, 1], sums[begin, 2], sums[begin, 3]
     for i in range(int(size), int(sums[end, 0])):
-        x, y = room[0, i], room[1, i]
-        if x < x_limit or y < y_limit:
+        if room[0, i] < limits[0] or room[1, i] < limits[1]:
             size += 1
-            x_sum += x
-            y_sum += y
-            product += x * y
+            x_sum += room[0, i]
+            y_sum += room[1, i]
+            product += room[0, i] * room[1, i]
     if size < 3:
         return False
     expected = x_sum * y_sum / size
     if abs(product - expected) > 1e-9 * abs(expected):
         return product > expected
-    return _covariance(first, second, x_limit, y_limit) >= 0
+    return _covariance(x, y, limits[0], limits[1]) >= 0
 
 
 @njit(cache=True)

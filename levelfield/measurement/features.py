@@ -1,8 +1,8 @@
 """What a feature is: its name, what it means, its unit, and where its definition comes from."""
 
-from collections.abc import Iterable
+import re
+import textwrap
 from dataclasses import dataclass, field
-from typing import Any
 
 CELLPROFILER = "CellProfiler 4 (Stirling et al. 2021)"
 
@@ -49,16 +49,26 @@ class Column:
     feature: Feature = field(repr=False)
 
 
-def length(template: str, definition: str, **other: Any) -> Feature:
-    """Return a feature in pixels (µm where a pixel size is given)."""
-    return Feature(template, "px", definition, length_power=1, **other)
+_KINDS = {"length": ("px", 1), "area": ("px²", 2), "count": ("1", 0)}
 
 
-def area(template: str, definition: str, **other: Any) -> Feature:
-    """Return a feature in square pixels (µm² where a pixel size is given)."""
-    return Feature(template, "px²", definition, length_power=2, **other)
+def features(family: str, table: str) -> tuple[Feature, ...]:
+    """Read the features of a family from a table.
 
-
-def plain_columns(features: Iterable[Feature]) -> list[Column]:
-    """Return one column for each feature whose name has no fields."""
-    return [feature.column() for feature in features]
+    Parameters
+    ----------
+    family : str
+        Begins the name of each.
+    table : str
+        A line for each: name, unit, definition and, if it is not CellProfiler's, source, divided
+        by ``|``; indented lines go on. The unit ``length`` is px and ``area`` px², in µm where a
+        pixel size is given; ``count`` and ``label`` are integers.
+    """
+    found = []
+    for row in re.sub(r"\n\s+", " ", textwrap.dedent(table).strip()).split("\n"):
+        name, kind, definition, *source = (cell.strip() for cell in row.split("|"))
+        unit, power = _KINDS.get(kind, (kind, 0))
+        origin = source[0] if source else CELLPROFILER
+        integer = kind in ("count", "label")
+        found.append(Feature(f"{family}_{name}", unit, definition, origin, power, integer))
+    return tuple(found)

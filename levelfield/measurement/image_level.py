@@ -13,28 +13,25 @@ import pandas as pd
 from numpy.typing import DTypeLike
 
 from levelfield.arrays import AnyLabels, Image
-from levelfield.measurement.features import Feature
+from levelfield.measurement.features import features
 from levelfield.measurement.site import OBJECT_NUMBER, measure_site
 
 IMAGE_FAMILIES = ("Intensity", "Texture", "Granularity", "Correlation")
 
-FEATURES = (
-    Feature("Image_Count_{object_set}", "1", "Number of objects.", integer=True),
-    Feature("Image_AreaOccupied_AreaOccupied_{object_set}", "px²", "Number of pixels in objects."),
-    Feature("Image_AreaOccupied_TotalArea_{object_set}", "px²", "Number of pixels of the image."),
-    Feature("Image_Intensity_TotalIntensity_{channel}", "intensity", "Sum over all pixels."),
-    Feature("Image_Intensity_TotalArea_{channel}", "px²", "Number of pixels of the image."),
-    Feature(
-        "Image_Intensity_PercentMaximal_{channel}",
-        "%",
-        "Share of the pixels that have the image's highest intensity: high where it saturates.",
-    ),
-    Feature(
-        "Image_<family>_...",
-        "",
-        "Intensity (mean, median, quartiles, MAD, standard deviation, minimum, maximum), Texture, "
-        "Granularity and Correlation as for objects, with the whole image as the object.",
-    ),
+FEATURES = features(
+    "Image",
+    """
+    Count_{object_set} | count | Number of objects.
+    AreaOccupied_AreaOccupied_{object_set} | px² | Number of pixels in objects.
+    AreaOccupied_TotalArea_{object_set} | px² | Number of pixels of the image.
+    Intensity_TotalIntensity_{channel} | intensity | Sum over all pixels.
+    Intensity_TotalArea_{channel} | px² | Number of pixels of the image.
+    Intensity_PercentMaximal_{channel} | % | Share of the pixels that have the image's highest
+        intensity: high where it saturates.
+    <family>_... |  | Intensity (mean, median, quartiles, MAD, standard deviation, minimum,
+        maximum), Texture, Granularity and Correlation as for objects, with the whole image as the
+        object.
+    """,
 )
 
 # Of an object, not of an image: its edge, and where its intensity lies.

@@ -12,38 +12,32 @@ from numba import njit
 
 from levelfield.arrays import Floats, Integers
 from levelfield.measurement.context import ObjectSet
-from levelfield.measurement.features import Column, Feature, length
+from levelfield.measurement.features import Column, features
 from levelfield.measurement.parameters import Parameters
 from levelfield.measurement.pixels import ObjectPixels, edge_pixels
 
-_DEFINITIONS = (
-    ("IntegratedIntensity", "Sum of the intensities of all pixels."),
-    ("MeanIntensity", "Mean intensity."),
-    ("StdIntensity", "Standard deviation of the intensities (divided by n, not n - 1)."),
-    ("MinIntensity", "Lowest intensity."),
-    ("MaxIntensity", "Highest intensity."),
-    (
-        "MassDisplacement",
-        "Distance between the centre of the object and its centre weighted by intensity.",
-    ),
-    ("LowerQuartileIntensity", "25 % quantile."),
-    ("MedianIntensity", "Median intensity."),
-    ("MADIntensity", "Median absolute deviation from the median, not scaled."),
-    ("UpperQuartileIntensity", "75 % quantile."),
-    (
-        "IntegratedIntensityEdge",
-        "Sum over edge pixels: those with a 4-neighbour of another label inside the image.",
-    ),
-    ("MeanIntensityEdge", "Mean over edge pixels."),
-    ("StdIntensityEdge", "Standard deviation of edge pixels."),
-    ("MinIntensityEdge", "Lowest intensity of edge pixels."),
-    ("MaxIntensityEdge", "Highest intensity of edge pixels."),
-)
-FEATURES = tuple(
-    length(f"Intensity_{name}_{{channel}}", definition)
-    if name == "MassDisplacement"
-    else Feature(f"Intensity_{name}_{{channel}}", "intensity", definition)
-    for name, definition in _DEFINITIONS
+FEATURES = features(
+    "Intensity",
+    """
+    IntegratedIntensity_{channel} | intensity | Sum of the intensities of all pixels.
+    MeanIntensity_{channel} | intensity | Mean intensity.
+    StdIntensity_{channel} | intensity | Standard deviation of the intensities (divided by n, not n
+        - 1).
+    MinIntensity_{channel} | intensity | Lowest intensity.
+    MaxIntensity_{channel} | intensity | Highest intensity.
+    MassDisplacement_{channel} | length | Distance between the centre of the object and its centre
+        weighted by intensity.
+    LowerQuartileIntensity_{channel} | intensity | 25 % quantile.
+    MedianIntensity_{channel} | intensity | Median intensity.
+    MADIntensity_{channel} | intensity | Median absolute deviation from the median, not scaled.
+    UpperQuartileIntensity_{channel} | intensity | 75 % quantile.
+    IntegratedIntensityEdge_{channel} | intensity | Sum over edge pixels: those with a 4-neighbour
+        of another label inside the image.
+    MeanIntensityEdge_{channel} | intensity | Mean over edge pixels.
+    StdIntensityEdge_{channel} | intensity | Standard deviation of edge pixels.
+    MinIntensityEdge_{channel} | intensity | Lowest intensity of edge pixels.
+    MaxIntensityEdge_{channel} | intensity | Highest intensity of edge pixels.
+    """,
 )
 
 

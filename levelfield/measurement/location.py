@@ -4,41 +4,31 @@ import numpy as np
 
 from levelfield.arrays import Floats
 from levelfield.measurement.context import ObjectSet
-from levelfield.measurement.features import Column, Feature
+from levelfield.measurement.features import Column, features
 from levelfield.measurement.parameters import Parameters
 
-CENTRES = (
-    Feature("Location_Center_X", "px", "Column of the centre: the mean over the pixels."),
-    Feature("Location_Center_Y", "px", "Row of the centre: the mean over the pixels."),
-    Feature("Location_Center_Z", "px", "Plane of the centre: 0 in a two-dimensional image."),
+CENTRES = features(
+    "Location",
+    """
+    Center_X | px | Column of the centre: the mean over the pixels.
+    Center_Y | px | Row of the centre: the mean over the pixels.
+    Center_Z | px | Plane of the centre: 0 in a two-dimensional image.
+    """,
 )
-INTENSITY_PLACES = (
-    Feature(
-        "Location_CenterMassIntensity_X_{channel}",
-        "px",
-        "Column of the centre of mass of the intensity; NaN if the intensities sum to 0.",
-    ),
-    Feature(
-        "Location_CenterMassIntensity_Y_{channel}",
-        "px",
-        "Row of the centre of mass of the intensity; NaN if the intensities sum to 0.",
-    ),
-    Feature(
-        "Location_CenterMassIntensity_Z_{channel}",
-        "px",
-        "0 in a two-dimensional image; NaN like X and Y.",
-    ),
-    Feature(
-        "Location_MaxIntensity_X_{channel}",
-        "px",
-        "Column of the brightest pixel; the first in raster order among equals.",
-    ),
-    Feature(
-        "Location_MaxIntensity_Y_{channel}",
-        "px",
-        "Row of the brightest pixel; the first in raster order among equals.",
-    ),
-    Feature("Location_MaxIntensity_Z_{channel}", "px", "0 in a two-dimensional image."),
+INTENSITY_PLACES = features(
+    "Location",
+    """
+    CenterMassIntensity_X_{channel} | px | Column of the centre of mass of the intensity; NaN if the
+        intensities sum to 0.
+    CenterMassIntensity_Y_{channel} | px | Row of the centre of mass of the intensity; NaN if the
+        intensities sum to 0.
+    CenterMassIntensity_Z_{channel} | px | 0 in a two-dimensional image; NaN like X and Y.
+    MaxIntensity_X_{channel} | px | Column of the brightest pixel; the first in raster order among
+        equals.
+    MaxIntensity_Y_{channel} | px | Row of the brightest pixel; the first in raster order among
+        equals.
+    MaxIntensity_Z_{channel} | px | 0 in a two-dimensional image.
+    """,
 )
 FEATURES = CENTRES + INTENSITY_PLACES
 

@@ -16,43 +16,26 @@ from scipy.spatial import cKDTree
 
 from levelfield.arrays import Floats, Integers, Labels
 from levelfield.measurement.context import ObjectSet
-from levelfield.measurement.features import Column, Feature, length
+from levelfield.measurement.features import Column, features
 from levelfield.measurement.parameters import Parameters
 from levelfield.measurement.pixels import ObjectPixels, centres, edge_pixels, object_pixels
 
-FEATURES = (
-    Feature(
-        "Neighbors_NumberOfNeighbors_{kind}",
-        "1",
-        "Number of objects with a pixel within the distance (1 px for Adjacent and Expanded).",
-        integer=True,
-    ),
-    Feature(
-        "Neighbors_PercentTouching_{kind}",
-        "%",
-        "Share of the outline pixels that another object reaches (distance + 0.5 px).",
-    ),
-    Feature(
-        "Neighbors_FirstClosestObjectNumber_{kind}",
-        "label",
-        "Number of the object with the closest centre; 0 if there is none.",
-        integer=True,
-    ),
-    length("Neighbors_FirstClosestDistance_{kind}", "Distance to that centre; 0 if there is none."),
-    Feature(
-        "Neighbors_SecondClosestObjectNumber_{kind}",
-        "label",
-        "Number of the object with the second closest centre; 0 if there is none.",
-        integer=True,
-    ),
-    length(
-        "Neighbors_SecondClosestDistance_{kind}", "Distance to that centre; 0 if there is none."
-    ),
-    Feature(
-        "Neighbors_AngleBetweenNeighbors_{kind}",
-        "degree",
-        "Angle between the directions to the two closest centres; 0 if there are not two.",
-    ),
+FEATURES = features(
+    "Neighbors",
+    """
+    NumberOfNeighbors_{kind} | count | Number of objects with a pixel within the distance (1 px for
+        Adjacent and Expanded).
+    PercentTouching_{kind} | % | Share of the outline pixels that another object reaches (distance +
+        0.5 px).
+    FirstClosestObjectNumber_{kind} | label | Number of the object with the closest centre; 0 if
+        there is none.
+    FirstClosestDistance_{kind} | length | Distance to that centre; 0 if there is none.
+    SecondClosestObjectNumber_{kind} | label | Number of the object with the second closest centre;
+        0 if there is none.
+    SecondClosestDistance_{kind} | length | Distance to that centre; 0 if there is none.
+    AngleBetweenNeighbors_{kind} | degree | Angle between the directions to the two closest centres;
+        0 if there are not two.
+    """,
 )
 
 # More centres than these at exactly one distance do not occur on a pixel grid of separate objects.

@@ -4,6 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+import numpy as np
+
+_RANGES = {
+    "texture_gray_levels": (2, 256),
+    "granularity_subsampling": (0.01, 1),
+    "granularity_background_subsampling": (0.01, 1),
+    "radial_bins": (1, 100),
+    "zernike_degree": (0, 15),
+    "threshold_percent": (0, 99),
+    "costes_steps": (2, 2**32 - 1),
+}
+_AT_LEAST_1 = (
+    *("texture_scales", "neighbor_distances"),
+    *("granularity_length", "granularity_background_radius"),
+)
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -28,6 +44,9 @@ class Parameters:
         Further factor for the background that is subtracted first.
     granularity_background_radius : int
         Radius of the background's structuring element, in px of the subsampled background image.
+    neighbor_distances : sequence of int
+        Distances in px at which expanded objects count as neighbours, beside the kinds Adjacent
+        and Expanded.
     radial_bins : int
         Number of rings of the RadialDistribution family.
     zernike_degree : int
@@ -40,9 +59,6 @@ class Parameters:
     costes_steps : int
         Number of intensity steps that Costes' threshold search may try: 255 for 8-bit and 65535
         for 16-bit cameras.
-    neighbor_distances : sequence of int
-        Distances in px at which expanded objects count as neighbours, beside the kinds Adjacent
-        and Expanded.
     """
 
     channels: Sequence[str]
@@ -53,30 +69,25 @@ class Parameters:
     granularity_subsampling: float = 0.25
     granularity_background_subsampling: float = 0.25
     granularity_background_radius: int = 10
+    neighbor_distances: Sequence[int] = ()
     radial_bins: int = 4
     zernike_degree: int = 9
     threshold_percent: float = 15.0
     costes: bool = True
     costes_steps: int = 65535
-    neighbor_distances: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         _check_names("channel", self.channels)
         for pair in self.channel_pairs or ():
             _check_pair(pair, self.channels)
-        _check_at_least("texture_scales", 1, *self.texture_scales)
-        _check_between("texture_gray_levels", self.texture_gray_levels, 2, 256)
-        _check_at_least("granularity_length", 1, self.granularity_length)
-        _check_between("granularity_subsampling", self.granularity_subsampling, 0.01, 1)
-        _check_between(
-            "granularity_background_subsampling", self.granularity_background_subsampling, 0.01, 1
-        )
-        _check_at_least("granularity_background_radius", 1, self.granularity_background_radius)
-        _check_between("radial_bins", self.radial_bins, 1, 100)
-        _check_between("zernike_degree", self.zernike_degree, 0, 15)
-        _check_between("threshold_percent", self.threshold_percent, 0, 99)
-        _check_between("costes_steps", self.costes_steps, 2, 2**32 - 1)
-        _check_at_least("neighbor_distances", 1, *self.neighbor_distances)
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                value = getattr(self, name)
+                raise ValueError(f"{name} is {value}, but must lie between {low} and {high}.")
+        for name in _AT_LEAST_1:
+            for value in np.atleast_1d(getattr(self, name)):
+                if value < 1:
+                    raise ValueError(f"{name} holds {value}, but must be at least 1.")
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -101,14 +112,3 @@ def _check_pair(pair: tuple[str, str], channels: Sequence[str]) -> None:
             f"channel_pairs holds {tuple(pair)!r}, which is not a pair of two different measured "
             f"channels. The channels are: {', '.join(channels)}."
         )
-
-
-def _check_between(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{name} is {value}, but must lie between {low} and {high}.")
-
-
-def _check_at_least(name: str, low: int, *values: int) -> None:
-    for value in values:
-        if value < low:
-            raise ValueError(f"{name} holds {value}, but must be at least {low}.")

@@ -72,12 +72,7 @@ class ObjectPixels:
 
 
 def object_pixels(labels: AnyLabels) -> ObjectPixels:
-    """Group the pixels of a label image by object.
-
-    Parameters
-    ----------
-    labels : (Y, X) integer
-        0 = background; gaps in the numbering are allowed.
+    """Group the pixels of a label image (Y, X) by object; gaps in the numbering are allowed.
 
     Raises
     ------

@@ -15,39 +15,25 @@ from levelfield.arrays import Floats, Integers, Labels
 from levelfield.measurement import zernike
 from levelfield.measurement.context import ObjectSet
 from levelfield.measurement.distances import NO_OUTSIDE, squared_distances
-from levelfield.measurement.features import Column, Feature
+from levelfield.measurement.features import Column, features
 from levelfield.measurement.parameters import Parameters
 from levelfield.measurement.pixels import ObjectPixels, first_maxima
 
-RINGS = (
-    Feature(
-        "RadialDistribution_FracAtD_{channel}_{ring}of{rings}",
-        "1",
-        "Share of the object's intensity that lies in the ring; ring 1 is the innermost.",
-    ),
-    Feature(
-        "RadialDistribution_MeanFrac_{channel}_{ring}of{rings}",
-        "1",
-        "That share over the share of the object's pixels that lie in the ring.",
-    ),
-    Feature(
-        "RadialDistribution_RadialCV_{channel}_{ring}of{rings}",
-        "1",
-        "Coefficient of variation of the mean intensities of the ring's eight wedges; "
-        "0 if all of them are 0.",
-    ),
+FEATURES = features(
+    "RadialDistribution",
+    """
+    FracAtD_{channel}_{ring}of{rings} | 1 | Share of the object's intensity that lies in the ring;
+        ring 1 is the innermost.
+    MeanFrac_{channel}_{ring}of{rings} | 1 | That share over the share of the object's pixels that
+        lie in the ring.
+    RadialCV_{channel}_{ring}of{rings} | 1 | Coefficient of variation of the mean intensities of the
+        ring's eight wedges; 0 if all of them are 0.
+    ZernikeMagnitude_{channel}_{n}_{m} | intensity | Magnitude of the Zernike moment of the
+        intensity in the enclosing circle, per pixel.
+    ZernikePhase_{channel}_{n}_{m} | radian | Phase of that moment, as CellProfiler defines it:
+        arctan2(real part, imaginary part).
+    """,
 )
-MAGNITUDE = Feature(
-    "RadialDistribution_ZernikeMagnitude_{channel}_{n}_{m}",
-    "intensity",
-    "Magnitude of the Zernike moment of the intensity in the enclosing circle, per pixel.",
-)
-PHASE = Feature(
-    "RadialDistribution_ZernikePhase_{channel}_{n}_{m}",
-    "radian",
-    "Phase of that moment, as CellProfiler defines it: arctan2(real part, imaginary part).",
-)
-FEATURES = (*RINGS, MAGNITUDE, PHASE)
 
 _WEDGES = 8
 _FAR = 1e20
@@ -61,12 +47,12 @@ def columns(parameters: Parameters) -> list[Column]:
         feature.column(channel=channel, ring=ring + 1, rings=rings)
         for channel in parameters.channels
         for ring in range(rings)
-        for feature in RINGS
+        for feature in FEATURES[:3]
     ] + [
         feature.column(channel=channel, n=n, m=m)
         for channel in parameters.channels
         for n, m in zernike.orders(parameters.zernike_degree)
-        for feature in (MAGNITUDE, PHASE)
+        for feature in FEATURES[3:]
     ]
 
 

@@ -28,20 +28,13 @@ FEATURES = (
 
 
 def parents(child_labels: AnyLabels, parent_labels: AnyLabels) -> pd.Series:
-    """Return the parent of every child: the object that it overlaps most.
-
-    CellProfiler's RelateObjects: the parent with the largest number of shared pixels, the lowest
-    number among equals, 0 if the child overlaps no parent.
-
-    Parameters
-    ----------
-    child_labels, parent_labels : (Y, X) integer
-        0 = background; gaps in the numbering are allowed.
+    """Return the parent of every child: the object with which it shares most pixels.
 
     Returns
     -------
     pandas.Series
-        int32 label of the parent, indexed by the child's label in ascending order.
+        int32 label of the parent, the lowest among equals, 0 if the child overlaps none; indexed by
+        the child's label in ascending order.
 
     Raises
     ------

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.measures import MEASURES, Measure, Scope
+from levelfield.qc.measures import MEASURES, Measure
 from levelfield.qc.statistics.records import from_table
 from levelfield.qc.verdict.screen import Drift
 from levelfield.qc.wording.numbers import interval, measured
 from levelfield.qc.wording.questions import MEASURE_TITLES
 from levelfield.report import svg
+from levelfield.report.records import grouped
 
 WIDTH, HEIGHT = 500, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 34
@@ -43,10 +44,11 @@ def drift_charts(
     rows = [] if drift is None else from_table(drift, Drift, "screen/drift.csv")
     if len({row.plate for row in rows}) < 2:
         return []
-    groups: dict[tuple[str, str], list[Drift]] = {}
-    for row in sorted(rows, key=lambda row: row.order):
-        if row.scope != "difference":
-            groups.setdefault((row.object_set, row.measure), []).append(row)
+    ordered = sorted(rows, key=lambda row: row.order)
+    groups = grouped(
+        (row for row in ordered if row.scope != "difference"),
+        lambda row: (row.object_set, row.measure),
+    )
     charts = []
     for (object_set, measure), own in groups.items():
         caption = f"{object_set}: {MEASURE_TITLES[measure]} ({own[0].unit})"
@@ -84,9 +86,7 @@ def _chart(rows: Sequence[Drift], harmless: tuple[float, float], caption: str) -
     ends = [end for row in rows for end in (row.estimate, row.ci_low, row.ci_high)]
     upwards = svg.Scale(*svg.value_limits(np.array([*ends, *harmless])), HEIGHT - _BOTTOM, _TOP)
     parts = [*_ground(harmless, upwards), *_names(dates, across)]
-    controls: dict[tuple[Scope, str], list[Drift]] = {}
-    for row in rows:
-        controls.setdefault((row.scope, row.perturbation), []).append(row)
+    controls = grouped(rows, lambda row: (row.scope, row.perturbation))
     places = {plate: number for number, plate in enumerate(dates)}
     for number, own in enumerate(controls.values()):
         shift = _SIDE_BY_SIDE * (number - (len(controls) - 1) / 2)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from levelfield.report.records import grouped
+
 READOUT, COUNT, THRESHOLD = "Readout_", "Count_", "Threshold_FinalThreshold_"
 _MEASURES = (
     ("agreement", "", "agreement", "%", 100),
@@ -65,8 +67,7 @@ def quantities(
         Quantity(f"{_words(name, READOUT)}, median of objects", "", _values(wells, name))
         for name in _columns(wells, READOUT)
     ]
-    chosen += _counts(wells)
-    chosen += _answers(qc_wells, object_sets, margins)
+    chosen += [*_counts(wells), *_answers(qc_wells, object_sets, margins)]
     chosen += [
         Quantity(f"{_words(name, THRESHOLD)}: threshold of images", "% of full scale", values)
         for name in _columns(sites, THRESHOLD)
@@ -77,12 +78,11 @@ def quantities(
 
 def _counts(wells: pd.DataFrame) -> list[Quantity]:
     """List the counts; sets that count the same in every well (cells and nuclei) come once."""
-    names: dict[tuple[float, ...], list[str]] = {}
-    for column in _columns(wells, COUNT):
-        counts = tuple(wells[column].fillna(-1).astype(float))
-        names.setdefault(counts, []).append(column)
+    alike = grouped(
+        _columns(wells, COUNT), lambda column: tuple(wells[column].fillna(-1).astype(float))
+    )
     chosen = []
-    for same in names.values():
+    for same in alike.values():
         sets = " and ".join(_words(column, COUNT) for column in same)
         chosen.append(Quantity(f"{sets} per well", "", _values(wells, same[0])))
     return chosen

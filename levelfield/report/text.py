@@ -11,7 +11,7 @@ from levelfield.qc.measures import SCOPES
 from levelfield.qc.wording.headlines import name_of_answer, plate_headline
 from levelfield.qc.wording.numbers import NOTHING
 from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, answer_words
-from levelfield.report.records import ShownAnswer, ShownRow, read_answers
+from levelfield.report.records import ShownAnswer, ShownRow, grouped, read_answers
 
 WIDTH = 92
 _ROW_WIDTHS = (32, 12, 20, 10)
@@ -29,7 +29,7 @@ def verdict_text(answers: pd.DataFrame, verdict: pd.DataFrame, facts: pd.DataFra
     by_plate = {str(row["Metadata_Plate"]): row for row in facts.to_dict("records")}
     lines: list[str] = []
     for plate in dict.fromkeys(verdict["plate"].astype(str)):
-        own = [one for one in found if one.plate == plate]
+        own = [answer for answer in found if answer.plate == plate]
         planted = note_of_verdict(verdict[verdict["plate"].astype(str) == plate])
         lines += _plate(plate, own, by_plate[plate], planted)
     return "\n".join(lines) + "\n"
@@ -43,11 +43,10 @@ def _plate(
         lines += [*_wrapped(planted), ""]
     lines += [*_wrapped(plate_headline(answers, facts)), ""]
     lines += [_columns(_ANSWER_WIDTHS, "", "answer", "negative", "positive", "both"), "-" * WIDTH]
-    for object_set in dict.fromkeys(one.object_set for one in answers):
-        lines.append(object_set)
-        lines += [_answer_line(one) for one in answers if one.object_set == object_set]
-    for one in answers:
-        lines += ["", *_details(one)]
+    for object_set, own in grouped(answers, lambda answer: answer.object_set).items():
+        lines += [object_set, *map(_answer_line, own)]
+    for answer in answers:
+        lines += ["", *_details(answer)]
     return [*lines, ""]
 
 
@@ -64,10 +63,10 @@ def _details(answer: ShownAnswer) -> list[str]:
     lines = _wrapped(f"{name_of_answer(answer)}: {answer.headline}")
     head = ("estimate", "90 % interval", "harmless", "verdict")
     lines.append(_row_columns("", *head))
-    for measure in dict.fromkeys(row.measure_name for row in answer.rows):
-        if len({row.measure_name for row in answer.rows}) > 1:
-            lines.append(f"  {MEASURE_TITLES[measure]}")
-        lines += [_row(row) for row in answer.rows if row.measure_name == measure]
+    by_measure = grouped(answer.rows, lambda row: row.measure_name)
+    for measure, rows in by_measure.items():
+        lines += [f"  {MEASURE_TITLES[measure]}"] if len(by_measure) > 1 else []
+        lines += map(_row, rows)
     if answer.verdict != "pass":
         lines += _wrapped(answer.worst.advice)
     return lines

@@ -2,11 +2,11 @@
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.arrays import Labels, Mask
+from levelfield.arrays import Integers, Labels, Mask
 from levelfield.arrays import Plane as Surface
+from levelfield.labels.labelwise import areas, largest_per_label
 from levelfield.labels.union_find import root_of
 from levelfield.segmentation.options import DeclumpOptions
 from levelfield.segmentation.propagate import propagate
@@ -23,10 +23,7 @@ def typical_diameter(distance: Surface, clumps: Labels) -> float:
     n_clumps = int(clumps.max(initial=0))
     if n_clumps == 0:
         return 0.0
-    radius = np.zeros(n_clumps + 1, np.float32)
-    np.maximum.at(radius, clumps.ravel(), distance.ravel())
-    radius = radius[1:]
-    area = np.bincount(clumps.ravel(), minlength=n_clumps + 1)[1:]
+    radius, area = largest_per_label(clumps, distance, n_clumps), areas(clumps)
     order = np.argsort(radius, kind="stable")
     middle = np.searchsorted(np.cumsum(area[order]), area.sum() / 2)
     return 2 * float(radius[order][middle])
@@ -52,29 +49,19 @@ def distance_to_background(foreground: Mask) -> Surface:
 def declump(
     image: Surface, foreground: Mask, options: DeclumpOptions | None = None
 ) -> tuple[Labels, dict[str, float]]:
-    """Divide the foreground into objects.
+    """Divide the foreground (Y, X) into objects.
 
     What marks an object (`centres`) is a peak of the distance to the background (`shape`), of the
-    `intensity`, of the distance times the square root of the intensity above background
-    (`shape_intensity`), of the negative Laplacian of Gaussian (`log`), or nothing (`none`). Objects
-    are divided (`lines`) along the valleys of the distance, of the intensity or of both, at equal
-    `propagation` cost from the centres, or nowhere.
-
-    Parameters
-    ----------
-    image : (Y, X) float32
-        Smoothed intensity.
-    foreground : (Y, X) bool
-        What is to be divided.
-    options : DeclumpOptions, optional
-        See there.
+    smoothed `intensity` that the image holds, of the distance times the square root of the
+    intensity above background (`shape_intensity`), of the negative Laplacian of Gaussian (`log`),
+    or nothing (`none`). Objects are divided (`lines`) along the valleys of the distance, of the
+    intensity or of both, at equal `propagation` cost from the centres, or nowhere.
 
     Returns
     -------
     labels : (Y, X) int32
-        The objects.
     record : dict of str to float
-        The sizes that were used.
+        The sizes that were used, px.
     """
     options = options or DeclumpOptions()
     clumps, _ = ndimage.label(foreground, EIGHT_NEIGHBOURS)
@@ -128,24 +115,20 @@ def _surface(height: Surface, distance: Surface, kind: str, diameter: float) -> 
 
 def merged_basins(
     surface: Surface, mask: Mask, depth: float, apart: float
-) -> tuple[Labels, NDArray[np.int64]]:
+) -> tuple[Labels, Integers]:
     """Watershed of the peaks of a surface, without the peaks that do not stand out.
 
     One flood from the top: a pixel joins the basin of its highest neighbour; where two basins meet,
     they merge if the lower peak rises above the pass by less than `depth` times its height, or if
-    the peaks are less than `apart` px from each other.
-
-    Parameters
-    ----------
-    surface
-        (Y, X), not negative inside of the mask.
-    mask
-        (Y, X), pixels to flood.
+    the peaks are less than `apart` px from each other. The surface (Y, X) is not negative inside of
+    the mask (Y, X).
 
     Returns
     -------
-    basins, peaks
-        (Y, X) int32 numbered 1..n by falling height of the peak, and the flat index of each peak.
+    basins : (Y, X) int32
+        Numbered 1..n by falling height of the peak.
+    peaks : (n,) int64
+        Flat indices.
     """
     pixels = np.flatnonzero(mask)
     heights = surface.astype(np.float32, copy=False).ravel()[pixels]
@@ -158,8 +141,8 @@ def merged_basins(
 
 @njit(cache=True)
 def _flood(
-    surface: NDArray[np.float32], order: NDArray[np.int64], depth: float, apart: float
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    surface: Surface, order: Integers, depth: float, apart: float
+) -> tuple[Labels, Integers]:
     # Compiled because each pixel depends on those before it; scikit-image's h-maxima and watershed
     # do the same in two passes at several times the cost.
     height, width = surface.shape
@@ -197,9 +180,9 @@ def _flood(
 
 @njit(cache=True)
 def _merge_if_shallow(
-    surface: NDArray[np.float32],
-    parents: NDArray[np.int32],
-    peaks: NDArray[np.int64],
+    surface: Surface,
+    parents: Labels,
+    peaks: Integers,
     first: int,
     second: int,
     saddle: int,
@@ -223,8 +206,8 @@ def _merge_if_shallow(
 
 @njit(cache=True)
 def _number_basins(
-    basins: NDArray[np.int32], parents: NDArray[np.int32], peaks: NDArray[np.int64], n_basins: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    basins: Labels, parents: Labels, peaks: Integers, n_basins: int
+) -> tuple[Labels, Integers]:
     numbers = np.zeros(n_basins + 1, np.int32)
     n_kept = 0
     for basin in range(1, n_basins + 1):

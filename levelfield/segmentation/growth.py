@@ -1,4 +1,4 @@
-"""Objects that grow from other objects, as cells from nuclei: what such methods share.
+"""Thresholding, and objects that grow from other objects, as cells from nuclei.
 
 Every object keeps the number of its parent. An object that is removed leaves a gap.
 """
@@ -6,11 +6,10 @@ Every object keeps the number of its parent. An object that is removed leaves a 
 import numpy as np
 from scipy import ndimage
 
-from levelfield.arrays import Labels, Mask, Plane
-from levelfield.config.parameters import require_choice
+from levelfield.arrays import Image, Labels, Mask, Plane
 from levelfield.labels import objects
-from levelfield.segmentation.options import ThresholdOptions
-from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.options import GrowthOptions, ThresholdOptions
+from levelfield.segmentation.result import Segmentation, single_channel
 from levelfield.segmentation.threshold import Threshold, find_threshold
 
 
@@ -19,19 +18,24 @@ def smooth(plane: Plane, smoothing: float) -> Plane:
     return ndimage.gaussian_filter(plane, smoothing) if smoothing else plane
 
 
-def foreground_of(
-    plane: Plane, smoothed: Plane, threshold: ThresholdOptions
-) -> tuple[Threshold, Mask]:
-    """Return the threshold of an image (Y, X), and what lies above it."""
+def thresholded(
+    image: Image, method: str, smoothing: float, threshold: ThresholdOptions
+) -> tuple[Plane, Threshold, Mask]:
+    """Return an image (1, Y, X) smoothed, its threshold, and the foreground, each (Y, X)."""
+    plane = single_channel(image, method)
+    smoothed = smooth(plane, smoothing)
     found = find_threshold(plane, smoothed, threshold)
-    return found, smoothed > found.level
+    return smoothed, found, smoothed > found.level
 
 
-def within_reach(foreground: Mask, parent: Labels, maximum_distance: float | None) -> Mask:
-    """Return the foreground (Y, X) that is at most so many px away from the parents."""
-    if maximum_distance is None:
-        return foreground
-    return foreground & (objects.expand(parent, maximum_distance) > 0)
+def foreground_near(
+    image: Image, method: str, options: GrowthOptions, parent: Labels
+) -> tuple[Plane, Threshold, Mask]:
+    """Return what `thresholded` does, the foreground only where parents may reach."""
+    smoothed, found, foreground = thresholded(image, method, options.smoothing, options.threshold)
+    if options.maximum_distance is not None:
+        foreground &= objects.expand(parent, options.maximum_distance) > 0
+    return smoothed, found, foreground
 
 
 def surrounded(inside: Mask) -> Mask:
@@ -43,8 +47,7 @@ def surrounded(inside: Mask) -> Mask:
 
 
 def grown(labels: Labels, fill_holes: bool, border: str, found: Threshold | None) -> Segmentation:
-    """Fill holes, treat the border, and put the facts together."""
-    require_choice("border", border, ("keep", "discard"))
+    """Fill holes, keep or discard what touches the border, and put the facts together."""
     if fill_holes:
         labels = objects.fill_object_holes(labels)
     touching = objects.touches_border(labels)

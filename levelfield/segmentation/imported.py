@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import tifffile
 import zarr
-from numpy.typing import NDArray
 from PIL import Image
+
+from levelfield.arrays import AnyArray, Integers
 
 
 def label_file(folder: Path, pattern: str, names: Mapping[str, Any]) -> Path:
@@ -21,12 +22,11 @@ def label_file(folder: Path, pattern: str, names: Mapping[str, Any]) -> Path:
 
     Parameters
     ----------
-    folder
+    folder : Path
         Where the label files are.
-    pattern
-        File name with names in braces, e.g. ``{image}_cp_masks.tif`` or ``{well}_s{site:02d}.png``;
-        may contain folders.
-    names
+    pattern : str
+        Below the folder, with names in braces: ``{image}_cp_masks.tif``, ``{well}/s{site:02d}.png``
+    names : mapping of str to object
         What can stand in braces, e.g. plate, well, site, and image: the raw file's name without
         its ending.
 
@@ -52,19 +52,11 @@ def label_file(folder: Path, pattern: str, names: Mapping[str, Any]) -> Path:
     return path
 
 
-def read_labels(path: Path) -> NDArray[np.int64]:
-    """Read a label image of any of the supported kinds, decided by the name's ending.
+def read_labels(path: Path) -> Integers:
+    """Read a label image (Y, X) of any of the supported kinds, decided by the name's ending.
 
-    Parameters
-    ----------
-    path
-        `.tif`, `.tiff`, `.png`, a Cellpose `_seg.npy`, a plain `.npy`, or the folder of an OME-Zarr
-        label image.
-
-    Returns
-    -------
-    labels
-        (Y, X) int64, not yet renumbered.
+    Those are `.tif`, `.tiff`, `.png`, a Cellpose `_seg.npy`, a plain `.npy`, or the folder of an
+    OME-Zarr label image. Nothing is renumbered.
 
     Raises
     ------
@@ -89,7 +81,7 @@ def read_labels(path: Path) -> NDArray[np.int64]:
     return _as_labels(np.asarray(data), path.name)
 
 
-def _as_labels(data: NDArray[Any], name: str) -> NDArray[np.int64]:
+def _as_labels(data: AnyArray, name: str) -> Integers:
     data = np.squeeze(data)
     if data.ndim == 3 and data.shape[-1] in (3, 4):
         raise ValueError(
@@ -109,7 +101,7 @@ def _as_labels(data: NDArray[Any], name: str) -> NDArray[np.int64]:
     return numbers
 
 
-def _read_zarr(path: Path) -> NDArray[Any]:
+def _read_zarr(path: Path) -> AnyArray:
     """Read the full resolution of an OME-Zarr label image, versions 0.4 and 0.5."""
     group = zarr.open_group(str(path), mode="r")
     metadata: Any = group.attrs.get("ome", group.attrs)
@@ -124,7 +116,7 @@ def _read_zarr(path: Path) -> NDArray[Any]:
     return np.asarray(array[...])
 
 
-def _read_npy(path: Path) -> NDArray[Any]:
+def _read_npy(path: Path) -> AnyArray:
     """Read a plain array, or the masks of a Cellpose ``_seg.npy``, whose pickle is not trusted."""
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
@@ -138,10 +130,9 @@ def _read_npy(path: Path) -> NDArray[Any]:
         return _cellpose_masks(file, path.name)
 
 
-def _cellpose_masks(file: BinaryIO, name: str) -> NDArray[Any]:
+def _cellpose_masks(file: BinaryIO, name: str) -> AnyArray:
     try:
-        content = _ArraysOnly(file).load()
-        masks = content.item()["masks"]
+        masks: AnyArray = _ArraysOnly(file).load().item()["masks"]
     except Exception as error:  # a broken or hostile pickle can raise anything
         raise ValueError(
             f"{name} is not a Cellpose segmentation with masks ({error}); save the masks as "
@@ -167,11 +158,12 @@ class _ArraysOnly(pickle.Unpickler):
         {
             ("numpy", "ndarray"),
             ("numpy", "dtype"),
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy.core.multiarray", "scalar"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "scalar"),
             ("_codecs", "encode"),
+            *(
+                (f"numpy.{core}.multiarray", name)
+                for core in ("core", "_core")
+                for name in ("_reconstruct", "scalar")
+            ),
         }
     )
 

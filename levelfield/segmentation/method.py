@@ -11,111 +11,79 @@ from pathlib import Path
 from typing import Any, Literal
 
 from levelfield.config.options import Options
+from levelfield.config.planted import PARENT_ROLES
 from levelfield.segmentation.result import Segmentation
 
 Aim = Literal["smaller", "larger", "divide_less", "divide_more", "find_more", "find_fewer"]
 """What should happen to objects."""
 
-PARENT_ROLES = ("parent", "minus", "within")
-"""Keys of the config that name another object set."""
-
 
 @dataclass(frozen=True)
 class Knob:
-    """A parameter, and what happens when it is raised.
+    """A parameter that the report may advise to turn.
 
-    Attributes
-    ----------
-    parameter : str
-        With dots where it is nested.
-    step : float
-        A first change that can be seen.
-    raised : str
-        What raising it is good for; lowering it is good for the opposite.
-    relative : bool
-        Whether the step is a share of the value.
-    signed : bool
-        Whether the parameter may fall to zero and below.
-    unset : str
-        What it is held against where it has no value; without it, it is then passed over.
+    Raising it does what `raised` says, lowering it the opposite.
     """
 
     parameter: str
+    """With dots where it is nested."""
     step: float
+    """A first change that can be seen."""
     raised: Aim
     relative: bool = False
+    """Whether the step is a share of the value."""
     signed: bool = False
+    """Whether the parameter may fall to zero and below."""
     unset: str = ""
+    """What it is held against where it has no value; without it, it is then passed over."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """A segmentation method.
-
-    Attributes
-    ----------
-    name : str
-        As in the config; also the name of the file or of the entry point.
-    makes : str
-        What it makes, in one line.
-    options : type of Options
-        What ``parameters`` of an object set may hold.
-    run : callable, optional
-        From an image (C, Y, X) float32, intensity 0-1, and the options to a `Segmentation`. What
-        the method builds on comes as keywords: label images (Y, X) int32 as `parent`, `minus` and
-        `within`, a trained forest as `classifier`, a loaded `model`, and `imported` labels.
-    run_many : callable, optional
-        In place of `run`, for methods that see many images at once to keep a GPU busy: images,
-        options, and for each image a mapping of what it builds on, to a list of `Segmentation`.
-    builds_on : tuple of str
-        Of `PARENT_ROLES`; the config has to name an object set for each.
-    channels : (int, int or None)
-        Fewest and most channels that it sees; None where the model or nothing limits them.
-    threshold : bool
-        Whether it has a ``threshold`` that can be measured on a whole plate beforehand.
-    classifier : str
-        ``"needed"`` where the method segments what a pixel classifier says, ``"image"`` where the
-        classifier's probability of foreground can be the image that it sees.
-    files : bool
-        Whether it takes over label images that were made elsewhere.
-    load : callable, optional
-        From a file of weights and a rule for the device (`levelfield.segmentation.devices`) to a
-        model, which has a `device_name` and the number of `fields_at_once` that keep it busy. The
-        libraries that this takes are imported here, not before.
-    for_threads : bool
-        Whether several threads may use one model at the same time.
-    plate_diameter : bool
-        Whether an option ``diameter`` that is not given is measured once for each plate.
-    copies_outlines : bool
-        Whether its outlines are those of other object sets.
-    made_elsewhere : bool
-        Whether the program that decides on the objects is another one.
-    trainable : bool
-        Whether `levelfield.training` can train its weights.
-    environment : str
-        What it needs beyond the base installation: an extra, or an environment of its own.
-    knobs : tuple of Knob
-        Which parameter to turn; for each aim the first that is in force counts.
-    """
+    """A segmentation method."""
 
     name: str
+    """As in the config; also the name of the file or of the entry point."""
     makes: str
+    """What it makes, in one line."""
     options: type[Options]
+    """What ``parameters`` of an object set may hold."""
     run: Callable[..., Segmentation] | None = None
+    """From an image (C, Y, X) float32, intensity 0-1, and the options to a `Segmentation`. What the
+    method builds on comes as keywords: label images (Y, X) int32 as `parent`, `minus` and `within`,
+    a trained forest as `classifier`, a loaded `model`, and `imported` labels."""
     run_many: Callable[..., list[Segmentation]] | None = None
+    """In place of `run`, for methods that see many images at once to keep a GPU busy: images,
+    options, and for each image a mapping of what it builds on, to a list of `Segmentation`."""
     builds_on: tuple[str, ...] = ()
+    """Of `PARENT_ROLES`; the config has to name an object set for each."""
     channels: tuple[int, int | None] = (1, None)
+    """Fewest and most channels that it sees; None where the model or nothing limits them."""
     threshold: bool = False
+    """Whether it has a ``threshold`` that can be measured on a whole plate beforehand."""
     classifier: Literal["", "needed", "image"] = ""
+    """``"needed"`` where the method segments what a pixel classifier says, ``"image"`` where the
+    classifier's probability of foreground can be the image that it sees."""
     files: bool = False
-    load: Callable[[Path, str], Any] | None = None
+    """Whether it takes over label images that were made elsewhere."""
+    load: Callable[[Path, str], Any] | str | None = None
+    """From a file of weights and a rule for the device (`levelfield.segmentation.devices`) to a
+    model, which has a `device_name` and the number of `fields_at_once` that keep it busy. A text
+    ``module:function`` says where it is; it is imported when the first model is wanted."""
     for_threads: bool = False
+    """Whether several threads may use one model at the same time."""
     plate_diameter: bool = False
+    """Whether an option ``diameter`` that is not given is measured once for each plate."""
     copies_outlines: bool = False
+    """Whether its outlines are those of other object sets."""
     made_elsewhere: bool = False
+    """Whether the program that decides on the objects is another one."""
     trainable: bool = False
+    """Whether `levelfield.training` can train its weights."""
     environment: str = ""
+    """What it needs beyond the base installation: an extra, or an environment of its own."""
     knobs: tuple[Knob, ...] = ()
+    """Which parameter to turn; for each aim the first that is in force counts."""
 
     def __post_init__(self) -> None:
         if (self.run is None) == (self.run_many is None):
@@ -133,11 +101,17 @@ class Method:
         return self.load is not None
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys besides its parents that an object set needs for it."""
+        needed = {
+            "weights": self.weights,
+            "files": self.files,
+            "classifier": self.classifier == "needed",
+        }
+        return tuple(key for key, wanted in needed.items() if wanted)
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Names of all that it builds on besides the image."""
-        more = {
-            "imported": self.files,
-            "classifier": self.classifier == "needed",
-            "model": self.weights,
-        }
-        return (*self.builds_on, *(name for name, wanted in more.items() if wanted))
+        keywords = {"weights": "model", "files": "imported", "classifier": "classifier"}
+        return (*self.builds_on, *(keywords[key] for key in self.keys))

@@ -7,6 +7,12 @@ from pydantic import Field, model_validator
 from levelfield.config.options import Flag, Number, Options
 
 Share = Annotated[Number, Field(ge=0, le=1)]
+Length = Annotated[Number | None, Field(ge=0)]
+"""In px, or null."""
+Diameter = Annotated[Number | None, Field(ge=1)]
+"""In px, or null."""
+OutlineHeight = Annotated[Number | None, Field(ge=0.01, le=0.99)]
+"""Between the background (0) and an object's own brightness (1), or null."""
 Smoothing = Annotated[
     Number,
     Field(
@@ -16,29 +22,12 @@ Smoothing = Annotated[
     ),
 ]
 FillHoles = Annotated[Flag, Field(description="Fill the holes of objects.")]
-SplitParts = Annotated[
-    Flag, Field(description="Make every connected part of an object an object of its own.")
-]
 Border = Annotated[
     Literal["keep", "discard"],
     Field(description="Whether objects that touch the border of the image stay."),
 ]
 MinimumDiameter = Annotated[
     Number, Field(ge=0, description="Objects of a smaller equivalent diameter (px) are removed.")
-]
-MaximumDiameter = Annotated[
-    Number | None,
-    Field(
-        ge=0, description="Objects of a larger equivalent diameter (px) are removed; null for none."
-    ),
-]
-MaximumDistance = Annotated[
-    Number | None,
-    Field(
-        ge=0,
-        description="Objects reach at most so many px beyond their parents; null for as far as the "
-        "foreground.",
-    ),
 ]
 Regularisation = Annotated[
     Number,
@@ -81,7 +70,8 @@ class SizeFilter(Options):
     """Which objects stay; what `levelfield.labels.filtering.filter_objects` wants to know."""
 
     minimum_diameter: MinimumDiameter = 6.0
-    maximum_diameter: MaximumDiameter = None
+    maximum_diameter: Length = None
+    """Objects of a larger equivalent diameter (px) are removed; null for none."""
     border: Border = "keep"
 
     @property
@@ -103,42 +93,26 @@ class ThresholdOptions(Options):
         "robust_background",
         "sauvola",
         "manual",
-    ] = Field(
-        default="otsu_three_low",
-        description="How the level is found. otsu_three_low makes the middle one of three classes "
-        "foreground, otsu_three_high background. manual takes the level from `value`, sauvola "
-        "needs `window`.",
-    )
-    value: Number | None = Field(
-        default=None, description="The level for the method manual, as intensity (0-1)."
-    )
-    log: Flag = Field(
-        default=False,
-        description="Measure on the logarithm of the intensity, so that dim objects count as much "
-        "as bright ones.",
-    )
-    correction: Number = Field(
-        default=1.0,
-        ge=0.01,
-        le=100,
-        description="Factor on the level's height above the background; above 1 shrinks the "
-        "objects.",
-    )
-    lower: Number = Field(default=0.0, description="The level is never below this intensity (0-1).")
-    upper: Number = Field(default=1.0, description="The level is never above this intensity (0-1).")
-    window: Number | None = Field(
-        default=None,
-        ge=3,
-        description="Size in px of the blocks that get a level of their own; null for one level "
-        "per image.",
-    )
+    ] = "otsu_three_low"
+    """How the level is found. otsu_three_low makes the middle one of three classes foreground,
+    otsu_three_high background. manual takes the level from `value`, sauvola needs `window`."""
+    value: Number | None = None
+    """The level for the method manual, as intensity (0-1)."""
+    log: Flag = False
+    """Measure on the logarithm of the intensity, so that dim objects count as much as bright ones.
+    """
+    correction: Annotated[Number, Field(ge=0.01, le=100)] = 1.0
+    """Factor on the level's height above the background; above 1 shrinks the objects."""
+    lower: Number = 0.0
+    """The level is never below this intensity (0-1)."""
+    upper: Number = 1.0
+    """The level is never above this intensity (0-1)."""
+    window: Annotated[Number | None, Field(ge=3)] = None
+    """Size in px of the blocks that get a level of their own; null for one level per image."""
     # Of 444 fields with nuclei all measure above 25; empty ones about 1.
-    minimum_contrast: Number = Field(
-        default=5.0,
-        ge=0,
-        description="An image whose foreground is not so many times the pixel noise above its "
-        "background has no objects.",
-    )
+    minimum_contrast: Annotated[Number, Field(ge=0)] = 5.0
+    """An image whose foreground is not so many times the pixel noise above its background has no
+    objects."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -161,31 +135,35 @@ class ThresholdOptions(Options):
 class DeclumpOptions(Options):
     """How touching objects are divided; see `levelfield.segmentation.declump.declump`."""
 
-    centres: Literal["shape_intensity", "shape", "intensity", "log", "none"] = Field(
-        default="shape_intensity", description="What marks an object."
+    centres: Literal["shape_intensity", "shape", "intensity", "log", "none"] = "shape_intensity"
+    """What marks an object."""
+    lines: Literal["shape_intensity", "shape", "intensity", "propagation", "none"] = (
+        "shape_intensity"
     )
-    lines: Literal["shape_intensity", "shape", "intensity", "propagation", "none"] = Field(
-        default="shape_intensity", description="Where touching objects are divided."
-    )
-    smoothing: Number | None = Field(
-        default=None,
-        ge=0,
-        description="Standard deviation in px of the Gaussian before centres are sought; null for "
-        "a twentieth of the typical diameter.",
-    )
-    suppression_distance: Number | None = Field(
-        default=None,
-        ge=0,
-        description="Touching centres nearer than this (px) are one; null for a quarter of the "
-        "typical diameter.",
-    )
-    depth: Share = Field(
-        default=0.08,
-        description="Two centres are one unless the pass between them is lower by this fraction of "
-        "the lower centre; larger splits less.",
-    )
+    """Where touching objects are divided."""
+    smoothing: Length = None
+    """Standard deviation in px of the Gaussian before centres are sought; null for a twentieth of
+    the typical diameter."""
+    suppression_distance: Length = None
+    """Touching centres nearer than this (px) are one; null for a quarter of the typical diameter.
+    """
+    depth: Share = 0.08
+    """Two centres are one unless the pass between them is lower by this fraction of the lower
+    centre; larger splits less."""
     regularisation: Regularisation = 0.05
 
 
 Threshold = Annotated[ThresholdOptions, Field(description="What is foreground.")]
 Declump = Annotated[DeclumpOptions, Field(description="How touching objects are divided.")]
+
+
+class GrowthOptions(Options):
+    """Shared by the methods that grow objects over a foreground."""
+
+    smoothing: Smoothing = 1.0
+    # Cytoplasm is often far dimmer than the nucleus in the same channel.
+    threshold: Threshold = ThresholdOptions(log=True)
+    maximum_distance: Length = None
+    """Objects reach at most so many px beyond their parents; null for as far as the foreground."""
+    fill_holes: FillHoles = True
+    border: Border = "keep"

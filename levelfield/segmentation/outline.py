@@ -1,18 +1,15 @@
 """Outlines that fit each object's own brightness, where one threshold suits only some."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Labels = NDArray[np.int32]
+from levelfield.arrays import Floats, Labels, Mask, Plane
 
 # An object's own level is this quantile of its pixels: its plateau, not its brightest speck.
 PLATEAU = 0.75
 
 
-def above_own_level(
-    image: NDArray[np.float32], labels: Labels, background: float, fraction: float
-) -> NDArray[np.bool_]:
-    """Select the pixels above a fraction of the height of the object they belong to.
+def above_own_level(image: Plane, labels: Labels, background: float, fraction: float) -> Mask:
+    """Select the pixels (Y, X) above a fraction of the height of the object they belong to.
 
     At one threshold for all, a bright object's blur counts as object and a dim object is too small
     or lost. At the same fraction of each object's own height the outlines are comparable; people
@@ -20,19 +17,14 @@ def above_own_level(
 
     Parameters
     ----------
-    image
-        (Y, X) smoothed intensity.
-    labels
-        (Y, X) int32 objects, with a wide outline.
-    background
+    image : (Y, X) float32
+        Smoothed intensity.
+    labels : (Y, X) int32
+        Objects with a wide outline.
+    background : float
         Intensity between the objects.
-    fraction
+    fraction : float
         Height of the outline between the background (0) and the object's plateau (1).
-
-    Returns
-    -------
-    selected
-        (Y, X) bool, false outside of the objects.
     """
     height = plateaus(image, labels) - background
     levels = (background + fraction * height).astype(np.float32)
@@ -40,19 +32,11 @@ def above_own_level(
     return image > np.where(np.isnan(levels), np.inf, levels)[labels]
 
 
-def plateaus(image: NDArray[np.float32], labels: Labels) -> NDArray[np.float64]:
+def plateaus(image: Plane, labels: Labels) -> Floats:
     """Return each object's own brightness: its plateau, not its brightest speck.
 
-    Parameters
-    ----------
-    image
-        (Y, X) smoothed intensity.
-    labels
-        (Y, X) int32.
-
-    Returns
-    -------
-    (1 + max label,); NaN for 0 and for numbers that are absent.
+    One for each number from 0 to the largest; NaN for 0 and for numbers that are absent. The image
+    (Y, X) is smoothed.
     """
     inside = np.flatnonzero(labels)
     owner, values = labels.ravel()[inside], image.ravel()[inside]

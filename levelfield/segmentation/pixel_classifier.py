@@ -2,61 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.arrays import Floats, Image, Labels, Plane
 from levelfield.config.extras import needs_extra
 from levelfield.segmentation.threshold import measure_threshold
 
-Image = NDArray[np.float32]
-Labels = NDArray[np.int32]
-NOTHING: Mapping[str, Any] = {}
 # Rows classified at once: the features of a whole 1080 x 1080 image would take 20 times its size.
 BAND = 64
 # Gaussian filters are cut off at this multiple of their standard deviation.
 TRUNCATE = 3.0
+_NODES = ("roots", "feature", "cut", "left", "right", "probability")
 
 
 @dataclass(frozen=True)
 class PixelClassifier:
-    """A trained random forest as plain arrays, one row per node of all trees.
+    """A trained random forest as plain arrays, one row per node of all trees."""
 
-    Attributes
-    ----------
-    roots
-        (n_trees,) node of each tree's root.
-    feature
-        (n_nodes,) feature to compare; -1 in leaves.
-    cut
-        (n_nodes,) go left where the feature is not above it.
-    left, right
-        (n_nodes,) next node.
-    probability
-        (n_nodes, n_classes) share of each class; class 0 is background.
-    sigmas
-        (n_scales,) standard deviations in px of the features.
-    n_channels
-        Number of channels the forest was trained on.
-    normalise
-        Whether each image's intensities are first scaled by its own background and threshold.
-    """
-
-    roots: NDArray[np.int32]
-    feature: NDArray[np.int32]
-    cut: NDArray[np.float32]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    probability: NDArray[np.float32]
-    sigmas: NDArray[np.float64]
+    roots: Labels
+    """(n_trees,) each tree's first node."""
+    feature: Labels
+    """(n_nodes,) feature to compare; -1 in leaves."""
+    cut: Image
+    """(n_nodes,) go left where the feature is not above it."""
+    left: Labels
+    """(n_nodes,) next node."""
+    right: Labels
+    """(n_nodes,) next node."""
+    probability: Image
+    """(n_nodes, n_classes) share of each class; class 0 is background."""
+    sigmas: Floats
+    """(n_scales,) standard deviations of the features, px."""
     n_channels: int
+    """Of the images that the forest was trained on."""
     normalise: bool
+    """Whether each image's intensities are first scaled by its own background and threshold."""
 
     def save(self, path: Path) -> None:
         """Write the forest as an `.npz` of plain arrays."""
@@ -81,7 +68,7 @@ class PixelClassifier:
         return cls(**content)
 
 
-def foreground_probability(image: Image, classifier: PixelClassifier) -> NDArray[np.float32]:
+def foreground_probability(image: Image, classifier: PixelClassifier) -> Plane:
     """Return for every pixel the probability (Y, X) of all classes but background together.
 
     It can also be the image that another method segments: the same scale in every image, bright
@@ -91,17 +78,7 @@ def foreground_probability(image: Image, classifier: PixelClassifier) -> NDArray
 
 
 def class_probabilities(image: Image, classifier: PixelClassifier) -> Image:
-    """Classify every pixel.
-
-    Parameters
-    ----------
-    image
-        (C, Y, X).
-
-    Returns
-    -------
-    probability
-        (n_classes, Y, X) float32, sums to 1; class 0 is background.
+    """Return the probability (n_classes, Y, X) of each class, 0 for background, in (C, Y, X).
 
     Raises
     ------
@@ -123,15 +100,7 @@ def class_probabilities(image: Image, classifier: PixelClassifier) -> Image:
         features = pixel_features(prepared[:, start:stop], classifier.sigmas)
         rows = features[:, top - start : min(top + BAND, height) - start]
         table = np.ascontiguousarray(rows.reshape(len(rows), -1).T)
-        shares = _forest(
-            table,
-            classifier.roots,
-            classifier.feature,
-            classifier.cut,
-            classifier.left,
-            classifier.right,
-            classifier.probability,
-        )
+        shares = _forest(table, *(getattr(classifier, name) for name in _NODES))
         result[:, top : top + BAND] = shares.T.reshape(n_classes, -1, width)
     return result
 
@@ -155,17 +124,15 @@ def pixel_features(image: Image, sigmas: Iterable[float]) -> Image:
 
     Parameters
     ----------
-    image
-        (C, Y, X).
-    sigmas
-        Standard deviations in px.
+    image : (C, Y, X) float32
+    sigmas : iterable of float
+        Standard deviations, px.
 
     Returns
     -------
-    features
-        (C · (1 + 5 · n_scales), Y, X) float32: the intensity; then for each scale the smoothed
-        intensity, its difference from twice the scale, the gradient, and the larger and the
-        smaller curvature.
+    (C · (1 + 5 · n_scales), Y, X) float32
+        The intensity; then for each scale the smoothed intensity, its difference from twice the
+        scale, the gradient, and the larger and the smaller curvature.
     """
     features = []
     for plane in image:
@@ -175,7 +142,7 @@ def pixel_features(image: Image, sigmas: Iterable[float]) -> Image:
     return np.stack(features).astype(np.float32, copy=False)
 
 
-def _scale_features(plane: NDArray[np.float32], sigma: float) -> list[NDArray[np.float32]]:
+def _scale_features(plane: Plane, sigma: float) -> list[Plane]:
     smooth = ndimage.gaussian_filter(plane, sigma, truncate=TRUNCATE)
     wide = ndimage.gaussian_filter(plane, 2 * sigma, truncate=TRUNCATE)
     down, across = np.gradient(smooth)
@@ -185,26 +152,21 @@ def _scale_features(plane: NDArray[np.float32], sigma: float) -> list[NDArray[np
     # Eigenvalues of the symmetric matrix of second derivatives, scaled to be comparable.
     middle = (down_down + across_across) / 2
     spread = np.hypot((down_down - across_across) / 2, down_across)
-    return [
-        smooth,
-        smooth - wide,
-        gradient,
-        (middle + spread) * sigma**2,
-        (middle - spread) * sigma**2,
-    ]
+    curvatures = [(middle + spread) * sigma**2, (middle - spread) * sigma**2]
+    return [smooth, smooth - wide, gradient, *curvatures]
 
 
+# numba: so that a forest needs neither a pickle nor scikit-learn to be applied
 @njit(cache=True)
 def _forest(
-    table: NDArray[np.float32],
-    roots: NDArray[np.int32],
-    feature: NDArray[np.int32],
-    cut: NDArray[np.float32],
-    left: NDArray[np.int32],
-    right: NDArray[np.int32],
-    probability: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    # Compiled so that a shipped forest needs neither a pickle nor scikit-learn to be applied.
+    table: Image,
+    roots: Labels,
+    feature: Labels,
+    cut: Image,
+    left: Labels,
+    right: Labels,
+    probability: Image,
+) -> Image:
     n_classes = probability.shape[1]
     result = np.zeros((len(table), n_classes), np.float32)
     for pixel in range(len(table)):
@@ -238,17 +200,17 @@ def train_pixel_classifier(
 
     Parameters
     ----------
-    images
-        Pairs of an image (C, Y, X) and its scribbles (Y, X): 0 unknown, 1 background, 2 and above
-        the other classes. For complete label images see `classes_from_labels`.
-    sigmas
-        Standard deviations in px of the features.
-    normalise
-        Scale each image by its own background and threshold first. Leave it on for images of
-        different exposure; turn it off for plates of one exposure, whose absolute intensity tells.
-    n_trees, depth
+    images : iterable of (image, scribbles)
+        (C, Y, X) float32, and (Y, X) int32: 0 unknown, 1 background, 2 and above the other classes,
+        as `classes_from_labels` makes them of complete label images.
+    sigmas : sequence of float
+        Standard deviations of the features, px.
+    normalise : bool
+        Scale each image by its own background and threshold first: not for plates of one exposure,
+        whose absolute intensity tells.
+    n_trees, depth : int
         Size of the forest: more is slower and fits finer.
-    pixels_per_image
+    pixels_per_image : int
         At most so many scribbled pixels are taken from each image, at random with a fixed seed.
         Classes keep their shares: balanced classes make blurred outlines too wide (measured).
 
@@ -257,36 +219,36 @@ def train_pixel_classifier(
     ValueError
         If there are no scribbles, or of one class only.
     """
-    # Only training needs scikit-learn; a trained forest is applied without it.
-    with needs_extra("training a pixel classifier"):
-        from sklearn.ensemble import RandomForestClassifier
-
+    tables, classes, n_channels = [], [np.zeros(0, np.int32)], 0
     rng = np.random.default_rng(0)
-    tables, classes, n_channels = [], [], 0
     for image, scribbles in images:
-        prepared = _normalised(image) if normalise else image
-        n_channels = len(image)
         chosen = rng.permutation(np.flatnonzero(scribbles))[:pixels_per_image]
-        features = pixel_features(prepared, sigmas)
+        features = pixel_features(_normalised(image) if normalise else image, sigmas)
         tables.append(features.reshape(len(features), -1)[:, chosen].T)
         classes.append(scribbles.ravel()[chosen])
-    known = np.unique(np.concatenate(classes)) if classes else np.zeros(0)
+        n_channels = len(image)
+    known = np.unique(np.concatenate(classes))
     if len(known) < 2 or known[0] != 1:
         raise ValueError(
             f"the scribbles hold the classes {known.tolist()}; they must hold 1 (background) and "
             "at least one more"
         )
+    trees = _fit(np.concatenate(tables), np.concatenate(classes), n_trees, depth)
+    return _as_arrays(trees, sigmas, n_channels, normalise)
+
+
+def _fit(table: Image, classes: Labels, n_trees: int, depth: int) -> list[Any]:
+    with needs_extra("training a pixel classifier"):
+        from sklearn.ensemble import RandomForestClassifier
     forest = RandomForestClassifier(n_trees, max_depth=depth, min_samples_leaf=5, random_state=0)
-    forest.fit(np.concatenate(tables), np.concatenate(classes))
-    return _as_arrays([tree.tree_ for tree in forest.estimators_], sigmas, n_channels, normalise)
+    return [tree.tree_ for tree in forest.fit(table, classes).estimators_]
 
 
 def _as_arrays(
     trees: Sequence[Any], sigmas: Sequence[float], n_channels: int, normalise: bool
 ) -> PixelClassifier:
     """Join scikit-learn's trees into one table of nodes."""
-    counts = [tree.node_count for tree in trees]
-    roots = np.cumsum([0, *counts[:-1]])
+    roots = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
     shares = [tree.value[:, 0] / tree.value[:, 0].sum(axis=1, keepdims=True) for tree in trees]
     shifted = list(zip(trees, roots, strict=True))
     feature = np.concatenate([tree.feature for tree in trees])

@@ -1,8 +1,9 @@
-"""Alter labels by a known amount, to see whether the QC finds it.
+"""Alter labels (Y, X) by a known amount, to see whether the QC finds it.
 
-Where a share of the objects is altered, the number of objects is the share of those in the image,
-rounded up or down at random so that the mean over images is exactly the share. The same state of
-the random generator alters, at a larger share, the same objects and more.
+Where a share of the objects (0 to 1; a ValueError beyond that) is altered, the number of objects is
+the share of those in the image, rounded up or down at random so that the mean over images is
+exactly the share. The same state of the random generator, which chooses the objects, alters the
+same objects and more at a larger share.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,11 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.labels.objects import Labels, expand, keep_objects, object_numbers
+from levelfield.arrays import AnyFloats, Floats, Integers, Labels, Mask
+from levelfield.labels.labelwise import areas
+from levelfield.labels.objects import expand, keep_objects, object_numbers
 
 _SMALLEST_SPLIT_PX = 30  # what is smaller has no halves that anybody would take for objects
 _BETWEEN_PIXELS = 1.5  # a path of pixels lies at most so far beside the straight line
@@ -25,7 +27,6 @@ def plant_error(labels: Labels, error: str, amount: float, names: Sequence[str |
     Parameters
     ----------
     labels : (Y, X) int32
-        0 = background.
     error : str
         ``grow_px``, ``drop_percent``, ``split_percent`` or ``merge_percent``.
     amount : float
@@ -33,10 +34,6 @@ def plant_error(labels: Labels, error: str, amount: float, names: Sequence[str |
     names : sequence of str or int
         Of plate, well, site and object set: they alone decide what is drawn, so that every run and
         every division of the work alters the same objects.
-
-    Returns
-    -------
-    (Y, X) int32
     """
     if error == "grow_px":
         return plant_growth(labels, amount)
@@ -56,19 +53,10 @@ def plant_growth(labels: Labels, grow_px: float) -> Labels:
     towards each other, a pixel goes to the nearer one; seams between objects that touch stay.
     Shrunk objects may vanish, and pixels outside of the image count as object.
 
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        0 = background.
-    grow_px : float
-        Background whose centre is at most so far from the centre of an object's pixel joins the
-        object; below 0, pixels of objects that are at most so far from background leave them. On
-        the grid of pixels an outline so moves by whole pixels: 1.5 px moves it by 1 px along the
-        axes, by 1.41 px along the diagonals, and by 1.27 px (4/π) in the mean of all directions.
-
-    Returns
-    -------
-    (Y, X) int32
+    Background whose centre is at most `grow_px` from the centre of an object's pixel joins the
+    object; below 0, pixels of objects that are at most so far from background leave them. On the
+    grid of pixels an outline so moves by whole pixels: 1.5 px moves it by 1 px along the axes, by
+    1.41 px along the diagonals, and by 1.27 px (4/π) in the mean of all directions.
     """
     if grow_px >= 0:
         return expand(labels, grow_px)
@@ -82,30 +70,17 @@ def plant_drops(
     labels: Labels,
     share: float,
     rng: np.random.Generator,
-    order: NDArray[np.floating] | None = None,
+    order: Integers | AnyFloats | None = None,
 ) -> Labels:
     """Remove a share of the objects; the others keep their numbers and pixels.
 
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        0 = background.
-    share : float
-        Of the objects, 0 to 1.
-    rng : Generator
-        Chooses the objects.
-    order : (n,) array, optional
-        A value for each of the n objects by ascending number, for instance `size_order` or
-        `dimness_order`: the lowest go first, equal ones at random. Left out, all go at random.
-
-    Returns
-    -------
-    (Y, X) int32
+    `order` holds a value for each of the n objects by ascending number, for instance `size_order`
+    or `dimness_order`: the lowest go first, equal ones at random. Left out, all go at random.
 
     Raises
     ------
     ValueError
-        If the share is not within 0 to 1, or `order` has another length.
+        If `order` has another length.
     """
     numbers = object_numbers(labels)
     wanted = _count(share, len(numbers), rng)
@@ -122,12 +97,12 @@ def plant_drops(
     return keep_objects(labels, keep)
 
 
-def size_order(labels: Labels) -> NDArray[np.int64]:
+def size_order(labels: Labels) -> Integers:
     """Return the area of every object in px, (n,) by ascending number: the smallest go first."""
-    return np.bincount(labels.ravel())[object_numbers(labels)]
+    return areas(labels)[object_numbers(labels) - 1]
 
 
-def dimness_order(labels: Labels, image: NDArray[np.floating]) -> NDArray[np.float64]:
+def dimness_order(labels: Labels, image: AnyFloats) -> Floats:
     """Return the mean of an image (Y, X) in every object, (n,): the dimmest go first."""
     return ndimage.mean(image, labels, object_numbers(labels))
 
@@ -136,25 +111,8 @@ def plant_splits(labels: Labels, share: float, rng: np.random.Generator) -> Labe
     """Cut a share of the objects in two, across their long axis near the centroid.
 
     Objects below 30 px are not cut; where too few are larger, fewer are cut than the share says.
-    One half keeps the number, the other gets one above all there are. The halves touch.
-
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        0 = background.
-    share : float
-        Of the objects, 0 to 1.
-    rng : Generator
-        Chooses the objects, and moves each cut by up to a tenth of half the object's length.
-
-    Returns
-    -------
-    (Y, X) int32
-
-    Raises
-    ------
-    ValueError
-        If the share is not within 0 to 1.
+    One half keeps the number, the other gets one above all there are. The halves touch. Each cut is
+    moved by up to a tenth of half the object's length.
     """
     result, numbers = labels.copy(), object_numbers(labels)
     wanted = _count(share, len(numbers), rng)
@@ -169,7 +127,7 @@ def plant_splits(labels: Labels, share: float, rng: np.random.Generator) -> Labe
     return result
 
 
-def _far_half(mask: NDArray[np.bool_], shift: float) -> NDArray[np.bool_]:
+def _far_half(mask: Mask, shift: float) -> Mask:
     """Return one side of the cut across an object's long axis, (Y, X).
 
     The cut is moved along the axis by `shift`, a fraction of the object's reach from its centroid.
@@ -187,29 +145,10 @@ def plant_merges(
 ) -> Labels:
     """Join neighbours, so that the image lacks a share of its objects.
 
-    Neighbours are objects whose outlines touch once each has grown by `reach_px`; what lies
-    between the two becomes object as well. Three or more may become one. Where there are fewer
-    neighbours, fewer are joined than the share says. A joined object has the lowest number.
-
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        0 = background.
-    share : float
-        Number of joins as a share of the objects, 0 to 1.
-    rng : Generator
-        Chooses the pairs.
-    reach_px : float
-        Half of the widest gap that is bridged.
-
-    Returns
-    -------
-    (Y, X) int32
-
-    Raises
-    ------
-    ValueError
-        If the share is not within 0 to 1.
+    Neighbours are objects whose outlines touch once each has grown by `reach_px`, half of the
+    widest gap that is bridged; what lies between the two becomes object as well. Three or more may
+    become one. Where there are fewer neighbours, fewer are joined than the share says. A joined
+    object has the lowest number.
     """
     result, numbers = labels.copy(), object_numbers(labels)
     wanted = _count(share, len(numbers), rng)
@@ -218,42 +157,40 @@ def plant_merges(
     pairs = _touching_pairs(expand(labels, reach_px))
     belongs = np.arange(int(labels.max()) + 1, dtype=np.int32)
     boxes = ndimage.find_objects(labels)
-    for one, other in pairs[rng.permutation(len(pairs))]:
+    for pair in pairs[rng.permutation(len(pairs))]:
         if not wanted:
             break
-        low, high = sorted((belongs[one], belongs[other]))
+        low, high = np.sort(belongs[pair])
         if low == high:
             continue
-        _bridge(result, labels, one, other, boxes, reach_px)
+        _bridge(result, labels, pair, boxes, reach_px)
         belongs[belongs == high] = low
         wanted -= 1
     return belongs[result]
 
 
-def _touching_pairs(labels: Labels) -> NDArray[np.int64]:
+def _touching_pairs(labels: Labels) -> Integers:
     """Return the numbers of objects with pixels side by side, (p, 2), each pair once."""
     found = []
     for view in (labels, labels.T):
-        one, other = view[1:], view[:-1]
-        seam = (one != other) & (one > 0) & (other > 0)
-        found.append(np.sort(np.stack([one[seam], other[seam]], axis=1), axis=1))
+        sides = np.stack([view[1:], view[:-1]], axis=-1)
+        seam = (sides[..., 0] != sides[..., 1]) & (sides > 0).all(axis=-1)
+        found.append(np.sort(sides[seam], axis=1))
     return np.unique(np.concatenate(found), axis=0).astype(np.int64)
 
 
 def _bridge(
-    result: Labels, labels: Labels, one: int, other: int, boxes: list[Any], reach_px: float
+    result: Labels, labels: Labels, pair: Integers, boxes: list[Any], reach_px: float
 ) -> None:
     """Give the first object the background between two, in place: each gap of 2 `reach_px`."""
     margin = int(np.ceil(reach_px)) + 1
     box = tuple(
         slice(max(min(a.start, b.start) - margin, 0), max(a.stop, b.stop) + margin)
-        for a, b in zip(boxes[one - 1], boxes[other - 1], strict=True)
+        for a, b in zip(*(boxes[number - 1] for number in pair), strict=True)
     )
-    to_one, to_other = (
-        ndimage.distance_transform_edt(labels[box] != number) for number in (one, other)
-    )
-    between = (to_one + to_other <= 2 * reach_px + 1 + _BETWEEN_PIXELS) & (result[box] == 0)
-    result[box][between] = one
+    apart = sum(ndimage.distance_transform_edt(labels[box] != number) for number in pair)
+    between = (apart <= 2 * reach_px + 1 + _BETWEEN_PIXELS) & (result[box] == 0)
+    result[box][between] = pair[0]
 
 
 def _count(share: float, n_objects: int, rng: np.random.Generator) -> int:

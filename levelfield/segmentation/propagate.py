@@ -4,14 +4,13 @@ import heapq
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Labels = NDArray[np.int32]
+from levelfield.arrays import AnyFloats, Floats, Labels, Mask
 
 
 def propagate(
-    image: NDArray[np.floating], seeds: Labels, mask: NDArray[np.bool_], regularisation: float
-) -> tuple[Labels, NDArray[np.float64]]:
+    image: AnyFloats, seeds: Labels, mask: Mask, regularisation: float
+) -> tuple[Labels, Floats]:
     """Grow seeds over a mask along the path of least image change and distance.
 
     The cost of a step is ``sqrt(difference² + regularisation² · length²)`` with the sum of absolute
@@ -20,19 +19,20 @@ def propagate(
 
     Parameters
     ----------
-    image
-        (Y, X) intensity.
-    seeds
-        (Y, X), kept as they are, also outside of the mask.
-    mask
-        (Y, X), where seeds may grow.
-    regularisation
+    image : (Y, X) array
+        Intensity.
+    seeds : (Y, X) int32
+        They stay as they are, also outside of the mask.
+    mask : (Y, X) bool
+        Where seeds may grow.
+    regularisation : float
         Intensity per px: 0 follows the image alone, large values the distance alone.
 
     Returns
     -------
-    labels, distances
-        (Y, X) int32 and (Y, X) float64; the distance is infinite where no seed arrived.
+    labels : (Y, X) int32
+    distances : (Y, X) float64
+        Infinite where no seed arrived.
     """
     labels = np.where(mask, seeds, 0).astype(np.int32)
     distances = np.full(seeds.shape, np.inf)
@@ -44,13 +44,7 @@ def propagate(
 
 
 @njit(cache=True)
-def _propagate(
-    labels: NDArray[np.int32],
-    distances: NDArray[np.float64],
-    image: NDArray[np.float64],
-    mask: NDArray[np.bool_],
-    weight: float,
-) -> None:
+def _propagate(labels: Labels, distances: Floats, image: Floats, mask: Mask, weight: float) -> None:
     # A compiled loop because Dijkstra's algorithm cannot be vectorised. The queue is ordered by
     # (distance, row, column), so that ties do not depend on the order of insertion.
     height, width = labels.shape
@@ -84,13 +78,12 @@ def _propagate(
                     heapq.heappush(queue, entry)
 
 
+Place = int | np.int32
+
+
 @njit(cache=True)
 def _patch_difference(
-    image: NDArray[np.float64],
-    row_a: int | np.int32,
-    column_a: int | np.int32,
-    row_b: int | np.int32,
-    column_b: int | np.int32,
+    image: Floats, row_a: Place, column_a: Place, row_b: Place, column_b: Place
 ) -> float:
     """Sum of absolute differences of the 3 x 3 patches around two pixels, clamped to the image."""
     height, width = image.shape

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from levelfield.config.options import Options, choices_of, group_of, limits_of
+from levelfield.config.options import Options, choices_of, group_of, limits_of, meaning
 from levelfield.segmentation.decoder_options import DECODING
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.options import DeclumpOptions, ThresholdOptions
@@ -27,15 +27,7 @@ _GROUPS: dict[str, type[Options]] = {
 
 
 def with_tables(page: str, methods: Mapping[str, Method] = METHODS) -> str:
-    """Return a page with its tables made again.
-
-    Parameters
-    ----------
-    page : str
-        Markdown with marks.
-    methods : mapping of str to Method
-        By name.
-    """
+    """Return a page in Markdown with its tables made again; methods come by name."""
 
     def made(mark: re.Match[str]) -> str:
         if mark[2] == "methods":
@@ -50,15 +42,9 @@ def methods_table(methods: Mapping[str, Method]) -> str:
     """Return a Markdown table of the methods: what each builds on, makes, sees and needs."""
     lines = ["| method | builds on | channels | makes | needs |", "|---|---|---|---|---|"]
     for name, method in methods.items():
-        given = {
-            "weights": method.weights,
-            "files": method.files,
-            "classifier": method.classifier == "needed",
-        }
-        keys = [*method.builds_on, *(key for key, wanted in given.items() if wanted)]
-        roles = ", ".join(f"`{key}`" for key in keys)
-        needs = method.environment
-        lines.append(f"| `{name}` | {roles} | {_channels(method)} | {method.makes} | {needs} |")
+        keys = ", ".join(f"`{key}`" for key in (*method.builds_on, *method.keys))
+        cells = (f"`{name}`", keys, _channels(method), method.makes, method.environment)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -68,7 +54,7 @@ def options_table(options: type[Options]) -> str:
     defaults = options.defaults()
     for name, field in options.fields().items():
         default = "" if group_of(field) else f"`{_shown(defaults.get(name))}`"
-        lines.append(f"| `{name}` | {default} | {_allowed(field)} | {field.description} |")
+        lines.append(f"| `{name}` | {default} | {_allowed(field)} | {meaning(field.description)} |")
     return "\n".join(lines) + "\n"
 
 

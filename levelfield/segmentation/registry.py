@@ -10,15 +10,16 @@ from functools import cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from pkgutil import iter_modules
-from typing import Any
+from pkgutil import iter_modules, resolve_name
+from typing import Any, cast
 
 import numpy as np
 
 from levelfield.arrays import Image, Plane
 from levelfield.config.parameters import require_choice
+from levelfield.config.planted import PARENT_ROLES
 from levelfield.segmentation import methods
-from levelfield.segmentation.method import PARENT_ROLES, Method
+from levelfield.segmentation.method import Method
 from levelfield.segmentation.options import ThresholdOptions
 from levelfield.segmentation.result import Segmentation
 
@@ -46,18 +47,10 @@ class Methods(Mapping[str, Method]):
                 )
         return found
 
-    @cached_property
-    def _loaded(self) -> dict[str, Method]:
-        return {}
-
     def __getitem__(self, name: str) -> Method:
-        if name not in self._loaded:
-            if name in self._own:
-                method = import_module(f"{methods.__name__}.{name}").METHOD
-            else:
-                method = _load_entry(self._others[name])
-            self._loaded[name] = method
-        return self._loaded[name]
+        if name in self._own:
+            return cast(Method, import_module(f"{methods.__name__}.{name}").METHOD)
+        return _load_entry(self._others[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._own) + sorted(self._others))
@@ -108,16 +101,9 @@ def find_method(name: str) -> Method:
 
 @lru_cache(maxsize=4)
 def load_model(name: str, path: Path, device: str) -> Any:
-    """Load the model of a learned method, once per process.
+    """Load the weights of a learned method, once per process.
 
-    Parameters
-    ----------
-    name : str
-        Of the method.
-    path : Path
-        File of its weights.
-    device : str
-        Rule of `levelfield.segmentation.devices.choose_device`.
+    The device follows the rule as `levelfield.segmentation.devices.choose_device` reads it.
 
     Raises
     ------
@@ -129,7 +115,8 @@ def load_model(name: str, path: Path, device: str) -> Any:
     if method.load is None:
         raise ValueError(f"method {name} has no weights")
     try:
-        return method.load(path, device)
+        load = resolve_name(method.load) if isinstance(method.load, str) else method.load
+        return load(path, device)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == _OWN_PACKAGE:
             raise
@@ -154,15 +141,13 @@ def segment_objects(
     image : (C, Y, X) float32
         Corrected, intensity 0-1: the channels of this object set, in the order of the config.
     method : str
-        A name in `METHODS`.
     parameters : mapping
         What the config sets for the method.
     inputs : mapping, optional
         What the method builds on, by the names in `Method.inputs`.
     steps : sequence of mapping
-        Image processing that only the segmenter sees, see
-        `levelfield.images.preprocessing.apply_steps`. The image itself stays as it is, and so do
-        all measurements on it.
+        Image processing that only the segmenter sees, for
+        `levelfield.images.preprocessing.apply_steps`.
 
     Raises
     ------
@@ -212,12 +197,7 @@ def threshold_input(
 
     For thresholds that are measured on many images at once
     (`levelfield.segmentation.threshold.measure_threshold`). Parameters are those of
-    `segment_objects`.
-
-    Raises
-    ------
-    ValueError
-        If the method has no threshold.
+    `segment_objects`; a method without a threshold is a ValueError.
     """
     from levelfield.segmentation.growth import smooth
 
@@ -228,16 +208,10 @@ def threshold_input(
 def threshold_settings(method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return all parameters of the threshold that a method would use, with its own defaults.
 
-    Parameters are those of `segment_objects`.
-
-    Raises
-    ------
-    ValueError
-        If the method has no threshold.
+    Parameters and errors are those of `threshold_input`.
     """
     own = _with_threshold(method).options.defaults()["threshold"]
-    given = parameters.get("threshold", own)
-    return ThresholdOptions().model_dump() | dict(given)
+    return ThresholdOptions().model_dump() | dict(parameters.get("threshold", own))
 
 
 def _seen(image: Image, steps: Sequence[Mapping[str, Any]]) -> Image:

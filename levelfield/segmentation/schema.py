@@ -18,29 +18,22 @@ def config_parts() -> dict[str, Mapping[str, Any]]:
 def method_schema(methods: Mapping[str, Method] = METHODS) -> dict[str, Any]:
     """Return the JSON Schema of what an object set needs and may set, by its method.
 
-    Parameters
-    ----------
-    methods : mapping of str to Method
-        By name.
-
-    Returns
-    -------
-    dict
-        ``$defs`` with ``name`` (of a method), ``object_set`` (its keys, by the method), and the
-        schemas of the ``parameters`` by method.
+    Its ``$defs`` are ``name`` (of a method), ``object_set`` (its keys, by the method), and the
+    schemas of the ``parameters`` by method.
     """
     rules = [
         {
             "if": {"required": ["method"], "properties": {"method": {"const": name}}},
             "then": {
-                "required": _required(method),
+                "required": [*method.keys, *method.builds_on],
                 "properties": {"parameters": {"$ref": f"#/$defs/parameters/{name}"}},
             },
         }
         for name, method in methods.items()
     ]
     options = {
-        name: method.options.json_schema() | {"description": _sentence(method.makes)}
+        name: method.options.json_schema()
+        | {"description": f"{method.makes[0].upper()}{method.makes[1:]}."}
         for name, method in methods.items()
     }
     return {
@@ -51,16 +44,3 @@ def method_schema(methods: Mapping[str, Method] = METHODS) -> dict[str, Any]:
             "parameters": options,
         },
     }
-
-
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."
-
-
-def _required(method: Method) -> list[str]:
-    keys = {
-        "weights": method.weights,
-        "files": method.files,
-        "classifier": method.classifier == "needed",
-    }
-    return [*(key for key, needed in keys.items() if needed), *method.builds_on]

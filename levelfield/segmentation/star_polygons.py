@@ -8,29 +8,25 @@ library.
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from skimage.draw import polygon
 
+from levelfield.arrays import AnyFloats, Floats, Image, Integers
 from levelfield.segmentation.overlaps import Claim
 
-Floats = NDArray[np.float32]
 
-
-def suppress(
-    points: NDArray[np.int64], distances: Floats, scores: Floats, threshold: float
-) -> NDArray[np.int64]:
+def suppress(points: Integers, distances: Image, scores: Image, threshold: float) -> Integers:
     """Return which polygons stay, best first.
 
     Parameters
     ----------
-    points
-        (n, 2) centres (y, x), px.
-    distances
-        (n, n_rays) px from the centre to the edge, along evenly spread rays that start along +x
-        and turn towards +y.
-    scores
-        (n,) the higher the better; of equals the first is better.
-    threshold
+    points : (n, 2) int64
+        Centres (y, x), px.
+    distances : (n, n_rays) float32
+        Px from the centre to the edge, along evenly spread rays that start along +x and turn
+        towards +y.
+    scores : (n,) float32
+        The higher the better; of equals the first is better.
+    threshold : float
         A polygon stays if no better one that stays covers more than this fraction of the smaller
         of the two.
     """
@@ -51,7 +47,7 @@ def suppress(
 
 
 def polygon_claims(
-    points: NDArray[np.float64], distances: Floats, scores: Floats, shape: tuple[int, int]
+    points: AnyFloats, distances: Image, scores: AnyFloats, shape: tuple[int, ...]
 ) -> list[Claim]:
     """Return the pixels that each polygon covers; points and distances as for `suppress`."""
     angles = np.linspace(0, 2 * np.pi, distances.shape[1], endpoint=False)
@@ -67,48 +63,48 @@ def polygon_claims(
 # Compiled: thousands of candidates per image, each against the few that stay around it.
 @njit(cache=True, nogil=True)
 def _suppress(
-    points: NDArray[np.int64],
-    distances: NDArray[np.float64],
-    grid: NDArray[np.int64],
-    members: NDArray[np.int64],
-    starts: NDArray[np.int64],
+    points: Integers,
+    distances: Floats,
+    grid: Integers,
+    members: Integers,
+    starts: Integers,
     n_rows: int,
     n_columns: int,
     threshold: float,
-) -> NDArray[np.int64]:
+) -> Integers:
     n_points = len(points)
     areas, reach = np.empty(n_points), np.empty(n_points)
-    for one in range(n_points):
-        areas[one] = _polygon_area(distances[one])
-        reach[one] = distances[one].max()
+    for best in range(n_points):
+        areas[best] = _polygon_area(distances[best])
+        reach[best] = distances[best].max()
     suppressed = np.zeros(n_points, np.bool_)
     kept = np.empty(n_points, np.int64)
     n_kept = 0
-    for one in range(n_points):
-        if suppressed[one]:
+    for best in range(n_points):
+        if suppressed[best]:
             continue
-        kept[n_kept] = one
+        kept[n_kept] = best
         n_kept += 1
-        inner = _pixels_inside(distances[one], reach[one])
-        for row in range(max(grid[one, 0] - 2, 0), min(grid[one, 0] + 3, n_rows)):
-            for column in range(max(grid[one, 1] - 2, 0), min(grid[one, 1] + 3, n_columns)):
+        inner = _pixels_inside(distances[best], reach[best])
+        for row in range(max(grid[best, 0] - 2, 0), min(grid[best, 0] + 3, n_rows)):
+            for column in range(max(grid[best, 1] - 2, 0), min(grid[best, 1] + 3, n_columns)):
                 cell = row * n_columns + column
                 for position in range(starts[cell], starts[cell + 1]):
                     other = members[position]
-                    if other <= one or suppressed[other]:
+                    if other <= best or suppressed[other]:
                         continue
-                    dy = points[other, 0] - points[one, 0]
-                    dx = points[other, 1] - points[one, 1]
-                    if np.hypot(dy, dx) >= reach[one] + reach[other]:
+                    dy = points[other, 0] - points[best, 0]
+                    dx = points[other, 1] - points[best, 1]
+                    if np.hypot(dy, dx) >= reach[best] + reach[other]:
                         continue
-                    smaller = max(min(areas[one], areas[other]), 1e-9)
+                    smaller = max(min(areas[best], areas[other]), 1e-9)
                     shared = _shared_pixels(inner, distances[other], dy, dx)
                     suppressed[other] = shared / smaller > threshold
     return kept[:n_kept]
 
 
 @njit(cache=True, nogil=True)
-def _polygon_area(distances: NDArray[np.float64]) -> float:
+def _polygon_area(distances: Floats) -> float:
     n_rays = len(distances)
     area = 0.0
     for ray in range(n_rays):
@@ -117,7 +113,7 @@ def _polygon_area(distances: NDArray[np.float64]) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _pixels_inside(distances: NDArray[np.float64], reach: float) -> NDArray[np.int64]:
+def _pixels_inside(distances: Floats, reach: float) -> Integers:
     """Return the pixels (dy, dx) from the centre that lie in the polygon."""
     side = int(np.ceil(reach))
     pixels = np.empty(((2 * side + 1) ** 2, 2), np.int64)
@@ -131,9 +127,7 @@ def _pixels_inside(distances: NDArray[np.float64], reach: float) -> NDArray[np.i
 
 
 @njit(cache=True, nogil=True)
-def _shared_pixels(
-    pixels: NDArray[np.int64], distances: NDArray[np.float64], dy: int, dx: int
-) -> int:
+def _shared_pixels(pixels: Integers, distances: Floats, dy: int, dx: int) -> int:
     shared = 0
     for position in range(len(pixels)):
         shared += _is_inside(distances, pixels[position, 0] - dy, pixels[position, 1] - dx)
@@ -141,7 +135,7 @@ def _shared_pixels(
 
 
 @njit(cache=True, nogil=True)
-def _is_inside(distances: NDArray[np.float64], dy: float, dx: float) -> bool:
+def _is_inside(distances: Floats, dy: float, dx: float) -> bool:
     """Say whether a point is in the polygon: in the triangle of the two rays beside it."""
     n_rays = len(distances)
     turn = 2 * np.pi / n_rays

@@ -4,44 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage import filters
 
+from levelfield.arrays import AnyFloats as Pixels
 from levelfield.arrays import Plane
 from levelfield.config.parameters import require_choice
 from levelfield.images.noise import pixel_noise
 from levelfield.images.preprocessing.tiles import interpolate_tiles, measure_tiles
 from levelfield.segmentation.options import ThresholdOptions
 
-Pixels = NDArray[np.floating]
-
-
-def otsu(pixels: Pixels) -> float:
-    """Otsu's threshold: the largest variance between two classes."""
-    return float(filters.threshold_otsu(pixels))
-
-
-def otsu_three_low(pixels: Pixels) -> float:
-    """Return the lower of Otsu's two thresholds for three classes: the middle is foreground."""
-    return _multi_otsu(pixels)[0]
-
-
-def otsu_three_high(pixels: Pixels) -> float:
-    """Return the upper of Otsu's two thresholds for three classes: the middle is background."""
-    return _multi_otsu(pixels)[1]
-
 
 def _multi_otsu(pixels: Pixels) -> tuple[float, float]:
     try:
         low, high = filters.threshold_multiotsu(pixels, classes=3)
     except ValueError:  # fewer than three different values: there is no middle class
-        low = high = otsu(pixels)
+        low = high = filters.threshold_otsu(pixels)
     return float(low), float(high)
-
-
-def li(pixels: Pixels) -> float:
-    """Li's iterative minimum cross-entropy threshold (a local minimum)."""
-    return float(filters.threshold_li(pixels))
 
 
 def minimum_cross_entropy(pixels: Pixels) -> float:
@@ -63,11 +41,6 @@ def minimum_cross_entropy(pixels: Pixels) -> float:
     return float(edges[1:-1][valid][np.argmin(entropy)])
 
 
-def triangle(pixels: Pixels) -> float:
-    """Return the triangle threshold: the histogram's corner beside its peak (Zack 1977)."""
-    return float(filters.threshold_triangle(pixels))
-
-
 def robust_background(pixels: Pixels) -> float:
     """Mean + 2 standard deviations after trimming 5 % at both ends, as CellProfiler does."""
     ordered = np.sort(pixels, axis=None)
@@ -77,12 +50,13 @@ def robust_background(pixels: Pixels) -> float:
 
 
 GLOBAL_THRESHOLDS: dict[str, Callable[[Pixels], float]] = {
-    "otsu": otsu,
-    "otsu_three_low": otsu_three_low,
-    "otsu_three_high": otsu_three_high,
+    "otsu": filters.threshold_otsu,
+    # Of Otsu's two thresholds for three classes: the middle class is foreground, or background.
+    "otsu_three_low": lambda pixels: _multi_otsu(pixels)[0],
+    "otsu_three_high": lambda pixels: _multi_otsu(pixels)[1],
     "minimum_cross_entropy": minimum_cross_entropy,
-    "li": li,
-    "triangle": triangle,
+    "li": filters.threshold_li,  # the same by steps, which end in a local minimum
+    "triangle": filters.threshold_triangle,
     "robust_background": robust_background,
 }
 # Share of the intensity range below which differences count linearly when `log` is on.
@@ -91,24 +65,16 @@ LOG_OFFSET = 0.03
 
 @dataclass(frozen=True)
 class Threshold:
-    """A threshold, one value or one per pixel, and how it came about.
-
-    Attributes
-    ----------
-    level
-        Pixels above it are foreground; a number or (Y, X).
-    original
-        The method's global value, before correction and bounds.
-    background
-        Median of the pixels that are not above the uncorrected level.
-    contrast
-        (mean of the pixels above the level - background) / pixel noise.
-    """
+    """A threshold, one value or one per pixel, and how it came about."""
 
     level: float | Plane
+    """Pixels above it are foreground."""
     original: float
+    """The method's global value, before correction and bounds."""
     background: float
+    """Median of the pixels that are not above the uncorrected level."""
     contrast: float
+    """(mean of the pixels above the level - background) / pixel noise."""
 
     @property
     def final(self) -> float:
@@ -133,11 +99,11 @@ def measure_threshold(pixels: Pixels, method: str = "otsu_three_low", log: bool 
 
     Parameters
     ----------
-    pixels
+    pixels : array
         Intensities of any shape, finite.
-    method
+    method : str
         One of `GLOBAL_THRESHOLDS`.
-    log
+    log : bool
         Measure on the logarithm, which helps where bright and dim objects lie side by side.
 
     Raises
@@ -148,18 +114,15 @@ def measure_threshold(pixels: Pixels, method: str = "otsu_three_low", log: bool 
     require_choice("threshold method", method, GLOBAL_THRESHOLDS)
     if not pixels.size:
         raise ValueError("a threshold cannot be measured on 0 pixels; give it a larger sample")
+    measure = GLOBAL_THRESHOLDS[method]
     if not log:
-        return GLOBAL_THRESHOLDS[method](pixels)
-    lowest, offset = _log_scale(pixels)
-    logarithms = np.log(np.maximum(pixels - lowest, 0) + offset)
-    return float(np.exp(GLOBAL_THRESHOLDS[method](logarithms)) - offset + lowest)
-
-
-def _log_scale(pixels: Pixels) -> tuple[float, float]:
+        return float(measure(pixels))
     # The logarithm counts from the darkest pixels, so that neither a camera offset nor clipped
     # zeros change the outcome; a small part of the range is added because noise has no logarithm.
     lowest, highest = (float(level) for level in np.percentile(pixels, [0.5, 99.5]))
-    return lowest, LOG_OFFSET * (highest - lowest) or 1e-6
+    offset = LOG_OFFSET * (highest - lowest) or 1e-6
+    logarithms = np.log(np.maximum(pixels - lowest, 0) + offset)
+    return float(np.exp(float(measure(logarithms))) - offset + lowest)
 
 
 def find_threshold(
@@ -174,7 +137,7 @@ def find_threshold(
     smoothed : (Y, X) float32, optional
         The image to threshold; `image` itself if left out.
     options : ThresholdOptions, optional
-        See there. `correction` multiplies the level's height above the background, so that it
+        `correction` multiplies the level's height above the background, so that it
         does not matter whether the camera has an offset; with a `window`, the level of a block
         stays within 0.7 to 1.5 times the global one.
     """
@@ -201,18 +164,12 @@ def _raw_level(image: Plane, options: ThresholdOptions) -> tuple[float, float | 
     overall = measure_threshold(image, options.method, options.log)
     if options.window is None:
         return overall, overall
-    return overall, _level_by_block(image, overall, options.window, options)
-
-
-def _level_by_block(
-    image: Plane, overall: float, window: float, options: ThresholdOptions
-) -> Plane:
     levels = measure_tiles(
-        image, window, lambda block: measure_threshold(block, options.method, options.log)
+        image, options.window, lambda block: measure_threshold(block, options.method, options.log)
     )
     # The bounds of CellProfiler's adaptive threshold: a block without objects must not invent any.
     levels = np.clip(levels, 0.7 * overall, 1.5 * overall)
-    return interpolate_tiles(levels, image.shape)
+    return overall, interpolate_tiles(levels, image.shape)
 
 
 def _background(image: Plane, level: float | Plane) -> float:

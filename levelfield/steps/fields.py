@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from levelfield.arrays import AnyArray, Image, Labels
-from levelfield.config.settings import Science
+from levelfield.config.settings import ObjectSetSettings, Science
 from levelfield.illumination import FlatField, correct, from_arrays
-from levelfield.images.sites import Site, check_pixels, intensity_maximum, read_site
+from levelfield.images.sites import Site, SiteFault, check_pixels, intensity_maximum, read_site
 from levelfield.io.store import Channel, checksum, read_field, stored_dtype
 from levelfield.qc.columns import SITE
 
@@ -60,6 +60,17 @@ class PlateImages:
         return np.stack(
             [correct(plane, self.flat_fields[name], maximum=maximum) for plane, name in planes]
         )
+
+    def seen_by_segmenter(self, site: Site, object_set: ObjectSetSettings) -> Image | None:
+        """Return a site corrected, in the channels of an object set.
+
+        None if the site cannot be used; the job that segments it says why.
+        """
+        try:
+            image = self.corrected(self.read(site))
+        except SiteFault:
+            return None
+        return image[[self.names.index(name) for name in object_set.channels]]
 
 
 def plate_images(

@@ -19,7 +19,6 @@ from levelfield.images.sites import plate_dtype, sites_of
 from levelfield.segmentation.registry import METHODS, load_model
 from levelfield.steps.fields import plate_images
 from levelfield.steps.fit_illumination import spread_sample
-from levelfield.steps.samples import seen_by_segmenter
 
 log = logging.getLogger("levelfield")
 
@@ -51,7 +50,7 @@ def measure_diameters(
     sample = spread_sample(sites_of(index, wells), _SITES)
     corrected = plate_images(science, plate_dtype(index), flat_fields)
     for made in sets_with_plate_diameter(science.object_sets, METHODS):
-        seen = (seen_by_segmenter(site, made, corrected) for site in sample)
+        seen = (corrected.seen_by_segmenter(site, made) for site in sample)
         images = [apply_steps(image, made.steps)[0] for image in seen if image is not None]
         model = load_model(made.method, weights[made.weights], device)
         diameters = model.measure_diameters(images)

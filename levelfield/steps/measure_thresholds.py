@@ -16,7 +16,6 @@ from levelfield.segmentation import threshold_input, threshold_settings
 from levelfield.segmentation.threshold import measure_threshold
 from levelfield.steps.fields import PlateImages, plate_images
 from levelfield.steps.fit_illumination import spread_sample
-from levelfield.steps.samples import seen_by_segmenter
 
 _SITES = 60  # more change the threshold by less than a grey level
 _PIXELS_PER_SITE = 20_000
@@ -79,7 +78,7 @@ def _check_wells(wells: Sequence[str], threshold_from: str) -> None:
 
 def _sample_pixels(site: Site, object_set: ObjectSetSettings, images: PlateImages) -> AnyArray:
     """Return evenly spread pixels of what the segmenter would threshold; none of a bad site."""
-    image = seen_by_segmenter(site, object_set, images)
+    image = images.seen_by_segmenter(site, object_set)
     if image is None:
         return np.zeros(0, np.float32)
     smoothed = threshold_input(image, object_set.method, object_set.parameters, object_set.steps)

@@ -26,14 +26,9 @@ _NAMES = dict(zip(_INDEX_SITE, SITE, strict=True))
 class SummarySettings:
     """What config and plate sheet say of the tables of a plate.
 
-    Attributes
-    ----------
-    excluded_limit : float
-        Percentage of sites that may be excluded.
-    statistics : sequence of str
-        What the table of wells holds of every feature: median, mad, mean, count.
-    date : str
-        When the plate was imaged; empty where nobody said.
+    The limit is the percentage of sites that may be excluded; of every feature the table of wells
+    holds the statistics (median, mad, mean, count); the date is empty where nobody said when the
+    plate was imaged.
     """
 
     readouts: Mapping[str, Mapping[str, str]]

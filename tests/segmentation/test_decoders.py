@@ -185,25 +185,20 @@ def test_noise_gives_valid_labels(name, seed):
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_single_pixels_of_foreground_are_no_objects(name):
+@pytest.mark.parametrize(
+    ("side", "pixels", "foreground"),
+    [
+        pytest.param(slice(10, 30), slice(2, None, 6), 1, id="specks that are no objects"),
+        pytest.param(slice(8, 35), slice(12, 32, 6), 0, id="holes that are filled"),
+    ],
+)
+def test_single_wrong_pixels_of_foreground_change_nothing(name, side, pixels, foreground):
     labels = np.zeros((48, 48), np.int32)
-    labels[10:30, 10:30] = 1
+    labels[side, side] = 1
     prediction = perfect_prediction(labels)
-    speckled = prediction.foreground.copy()
-    speckled[2::6, 2::6] = 1
-    found = decode(name, replace(prediction, foreground=speckled))
-    assert found.max() == 1
-    assert evaluate_image(found, labels).scores["ap_90"] == 1
-
-
-@pytest.mark.parametrize("name", DECODERS)
-def test_single_pixels_without_foreground_are_filled(name):
-    labels = np.zeros((48, 48), np.int32)
-    labels[8:35, 8:35] = 1
-    prediction = perfect_prediction(labels)
-    pierced = prediction.foreground.copy()
-    pierced[12:32:6, 12:32:6] = 0
-    found = decode(name, replace(prediction, foreground=pierced))
+    altered = prediction.foreground.copy()
+    altered[pixels, pixels] = foreground
+    found = decode(name, replace(prediction, foreground=altered))
     assert found.max() == 1
     assert evaluate_image(found, labels).scores["ap_90"] == 1
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from levelfield.segmentation.overlaps import Claim, claim, finished, resolve_overlaps
+from levelfield.segmentation.options import SizeFilter
+from levelfield.segmentation.overlaps import Claim, claim, resolve_overlaps, without_overlaps
 from levelfield.segmentation.star_polygons import polygon_claims, suppress
 
 SHAPE = (20, 30)
@@ -44,8 +45,7 @@ def test_no_claims_are_no_objects():
 
 def test_an_object_that_was_cut_in_two_keeps_its_larger_part():
     bar = block(0.2, 8, 0, 2, 30)
-    labels, record = resolve_overlaps([bar, block(0.9, 5, 8)], SHAPE)
-    result = finished(labels, record, 0, None, "keep")
+    result = without_overlaps([bar, block(0.9, 5, 8)], SHAPE, SizeFilter(minimum_diameter=0))
     assert result.labels.max() == 2
     assert not result.labels[8, :8].any()
     assert (result.labels[8:10, 14:] == result.labels[8, 20]).all()

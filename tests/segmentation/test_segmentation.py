@@ -416,7 +416,7 @@ def test_a_method_whose_library_is_missing_says_what_to_install(monkeypatch, tmp
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
     method = replace(METHODS["stardist"], load=load)
-    monkeypatch.setitem(METHODS._loaded, "stardist", method)
+    monkeypatch.setattr("levelfield.segmentation.registry.find_method", lambda name: method)
     with pytest.raises(ValueError, match=r"stardist needs torch.*pip install 'levelfield\[gpu\]'"):
         load_model("stardist", tmp_path, "cpu")
 

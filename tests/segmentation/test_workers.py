@@ -22,7 +22,7 @@ def load(path, rule):
     if path.name == "broken":
         raise ValueError("the file holds no weights")
     print("loading")
-    return float(path.read_text()), rule
+    return float(path.read_text())
 
 def segment(level, images, parameters):
     print("a package that talks", flush=True)

@@ -51,26 +51,27 @@ def samples(tmp_path_factory) -> Path:
     return write_training_images(tmp_path_factory.mktemp("samples") / "samples.npz")
 
 
+def trained_in(environment: str, samples: Path, tmp_path_factory) -> Path:
+    """Train a small model in an environment of its own; return the folder that it lies in."""
+    folder = tmp_path_factory.mktemp(environment)
+    run_in(environment, f"train_{environment}.py", samples, folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def stardist_folder(samples, tmp_path_factory) -> Path:
     """A model's folder as StarDist wrote it; the weights of Keras 3 lie above."""
-    folder = tmp_path_factory.mktemp("stardist")
-    run_in("stardist", "train_stardist.py", samples, folder)
-    return folder / "small"
+    return trained_in("stardist", samples, tmp_path_factory) / "small"
 
 
 @pytest.fixture(scope="session")
 def cellpose3_file(samples, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("cellpose3")
-    run_in("cellpose3", "train_cellpose3.py", samples, folder)
-    return folder / "models" / "small"
+    return trained_in("cellpose3", samples, tmp_path_factory) / "models" / "small"
 
 
 @pytest.fixture(scope="session")
 def instanseg_file(samples, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("instanseg")
-    run_in("instanseg", "train_instanseg.py", samples, folder)
-    return folder / "small.pt"
+    return trained_in("instanseg", samples, tmp_path_factory) / "small.pt"
 
 
 @pytest.fixture(scope="session")

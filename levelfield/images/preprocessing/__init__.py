@@ -44,15 +44,10 @@ def apply_steps(image: Image, steps: Sequence[Mapping[str, Any]]) -> Image:
 
     Parameters
     ----------
-    image : numpy.ndarray
-        (C, Y, X) float32; it is not changed.
+    image : (C, Y, X) float32
+        It is not changed; without steps it is the result itself.
     steps : sequence of mapping of str to object
         Each ``{"step": name, "parameters": {…}}``; the names are those of `STEPS`.
-
-    Returns
-    -------
-    image
-        (C', Y, X) float32; without steps the image itself.
 
     Raises
     ------

@@ -11,12 +11,7 @@ from levelfield.config.parameters import require_number
 
 
 def tile(
-    image: Image,
-    *,
-    size: int = 128,
-    low: float = 5.0,
-    high: float = 99.9,
-    minimum_range: float = 0.1,
+    image: Image, *, size: int = 128, low: float = 5, high: float = 99.9, minimum_range: float = 0.1
 ) -> Image:
     """Bring all parts of each channel to one scale: dim corners, uneven background or staining.
 

@@ -31,13 +31,7 @@ _FAR = tuple(Grid(thinned=far_phase(offset)) for offset in AFFINITY_OFFSETS[N_NE
 
 @dataclass(frozen=True)
 class OpinionNetwork:
-    """A network that is ready to be asked.
-
-    Attributes
-    ----------
-    session : onnxruntime.InferenceSession
-        On one thread of the CPU.
-    """
+    """A network that is ready to be asked, on one thread of the CPU."""
 
     session: onnxruntime.InferenceSession
 

@@ -31,11 +31,6 @@ def reference_object(objects: pd.DataFrame) -> ReferenceObject:
 
     Objects at the border of a field are cut and do not count, unless there are no others. The
     table's order and its division into packs do not matter, nor do the control classes.
-
-    Parameters
-    ----------
-    objects : pandas.DataFrame
-        Rows of `levelfield.qc.evidence.features.field_features`, one object set, all fields.
     """
     whole = objects[~objects["touches_border"].astype(bool)]
     chosen = whole if len(whole) else objects

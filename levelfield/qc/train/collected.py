@@ -31,16 +31,14 @@ class Collected(NamedTuple):
 
 def read(folder: Path, groups: list[str] | None = None) -> Collected:
     """Read what was collected; a plate is a group in one segmentation, a well an image."""
+    keys = {"objects": [NUMBER], "pairs": [NUMBER, NEIGHBOUR], "candidates": [CANDIDATE]}
     tables = []
-    for name, order in (
-        ("objects", [NUMBER]),
-        ("pairs", [NUMBER, NEIGHBOUR]),
-        ("candidates", [CANDIDATE]),
-        ("fields", []),
-    ):
+    for name in Collected._fields:
         parts = [pd.read_parquet(folder / f"{group}_{name}.parquet") for group in groups or FOLDS]
         table = pd.concat([_as_plate(part) for part in parts], ignore_index=True)
-        tables.append(table.sort_values([*FIELD, *order], kind="stable", ignore_index=True))
+        tables.append(
+            table.sort_values([*FIELD, *keys.get(name, [])], kind="stable", ignore_index=True)
+        )
     return Collected(*tables)
 
 

@@ -17,14 +17,7 @@ def by_groups(
 ) -> Interval:
     """Return a figure with its 90 % interval, groups of images being resampled.
 
-    Parameters
-    ----------
-    sums : DataFrame
-        What the figure is made of, additive over rows.
-    groups : Series
-        Group of each row.
-    figure : callable
-        From sums (..., columns) to figures (...).
+    It is made from sums over rows (..., columns), which come out as figures (...).
     """
     parts = sums.groupby(groups).sum().to_numpy(float)
     if len(parts) == 0:

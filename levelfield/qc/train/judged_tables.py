@@ -100,11 +100,9 @@ def phenotype_table(judged: Judged, few: pd.DataFrame) -> pd.DataFrame:
         usual = [name for name in every if name not in EXTREME]
         names = {name: [name] for name in every} | {"all": every, "all but extreme": usual}
         for what, members in names.items():
-            of_kind = [
-                dict(by_kind(table[table["what"].isin(members)])) for table in (own, said, wide)
-            ]
-            for kind in (*KINDS, ALL_KINDS):
-                mine, answer, covered = (table[kind] for table in of_kind)
+            chosen = (table[table["what"].isin(members)] for table in (own, said, wide))
+            for parts in zip(*map(by_kind, chosen), strict=True):
+                (kind, mine), (_, answer), (_, covered) = parts
                 if len(mine):
                     row = {"phenotype": what, "kind": kind, "paired": differing != PHENOTYPE}
                     share = covered.groupby("measure")["covered"].mean()

@@ -67,27 +67,13 @@ REFERENCE = "reference"
 
 @dataclass
 class Scene:
-    """An image with its reference, and what a network that never saw it says of it.
-
-    Attributes
-    ----------
-    image : (Y, X) float32
-        Intensity 0-1.
-    reference : (Y, X) int32
-        Its objects.
-    model : NetworkModel
-        The network that segments.
-    network : Path
-        ONNX file of the same network, as the second opinion asks it.
-    read : dict of float to SecondOpinion
-        What it said already, by scale.
-    """
+    """An image (Y, X), 0-1, with its reference, and what a network that never saw it says of it."""
 
     image: Image
     reference: Labels
     model: NetworkModel
-    network: Path
-    read: dict[float, SecondOpinion] = field(default_factory=dict)
+    network: Path  # the same as an ONNX file, as the second opinion asks it
+    read: dict[float, SecondOpinion] = field(default_factory=dict)  # what it said, by scale
 
     def opinion(self, labels: Labels) -> SecondOpinion:
         """Ask about a segmentation (Y, X) of the image as the QC does, once at every scale."""

@@ -1,12 +1,11 @@
-"""Decoders: from what the network predicts to objects, one module for each family."""
+"""Decoders: from what the network predicts to objects (Y, X) int32, 1..n in raster order."""
 
 from collections.abc import Callable
 
 from levelfield.arrays import Labels
 from levelfield.segmentation.decoders.affinity import affinity
-from levelfield.segmentation.decoders.components import components
+from levelfield.segmentation.decoders.classes import components, three_class
 from levelfield.segmentation.decoders.flow import flow
-from levelfield.segmentation.decoders.three_class import three_class
 
 DECODERS: dict[str, Callable[..., Labels]] = {
     "flow": flow,

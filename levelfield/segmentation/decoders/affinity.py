@@ -9,10 +9,10 @@ Wolf et al., "The mutex watershed: efficient, parameter-free image partitioning"
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from levelfield.arrays import Labels
+from levelfield.arrays import Labels, Mask, Plane
 from levelfield.labels.objects import equivalent_diameters, keep_objects
+from levelfield.labels.union_find import root_of
 from levelfield.segmentation.decoder_options import AffinityOptions
 from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.decoders.flooding import flood
@@ -21,37 +21,19 @@ from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NE
 
 _LEVELS = 65535  # of certainty: so that a radix sort serves, which is stable and fast
 
-Pairs = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
+Pairs = tuple[Labels, Labels, Plane]
 
 
 def affinity(prediction: Prediction, options: AffinityOptions) -> Labels:
-    """Join the pixels of the foreground by their affinities.
-
-    Parameters
-    ----------
-    prediction : Prediction
-        What the network says.
-    options : AffinityOptions
-        See there.
-
-    Returns
-    -------
-    (Y, X) int32
-        Numbered 1..n in raster order.
-    """
+    """Join the pixels of the foreground by their affinities."""
     mask = prediction.foreground > options.foreground
     n_pixels = int(mask.sum())
     numbers = np.full(mask.shape, -1, np.int32)
     numbers[mask] = np.arange(n_pixels, dtype=np.int32)
+    maps = [*prediction.affinities, *prediction.far_affinities]
     pairs = [
-        _near_pairs(numbers, together, offset, options.joining)
-        for together, offset in zip(prediction.affinities, AFFINITY_OFFSETS[:N_NEAR], strict=True)
-    ]
-    pairs += [
-        _far_pairs(numbers, together, offset, options.dividing)
-        for together, offset in zip(
-            prediction.far_affinities, AFFINITY_OFFSETS[N_NEAR:], strict=True
-        )
+        _pairs(numbers, joined, offset, number < N_NEAR, options)
+        for number, (joined, offset) in enumerate(zip(maps, AFFINITY_OFFSETS, strict=True))
     ]
     first, second, attraction = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     certainty = np.minimum(np.abs(attraction) * _LEVELS, _LEVELS).astype(np.uint16)
@@ -64,34 +46,16 @@ def affinity(prediction: Prediction, options: AffinityOptions) -> Labels:
     return finish(labels, prediction.foreground, options)
 
 
-def _near_pairs(
-    numbers: NDArray[np.int32],
-    together: NDArray[np.float32],
-    offset: tuple[int, int],
-    joining: float,
+def _pairs(
+    numbers: Labels, joined: Plane, offset: tuple[int, int], near: bool, options: AffinityOptions
 ) -> Pairs:
-    """Return the pairs of neighbours in the foreground, and how much they attract each other."""
-    rows, columns = (_overlapping(n, d, 1) for n, d in zip(numbers.shape, offset, strict=True))
+    """Return pairs in the foreground, and how much they attract each other; distant ones repel."""
+    step, least = (1, options.joining) if near else (FAR_STEP, options.dividing)
+    rows, columns = (_overlapping(n, d, step) for n, d in zip(numbers.shape, offset, strict=True))
     first, second = numbers[rows[0], columns[0]], numbers[rows[1], columns[1]]
-    attraction = together[rows[0], columns[0]] - np.float32(joining)
-    useful = (first >= 0) & (second >= 0)
-    return first[useful], second[useful], attraction[useful]
-
-
-def _far_pairs(
-    numbers: NDArray[np.int32],
-    together: NDArray[np.float32],
-    offset: tuple[int, int],
-    dividing: float,
-) -> Pairs:
-    """Return the distant pairs in the foreground that repel each other, and how much."""
-    rows, columns = (
-        _overlapping(n, d, FAR_STEP) for n, d in zip(numbers.shape, offset, strict=True)
-    )
-    first, second = numbers[rows[0], columns[0]], numbers[rows[1], columns[1]]
-    inside = together[rows[0].start // FAR_STEP :, columns[0].start // FAR_STEP :]
-    attraction = inside[: first.shape[0], : first.shape[1]] - np.float32(dividing)
-    useful = (first >= 0) & (second >= 0) & (attraction < 0)
+    inside = joined[rows[0].start // step :, columns[0].start // step :]
+    attraction = inside[: first.shape[0], : first.shape[1]] - np.float32(least)
+    useful = (first >= 0) & (second >= 0) & (near | (attraction < 0))
     return first[useful], second[useful], attraction[useful]
 
 
@@ -101,23 +65,11 @@ def _overlapping(length: int, shift: int, step: int) -> tuple[slice, slice]:
     return slice(start, stop, step), slice(start + shift, stop + shift, step)
 
 
+# numba: each pair depends on those before it. What a cluster excludes is a linked list, so that two
+# clusters' lists join in one step.
 @njit(cache=True, nogil=True)
-def _root(parents: NDArray[np.int32], node: int) -> int:
-    while parents[node] != node:
-        parents[node] = parents[parents[node]]
-        node = parents[node]
-    return node
-
-
-@njit(cache=True, nogil=True)
-def _mutex_watershed(
-    first: NDArray[np.int32], second: NDArray[np.int32], attracts: NDArray[np.bool_], n_nodes: int
-) -> NDArray[np.int32]:
-    """Return the cluster (1..n) of every node; pairs come with the most certain first.
-
-    Compiled because each pair depends on those before it. What a cluster excludes is a linked list,
-    so that two clusters' lists join in one step.
-    """
+def _mutex_watershed(first: Labels, second: Labels, attracts: Mask, n_nodes: int) -> Labels:
+    """Return the cluster (1..n) of every node; pairs come with the most certain first."""
     parents = np.arange(n_nodes, dtype=np.int32)
     sizes = np.ones(n_nodes, np.int32)
     heads = np.full(n_nodes, -1, np.int32)
@@ -128,41 +80,47 @@ def _mutex_watershed(
     following = np.empty(capacity, np.int32)
     excluded = np.empty(capacity, np.int32)
     for pair in range(len(first)):
-        one, other = _root(parents, first[pair]), _root(parents, second[pair])
-        if one == other:
+        small, large = root_of(parents, first[pair]), root_of(parents, second[pair])
+        if small == large:
             continue
-        if n_excluded[one] > n_excluded[other]:
-            one, other = other, one
-        entry = heads[one]
-        while entry >= 0 and _root(parents, excluded[entry]) != other:
+        if n_excluded[small] > n_excluded[large]:
+            small, large = large, small
+        entry = heads[small]
+        while entry >= 0 and root_of(parents, excluded[entry]) != large:
             entry = following[entry]
         if entry >= 0:
             continue
         if attracts[pair]:
-            if sizes[one] > sizes[other]:
-                one, other = other, one
-            parents[one] = other
-            sizes[other] += sizes[one]
-            n_excluded[other] += n_excluded[one]
-            if heads[one] >= 0:
-                if heads[other] >= 0:
-                    following[tails[other]] = heads[one]
+            if sizes[small] > sizes[large]:
+                small, large = large, small
+            parents[small] = large
+            sizes[large] += sizes[small]
+            n_excluded[large] += n_excluded[small]
+            if heads[small] >= 0:
+                if heads[large] >= 0:
+                    following[tails[large]] = heads[small]
                 else:
-                    heads[other] = heads[one]
-                tails[other] = tails[one]
+                    heads[large] = heads[small]
+                tails[large] = tails[small]
             continue
-        for mine, theirs in ((one, other), (other, one)):
+        for mine, theirs in ((small, large), (large, small)):
             excluded[n_entries], following[n_entries] = theirs, heads[mine]
             if heads[mine] < 0:
                 tails[mine] = n_entries
             heads[mine] = n_entries
             n_excluded[mine] += 1
             n_entries += 1
-    clusters = np.zeros(n_nodes, np.int32)
-    numbers = np.zeros(n_nodes, np.int32)
+    return _numbered(parents)
+
+
+@njit(cache=True, nogil=True)
+def _numbered(parents: Labels) -> Labels:
+    """Return the number (1..n) of every node's root, in the order in which roots appear."""
+    clusters = np.zeros(len(parents), np.int32)
+    numbers = np.zeros(len(parents), np.int32)
     n_clusters = 0
-    for node in range(n_nodes):
-        root = _root(parents, node)
+    for node in range(len(parents)):
+        root = root_of(parents, node)
         if numbers[root] == 0:
             n_clusters += 1
             numbers[root] = n_clusters

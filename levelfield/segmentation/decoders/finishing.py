@@ -1,10 +1,9 @@
 """What all decoders do last: fill holes, drop what is not an object, number the rest."""
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
-from levelfield.arrays import Floats, Labels, Plane
+from levelfield.arrays import Labels, Plane
+from levelfield.labels.labelwise import areas, sums_per_label
 from levelfield.labels.objects import (
     equivalent_diameters,
     fill_object_holes,
@@ -24,7 +23,6 @@ def finish(labels: Labels, likely: Plane, options: DecodingOptions) -> Labels:
     likely : (Y, X) float32
         Probability of foreground.
     options : DecodingOptions
-        Which objects stay.
 
     Returns
     -------
@@ -32,25 +30,7 @@ def finish(labels: Labels, likely: Plane, options: DecodingOptions) -> Labels:
         Numbered 1..n in raster order.
     """
     filled = fill_object_holes(labels)
+    size = areas(filled)
     keep = equivalent_diameters(filled) >= max(options.minimum_diameter, 1e-9)
-    keep &= mean_foreground(filled, likely) >= options.minimum_foreground
-    return renumber(keep_objects(filled, keep))
-
-
-def mean_foreground(labels: Labels, likely: Plane) -> Floats:
-    """Mean probability of foreground of the objects 1..max; 0 where a number is absent."""
-    return _means(labels.ravel(), likely.ravel(), int(labels.max(initial=0)))
-
-
-# Compiled: bincount converts both images to 64 bit before.
-@njit(cache=True, nogil=True)
-def _means(
-    labels: NDArray[np.int32], values: NDArray[np.float32], count: int
-) -> NDArray[np.float64]:
-    total, number = np.zeros(count), np.zeros(count)
-    for pixel in range(labels.size):
-        label = labels[pixel]
-        if label > 0:
-            total[label - 1] += values[pixel]
-            number[label - 1] += 1
-    return total / np.maximum(number, 1)
+    mean = sums_per_label(filled, likely, len(size)) / np.maximum(size, 1)
+    return renumber(keep_objects(filled, keep & (mean >= options.minimum_foreground)))

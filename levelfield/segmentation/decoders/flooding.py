@@ -5,23 +5,16 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.arrays import Labels
+from levelfield.arrays import Labels, Mask, Plane
 
 _LEVELS = 256  # heights are told apart by 1/256 of their range
 
 
-def flood(seeds: Labels, mask: NDArray[np.bool_], surface: NDArray[np.float32]) -> Labels:
+def flood(seeds: Labels, mask: Mask, surface: Plane) -> Labels:
     """Grow seeds over a mask, from the heights of a surface down.
 
     Parts of the mask without any seed become objects of their own: what is too small for a seed is
-    still there.
-
-    Parameters
-    ----------
-    seeds
-        (Y, X), 0 where there is none; seeds lie in the mask.
-    mask, surface
-        (Y, X); pixels touch along their sides.
+    still there. All are (Y, X); pixels touch along their sides.
     """
     labels = np.where(mask, seeds, 0).astype(np.int32, copy=False)
     n_seeds = int(labels.max(initial=0))
@@ -37,7 +30,7 @@ def flood(seeds: Labels, mask: NDArray[np.bool_], surface: NDArray[np.float32]) 
 # Compiled: scikit-image's watershed keeps a heap of pixels; a queue for each level takes less
 # than half of its time.
 @njit(cache=True, nogil=True)
-def _grow(labels: Labels, mask: NDArray[np.bool_], surface: NDArray[np.float32]) -> None:
+def _grow(labels: Labels, mask: Mask, surface: Plane) -> None:
     height, width = labels.shape
     flat, allowed = labels.ravel(), mask.ravel()
     level_of = _levels(surface.ravel(), allowed)
@@ -66,7 +59,7 @@ def _grow(labels: Labels, mask: NDArray[np.bool_], surface: NDArray[np.float32])
 
 
 @njit(cache=True, nogil=True)
-def _levels(heights: NDArray[np.float32], allowed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _levels(heights: Plane, allowed: Mask) -> NDArray[np.uint8]:
     low, high = np.inf, -np.inf
     for pixel in range(heights.size):
         if allowed[pixel]:
@@ -80,9 +73,7 @@ def _levels(heights: NDArray[np.float32], allowed: NDArray[np.bool_]) -> NDArray
 
 
 @njit(cache=True, nogil=True)
-def _beside_free(
-    flat: NDArray[np.int32], allowed: NDArray[np.bool_], pixel: int, height: int, width: int
-) -> bool:
+def _beside_free(flat: Labels, allowed: Mask, pixel: int, height: int, width: int) -> bool:
     row, column = pixel // width, pixel % width
     for y, x in ((row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column)):
         beside = y * width + x
@@ -92,13 +83,7 @@ def _beside_free(
 
 
 @njit(cache=True, nogil=True)
-def _append(
-    first: NDArray[np.int32],
-    last: NDArray[np.int32],
-    following: NDArray[np.int32],
-    level: int,
-    pixel: int,
-) -> None:
+def _append(first: Labels, last: Labels, following: Labels, level: int, pixel: int) -> None:
     if first[level] < 0:
         first[level] = pixel
     else:

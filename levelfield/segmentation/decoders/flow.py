@@ -5,10 +5,9 @@ Stringer et al., "Cellpose: a generalist algorithm for cellular segmentation", N
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from levelfield.arrays import Labels
+from levelfield.arrays import Image, Integers, Labels
 from levelfield.labels.objects import largest_parts
 from levelfield.segmentation.declump import merged_basins
 from levelfield.segmentation.decoder_options import FlowOptions
@@ -22,36 +21,23 @@ _LOWEST_DENSITY = 0.2  # smoothed arrivals per px; a place with fewer is no obje
 
 
 def flow(prediction: Prediction, options: FlowOptions) -> Labels:
-    """Let every foreground pixel follow the flow, and join those that arrive together.
-
-    Parameters
-    ----------
-    prediction : Prediction
-        What the network says.
-    options : FlowOptions
-        See there.
-
-    Returns
-    -------
-    (Y, X) int32
-        Numbered 1..n in raster order.
-    """
+    """Let every foreground pixel follow the flow, and join those that arrive together."""
     mask = prediction.foreground > options.foreground
     pixels = np.flatnonzero(mask)
     arrows = np.where(mask, prediction.flow, np.float32(0)).transpose(1, 2, 0)
     arrivals = _follow(np.ascontiguousarray(arrows), pixels)
-    centres = _places_of_arrival(arrivals, mask.shape, options.depth)
+    density = np.bincount(arrivals, minlength=mask.size).reshape(mask.shape)
+    smooth = ndimage.gaussian_filter(density.astype(np.float32), _SMOOTHING)
+    centres, _ = merged_basins(smooth, smooth > _LOWEST_DENSITY, options.depth, 0.0)
     labels = np.zeros(mask.shape, np.int32)
     labels.ravel()[pixels] = centres.ravel()[arrivals]
     return finish(largest_parts(labels), prediction.foreground, options)
 
 
+# numba: every pixel takes as many steps as it needs, most of them few
 @njit(cache=True, nogil=True)
-def _follow(arrows: NDArray[np.float32], pixels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the pixel in which each of `pixels` ends; both as flat indices.
-
-    Compiled because every pixel takes as many steps as it needs, most of them few.
-    """
+def _follow(arrows: Image, pixels: Integers) -> Integers:
+    """Return the pixel in which each of `pixels` ends; both as flat indices."""
     height, width = arrows.shape[:2]
     ends = np.empty(len(pixels), np.int64)
     for number in range(len(pixels)):
@@ -87,10 +73,3 @@ def _follow(arrows: NDArray[np.float32], pixels: NDArray[np.int64]) -> NDArray[n
             y, x = next_y, next_x
         ends[number] = int(y + 0.5) * width + int(x + 0.5)
     return ends
-
-
-def _places_of_arrival(arrivals: NDArray[np.int64], shape: tuple[int, int], depth: float) -> Labels:
-    """Return numbered places (Y, X) in which pixels arrive; 0 where too few do."""
-    density = np.bincount(arrivals, minlength=shape[0] * shape[1]).reshape(shape)
-    smooth = ndimage.gaussian_filter(density.astype(np.float32), _SMOOTHING)
-    return merged_basins(smooth, smooth > _LOWEST_DENSITY, depth, 0.0)[0]

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from levelfield.arrays import Image
 from levelfield.config.options import Flag, Number, Whole
 from levelfield.segmentation.method import Knob, Method
-from levelfield.segmentation.options import MinimumDiameter, Share, SizeFilter
+from levelfield.segmentation.options import Diameter, MinimumDiameter, Share, SizeFilter
 from levelfield.segmentation.result import Segmentation
 
 TRAINED_DIAMETER = 30.0  # px, that images are scaled to when a diameter is given
@@ -18,6 +18,8 @@ KNOBS = (
     Knob("diameter", 0.15, "divide_less", relative=True, unset="the typical diameter in px"),
     Knob("flow_threshold", 0.2, "find_more"),
 )
+Radius = Annotated[Number, Field(ge=0, le=10_000)]
+Batch = Annotated[Whole | None, Field(ge=1, le=4096)]
 Percentile = Annotated[Number, Field(ge=0, le=100)]
 
 
@@ -30,109 +32,53 @@ class CellposeOptions(SizeFilter):
     halved when memory runs out.
     """
 
-    diameter: Number | None = Field(
-        default=None,
-        ge=1,
-        le=10_000,
-        description="Typical diameter of the objects in px; images are scaled so that it becomes "
-        "30. null leaves them as they are, for objects of about 8 to 120 px.",
-    )
-    cell_probability: Number = Field(
-        default=0.0,
-        ge=-100,
-        le=100,
-        description="Pixels whose logit of being part of an object exceeds this are used; lower "
-        "for more and larger objects.",
-    )
-    flow_threshold: Number = Field(
-        default=0.4,
-        ge=0,
-        le=100,
-        description="Objects whose shape disagrees more with the predicted flow are removed; 0 "
-        "keeps all.",
-    )
-    minimum_area: Whole = Field(
-        default=15, ge=0, le=1_000_000_000, description="Objects of fewer px are removed."
-    )
-    maximum_fraction: Share = Field(
-        default=0.4, description="Objects that cover more of the image are removed."
-    )
+    diameter: Annotated[Diameter, Field(le=10_000)] = None
+    """Typical diameter of the objects in px; images are scaled so that it becomes 30. null leaves
+    them as they are, for objects of about 8 to 120 px."""
+    cell_probability: Annotated[Number, Field(ge=-100, le=100)] = 0.0
+    """Pixels whose logit of being part of an object exceeds this are used; lower for more and
+    larger objects."""
+    flow_threshold: Annotated[Number, Field(ge=0, le=100)] = 0.4
+    """Objects whose shape disagrees more with the predicted flow are removed; 0 keeps all."""
+    minimum_area: Annotated[Whole, Field(ge=0, le=1_000_000_000)] = 15
+    """Objects of fewer px are removed."""
+    maximum_fraction: Share = 0.4
+    """Objects that cover more of the image are removed."""
     minimum_diameter: MinimumDiameter = 0.0
-    iterations: Whole | None = Field(
-        default=None,
-        ge=1,
-        le=100_000,
-        description="Steps for which pixels follow the flow; null for 200, and more for larger "
-        "objects.",
-    )
-    normalise: Flag = Field(
-        default=True, description="Scale each channel of an image by its percentiles."
-    )
-    percentiles: tuple[Percentile, Percentile] = Field(
-        default=(1.0, 99.0), description="The two that become 0 and 1."
-    )
-    intensities: tuple[Number, Number] | None = Field(
-        default=None,
-        description="Two intensities (0-1) that become 0 and 1 in all images, in place of "
-        "percentiles.",
-    )
-    invert: Flag = Field(default=False, description="For dark objects on a bright background.")
-    normalisation_tile: Whole = Field(
-        default=0,
-        ge=0,
-        le=1_000_000,
-        description="Side in px of parts of the image that are scaled each by themselves; 0 for "
-        "the whole image.",
-    )
-    sharpen: Number = Field(
-        default=0.0,
-        ge=0,
-        le=10_000,
-        description="Radius in px of a filter that sharpens first; 0 for none.",
-    )
-    smooth: Number = Field(
-        default=0.0,
-        ge=0,
-        le=10_000,
-        description="Radius in px of a filter that smooths first; 0 for none.",
-    )
-    resample: Flag = Field(
-        default=True,
-        description="Find objects at the image's own size; false is faster and coarser where a "
-        "diameter is given.",
-    )
-    augment: Flag = Field(
-        default=False,
-        description="Flip tiles and let them overlap by half, which takes twice the work.",
-    )
-    tile_overlap: Number = Field(
-        default=0.1,
-        ge=0.05,
-        le=0.5,
-        description="Of neighbouring tiles, as a fraction of their side.",
-    )
-    tile_side: Whole | None = Field(
-        default=None, ge=64, le=2048, description="px; only for networks of the kind DINO."
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto",
-        description="Of the network's numbers; auto for bfloat16 on a GPU and float32 on a CPU.",
-    )
-    tiles_at_once: Whole | None = Field(
-        default=None,
-        ge=1,
-        le=4096,
-        description="Tiles in a batch, which bounds the GPU's memory; null for 32 on a GPU.",
-    )
-    images_at_once: Whole | None = Field(
-        default=None,
-        ge=1,
-        le=4096,
-        description="Images whose objects are found together; null for 16 on a GPU.",
-    )
-    compile: Flag = Field(
-        default=False, description="Compile the network first, which takes a minute in every job."
-    )
+    iterations: Annotated[Whole | None, Field(ge=1, le=100_000)] = None
+    """Steps for which pixels follow the flow; null for 200, and more for larger objects."""
+    normalise: Flag = True
+    """Scale each channel of an image by its percentiles."""
+    percentiles: tuple[Percentile, Percentile] = (1.0, 99.0)
+    """The two that become 0 and 1."""
+    intensities: tuple[Number, Number] | None = None
+    """Two intensities (0-1) that become 0 and 1 in all images, in place of percentiles."""
+    invert: Flag = False
+    """For dark objects on a bright background."""
+    normalisation_tile: Annotated[Whole, Field(ge=0, le=1_000_000)] = 0
+    """Side in px of parts of the image that are scaled each by themselves; 0 for the whole image.
+    """
+    sharpen: Radius = 0.0
+    """Radius in px of a filter that sharpens first; 0 for none."""
+    smooth: Radius = 0.0
+    """Radius in px of a filter that smooths first; 0 for none."""
+    resample: Flag = True
+    """Find objects at the image's own size; false is faster and coarser where a diameter is given.
+    """
+    augment: Flag = False
+    """Flip tiles and let them overlap by half, which takes twice the work."""
+    tile_overlap: Annotated[Number, Field(ge=0.05, le=0.5)] = 0.1
+    """Of neighbouring tiles, as a fraction of their side."""
+    tile_side: Annotated[Whole | None, Field(ge=64, le=2048)] = None
+    """px; only for networks of the kind DINO."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the network's numbers; auto for bfloat16 on a GPU and float32 on a CPU."""
+    tiles_at_once: Batch = None
+    """Tiles in a batch, which bounds the GPU's memory; null for 32 on a GPU."""
+    images_at_once: Batch = None
+    """Images whose objects are found together; null for 16 on a GPU."""
+    compile: Flag = False
+    """Compile the network first, which takes a minute in every job."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

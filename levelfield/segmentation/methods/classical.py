@@ -1,23 +1,20 @@
 """The method `classical`: smooth, threshold, fit each object's outline, declump, filter."""
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import Field
 
 from levelfield.arrays import Image, Labels, Mask
-from levelfield.config.options import Number
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import (
     Declump,
     DeclumpOptions,
     FillHoles,
+    OutlineHeight,
     SizeFilter,
     Smoothing,
     Threshold,
     ThresholdOptions,
 )
-from levelfield.segmentation.result import Segmentation, single_channel
+from levelfield.segmentation.result import Segmentation, filtered
 
 # A level that is given by hand comes before the factor of one that is measured.
 THRESHOLD_KNOBS = (
@@ -36,12 +33,9 @@ class ClassicalOptions(SizeFilter):
 
     smoothing: Smoothing = 1.0
     threshold: Threshold = ThresholdOptions()
-    outline: Annotated[Number | None, Field(ge=0.01, le=0.99)] = Field(
-        default=0.4,
-        description="Height of each object's outline between the background (0) and the object's "
-        "own brightness (1); larger makes smaller objects. null makes the threshold the outline of "
-        "all.",
-    )
+    outline: OutlineHeight = 0.4
+    """Height of each object's outline between the background (0) and the object's own brightness
+    (1); larger makes smaller objects. null makes the threshold the outline of all."""
     fill_holes: FillHoles = True
     declump: Declump = DeclumpOptions()
 
@@ -52,36 +46,18 @@ def classical(image: Image, options: ClassicalOptions) -> Segmentation:
     With `outline` the threshold only finds the objects, so it should be low enough for dim ones,
     and each then gets an outline that fits its own brightness; without, the threshold is the
     outline, and a higher one such as `otsu` fits better.
-
-    Parameters
-    ----------
-    image : (1, Y, X) float32
-        Intensity 0-1.
-    options : ClassicalOptions
-        See there.
     """
-    from scipy import ndimage
-
-    from levelfield.labels.filtering import filter_objects
-    from levelfield.labels.objects import (
-        fill_mask_holes,
-        fill_object_holes,
-        largest_parts,
-        renumber,
-    )
+    from levelfield.labels.objects import fill_mask_holes, fill_object_holes, largest_parts
     from levelfield.segmentation.declump import declump
+    from levelfield.segmentation.growth import thresholded
     from levelfield.segmentation.outline import above_own_level
-    from levelfield.segmentation.threshold import find_threshold
 
-    plane = single_channel(image, "classical")
-    smoothed = ndimage.gaussian_filter(plane, options.smoothing) if options.smoothing else plane
-    found = find_threshold(plane, smoothed, options.threshold)
+    smoothed, found, above = thresholded(image, "classical", options.smoothing, options.threshold)
 
     def divided(foreground: Mask) -> tuple[Labels, dict[str, float]]:
         filled = fill_mask_holes(foreground) if options.fill_holes else foreground
         return declump(smoothed, filled, options.declump)
 
-    above = smoothed > found.level
     labels, sizes = divided(above)
     if options.outline is not None:
         own = above & above_own_level(smoothed, labels, found.background, options.outline)
@@ -90,8 +66,7 @@ def classical(image: Image, options: ClassicalOptions) -> Segmentation:
         own = above & above_own_level(smoothed, labels, found.background, options.outline)
         labels = largest_parts(np.where(own, labels, 0))
         labels = fill_object_holes(labels) if options.fill_holes else labels
-    labels, removed = filter_objects(labels, *options.limits)
-    return Segmentation(renumber(labels), found.record() | sizes | removed)
+    return filtered(labels, options, found.record() | sizes)
 
 
 METHOD = Method(

@@ -1,23 +1,19 @@
 """The method `edited`: split, merge and filter objects by rule."""
 
-from pydantic import Field
-
 from levelfield.arrays import Image, Labels
-from levelfield.config.options import Number
+from levelfield.config.options import Flag
 from levelfield.segmentation.method import Method
-from levelfield.segmentation.options import MinimumDiameter, SizeFilter, SplitParts
-from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.options import Length, MinimumDiameter, SizeFilter
+from levelfield.segmentation.result import Segmentation, filtered
 
 
 class EditedOptions(SizeFilter):
     """Options of the method `edited`."""
 
-    split_parts: SplitParts = False
-    merge_distance: Number | None = Field(
-        default=None,
-        ge=0,
-        description="Merge objects that are at most so many px apart; null for no merging.",
-    )
+    split_parts: Flag = False
+    """Make every connected part of an object an object of its own."""
+    merge_distance: Length = None
+    """Merge objects that are at most so many px apart; null for no merging."""
     minimum_diameter: MinimumDiameter = 0.0
 
 
@@ -25,26 +21,14 @@ def edited(image: Image, options: EditedOptions, parent: Labels) -> Segmentation
     """Split, then merge, then filter objects; the result is numbered again in raster order.
 
     Which new object came from which old one is in the table of `levelfield.labels.objects.relate`.
-
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        Not used.
-    options : EditedOptions
-        See there.
-    parent : (Y, X) int32
-        The objects.
     """
     from levelfield.labels import objects
-    from levelfield.labels.filtering import filter_objects
 
     labels = objects.split_parts(parent) if options.split_parts else objects.renumber(parent)
     n_before = int(labels.max(initial=0))
     if options.merge_distance is not None:
         labels = objects.merge_near(labels, options.merge_distance)
-    record = {"Merged": float(n_before - labels.max(initial=0))}
-    labels, removed = filter_objects(labels, *options.limits)
-    return Segmentation(objects.renumber(labels), record | removed)
+    return filtered(labels, options, {"Merged": float(n_before - labels.max(initial=0))})
 
 
 METHOD = Method(

@@ -1,5 +1,7 @@
 """The method `expansion`: grow parents by a fixed distance."""
 
+from typing import Annotated
+
 import numpy as np
 from pydantic import Field
 
@@ -7,40 +9,28 @@ from levelfield.arrays import Image, Labels
 from levelfield.config.options import Number, Options
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import Border, Smoothing, ThresholdOptions
-from levelfield.segmentation.result import Segmentation, single_channel
+from levelfield.segmentation.result import Segmentation
 
 
 class ExpansionOptions(Options):
     """Options of the method `expansion`."""
 
-    distance: Number = Field(default=10.0, ge=0, description="How far to grow, in px.")
-    threshold: ThresholdOptions | None = Field(
-        default=None, description="Grow only over the foreground; null for everywhere."
-    )
+    distance: Annotated[Number, Field(ge=0)] = 10.0
+    """How far to grow, in px."""
+    threshold: ThresholdOptions | None = None
+    """Grow only over the foreground; null for everywhere."""
     smoothing: Smoothing = 1.0
     border: Border = "keep"
 
 
 def expansion(image: Image, options: ExpansionOptions, parent: Labels) -> Segmentation:
-    """Grow parents by a fixed distance: CellProfiler's Distance-N, with a threshold Distance-B.
-
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        Without a threshold it is not looked at.
-    options : ExpansionOptions
-        See there.
-    parent : (Y, X) int32
-        E.g. nuclei.
-    """
+    """Grow parents by a fixed distance: CellProfiler's Distance-N, with a threshold Distance-B."""
     from levelfield.labels.objects import expand
-    from levelfield.segmentation.growth import foreground_of, grown, smooth
+    from levelfield.segmentation.growth import grown, thresholded
 
     labels, found = expand(parent, options.distance), None
     if options.threshold is not None:
-        plane = single_channel(image, "expansion")
-        smoothed = smooth(plane, options.smoothing)
-        found, foreground = foreground_of(plane, smoothed, options.threshold)
+        _, found, foreground = thresholded(image, "expansion", options.smoothing, options.threshold)
         labels = np.where(foreground | (parent > 0), labels, 0)
     return grown(labels, False, options.border, found)
 

@@ -5,61 +5,39 @@ in an environment of its own, and sees many images at once, because every reques
 costs some time.
 """
 
-from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from levelfield.arrays import Image
 from levelfield.config.options import Number, Whole
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import MaskThreshold, Share, SizeFilter
-from levelfield.segmentation.result import Segmentation
-from levelfield.segmentation.workers.exchange import load_worker, segment_with_worker
+from levelfield.segmentation.workers.exchange import Worker, segment_with_worker
 
 
 class InstansegOptions(SizeFilter):
     """Options of the method `instanseg`."""
 
-    target: Literal["nuclei", "cells"] = Field(
-        default="nuclei", description="Which of the two, where the model makes both."
-    )
-    pixel_size: Number | None = Field(
-        default=None,
-        ge=0.01,
-        le=100,
-        description="Width of a pixel in µm, by which images are scaled to the model's; null for "
-        "no scaling.",
-    )
+    target: Literal["nuclei", "cells"] = "nuclei"
+    """Which of the two, where the model makes both."""
+    pixel_size: Annotated[Number | None, Field(ge=0.01, le=100)] = None
+    """Width of a pixel in µm, by which images are scaled to the model's; null for no scaling."""
     mask_threshold: MaskThreshold = 0.53
-    seed_threshold: Number = Field(
-        default=0.7,
-        ge=0,
-        description="What a pixel needs to be the seed of an object; higher finds fewer.",
-    )
-    peak_distance: Whole = Field(
-        default=5, ge=1, description="Seeds are at least so many px apart."
-    )
-    overlap_threshold: Share = Field(
-        default=0.3,
-        description="Seeds whose masks overlap more are one object; higher splits more.",
-    )
-
-
-def segment(
-    images: Sequence[Image], options: InstansegOptions, inputs: Sequence[Mapping[str, Any]]
-) -> list[Segmentation]:
-    """Segment images (C, Y, X) of as many channels as the model wants."""
-    return segment_with_worker(images, options, inputs[0]["model"])
+    seed_threshold: Annotated[Number, Field(ge=0)] = 0.7
+    """What a pixel needs to be the seed of an object; higher finds fewer."""
+    peak_distance: Annotated[Whole, Field(ge=1)] = 5
+    """Seeds are at least so many px apart."""
+    overlap_threshold: Share = 0.3
+    """Seeds whose masks overlap more are one object; higher splits more."""
 
 
 METHOD = Method(
     name="instanseg",
     makes="nuclei or cells, with an InstanSeg model",
     options=InstansegOptions,
-    run_many=segment,
-    load=partial(load_worker, "instanseg"),
+    run_many=segment_with_worker,
+    load=partial(Worker, "instanseg"),
     environment="an environment of its own: `make env-instanseg`",
     knobs=(
         Knob("mask_threshold", 0.05, "smaller"),

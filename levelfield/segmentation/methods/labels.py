@@ -1,14 +1,12 @@
 """The method `labels`: take over labels that were made elsewhere."""
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
 
-from levelfield.arrays import Image, Labels, Plane
+from levelfield.arrays import AnyLabels, Image, Labels, Plane
 from levelfield.config.options import Flag
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.options import MinimumDiameter, SizeFilter
-from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.result import Segmentation, filtered
 
 RING = 5  # px around an object that count as its surroundings
 
@@ -16,32 +14,17 @@ RING = 5  # px around an object that count as its surroundings
 class LabelsOptions(SizeFilter):
     """Options of the method `labels`."""
 
-    split_parts: Flag = Field(
-        default=False,
-        description="Make each connected part an object of its own, for masks that do not number "
-        "their objects.",
-    )
+    split_parts: Flag = False
+    """Make each connected part an object of its own, for masks that do not number their objects."""
     minimum_diameter: MinimumDiameter = 0.0
 
 
-def labels(image: Image, options: LabelsOptions, imported: NDArray[np.integer]) -> Segmentation:
+def labels(image: Image, options: LabelsOptions, imported: AnyLabels) -> Segmentation:
     """Take over labels that were made elsewhere, and treat them like any other.
 
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        The first channel tells whether the labels belong to this image.
-    options : LabelsOptions
-        See there.
-    imported : (Y, X) integer
-        As `levelfield.segmentation.imported.read_labels` returns them.
-
-    Returns
-    -------
-    Segmentation
-        Renumbered in raster order. The record says how many objects have `SeveralParts`, and which
-        share of the objects is `BrighterThanSurroundings`: near 1 where bright objects and labels
-        belong together, near 0.5 where the labels are those of another image.
+    The record says how many objects have `SeveralParts`, and which share of the objects is
+    `BrighterThanSurroundings` in the first channel: near 1 where bright objects and labels belong
+    together, near 0.5 where the labels are those of another image.
 
     Raises
     ------
@@ -49,9 +32,13 @@ def labels(image: Image, options: LabelsOptions, imported: NDArray[np.integer]) 
         If the labels have another size than the image, or are a mask instead of labels.
     """
     from levelfield.labels import objects
-    from levelfield.labels.filtering import filter_objects
 
-    _check_shape(imported, image.shape[1:])
+    expected = image.shape[1:]
+    if imported.shape != expected:
+        hint = "They may be of another site, or scaled or cropped."
+        if imported.shape == expected[::-1]:
+            hint = "They look transposed: rows and columns are exchanged."
+        raise ValueError(f"the labels are {imported.shape} px, the image is {expected}. {hint}")
     numbered = objects.split_parts(imported) if options.split_parts else objects.renumber(imported)
     parts = objects.split_parts(numbered)
     if numbered.max() == 1 and parts.max() > 1:
@@ -60,21 +47,11 @@ def labels(image: Image, options: LabelsOptions, imported: NDArray[np.integer]) 
             "a mask, and would count as one object. Export labels instead, or set split_parts: true"
         )
     several = np.bincount(objects.relate(parts, numbered)["parent"], minlength=1)[1:] > 1
-    kept, removed = filter_objects(numbered, *options.limits)
     record = {
         "SeveralParts": float(several.sum()),
         "BrighterThanSurroundings": _brighter_share(image[0], numbered),
     }
-    return Segmentation(objects.renumber(kept), record | removed)
-
-
-def _check_shape(imported: NDArray[np.integer], expected: tuple[int, ...]) -> None:
-    if imported.shape == expected:
-        return
-    hint = "They may be of another site, or scaled or cropped."
-    if imported.shape == expected[::-1]:
-        hint = "They look transposed: rows and columns are exchanged."
-    raise ValueError(f"the labels are {imported.shape} px, the image is {expected}. {hint}")
+    return filtered(numbered, options, record)
 
 
 def _brighter_share(plane: Plane, labels: Labels) -> float:
@@ -95,8 +72,8 @@ def _brighter_share(plane: Plane, labels: Labels) -> float:
 METHOD = Method(
     name="labels",
     makes="whatever label images hold that were made elsewhere",
-    options=LabelsOptions,
-    run=labels,
     files=True,
     made_elsewhere=True,
+    options=LabelsOptions,
+    run=labels,
 )

@@ -1,39 +1,24 @@
 """The method `masked`: cut objects to the area of other objects, e.g. speckles to nuclei."""
 
-from pydantic import Field
-
 from levelfield.arrays import Image, Labels
 from levelfield.config.options import Options
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.options import Share
-from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.result import Segmentation, remaining
 
 
 class MaskedOptions(Options):
     """Options of the method `masked`."""
 
-    minimum_fraction: Share = Field(
-        default=0.0, description="Objects of which a smaller share lies inside are removed."
-    )
+    minimum_fraction: Share = 0.0
+    """Objects of which a smaller share lies inside are removed."""
 
 
 def masked(image: Image, options: MaskedOptions, parent: Labels, within: Labels) -> Segmentation:
-    """Cut objects to the area of other objects; numbers stay.
+    """Cut the objects `parent` to the area of the objects `within`; numbers stay."""
+    from levelfield.labels.objects import within_mask
 
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        Not used.
-    options : MaskedOptions
-        See there.
-    parent, within : (Y, X) int32
-        The objects, and those that bound them.
-    """
-    from levelfield.labels import objects
-
-    labels = objects.within_mask(parent, within > 0, options.minimum_fraction)
-    n_removed = len(objects.object_numbers(parent)) - len(objects.object_numbers(labels))
-    return Segmentation(labels, {"Removed": float(n_removed)})
+    return remaining(within_mask(parent, within > 0, options.minimum_fraction), parent, "Removed")
 
 
 METHOD = Method(

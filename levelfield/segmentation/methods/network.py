@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field, SerializeAsAny, model_validator
+from pydantic import SerializeAsAny, model_validator
 
 from levelfield.arrays import Image, Labels, Mask, Plane
-from levelfield.config.options import Number
 from levelfield.segmentation.decoder_options import DECODING, DecodingOptions, FlowOptions
 from levelfield.segmentation.method import Knob, Method
-from levelfield.segmentation.options import SizeFilter
-from levelfield.segmentation.result import Segmentation, single_channel
+from levelfield.segmentation.options import Diameter, Length, OutlineHeight, SizeFilter
+from levelfield.segmentation.result import Segmentation, filtered, single_channel
 
 if TYPE_CHECKING:
     from levelfield.segmentation.small_network.prediction import Prediction
@@ -23,29 +21,18 @@ if TYPE_CHECKING:
 class NetworkOptions(SizeFilter):
     """Options of the method `network`; those of `decoding` depend on the decoder."""
 
-    decoder: Literal["flow", "three_class", "components", "affinity"] = Field(
-        default="flow", description="How the network's prediction becomes objects."
-    )
-    decoding: SerializeAsAny[DecodingOptions] = Field(
-        default=FlowOptions(), description="Of the decoder; not every decoder has each of them."
-    )
-    outline: Annotated[Number | None, Field(ge=0.01, le=0.99)] = Field(
-        default=0.4,
-        description="Height of each object's outline between the background beside it (0) and the "
-        "object's own brightness (1); larger makes smaller objects. null leaves the outlines to "
-        "the network.",
-    )
-    minimum_diameter: Number | None = Field(  # type: ignore[assignment]
-        default=None,
-        ge=0,
-        description="Objects of a smaller equivalent diameter (px) are removed; null for 6, or a "
-        "third of the typical diameter where that is less.",
-    )
-    diameter: Number | None = Field(
-        default=None,
-        ge=1,
-        description="Typical diameter of the objects in px; null measures it once for each plate.",
-    )
+    decoder: Literal["flow", "three_class", "components", "affinity"] = "flow"
+    """How the network's prediction becomes objects."""
+    decoding: SerializeAsAny[DecodingOptions] = FlowOptions()
+    """Of the decoder; not every decoder has each of them."""
+    outline: OutlineHeight = 0.4
+    """Height of each object's outline between the background beside it (0) and the object's own
+    brightness (1); larger makes smaller objects. null leaves the outlines to the network."""
+    minimum_diameter: Length = None  # type: ignore[assignment]
+    """Objects of a smaller equivalent diameter (px) are removed; null for 6, or a third of the
+    typical diameter where that is less."""
+    diameter: Diameter = None
+    """Typical diameter of the objects in px; null measures it once for each plate."""
 
     @property
     def limits(self) -> tuple[float, float | None, str]:
@@ -91,15 +78,9 @@ def segment_with_network(
 ) -> list[Segmentation]:
     """Segment what the small network sees.
 
-    Parameters
-    ----------
-    images : sequence of (1, Y, X) float32
-        Scaled only if the objects' diameter is outside of what the network was trained on.
-    options : NetworkOptions
-        See there.
-    inputs : sequence of mapping
-        The `model`: what has the method `predict` of
-        `levelfield.segmentation.small_network.inference.NetworkModel`.
+    Images are scaled only if the objects' diameter is outside of what the network was trained on.
+    A model has the method `predict` of
+    `levelfield.segmentation.small_network.inference.NetworkModel`.
     """
     from levelfield.segmentation.decoders import READS
 
@@ -123,18 +104,14 @@ def decode(
     Parameters
     ----------
     prediction : Prediction
-        What the network says.
     shape : (int, int)
         Of the image.
     options : NetworkOptions, optional
-        See there.
     image : (Y, X) float32, optional
         Without it, the outlines are those of the prediction alone.
     """
     from skimage.transform import resize
 
-    from levelfield.labels.filtering import filter_objects
-    from levelfield.labels.objects import renumber
     from levelfield.segmentation.decoders import DECODERS
     from levelfield.segmentation.small_network.refinement import refine_outlines
 
@@ -149,9 +126,8 @@ def decode(
     if image is not None and options.outline is not None:
         levels = options.outline, threshold
         labels = refine_outlines(image, labels, foreground, *levels, coarseness)
-    labels, removed = filter_objects(labels, *options.limits)
     share = {"ForegroundProbability": float(prediction.foreground.mean())}
-    return Segmentation(renumber(labels), share | removed)
+    return filtered(labels, options, share)
 
 
 def _to_size(labels: Labels, foreground: Mask, coarseness: float) -> Labels:
@@ -166,19 +142,13 @@ def _to_size(labels: Labels, foreground: Mask, coarseness: float) -> Labels:
     return fill_object_holes(np.where(foreground, grown, 0))
 
 
-def _load(path: Path, rule: str) -> Any:
-    from levelfield.segmentation.small_network.inference import load_model
-
-    return load_model(path, rule)
-
-
 METHOD = Method(
     name="network",
     makes="nuclei, with a small trained network",
     options=NetworkOptions,
     run_many=segment_with_network,
     channels=(1, 1),
-    load=_load,
+    load="levelfield.segmentation.small_network.inference:load_model",
     for_threads=True,
     plate_diameter=True,
     trainable=True,

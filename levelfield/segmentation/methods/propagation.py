@@ -1,31 +1,16 @@
 """The method `propagation`: grow parents along least image change and distance."""
 
 from levelfield.arrays import Image, Labels
-from levelfield.config.options import Options
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.methods.classical import DETECTION_KNOBS, THRESHOLD_KNOBS
-from levelfield.segmentation.options import (
-    Border,
-    FillHoles,
-    MaximumDistance,
-    Regularisation,
-    Smoothing,
-    Threshold,
-    ThresholdOptions,
-)
-from levelfield.segmentation.result import Segmentation, single_channel
+from levelfield.segmentation.options import GrowthOptions, Regularisation
+from levelfield.segmentation.result import Segmentation
 
 
-class PropagationOptions(Options):
+class PropagationOptions(GrowthOptions):
     """Options of the method `propagation`."""
 
-    smoothing: Smoothing = 1.0
-    # Cytoplasm is often far dimmer than the nucleus in the same channel.
-    threshold: Threshold = ThresholdOptions(log=True)
     regularisation: Regularisation = 0.05
-    maximum_distance: MaximumDistance = None
-    fill_holes: FillHoles = True
-    border: Border = "keep"
 
 
 def propagation(image: Image, options: PropagationOptions, parent: Labels) -> Segmentation:
@@ -33,23 +18,11 @@ def propagation(image: Image, options: PropagationOptions, parent: Labels) -> Se
 
     As CellProfiler's IdentifySecondaryObjects with the method Propagation. Each object covers at
     least its parent.
-
-    Parameters
-    ----------
-    image : (1, Y, X) float32
-        Intensity 0-1, e.g. of a cytoplasmic stain.
-    options : PropagationOptions
-        See there.
-    parent : (Y, X) int32
-        E.g. nuclei.
     """
-    from levelfield.segmentation.growth import foreground_of, grown, smooth, within_reach
+    from levelfield.segmentation.growth import foreground_near, grown
     from levelfield.segmentation.propagate import propagate
 
-    plane = single_channel(image, "propagation")
-    smoothed = smooth(plane, options.smoothing)
-    found, foreground = foreground_of(plane, smoothed, options.threshold)
-    foreground = within_reach(foreground, parent, options.maximum_distance)
+    smoothed, found, foreground = foreground_near(image, "propagation", options, parent)
     labels, _ = propagate(smoothed, parent, foreground, options.regularisation)
     return grown(labels, options.fill_holes, options.border, found)
 

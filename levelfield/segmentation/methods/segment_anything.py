@@ -5,8 +5,7 @@ Kirillov et al., ICCV 2023. Masks may overlap; the better one has the pixels.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,39 +20,25 @@ from levelfield.segmentation.result import Segmentation
 if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
     from levelfield.segmentation.networks.segment_anything import SegmentAnythingModel
 
+LOADER = "levelfield.segmentation.networks.segment_anything:load_segment_anything"
+
 
 class SegmentAnythingOptions(SizeFilter):
     """Options of the method `segment_anything`; the background of a field is often a good mask."""
 
-    points_per_side: Whole = Field(
-        default=32,
-        ge=1,
-        le=256,
-        description="Of the grid; points should be closer than the objects.",
-    )
+    points_per_side: Annotated[Whole, Field(ge=1, le=256)] = 32
+    """Of the grid; points should be closer than the objects."""
     minimum_quality: MinimumQuality = 0.88
-    minimum_stability: Share = Field(
-        default=0.95,
-        description="Masks of which less stays when the cut-off is moved a little are dropped.",
-    )
+    minimum_stability: Share = 0.95
+    """Masks of which less stays when the cut-off is moved a little are dropped."""
     minimum_kept: MinimumKept = 0.5
 
 
 def segment_anything(
     image: Image, options: SegmentAnythingOptions, model: SegmentAnythingModel
 ) -> Segmentation:
-    """Segment whatever a grid of points finds.
-
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        1 to 3 channels, which become red, green and blue.
-    options : SegmentAnythingOptions
-        See there.
-    model : SegmentAnythingModel
-        See `levelfield.segmentation.networks.segment_anything.load_segment_anything`.
-    """
-    from levelfield.segmentation.overlaps import claim, finished, resolve_overlaps
+    """Segment whatever a grid of points finds in 1 to 3 channels, seen as red, green and blue."""
+    from levelfield.segmentation.overlaps import claim, without_overlaps
 
     shape = image.shape[1:]
     limits = options.points_per_side, options.minimum_quality, options.minimum_stability
@@ -63,17 +48,9 @@ def segment_anything(
     maximum = options.maximum_diameter
     largest = np.inf if maximum is None else np.pi * maximum**2 / 4
     fitting = [mask for mask in claims if len(mask.pixels) <= largest]
-    labels, record = resolve_overlaps(fitting, shape, options.minimum_kept)
-    result = finished(labels, record, *options.limits)
+    result = without_overlaps(fitting, shape, options, options.minimum_kept)
     n_large = result.record["RemovedLarge"] + len(claims) - len(fitting)
     return Segmentation(result.labels, result.record | {"RemovedLarge": n_large})
-
-
-def load_model(path: Path, rule: str) -> SegmentAnythingModel:
-    """Read published weights; see `levelfield.segmentation.devices.choose_device` for the rule."""
-    from levelfield.segmentation.networks.segment_anything import load_segment_anything
-
-    return load_segment_anything(path, rule)
 
 
 def as_colours(image: Image) -> NDArray[np.uint8]:
@@ -105,7 +82,7 @@ METHOD = Method(
     options=SegmentAnythingOptions,
     run=segment_anything,
     channels=(1, 3),
-    load=load_model,
+    load=LOADER,
     environment="levelfield[gpu]",
     knobs=(Knob("minimum_kept", 0.1, "divide_less"), Knob("minimum_quality", 0.05, "find_fewer")),
 )

@@ -5,7 +5,8 @@ Kirillov et al., ICCV 2023.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,27 +15,21 @@ from pydantic import Field
 from levelfield.arrays import Image, Labels
 from levelfield.config.options import Number, Options
 from levelfield.segmentation.method import Method
-from levelfield.segmentation.methods.segment_anything import as_colours, load_model
+from levelfield.segmentation.methods.segment_anything import LOADER, as_colours
 from levelfield.segmentation.options import Border, MinimumQuality
 from levelfield.segmentation.result import Segmentation
 
 if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
-    from levelfield.segmentation.networks.segment_anything import SegmentAnythingModel
+    from levelfield.segmentation.networks.segment_anything import ScoredMask, SegmentAnythingModel
 
 
 class SegmentAnythingCellsOptions(Options):
     """Options of the method `segment_anything_cells`."""
 
-    prompts: Literal["boxes", "points", "both"] = Field(
-        default="boxes", description="What tells the network where a cell is."
-    )
-    margin: Number = Field(
-        default=0.5,
-        ge=0,
-        le=10,
-        description="Boxes around nuclei are widened on every side by so many times their own "
-        "side.",
-    )
+    prompts: Literal["boxes", "points", "both"] = "boxes"
+    """What tells the network where a cell is."""
+    margin: Annotated[Number, Field(ge=0, le=10)] = 0.5
+    """Boxes around nuclei are widened on every side by so many times their own side."""
     minimum_quality: MinimumQuality = 0.0
     border: Border = "keep"
 
@@ -46,31 +41,18 @@ def segment_anything_cells(
 
     Every cell has the number of its nucleus, covers it, and keeps off the other nuclei. One whose
     mask is of less than `minimum_quality` is its nucleus alone.
-
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        1 to 3 channels, which become red, green and blue.
-    options : SegmentAnythingCellsOptions
-        See there.
-    parent : (Y, X) int32
-        E.g. nuclei.
-    model : SegmentAnythingModel
-        See `levelfield.segmentation.networks.segment_anything.load_segment_anything`.
     """
     from levelfield.labels import objects
-    from levelfield.segmentation.overlaps import Claim, claim, finished, resolve_overlaps
+    from levelfield.labels.filtering import filter_objects
+    from levelfield.segmentation.overlaps import claim, resolve_overlaps
 
     numbers = objects.object_numbers(parent)
-    if not len(numbers):
-        labels, record = resolve_overlaps([], parent.shape)
-        return finished(labels, record, 0, None, options.border)
-    found = model.masks_of_prompts(
-        as_colours(image),
-        None if options.prompts == "points" else nucleus_boxes(parent, options.margin),
-        None if options.prompts == "boxes" else nucleus_points(parent),
-    )
-    claims: list[Claim] = []
+    found: Iterable[ScoredMask] = ()
+    if len(numbers):
+        boxes = None if options.prompts == "points" else nucleus_boxes(parent, options.margin)
+        points = None if options.prompts == "boxes" else nucleus_points(parent)
+        found = model.masks_of_prompts(as_colours(image), boxes, points)
+    claims = []
     for number, mask in zip(numbers, found, strict=True):
         own = parent == number
         good = mask.score >= options.minimum_quality
@@ -78,7 +60,8 @@ def segment_anything_cells(
         claims.append(claim(mask.score, cell, parent.shape[1]))
     labels, record = resolve_overlaps(claims, parent.shape)
     numbered = np.concatenate([[0], numbers]).astype(np.int32)[labels]
-    return finished(numbered, record, 0, None, options.border, keep_numbers=True)
+    kept, removed = filter_objects(objects.largest_parts(numbered), 0, None, options.border)
+    return Segmentation(kept, record | removed)
 
 
 def nucleus_boxes(parent: Labels, margin: float) -> NDArray[np.float32]:
@@ -115,6 +98,6 @@ METHOD = Method(
     run=segment_anything_cells,
     builds_on=("parent",),
     channels=(1, 3),
-    load=load_model,
+    load=LOADER,
     environment="levelfield[gpu]",
 )

@@ -6,11 +6,9 @@ and ``2D_demo`` (BSD-3 by their authors, see docs/segmenters.md).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
 
 from levelfield.arrays import Image, Integers, Plane
 from levelfield.segmentation.method import Knob, Method
@@ -28,31 +26,17 @@ _SHORTEST = 1e-3  # px; a polygon has an area, however little
 class StardistOptions(SizeFilter):
     """Options of the method `stardist`."""
 
-    probability: Share | None = Field(
-        default=None,
-        description="Pixels of a higher object probability propose an object; null for the model's "
-        "own.",
-    )
-    overlap: Share | None = Field(
-        default=None,
-        description="A polygon that shares more than this of the smaller one with a better one is "
-        "dropped; null for the model's own.",
-    )
+    probability: Share | None = None
+    """Pixels of a higher object probability propose an object; null for the model's own."""
+    overlap: Share | None = None
+    """A polygon that shares more than this of the smaller one with a better one is dropped; null
+    for the model's own."""
     scale: Scale = 1.0
     minimum_diameter: MinimumDiameter = 0.0
 
 
 def stardist(image: Image, options: StardistOptions, model: StarDistModel) -> Segmentation:
     """Segment with a StarDist model.
-
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        As many channels as the model has.
-    options : StardistOptions
-        See there.
-    model : StarDistModel
-        See `levelfield.segmentation.networks.stardist.load_stardist`.
 
     Raises
     ------
@@ -61,7 +45,7 @@ def stardist(image: Image, options: StardistOptions, model: StarDistModel) -> Se
     """
     from scipy import ndimage
 
-    from levelfield.segmentation.overlaps import finished, resolve_overlaps
+    from levelfield.segmentation.overlaps import without_overlaps
     from levelfield.segmentation.star_polygons import polygon_claims, suppress
 
     _check_channels(image, model)
@@ -75,8 +59,7 @@ def stardist(image: Image, options: StardistOptions, model: StarDistModel) -> Se
     claims = polygon_claims(
         points[kept] / scale, distances[kept] / scale, scores[kept], image.shape[1:]
     )
-    labels, record = resolve_overlaps(claims, image.shape[1:])
-    return finished(labels, record, *options.limits)
+    return without_overlaps(claims, image.shape[1:], options)
 
 
 def _candidates(
@@ -109,19 +92,13 @@ def _check_channels(image: Image, model: StarDistModel) -> None:
         )
 
 
-def _load(path: Path, rule: str) -> StarDistModel:
-    from levelfield.segmentation.networks.stardist import load_stardist
-
-    return load_stardist(path, rule)
-
-
 METHOD = Method(
     name="stardist",
     makes="nuclei or cells, as star-convex polygons of a StarDist model",
+    environment="levelfield[gpu]",
+    load="levelfield.segmentation.networks.stardist:load_stardist",
     options=StardistOptions,
     run=stardist,
-    load=_load,
-    environment="levelfield[gpu]",
     knobs=(
         Knob("overlap", 0.1, "divide_more", unset="the model's own"),
         Knob("probability", 0.1, "find_fewer", unset="the model's own"),

@@ -1,49 +1,39 @@
 """The method `subtraction`: cytoplasm = cells minus nuclei."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from levelfield.arrays import Image, Labels
 from levelfield.config.options import Number, Options
 from levelfield.segmentation.method import Method
-from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.result import Segmentation, remaining
 
 
 class SubtractionOptions(Options):
     """Options of the method `subtraction`."""
 
-    shrink: Number = Field(
-        default=0.0, ge=0, description="Erode the subtracted objects by so many px first."
-    )
+    shrink: Annotated[Number, Field(ge=0)] = 0.0
+    """Erode the subtracted objects by so many px first."""
 
 
 def subtraction(
     image: Image, options: SubtractionOptions, parent: Labels, minus: Labels
 ) -> Segmentation:
-    """Subtract objects from the objects around them.
+    """Subtract the objects `minus` from the objects `parent` around them.
 
     Every object keeps the number of its parent; how many have nothing left is recorded.
-
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        Not used.
-    options : SubtractionOptions
-        See there.
-    parent, minus : (Y, X) int32
-        E.g. cells and nuclei.
     """
-    from levelfield.labels import objects
+    from levelfield.labels.objects import subtract
 
-    labels = objects.subtract(parent, minus, options.shrink)
-    n_empty = len(objects.object_numbers(parent)) - len(objects.object_numbers(labels))
-    return Segmentation(labels, {"Empty": float(n_empty)})
+    return remaining(subtract(parent, minus, options.shrink), parent, "Empty")
 
 
 METHOD = Method(
     name="subtraction",
     makes="cytoplasm = cells minus nuclei",
+    builds_on=("parent", "minus"),
     options=SubtractionOptions,
     run=subtraction,
-    builds_on=("parent", "minus"),
     copies_outlines=True,
 )

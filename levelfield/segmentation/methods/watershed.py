@@ -3,74 +3,39 @@
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from levelfield.arrays import Image, Labels
-from levelfield.config.options import Options
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.methods.classical import DETECTION_KNOBS, THRESHOLD_KNOBS
-from levelfield.segmentation.options import (
-    Border,
-    FillHoles,
-    MaximumDistance,
-    Smoothing,
-    Threshold,
-    ThresholdOptions,
-)
-from levelfield.segmentation.result import Segmentation, single_channel
+from levelfield.segmentation.options import GrowthOptions
+from levelfield.segmentation.result import Segmentation
 
 
-class WatershedOptions(Options):
+class WatershedOptions(GrowthOptions):
     """Options of the method `watershed`."""
 
-    surface: Literal["image", "gradient"] = Field(
-        default="gradient",
-        description="Objects meet where the image is darkest between them, or where it is "
-        "steepest.",
-    )
-    smoothing: Smoothing = 1.0
-    threshold: Threshold = ThresholdOptions(log=True)
-    maximum_distance: MaximumDistance = None
-    fill_holes: FillHoles = True
-    border: Border = "keep"
+    surface: Literal["image", "gradient"] = "gradient"
+    """Objects meet where the image is darkest between them, or where it is steepest."""
 
 
 def watershed(image: Image, options: WatershedOptions, parent: Labels) -> Segmentation:
     """Grow parents over the foreground by a watershed that starts from them.
 
     As CellProfiler's IdentifySecondaryObjects with the methods Watershed - Image and - Gradient.
-
-    Parameters
-    ----------
-    image : (1, Y, X) float32
-        Intensity 0-1.
-    options : WatershedOptions
-        See there.
-    parent : (Y, X) int32
-        E.g. nuclei.
     """
     from scipy import ndimage
     from skimage.segmentation import watershed as flood
 
-    from levelfield.segmentation.growth import (
-        foreground_of,
-        grown,
-        smooth,
-        surrounded,
-        within_reach,
-    )
+    from levelfield.segmentation.growth import foreground_near, grown, surrounded
 
-    plane = single_channel(image, "watershed")
-    smoothed = smooth(plane, options.smoothing)
-    found, foreground = foreground_of(plane, smoothed, options.threshold)
-    foreground = within_reach(foreground, parent, options.maximum_distance) | (parent > 0)
+    smoothed, found, foreground = foreground_near(image, "watershed", options, parent)
     if options.surface == "image":
         height = -smoothed
     else:  # separable, so faster than scikit-image's
         height = np.hypot(ndimage.sobel(smoothed, 0), ndimage.sobel(smoothed, 1))
     # Parents keep their pixels. The flood starts at their rims: it takes most of its time for the
     # pixels inside, which can reach nothing.
-    outer = foreground & ~surrounded(parent > 0)
+    outer = (foreground | (parent > 0)) & ~surrounded(parent > 0)
     flooded = flood(height, parent, mask=outer, connectivity=2)
     labels = np.where(parent > 0, parent, flooded).astype(np.int32)
     return grown(labels, options.fill_holes, options.border, found)

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -20,7 +18,9 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
+from levelfield.arrays import Plane
 from levelfield.segmentation.devices import choose_device
+from levelfield.segmentation.networks.unet import convolution
 
 BACKBONES = ("small", "resnet18", "resnet50")
 KIND = "levelfield Mask R-CNN"
@@ -35,23 +35,15 @@ class _SmallBackbone(nn.Module):
     def __init__(self, out_channels: int = 64) -> None:
         super().__init__()
         self.out_channels = out_channels
-        self.fine = nn.Sequential(_convolution(3, 16, 2), _convolution(16, 32, 1))
-        self.middle = nn.Sequential(_convolution(32, 64, 2), _convolution(64, 64, 1))
-        self.coarse = nn.Sequential(_convolution(64, 64, 2), _convolution(64, 64, 1))
-        self.last = _convolution(128, out_channels, 1)
+        self.fine = nn.Sequential(convolution(3, 16, 2), convolution(16, 32))
+        self.middle = nn.Sequential(convolution(32, 64, 2), convolution(64, 64))
+        self.coarse = nn.Sequential(convolution(64, 64, 2), convolution(64, 64))
+        self.last = convolution(128, out_channels)
 
     def forward(self, image: Tensor) -> OrderedDict[str, Tensor]:
         middle = self.middle(self.fine(image))
         coarse = nn.functional.interpolate(self.coarse(middle), size=middle.shape[2:])
         return OrderedDict({"0": self.last(torch.cat([middle, coarse], 1))})
-
-
-def _convolution(n_in: int, n_out: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False),
-        nn.BatchNorm2d(n_out),
-        nn.ReLU(inplace=True),
-    )
 
 
 class _AsItIs(GeneralizedRCNNTransform):
@@ -77,11 +69,8 @@ class _AsItIs(GeneralizedRCNNTransform):
 def build_network(backbone: str) -> MaskRCNN:
     """Build a network with random weights.
 
-    Parameters
-    ----------
-    backbone
-        ``small`` (0.7 million parameters, for a CPU), ``resnet18`` or ``resnet50`` (44 million, the
-        one that is usual in publications; torchvision has weights of it to start from).
+    The backbone is ``small`` (0.7 million parameters, for a CPU), ``resnet18`` or ``resnet50`` (44
+    million, the usual one in publications; torchvision has weights of it to start from).
 
     Raises
     ------
@@ -132,6 +121,12 @@ def save_network(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, 
     save_file(tensors, path, metadata={"kind": KIND, **facts})
 
 
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the weights of a file of safetensors, and the facts about them."""
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read weights to start training from: of `save_network`, or torchvision's own file.
 
@@ -141,16 +136,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         If the file is neither safetensors nor a state dict of torch.
     """
     try:
-        return load_file(path)
-    except Exception:  # safetensors has an exception class of its own
+        return _read(path)[0]
+    except SafetensorError:
         pass
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except Exception as error:  # pickles raise many kinds
         raise ValueError(f"{path} holds no weights of a Mask R-CNN: {error}") from None
-    if not isinstance(weights, dict) or not all(
-        isinstance(one, Tensor) for one in weights.values()
-    ):
+    if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
         raise ValueError(f"{path} holds no weights of a Mask R-CNN, but something else")
     return weights
 
@@ -172,24 +165,12 @@ class Proposal:
     score: float
     top: int
     left: int
-    probability: NDArray[np.float32]
+    probability: Plane
 
 
 @dataclass(frozen=True)
 class MaskRcnnModel:
-    """A model that is ready to predict.
-
-    Attributes
-    ----------
-    network : MaskRCNN
-        With its weights.
-    facts : dict of str to str
-        What its file says of it.
-    device : torch.device
-        Where it computes.
-    device_name : str
-        For tables.
-    """
+    """A model that is ready to predict, and what its file says of it."""
 
     network: MaskRCNN
     facts: dict[str, str]
@@ -197,19 +178,10 @@ class MaskRcnnModel:
     device_name: str
     fields_at_once: int = 1
 
-    def propose(
-        self, image: NDArray[np.float32], minimum_score: float, shape: tuple[int, int]
-    ) -> list[Proposal]:
-        """Return what may be objects of an image (Y, X), scaled as for training.
+    def propose(self, image: Plane, minimum_score: float, shape: tuple[int, ...]) -> list[Proposal]:
+        """Return what may be objects of an image (Y, X), whose intensities are as for training.
 
-        Parameters
-        ----------
-        image
-            The original image, or the same enlarged.
-        minimum_score
-            Less likely proposals are left out.
-        shape
-            (Y, X) of the original image, in whose pixels proposals are returned.
+        It may be enlarged: proposals come in the pixels of the original, whose shape is given.
         """
         with torch.inference_mode():
             plane = torch.from_numpy(image).to(self.device)
@@ -225,7 +197,7 @@ class MaskRcnnModel:
         ]
 
 
-def _paste(score: float, box: Tensor, mask: Tensor, shape: tuple[int, int]) -> Proposal:
+def _paste(score: float, box: Tensor, mask: Tensor, shape: tuple[int, ...]) -> Proposal:
     """Bring a mask (1, 28, 28) to the size of its box (x0, y0, x1, y1), and a little around it."""
     # torchvision widens a box by a few per cent, so that its mask's edge is not cut off.
     margin = 2 + int(0.1 * float((box[2:] - box[:2]).max()))
@@ -240,9 +212,8 @@ def _paste(score: float, box: Tensor, mask: Tensor, shape: tuple[int, int]) -> P
 def is_trained_here(path: Path) -> bool:
     """Whether a file is one of `save_network`, and not for instance torchvision's."""
     try:
-        with safe_open(path, "pt") as file:
-            return (file.metadata() or {}).get("kind") == KIND
-    except Exception:  # safetensors has an exception class of its own
+        return _read(path)[1].get("kind") == KIND
+    except (OSError, SafetensorError):
         return False
 
 
@@ -257,10 +228,8 @@ def load_mask_rcnn(path: Path, rule: str = "cpu") -> MaskRcnnModel:
         If the file holds something else.
     """
     try:
-        with safe_open(path, "pt") as file:
-            facts = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:  # safetensors has an exception class of its own
+        weights, facts = _read(path)
+    except (OSError, SafetensorError) as error:
         raise ValueError(f"{path} cannot be read as safetensors: {error}") from None
     if facts.get("kind") != KIND:
         raise ValueError(

@@ -7,66 +7,39 @@ the grid, a U-Net, one layer of features, and a layer each for object probabilit
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import h5py
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
+from levelfield.arrays import Image
 from levelfield.segmentation.devices import choose_device
+from levelfield.segmentation.networks.unet import down_and_up
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": functional.relu,
-    "elu": functional.elu,
-    "linear": lambda values: values,
-}
+ACTIVATIONS = {"relu": nn.ReLU, "elu": nn.ELU, "linear": nn.Identity}
 WEIGHTS_FILES = ("weights_best.h5", "weights_last.h5")
-Image = NDArray[np.float32]
-Weights = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+Weights = list[tuple[Image, Image]]
 DEFAULT_THRESHOLDS = {"prob": 0.5, "nms": 0.4}  # StarDist's, where a model has no thresholds.json
 
 
 @dataclass(frozen=True)
 class StarDistConfig:
-    """What of a model's ``config.json`` decides its network.
+    """What of a model's ``config.json`` decides its network, by StarDist's names."""
 
-    Attributes
-    ----------
-    n_channels, n_rays : int
-        Channels of the image, rays of a polygon.
-    grid : tuple of int
-        One prediction per so many pixels (y, x).
-    depth, n_filters, n_convolutions : int
-        Levels of the U-Net, filters of the first, convolutions per level.
-    kernel : tuple of int
-        Size of the convolutions.
-    activation, last_activation : str
-        Of all convolutions, and of the U-Net's last.
-    n_features : int
-        Filters between the U-Net and the outputs; 0: none.
-    """
-
-    n_channels: int
+    n_channel_in: int
     n_rays: int
     grid: tuple[int, int]
-    depth: int
-    n_filters: int
-    n_convolutions: int
-    kernel: tuple[int, int]
-    activation: str
-    last_activation: str
-    n_features: int
-
-    @property
-    def multiple(self) -> tuple[int, int]:
-        """The sides of what the network is given must be multiples of these (px)."""
-        return tuple(step * 2**self.depth for step in self.grid)
+    unet_n_depth: int
+    unet_n_filter_base: int
+    unet_n_conv_per_depth: int
+    unet_kernel_size: tuple[int, int]
+    unet_activation: str
+    unet_last_activation: str
+    net_conv_after_unet: int
 
 
 def read_files(path: Path) -> dict[str, bytes]:
@@ -112,123 +85,81 @@ def read_config(content: bytes) -> StarDistConfig:
                 "run here. Run it with StarDist itself, and enter its label images with the method "
                 "'labels'"
             )
-    return StarDistConfig(
-        n_channels=written["n_channel_in"],
-        n_rays=written["n_rays"],
-        grid=tuple(written["grid"]),
-        depth=written["unet_n_depth"],
-        n_filters=written["unet_n_filter_base"],
-        n_convolutions=written["unet_n_conv_per_depth"],
-        kernel=tuple(written["unet_kernel_size"]),
-        activation=_known_activation(written["unet_activation"]),
-        last_activation=_known_activation(written["unet_last_activation"]),
-        n_features=written["net_conv_after_unet"],
-    )
-
-
-def _known_activation(name: str) -> str:
-    if name not in ACTIVATIONS:
-        raise ValueError(
-            f"this StarDist model's activation is {name!r}; only models with one of "
-            f"{', '.join(ACTIVATIONS)} are run here"
-        )
-    return name
+    for key in ("unet_activation", "unet_last_activation"):
+        if written[key] not in ACTIVATIONS:
+            raise ValueError(
+                f"this StarDist model's activation is {written[key]!r}; only models with one of "
+                f"{', '.join(ACTIVATIONS)} are run here"
+            )
+    wanted = {field.name: written[field.name] for field in fields(StarDistConfig)}
+    pairs = {name: tuple(wanted[name]) for name in ("grid", "unet_kernel_size")}
+    return StarDistConfig(**wanted | pairs)
 
 
 class StarDistNetwork(nn.Module):
-    """The network; `forward` returns probabilities (N, Y, X) and distances (N, n_rays, Y, X).
-
-    Its modules are named as StarDist names its layers.
-    """
+    """The network; its layers come in the order in which StarDist stores them."""
 
     def __init__(self, config: StarDistConfig) -> None:
         super().__init__()
         self.config = config
-        self.pools: list[tuple[int, int]] = []
-        self.layers = nn.ModuleDict()
-        channels = self._add_pooling(config.n_channels)
-        channels = self._add_unet(channels)
-        if config.n_features:
-            channels = self._add("features", channels, config.n_features)
-        self.layers["prob"] = nn.Conv2d(channels, 1, 1)
-        self.layers["dist"] = nn.Conv2d(channels, config.n_rays, 1)
 
-    def _add(self, name: str, n_in: int, n_out: int) -> int:
-        self.layers[name] = nn.Conv2d(n_in, n_out, self.config.kernel, padding="same")
-        return n_out
+        def filters(level: int) -> int:
+            return config.unet_n_filter_base * 2 ** max(0, level)
 
-    def _add_pooling(self, channels: int) -> int:
-        reached = np.array([1, 1])
-        while tuple(reached) != self.config.grid:
-            step = 1 + (np.array(self.config.grid) > reached)
+        depth, repeats = config.unet_n_depth, config.unet_n_conv_per_depth
+        channels, reached = config.n_channel_in, np.array([1, 1])
+        self.pool, self.down = nn.Sequential(), nn.ModuleList()
+        while tuple(reached) != config.grid:
+            step = 1 + (np.array(config.grid) > reached)
             reached *= step
-            for number in range(self.config.n_convolutions):
-                name = f"pool_{len(self.pools)}_no_{number}"
-                channels = self._add(name, channels, self.config.n_filters)
-            self.pools.append((int(step[0]), int(step[1])))
-        return channels
+            self.pool.append(self._convolutions(channels, [filters(0)] * repeats))
+            self.pool.append(nn.MaxPool2d(tuple(step.tolist())))
+            channels = filters(0)
+        for level in range(depth):
+            self.down.append(self._convolutions(channels, [filters(level)] * repeats))
+            channels = filters(level)
+        widths = [filters(depth)] * (repeats - 1) + [filters(depth - 1)]
+        self.middle = self._convolutions(channels, widths)
+        self.up = nn.ModuleList()
+        for level in reversed(range(depth)):
+            channels = widths[-1] + filters(level)
+            widths = [filters(level)] * (repeats - 1) + [filters(level - 1)]
+            last = config.unet_activation if level else config.unet_last_activation
+            self.up.append(self._convolutions(channels, widths, last))
+        features = [config.net_conv_after_unet] if config.net_conv_after_unet else []
+        self.features = self._convolutions(widths[-1], features)
+        channels = [*widths, *features][-1]
+        self.prob = nn.Conv2d(channels, 1, 1)
+        self.dist = nn.Conv2d(channels, config.n_rays, 1)
 
-    def _add_unet(self, channels: int) -> int:
-        config, last = self.config, self.config.n_convolutions
-        for level in range(config.depth):
-            for number in range(last):
-                name = f"down_level_{level}_no_{number}"
-                channels = self._add(name, channels, config.n_filters * 2**level)
-        for number in range(last - 1):
-            channels = self._add(f"middle_{number}", channels, config.n_filters * 2**config.depth)
-        wide = config.n_filters * 2 ** max(0, config.depth - 1)
-        channels = self._add(f"middle_{last}", channels, wide)
-        for level in reversed(range(config.depth)):
-            channels += config.n_filters * 2**level
-            for number in range(last - 1):
-                name = f"up_level_{level}_no_{number}"
-                channels = self._add(name, channels, config.n_filters * 2**level)
-            wide = config.n_filters * 2 ** max(0, level - 1)
-            channels = self._add(f"up_level_{level}_no_{last}", channels, wide)
-        return channels
+    def _convolutions(
+        self, channels: int, widths: Sequence[int], last: str | None = None
+    ) -> nn.Sequential:
+        """Return convolutions and their activations; that of the last may be another one."""
+        layers = nn.Sequential()
+        for width in widths:
+            layers.append(nn.Conv2d(channels, width, self.config.unet_kernel_size, padding="same"))
+            layers.append(ACTIVATIONS[self.config.unet_activation]())
+            channels = width
+        if last:
+            layers[-1] = ACTIVATIONS[last]()
+        return layers
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """See the class; `image` is (N, C, Y, X), its sides `StarDistConfig.multiple`."""
-        layers, last = self.layers, self.config.n_convolutions
-        activate = ACTIVATIONS[self.config.activation]
-        values, skipped = image, []
-        for number, pool in enumerate(self.pools):
-            for convolution in range(last):
-                values = activate(layers[f"pool_{number}_no_{convolution}"](values))
-            values = functional.max_pool2d(values, pool)
-        for level in range(self.config.depth):
-            for number in range(last):
-                values = activate(layers[f"down_level_{level}_no_{number}"](values))
-            skipped.append(values)
-            values = functional.max_pool2d(values, 2)
-        for number in (*range(last - 1), last):
-            values = activate(layers[f"middle_{number}"](values))
-        for level in reversed(range(self.config.depth)):
-            larger = functional.interpolate(values, scale_factor=2, mode="nearest")
-            values = torch.cat([larger, skipped.pop()], 1)
-            for number in range(last - 1):
-                values = activate(layers[f"up_level_{level}_no_{number}"](values))
-            finish = activate if level else ACTIVATIONS[self.config.last_activation]
-            values = finish(layers[f"up_level_{level}_no_{last}"](values))
-        if self.config.n_features:
-            values = activate(layers["features"](values))
-        return layers["prob"](values)[:, 0].sigmoid(), layers["dist"](values)
+        """Return probabilities (N, Y, X) and distances (N, n_rays, Y, X).
+
+        `image` is (N, C, Y, X); its sides are multiples of the grid times ``2**unet_n_depth``.
+        """
+        values = self.features(down_and_up(self.pool(image), self.down, self.middle, self.up))
+        return self.prob(values)[:, 0].sigmoid(), self.dist(values)
 
 
 @dataclass(frozen=True)
 class StarDistModel:
     """A model that is ready to predict.
 
-    Attributes
-    ----------
-    network : StarDistNetwork
-        With its weights.
-    thresholds : dict of str to float
-        ``prob`` and ``nms``, which StarDist found best on the images that the model learned from.
-    device : torch.device
-        Where it computes.
-    device_name : str
-        For tables.
+    Its thresholds ``prob`` and ``nms`` are those that StarDist found best on the images that the
+    model learned from.
     """
 
     network: StarDistNetwork
@@ -240,7 +171,7 @@ class StarDistModel:
     @property
     def n_channels(self) -> int:
         """Channels of the images that it was made for."""
-        return self.network.config.n_channels
+        return self.network.config.n_channel_in
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -252,17 +183,14 @@ class StarDistModel:
 
         `image` is (C, Y, X), scaled as the model's training images were.
         """
-        config, shape = self.network.config, image.shape[1:]
-        missing = [
-            (0, -length % multiple) for length, multiple in zip(shape, config.multiple, strict=True)
-        ]
+        shape, grid = image.shape[1:], self.grid
+        multiples = [step * 2**self.network.config.unet_n_depth for step in grid]
+        missing = [(0, -side % multiple) for side, multiple in zip(shape, multiples, strict=True)]
         padded = np.pad(image, [(0, 0), *missing], mode="reflect")
         with torch.inference_mode():
             batch = torch.from_numpy(padded)[None].to(self.device)
             likely, distances = self.network(batch)
-        rows, columns = (
-            -(-length // step) for length, step in zip(shape, config.grid, strict=True)
-        )
+        rows, columns = (-(-side // step) for side, step in zip(shape, grid, strict=True))
         part = (0, ..., slice(rows), slice(columns))
         return likely[part].cpu().numpy(), distances[part].cpu().numpy()
 
@@ -272,10 +200,10 @@ def load_stardist(path: Path, rule: str = "cpu") -> StarDistModel:
 
     Parameters
     ----------
-    path
+    path : Path
         With ``config.json``, ``thresholds.json`` and ``weights_best.h5``.
-    rule
-        For the device, see `levelfield.segmentation.devices.choose_device`.
+    rule : str
+        For `levelfield.segmentation.devices.choose_device`.
 
     Raises
     ------
@@ -286,10 +214,16 @@ def load_stardist(path: Path, rule: str = "cpu") -> StarDistModel:
     network = StarDistNetwork(read_config(files["config.json"]))
     name = next(name for name in WEIGHTS_FILES if name in files)
     stored = read_weights(files[name], f"{path}: {name}")
-    _check_layers(stored, network, f"{path}: {name}")
-    for layer, (kernel, bias) in zip(network.layers.values(), stored, strict=True):
-        layer.weight.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
-        layer.bias.data = torch.from_numpy(bias)
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    kernels = [kernel.transpose(3, 2, 0, 1) for kernel, _ in stored]
+    if [kernel.shape for kernel in kernels] != [tuple(layer.weight.shape) for layer in layers]:
+        raise ValueError(
+            f"{path}: {name} holds {len(kernels)} convolutions that are not the {len(layers)} of "
+            "the network in config.json; the two files belong to different models"
+        )
+    for layer, kernel, (_, bias) in zip(layers, kernels, stored, strict=True):
+        layer.weight.data = torch.from_numpy(kernel.copy())
+        layer.bias = nn.Parameter(torch.from_numpy(bias))
     own = json.loads(files.get("thresholds.json", b"{}"))
     device = choose_device(rule)
     return StarDistModel(
@@ -315,8 +249,8 @@ def read_weights(content: bytes, where: str) -> Weights:
         return [found for found in map(_kernel_and_bias, groups) if found is not None]
 
 
-def _kernel_and_bias(group: h5py.Group) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    arrays: list[NDArray[np.float32]] = []
+def _kernel_and_bias(group: h5py.Group) -> tuple[Image, Image] | None:
+    arrays: list[Image] = []
     group.visititems(
         lambda _, item: arrays.append(item[...]) if isinstance(item, h5py.Dataset) else None
     )
@@ -324,16 +258,6 @@ def _kernel_and_bias(group: h5py.Group) -> tuple[NDArray[Any], NDArray[Any]] | N
         return None
     kernel, bias = sorted(arrays, key=lambda array: -array.ndim)
     return np.asarray(kernel, np.float32), np.asarray(bias, np.float32)
-
-
-def _check_layers(stored: Weights, network: StarDistNetwork, where: str) -> None:
-    expected = [tuple(layer.get_parameter("weight").shape) for layer in network.layers.values()]
-    found = [tuple(np.array(kernel.shape)[[3, 2, 0, 1]].tolist()) for kernel, _ in stored]
-    if found != expected:
-        raise ValueError(
-            f"{where} holds {len(found)} convolutions that are not the {len(expected)} of the "
-            "network in config.json; the two files belong to different models"
-        )
 
 
 def _number(name: str) -> int:

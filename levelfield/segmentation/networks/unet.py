@@ -17,30 +17,37 @@ from levelfield.segmentation.small_network.prediction import FULL, GROUPS
 from levelfield.segmentation.small_network.weights import NAME, read_network
 
 
-def _convolution(n_in: int, n_out: int) -> nn.Sequential:
+def convolution(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
+    """Return a convolution of 3 x 3, normalisation and ReLU."""
     return nn.Sequential(
-        nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
+        nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False),
         nn.BatchNorm2d(n_out),
         nn.ReLU(inplace=True),
     )
 
 
 def _pair(n_in: int, n_between: int, n_out: int) -> nn.Sequential:
-    return nn.Sequential(_convolution(n_in, n_between), _convolution(n_between, n_out))
+    return nn.Sequential(convolution(n_in, n_between), convolution(n_between, n_out))
 
 
-def _larger(features: Tensor) -> Tensor:
-    return functional.interpolate(features, scale_factor=2, mode="nearest")
+def down_and_up(
+    features: Tensor, down: nn.ModuleList, bottom: nn.Module, up: nn.ModuleList
+) -> Tensor:
+    """Run the levels of a U-Net: each level up sees what is below it and the level beside it."""
+    kept = []
+    for level in down:
+        features = level(features)
+        kept.append(features)
+        features = functional.max_pool2d(features, 2)
+    features = bottom(features)
+    for level in up:
+        larger = functional.interpolate(features, scale_factor=2, mode="nearest")
+        features = level(torch.cat([larger, kept.pop()], 1))
+    return features
 
 
 class UNet(nn.Module):
-    """The network; see the module.
-
-    Parameters
-    ----------
-    n_filters
-        Filters of the first level.
-    """
+    """The network; `n_filters` are those of the first level."""
 
     def __init__(self, n_filters: int = 32) -> None:
         super().__init__()
@@ -55,7 +62,7 @@ class UNet(nn.Module):
         self.star = nn.Conv2d(two, GROUPS["star"], 1)
         self.to_full = nn.Conv2d(two, 64, 1)
         self.detail = nn.Conv2d(1, 8, 3, padding=1)
-        self.last = _convolution(16 + 8, 24)
+        self.last = convolution(16 + 8, 24)
         self.head = nn.Conv2d(24, sum(FULL.values()), 1)
         # Rays start out near exp(2) = 7 px, a plausible nucleus, rather than at 1 px.
         if self.star.bias is not None:
@@ -64,21 +71,11 @@ class UNet(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return raw outputs: (N, sum of `FULL`, Y, X) and (N, 1 + `N_RAYS`, Y/2, X/2).
 
-        Parameters
-        ----------
-        image
-            (N, 1, Y, X), scaled as by `levelfield.images.normalisation.normalise`; the sides
-            are multiples of `levelfield.segmentation.small_network.tiles.MULTIPLE`.
+        `image` is (N, 1, Y, X), scaled as by `levelfield.images.normalisation.normalise`; the sides
+        are multiples of `levelfield.segmentation.small_network.tiles.MULTIPLE`.
         """
         features = functional.pixel_unshuffle(image, 2)
-        kept = []
-        for level in self.down:
-            features = level(features)
-            kept.append(features)
-            features = functional.max_pool2d(features, 2)
-        features = self.bottom(features)
-        for level in self.up:
-            features = level(torch.cat([_larger(features), kept.pop()], 1))
+        features = down_and_up(features, self.down, self.bottom, self.up)
         full = functional.pixel_shuffle(self.to_full(features), 2)
         detail = functional.relu(self.detail(image))
         return self.head(self.last(torch.cat([full, detail], 1))), self.star(features)
@@ -90,16 +87,10 @@ def split_groups(output: Tensor) -> Mapping[str, Tensor]:
 
 
 def save_network(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
-    """Write weights as safetensors: plain data, half precision, a few MB.
+    """Write a state dict of `UNet` as safetensors: plain data, half precision, a few MB.
 
-    Parameters
-    ----------
-    path
-        File to write.
-    weights
-        A state dict of `UNet`. Running means and variances stay in single precision.
-    facts
-        What to know of them, such as data and licence; kept in the file's header.
+    Running means and variances stay in single precision. Facts, such as data and licence, are kept
+    in the file's header.
     """
     stored = {
         name: (tensor.half() if "weight" in name and tensor.ndim == 4 else tensor).contiguous()

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from levelfield.arrays import Image
 from levelfield.segmentation.devices import has_bfloat16
 from levelfield.segmentation.networks.unet import UNet, split_groups
 from levelfield.segmentation.small_network.prediction import RawOutputs
@@ -22,15 +21,7 @@ _GPU_BATCH = 8
 
 @dataclass(frozen=True)
 class TorchNetwork:
-    """The network on a device of torch, ready to run.
-
-    Attributes
-    ----------
-    network : UNet
-        With its normalisation layers folded into the convolutions.
-    device : torch.device
-        Where it computes.
-    """
+    """The network on a device of torch, its normalisation layers folded into the convolutions."""
 
     network: UNet
     device: torch.device
@@ -42,7 +33,7 @@ class TorchNetwork:
         """Tiles computed at once."""
         return 1 if self.device.type == "cpu" else _GPU_BATCH
 
-    def __call__(self, images: NDArray[np.float32], groups: Sequence[str]) -> RawOutputs:
+    def __call__(self, images: Image, groups: Sequence[str]) -> RawOutputs:
         """Return raw outputs of normalised tiles (N, Y, X)."""
         kind = self.device.type
         batch = torch.from_numpy(images)[:, None].to(self.device, memory_format=torch.channels_last)

@@ -23,8 +23,9 @@ import numpy as np
 
 from levelfield.arrays import Image, Labels
 from levelfield.segmentation.device_faults import MachineFault, is_gpu_failure
+from levelfield.segmentation.devices import choose_device
 from levelfield.segmentation.options import SizeFilter
-from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.result import Segmentation, filtered
 
 SCRIPTS = Path(__file__).parent
 ENVIRONMENTS = "LEVELFIELD_ENVIRONMENTS"
@@ -57,21 +58,9 @@ def environment_python(name: str) -> Path:
 class Worker:
     """A segmenter in another environment, with its model loaded.
 
-    Parameters
-    ----------
-    name
-        Of the environment and of the script.
-    model
-        File of the model.
-    device
-        Rule for the device, as the worker's script understands it.
-    fields_at_once
-        How many images a request should hold.
-
-    Attributes
-    ----------
-    device_name : str
-        Where the worker says that it computes.
+    The environment and the script have its name. The rule for the device is one for
+    `levelfield.segmentation.devices.choose_device`: a worker must not fall back to the CPU where a
+    GPU was granted.
 
     Raises
     ------
@@ -79,17 +68,18 @@ class Worker:
         If the environment has not been built, or the worker cannot load the model.
     """
 
-    def __init__(self, name: str, model: Path, device: str, fields_at_once: int = 8) -> None:
-        self.name, self.fields_at_once = name, fields_at_once
+    fields_at_once = 8
+
+    def __init__(self, name: str, model: Path, rule: str) -> None:
+        device = choose_device(rule)
+        self.name, self.device_name = name, device.name
         # On the node's own disk: what is exchanged is read once, by a neighbour.
         self._folder = tempfile.TemporaryDirectory(prefix=f"levelfield-{name}-")
         self._root = Path(self._folder.name)
         script = SCRIPTS / f"run_{name}.py"
-        self._command = [
-            *map(str, (environment_python(name), script, model.resolve(), device, self._root))
-        ]
+        command = (environment_python(name), script, model.resolve(), device.place, self._root)
+        self._command = [str(part) for part in command]
         self._start()
-        self.device_name = json.loads((self._root / "ready.json").read_text())["device"]
 
     def segment(self, images: Sequence[Image], parameters: Mapping[str, Any]) -> list[Labels]:
         """Segment images (C, Y, X); return labels (Y, X) as the other package made them.
@@ -110,13 +100,17 @@ class Worker:
                 np.save(folder / f"image_{number}.npy", image)
             request = {"n_images": len(images), "parameters": dict(parameters)}
             (folder / "request.json").write_text(json.dumps(request))
-            self._send(str(folder))
+            try:
+                self._process.stdin.write(f"{folder}\n")
+                self._process.stdin.flush()
+            except BrokenPipeError:
+                raise self._death() from None
             self._read_answer(folder)
             labels = [np.load(folder / f"labels_{number}.npy") for number in range(len(images))]
-        for image, one in zip(images, labels, strict=True):
-            if one.shape != image.shape[1:]:
+        for image, found in zip(images, labels, strict=True):
+            if found.shape != image.shape[1:]:
                 raise RuntimeError(
-                    f"method {self.name} returned labels of {one.shape} px for an image of "
+                    f"method {self.name} returned labels of {found.shape} px for an image of "
                     f"{image.shape[1:]} px; its package has changed in a way that is not known here"
                 )
         return labels
@@ -137,13 +131,6 @@ class Worker:
                 env=os.environ | {"PYTHONNOUSERSITE": "1"},
             )
         self._read_answer(self._root)
-
-    def _send(self, line: str) -> None:
-        try:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._death() from None
 
     def _read_answer(self, folder: Path) -> None:
         answer = self._process.stdout.readline().strip()
@@ -167,32 +154,12 @@ class Worker:
         )
 
 
-def load_worker(name: str, path: Path, rule: str) -> Worker:
-    """Start the worker of an environment on the device that a rule names.
-
-    Parameters
-    ----------
-    name : str
-        Of the environment and of the script.
-    path : Path
-        File of the model.
-    rule : str
-        See `levelfield.segmentation.devices.choose_device`: a worker must not fall back to the CPU
-        where a GPU was granted.
-    """
-    from levelfield.segmentation.devices import choose_device
-
-    device = choose_device(rule)
-    worker = Worker(name, path, device.place)
-    worker.device_name = device.name
-    return worker
-
-
 def segment_with_worker(
-    images: Sequence[Image], options: SizeFilter, model: Worker
+    images: Sequence[Image], options: SizeFilter, inputs: Sequence[Mapping[str, Any]]
 ) -> list[Segmentation]:
-    """Have images (C, Y, X) segmented, and keep the objects of the size that the options want."""
-    from levelfield.segmentation.overlaps import finished
+    """Have a worker segment images, and keep the objects of the size that the options want."""
+    from levelfield.labels.objects import largest_parts
 
     sent = options.model_dump(exclude=set(SizeFilter.model_fields))
-    return [finished(labels, {}, *options.limits) for labels in model.segment(images, sent)]
+    found = inputs[0]["model"].segment(images, sent)
+    return [filtered(largest_parts(labels), options, {}) for labels in found]

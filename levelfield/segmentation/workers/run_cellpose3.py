@@ -7,20 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 from cellpose.models import CellposeModel
-from serve import serve  # type: ignore[import-not-found]  # beside this file
+from serve import prepare_torch, serve  # type: ignore[import-not-found]  # beside this file
 
 
-def load(path: Path, rule: str) -> tuple[CellposeModel, str]:
+def load(path: Path, device: str) -> CellposeModel:
     """Load a published or a user's model."""
-    if rule.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(
-            f"device is {rule!r}, but the torch of this environment ({torch.__version__}) sees no "
-            "GPU; build the environment with a torch for this driver, or set 'device: cpu'"
-        )
-    torch.set_num_threads(1)
-    model = CellposeModel(device=torch.device(rule), pretrained_model=str(path))
+    prepare_torch(device)
+    model = CellposeModel(device=torch.device(device), pretrained_model=str(path))
     model.own_diameter = model.diam_mean
-    return model, rule
+    return model
 
 
 def segment(

@@ -9,21 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 from instanseg import InstanSeg
-from serve import serve  # type: ignore[import-not-found]  # beside this file
+from serve import prepare_torch, serve  # type: ignore[import-not-found]  # beside this file
 
 SCRIPT = "instanseg.pt"  # the name of the TorchScript in published archives
 
 
-def load(path: Path, rule: str) -> tuple[InstanSeg, str]:
+def load(path: Path, device: str) -> InstanSeg:
     """Load a TorchScript, or a published archive with one in it."""
-    if rule.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(
-            f"device is {rule!r}, but the torch of this environment ({torch.__version__}) sees no "
-            "GPU; build the environment with a torch for this driver, or set 'device: cpu'"
-        )
-    torch.set_num_threads(1)
+    prepare_torch(device)
     network = torch.jit.load(_script(path), map_location="cpu")
-    return InstanSeg(network, device=rule, verbosity=0, channels_last=False), rule
+    return InstanSeg(network, device=device, verbosity=0, channels_last=False)
 
 
 def _script(path: Path) -> io.BytesIO:
@@ -39,16 +34,10 @@ def segment(
     model: InstanSeg, images: Sequence[np.ndarray], parameters: dict[str, Any]
 ) -> list[np.ndarray]:
     """Segment images, each by itself."""
-    settings = dict(parameters)
-    pixel_size, target = settings.pop("pixel_size"), settings.pop("target")
     results = []
     for image in images:
         labels = model.eval_small_image(
-            torch.from_numpy(image),
-            pixel_size=pixel_size,
-            target=target,
-            return_image_tensor=False,
-            **settings,
+            torch.from_numpy(image), return_image_tensor=False, **parameters
         )
         results.append(labels[0, 0].cpu().numpy())
     return results

@@ -19,18 +19,16 @@ import numpy as np
 Segment = Callable[[Any, Sequence[np.ndarray], dict[str, Any]], Sequence[np.ndarray]]
 
 
-def serve(load: Callable[[Path, str], tuple[Any, str]], segment: Segment) -> None:
+def serve(load: Callable[[Path, str], Any], segment: Segment) -> None:
     """Load a model, then segment whatever comes, until the other side closes its end.
 
     Called by a script with the arguments MODEL DEVICE FOLDER.
 
     Parameters
     ----------
-    load
-        Takes the model's file and the rule for the device; returns the model and the name of the
-        device that it is on.
-    segment
-        See `Segment`.
+    load : callable
+        From the model's file and the device, as torch calls it, to the model.
+    segment : Segment
     """
     # Answers go to what was standard output; whatever a package prints goes to the log instead.
     answers = os.fdopen(os.dup(1), "w")
@@ -38,15 +36,22 @@ def serve(load: Callable[[Path, str], tuple[Any, str]], segment: Segment) -> Non
     path, device, folder = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     loaded: list[Any] = []
 
-    def start() -> None:
-        model, name = load(path, device)
-        loaded.append(model)
-        (folder / "ready.json").write_text(json.dumps({"device": name}))
-
-    _answer(answers, folder, start)
+    _answer(answers, folder, lambda: loaded.append(load(path, device)))
     for line in sys.stdin:
         request = Path(line.rstrip("\n"))
         _answer(answers, request, partial(_segment, loaded[0], request, segment))
+
+
+def prepare_torch(device: str) -> None:
+    """Refuse a GPU that torch does not see, and leave the other cores to other workers."""
+    import torch
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            f"device is {device!r}, but the torch of this environment ({torch.__version__}) sees "
+            "no GPU; build the environment with a torch for this driver, or set 'device: cpu'"
+        )
+    torch.set_num_threads(1)
 
 
 def _segment(model: Any, folder: Path, segment: Segment) -> None:
@@ -58,9 +63,9 @@ def _segment(model: Any, folder: Path, segment: Segment) -> None:
 
 def _answer(answers: Any, folder: Path, task: Callable[[], None]) -> None:
     """Run a task and tell how it went: an answer is one word, the reasons lie in the folder."""
+    word = "done"
     try:
         task()
-        word = "done"
     except Exception as error:  # the other side decides what an error means
         traceback.print_exc()
         facts = {"kind": type(error).__name__, "message": str(error)}

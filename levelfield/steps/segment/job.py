@@ -39,18 +39,10 @@ _LABEL_CODE = (
 class JobInputs:
     """What a job has besides the config: files, and what was measured on the whole plate.
 
-    Attributes
-    ----------
-    label_folder : Path
-        Where relative paths of label images made elsewhere start.
-    classifiers, weights : mapping of str to PixelClassifier, mapping of str to Path
-        Trained forests, and files of weights, by name.
-    thresholds, diameters : mapping of str to float
-        By object set.
-    device : str
-        Rule of `levelfield.segmentation.devices.choose_device`.
-    control_types : mapping of str to str
-        Of the wells that get planted errors (`levelfield.config.settings.planted_wells`), by well.
+    Relative paths of label images made elsewhere start from the label folder. Classifiers and
+    files of weights are by name, thresholds and diameters by object set. `device` is a rule of
+    `levelfield.segmentation.devices.choose_device`; the control types are those of the wells
+    that get planted errors (`levelfield.config.settings.planted_wells`).
     """
 
     label_folder: Path = Path()
