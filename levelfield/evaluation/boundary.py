@@ -16,14 +16,9 @@ STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 @dataclass(frozen=True)
 class OutlinePoints:
-    """Pixels along the outlines of some objects.
+    """Pixels along the outlines of some objects: ``position`` (n, 2), row and column in px.
 
-    Attributes
-    ----------
-    owner : (n,) int64
-        0-based position of the object in the list of compared pairs.
-    position : (n, 2) int64
-        Row and column in px.
+    ``owner`` (n,) is the 0-based place of the object in the list of compared pairs.
     """
 
     owner: Integers

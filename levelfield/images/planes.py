@@ -33,20 +33,10 @@ class StalledRead(Exception):
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of a file says of its planes.
+    """What the header of a file says of its planes: sizes in px, and the type as numpy names it.
 
-    Attributes
-    ----------
-    n_pages : int
-        Number of planes in the file; 0 where the file cannot be read.
-    size_y, size_x : int
-        Height and width of a plane, px.
-    dtype : str
-        Type of the pixels, as numpy names it.
-    bytes : int
-        Size of the file.
-    fault : str
-        Why the file cannot be used; empty where it can.
+    ``n_pages`` is 0 where the file, of so many ``bytes``, cannot be read; ``fault`` says why it
+    cannot be used, and is empty where it can.
     """
 
     n_pages: int

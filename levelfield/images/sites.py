@@ -14,15 +14,7 @@ from levelfield.images.planes import PlaneError, pixel_fault, read_plane, satura
 
 @dataclass(frozen=True)
 class Site:
-    """A site and the files of its planes.
-
-    Attributes
-    ----------
-    well, number : str, int
-        The site.
-    planes : DataFrame
-        Its rows of the index.
-    """
+    """A site and the files of its planes: its rows of the index."""
 
     well: str
     number: int
@@ -101,13 +93,7 @@ def read_channel(site: Site, channel: str, projection: str | None) -> AnyArray:
 
 
 def read_site(site: Site, channels: Sequence[str], projection: str | None) -> AnyArray:
-    """Read the raw pixels (C, Y, X) of a site.
-
-    Raises
-    ------
-    SiteFault
-        If a plane cannot be read.
-    """
+    """Read the raw pixels (C, Y, X) of a site; `SiteFault` if a plane cannot be read."""
     return np.stack([read_channel(site, channel, projection) for channel in channels])
 
 

@@ -21,15 +21,7 @@ def inner_distance(labels: Labels) -> Image:
 
 
 def distance_to(targets: Mask, wanted: Mask) -> Floats:
-    """Euclidean distance in px to the nearest target, at the pixels where it is wanted.
-
-    Parameters
-    ----------
-    targets : (Y, X) bool
-        At least one.
-    wanted : (Y, X) bool
-        Elsewhere the result is 0.
-    """
+    """Euclidean distance in px to the nearest target, of one at least; 0 where it is not wanted."""
     return np.sqrt(_squared_distances(targets, wanted))
 
 

@@ -53,16 +53,11 @@ _KINDS = {"length": ("px", 1), "area": ("px²", 2), "count": ("1", 0)}
 
 
 def features(family: str, table: str) -> tuple[Feature, ...]:
-    """Read the features of a family from a table.
+    """Read the features of a family, which begins the name of each, from a table.
 
-    Parameters
-    ----------
-    family : str
-        Begins the name of each.
-    table : str
-        A line for each: name, unit, definition and, if it is not CellProfiler's, source, divided
-        by ``|``; indented lines go on. The unit ``length`` is px and ``area`` px², in µm where a
-        pixel size is given; ``count`` and ``label`` are integers.
+    A line for each: name, unit, definition and, if it is not CellProfiler's, source, divided by
+    ``|``; indented lines go on. The unit ``length`` is px and ``area`` px², in µm where a pixel
+    size is given; ``count`` and ``label`` are integers.
     """
     found = []
     for row in re.sub(r"\n\s+", " ", textwrap.dedent(table).strip()).split("\n"):

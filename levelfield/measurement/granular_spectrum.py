@@ -26,10 +26,8 @@ def granular_spectrum(
 
     Parameters
     ----------
-    plane : (Y, X) float32
-        Intensities of one channel.
-    length : int
-        Number of erosions by one pixel.
+    plane, length : (Y, X) float32 and int
+        Intensities, and number of erosions by one pixel.
     subsampling, background_subsampling : float
         Sampling of the image, and of the background relative to it (1 = every pixel).
     background_radius : int
@@ -117,11 +115,9 @@ def _framed(image: Floats, value: float) -> Floats:
 
 @njit(cache=True)
 def _reconstruct(marker: Floats, mask: Floats, width: int, queue: NDArray[np.int32]) -> None:
-    """Grow the framed, flat marker under the mask, in place: sweeps down and up, then a queue.
-
-    Every row is swept in both directions, which leaves a fifth of the work to the queue that one
-    direction would. The queue begins with the pixels from which a neighbour behind can still grow.
-    """
+    """Grow the framed, flat marker under the mask, in place: sweeps down and up, then a queue."""
+    # Both directions of a row leave the queue a fifth of the work. It begins with the pixels from
+    # which a neighbour behind can still grow.
     rows, end = marker.size // width - 2, 0
     for upward in range(2):
         beside = width if upward else -width

@@ -26,13 +26,8 @@ def well_readouts(
     objects : mapping of str to DataFrame
         Object tables by object set.
     readouts : mapping
-        ``numerator`` and ``denominator`` feature by name of the readout; objects of two sets are
-        paired by their number within the site.
-
-    Returns
-    -------
-    DataFrame
-        ``Metadata_Plate``, ``Metadata_Well`` and a column ``Readout_<name>`` for each.
+        ``numerator`` and ``denominator`` feature by name, for a column ``Readout_<name>`` each;
+        objects of two sets are paired by their number within the site.
 
     Raises
     ------
@@ -77,16 +72,9 @@ def z_prime(positive: AnyArray, negative: AnyArray) -> float:
 def assay_quality(wells: pd.DataFrame) -> pd.DataFrame:
     """Return Z′ of each readout between each positive control and its negative wells.
 
-    Parameters
-    ----------
-    wells : DataFrame
-        A row per well with the layout's ``Metadata_`` columns and ``Readout_`` columns.
-
-    Returns
-    -------
-    DataFrame
-        ``Metadata_Plate, readout, perturbation, control_group, n_negative, n_positive,
-        median_negative, median_positive, z_prime``.
+    A row of `wells` has the layout's ``Metadata_`` columns and ``Readout_`` columns. Gives
+    ``Metadata_Plate, readout, perturbation, control_group, n_negative, n_positive, median_negative,
+    median_positive, z_prime``.
     """
     rows = []
     positives = wells[wells["Metadata_ControlType"] == "poscon"]

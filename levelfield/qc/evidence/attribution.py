@@ -14,14 +14,8 @@ from levelfield.qc.columns import FIELD, NEIGHBOUR, NUMBER
 def attribute_seams(count: int, ends: Sequence[Integers], seams: Floats) -> tuple[Floats, Floats]:
     """Excess fragments and fragment evidence per object, over the maximum spanning forest.
 
-    Parameters
-    ----------
-    count : int
-        Number of objects.
-    ends : two of (p,) int64
-        Rows of the two objects of each touching pair.
-    seams : (p,) float64
-        Probability that the seam between them is false.
+    `ends` are the rows (p,) of the two objects of each touching pair, `seams` (p,) the
+    probabilities that the seam between them is false.
     """
     split, fragment = np.zeros(count), np.zeros(count)
     if len(seams) == 0:

@@ -182,11 +182,9 @@ def _sample_rays(
     offsets: Floats,
     zero: int,
 ) -> Floats:
-    """Intensity along each ray, NaN from where it meets what ends it.
-
-    That is the image border, another object, an inner object on the way in or, more than 1 px
-    outside, the object itself again.
-    """
+    """Intensity along each ray, NaN from where it meets what ends it."""
+    # That is the image border, another object, an inner object on the way in or, more than 1 px
+    # outside, the object itself again.
     samples = np.full((len(start), offsets.size), np.nan)
     height, width = labels.shape
     for ray in range(len(start)):

@@ -93,15 +93,12 @@ def field_features(
 
     Parameters
     ----------
-    labels : (Y, X) int32
-        Objects; 0 is background.
-    image : (Y, X) float32
+    labels, inner : (Y, X) int32
+        Objects, and optionally those inside of them (the nuclei of cells), see
+        `levelfield.qc.evidence.bias.threshold_bias`.
+    image, level : (Y, X) float32 and float
         The channel in which the objects were segmented, flat-field-corrected, 1 where the camera's
-        range ends.
-    inner : (Y, X) int32, optional
-        Objects inside (the nuclei of cells), see `levelfield.qc.evidence.bias.threshold_bias`.
-    level : float
-        Edge level of the threshold bias.
+        range ends; edge level of the threshold bias.
     opinion : SecondOpinion, optional
         What the small network says of the field; its columns are NaN without it.
 
@@ -191,10 +188,7 @@ def _basic_columns(field: _Field, extents: RowExtents) -> dict[str, AnyArray]:
 
 
 def _local_density(centre_y: Floats, centre_x: Floats, shape: tuple[int, ...]) -> Floats:
-    """Objects per 10,000 px around each object, from the distance to its fifth neighbour.
-
-    With five or fewer other objects in the field, their number over the field's area.
-    """
+    """Objects per 10,000 px around each object, from the distance to its fifth neighbour."""
     count = len(centre_y)
     if count <= DENSITY_NEIGHBOURS:
         return np.full(count, 1e4 * count / (shape[0] * shape[1]))

@@ -36,14 +36,10 @@ class OpinionNetwork:
     session: onnxruntime.InferenceSession
 
     def predict(self, image: Image, scale: float = 1.0) -> Prediction:
-        """Predict one image, without `cell_probability` and the star-convex polygons.
+        """Predict one image (Y, X), without `cell_probability` and the star-convex polygons.
 
-        Parameters
-        ----------
-        image : (Y, X) float32
-            Any intensity scale.
-        scale : float
-            The image is enlarged by this before; the prediction is as large as what comes of it.
+        An image of any intensity scale is enlarged by `scale` before; the prediction is as large as
+        what comes of it.
         """
         scaled = normalise(rescale(image, scale))
         canvas = Canvas(scaled.shape, _OVERLAP, (Grid(), Grid(), Grid(), *_FAR))

@@ -85,16 +85,10 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True)
 class EvidenceModel:
-    """The trained evidence.
+    """The trained evidence: trees by `ENSEMBLES`.
 
-    Attributes
-    ----------
-    trees : mapping of str to BoostedTrees
-        By `ENSEMBLES`.
-    lacking_per_merge : float
-        Objects that an object with merge probability 1 lacks, on average.
-    missed_per_candidate : float
-        Missed objects per candidate that is one: some hold several.
+    An object with merge probability 1 lacks ``lacking_per_merge`` objects on average. There are
+    ``missed_per_candidate`` missed objects per candidate that is an object: some hold several.
     """
 
     trees: Mapping[str, BoostedTrees]
@@ -235,11 +229,9 @@ def _chosen(scores: Mapping[str, Scores], asked: Mask) -> dict[str, Floats]:
 
 
 def _right_by_parts(objects: pd.DataFrame, scores: Scores) -> Floats:
-    """Estimate what is right where no network was asked: undivided, unmerged, its edge in place.
-
-    The edge is out of place if it is off by more than a fifth of the object's radius, which is an
-    intersection over union of about 0.7; an unmeasured edge counts as right.
-    """
+    """Estimate what is right where no network was asked: undivided, unmerged, its edge in place."""
+    # An edge off by a fifth of the radius is an intersection over union of about 0.7; an unmeasured
+    # edge counts as right.
     radius = np.sqrt(objects["area_px"] / np.pi)
     limit = np.maximum(MISBOUNDED_SHARE * radius, LEAST_MISBOUNDED_PX)
     in_place = ~(objects["threshold_bias_px"].abs() > limit).to_numpy()
