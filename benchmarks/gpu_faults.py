@@ -70,7 +70,7 @@ def segment(kind, folder, device):
     from levelfield.execution import gpu_workers
     from levelfield.execution.logs import job_log
     from levelfield.io.formats import index_plate
-    from levelfield.io.formats.index import usable_sites
+    from levelfield.io.plate_index import usable_sites
     from levelfield.io.store import create_plate
     from levelfield.segmentation.small_network.inference import NetworkModel
     from levelfield.steps.fit_illumination import fit_plate
