@@ -54,16 +54,7 @@ def with_progress(
 ) -> Iterator[Result]:
     """Pass results on, and log how far the work is.
 
-    Parameters
-    ----------
-    results : iterator
-        One for each of `counts`.
-    counts : sequence of int
-        Fields of each result.
-    what : str
-        Of the progress line.
-    note : callable
-        Says what else belongs into a line.
+    `counts` are the fields of each result; `note` says what else belongs into a line.
     """
     start = last = time.monotonic()
     total, done = sum(counts), 0

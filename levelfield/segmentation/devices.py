@@ -31,15 +31,7 @@ _BFLOAT16_SINCE = (8, 0)
 
 @dataclass(frozen=True)
 class Device:
-    """A device, and what to call it.
-
-    Attributes
-    ----------
-    place : str
-        As torch calls it, e.g. ``"cuda:0"``.
-    name : str
-        For tables and reports, e.g. ``"cuda:0 (NVIDIA H200)"``.
-    """
+    """A device: as torch calls it (``cuda:0``), and for reports (``cuda:0 (NVIDIA H200)``)."""
 
     place: str
     name: str
@@ -66,10 +58,10 @@ def choose_device(rule: str, environment: Mapping[str, str] | None = None) -> De
 
     Parameters
     ----------
-    rule
+    rule : str
         ``cpu``, ``cuda`` (the first GPU), ``cuda:N``, ``mps`` (Apple), or ``auto``: the first GPU
         where there is one, else the CPU.
-    environment
+    environment : mapping of str to str, optional
         Environment variables; those of this process if None.
 
     Raises
@@ -86,6 +78,7 @@ def choose_devices(rule: str, environment: Mapping[str, str] | None = None) -> l
 
     Parameters and errors are those of `choose_device`.
     """
+    environment = os.environ if environment is None else environment
     if not re.match(DEVICE_RULE, rule):
         raise ValueError(
             f"device is {rule!r}; allowed are auto, cpu, cuda, cuda:0 (1, ...) and mps"
@@ -93,7 +86,7 @@ def choose_devices(rule: str, environment: Mapping[str, str] | None = None) -> l
     if rule == "cpu":
         return [_CPU]
     if rule == "auto" and not is_installed("torch"):
-        _refuse_lost_grant(os.environ if environment is None else environment)
+        _refuse_lost_grant(environment)
         return [_CPU]
     with needs_extra(f"device {rule!r}"):
         import torch
@@ -101,9 +94,8 @@ def choose_devices(rule: str, environment: Mapping[str, str] | None = None) -> l
         return [_apple()]
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if rule == "auto" and not n_gpus:
-        _refuse_lost_grant(os.environ if environment is None else environment)
-        available = torch.backends.mps.is_available()
-        return [_apple() if available else _CPU]
+        _refuse_lost_grant(environment)
+        return [_apple() if torch.backends.mps.is_available() else _CPU]
     wanted = [int(rule[5:])] if rule.startswith("cuda:") else list(range(max(n_gpus, 1)))
     if wanted[-1] >= n_gpus:
         raise ValueError(

@@ -16,16 +16,8 @@ def disturb(
     """Give the objects of a sample the looks that other screens have.
 
     Lobed outlines, texture, micronuclei (labelled as objects of their own), light of objects in
-    other planes, a wrong focus, specks and fibres. What is not labelled stays background.
-
-    Parameters
-    ----------
-    image, labels : (Y, X) float32, (Y, X) int32
-        Labels of -1 are unknown.
-    diameter : float
-        Typical diameter of the objects in px; nan if there are none.
-    rng : numpy.random.Generator
-        What is drawn from.
+    other planes, a wrong focus, specks and fibres. What is not labelled stays background, and -1
+    unknown. The typical diameter (px) is nan if there are no objects.
     """
     if not diameter > 0:
         return image, labels

@@ -56,14 +56,10 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where to train.
+    """Where to train: a device of torch, and processes that make samples beside it (0: none).
 
-    Attributes
-    ----------
-    device : str
-        Of torch. On a GPU, and on a CPU that has it, the U-Net's products are computed in bfloat16.
-    workers : int
-        Processes that make samples beside the training; 0: none. The result does not depend on it.
+    On a GPU, and on a CPU that has it, the U-Net's products are computed in bfloat16. The result
+    does not depend on the number of processes.
     """
 
     device: str = "cpu"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats, Image
 from levelfield.images.normalisation import normalise
 from levelfield.segmentation.decoders import READS
 from levelfield.segmentation.devices import choose_device
@@ -22,8 +22,6 @@ from levelfield.segmentation.small_network.prediction import (
     prediction_of,
 )
 from levelfield.segmentation.small_network.tiles import Canvas, Tile, rescale, tiles
-
-Image = NDArray[np.float32]
 
 # Objects of these diameters (px) need no scaling; others are scaled to the nearer end.
 DIAMETERS = (15.0, 50.0)
@@ -51,7 +49,7 @@ class Runtime(Protocol):
     @property
     def batch(self) -> int: ...  # noqa: D102
 
-    def __call__(self, images: NDArray[np.float32], groups: Sequence[str]) -> RawOutputs:
+    def __call__(self, images: Image, groups: Sequence[str]) -> RawOutputs:
         """Return raw outputs of normalised tiles (N, Y, X): some of `GROUPS`, in this order."""
         ...
 
@@ -61,17 +59,7 @@ class Runtime(Protocol):
 
 @dataclass(frozen=True)
 class NetworkModel:
-    """A network that is ready to predict.
-
-    Attributes
-    ----------
-    runtime : Runtime
-        What computes.
-    device_name : str
-        For tables.
-    facts : dict of str to str
-        What its file says of it.
-    """
+    """A network that is ready to predict, its device's name for tables, and its file's facts."""
 
     runtime: Runtime
     device_name: str
@@ -94,7 +82,7 @@ class NetworkModel:
         """
         return list(predict_all(self.runtime, images, scale_for(diameter), groups))
 
-    def measure_diameters(self, images: Sequence[Image]) -> NDArray[np.float64]:
+    def measure_diameters(self, images: Sequence[Image]) -> Floats:
         """Return the equivalent diameters (px) of all objects that are found on images (Y, X)."""
         groups = ("foreground", *READS["flow"])
         return diameters_at_best_scale(
@@ -131,17 +119,7 @@ def scale_for(diameter: float | None) -> float:
 
 
 def predict(model: NetworkModel, image: Image, scale: float = 1.0) -> Prediction:
-    """Predict one image.
-
-    Parameters
-    ----------
-    model
-        See `load_model`.
-    image
-        (Y, X) float32, any intensity scale.
-    scale
-        The image is enlarged by this before; the prediction is as large as the enlarged image.
-    """
+    """Predict one image (Y, X); see `predict_all`."""
     return next(predict_all(model.runtime, [image], scale))
 
 
@@ -155,11 +133,13 @@ def predict_all(
 
     Parameters
     ----------
-    runtime, scale
-        As for `predict`.
-    images
-        (Y, X) each.
-    groups
+    runtime : Runtime
+        What computes.
+    images : sequence of (Y, X) float32
+        On any intensity scale.
+    scale : float
+        Images are enlarged by this before; predictions are as large as the enlarged images.
+    groups : sequence of str
         What to predict: some of `GROUPS`, ``foreground`` among them.
     """
     # More images fill the batches of several shapes better, and need more memory.
