@@ -26,10 +26,8 @@ log = logging.getLogger("levelfield")
 
 LONGEST_BATCH = 1800.0
 """Seconds; if no batch of fields was done for so long, a kernel or the driver hangs."""
-# With fewer threads the GPU waits while fields are read and written.
-_LEAST_THREADS = 3
-# Items that a process of a GPU gets at a time, for each of its threads.
-_ITEMS_PER_THREAD = 2
+_LEAST_THREADS = 3  # with fewer the GPU waits while fields are read and written
+_ITEMS_PER_THREAD = 2  # that a process of a GPU gets at a time
 _LONGEST_GOODBYE = 5.0  # s, for nvidia-smi to end
 
 

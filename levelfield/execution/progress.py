@@ -28,14 +28,12 @@ def map_fields(
     ----------
     function : callable
         Picklable where `workers` > 1; it must not depend on what it did before.
-    items : sequence
-        What describes each field.
+    items, fields_of : sequence, callable
+        What describes each field; how many fields an item is.
     workers : int
         Processes; 1 works in this one.
     what : str
         Of the progress line, for instance ``"segment P1 pack2"``.
-    fields_of : callable
-        How many fields an item is.
     """
     counts = [fields_of(item) for item in items]
     if workers == 1 or len(items) < 2:

@@ -25,8 +25,7 @@ _GRANTS = (
 _NOTHING_GRANTED = ("-1", "NoDevFiles", "none", "void")
 _NOTHING_BY_VARIABLE = {"SLURM_GPUS_ON_NODE": ("0",), "NVIDIA_VISIBLE_DEVICES": ("all",)}
 _DEVICE_FILES = Path("/dev")
-# The oldest chips that compute in bfloat16 (Ampere).
-_BFLOAT16_SINCE = (8, 0)
+_BFLOAT16_SINCE = (8, 0)  # the oldest chips that compute in bfloat16 (Ampere)
 
 
 @dataclass(frozen=True)
@@ -54,15 +53,10 @@ _CHIP = re.compile(r"(?:sm|compute)_(\d+)")
 
 
 def choose_device(rule: str, environment: Mapping[str, str] | None = None) -> Device:
-    """Return the device that a rule names.
+    """Return the device that a rule names, by the environment variables of this process or others.
 
-    Parameters
-    ----------
-    rule : str
-        ``cpu``, ``cuda`` (the first GPU), ``cuda:N``, ``mps`` (Apple), or ``auto``: the first GPU
-        where there is one, else the CPU.
-    environment : mapping of str to str, optional
-        Environment variables; those of this process if None.
+    Rules are ``cpu``, ``cuda`` (the first GPU), ``cuda:N``, ``mps`` (Apple), and ``auto``: the
+    first GPU where there is one, else the CPU.
 
     Raises
     ------
@@ -125,9 +119,8 @@ def has_bfloat16(device: torch.device) -> bool:
     """Say whether a GPU computes in bfloat16; older ones must in float32."""
     import torch
 
-    if device.type != "cuda":
-        return False
-    return torch.cuda.get_device_capability(device) >= _BFLOAT16_SINCE
+    on_gpu = device.type == "cuda"
+    return on_gpu and torch.cuda.get_device_capability(device) >= _BFLOAT16_SINCE
 
 
 def _apple() -> Device:

@@ -111,9 +111,8 @@ def train_network(job: NetworkTraining) -> None:
         role: [image for image, given in zip(images, table["role"], strict=True) if given == role]
         for role in (TRAINING, VALIDATION, TEST)
     }
-    log.info(
-        "%s: %s", network.name, ", ".join(f"{len(some)} {role}" for role, some in chosen.items())
-    )
+    counts = ", ".join(f"{len(some)} {role}" for role, some in chosen.items())
+    log.info("%s: %s", network.name, counts)
     start = kind.read(job.start) if job.start else None
     device = choose_device(job.device).place
     checkpoint = folder / f"checkpoint_{_mark(job, settings, table, images)}.pt"

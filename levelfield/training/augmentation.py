@@ -125,6 +125,5 @@ def vary_intensity(image: AnyFloats, rng: np.random.Generator) -> Image:
 
 def _gradient(side: int, rng: np.random.Generator) -> Image:
     """Return a slope (side, side) in a random direction, from -0.5 to 0.5."""
-    angle = rng.uniform(0, 2 * np.pi)
-    steps = np.linspace(-0.5, 0.5, side)
+    angle, steps = rng.uniform(0, 2 * np.pi), np.linspace(-0.5, 0.5, side)
     return (np.sin(angle) * steps[:, None] + np.cos(angle) * steps).astype(np.float32)

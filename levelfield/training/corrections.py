@@ -31,10 +31,8 @@ def reviewed_labels(labels: Labels, answers: pd.Series, ring: float = RING) -> L
 
     Parameters
     ----------
-    labels : (Y, X) int32
-        The labels that were reviewed.
-    answers : Series of str
-        From `agreed_answers`.
+    labels, answers : (Y, X) int32, Series of str
+        The labels that were reviewed, and what `agreed_answers` returned.
     ring : float
         Width in px of the known background around correct objects.
 

@@ -72,14 +72,11 @@ class Recipe:
 
     Attributes
     ----------
-    build : callable
-        Settings to a network with random weights.
-    start : callable
-        Network and given weights; puts the weights into the network, as far as they fit.
-    sample : callable
-        A crop and its labels (`levelfield.training.samples.draw_crop`) to one sample.
-    batch : callable
-        A list of samples to what `losses` takes.
+    build, start : callable
+        Settings to a network with random weights; put given weights into it as far as they fit.
+    sample, batch : callable
+        A crop and its labels (`levelfield.training.samples.draw_crop`) to one sample; a list of
+        samples to what `losses` takes.
     losses : callable
         Network, batch, settings and device to a loss by name, all of which are added up. Called
         with the network in training mode to learn, and in evaluation mode to judge.

@@ -36,7 +36,7 @@ def split_groups(
     Returns
     -------
     dict of str to str
-        `TRAINING`, `VALIDATION` or `TEST` by group, sorted by group.
+        Roles by group, sorted by group.
 
     Raises
     ------

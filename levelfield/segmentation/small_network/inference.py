@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -65,11 +66,6 @@ class NetworkModel:
     device_name: str
     facts: dict[str, str]
 
-    @property
-    def fields_at_once(self) -> int:
-        """Images that keep the device busy."""
-        return self.runtime.batch
-
     def predict(
         self,
         images: Sequence[Image],
@@ -85,9 +81,13 @@ class NetworkModel:
     def measure_diameters(self, images: Sequence[Image]) -> Floats:
         """Return the equivalent diameters (px) of all objects that are found on images (Y, X)."""
         groups = ("foreground", *READS["flow"])
-        return diameters_at_best_scale(
-            lambda scale: predict_all(self.runtime, images, scale, groups)
-        )
+        look = partial(predict_all, self.runtime, images, groups=groups)
+        return diameters_at_best_scale(look)
+
+    @property
+    def fields_at_once(self) -> int:
+        """Images that keep the device busy."""
+        return self.runtime.batch
 
 
 def load_model(path: Path, device: str = "cpu") -> NetworkModel:

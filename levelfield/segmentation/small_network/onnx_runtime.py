@@ -13,8 +13,7 @@ from levelfield.segmentation.small_network.prediction import GROUPS, RawOutputs
 from levelfield.segmentation.small_network.tiles import MULTIPLE
 from levelfield.segmentation.small_network.weights import read_network
 
-# Largest side of a tile (px): a process stays within 400 MB.
-_TILE = 416
+_TILE = 416  # px, the largest side of a tile: a process stays within 400 MB
 _SMALLEST = np.zeros((1, 1, MULTIPLE, MULTIPLE), np.float32)
 
 
@@ -65,7 +64,7 @@ class OnnxNetwork:
 
 
 def load_onnx(path: Path) -> tuple[OnnxNetwork, dict[str, str]]:
-    """Read weights and make them ready; return the facts about them too.
+    """Read weights and make them ready, with the facts about them.
 
     Raises
     ------

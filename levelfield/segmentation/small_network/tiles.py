@@ -9,8 +9,7 @@ from scipy import ndimage
 
 from levelfield.arrays import Image
 
-# The sides of what the network is given must be a multiple of this (px).
-MULTIPLE = 16
+MULTIPLE = 16  # px, of which the sides of what the network is given are multiples
 
 
 def rescale(image: Image, scale: float) -> Image:

@@ -10,8 +10,7 @@ from torch import Tensor
 
 # The pixel itself and its eight neighbours.
 _NEIGHBOURS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
-# Image, row and column of pixels.
-Pixels = tuple[Tensor, ...]
+Pixels = tuple[Tensor, ...]  # image, row and column
 _UP, _DOWN, _LEFT, _RIGHT = 1, 2, 3, 4
 
 

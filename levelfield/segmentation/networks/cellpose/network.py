@@ -17,8 +17,7 @@ from levelfield.segmentation.networks.cellpose.attention import fuse_attention
 log = logging.getLogger("levelfield")
 
 MOST_CHANNELS = 3
-# The side in px of the tiles that each kind of network was trained on.
-_TILE_SIDES = {"sam": 256, "dino": 384}
+_TILE_SIDES = {"sam": 256, "dino": 384}  # px, of the tiles that each kind was trained on
 _PREFIX = "module."  # of weights that were trained on several GPUs at once
 
 
