@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from levelfield.execution.logs import job_log
-from levelfield.io.formats.index import usable_sites
+from levelfield.io.plate_index import usable_sites
 from levelfield.io.store import create_plate
 from levelfield.io.tables import read_csv, write_csv
 from levelfield.runs.space import check_space, predicted_bytes

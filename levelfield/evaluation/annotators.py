@@ -131,10 +131,8 @@ def human_scale(
 
     Parameters
     ----------
-    agreement : DataFrame
-        From `annotator_agreement`, of one image or of many stacked.
-    scores : sequence of str
-        Scores to place; higher must be better.
+    agreement, scores : DataFrame and sequence of str
+        From `annotator_agreement`, of images stacked; scores to place, higher must be better.
 
     Returns
     -------
@@ -179,8 +177,8 @@ def _shared_objects(sides: list[NumberedLabels]) -> list[Integers]:
     first = np.concatenate([[0], np.cumsum([len(side.labels) for side in sides])])
     annotator = np.repeat(np.arange(len(sides)), np.diff(first))
     members = [{i} for i in range(first[-1])]
-    for one, two in _links(sides, first):
-        mine, theirs = members[one], members[two]
+    for left, right in _links(sides, first):
+        mine, theirs = members[left], members[right]
         # Two objects that one annotator told apart are never the same object.
         if mine is theirs or {annotator[i] for i in mine} & {annotator[i] for i in theirs}:
             continue
@@ -197,9 +195,9 @@ def _shared_objects(sides: list[NumberedLabels]) -> list[Integers]:
 def _links(sides: list[NumberedLabels], first: Integers) -> Integers:
     """Pairs of objects of two annotators with an IoU of at least 0.5, the best first."""
     pairs, agreement = [np.empty((0, 2), np.int64)], [np.empty(0)]
-    for one, two in combinations(range(len(sides)), 2):
-        overlap = count_overlap(sides[one], sides[two])
-        objects = [first[one] + overlap.prediction, first[two] + overlap.reference]
+    for left, right in combinations(range(len(sides)), 2):
+        overlap = count_overlap(sides[left], sides[right])
+        objects = [first[left] + overlap.prediction, first[right] + overlap.reference]
         similar = overlap.iou >= MATCH_THRESHOLD
         pairs.append(np.column_stack(objects)[similar])
         agreement.append(overlap.iou[similar])

@@ -22,19 +22,10 @@ ERROR_RATES = {
 
 
 def draw_evaluation(images: pd.DataFrame, by: Sequence[str] = ()) -> Figure:
-    """Draw AP over IoU, error rates, and AP per size class, a colour per group.
+    """Draw AP over IoU, error rates, and AP per size class, from `evaluate_images`.
 
-    Parameters
-    ----------
-    images : DataFrame
-        From `evaluate_images`.
-    by : sequence of str
-        Metadata columns that form the groups; empty = one group. At most eight groups.
-
-    Returns
-    -------
-    Figure
-        Means over images; the bars are their standard errors.
+    A colour for each group of the metadata columns `by`, at most eight. Means over images; the bars
+    are their standard errors.
     """
     groups = _groups(images, list(by))
     figure = Figure(figsize=(12, 4.4), layout="constrained")

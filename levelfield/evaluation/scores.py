@@ -23,12 +23,10 @@ DET_MISSED, DET_EXTRA, DET_FUSED = 10, 1, 5
 
 
 def score_objects(objects: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """Score groups of objects.
+    """Score groups of objects, of `evaluate_image`'s object table of one or of many images.
 
     Parameters
     ----------
-    objects : DataFrame
-        Rows of `evaluate_image`'s object table, of one or of many images.
     by : sequence of str
         Columns that form the groups; empty = everything is one group.
 

@@ -92,12 +92,10 @@ def evaluate_images(
 
 
 def summarise(objects: pd.DataFrame, images: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """Summarise evaluated images by group and object size.
+    """Summarise evaluated images, from `evaluate_images`, by group and object size.
 
     Parameters
     ----------
-    objects, images : DataFrame
-        From `evaluate_images`.
     by : sequence of str
         Metadata columns that form the groups, e.g. ``["Metadata_Well"]``; empty = one group.
 

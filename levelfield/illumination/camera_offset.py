@@ -17,16 +17,10 @@ from levelfield.illumination.thumbnails import (
 
 @dataclass(frozen=True)
 class CameraOffset:
-    """What the camera reads without light.
+    """What the camera reads without light, in raw counts.
 
-    Parameters
-    ----------
-    counts : float
-        Level in raw counts.
-    uncertainty : float
-        One standard deviation in raw counts; infinite where nothing is known.
-    source : str
-        ``config``, ``dark frame`` or ``estimated``.
+    ``uncertainty`` is one standard deviation, infinite where nothing is known; ``source`` is
+    ``config``, ``dark frame`` or ``estimated``.
     """
 
     counts: float

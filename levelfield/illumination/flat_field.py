@@ -26,18 +26,14 @@ class FlatField:
 
     Parameters
     ----------
-    field : ndarray of float32, shape (Y, X)
+    field : (Y, X) float32
         Relative illumination, mean 1; all ones when `status` is ``off``.
     camera_offset : CameraOffset
         Subtracted before the division by `field`.
-    status : str
-        ``ok``, ``weak`` (applied, but see `reason`) or ``off`` (not applied).
-    reason : str
-        A sentence for people.
-    n_images : int
-        Images that the fit used.
-    degree : int
-        Total degree of the polynomial.
+    status, reason : str
+        ``ok``, ``weak`` (applied, but see the reason) or ``off``; a sentence for people.
+    n_images, degree : int
+        Images that the fit used, and total degree of the polynomial.
     residual : float
         Robust spread of the slopes that the field does not explain, per thumbnail pixel, as a
         fraction of the signal: small where background shows, large where cells cover everything.

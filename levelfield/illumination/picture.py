@@ -12,13 +12,7 @@ from levelfield.illumination.flat_field import FlatField
 
 
 def draw_flat_field(flat_field: FlatField, channel: str) -> Figure:
-    """Draw the field as a map beside its profiles along the two diagonals.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        9 x 4.4 inches; save it with ``figure.savefig``.
-    """
+    """Draw the field as a map beside its profiles along the two diagonals (9 x 4.4 inches)."""
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     map_axes, profile_axes = figure.subplots(1, 2, width_ratios=[1, 1.15])
     shown = _draw_map(map_axes, flat_field.field)

@@ -84,25 +84,22 @@ class SlopeFit:
     """Robust fit of a polynomial log(field) to the slopes of log(images - offset).
 
     Slopes are central differences over two thumbnail pixels, down and right, at every inner pixel;
-    the two share one weight, so that the edge of a cell counts little in both directions.
-    Central differences matter: with one-sided ones a bright pixel would bend both slopes at once.
+    the two share one weight, so that the edge of a cell counts little in both directions. Central
+    differences matter: with one-sided ones a bright pixel would bend both slopes at once.
 
     Parameters
     ----------
-    images : ndarray of float32, shape (N, y, x)
+    images : (N, y, x) float32
         Raw counts, in an order that depends on their content only. Consecutive runs form folds
         whose scatter gives the errors.
-    maximum : float
-        Pixels at or near this count are not believed.
-    degree : int
-        Total degree of the polynomial.
+    maximum, degree : float and int
+        Pixels at or near this count are not believed; total degree of the polynomial.
 
     Attributes
     ----------
-    coefficients : ndarray of float64, shape (K,)
-        Of log(field), in the order of `legendre_terms`.
-    spread : float
-        Robust spread of the slopes that are left over, per thumbnail pixel.
+    coefficients, spread : (K,) float64 and float
+        Of log(field), in the order of `legendre_terms`; robust spread of the slopes that are left
+        over, per thumbnail pixel.
     """
 
     def __init__(self, images: AnyFloats, maximum: float, degree: int) -> None:
@@ -150,10 +147,7 @@ class SlopeFit:
     def fit_offset(self, darkest: float) -> tuple[float, float]:
         """Fit coefficients and offset together; no offset is above the darkest pixel (counts).
 
-        Returns
-        -------
-        offset, error : float
-            Unconstrained estimate and its standard error in counts.
+        Gives the unconstrained estimate of the offset and its standard error in counts.
         """
         offset = free_offset = darkest / 2
         self.fit(offset)
@@ -249,11 +243,9 @@ class SlopeFit:
         return self._matrix(weights, stride), sides, weights
 
     def _normal_equations_with_offset(self, width: float) -> tuple[AnyFloats, AnyFloats, AnyFloats]:
-        """Build the same equations with the offset as last unknown.
-
-        One count more of offset steepens each slope of log(field) by the factor 1 + 1 / signal, so
-        slope / signal is the offset's column.
-        """
+        """Build the same equations with the offset as last unknown."""
+        # One count more of offset steepens each slope of log(field) by the factor 1 + 1 / signal,
+        # so slope / signal is the offset's column.
         down, right, weights = self._residuals(width)
         matrix = self._matrix(weights)
         down *= weights
@@ -273,12 +265,9 @@ class SlopeFit:
 
 
 def _sandwich(inverse: AnyFloats, sides: AnyFloats, weights: AnyFloats) -> AnyFloats:
-    """Covariance (K, K) of the solution from the scatter of the folds.
-
-    The sandwich estimator of M-estimation (Huber 1967): the scatter between folds holds all that
-    makes images differ, where residuals would count neighbouring pixels as independent. The
-    curvature of a Cauchy objective in two dimensions, averaged over directions, is weight².
-    """
+    """Covariance (K, K) of the solution, from the scatter of the folds."""
+    # The sandwich estimator (Huber 1967): residuals would count neighbouring pixels as independent.
+    # The curvature of a Cauchy objective in two dimensions, averaged over directions, is weight².
     n_folds = len(sides)
     total = float(weights.sum(dtype=np.float64))
     if n_folds < 2 or total <= 0:

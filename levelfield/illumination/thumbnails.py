@@ -13,16 +13,9 @@ FOLDS = 10  # groups of images whose scatter gives standard errors
 
 
 def downsample(image: Image, size: int = 120) -> Image:
-    """Shrink an image by area mean, in raw counts.
+    """Shrink a raw image (Y, X) by area mean until its longer side has `size` px, or keep it.
 
     Pixels that straddle two cells count in both by their share, so any image size will do.
-
-    Parameters
-    ----------
-    image : (Y, X) ndarray
-        Raw counts.
-    size : int
-        Longer side of the thumbnail (y, x) in px; a smaller image keeps its size.
 
     Raises
     ------

@@ -33,20 +33,10 @@ class StalledRead(Exception):
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of a file says of its planes.
+    """What the header of a file says of its planes: sizes in px, and the type as numpy names it.
 
-    Attributes
-    ----------
-    n_pages : int
-        Number of planes in the file; 0 where the file cannot be read.
-    size_y, size_x : int
-        Height and width of a plane, px.
-    dtype : str
-        Type of the pixels, as numpy names it.
-    bytes : int
-        Size of the file.
-    fault : str
-        Why the file cannot be used; empty where it can.
+    ``n_pages`` is 0 where the file, of so many ``bytes``, cannot be read; ``fault`` says why it
+    cannot be used, and is empty where it can.
     """
 
     n_pages: int
@@ -119,12 +109,7 @@ def _png_header(path: Path, size: int) -> Header:
 def read_plane(path: Path, page: int = 0) -> AnyArray:
     """Read one plane (Y, X) of uint8 or uint16; `page` counts from 0 in a multi-page TIFF.
 
-    Raises
-    ------
-    PlaneError
-        If the file cannot be decoded.
-    StalledRead
-        If the storage does not answer.
+    `PlaneError` if the file cannot be decoded, `StalledRead` if the storage does not answer.
     """
     return _within_time(lambda: _read_plane(Path(path), page), Path(path))
 

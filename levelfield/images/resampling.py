@@ -7,16 +7,9 @@ from levelfield.arrays import AnyArray, AnyFloats, Floats, Image
 
 
 def enlarged(coarse: AnyFloats, shape: tuple[int, int], step: tuple[float, float]) -> Image:
-    """Interpolate a coarse image on a finer grid.
+    """Interpolate a coarse image, values at the middles of its pixels, on a finer grid.
 
-    Parameters
-    ----------
-    coarse : (y, x)
-        Values at the middles of its pixels.
-    shape : (int, int)
-        Of the result.
-    step : (float, float)
-        Coarse pixels per pixel of the result, along y and x.
+    `step` is coarse pixels per pixel of the result, along y and x.
     """
     y, x = (
         np.clip((np.arange(length) + 0.5) * each - 0.5, 0, given - 1)

@@ -14,15 +14,7 @@ from levelfield.images.planes import PlaneError, pixel_fault, read_plane, satura
 
 @dataclass(frozen=True)
 class Site:
-    """A site and the files of its planes.
-
-    Attributes
-    ----------
-    well, number : str, int
-        The site.
-    planes : DataFrame
-        Its rows of the index.
-    """
+    """A site and the files of its planes: its rows of the index."""
 
     well: str
     number: int
@@ -74,12 +66,8 @@ def sites_of(index: pd.DataFrame, wells: Sequence[str]) -> list[Site]:
 def read_channel(site: Site, channel: str, projection: str | None) -> AnyArray:
     """Read one channel (Y, X) of a site; a z-stack is projected.
 
-    Raises
-    ------
-    SiteFault
-        If a file cannot be decoded, or is not the size that its header promised.
-    ImageGone
-        If it is not there.
+    `SiteFault` if a file cannot be decoded, or is not the size that its header promised;
+    `ImageGone` if it is not there.
     """
     stack = []
     rows: Any = site.planes[site.planes["channel"] == channel].itertuples()
@@ -101,13 +89,7 @@ def read_channel(site: Site, channel: str, projection: str | None) -> AnyArray:
 
 
 def read_site(site: Site, channels: Sequence[str], projection: str | None) -> AnyArray:
-    """Read the raw pixels (C, Y, X) of a site.
-
-    Raises
-    ------
-    SiteFault
-        If a plane cannot be read.
-    """
+    """Read the raw pixels (C, Y, X) of a site; `SiteFault` if a plane cannot be read."""
     return np.stack([read_channel(site, channel, projection) for channel in channels])
 
 
@@ -116,11 +98,8 @@ def check_pixels(
 ) -> None:
     """Judge the raw pixels of a site.
 
-    Raises
-    ------
-    SiteFault
-        If a plane is empty or not filled, two channels hold the same pixels, or too many pixels
-        are saturated.
+    `SiteFault` if a plane is empty or not filled, two channels hold the same pixels, or too many
+    pixels are saturated.
     """
     for i, channel in enumerate(channels):
         path = _first_path(site, channel)

@@ -21,15 +21,7 @@ def inner_distance(labels: Labels) -> Image:
 
 
 def distance_to(targets: Mask, wanted: Mask) -> Floats:
-    """Euclidean distance in px to the nearest target, at the pixels where it is wanted.
-
-    Parameters
-    ----------
-    targets : (Y, X) bool
-        At least one.
-    wanted : (Y, X) bool
-        Elsewhere the result is 0.
-    """
+    """Euclidean distance in px to the nearest target, of one at least; 0 where it is not wanted."""
     return np.sqrt(_squared_distances(targets, wanted))
 
 
@@ -64,13 +56,9 @@ def _squared_distances(targets: Mask, wanted: Mask) -> Floats:
     return squared
 
 
-def inner_boundary(labels: Labels, *, background_only: bool) -> Mask:
-    """Mark object pixels with a 4-neighbour of another label (or, if asked, of background)."""
-    return _boundary(labels, background_only)
-
-
 @njit(cache=True)
-def _boundary(labels: Labels, background_only: bool) -> Mask:
+def inner_boundary(labels: Labels, background_only: bool) -> Mask:
+    """Mark object pixels with a 4-neighbour of another label (or, if asked, of background)."""
     height, width = labels.shape
     boundary = np.zeros((height, width), np.bool_)
     for y in range(height):

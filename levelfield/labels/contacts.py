@@ -12,14 +12,9 @@ from levelfield.arrays import Image, Integers, Labels
 class Contacts:
     """Places where two labels touch: one row per pair of facing pixels.
 
-    Attributes
-    ----------
-    pairs : (p, 2) int64
-        Touching labels, lower label first, sorted.
-    pair_of_contact : (c,) int64
-        Row of ``pairs`` that a contact belongs to.
-    pixels : (c, 2) int64
-        Flat indices of the facing pixels; where a gap lies between them, twice that of the gap.
+    ``pairs`` (p, 2) are the touching labels, sorted, the lower first. ``pair_of_contact`` (c,) is
+    the row of ``pairs`` that a contact belongs to, ``pixels`` (c, 2) the flat indices of the facing
+    pixels; where a gap lies between them, twice that of the gap.
     """
 
     pairs: Integers

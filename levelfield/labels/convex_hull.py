@@ -16,15 +16,10 @@ _EMPTY = 1 << 40  # the extreme column of a row without object pixels
 
 
 def hulls(extents: RowExtents) -> tuple[Integers, Integers]:
-    """Return the convex hulls of the pixel centres of all objects.
+    """Return the convex hulls of all objects' pixel centres: vertices (V, 2) and starts (n + 1,).
 
-    Returns
-    -------
-    vertices : (V, 2) int64
-        Row and column of the vertices, object after object. Each hull begins at its leftmost
-        vertex (the upper one of two) and runs along its upper side first.
-    starts : (n + 1,) int64
-        Object `k` owns `vertices[starts[k]:starts[k + 1]]`.
+    Object `k` owns `vertices[starts[k]:starts[k + 1]]`, row and column. Each hull begins at its
+    leftmost vertex (the upper one of two) and runs along its upper side first.
     """
     left, right = _sides(extents)
     on_left, on_right = (_vertices(side, extents.start) for side in (left, right))
@@ -139,19 +134,10 @@ def _pixels_before(columns: Integers, owner: Integers, starts: Integers) -> Inte
 
 
 def hull_areas(extents: RowExtents, pairs: Integers | None = None) -> Floats:
-    """Areas of the convex hulls around pixel squares, per label or per union of two labels.
+    """Areas in px of the convex hulls around pixel squares, per label or per union of two labels.
 
-    Parameters
-    ----------
-    extents : RowExtents
-        From `levelfield.labels.row_extents.row_extents`.
-    pairs : (p, 2) int64, optional
-        Labels whose union is wanted; every single label without it.
-
-    Returns
-    -------
-    (n,) or (p,) float64
-        Area in px, exact for the outlines of the pixels; 0 for a label without pixels.
+    Exact for the outlines of the pixels; 0 for a label without pixels. (p,) for `pairs` (p, 2), the
+    labels whose union is wanted; (n,), every single label, without.
     """
     if pairs is None:
         pairs = np.arange(1, len(extents.top) + 1)[:, None]

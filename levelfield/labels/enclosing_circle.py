@@ -9,18 +9,12 @@ from levelfield.arrays import Floats, Integers
 
 
 def enclosing_circles(vertices: Integers, starts: Integers) -> tuple[Floats, Floats]:
-    """Return the smallest circle around the pixel centres of each object.
+    """Return the smallest circle around each object's pixel centres: centres (n, 2), radii (n,).
 
     Chrystal (1885), *On the problem to construct the minimum circle enclosing n given points in a
     plane*: start from one side of the hull; while the point that sees it under the smallest angle
-    forms an obtuse triangle with it, replace the corner of the obtuse angle by that point.
-
-    Returns
-    -------
-    centres : (n, 2) float64
-        Row and column in px.
-    radii : (n,) float64
-        In px; 0 for a single pixel.
+    forms an obtuse triangle with it, replace the corner of the obtuse angle by that point. In px;
+    the radius of a single pixel is 0.
     """
     points = vertices.astype(float)
     corners = np.empty((starts.size - 1, 3), np.int64)

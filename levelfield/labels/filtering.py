@@ -12,10 +12,7 @@ def filter_objects(
 ) -> tuple[Labels, dict[str, float]]:
     """Remove objects by size and border; the others keep their numbers.
 
-    Returns
-    -------
-    labels, record
-        (Y, X) int32, and how many objects were too small, too large, or touched the border.
+    The record says how many objects were too small, too large, or touched the border.
     """
     require_number("minimum_diameter", minimum_diameter, 0)
     if maximum_diameter is not None:

@@ -74,12 +74,7 @@ def _find_largest(labels: Labels, values: AnyFloats, largest: Floats) -> None:
 def percentiles_per_label(
     labels: Labels, image: AnyArray, percentiles: Sequence[float], count: int
 ) -> Floats:
-    """Percentiles (nearest rank) of the image within labels 1 to count; NaN for a missing one.
-
-    Returns
-    -------
-    (p, n) float64
-    """
+    """Percentiles (p, count), nearest rank, of the image within labels; NaN for a missing one."""
     groups = _flat(labels) - np.int32(1)
     return percentiles_per_group(image.ravel(), groups, count, percentiles)
 
@@ -87,12 +82,7 @@ def percentiles_per_label(
 def percentiles_per_group(
     values: AnyArray, group: AnyLabels, count: int, percentiles: Sequence[float]
 ) -> Floats:
-    """Percentiles (nearest rank) of the values of each group 0..count-1; NaN for an empty one.
-
-    Returns
-    -------
-    (p, count) float64
-    """
+    """Percentiles (p, count), nearest rank, of groups from 0; NaN for an empty one."""
     groups = _flat(group)
     sizes = np.bincount(groups[groups >= 0], minlength=count)
     starts = np.cumsum(sizes) - sizes
@@ -141,14 +131,10 @@ def _add_coordinates(labels: Labels, width: int, sums: Floats) -> None:
 
 
 def axis_lengths(sums: Floats) -> tuple[Floats, Floats]:
-    """Major and minor axis in px of the ellipses with the same second moments.
+    """Major and minor axis in px of the ellipses of the same moments, from `coordinate_sums`.
 
-    Pixels count as squares, not as points, so that a single pixel has axes too.
-
-    Parameters
-    ----------
-    sums : (n, 6) float64
-        From `coordinate_sums`; rows may be added for unions.
+    Pixels count as squares, not as points, so that a single pixel has axes too. Rows of sums (n, 6)
+    may be added for unions.
     """
     number, y, x, yy, xx, xy = np.maximum(sums[:, :1], 1).T[0], *sums[:, 1:].T
     variance_y = yy / number - (y / number) ** 2 + 1 / 12

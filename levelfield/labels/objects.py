@@ -35,15 +35,7 @@ def object_numbers(labels: Labels) -> Integers:
 
 
 def keep_objects(labels: Labels, keep: Mask) -> Labels:
-    """Remove objects; the others keep their numbers.
-
-    Parameters
-    ----------
-    labels : numpy.ndarray
-        (Y, X).
-    keep : numpy.ndarray
-        (max label,), `keep[i - 1]` says whether object i stays.
-    """
+    """Remove objects; `keep[i - 1]` says whether object i stays, with its number."""
     lookup = np.zeros(len(keep) + 1, np.int32)
     lookup[1:] = np.where(keep, np.arange(1, len(keep) + 1), 0)
     return lookup[labels]
@@ -127,12 +119,8 @@ def fill_object_holes(labels: Labels) -> Labels:
 def subtract(labels: Labels, minus: Labels, shrink: float = 0) -> Labels:
     """Remove from each object the pixels of any object in `minus`; numbers stay.
 
-    Parameters
-    ----------
-    labels, minus : numpy.ndarray
-        (Y, X), for example cells and nuclei, which give the cytoplasm.
-    shrink : float, optional
-        Erode the objects of `minus` by so many px first, so that a thin object keeps a rim.
+    Cells and nuclei, for example, give the cytoplasm. The objects of `minus` are first eroded by
+    `shrink` px, so that a thin object keeps a rim.
     """
     covered = minus > 0
     if shrink:
@@ -154,16 +142,10 @@ def inner_part(labels: Labels, depth: float) -> Labels:
 
 
 def within_mask(labels: Labels, mask: Mask, minimum_fraction: float = 0.0) -> Labels:
-    """Cut the objects to a mask; those of which too little is inside go altogether.
+    """Cut the objects to a mask, such as a region of interest or another channel's foreground.
 
-    Parameters
-    ----------
-    labels : numpy.ndarray
-        (Y, X).
-    mask : numpy.ndarray
-        (Y, X), for example a region of interest or the foreground of another channel.
-    minimum_fraction : float, optional
-        Objects with a smaller part of their area inside are removed; 0 keeps every rest.
+    Objects with a smaller part of their area inside than `minimum_fraction` go altogether; 0 keeps
+    every rest.
     """
     inside = np.where(mask, labels, 0)
     total = areas(labels)
@@ -188,13 +170,10 @@ def merge_near(labels: Labels, distance: float) -> Labels:
 
 
 def relate(children: AnyLabels, parents: AnyLabels) -> pd.DataFrame:
-    """Assign each child to the parent that covers most of it.
+    """Assign each child to the parent that covers most of it: a row per child.
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row per child: `child`, `parent` (0 if it lies in none; of equals the smaller number)
-        and `fraction` of the child's area that lies in that parent.
+    `child`, `parent` (0 if it lies in none; of equals the smaller number) and `fraction` of the
+    child's area that lies in that parent.
     """
     inside = children > 0
     base = int(parents.max(initial=0)) + 1

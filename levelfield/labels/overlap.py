@@ -19,16 +19,9 @@ CRITERIA = ("iou", "boundary_iou", "intersection_over_reference")
 
 @dataclass(frozen=True)
 class NumberedLabels:
-    """A label image with its objects renumbered 1..n in ascending order of their labels.
+    """A label image (Y, X) with its objects renumbered 1..n in ascending order of their labels.
 
-    Attributes
-    ----------
-    image : (Y, X) int32
-        0 is background; ``labels[i - 1]`` is the original label of object ``i``.
-    labels : (n,) int64
-        Original labels, ascending.
-    areas : (n,) int64
-        Object areas in px.
+    ``labels[i - 1]`` is the original label of object ``i``, ``areas[i - 1]`` its area in px.
     """
 
     image: Labels
@@ -38,16 +31,11 @@ class NumberedLabels:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Overlapping pairs of a predicted and a reference object.
+    """Overlapping pairs of a predicted and a reference object, (pairs,) each.
 
-    Attributes
-    ----------
-    prediction, reference : (pairs,) int64
-        0-based positions of the two objects, sorted by prediction, then reference.
-    intersection : (pairs,) int64
-        Shared pixels, at least 1.
-    prediction_areas, reference_areas : (n_prediction,), (n_reference,) int64
-        Areas of all objects in px, overlapping or not.
+    ``prediction`` and ``reference`` are 0-based positions of the two objects, sorted by prediction,
+    then reference; ``intersection`` is their shared pixels, at least 1. The areas, in px, are those
+    of all objects, overlapping or not.
     """
 
     prediction: Integers
@@ -81,10 +69,7 @@ class Overlap:
 def number_labels(labels: ArrayLike, name: str) -> NumberedLabels:
     """Check a label image and renumber its objects 1..n; `name` says in an error which it is.
 
-    Raises
-    ------
-    ValueError
-        If the array is not two-dimensional, not integer, or has negative labels.
+    ValueError if the array is not two-dimensional, not integer, or has negative labels.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2:
@@ -140,21 +125,12 @@ def count_overlap(prediction: NumberedLabels, reference: NumberedLabels) -> Over
 def boundary_iou(
     prediction: NumberedLabels, reference: NumberedLabels, overlap: Overlap, width: int
 ) -> Floats:
-    """Boundary IoU of each overlapping pair.
+    """Boundary IoU of each overlapping pair (Cheng et al., CVPR 2021).
 
     The IoU of the two inner boundary bands: the pixels of an object whose chessboard distance to
-    the outside is at most `width`. The image frame counts as outside, as in the authors' code.
-
-    Parameters
-    ----------
-    width : int
-        Band width in px. Objects thinner than twice the width have no interior left, and their
-        boundary IoU is their mask IoU.
-
-    References
-    ----------
-    Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation",
-    CVPR 2021.
+    the outside is at most `width` px. The image frame counts as outside, as in the authors' code.
+    Objects thinner than twice the width have no interior left, and their boundary IoU is their mask
+    IoU.
     """
     bands = [_boundary_band(side, width) for side in (prediction, reference)]
     shared = count_overlap(*bands)

@@ -71,11 +71,8 @@ def measure(objects: ObjectSet, parameters: Parameters) -> Floats:
 def _channel_facts(
     objects: ObjectSet, channel: int, share: float
 ) -> tuple[NDArray[np.int32], Floats]:
-    """Return what all pairs need of a channel: (P,) dense ranks and (n, 5) numbers.
-
-    Equal values share a rank. The numbers are mean, sum of squares about it, number of ranks,
-    threshold, and sum of what reaches it.
-    """
+    """Return what all pairs need of a channel: (P,) ranks, shared by equal values, and numbers."""
+    # (n, 5): mean, sum of squares about it, number of ranks, threshold, and sum of what reaches it.
     starts, values = objects.pixels.starts, objects.values[channel]
     ranks, facts = np.empty(values.size, np.int32), np.empty((objects.pixels.count, 5))
     _rank(values, objects.order[channel], starts, share, ranks, facts)
@@ -123,10 +120,8 @@ def _correlate(
     starts: Integers,
     out: Floats,
 ) -> None:
-    """Write the coefficients of one pair: NaN where undefined, 0 without a common pixel.
-
-    These are correlation, slope, overlap, and K, Manders and RWC in both directions.
-    """
+    """Write the coefficients of one pair: NaN where undefined, 0 without a common pixel."""
+    # Correlation, slope, overlap, and K, Manders and RWC in both directions.
     for k in range(starts.size - 1):
         x_mean, x_squares, x_total = first_facts[k, 0], first_facts[k, 1], first_facts[k, 4]
         y_mean, y_squares, y_total = second_facts[k, 0], second_facts[k, 1], second_facts[k, 4]

@@ -23,20 +23,11 @@ _EPSILON = float(np.finfo(np.float64).eps)
 
 
 def costes_coefficients(first: Floats, second: Floats, starts: Integers, steps: int) -> Floats:
-    """Return the Manders coefficients above Costes' thresholds.
+    """Return the (n, 2) Manders coefficients above Costes' thresholds.
 
-    Parameters
-    ----------
-    first, second : (P,) float64
-        Intensities of the object pixels in two channels, grouped by object.
-    steps : int
-        Number of intensity steps between 0 and 1 that the thresholds may take.
-
-    Returns
-    -------
-    (n, 2) float64
-        Share of the first (second) channel's intensity above its threshold that lies where both
-        channels are above theirs. NaN where no threshold is defined.
+    Share of the first (second) channel's intensity above its threshold that lies where both
+    channels are above theirs; NaN where no threshold is defined. The thresholds may take `steps`
+    values between 0 and 1. Intensities (P,) are grouped by object.
     """
     result = np.full((starts.size - 1, 2), np.nan)
     # Room for the pixels of the largest object by bucket: x, y and bucket; and the number of
@@ -70,10 +61,8 @@ def _coefficients(
 
 @njit(cache=True)
 def _regression(first: Floats, second: Floats) -> tuple[bool, float, float]:
-    """Return whether an orthogonal regression is defined, its slope and its offset.
-
-    Pixels that are 0 in both channels are left out, as in CellProfiler.
-    """
+    """Return whether an orthogonal regression is defined, its slope and its offset."""
+    # Pixels that are 0 in both channels are left out, as in CellProfiler.
     size, x_mean, y_mean = 0, 0.0, 0.0
     for i in range(first.size):
         x, y = first[i], second[i]
@@ -119,11 +108,9 @@ def _search(
     room: Floats,
     sums: Floats,
 ) -> float:
-    """Bisect for the lowest candidate below which the channels still correlate; -1 without any.
-
-    The candidate is 5/6 of the way up the window (1/2 in windows of up to 6 steps), because the
-    correlation is erratic at low thresholds.
-    """
+    """Bisect for the lowest candidate below which the channels still correlate; -1 without any."""
+    # The candidate is 5/6 of the way up the window (1/2 in windows of up to 6 steps), because the
+    # correlation is erratic at low thresholds.
     low, per_unit = _fill_buckets(first, second, slope, offset, room, sums)
     left, right = 1.0, float(steps)
     candidate, last, valid = (right - left) // (6 / 5) + left, 0.0, -1.0
@@ -145,14 +132,9 @@ def _search(
 def _fill_buckets(
     first: Floats, second: Floats, slope: float, offset: float, room: Floats, sums: Floats
 ) -> tuple[float, float]:
-    """Sort the pixels roughly by the candidate from which on they are below either threshold.
-
-    With a falling line no such candidate exists; then all pixels go into the first bucket.
-
-    Returns
-    -------
-    Lowest such threshold of the first channel, and buckets per unit of intensity.
-    """
+    """Sort the pixels roughly by the candidate from which on they are below either threshold."""
+    # Returned: the lowest such threshold of the first channel, and buckets per unit of intensity.
+    # With a falling line no such candidate exists; then all pixels go into the first bucket.
     across = 1 / slope if slope > 0 else 0.0
     low, high = np.inf, -np.inf
     for i in range(first.size):
@@ -190,11 +172,9 @@ def _fill_buckets(
 def _correlates(
     x: Floats, y: Floats, limits: tuple[float, float], bucket: int, room: Floats, sums: Floats
 ) -> bool:
-    """Tell whether the correlation below either limit is defined and not negative.
-
-    Only the pixels in the bucket of the limit and in the two beside it, where rounding may have put
-    some, need to be compared; all in lower buckets are below.
-    """
+    """Tell whether the correlation below either limit is defined and not negative."""
+    # Only the pixels in the bucket of the limit and in the two beside it, where rounding may have
+    # put some, need to be compared; all in lower buckets are below.
     begin, end = max(bucket - 1, 0), min(bucket + 2, _BUCKETS)
     size, x_sum, y_sum, product = sums[begin, 0], sums[begin, 1], sums[begin, 2], sums[begin, 3]
     for i in range(int(size), int(sums[end, 0])):
@@ -213,10 +193,8 @@ def _correlates(
 
 @njit(cache=True)
 def _covariance(first: Floats, second: Floats, x_limit: float, y_limit: float) -> float:
-    """Return the covariance below either limit, times the number of pixels, without cancellation.
-
-    NaN where less than three pixels are below, or one of the channels is constant there.
-    """
+    """Return covariance times the number of pixels below either limit, without cancellation."""
+    # NaN where less than three pixels are below, or one of the channels is constant there.
     size, x_mean, y_mean, total = 0, 0.0, 0.0, 0.0
     x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
     for i in range(first.size):

@@ -16,13 +16,9 @@ def squared_distances(pixels: ObjectPixels, border_is_outside: bool) -> Integers
     """Return the (P,) squared distances in px² to the nearest pixel outside the object.
 
     One exact Euclidean transform per bounding box (Felzenszwalb and Huttenlocher 2012), so that
-    touching objects do not shadow each other and the cost follows the objects.
-
-    Parameters
-    ----------
-    border_is_outside : bool
-        Whether what lies beyond the image counts as outside the object (CellProfiler's radii) or
-        not (CellProfiler's radial distribution).
+    touching objects do not shadow each other and the cost follows the objects. What lies beyond the
+    image is outside of all objects on demand: so for CellProfiler's radii, not for its radial
+    distribution.
     """
     result = np.empty(pixels.positions.size, np.int64)
     height, width = (pixels.boxes[:, 1::2] - pixels.boxes[:, ::2]).max(axis=0) + 2

@@ -11,22 +11,11 @@ CELLPROFILER = "CellProfiler 4 (Stirling et al. 2021)"
 class Feature:
     """One measured quantity, or a series of them that differ only in channel, scale or order.
 
-    Attributes
-    ----------
-    template : str
-        CellProfiler's name without the object set, with `{fields}` for what varies,
-        for example ``Intensity_MeanIntensity_{channel}``.
-    unit : str
-        Unit for people: ``px``, ``px²``, ``intensity`` (fraction of the bit depth), ``1``, ...
-    definition : str
-        One sentence.
-    source : str
-        The module or paper that defines it.
-    length_power : int
-        By which power of the pixel size the value is multiplied when lengths are wanted in µm:
-        1 for lengths, 2 for areas, 0 for everything that is not converted.
-    integer : bool
-        True for object numbers and counts, which are stored as int32.
+    ``template`` is CellProfiler's name without the object set, with `{fields}` for what varies
+    (``Intensity_MeanIntensity_{channel}``), ``unit`` one for people (``px``, ``intensity``:
+    fraction of the bit depth, ``1``), ``source`` the module or paper that defines it. Values are
+    multiplied by the pixel size to the ``length_power`` when lengths are wanted in µm: 1 for
+    lengths, 2 for areas. Object numbers and counts are ``integer`` and stored as int32.
     """
 
     template: str
@@ -53,16 +42,11 @@ _KINDS = {"length": ("px", 1), "area": ("px²", 2), "count": ("1", 0)}
 
 
 def features(family: str, table: str) -> tuple[Feature, ...]:
-    """Read the features of a family from a table.
+    """Read the features of a family, which begins the name of each, from a table.
 
-    Parameters
-    ----------
-    family : str
-        Begins the name of each.
-    table : str
-        A line for each: name, unit, definition and, if it is not CellProfiler's, source, divided
-        by ``|``; indented lines go on. The unit ``length`` is px and ``area`` px², in µm where a
-        pixel size is given; ``count`` and ``label`` are integers.
+    A line for each: name, unit, definition and, if it is not CellProfiler's, source, divided by
+    ``|``; indented lines go on. The unit ``length`` is px and ``area`` px², in µm where a pixel
+    size is given; ``count`` and ``label`` are integers.
     """
     found = []
     for row in re.sub(r"\n\s+", " ", textwrap.dedent(table).strip()).split("\n"):

@@ -11,36 +11,21 @@ from numba import njit
 from numpy.typing import NDArray
 
 from levelfield.arrays import Floats, Image, Integers, Mask
+from levelfield.measurement.parameters import Parameters
 
 LinearWeights = tuple[Integers, Floats, Mask]
 
 
-def granular_spectrum(
-    plane: Image,
-    length: int,
-    subsampling: float,
-    background_subsampling: float,
-    background_radius: int,
-) -> Floats:
-    """Return the (length, N) reconstructions of one channel, N pixels of the subsampled image.
-
-    Parameters
-    ----------
-    plane : (Y, X) float32
-        Intensities of one channel.
-    length : int
-        Number of erosions by one pixel.
-    subsampling, background_subsampling : float
-        Sampling of the image, and of the background relative to it (1 = every pixel).
-    background_radius : int
-        Radius of the disc that opens the background, in px of its own sampling.
-    """
+def granular_spectrum(plane: Image, chosen: Parameters) -> Floats:
+    """Return the (length, N) reconstructions of one channel, N pixels of the subsampled image."""
+    subsampling = chosen.granularity_subsampling
     shape = subsampled_shape(plane.shape, subsampling)
     small = plane.astype(float)
     if subsampling < 1:
         small = _resample(small, [np.arange(size) / subsampling for size in shape])
-    small = small - _background(small, background_subsampling, background_radius)
-    return _openings(np.maximum(small, 0), length)
+    coarser = chosen.granularity_background_subsampling
+    small = small - _background(small, coarser, chosen.granularity_background_radius)
+    return _openings(np.maximum(small, 0), chosen.granularity_length)
 
 
 def subsampled_shape(shape: tuple[int, int], subsampling: float) -> tuple[int, int]:
@@ -117,11 +102,9 @@ def _framed(image: Floats, value: float) -> Floats:
 
 @njit(cache=True)
 def _reconstruct(marker: Floats, mask: Floats, width: int, queue: NDArray[np.int32]) -> None:
-    """Grow the framed, flat marker under the mask, in place: sweeps down and up, then a queue.
-
-    Every row is swept in both directions, which leaves a fifth of the work to the queue that one
-    direction would. The queue begins with the pixels from which a neighbour behind can still grow.
-    """
+    """Grow the framed, flat marker under the mask, in place: sweeps down and up, then a queue."""
+    # Both directions of a row leave the queue a fifth of the work. It begins with the pixels from
+    # which a neighbour behind can still grow.
     rows, end = marker.size // width - 2, 0
     for upward in range(2):
         beside = width if upward else -width

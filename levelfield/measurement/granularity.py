@@ -53,11 +53,8 @@ def measure(objects: ObjectSet, parameters: Parameters) -> Floats:
 
 
 def _averages(pixels: ObjectPixels, shape: tuple[int, int]) -> csr_array:
-    """Return the (n, N) weights of a subsampled image in the mean of each object at full size.
-
-    Interpolating and averaging are both linear, so each object is a short list of weights on the
-    subsampled pixels (`cells`) of its box.
-    """
+    """Return the (n, N) weights of a subsampled image in the mean of each object at full size."""
+    # Interpolating and averaging are linear: an object is a list of weights on its `cells`.
     lines: list[Floats] = [
         np.stack(linear_weights(spread_places(count, size), size)).astype(float)
         for count, size in zip(pixels.shape, shape, strict=True)

@@ -83,10 +83,8 @@ def _quantiles(ranked: Floats, pixels: ObjectPixels, share: float) -> Floats:
 def _spreads(
     ranked: Floats, starts: Integers, medians: Floats, spreads: Floats, deviations: Floats
 ) -> None:
-    """Fill in standard deviations, and medians of |x - median|.
-
-    The latter by walking outwards from the median: nothing is sorted again.
-    """
+    """Fill in standard deviations, and medians of |x - median|."""
+    # The latter by walking outwards from the median: nothing is sorted again.
     for k in range(starts.size - 1):
         first, end, median = starts[k], starts[k + 1], medians[k]
         mean, squares = 0.0, 0.0

@@ -10,13 +10,9 @@ from levelfield.measurement.pixels import ObjectPixels
 def moments(pixels: ObjectPixels, centres: Floats) -> Floats:
     """Sum row^p column^q, p and q from 0 to 3, over every object: (n, 4, 4), px^(p+q+2).
 
-    Row by row: fewer products, and what cancels does so before rounding can add up.
-
-    Parameters
-    ----------
-    centres : (n, 2) float64
-        Row and column to which the moments refer, from the top left pixel of the bounding box.
-        In the frame of the box, shifting an object changes no bit of the result.
+    Row by row: fewer products, and what cancels does so before rounding can add up. The moments
+    refer to `centres` (n, 2), row and column from the top left pixel of the bounding box. In the
+    frame of the box, shifting an object changes no bit of the result.
     """
     result, corners = np.zeros((pixels.count, 4, 4)), np.ascontiguousarray(pixels.boxes[:, ::2])
     where = (pixels.starts, pixels.positions, pixels.shape[1])

@@ -19,16 +19,9 @@ from levelfield.arrays import AnyLabels, Floats, Integers, Labels, Mask
 class ObjectPixels:
     """The pixels of the objects of one label image, grouped by object.
 
-    Attributes
-    ----------
-    labels : (Y, X) int32
-        Label image renumbered to 1..n without gaps, 0 = background.
-    numbers : (n,) int32
-        The label that each object has in the original image, ascending.
-    starts : (n + 1,) int64
-        Object `k` (0-based) owns `positions[starts[k]:starts[k + 1]]`.
-    positions : (P,) int64
-        Flat index (row * X + column) of every object pixel; raster order within an object.
+    ``labels`` (Y, X) are renumbered to 1..n without gaps; ``numbers`` (n,) are the original labels,
+    ascending. Object `k` (0-based) owns `positions[starts[k]:starts[k + 1]]`, flat indices (row * X
+    + column) in raster order.
     """
 
     labels: Labels
@@ -74,10 +67,7 @@ class ObjectPixels:
 def object_pixels(labels: AnyLabels) -> ObjectPixels:
     """Group the pixels of a label image (Y, X) by object; gaps in the numbering are allowed.
 
-    Raises
-    ------
-    ValueError
-        If `labels` is not a two-dimensional integer image without negative values.
+    ValueError if `labels` is not a two-dimensional integer image without negative values.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
@@ -137,13 +127,10 @@ def centres(pixels: ObjectPixels) -> Floats:
 
 
 def weighted_centres(values: Floats, pixels: ObjectPixels) -> Floats:
-    """Sum and centre of the intensity, and place of its first maximum, per channel and object.
+    """Describe the intensity of each channel and object: (C, n, 5).
 
-    Returns
-    -------
-    (C, n, 5) float64
-        Integrated intensity; row and column of the centre of mass (px; NaN if the sum is 0); row
-        and column of the brightest pixel (px; the first in raster order).
+    Integrated intensity; row and column of the centre of mass (px; NaN if the sum is 0); row and
+    column of the brightest pixel (px; the first in raster order).
     """
     result = np.empty((len(values), pixels.count, 5))
     for plane, out in zip(values, result, strict=True):
@@ -183,10 +170,7 @@ def first_maxima(values: Floats | Integers, pixels: ObjectPixels) -> Integers:
 def edge_pixels(pixels: ObjectPixels, *, diagonal: bool = False, border: bool = False) -> Mask:
     """Mark the object pixels (P,) with a neighbour of another label: 4 neighbours, or 8 if asked.
 
-    Parameters
-    ----------
-    border : bool
-        Whether what lies beyond the image is another label.
+    With `border`, what lies beyond the image is another label.
     """
     padded = np.pad(pixels.labels, 1, mode="edge")
     if border:

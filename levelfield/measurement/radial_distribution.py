@@ -114,11 +114,9 @@ def _walk(
     room: Floats,
     walked: Floats,
 ) -> None:
-    """Fill in the length in px of the shortest walk to each pixel within its object from a centre.
-
-    Steps go to the eight neighbours. Sweeps forth and back over the bounding box, which has a
-    margin, until nothing changes: two or three are enough for most objects, and no queue is needed.
-    """
+    """Fill in the length in px of the shortest walk to each pixel, inside its object."""
+    # Steps to eight neighbours, in sweeps over the bounding box, which has a margin, until nothing
+    # changes: two or three are enough for most objects, and no queue is needed.
     columns = labels.shape[1]
     for k in range(boxes.shape[0]):
         top, left = boxes[k, 0] - 1, boxes[k, 2] - 1

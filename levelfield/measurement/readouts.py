@@ -19,25 +19,10 @@ def object_set_of(feature: str) -> str:
 def well_readouts(
     objects: Mapping[str, pd.DataFrame], readouts: Mapping[str, Mapping[str, str]]
 ) -> pd.DataFrame:
-    """Return each readout's median over the objects of every well.
+    """Return each readout's median over the objects of every well, as ``Readout_<name>``.
 
-    Parameters
-    ----------
-    objects : mapping of str to DataFrame
-        Object tables by object set.
-    readouts : mapping
-        ``numerator`` and ``denominator`` feature by name of the readout; objects of two sets are
-        paired by their number within the site.
-
-    Returns
-    -------
-    DataFrame
-        ``Metadata_Plate``, ``Metadata_Well`` and a column ``Readout_<name>`` for each.
-
-    Raises
-    ------
-    ValueError
-        If a feature is not among the measured ones.
+    A readout has a ``numerator`` and a ``denominator`` feature of the object tables; objects of two
+    sets are paired by their number within the site. ValueError if a feature was not measured.
     """
     wells = None
     for name, rule in readouts.items():
@@ -77,16 +62,9 @@ def z_prime(positive: AnyArray, negative: AnyArray) -> float:
 def assay_quality(wells: pd.DataFrame) -> pd.DataFrame:
     """Return Z′ of each readout between each positive control and its negative wells.
 
-    Parameters
-    ----------
-    wells : DataFrame
-        A row per well with the layout's ``Metadata_`` columns and ``Readout_`` columns.
-
-    Returns
-    -------
-    DataFrame
-        ``Metadata_Plate, readout, perturbation, control_group, n_negative, n_positive,
-        median_negative, median_positive, z_prime``.
+    A row of `wells` has the layout's ``Metadata_`` columns and ``Readout_`` columns. Gives
+    ``Metadata_Plate, readout, perturbation, control_group, n_negative, n_positive, median_negative,
+    median_positive, z_prime``.
     """
     rows = []
     positives = wells[wells["Metadata_ControlType"] == "poscon"]

@@ -146,11 +146,8 @@ def _measure_pairs(
     tallies: Integers,
     out: Floats,
 ) -> None:
-    """Fill in the (n, 13) features of one channel and direction where an object has pairs.
-
-    The matrix and the tallies of single levels, sums and differences are all zero again after each
-    object.
-    """
+    """Fill in the (n, 13) features of one channel and direction where an object has pairs."""
+    # The matrix and the tallies are all zero again after each object.
     first = np.int64(0)
     for k in range(starts.size - 1):
         highest, size = np.int64(0), np.int64(0)
@@ -186,10 +183,8 @@ def _matrix_sums(
     matrix: NDArray[np.int32],
     logarithms: Floats,
 ) -> tuple[np.int64, float]:
-    """Sum the squared counts and n log2 n over the symmetric matrix, and clear its cells.
-
-    The matrix holds one triangle; a count off the diagonal stands for two cells.
-    """
+    """Sum the squared counts and n log2 n over the symmetric matrix, and clear its cells."""
+    # The matrix holds one triangle; a count off the diagonal stands for two cells.
     squares, entropy = np.int64(0), 0.0
     for i in range(first, end):
         low, high = np.int64(level[pairs[0, i]]), np.int64(level[pairs[1, i]])

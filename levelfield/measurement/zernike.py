@@ -18,22 +18,12 @@ def orders(degree: int) -> list[tuple[int, int]]:
 def zernike_sums(
     values: Floats, pixels: ObjectPixels, circles: tuple[Floats, Floats], degree: int
 ) -> Floats:
-    """Sum every Zernike polynomial over the pixels of every object.
+    """Sum every Zernike polynomial over the pixels of every object: (n, C + 1, K, 2).
 
-    The polynomials are sums of products row^p column^q, and so are their sums over pixels: a pixel
-    costs one power per degree and channel instead of one polynomial per order and channel.
-
-    Parameters
-    ----------
-    values : (C, P) float64
-        Weights of the pixels, grouped by object.
-    circles : (n, 2) and (n,) float64
-        Centres and radii of the enclosing circles in px; objects with radius 0 get NaN.
-
-    Returns
-    -------
-    (n, C + 1, K, 2) float64
-        Real and imaginary sums, for weight 1 and then for each channel, in the order of `orders`.
+    Real and imaginary sums, for weight 1 and then for the intensities of each channel, in the order
+    of `orders`; NaN where the enclosing circle has radius 0. The polynomials are sums of products
+    row^p column^q, and so are their sums over pixels: a pixel costs one power per degree and
+    channel instead of one polynomial per order and channel.
     """
     moments = np.zeros((pixels.count, len(values) + 1, degree + 1, degree + 1))
     work = np.ones((len(values) + 2, degree + 1))
@@ -85,11 +75,8 @@ def _add_moments(
     work: Floats,
     moments: Floats,
 ) -> None:
-    """Sum weight * row^p column^q of the pixels in the circle, in units of its radius.
-
-    The powers p + q reach up to the degree. `work` is room for the sums of a row of an object,
-    and in its last line for the powers of a column.
-    """
+    """Sum weight * row^p column^q of the pixels in the circle, in units of its radius."""
+    # `work` holds the sums of a row of an object, and in its last line the powers of a column.
     channels, degree = values.shape[0], work.shape[1] - 1
     for k in range(starts.size - 1):
         i = starts[k]

@@ -18,11 +18,8 @@ KNOWN_STAINS: Mapping[str, tuple[float, float, float]] = {
 def combine_channels(image: Image, *, weights: Sequence[float] | None = None) -> Image:
     """Make one channel of several: colour to grey, or cytoplasm stains together.
 
-    Parameters
-    ----------
-    weights : sequence of float, optional
-        One number per channel; they are divided by their sum; none: the mean. For the brightness
-        that people see in red, green, blue use 0.2125, 0.7154, 0.0721.
+    `weights`, a number per channel, are divided by their sum; none: the mean. For the brightness
+    that people see in red, green, blue use 0.2125, 0.7154, 0.0721.
     """
     weights = [1.0] * len(image) if weights is None else list(weights)
     if len(weights) != len(image):

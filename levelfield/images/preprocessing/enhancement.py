@@ -31,10 +31,7 @@ def _disk(diameter: float) -> NDArray[np.uint8]:
 def enhance_neurites(image: Image, *, width: float = 3.0) -> Image:
     """Make bright lines and tubes bright, and blobs and steps dark (tubeness, Sato 1998).
 
-    Parameters
-    ----------
-    width : float, optional
-        Of the tubes in px. A line of width w answers most strongly to a Gaussian of w / 2.
+    A line of `width` px answers most strongly to a Gaussian of width / 2.
     """
     require_number("width", width, 0.5)
     sigma = width / 2
@@ -52,12 +49,7 @@ def enhance_dark_holes(image: Image, *, diameter: float = 10.0) -> Image:
 def enhance_circles(image: Image, *, diameter: float = 10.0) -> Image:
     """Make the centres of circular outlines bright, whatever lies inside (circular Hough).
 
-    Every edge votes, by its strength, for the centres at this distance from it.
-
-    Parameters
-    ----------
-    diameter : float, optional
-        Of the circles in px.
+    Every edge votes, by its strength, for the centres at half the diameter (px) from it.
     """
     from scipy.signal import fftconvolve  # takes longer to load than all the rest of this package
 
@@ -84,10 +76,7 @@ def enhance_texture(image: Image, *, sigma: float = 2.0) -> Image:
 def match_template(image: Image, *, template: Sequence[Sequence[float]]) -> Image:
     """Normalised correlation with a template, 0 where there is none (negative counts as 0).
 
-    Parameters
-    ----------
-    template : sequence of sequence of float
-        Rows of intensities, smaller than the image.
+    The template is rows of intensities, smaller than the image.
     """
     pattern = np.asarray(template, np.float32)
     if pattern.ndim != 2 or min(pattern.shape) < 2 or np.ptp(pattern) == 0:
@@ -104,10 +93,7 @@ def match_template(image: Image, *, template: Sequence[Sequence[float]]) -> Imag
 def medial_axis(image: Image, *, output: str = "distance") -> Image:
     """Reduce what is brighter than Otsu's threshold to its middle lines.
 
-    Parameters
-    ----------
-    output : str, optional
-        `distance`: lines as bright as the structure is wide (px to its edge); `skeleton`: all 1.
+    `distance`: lines as bright as the structure is wide (px to its edge); `skeleton`: all 1.
     """
     require_choice("output", output, ("distance", "skeleton"))
     result = np.zeros(image.shape, np.float32)

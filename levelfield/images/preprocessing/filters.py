@@ -11,13 +11,7 @@ from levelfield.config.parameters import require_choice, require_number
 
 
 def rescale(image: Image, *, low: float = 0.1, high: float = 99.9) -> Image:
-    """Stretch each channel so that two percentiles become 0 and 1; clip beyond.
-
-    Parameters
-    ----------
-    low, high : float, optional
-        Percentiles, 0-100.
-    """
+    """Stretch each channel so that two percentiles (0-100) become 0 and 1; clip beyond."""
     require_number("low", low, 0, 100)
     require_number("high", high, low=low, high=100)
     result = np.empty(image.shape, np.float32)
@@ -40,15 +34,7 @@ def median(image: Image, *, size: int = 3) -> Image:
 
 
 def bilateral(image: Image, *, sigma: float = 2.0, intensity: float = 0.05) -> Image:
-    """Smooth but keep edges.
-
-    Parameters
-    ----------
-    sigma : float, optional
-        Standard deviation in px.
-    intensity : float, optional
-        Differences (0-1) much larger than this are edges and stay.
-    """
+    """Smooth by `sigma` px but keep edges: differences much larger than `intensity` (0-1) stay."""
     require_number("sigma", sigma, 0.1)
     require_number("intensity", intensity, 1e-6)
     return np.stack(
@@ -62,16 +48,10 @@ def bilateral(image: Image, *, sigma: float = 2.0, intensity: float = 0.05) -> I
 def subtract_background(image: Image, *, method: str = "top_hat", radius: float = 50.0) -> Image:
     """Subtract what varies slowly: out-of-focus haze, shading.
 
-    Both look at the image as a landscape from below, along which a disk (`top_hat`) or a ball
-    (`rolling_ball`, Sternberg 1983) of this radius is moved; what it does not touch stays. As
-    ImageJ does, large radii are computed on a smaller image.
-
-    Parameters
-    ----------
-    method : str, optional
-        `top_hat` or `rolling_ball`.
-    radius : float, optional
-        In px; larger than the radius of the largest object.
+    Both methods look at the image as a landscape from below, along which a disk (`top_hat`) or a
+    ball (`rolling_ball`, Sternberg 1983) is moved; what it does not touch stays. Its radius, in px,
+    is larger than that of the largest object. As ImageJ does, large radii are computed on a smaller
+    image.
     """
     require_choice("method", method, ("top_hat", "rolling_ball"))
     require_number("radius", radius, 1)
@@ -109,15 +89,10 @@ def _background(plane: Image, method: str, radius: float) -> Image:
 
 
 def edges(image: Image, *, method: str = "sobel", sigma: float = 1.0) -> Image:
-    """Turn edges into bright lines.
+    """Turn edges into bright lines, after a Gaussian of `sigma` px.
 
-    Parameters
-    ----------
-    method : str, optional
-        `sobel`: strength of the gradient; `canny`: 1 on thin edges, else 0; `log`: the negative
-        Laplacian of Gaussian, bright inside of blobs.
-    sigma : float, optional
-        Standard deviation in px of the Gaussian first applied.
+    `sobel`: strength of the gradient; `canny`: 1 on thin edges, else 0; `log`: the negative
+    Laplacian of Gaussian, bright inside of blobs.
     """
     require_choice("method", method, ("sobel", "canny", "log"))
     require_number("sigma", sigma, 0)
@@ -129,15 +104,10 @@ def edges(image: Image, *, method: str = "sobel", sigma: float = 1.0) -> Image:
 
 
 def morphology(image: Image, *, operation: str, radius: float = 1.0) -> Image:
-    """Grey-scale morphology with a disk.
+    """Grey-scale morphology with a disk of a radius in px.
 
-    Parameters
-    ----------
-    operation : str
-        `erode` (minimum), `dilate` (maximum), `open` (removes what is bright and narrow), `close`
-        (fills what is dark and narrow).
-    radius : float, optional
-        Of the disk, in px.
+    `erode` (minimum), `dilate` (maximum), `open` (removes what is bright and narrow), `close`
+    (fills what is dark and narrow).
     """
     require_number("radius", radius, 0)
     functions = {
@@ -165,10 +135,7 @@ def fill_holes(image: Image) -> Image:
 def crop(image: Image, *, top: int = 0, bottom: int = 0, left: int = 0, right: int = 0) -> Image:
     """Blank margins of so many px, so that nothing is found there; the size stays.
 
-    Parameters
-    ----------
-    top, bottom, left, right : int, optional
-        Width of each margin in px. It takes the darkest value of the channel.
+    The margins take the darkest value of the channel.
     """
     height, width = image.shape[1:]
     for name, value in {"top": top, "bottom": bottom, "left": left, "right": right}.items():
@@ -185,14 +152,9 @@ def crop(image: Image, *, top: int = 0, bottom: int = 0, left: int = 0, right: i
 
 
 def mask(image: Image, *, channel: int = 0, low: float = 0.0, high: float = 1.0) -> Image:
-    """Blank all channels where one of them is darker or brighter than given.
+    """Blank all channels where one of them, by its place from 0, is outside `low` to `high` (0-1).
 
-    Parameters
-    ----------
-    channel : int, optional
-        Position of the channel that decides, from 0.
-    low, high : float, optional
-        Intensities (0-1) between which pixels stay. The others take the darkest value.
+    What is blanked takes the darkest value of its channel.
     """
     require_number("channel", channel, 0, len(image) - 1)
     require_number("low", low)

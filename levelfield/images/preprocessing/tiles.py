@@ -55,10 +55,7 @@ def measure_tiles(
 ) -> Floats:
     """Measure each of the equal tiles that a plane (Y, X) divides into, of about `size` px.
 
-    Returns
-    -------
-    values
-        (rows, columns) of what `measure` returns.
+    Gives (rows, columns) of what `measure` returns.
     """
     edges = [
         np.linspace(0, length, max(1, round(length / size)) + 1).round().astype(int)

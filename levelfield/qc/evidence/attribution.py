@@ -14,14 +14,8 @@ from levelfield.qc.columns import FIELD, NEIGHBOUR, NUMBER
 def attribute_seams(count: int, ends: Sequence[Integers], seams: Floats) -> tuple[Floats, Floats]:
     """Excess fragments and fragment evidence per object, over the maximum spanning forest.
 
-    Parameters
-    ----------
-    count : int
-        Number of objects.
-    ends : two of (p,) int64
-        Rows of the two objects of each touching pair.
-    seams : (p,) float64
-        Probability that the seam between them is false.
+    `ends` are the rows (p,) of the two objects of each touching pair, `seams` (p,) the
+    probabilities that the seam between them is false.
     """
     split, fragment = np.zeros(count), np.zeros(count)
     if len(seams) == 0:
@@ -37,13 +31,7 @@ def attribute_seams(count: int, ends: Sequence[Integers], seams: Floats) -> tupl
 
 
 def rows_of_pairs(objects: pd.DataFrame, pairs: pd.DataFrame) -> tuple[Integers, Integers]:
-    """Return in which rows of the objects the two ends of each pair stand.
-
-    Raises
-    ------
-    ValueError
-        When a pair names an object that is not there.
-    """
+    """Return the rows of each pair's two objects; ValueError for an object that is not there."""
     return _row_of_object(objects, pairs, NUMBER), _row_of_object(objects, pairs, NEIGHBOUR)
 
 

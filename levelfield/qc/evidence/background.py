@@ -53,16 +53,11 @@ def background_noise(labels: Labels, image: Image) -> float:
 def background_grain(labels: Labels, image: Image) -> tuple[float, float]:
     """Say how fine the noise of the background is: what blurs an image smooths its noise too.
 
-    It is looked at away from objects, since halos are no noise. Whether a camera's own noise is
-    white was not assumed: the limits are learned (`levelfield.qc.evidence.calibration`).
-
-    Returns
-    -------
-    correlation : float
-        Of neighbouring pixels along x, slow changes removed; about 0 for a camera's noise.
-    fineness : float
-        Logarithm of how much stronger the noise is below 1 px than from 1 to 2 px.
-        Where the background is clipped, or there is none, both are those of white noise.
+    Gives the correlation of neighbouring pixels along x, slow changes removed (about 0 for a
+    camera's noise), and the logarithm of how much stronger the noise is below 1 px than from 1 to
+    2 px. Where the background is clipped, or there is none, both are those of white noise. It is
+    looked at away from objects, since halos are no noise. Whether a camera's own noise is white was
+    not assumed: the limits are learned (`levelfield.qc.evidence.calibration`).
     """
     reach = 2 * int(median_diameter(labels) / 4) + 3
     away = ndimage.maximum_filter((labels > 0).view(np.uint8), reach) == 0
@@ -79,11 +74,9 @@ def background_grain(labels: Labels, image: Image) -> tuple[float, float]:
 def _spreads(
     image: Image, fine: Image, coarse: Image, away: Mask
 ) -> tuple[int, float, float, float, float, float]:
-    """Describe what is finer than two smoothed images, in the background.
-
-    Of neighbours: their number, and the mean product, mean square and variance of what is finer
-    than ``coarse``. Of all pixels: the variance below ``fine``, and between the two.
-    """
+    """Describe what is finer than two smoothed images, in the background."""
+    # Neighbours: their number, and the mean product, mean square and variance of what is finer than
+    # `coarse`. All pixels: the variance below `fine`, and between the two.
     pairs, pixels = 0, 0
     product, own_sum, own_square = 0.0, 0.0, 0.0
     below_sum, below_square, above_sum, above_square = 0.0, 0.0, 0.0, 0.0

@@ -39,14 +39,8 @@ INDICATORS: dict[str, tuple[str, ...]] = {
 class Recogniser:
     """Recognises one way of being out of distribution: a weighted sum of indicators beyond a limit.
 
-    Attributes
-    ----------
-    reason : str
-        A name in `INDICATORS`.
-    weights : mapping of str to float
-        By indicator.
-    limit : float
-        Images whose sum exceeds this are out of distribution.
+    ``reason`` is a name in `INDICATORS`; images whose sum exceeds ``limit`` are out of
+    distribution.
     """
 
     reason: str
@@ -64,14 +58,9 @@ _KEYS = ("measure", "objects", "segmenter")
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is known of the evidence's own error.
+    """What is known of the evidence's own error, and what recognises images out of distribution.
 
-    Attributes
-    ----------
-    constants : mapping of (str, str, str) to Constants
-        By measure, kind of object and kind of segmenter.
-    recognisers : tuple of Recogniser
-        They recognise images that are out of distribution.
+    Constants are by measure, kind of object and kind of segmenter.
     """
 
     constants: Mapping[tuple[str, str, str], Constants]
@@ -101,16 +90,9 @@ class Calibration:
     def out_of_distribution(self, objects: pd.DataFrame) -> pd.Series:
         """Say of each field how its images are unlike those of the calibration.
 
-        Parameters
-        ----------
-        objects : pandas.DataFrame
-            Features of objects with `levelfield.qc.columns.FIELD` in front.
-
-        Returns
-        -------
-        pandas.Series
-            Text by field, empty where it is in distribution: reasons (`INDICATORS`), or `NOT_ASKED`
-            for object sets of which no network was asked (cells): for these nothing was calibrated.
+        Features of objects have `levelfield.qc.columns.FIELD` in front. The text is empty where a
+        field is in distribution: else reasons (`INDICATORS`), or `NOT_ASKED` for object sets of
+        which no network was asked (cells): for these nothing was calibrated.
         """
         table = indicators(objects)
         answers = pd.Series("", table.index, dtype=object)

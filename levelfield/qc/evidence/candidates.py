@@ -52,26 +52,13 @@ def find_candidates(
 ) -> tuple[Labels, pd.DataFrame]:
     """Find where objects may be missing, and describe each place.
 
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        Objects that were found; may be empty.
-    image : (Y, X) float32
-        The channel in which the objects were segmented.
-    opinion : SecondOpinion
-        What the small network says of the field.
-
-    Returns
-    -------
-    candidates : (Y, X) int32
-        The places, numbered from 1.
-    table : pandas.DataFrame
-        `CANDIDATE_COLUMNS`, a row each: areas in px, intensities above the local background,
-        ``contrast_to_noise`` (median over the noise of the background), ``contrast_to_rim`` (mean
-        less that of the 3 px around it, over the same noise), ``covered`` (share under labels),
-        ``distance_to_label_px`` (least; infinite without labels), ``jury_agreement`` and
-        ``jury_finding`` (mean overlap with the jury's objects, share of its members that have one),
-        ``network_foreground`` (mean probability).
+    The places (Y, X) are numbered from 1; labels, in the channel of the image, may be empty. The
+    table has `CANDIDATE_COLUMNS`, a row each: areas in px, intensities above the local background,
+    ``contrast_to_noise`` (median over the noise of the background), ``contrast_to_rim`` (mean less
+    that of the 3 px around it, over the same noise), ``covered`` (share under labels),
+    ``distance_to_label_px`` (least; infinite without labels), ``jury_agreement`` and
+    ``jury_finding`` (mean overlap with the jury's objects, share of its members that have one),
+    ``network_foreground`` (mean probability).
     """
     seen = opinion.labels
     known = labels if labels.any() else seen
@@ -99,13 +86,7 @@ def no_candidates() -> pd.DataFrame:
 
 
 def childless_parents(labels: Labels, parents: Labels) -> pd.DataFrame:
-    """List the parents in which no object lies: `CANDIDATE_COLUMNS`, pixel features unknown.
-
-    Parameters
-    ----------
-    labels, parents : (Y, X) int32
-        Objects, and the objects that they grow from.
-    """
+    """List the parents in which no object lies: `CANDIDATE_COLUMNS`, pixel features unknown."""
     sizes, covered = _covered(parents, labels)
     without = np.flatnonzero((sizes > 0) & (covered == 0)) + 1
     if without.size == 0:

@@ -22,12 +22,8 @@ _Flooded = tuple[Integers, Integers, Integers, Floats]
 class Cuts:
     """The best cut of every object of a label image.
 
-    Attributes
-    ----------
-    saddle : (n,) float64
-        Saddle over the lower peak, 0 to 1; 1 when the object has a single peak.
-    side : (Y, X) bool
-        True on one of the two sides of each object that has a cut.
+    ``saddle`` (n,) is over the lower peak, 0 to 1; 1 when the object has a single peak. ``side``
+    (Y, X) is true on one of the two sides of each object that has a cut.
     """
 
     saddle: Floats
@@ -37,14 +33,8 @@ class Cuts:
 def best_cuts(labels: Labels, relief: Image, smallest_part: float) -> Cuts:
     """Cut every object in two along the lowest saddle of a relief.
 
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        Objects.
-    relief : (Y, X) float32
-        Not negative within objects, high at their centres.
-    smallest_part : float
-        Area in px; a cut that would leave a smaller part than this is noise and is passed over.
+    The relief (Y, X) is not negative within objects, and high at their centres. A cut that would
+    leave a part smaller than `smallest_part` px is noise and is passed over.
     """
     count = int(labels.max(initial=0))
     flat = np.ascontiguousarray(labels, np.int32).ravel()
@@ -57,11 +47,9 @@ def best_cuts(labels: Labels, relief: Image, smallest_part: float) -> Cuts:
 
 
 def _falling(labels: Labels, relief: Image, count: int) -> Integers:
-    """Return the pixels of each object, one object after the other, the highest first.
-
-    Ties fall in raster order on every machine. One sort per object is quicker than one of all
-    pixels, and so is the flood after it, which then stays in one place.
-    """
+    """Return the pixels of each object, one object after the other, the highest first."""
+    # Ties fall in raster order on every machine. A sort per object is quicker than one of all
+    # pixels, and so is the flood after it, which then stays in one place.
     keys, sizes = _sort_keys(labels, relief.view(np.uint32), count)
     stops = np.cumsum(sizes)
     for start, stop in zip(stops - sizes, stops, strict=True):

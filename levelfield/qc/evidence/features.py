@@ -59,22 +59,16 @@ CLIPPED = 0.98
 
 
 class FieldFeatures(NamedTuple):
-    """Raw QC features of one field.
+    """Raw QC features of one field: `OBJECT_COLUMNS` of objects, `PAIR_COLUMNS` of touching pairs.
 
-    Attributes
-    ----------
-    objects : pandas.DataFrame
-        A row per object, with `OBJECT_COLUMNS`: areas in px, intensities above local background,
-        ``local_density`` in objects per 10,000 px, ``threshold_bias_px``, shape (``axis_ratio``,
-        ``ellipse_fit``, ``roundness``: the deepest pixel's depth over the radius), intensity
-        (``contrast_to_noise``: median over the noise of the background; ``edge_sharpness``:
-        gradient at the edge times diameter over median; ``texture``: standard deviation over mean;
-        ``grain``: the part of it that is finer than 1 px; ``saturated``: share of clipped pixels;
-        ``background_correlation`` and ``background_fineness``: the field's `background_grain`),
-        ``contact`` (share of the outline that faces other objects), and the best virtual cut
-        (``cut_*``; saddles are 1 and the seam's columns NaN without one).
-    pairs : pandas.DataFrame
-        A row per touching pair, with `PAIR_COLUMNS`: the seam between the two.
+    Areas in px, intensities above local background, ``local_density`` in objects per 10,000 px,
+    ``threshold_bias_px``, shape (``axis_ratio``, ``ellipse_fit``, ``roundness``: the deepest
+    pixel's depth over the radius), intensity (``contrast_to_noise``: median over the noise of the
+    background; ``edge_sharpness``: gradient at the edge times diameter over median; ``texture``:
+    standard deviation over mean; ``grain``: the part of it that is finer than 1 px; ``saturated``:
+    share of clipped pixels; ``background_correlation`` and ``background_fineness``: the field's
+    `background_grain`), ``contact`` (share of the outline that faces other objects), and the best
+    virtual cut (``cut_*``; saddles are 1 and the seam's columns NaN without one).
     """
 
     objects: pd.DataFrame
@@ -93,15 +87,12 @@ def field_features(
 
     Parameters
     ----------
-    labels : (Y, X) int32
-        Objects; 0 is background.
-    image : (Y, X) float32
+    labels, inner : (Y, X) int32
+        Objects, and optionally those inside of them (the nuclei of cells), see
+        `levelfield.qc.evidence.bias.threshold_bias`.
+    image, level : (Y, X) float32 and float
         The channel in which the objects were segmented, flat-field-corrected, 1 where the camera's
-        range ends.
-    inner : (Y, X) int32, optional
-        Objects inside (the nuclei of cells), see `levelfield.qc.evidence.bias.threshold_bias`.
-    level : float
-        Edge level of the threshold bias.
+        range ends; edge level of the threshold bias.
     opinion : SecondOpinion, optional
         What the small network says of the field; its columns are NaN without it.
 
@@ -191,10 +182,7 @@ def _basic_columns(field: _Field, extents: RowExtents) -> dict[str, AnyArray]:
 
 
 def _local_density(centre_y: Floats, centre_x: Floats, shape: tuple[int, ...]) -> Floats:
-    """Objects per 10,000 px around each object, from the distance to its fifth neighbour.
-
-    With five or fewer other objects in the field, their number over the field's area.
-    """
+    """Objects per 10,000 px around each object, from the distance to its fifth neighbour."""
     count = len(centre_y)
     if count <= DENSITY_NEIGHBOURS:
         return np.full(count, 1e4 * count / (shape[0] * shape[1]))

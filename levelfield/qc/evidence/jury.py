@@ -23,40 +23,20 @@ FOUND_ABOVE = 0.5  # intersection over union
 def opinions(prediction: Prediction, members: Iterable[str] = tuple(DECODERS)) -> dict[str, Labels]:
     """Return what each member of the jury makes of a prediction: labels (Y, X) by name.
 
-    Parameters
-    ----------
-    prediction : Prediction
-        What the network says.
-    members : iterable of str
-        Who is asked: names in `levelfield.segmentation.decoders.DECODERS`.
+    Members are names in `levelfield.segmentation.decoders.DECODERS`.
     """
     return {name: DECODERS[name](prediction, DECODING[name]()) for name in members}
 
 
 def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:
-    """Tell for each object how far the members of the jury agree about it.
+    """Tell for each object how far the members of the jury agree about it, by their `opinions`.
 
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        From any segmenter.
-    given : mapping of str to (Y, X) int32
-        The opinions, see `opinions`.
-
-    Returns
-    -------
-    DataFrame
-        One row per object, ascending by ``Metadata_ObjectNumber``: ``agreement`` and
-        ``lowest_agreement``, over the members, of the best intersection over union of the object
-        with any of a member's, 0 where a member has nothing there; ``n_finding``, members with an
-        object of at least 0.5; ``n_splitting, n_merging, n_missing``, members that split it, merge
-        it with a neighbour, or have too little there (the definitions of
-        `levelfield.evaluation.errors`, with the object as reference); ``n_members``.
-
-    Raises
-    ------
-    ValueError
-        If there are no opinions.
+    One row per object, ascending by ``Metadata_ObjectNumber``: ``agreement`` and
+    ``lowest_agreement``, over the members, of the best intersection over union of the object with
+    any of a member's, 0 where a member has nothing there; ``n_finding``, members with an object of
+    at least 0.5; ``n_splitting, n_merging, n_missing``, members that split it, merge it with a
+    neighbour, or have too little there (the definitions of `levelfield.evaluation.errors`, with the
+    object as reference); ``n_members``. ValueError without opinions.
     """
     if not given:
         raise ValueError("no opinions were given, so nobody can agree; decode at least once")

@@ -36,14 +36,10 @@ class OpinionNetwork:
     session: onnxruntime.InferenceSession
 
     def predict(self, image: Image, scale: float = 1.0) -> Prediction:
-        """Predict one image, without `cell_probability` and the star-convex polygons.
+        """Predict one image (Y, X), without `cell_probability` and the star-convex polygons.
 
-        Parameters
-        ----------
-        image : (Y, X) float32
-            Any intensity scale.
-        scale : float
-            The image is enlarged by this before; the prediction is as large as what comes of it.
+        An image of any intensity scale is enlarged by `scale` before; the prediction is as large as
+        what comes of it.
         """
         scaled = normalise(rescale(image, scale))
         canvas = Canvas(scaled.shape, _OVERLAP, (Grid(), Grid(), Grid(), *_FAR))
@@ -70,13 +66,7 @@ class OpinionNetwork:
 
 @lru_cache(maxsize=4)
 def load_opinion(path: Path = SHIPPED_OPINION) -> OpinionNetwork:
-    """Load a network that `levelfield.qc.train.opinion_network` wrote, once per process.
-
-    Raises
-    ------
-    ValueError
-        If the file is not such a network.
-    """
+    """Load what `levelfield.qc.train.opinion_network` wrote, once per process; else ValueError."""
     try:
         session = open_session(path, keep_memory=False)
     except Exception as error:  # ONNX Runtime's own errors have no common class that is public

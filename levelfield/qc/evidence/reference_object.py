@@ -9,16 +9,10 @@ from levelfield.arrays import Floats
 
 
 class ReferenceObject(NamedTuple):
-    """The object that is most common on a plate, whatever its class.
+    """The object that is most common on a plate, whatever its class; NaN without objects.
 
-    Attributes
-    ----------
-    area_px : float
-        Mode of the areas; NaN without objects.
-    integrated_intensity : float
-        Mode of the intensities above background, summed over each object; NaN without objects.
-    contrast_to_noise : float
-        Median of the objects' contrasts over the noise of their background; NaN without objects.
+    Modes of the areas and of the intensities above background, summed over each object, and the
+    median of the objects' contrasts over the noise of their background.
     """
 
     area_px: float

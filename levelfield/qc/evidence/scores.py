@@ -58,25 +58,19 @@ Scores = Mapping[str, Floats]
 
 
 class Scored(NamedTuple):
-    """The evidence of a plate.
+    """The evidence of a plate; objects and candidates are sorted by field and number.
 
-    Attributes
-    ----------
-    objects : pandas.DataFrame
-        Sorted by field and number, with probabilities that the object is two or more
-        (``merge_evidence``), a piece of one (``fragment_evidence``), none (``invented_evidence``;
-        NaN where no network was asked), and ``right_evidence``: that it overlaps with the object
-        that is there by an intersection over union of 0.7 at least, and is neither a merge nor a
-        fragment. ``split_evidence``: expected excess fragments that fall to it, half of the
-        probability of each seam of the maximum spanning forest of touching pairs; their sum is the
-        number of excess fragments. ``lacking_evidence``: expected objects that it lacks.
-        ``balance_contribution``: the former minus the latter. ``balance_<variant>,
-        splits_<variant>, merges_<variant>``: the same by each variant of the evidence
-        (`VARIANT_COLUMNS`); NaN where a variant needs the network's opinion and nobody asked it.
-        ``relative_area``: over the reference object's. ``evidence``: the variant behind it, all,
-        or image where no network was asked.
-    candidates : pandas.DataFrame
-        Sorted likewise, with ``missed_evidence``: expected missed objects.
+    Objects have probabilities that the object is two or more (``merge_evidence``), a piece of one
+    (``fragment_evidence``), none (``invented_evidence``; NaN where no network was asked), and
+    ``right_evidence``: that it overlaps with the object that is there by an intersection over union
+    of 0.7 at least, and is neither a merge nor a fragment. ``split_evidence``: expected excess
+    fragments that fall to it, half of the probability of each seam of the maximum spanning forest
+    of touching pairs; their sum is the number of excess fragments. ``lacking_evidence``: expected
+    objects that it lacks. ``balance_contribution``: the former minus the latter.
+    ``balance_<variant>, splits_<variant>, merges_<variant>``: the same by each variant of the
+    evidence (`VARIANT_COLUMNS`); NaN where a variant needs the network's opinion and nobody asked
+    it. ``relative_area``: over the reference object's. ``evidence``: the variant behind it, all, or
+    image where no network was asked. Candidates have ``missed_evidence``: expected missed objects.
     """
 
     objects: pd.DataFrame
@@ -85,16 +79,10 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True)
 class EvidenceModel:
-    """The trained evidence.
+    """The trained evidence: trees by `ENSEMBLES`.
 
-    Attributes
-    ----------
-    trees : mapping of str to BoostedTrees
-        By `ENSEMBLES`.
-    lacking_per_merge : float
-        Objects that an object with merge probability 1 lacks, on average.
-    missed_per_candidate : float
-        Missed objects per candidate that is one: some hold several.
+    An object with merge probability 1 lacks ``lacking_per_merge`` objects on average. There are
+    ``missed_per_candidate`` missed objects per candidate that is an object: some hold several.
     """
 
     trees: Mapping[str, BoostedTrees]
@@ -140,8 +128,6 @@ def score_plate(
         plate, each with the columns `FIELD` in front.
     classes : mapping of str to str, optional
         Control class of each well, for the variant whose reference object is that of its own class.
-    model : EvidenceModel, optional
-        The shipped one by default.
 
     Raises
     ------
@@ -235,11 +221,9 @@ def _chosen(scores: Mapping[str, Scores], asked: Mask) -> dict[str, Floats]:
 
 
 def _right_by_parts(objects: pd.DataFrame, scores: Scores) -> Floats:
-    """Estimate what is right where no network was asked: undivided, unmerged, its edge in place.
-
-    The edge is out of place if it is off by more than a fifth of the object's radius, which is an
-    intersection over union of about 0.7; an unmeasured edge counts as right.
-    """
+    """Estimate what is right where no network was asked: undivided, unmerged, its edge in place."""
+    # An edge off by a fifth of the radius is an intersection over union of about 0.7; an unmeasured
+    # edge counts as right.
     radius = np.sqrt(objects["area_px"] / np.pi)
     limit = np.maximum(MISBOUNDED_SHARE * radius, LEAST_MISBOUNDED_PX)
     in_place = ~(objects["threshold_bias_px"].abs() > limit).to_numpy()

@@ -44,18 +44,9 @@ def seam_features(
 ) -> pd.DataFrame:
     """Describe the seam of every touching pair: `SEAM_COLUMNS`, as this module explains them.
 
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        Objects, or parts of objects.
-    smooth : (Y, X) float32
-        Lightly smoothed image above local background.
-    gradient : (Y, X) float32
-        Magnitude of its gradient, per px.
-    extents : RowExtents
-        Of ``labels``.
-    touching : Contacts
-        Between ``labels``.
+    Labels (Y, X) are objects, or parts of objects, with their row extents and contacts; `smooth` is
+    the lightly smoothed image above local background, `gradient` the magnitude of its gradient per
+    px.
     """
     pairs = touching.pairs
     if len(pairs) == 0:
@@ -117,19 +108,9 @@ def ellipse_fit(
 ) -> Floats:
     """Overlap of objects, or of unions of two, with the ellipses of the same second moments.
 
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        Objects.
-    extents, sums : RowExtents and (n, 6) float64
-        `levelfield.labels.row_extents.row_extents` and `coordinate_sums` of them.
-    pairs : (p, 2) int64, optional
-        Labels whose unions are wanted; every single label without it.
-
-    Returns
-    -------
-    (n,) or (p,) float64
-        Intersection over union, 1 for an ellipse; 0 for a label without pixels.
+    Intersection over union, 1 for an ellipse; 0 for a label without pixels. (p,) for the unions of
+    `pairs` (p, 2); (n,), every single label, without. Extents and sums (`coordinate_sums`) are
+    those of the labels.
     """
     if pairs is None:
         single = np.arange(1, len(sums) + 1)

@@ -46,21 +46,13 @@ _ROUNDS = 3  # of asking; the scales from 1 to 1/4 are reached from any of them
 
 @dataclass(frozen=True)
 class SecondOpinion:
-    """What the network says of one field, in the field's own pixels.
+    """What the network says of one field, in the field's own pixels (Y, X).
 
-    Attributes
-    ----------
-    separation : (Y, X) float32
-        Probability that a pixel and its neighbour above or to the left are of different objects,
-        the larger of the two.
-    boundary : (Y, X) float32
-        Probability of a boundary between object and anything else.
-    depth : (Y, X) float32
-        Predicted distance to the edge, 1 at an object's centre.
-    foreground : (Y, X) float32
-        Probability of being part of an object.
-    given : dict of str to (Y, X) int32
-        Objects by each member of the `JURY`.
+    ``separation``: probability that a pixel and its neighbour above or to the left are of different
+    objects, the larger of the two. ``boundary``: probability of a boundary between object and
+    anything else. ``depth``: predicted distance to the edge, 1 at an object's centre.
+    ``foreground``: probability of being part of an object. ``given``: objects by each member of the
+    `JURY`.
     """
 
     separation: Image
@@ -76,18 +68,11 @@ class SecondOpinion:
 
 
 def ask_second_opinion(plane: Image, labels: Labels) -> SecondOpinion:
-    """Ask the small network, which knows nuclei, about one field.
+    """Ask the small network, which knows nuclei, about one field; there may be no labels.
 
     The field is scaled by what its labels are wide. Where there are few, or the network sees
-    objects of another size altogether, the network's own objects say how wide: the labels that
-    are to be judged may be what is wrong.
-
-    Parameters
-    ----------
-    plane : (Y, X) float32
-        The channel in which the objects were segmented.
-    labels : (Y, X) int32
-        The objects that were found; there may be none.
+    objects of another size altogether, the network's own objects say how wide: the labels that are
+    to be judged may be what is wrong.
     """
     network = load_opinion()
 
@@ -134,12 +119,10 @@ def _wanted_scale(own: Labels, diameter: float | None, scale: float) -> float:
 
 
 def _scale_for(diameter: float) -> float:
-    """Return by what a field is scaled before the network sees it: 1, 1/2, 1/4, ...
-
-    Larger objects are halved until they are close to what the network knows best, which also
-    makes the opinion cheaper. Steps, because a scale that followed every field's objects would make
-    its own differences between fields.
-    """
+    """Return by what a field is scaled before the network sees it: 1, 1/2, 1/4, ..."""
+    # Larger objects are halved until the network knows them best, which also makes the opinion
+    # cheaper. A scale that followed every field's objects would make its own differences between
+    # fields.
     if not diameter > _BEST_DIAMETER:
         return 1.0
     return float(2.0 ** -np.round(np.log2(diameter / _BEST_DIAMETER)))
@@ -172,13 +155,10 @@ def _nearest(labels: Labels, shape: tuple[int, int]) -> Labels:
 
 
 def opinions_on_seams(touching: Contacts, opinion: SecondOpinion | None) -> dict[str, Floats]:
-    """Tell what the network sees along each seam: `OPINIONS_ON_SEAMS`.
+    """Tell what the network sees along each seam: `OPINIONS_ON_SEAMS`, (p,) each.
 
-    Returns
-    -------
-    dict of str to (p,) float64
-        Medians along each seam of the probabilities of a separation and of a boundary; NaN without
-        an opinion.
+    Medians along each seam of the probabilities of a separation and of a boundary; NaN without an
+    opinion.
     """
     count = len(touching.pairs)
     if opinion is None or count == 0:
@@ -197,26 +177,13 @@ def opinions_on_seams(touching: Contacts, opinion: SecondOpinion | None) -> dict
 def opinions_on_objects(
     labels: Labels, opinion: SecondOpinion | None, smallest_part: float
 ) -> dict[str, Floats]:
-    """Tell what the network makes of each object: `OPINIONS_ON_OBJECTS`.
+    """Tell what the network makes of each object: `OPINIONS_ON_OBJECTS`; NaN without an opinion.
 
-    Parameters
-    ----------
-    labels : (Y, X) int32
-        Objects.
-    opinion : SecondOpinion or None
-        Of the field; without one all is NaN.
-    smallest_part : float
-        Area in px below which a part is noise.
-
-    Returns
-    -------
-    dict of str to (n,) float64
-        ``network_foreground``: mean probability of being part of an object.
-        ``cut_network_saddle``: the best cut through the predicted distance
-        (`levelfield.qc.evidence.cuts.best_cuts`). ``jury_agreement, jury_lowest``: mean and lowest
-        overlap of the object with those of the jury's members. ``jury_splitting, jury_merging,
-        jury_missing``: shares of the members that split it, merge it with a neighbour, or have too
-        little there.
+    ``network_foreground``: mean probability of being part of an object. ``cut_network_saddle``: the
+    best cut through the predicted distance (`levelfield.qc.evidence.cuts.best_cuts`; parts below
+    `smallest_part` px are noise). ``jury_agreement, jury_lowest``: mean and lowest overlap of the
+    object with those of the jury's members. ``jury_splitting, jury_merging, jury_missing``: shares
+    of the members that split it, merge it with a neighbour, or have too little there.
     """
     count = int(labels.max(initial=0))
     found = _unknown(OPINIONS_ON_OBJECTS, count)

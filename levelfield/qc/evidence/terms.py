@@ -76,14 +76,9 @@ def names_of(terms: Mapping[str, tuple[str, ...]], variant: str) -> list[str]:
 
 
 def merge_terms(objects: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
-    """Return `MERGE_TERMS` of every object.
+    """Return `MERGE_TERMS` of every object, from `levelfield.qc.evidence.features.OBJECT_COLUMNS`.
 
-    Parameters
-    ----------
-    objects : DataFrame
-        Features of objects (`levelfield.qc.evidence.features.OBJECT_COLUMNS`).
-    reference : DataFrame
-        Row by row, the plate's `levelfield.qc.evidence.reference_object.ReferenceObject`.
+    `reference` is, row by row, the plate's reference object.
     """
     area, light = reference["area_px"], reference["integrated_intensity"]
     part = objects["cut_seam_smaller_area_px"]
@@ -104,16 +99,9 @@ def merge_terms(objects: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
 def seam_terms(
     objects: pd.DataFrame, pairs: pd.DataFrame, ends: Sequence[Integers], reference: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return `SEAM_TERMS` of every touching pair.
+    """Return `SEAM_TERMS` of every touching pair, with objects and reference as for `merge_terms`.
 
-    Parameters
-    ----------
-    objects, reference : DataFrame
-        As for `merge_terms`.
-    pairs : DataFrame
-        Features of pairs (`levelfield.qc.evidence.features.PAIR_COLUMNS`).
-    ends : two of (p,) int64
-        Rows of the two objects of each pair.
+    `ends` are the rows (p,) of the two objects of each pair.
     """
 
     def both(name: str) -> Floats:

@@ -20,18 +20,11 @@ _ARRAYS = ("roots", "feature", "cut", "left", "right", "missing_left", "value")
 class BoostedTrees:
     """A trained ensemble that gives the probability of one class.
 
-    Attributes
-    ----------
-    names : tuple of str
-        Columns that it reads.
-    baseline : float
-        Log odds before any tree.
-    nodes : dict of str to array
-        ``roots``, (n_trees,) int32: node of each tree's root. Of every node, (n_nodes,) each:
-        ``feature``, int32: place in `names` of the column to compare, -1 in leaves; ``cut``,
-        float64: go left where the column is not above it; ``left, right``, int32: next node;
-        ``missing_left``, bool: where NaN goes; ``value``, float64: what a leaf adds to the log
-        odds.
+    ``names`` are the columns that it reads, ``baseline`` the log odds before any tree. Among
+    ``nodes``, ``roots``, (n_trees,) int32, are each tree's root; of every node, (n_nodes,):
+    ``feature``, int32, place in `names` of the column to compare, -1 in leaves; ``cut``, float64:
+    go left where the column is not above it; ``left, right``, int32, next node; ``missing_left``,
+    bool, where NaN goes; ``value``, float64, what a leaf adds to the log odds.
     """
 
     names: tuple[str, ...]
@@ -93,12 +86,10 @@ def train_trees(
 
     Parameters
     ----------
-    table : DataFrame
-        With the columns `names`; NaN is allowed and learned from.
+    table, names : DataFrame and sequence of str
+        The columns of these names are learned from; NaN is allowed and learned from.
     truth, weight : (n,) bool and (n,) float
         Class of each row, and how much it counts.
-    names : sequence of str
-        Columns to learn from.
     n_trees, leaves, smallest_leaf : int
         Size of the ensemble, of its trees, and fewest rows in a leaf.
     share_of_columns : float
@@ -125,13 +116,10 @@ def train_trees(
 
 
 def _coarse(values: Floats) -> Floats:
-    """Round every column to the nearest of its quantiles; NaN stays.
-
-    The ensemble cuts between bins anyway. Bins that scikit-learn makes with weights take longer
-    than all trees together; of values this few it takes each for a bin, and cuts half-way between
-    two, which is where rounding to the nearest divides them: a value lies on the same side of a cut
-    in training and in use.
-    """
+    """Round every column to the nearest of its quantiles; NaN stays."""
+    # The ensemble cuts between bins anyway, and of values this few scikit-learn takes each for a
+    # bin: bins that it makes with weights take longer than all trees. It cuts half-way between two,
+    # where rounding divides them, so a value lies on the same side in training and in use.
     found = np.full(values.shape, np.nan)
     steps = np.linspace(0, 1, _BINS)
     for column in range(values.shape[1]):

@@ -93,13 +93,10 @@ def _constants(rows: pd.DataFrame, measure: str, line: tuple[float, float]) -> C
 
 
 def _line(rows: pd.DataFrame, measure: str) -> tuple[float, float]:
-    """Return floor and slope: medians over groups, so that no acquisition decides alone.
-
-    The slope is that of differences, in which what annotators have in common cancels; the floor is
-    what is left of classes: what is read where nothing is, or, below zero, what no evidence sees
-    (small objects that the second opinion misses, too). Of the bias there are none: what is read is
-    the distance itself.
-    """
+    """Return floor and slope: medians over groups, so that no acquisition decides alone."""
+    # The slope is that of differences, in which what annotators have in common cancels; the floor
+    # is what is read where nothing is, or, below zero, what no evidence sees (small objects that
+    # the second opinion misses, too). The bias is the distance itself.
     if measure == "bias":
         return 0.0, 1.0
     gaps = rows[
@@ -152,11 +149,9 @@ def fit_errors(rows: pd.DataFrame, measure: str) -> ErrorModel:
 def _widened(
     rows: pd.DataFrame, names: Sequence[str], fixed: Mapping[str, float], least: float, *, by: str
 ) -> dict[str, float]:
-    """Fit squared weights of `names` beside `fixed` ones, widened to cover what is left out.
-
-    Kinds of plates (phenotypes by family) weigh alike, and the worst covered one decides. What is
-    bounded is not widened.
-    """
+    """Fit squared weights of `names` beside `fixed` ones, widened to cover what is left out."""
+    # Kinds of plates (phenotypes by family) weigh alike, and the worst covered decides. What is
+    # bounded is not widened.
     part = rows["differing" if by == "fold" else "family"]
     rows = rows.assign(part=part.where(part != "", rows["differing"]))
     found = _fit(rows, names, fixed, least)
@@ -206,10 +201,8 @@ def _sum_of_terms(rows: pd.DataFrame, weights: Mapping[str, float]) -> Floats:
 def _fit(
     rows: pd.DataFrame, names: Sequence[str], fixed: Mapping[str, float], least: float
 ) -> dict[str, float]:
-    """Find the squared weights under which normal errors are most likely.
-
-    Of what never occurs in the rows nothing can be learned: its weight is 0.
-    """
+    """Find the squared weights under which normal errors are most likely."""
+    # Of what never occurs in the rows nothing can be learned: its weight is 0.
     occurring = [name for name in names if _terms(rows, [name]).any()]
     if len(occurring) < len(names):
         known = _fit(rows, occurring, fixed, least) if occurring else {}

@@ -16,14 +16,10 @@ _SEGMENTATION = ["group", "kind", "setting"]
 
 
 def all_plates(fields: pd.DataFrame, draws: int) -> list[Plate]:
-    """Make all plates of a table of images.
+    """Make all plates of a table of images, of `plates.with_measures`, with ``outside``.
 
-    Parameters
-    ----------
-    fields : DataFrame
-        From `levelfield.qc.train.plates.with_measures`, with ``outside``.
-    draws : int
-        Random halves of each group and kind of segmenter, with one and with two segmentations.
+    `draws` random halves of each group and kind of segmenter come with one segmentation and with
+    two.
     """
     fields = fields[fields["kind"] != REFERENCE]
     plain = fields[(fields["phenotype"] == "none") & (fields["beside"] == "none")]

@@ -36,15 +36,10 @@ FOLDS: dict[str, int] = {
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the data are.
+    """Where the data are: the folder with `COLLECTIONS` and ``bbbc013``, and that of networks.
 
-    Attributes
-    ----------
-    data : Path
-        Folder with `COLLECTIONS` and ``bbbc013``.
-    networks : Path
-        Folder with ``fold1``, ``fold2`` and ``fold3``: cross-fitted networks, as weights and as the
-        second opinion asks them.
+    ``fold1``, ``fold2`` and ``fold3`` hold cross-fitted networks, as weights and as the second
+    opinion asks them.
     """
 
     data: Path
@@ -88,11 +83,8 @@ class Sources:
 def chosen_images(index: pd.DataFrame, group: str, most: int) -> pd.DataFrame:
     """Choose images of a group, at most so many and evenly spread, and deal them into halves.
 
-    Returns
-    -------
-    DataFrame
-        ``collection, name, half``: the control classes of a plate are made of different images,
-        those of half 0 and of half 1, drawn at random with a fixed seed.
+    ``collection, name, half``: the control classes of a plate are made of different images, those
+    of half 0 and of half 1, drawn at random with a fixed seed.
     """
     own = index[index["group"] == group].reset_index(drop=True)
     places = np.unique(np.linspace(0, len(own) - 1, min(most, len(own))).astype(int))

@@ -30,13 +30,9 @@ HeldOut = Mapping[tuple[int, str], Mapping[tuple[str, str, str], Constants]]
 class Judged(NamedTuple):
     """What the product says of many plates.
 
-    Attributes
-    ----------
-    rows : DataFrame
-        A row per plate, measure and scope: ``group, kind, differing, what, plate, measure, scope,
-        truth, value, low, high, margin, covered, verdict``. In fractions and px.
-    answers : DataFrame
-        A row per plate and question: ``verdict, negative, positive, both`` and more.
+    ``rows``, per plate, measure and scope, in fractions and px: ``group, kind, differing, what,
+    plate, measure, scope, truth, value, low, high, margin, covered, verdict``. ``answers``, per
+    plate and question: ``verdict, negative, positive, both`` and more.
     """
 
     rows: pd.DataFrame

@@ -48,20 +48,9 @@ _LARGEST_SIDE = 256  # px of an image that activations are measured on
 def export_opinion(weights: Path, out: Path, images: Sequence[Image]) -> None:
     """Write what the QC asks for a second opinion (`levelfield.qc.evidence.opinion_network`).
 
-    Parameters
-    ----------
-    weights : Path
-        As `levelfield.segmentation.networks.unet.save_network` wrote them.
-    out : Path
-        ``.onnx`` file to write.
-    images : sequence of (Y, X) float32
-        Any intensity scale, objects 10 to 50 px wide: on them the range of every layer's
-        activations is measured. More than a range is not learned from them.
-
-    Raises
-    ------
-    ValueError
-        Without images.
+    Weights, for the ``.onnx`` file, come from `levelfield.segmentation.networks.unet.save_network`.
+    On the images, of any intensity scale with objects 10 to 50 px wide, the range of every layer's
+    activations is measured. More than a range is not learned from them; ValueError without any.
     """
     if not images:
         raise ValueError(
@@ -159,12 +148,7 @@ def add_facts(model: onnx.ModelProto, weights: Path) -> None:
 def calibration_images(data: Path, left_out: Sequence[str] = ()) -> list[Image]:
     """Read a few images of every acquisition but those left out, cut to 256 px.
 
-    Parameters
-    ----------
-    data : Path
-        Folder with ``index.csv`` (``name, group``) and ``images/<name>.png``.
-    left_out : sequence of str
-        Acquisitions that must not be looked at.
+    The folder holds ``index.csv`` (``name, group``) and ``images/<name>.png``.
     """
     index = pd.read_csv(data / "index.csv")
     index = index[~index["group"].isin(left_out)].groupby("group").head(_PER_GROUP)

@@ -100,11 +100,9 @@ def _lobed(image: Image, labels: Labels, random: np.random.Generator) -> Changed
 
 
 def _dense(image: Image, labels: Labels, random: np.random.Generator) -> Changed:
-    """Add the nuclei of the mirrored field wherever there is room: side by side, as in a monolayer.
-
-    At most a tenth of a nucleus is hidden behind another one. What nuclei look like that lie over
-    each other is `_overlaid`; what is hidden of them nobody could segment.
-    """
+    """Add the nuclei of the mirrored field wherever there is room, as in a monolayer."""
+    # At most a tenth of a nucleus is hidden behind another; what lies over each other is
+    # `_overlaid`.
     over, more = np.fliplr(labels), np.fliplr(image)
     sizes = np.maximum(np.bincount(over.ravel()), 1)
     hidden = np.bincount(over[labels > 0], minlength=len(sizes)) / sizes
@@ -194,16 +192,10 @@ DEGRADED: dict[str, Change] = {
 
 
 def with_change(name: str, image: Image, labels: Labels, seed: int) -> tuple[Image, Labels]:
-    """Transform an image and its reference, and read it out with 8 bits as a camera would.
+    """Transform an image (0-1) and its reference, and read it out with 8 bits as a camera would.
 
-    Parameters
-    ----------
-    name : str
-        Of `PHENOTYPES` or `DEGRADED`, or "none".
-    image, labels : (Y, X) float32 and (Y, X) int32
-        Intensity 0-1, and its reference.
-    seed : int
-        Of what is random in the change.
+    The change is one of `PHENOTYPES` or `DEGRADED`, or "none"; the seed is that of what is random
+    in it.
     """
     if name == "none":
         return image, labels

@@ -40,12 +40,9 @@ _SHIFTS = {
 def with_measures(fields: pd.DataFrame) -> pd.DataFrame:
     """Add numerators and denominators of every measure, read and true, to a table of images.
 
-    Returns
-    -------
-    DataFrame
-        With ``read_<measure>, of_<measure>, true_<measure>, true_of_<measure>``, and for variants
-        ``read_<measure>_<variant>``. The true bias is that of the outline to the visible edge: its
-        distance to what annotators drew, plus theirs to the edge.
+    ``read_<measure>, of_<measure>, true_<measure>, true_of_<measure>``, and for variants
+    ``read_<measure>_<variant>``. The true bias is that of the outline to the visible edge: its
+    distance to what annotators drew, plus theirs to the edge.
     """
     n = fields["n"].astype(float)
     merges, splits, lacking, balance, invented, right = (
@@ -156,16 +153,10 @@ def read_rows(
 ) -> Iterator[ReadRow]:
     """Give all rows of a plate's verdict as the evidence reads them.
 
-    Parameters
-    ----------
-    plate : Plate
-        Whose.
-    random : Generator, optional
-        Draws `N_WELLS` wells of `WELL_IMAGES` images for each class, with replacement. By default
-        every image is a well, once.
-    few_images : bool
-        Add to the variance what the scatter between the few images of a class leaves open. A real
-        plate has other images in every well, and it is in their scatter.
+    `random` draws `N_WELLS` wells of `WELL_IMAGES` images for each class, with replacement; without
+    it every image is a well, once. With `few_images`, what the scatter between the few images of a
+    class leaves open is added to the variance. A real plate has other images in every well, and it
+    is in their scatter.
     """
     classes = {"negcon": plate.negative, "poscon": plate.positive}
     drawn = {

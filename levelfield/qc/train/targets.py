@@ -18,11 +18,8 @@ DISJOINT = tuple(name for name in DIFFERING if not name.endswith("same images"))
 def target_table(tables: Mapping[str, Figures]) -> pd.DataFrame:
     """Hold the tables of `levelfield.qc.train.tables`, by name, against the targets.
 
-    Returns
-    -------
-    DataFrame
-        ``target, asked, measured``: what is asked, how much of it, and what was measured; ``met``,
-        and ``missed_by``: by how much it is not, empty where it is.
+    ``target, asked, measured``: what is asked, how much of it, and what was measured; ``met``, and
+    ``missed_by``: by how much it is not, empty where it is.
     """
     found = [
         *_phenotypes(tables["phenotypes"]),
@@ -34,19 +31,9 @@ def target_table(tables: Mapping[str, Figures]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _at_least(
-    what: str, value: float, least: float, unit: str = "%", note: str = ""
+def _held(
+    what: str, sign: str, value: float, limit: float, unit: str = "%", note: str = ""
 ) -> dict[str, Any]:
-    return _held(what, "≥", value, least, unit, note)
-
-
-def _at_most(
-    what: str, value: float, most: float, unit: str = "%", note: str = ""
-) -> dict[str, Any]:
-    return _held(what, "≤", value, most, unit, note)
-
-
-def _held(what: str, sign: str, value: float, limit: float, unit: str, note: str) -> dict[str, Any]:
     lacking = limit - value if sign == "≥" else value - limit
     met = bool(np.isfinite(value) and lacking <= 0)
     return {
@@ -70,13 +57,13 @@ def _phenotypes(table: Figures) -> Iterator[dict[str, Any]]:
     worst = answered[list(KINDS)].idxmin()
     what = "phenotype plates whose splits and merges are answered, not undecided"
     note = f" ({worst}: {100 * answered[worst]:.0f} %)"
-    yield _at_least(what, answered["all"], 0.60, note=note)
+    yield _held(what, "≥", answered["all"], 0.60, note=note)
     what = "RMS error of the balance difference by phenotypes, beyond that of the same images "
     what += "without, strong speckle left out"
     low, high = same_images["rms_balance_low"], same_images["rms_balance_high"]
     all_halves = halves.loc["all", "rms_balance"]
     note = f" ({low:.1f} to {high:.1f}; with that of the halves {all_halves:.1f})"
-    yield _at_most(what, same_images["rms_balance"], 2.8, "pp", note)
+    yield _held(what, "≤", same_images["rms_balance"], 2.8, "pp", note)
 
 
 def _coverage(table: Figures) -> Iterator[dict[str, Any]]:
@@ -89,9 +76,9 @@ def _coverage(table: Figures) -> Iterator[dict[str, Any]]:
     ):
         row = own.loc[own[column].idxmin()]
         note = f" ({row['measure']}, {row['differing']}, {row['kind']})"
-        yield _at_least(what, row[column], least, note=note)
+        yield _held(what, "≥", row[column], least, note=note)
     what = "share of kinds of plates, measures and segmenters covered by 88 %"
-    yield _at_least(what, float((own["coverage"] >= 0.88).mean()), 1.0)
+    yield _held(what, "≥", float((own["coverage"] >= 0.88).mean()), 1.0)
 
 
 def _rule(table: Figures) -> Iterator[dict[str, Any]]:
@@ -104,41 +91,41 @@ def _rule(table: Figures) -> Iterator[dict[str, Any]]:
         ("false_fail_at_half", "fails although the error is half the margin"),
     ):
         note = f" (worst measure: {own[name].idxmax()}, {100 * own[name].max():.1f} %)"
-        yield _at_most(f"balance {text}", balance[name], 0.03, note=note)
+        yield _held(f"balance {text}", "≤", balance[name], 0.03, note=note)
     names = {"balance": "where classes look alike", "bias": "threshold"}
     shares = [
         f"{names.get(measure, measure)} {100 * alike[measure]:.0f} %"
         for measure in ("balance", "splits", "merges", "bias")
     ]
     note = f" ({', '.join(shares)})"
-    yield _at_least("balance fails at 1.4 margins", balance["fails_at_1.4"], 0.90, note=note)
+    yield _held("balance fails at 1.4 margins", "≥", balance["fails_at_1.4"], 0.90, note=note)
     least = min(balance["fails_beyond_1.6"] - balance["fails_at_1.4"], 0.0)
-    yield _at_least("and never less beyond", least, 0.0)
+    yield _held("and never less beyond", "≥", least, 0.0)
 
 
 def _missed(table: Figures, agreement: Figures) -> Iterator[dict[str, Any]]:
     own = table[table["kind"] == "all"].set_index("case")
     read = agreement[(agreement["measure"] == "missed") & (agreement["kind"] == "all")].iloc[0]
-    yield _at_least("missed rate of wells against the truth, r", read["r"], 0.9, "")
-    yield _at_most("its mean error", read["mean_absolute_error"], 3.0, "pp")
+    yield _held("missed rate of wells against the truth, r", "≥", read["r"], 0.9, "")
+    yield _held("its mean error", "≤", read["mean_absolute_error"], 3.0, "pp")
     what = "a class that loses 20 % of its objects fails *found*"
-    yield _at_least(what, own.loc["loses 20 % or more", "fails"], 0.95)
+    yield _held(what, "≥", own.loc["loses 20 % or more", "fails"], 0.95)
     what = "the difference of a class with truly fewer cells fails *found*"
     fewer = own.loc["truly fewer cells, loses less than 2.5 %"]
     note = f" (the whole question, for what its classes truly miss: {100 * fewer['fails']:.0f} %)"
-    yield _at_most(what, fewer["difference_fails"], 0.03, note=note)
+    yield _held(what, "≤", fewer["difference_fails"], 0.03, note=note)
 
 
 def _planted(table: Figures, gross: Figures) -> Iterator[dict[str, Any]]:
     cases = gross.set_index("case")
     both = cases.loc["both classes beyond 1.2 margins"]
     what = "planted errors beyond 1.2 margins (18 pp) in both classes fail split_merge"
-    yield _at_least(what, both["fails"], 0.95, note=f" ({both['n']:.0f} plates)")
+    yield _held(what, "≥", both["fails"], 0.95, note=f" ({both['n']:.0f} plates)")
     cancel = cases.loc["a rate beyond 1.2 margins, the balance within 0.8"]
     what = "planted splits and merges that cancel in the balance fail split_merge"
-    yield _at_least(what, cancel["fails"], 0.90, note=f" ({cancel['n']:.0f} plates)")
+    yield _held(what, "≥", cancel["fails"], 0.90, note=f" ({cancel['n']:.0f} plates)")
     what = "largest fall of the share that fails from one planted dose to the next"
-    yield _at_most(what, _largest_fall(table), 0.0)
+    yield _held(what, "≤", _largest_fall(table), 0.0)
 
 
 def _largest_fall(table: Figures) -> float:

@@ -26,13 +26,9 @@ FARTHEST_PX = 0.75
 def at_visible_edge(labels: Labels, image: Image) -> Labels:
     """Move outlines that people drew to the visible edge, where they are off by a pixel or more.
 
-    How wide people draw is a convention. Of small nuclei whose outlines are drawn 2 px too wide,
-    a perfect segmentation would miss every fifth, and hardly one would be right.
-
-    Returns
-    -------
-    (Y, X) int32
-        Numbered 1..n; moved by the median of the objects' distances to the edge, in whole px.
+    They move by the median of the objects' distances to the edge, in whole px. How wide people draw
+    is a convention. Of small nuclei whose outlines are drawn 2 px too wide, a perfect segmentation
+    would miss every fifth, and hardly one would be right.
     """
     bias = float(pd.Series(threshold_bias(labels, image)).median())
     if not np.isfinite(bias) or abs(bias) < FARTHEST_PX:
@@ -43,16 +39,9 @@ def at_visible_edge(labels: Labels, image: Image) -> Labels:
 class FieldTruth(NamedTuple):
     """Tables of one field with the truth in further columns, and counts of the whole field.
 
-    Attributes
-    ----------
-    objects : DataFrame
-        With ``is_merge, is_extra, is_right, n_parts, boundary_bias_px``.
-    pairs : DataFrame
-        With ``is_false``.
-    candidates : DataFrame
-        With ``n_missed``, the missed objects that each stands for.
-    counts : dict of str to float
-        ``true_n, true_missed, true_excess, true_lacking, true_merges, true_invented, true_right``.
+    Objects have ``is_merge, is_extra, is_right, n_parts, boundary_bias_px``, pairs ``is_false``,
+    and candidates ``n_missed``, the missed objects that each stands for. Counts: ``true_n,
+    true_missed, true_excess, true_lacking, true_merges, true_invented, true_right``.
     """
 
     objects: pd.DataFrame
@@ -67,15 +56,7 @@ def add_truth(
     labels: Labels,
     reference: Labels,
 ) -> FieldTruth:
-    """Compare a segmentation with its reference, object by object.
-
-    Parameters
-    ----------
-    features, candidates : FieldFeatures and ((Y, X) int32, DataFrame)
-        Of the segmentation.
-    labels, reference : (Y, X) int32
-        The segmentation and the reference.
-    """
+    """Compare a segmentation, its features and candidates with its reference, object by object."""
     truth = evaluate_image(labels, reference)
     known, expected = truth.predicted_objects.set_index(NUMBER), truth.reference_objects
     known = known.assign(
