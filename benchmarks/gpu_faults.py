@@ -28,18 +28,12 @@ WEIGHTS = REPOSITORY / "levelfield" / "weights" / "nuclei.safetensors"
 IMAGES = REPOSITORY / "demo" / "BBBC013"
 PATTERN = r"Channel(?P<channel>\d)-\d+-(?P<row>[A-H])-(?P<column>\d\d)\.tif$"
 WELLS = sorted(path.stem[-4] + path.stem[-2:] for path in IMAGES.glob("Channel2-*.tif"))
+NUCLEI = {"method": "network", "weights": "nuclei", "channels": ["DNA"]}
 SCIENCE = {
     "channels": {"DNA": {"match": 2}},
     "images": {"format": "pattern", "pattern": PATTERN, "time_point": 0, "bit_depth": None},
     "illumination": {"correct": False, "sample_sites": 4},
-    "objects": {
-        "Nuclei": {
-            "method": "network",
-            "weights": "nuclei",
-            "channels": ["DNA"],
-            "parameters": {"diameter": 20.0},
-        }
-    },
+    "objects": {"Nuclei": NUCLEI | {"parameters": {"diameter": 20.0}}},
 }
 PEACE, FAULTS = "none", ("assertion", "memory", "hang")
 STRIKES_AT = 3  # of the batches
