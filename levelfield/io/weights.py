@@ -107,12 +107,12 @@ def _offline(weights: Weights, place: Path, error: DownloadError) -> str:
     )
 
 
-def _check(path: Path, weights: Weights, remedy: str) -> None:
+def _check(path: Path, weights: Weights, advice: str) -> None:
     found = file_sha256(path)
     if found != weights.sha256:
         raise WeightsError(
             f"weights {weights.name}: '{path}' is not the file that the config names. Its sha256 "
-            f"is {found}; it should be {weights.sha256}. {remedy}."
+            f"is {found}; it should be {weights.sha256}. {advice}."
         )
 
 

@@ -276,6 +276,6 @@ def _summary(data: PlateReport, facts: Mapping[str, Any]) -> list[tuple[str, str
 
 
 def _repeated(reasons: pd.Series) -> list[tuple[str, int]]:
-    """Count the reasons, unless each stands there once and the list would say nothing new."""
+    """Count the reasons, unless each is given once and the list would say nothing new."""
     counts = reasons.value_counts(sort=False)
     return list(counts.items()) if len(counts) < len(reasons) else []
