@@ -87,7 +87,7 @@ def _cached(weights: Weights, place: Path, cache: Path) -> Path:
 def _take_over(left: Path) -> Path:
     """Return a file for a download of our own; it holds what a download that has ended left.
 
-    Of those that take over the same file one wins its renaming; the others look further.
+    When several take over the same file, one wins its renaming; the others look further.
     """
     own = left.with_name(f"{left.name}.{uuid.uuid4().hex}")
     for found in [left, *sorted(left.parent.glob(f"{left.name}.*"))]:

@@ -156,7 +156,7 @@ def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict[str, 
 def _to_be_sure(answers: Sequence[ShownAnswer]) -> list[str]:
     """Say once what would confirm what was decided without anybody looking.
 
-    Of several reviews it is the largest, which serves the others too.
+    With several reviews it is the largest, which serves the others too.
     """
     wanted = grouped(
         (answer for answer in answers if answer.unreviewed),
