@@ -109,12 +109,7 @@ def _png_header(path: Path, size: int) -> Header:
 def read_plane(path: Path, page: int = 0) -> AnyArray:
     """Read one plane (Y, X) of uint8 or uint16; `page` counts from 0 in a multi-page TIFF.
 
-    Raises
-    ------
-    PlaneError
-        If the file cannot be decoded.
-    StalledRead
-        If the storage does not answer.
+    `PlaneError` if the file cannot be decoded, `StalledRead` if the storage does not answer.
     """
     return _within_time(lambda: _read_plane(Path(path), page), Path(path))
 

@@ -66,12 +66,8 @@ def sites_of(index: pd.DataFrame, wells: Sequence[str]) -> list[Site]:
 def read_channel(site: Site, channel: str, projection: str | None) -> AnyArray:
     """Read one channel (Y, X) of a site; a z-stack is projected.
 
-    Raises
-    ------
-    SiteFault
-        If a file cannot be decoded, or is not the size that its header promised.
-    ImageGone
-        If it is not there.
+    `SiteFault` if a file cannot be decoded, or is not the size that its header promised;
+    `ImageGone` if it is not there.
     """
     stack = []
     rows: Any = site.planes[site.planes["channel"] == channel].itertuples()
@@ -102,11 +98,8 @@ def check_pixels(
 ) -> None:
     """Judge the raw pixels of a site.
 
-    Raises
-    ------
-    SiteFault
-        If a plane is empty or not filled, two channels hold the same pixels, or too many pixels
-        are saturated.
+    `SiteFault` if a plane is empty or not filled, two channels hold the same pixels, or too many
+    pixels are saturated.
     """
     for i, channel in enumerate(channels):
         path = _first_path(site, channel)

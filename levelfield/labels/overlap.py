@@ -69,10 +69,7 @@ class Overlap:
 def number_labels(labels: ArrayLike, name: str) -> NumberedLabels:
     """Check a label image and renumber its objects 1..n; `name` says in an error which it is.
 
-    Raises
-    ------
-    ValueError
-        If the array is not two-dimensional, not integer, or has negative labels.
+    ValueError if the array is not two-dimensional, not integer, or has negative labels.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2:

@@ -18,18 +18,9 @@ from levelfield.measurement.sorting import sort_objects
 class Site:
     """The image of one site and what all of its object sets need from it.
 
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        Flat-field-corrected intensities, raw / maximum of the bit depth. Nothing is measured on a
-        preprocessed image, and no background is subtracted here.
-    parameters : Parameters
-        Names of the channels and parameters of the families.
-
-    Raises
-    ------
-    ValueError
-        If the number of channels differs from their names or a pixel is not finite.
+    The image (C, Y, X) holds flat-field-corrected intensities, raw / maximum of the bit depth.
+    Nothing is measured on a preprocessed image, and no background is subtracted here. ValueError if
+    the number of channels differs from their names or a pixel is not finite.
     """
 
     def __init__(self, image: Image, parameters: Parameters) -> None:

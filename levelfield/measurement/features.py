@@ -11,22 +11,11 @@ CELLPROFILER = "CellProfiler 4 (Stirling et al. 2021)"
 class Feature:
     """One measured quantity, or a series of them that differ only in channel, scale or order.
 
-    Attributes
-    ----------
-    template : str
-        CellProfiler's name without the object set, with `{fields}` for what varies,
-        for example ``Intensity_MeanIntensity_{channel}``.
-    unit : str
-        Unit for people: ``px``, ``px²``, ``intensity`` (fraction of the bit depth), ``1``, ...
-    definition : str
-        One sentence.
-    source : str
-        The module or paper that defines it.
-    length_power : int
-        By which power of the pixel size the value is multiplied when lengths are wanted in µm:
-        1 for lengths, 2 for areas, 0 for everything that is not converted.
-    integer : bool
-        True for object numbers and counts, which are stored as int32.
+    ``template`` is CellProfiler's name without the object set, with `{fields}` for what varies
+    (``Intensity_MeanIntensity_{channel}``), ``unit`` one for people (``px``, ``intensity``:
+    fraction of the bit depth, ``1``), ``source`` the module or paper that defines it. Values are
+    multiplied by the pixel size to the ``length_power`` when lengths are wanted in µm: 1 for
+    lengths, 2 for areas. Object numbers and counts are ``integer`` and stored as int32.
     """
 
     template: str

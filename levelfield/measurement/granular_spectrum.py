@@ -24,14 +24,9 @@ def granular_spectrum(
 ) -> Floats:
     """Return the (length, N) reconstructions of one channel, N pixels of the subsampled image.
 
-    Parameters
-    ----------
-    plane, length : (Y, X) float32 and int
-        Intensities, and number of erosions by one pixel.
-    subsampling, background_subsampling : float
-        Sampling of the image, and of the background relative to it (1 = every pixel).
-    background_radius : int
-        Radius of the disc that opens the background, in px of its own sampling.
+    The image erodes by one pixel `length` times. It is sampled by `subsampling` (1 = every pixel),
+    and the background relative to that; the latter is opened by a disc, with a radius in its own
+    px.
     """
     shape = subsampled_shape(plane.shape, subsampling)
     small = plane.astype(float)

@@ -32,33 +32,25 @@ class Parameters:
     channel_pairs : sequence of (str, str), optional
         Pairs for the Correlation family; by default every pair once, in channel order. The order
         within a pair matters for the slope and for the thresholds of Costes.
-    texture_scales : sequence of int
-        Distances in px between the pixels whose co-occurrence is counted.
-    texture_gray_levels : int
-        Number of grey levels of the co-occurrence matrix (2-256).
+    texture_scales, texture_gray_levels : sequence of int and int
+        Distances in px between the pixels whose co-occurrence is counted, and grey levels (2-256).
     granularity_length : int
         Number of openings of the granular spectrum.
-    granularity_subsampling : float
-        Factor by which the image is subsampled for the granular spectrum.
-    granularity_background_subsampling : float
-        Further factor for the background that is subtracted first.
+    granularity_subsampling, granularity_background_subsampling : float
+        Factor by which the image is subsampled for it, and further factor for the background that
+        is subtracted first.
     granularity_background_radius : int
         Radius of the background's structuring element, in px of the subsampled background image.
     neighbor_distances : sequence of int
-        Distances in px at which expanded objects count as neighbours, beside the kinds Adjacent
-        and Expanded.
-    radial_bins : int
-        Number of rings of the RadialDistribution family.
-    zernike_degree : int
-        Highest degree of the Zernike polynomials of shape and intensity.
+        Distances in px at which expanded objects count as neighbours, beside Adjacent and Expanded.
+    radial_bins, zernike_degree : int
+        Rings of the RadialDistribution family; highest degree of the Zernike polynomials.
     threshold_percent : float
         Pixels below this percentage of an object's maximum are left out of the overlap, Manders
         and rank-weighted coefficients.
-    costes : bool
-        Whether the Correlation family includes the coefficients with Costes' thresholds.
-    costes_steps : int
-        Number of intensity steps that Costes' threshold search may try: 255 for 8-bit and 65535
-        for 16-bit cameras.
+    costes, costes_steps : bool and int
+        Whether the Correlation family includes the coefficients with Costes' thresholds, and how
+        many intensity steps their search may try: 255 for 8-bit and 65535 for 16-bit cameras.
     """
 
     channels: Sequence[str]

@@ -67,10 +67,7 @@ class ObjectPixels:
 def object_pixels(labels: AnyLabels) -> ObjectPixels:
     """Group the pixels of a label image (Y, X) by object; gaps in the numbering are allowed.
 
-    Raises
-    ------
-    ValueError
-        If `labels` is not a two-dimensional integer image without negative values.
+    ValueError if `labels` is not a two-dimensional integer image without negative values.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):

@@ -19,20 +19,10 @@ def object_set_of(feature: str) -> str:
 def well_readouts(
     objects: Mapping[str, pd.DataFrame], readouts: Mapping[str, Mapping[str, str]]
 ) -> pd.DataFrame:
-    """Return each readout's median over the objects of every well.
+    """Return each readout's median over the objects of every well, as ``Readout_<name>``.
 
-    Parameters
-    ----------
-    objects : mapping of str to DataFrame
-        Object tables by object set.
-    readouts : mapping
-        ``numerator`` and ``denominator`` feature by name, for a column ``Readout_<name>`` each;
-        objects of two sets are paired by their number within the site.
-
-    Raises
-    ------
-    ValueError
-        If a feature is not among the measured ones.
+    A readout has a ``numerator`` and a ``denominator`` feature of the object tables; objects of two
+    sets are paired by their number within the site. ValueError if a feature was not measured.
     """
     wells = None
     for name, rule in readouts.items():

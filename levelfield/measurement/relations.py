@@ -9,32 +9,24 @@ from numpy.typing import NDArray
 
 from levelfield.arrays import AnyLabels
 from levelfield.labels.objects import relate
-from levelfield.measurement.features import Feature
+from levelfield.measurement.features import features
 
-FEATURES = (
-    Feature(
-        "Parent_{parent_set}",
-        "label",
-        "Number of the parent that the object overlaps most; 0 if it overlaps none.",
-        integer=True,
-    ),
-    Feature(
-        "Children_{child_set}_Count",
-        "1",
-        "Number of objects of the child set whose parent this object is.",
-        integer=True,
-    ),
+FEATURES = features(
+    "Parent",
+    """
+    {parent_set} | label | Number of the parent that the object overlaps most; 0 if it overlaps
+        none.
+    """,
+) + features(
+    "Children",
+    "{child_set}_Count | count | Number of objects of the child set whose parent this object is.",
 )
 
 
 def parents(child_labels: AnyLabels, parent_labels: AnyLabels) -> pd.Series:
     """Return the parent of every child: the object with which it shares most pixels.
 
-    Returns
-    -------
-    pandas.Series
-        int32 label of the parent, the lowest among equals, 0 if the child overlaps none; indexed by
-        the child's label in ascending order.
+    Of equals the lowest, 0 if the child overlaps none; indexed by the child's label, ascending.
 
     Raises
     ------

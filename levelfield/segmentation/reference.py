@@ -1,6 +1,6 @@
 """The tables of docs/segmentation.md and docs/segmenters.md, generated from the methods.
 
-``python -m levelfield.segmentation.reference docs/segmentation.md`` writes them between the marks
+``python -m levelfield.segmentation.reference PAGE ...`` writes them between the marks
 ``<!-- methods -->`` and ``<!-- options of <name> -->`` and the next ``<!-- end -->``.
 """
 
@@ -83,5 +83,5 @@ def _allowed(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(with_tables(path.read_text()))
+    for path in map(Path, sys.argv[1:]):
+        path.write_text(with_tables(path.read_text()))

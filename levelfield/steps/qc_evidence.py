@@ -20,6 +20,7 @@ from levelfield.qc.evidence.candidates import childless_parents, find_candidates
 from levelfield.qc.evidence.features import empty_features, field_features
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
+from levelfield.segmentation import METHODS
 from levelfield.steps.fields import FieldReader, identify
 
 # The code that decides an evidence feature's value: a change here computes it again.
@@ -108,7 +109,7 @@ def judged_sets(science: Science) -> tuple[ObjectSetSettings, ...]:
     What is made by subtraction or masking is bounded by the outlines of other sets, and judged
     with them.
     """
-    return tuple(s for s in science.object_sets if s.method not in ("subtraction", "masked"))
+    return tuple(s for s in science.object_sets if not METHODS[s.method].copies_outlines)
 
 
 def _filled(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:

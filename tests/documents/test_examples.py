@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -90,3 +92,18 @@ def test_files_of_commands_are_there():
         for option, value in pairwise(words):
             if option in ("--profile", "--configfile") and not value.startswith("my"):
                 assert (REPOSITORY / value).exists(), words
+
+
+def test_the_example_of_a_segmenter_may_be_put_into_the_package():
+    (example,) = blocks(REPOSITORY / "docs" / "add_a_segmenter.md", "python")
+    file = ["--stdin-filename", "levelfield/segmentation/methods/bright_pixels.py", "-"]
+    for command in (["check"], ["format", "--diff"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *file],
+            cwd=REPOSITORY,
+            input=example,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

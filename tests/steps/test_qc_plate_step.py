@@ -16,6 +16,8 @@ from qc_plates import (
 from levelfield.config.settings import Science
 from levelfield.io.tables import read_csv, write_csv
 from levelfield.qc.plate import judge_plate
+from levelfield.segmentation import METHODS
+from levelfield.steps import qc_evidence
 from levelfield.steps.qc_plate import assess_screen, verdict_rules
 
 SCIENCE = {
@@ -126,3 +128,11 @@ def test_a_plain_number_as_margin_is_refused_with_what_to_write():
 
 def test_the_plates_own_rows_are_named_after_it(tmp_path):
     assert set(written(tmp_path, GOOD, PLATE)["answers"]["plate"]) == {PLATE}
+
+
+def test_sets_that_copy_the_outlines_of_others_are_not_judged(monkeypatch):
+    copying = {"copied": METHODS["masked"], "own": METHODS["classical"]}
+    monkeypatch.setattr(qc_evidence, "METHODS", copying)
+    objects = {name: {"method": name} for name in copying}
+    judged = qc_evidence.judged_sets(Science({**SCIENCE, "objects": objects}))
+    assert [made.name for made in judged] == ["own"]

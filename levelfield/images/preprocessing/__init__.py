@@ -40,19 +40,10 @@ STEPS: dict[str, Callable[..., Image]] = {
 
 
 def apply_steps(image: Image, steps: Sequence[Mapping[str, Any]]) -> Image:
-    """Apply named steps one after the other.
+    """Apply named steps one after the other to an image (C, Y, X), which is not changed.
 
-    Parameters
-    ----------
-    image : (C, Y, X) float32
-        It is not changed; without steps it is the result itself.
-    steps : sequence of mapping of str to object
-        Each ``{"step": name, "parameters": {…}}``; the names are those of `STEPS`.
-
-    Raises
-    ------
-    ValueError
-        If a step or a parameter is unknown, or a value is not allowed.
+    Each step is ``{"step": name, "parameters": {…}}``, with a name of `STEPS`. ValueError if a step
+    or a parameter is unknown, or a value is not allowed.
     """
     for position, item in enumerate(steps, 1):
         unknown = set(item) - {"step", "parameters"}

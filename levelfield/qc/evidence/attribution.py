@@ -31,13 +31,7 @@ def attribute_seams(count: int, ends: Sequence[Integers], seams: Floats) -> tupl
 
 
 def rows_of_pairs(objects: pd.DataFrame, pairs: pd.DataFrame) -> tuple[Integers, Integers]:
-    """Return in which rows of the objects the two ends of each pair stand.
-
-    Raises
-    ------
-    ValueError
-        When a pair names an object that is not there.
-    """
+    """Return the rows of each pair's two objects; ValueError for an object that is not there."""
     return _row_of_object(objects, pairs, NUMBER), _row_of_object(objects, pairs, NEIGHBOUR)
 
 

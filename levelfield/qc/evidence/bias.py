@@ -59,10 +59,8 @@ def threshold_bias(
 
     Parameters
     ----------
-    labels : (Y, X) int32
-        Objects; 0 is background.
-    image : (Y, X) float32
-        The channel in which the objects were segmented. May be clipped at zero.
+    labels, image : (Y, X) int32 and float32
+        Objects, and the channel in which they were segmented. It may be clipped at zero.
     level : float
         Share of the way from background to foreground at which the edge lies, between 0 and 1.
     inner : (Y, X) int32, optional

@@ -10,10 +10,7 @@ def checked_field(
 ) -> tuple[Labels, Image, Labels | None]:
     """Return labels, image and inner labels in the types that all of the QC computes with.
 
-    Raises
-    ------
-    ValueError
-        When the shapes differ, the labels are not integers or negative, or pixels are not finite.
+    ValueError when shapes differ, labels are not integers or negative, or pixels are not finite.
     """
     if labels.ndim != 2 or labels.shape != image.shape:
         raise ValueError(

@@ -36,12 +36,7 @@ def jury(labels: Labels, given: Mapping[str, Labels]) -> pd.DataFrame:
     any of a member's, 0 where a member has nothing there; ``n_finding``, members with an object of
     at least 0.5; ``n_splitting, n_merging, n_missing``, members that split it, merge it with a
     neighbour, or have too little there (the definitions of `levelfield.evaluation.errors`, with the
-    object as reference); ``n_members``.
-
-    Raises
-    ------
-    ValueError
-        If there are no opinions.
+    object as reference); ``n_members``. ValueError without opinions.
     """
     if not given:
         raise ValueError("no opinions were given, so nobody can agree; decode at least once")

@@ -66,13 +66,7 @@ class OpinionNetwork:
 
 @lru_cache(maxsize=4)
 def load_opinion(path: Path = SHIPPED_OPINION) -> OpinionNetwork:
-    """Load a network that `levelfield.qc.train.opinion_network` wrote, once per process.
-
-    Raises
-    ------
-    ValueError
-        If the file is not such a network.
-    """
+    """Load what `levelfield.qc.train.opinion_network` wrote, once per process; else ValueError."""
     try:
         session = open_session(path, keep_memory=False)
     except Exception as error:  # ONNX Runtime's own errors have no common class that is public

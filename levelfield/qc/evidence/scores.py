@@ -134,8 +134,6 @@ def score_plate(
         plate, each with the columns `FIELD` in front.
     classes : mapping of str to str, optional
         Control class of each well, for the variant whose reference object is that of its own class.
-    model : EvidenceModel, optional
-        The shipped one by default.
 
     Raises
     ------

@@ -247,13 +247,7 @@ PARTS: dict[str, Callable[[Tables], str]] = {
 
 
 def fill(text: str, tables: Tables) -> str:
-    """Put the figures into a page.
-
-    Raises
-    ------
-    KeyError
-        For a name that is not in `PARTS`.
-    """
+    """Put the figures into a page; KeyError for a name that is not in `PARTS`."""
     return _BLOCK.sub(lambda found: found[1] + PARTS[found[2]](tables) + found[3], text)
 
 

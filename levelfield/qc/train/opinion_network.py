@@ -50,12 +50,7 @@ def export_opinion(weights: Path, out: Path, images: Sequence[Image]) -> None:
 
     Weights, for the ``.onnx`` file, come from `levelfield.segmentation.networks.unet.save_network`.
     On the images, of any intensity scale with objects 10 to 50 px wide, the range of every layer's
-    activations is measured. More than a range is not learned from them.
-
-    Raises
-    ------
-    ValueError
-        Without images.
+    activations is measured. More than a range is not learned from them; ValueError without any.
     """
     if not images:
         raise ValueError(
