@@ -232,10 +232,10 @@ def _describe(error: jsonschema.ValidationError, source: str) -> str:
     if error.validator == "required":
         missing = [name for name in needed if name not in found]
         return f"{source}, {key}: the key '{missing[0]}' is missing. Add it."
-    return f"{source}, {key}: {found!r} is not allowed. {_remedy(error)}"
+    return f"{source}, {key}: {found!r} is not allowed. {_advice(error)}"
 
 
-def _remedy(error: jsonschema.ValidationError) -> str:
+def _advice(error: jsonschema.ValidationError) -> str:
     rule = _rule_broken(error)
     needed: Any = error.validator_value
     if error.validator == "enum":
