@@ -28,18 +28,12 @@ WEIGHTS = REPOSITORY / "levelfield" / "weights" / "nuclei.safetensors"
 IMAGES = REPOSITORY / "demo" / "BBBC013"
 PATTERN = r"Channel(?P<channel>\d)-\d+-(?P<row>[A-H])-(?P<column>\d\d)\.tif$"
 WELLS = sorted(path.stem[-4] + path.stem[-2:] for path in IMAGES.glob("Channel2-*.tif"))
+NUCLEI = {"method": "network", "weights": "nuclei", "channels": ["DNA"]}
 SCIENCE = {
     "channels": {"DNA": {"match": 2}},
     "images": {"format": "pattern", "pattern": PATTERN, "time_point": 0, "bit_depth": None},
     "illumination": {"correct": False, "sample_sites": 4},
-    "objects": {
-        "Nuclei": {
-            "method": "network",
-            "weights": "nuclei",
-            "channels": ["DNA"],
-            "parameters": {"diameter": 20.0},
-        }
-    },
+    "objects": {"Nuclei": NUCLEI | {"parameters": {"diameter": 20.0}}},
 }
 PEACE, FAULTS = "none", ("assertion", "memory", "hang")
 STRIKES_AT = 3  # of the batches
@@ -67,10 +61,11 @@ def fail(kind, on_gpu):
 
 def segment(kind, folder, device):
     """Be a job: segment the plate into ``<folder>/P.zarr``, and write its table."""
+    from levelfield.config.settings import Science
     from levelfield.execution import gpu_workers
     from levelfield.execution.logs import job_log
     from levelfield.io.formats import index_plate
-    from levelfield.io.formats.index import usable_sites
+    from levelfield.io.plate_index import usable_sites
     from levelfield.io.store import create_plate
     from levelfield.segmentation.small_network.inference import NetworkModel
     from levelfield.steps.fit_illumination import fit_plate
@@ -95,8 +90,8 @@ def segment(kind, folder, device):
         index = index_plate(IMAGES, "P", layout, SCIENCE["images"], SCIENCE["channels"])
         create_plate(store, "P", 96, usable_sites(index))
         inputs = JobInputs(weights={"nuclei": WEIGHTS}, device=device)
-        flat_fields = fit_plate(index, SCIENCE, 1, "illumination P")
-        job = segmentation_job("P", store, index, SCIENCE, flat_fields, 25.0, inputs)
+        flat_fields = fit_plate(index, Science(SCIENCE), 1, "illumination P")
+        job = segmentation_job("P", store, index, Science(SCIENCE), flat_fields, 25.0, inputs)
         table = segment_pack(index, WELLS, job, 1, "segment P")
         table.to_csv(folder / "table.csv", index=False)
 

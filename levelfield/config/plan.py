@@ -22,7 +22,13 @@ from levelfield.config.plates import Plate, read_plates
 from levelfield.config.references import plates_with_references
 from levelfield.config.results import Results
 from levelfield.config.settings import ObjectSetSettings, Science, object_sets
-from levelfield.config.sheets import SCHEMAS, check_config, load_schema, with_defaults
+from levelfield.config.sheets import (
+    SCHEMAS,
+    check_config,
+    load_schema,
+    with_defaults,
+    written_parts,
+)
 from levelfield.config.weights import CATALOGUE, Weights, named_weights
 
 _NO_SCIENCE = (
@@ -134,7 +140,7 @@ class Segmenters:
 NO_SEGMENTERS = Segmenters(
     {},
     {
-        **{name: load_schema(SCHEMAS / name) for name in ("steps.yaml", "networks.yaml")},
+        **written_parts(),
         "methods": {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$defs": {"name": {}, "object_set": {}},

@@ -21,6 +21,8 @@ Sheet = dict[str, list[str]]
 """A sheet by its columns, all of the same length."""
 
 SCHEMAS = Path(__file__).parent / "schemas"
+FORMATS = Path(__file__).parents[1] / "io" / "formats"
+"""Folder of the formats of raw images, a file for each; only their names are read here."""
 
 _LIMITS = {
     "minimum": "at least",
@@ -41,6 +43,16 @@ class SheetError(ValueError):
 def load_schema(path: Path) -> dict[str, Any]:
     """Read a JSON Schema (2020-12) written as YAML."""
     return yaml.safe_load(Path(path).read_text())
+
+
+def written_parts() -> dict[str, Mapping[str, Any]]:
+    """Return the schemas that config.yaml refers to and that do not follow from the methods."""
+    formats = sorted(path.stem for path in FORMATS.glob("*.py") if path.stem != "__init__")
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {
+        **{name: load_schema(SCHEMAS / name) for name in ("steps.yaml", "networks.yaml")},
+        "formats": {"$schema": dialect, "$defs": {"name": {"enum": formats}}},
+    }
 
 
 def read_columns(path: Path) -> Sheet:

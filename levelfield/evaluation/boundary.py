@@ -28,32 +28,20 @@ class OutlinePoints:
 def compare_outlines(
     prediction: NumberedLabels, reference: NumberedLabels, pairs: Integers
 ) -> tuple[Floats, Floats]:
-    """Hausdorff-95 and signed boundary bias of pairs of objects.
+    """Hausdorff-95 and signed boundary bias of pairs of objects, (n,) each in px.
 
-    The outline of an object is its pixels with a 4-neighbour outside it; the image frame counts
-    as outside. All pairs are compared at once: the pair's number, times more than the image is
-    wide, is a third coordinate of the nearest-neighbour search, so that pairs never mix.
+    The outline of an object is its pixels with a 4-neighbour outside it; the image frame counts as
+    outside. All pairs are compared at once: the pair's number, times more than the image is wide,
+    is a third coordinate of the nearest-neighbour search, so that pairs never mix. `pairs` (n, 2)
+    are 0-based positions of a predicted and a reference object; no object occurs twice.
 
-    Parameters
-    ----------
-    prediction, reference : NumberedLabels
-    pairs : (n, 2) int64
-        0-based positions of a predicted and a reference object; no object occurs twice.
-
-    Returns
-    -------
-    hausdorff95 : (n,) float64
-        The larger of the 95th percentiles of the two directed outline distances, in px.
-    bias : (n,) float64
-        Mean signed distance in px from the reference edge to the mask edge on the part of the
-        outline that faces background; positive = mask too large. It is the average of both
-        directions (predicted outline to reference, and back), so that it has no preferred side.
-        NaN for objects within 2 px of the image frame, which have an edge that no one can see,
-        and where fewer than 5 background-facing pixels remain on either side.
-
-    References
-    ----------
-    Hausdorff-95 as in Maier-Hein et al., "Metrics Reloaded", Nature Methods 2024.
+    Hausdorff-95 (Maier-Hein et al., "Metrics Reloaded", Nature Methods 2024) is the larger of the
+    95th percentiles of the two directed outline distances. The bias is the mean signed distance
+    from the reference edge to the mask edge on the part of the outline that faces background;
+    positive = mask too large. It is the average of both directions (predicted outline to reference,
+    and back), so that it has no preferred side. NaN for objects within 2 px of the image frame,
+    which have an edge that no one can see, and where fewer than 5 background-facing pixels remain
+    on either side.
     """
     images = [
         _number_by_pair(side, column)

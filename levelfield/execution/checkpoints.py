@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,8 @@ class Superseded(Exception):
 class Checkpoint:
     """The finished fields of a job that has yet to write its tables.
 
-    Attributes
-    ----------
-    folder : Path
-        Where the files lie; on the disk of the results, because another node may go on.
-    name : str
-        Of the work, for instance ``measure_pack1``.
-    job : str
-        What tells this job from others that do the same work.
+    The files lie on the disk of the results, because another node may go on. The name is that of
+    the work, as ``measure_pack1``; `job` tells this one from others that do the same work.
     """
 
     folder: Path
@@ -84,18 +79,15 @@ class Checkpoint:
 
     def read(self) -> dict[str, Tables]:
         """Return the tables of every whole field, by fingerprint."""
-        return {
-            head["fingerprint"]: _tables(head, content)
-            for path in self._files()
-            for head, content in _records(path)
-        }
+        records = chain.from_iterable(map(_records, self._files()))
+        return {head["fingerprint"]: _tables(head, content) for head, content in records}
 
     def find(self, fingerprint: str) -> Tables | None:
         """Return a field that another job has finished since this one began."""
         with suppress(FileNotFoundError):
             begun = self._begun.stat().st_mtime
             for path in self._files():
-                if path.name.startswith(f"{self.name}.{self.job}") or path.stat().st_mtime < begun:
+                if path.name.startswith(self._begun.name) or path.stat().st_mtime < begun:
                     continue
                 for head, content in _records(path):
                     if head["fingerprint"] == fingerprint:
@@ -124,10 +116,9 @@ class Checkpoint:
 
 def _to_stream(table: pd.DataFrame) -> bytes:
     # Column by column: pandas' own conversion takes four times as long for hundreds of them.
-    columns = {
-        name: pa.array(column.to_numpy(), from_pandas=True) for name, column in table.items()
-    }
-    arrow = pa.table(columns)
+    arrow = pa.table(
+        {name: pa.array(column.to_numpy(), from_pandas=True) for name, column in table.items()}
+    )
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, arrow.schema) as writer:
         writer.write_table(arrow)

@@ -69,18 +69,14 @@ def map_changed_fields(
 
     Parameters
     ----------
-    compute : callable
-        Makes the tables of one field, by name.
+    compute, workers, what : callable, int, str
+        Makes the tables of one field, by name; in how many processes; and for the progress line.
     fields : mapping
         From `field_fingerprints`.
     previous : dict of str to DataFrame
         What an earlier run of this job wrote; empty where there was none.
     expected_rows : callable
         From a field's object counts to the number of rows of each table where that is known.
-    workers : int
-        Processes.
-    what : str
-        Of the progress line.
     checkpoint : Checkpoint, optional
         Where each field is kept as soon as it is done, and what other runs leave there.
     """
@@ -177,16 +173,10 @@ def _kept_tables(
         return {}
     kept = {}
     for field, (mark, counts) in fields.items():
-        found = {name: marks.get(mark) for name, marks in by_mark.items()}
-        whole = all(
-            n_rows == (0 if (table := found[name]) is None else len(table))
-            for name, n_rows in expected_rows(counts).items()
-        )
-        if whole and any(table is not None for table in found.values()):
-            kept[field] = {
-                name: previous[name].iloc[:0] if table is None else table
-                for name, table in found.items()
-            }
+        found = {name: marks.get(mark, previous[name].iloc[:0]) for name, marks in by_mark.items()}
+        expected = expected_rows(counts).items()
+        if any(map(len, found.values())) and all(len(found[name]) == n for name, n in expected):
+            kept[field] = found
     return kept
 
 

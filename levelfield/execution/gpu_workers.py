@@ -26,10 +26,8 @@ log = logging.getLogger("levelfield")
 
 LONGEST_BATCH = 1800.0
 """Seconds; if no batch of fields was done for so long, a kernel or the driver hangs."""
-# With fewer threads the GPU waits while fields are read and written.
-_LEAST_THREADS = 3
-# Items that a process of a GPU gets at a time, for each of its threads.
-_ITEMS_PER_THREAD = 2
+_LEAST_THREADS = 3  # with fewer the GPU waits while fields are read and written
+_ITEMS_PER_THREAD = 2  # that a process of a GPU gets at a time
 _LONGEST_GOODBYE = 5.0  # s, for nvidia-smi to end
 
 
@@ -50,14 +48,10 @@ def map_on_gpus(
         reads and one writes while a third keeps the GPU busy. With several GPUs, picklable.
     items : sequence
         What describes the fields that are worked on together.
-    devices : sequence of str
-        Rules of the GPUs.
-    threads : int
-        Of the whole job.
-    what : str
-        Name of the progress line, as for `levelfield.execution.progress.map_fields`.
-    fields_of : callable
-        Number of fields of an item, likewise.
+    devices, threads : sequence of str, int
+        Rules of the GPUs, and threads of the whole job.
+    what, fields_of : str, callable
+        As for `levelfield.execution.progress.map_fields`.
     """
     counts = [fields_of(item) for item in items]
     each = max(_LEAST_THREADS, threads // len(devices))
@@ -79,18 +73,16 @@ def _in_processes(
         waiting: deque[Future[list[Result]]] = deque()
         for number, first in enumerate(range(0, len(items), step)):
             place = number % len(devices)
-            part = items[first : first + step]
-            waiting.append(pools[place].submit(_part, function, part, devices[place], threads))
+            part = function, items[first : first + step], [devices[place]], threads
+            waiting.append(pools[place].submit(_part, *part))
             if len(waiting) > 2 * len(devices):
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
 
 
-def _part(
-    function: Callable[[Item, str], Result], items: Sequence[Item], device: str, threads: int
-) -> list[Result]:
-    return list(_in_threads(function, items, [device], threads))
+def _part(*arguments: Any) -> list[Any]:
+    return list(_in_threads(*arguments))
 
 
 def _in_threads(

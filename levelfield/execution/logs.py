@@ -25,26 +25,16 @@ _END_LINE = re.compile(
     r"(done|failed): (?:[\d.]+ s, )?([\d.]+) s of CPU, ([\d.]+) s of it to start, on (\d+) GPUs$"
 )
 _REASON = re.compile(r"levelfield: (.+)$")
-_TRACEBACK_END = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Kill)\b.*)$")
+_TRACEBACK_END = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Kill)\b.*)$")
 
 
 @dataclass(frozen=True)
 class JobEnd:
-    """What a log file says of its job.
+    """What a log file says of its job, and of why it failed as far as it could say.
 
-    Attributes
-    ----------
-    state : str
-        ``done``, ``failed``, or ``open``: running, or cut off before it could say more.
-    cpu_seconds : float
-        Of all its processes, to the end: Snakemake's benchmark, which has the time and the memory,
-        looks every half minute only, and misses up to that much.
-    start_seconds : float
-        Of CPU, before it began to work: what a job costs whatever it does.
-    gpus : int
-        That it held.
-    reason : str
-        Why it failed, as far as it could say.
+    The state is ``done``, ``failed``, or ``open``: running, or cut off before it could say more.
+    Seconds are of CPU, of all its processes: to the end (Snakemake's benchmark looks every half
+    minute only, and misses up to that much), and before it began to work, which it costs always.
     """
 
     state: str
@@ -127,11 +117,10 @@ def read_job_log(path: Path) -> JobEnd | None:
     except FileNotFoundError:
         return None
     ends = [match for line in lines[-3:] if (match := _END_LINE.search(line))]
-    reason = _reason(lines)
     if not ends:
-        return JobEnd("open", reason=reason)
+        return JobEnd("open", reason=_reason(lines))
     state, cpu, start, gpus = ends[-1].groups()
-    reason = reason if state == "failed" else ""
+    reason = _reason(lines) if state == "failed" else ""
     return JobEnd(state, float(cpu), float(start), int(gpus), reason)
 
 
@@ -140,5 +129,5 @@ def _reason(lines: list[str]) -> str:
     for pattern in (_REASON, _TRACEBACK_END):
         for line in reversed(lines):
             if match := pattern.search(line):
-                return match.groups()[0] if match.groups() else match[0]
+                return match[1]
     return ""

@@ -27,12 +27,11 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Python takes signals in the main thread only
         return
-    heeded = [
-        number
+    before = {
+        number: signal.signal(number, _stop)
         for number in (signal.SIGTERM, signal.SIGINT)
         if signal.getsignal(number) != signal.SIG_IGN
-    ]
-    before = {number: signal.signal(number, _stop) for number in heeded}
+    }
     try:
         yield
     finally:
@@ -55,13 +54,7 @@ def is_machine_fault(error: BaseException) -> bool:
 
 
 def machine_fault_text(error: BaseException) -> str | None:
-    """Return what happened, what follows and what helps; None if it is no machine fault.
-
-    Parameters
-    ----------
-    error : BaseException
-        What ended the job.
-    """
+    """Return what happened, what follows and what helps; None if it is no machine fault."""
     if isinstance(error, StalledRead | MachineFault):
         return f"{error} {_KEPT}"
     if isinstance(error, Stopped):

@@ -17,7 +17,5 @@ def give_back_memory() -> None:
 
 @cache
 def _trim() -> Callable[[int], int]:
-    found = None
-    if sys.platform == "linux":
-        found = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    return found or (lambda _: 0)
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return getattr(library, "malloc_trim", lambda _: 0)

@@ -28,14 +28,12 @@ def map_fields(
     ----------
     function : callable
         Picklable where `workers` > 1; it must not depend on what it did before.
-    items : sequence
-        What describes each field.
+    items, fields_of : sequence, callable
+        What describes each field; how many fields an item is.
     workers : int
         Processes; 1 works in this one.
     what : str
         Of the progress line, for instance ``"segment P1 pack2"``.
-    fields_of : callable
-        How many fields an item is.
     """
     counts = [fields_of(item) for item in items]
     if workers == 1 or len(items) < 2:
@@ -54,16 +52,7 @@ def with_progress(
 ) -> Iterator[Result]:
     """Pass results on, and log how far the work is.
 
-    Parameters
-    ----------
-    results : iterator
-        One for each of `counts`.
-    counts : sequence of int
-        Fields of each result.
-    what : str
-        Of the progress line.
-    note : callable
-        Says what else belongs into a line.
+    `counts` are the fields of each result; `note` says what else belongs into a line.
     """
     start = last = time.monotonic()
     total, done = sum(counts), 0

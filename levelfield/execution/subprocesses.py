@@ -12,14 +12,8 @@ def call_in_subprocess(module: str, function: str, *arguments: Any) -> Any:
     """Return what a function returns, or raise what it raises, without importing it here.
 
     The process that plans a run lives as long as the run. What a check at its start imports (for
-    readouts all the features, 130 MB) is gone with the process that this starts.
-
-    Parameters
-    ----------
-    module, function : str
-        What to call.
-    *arguments
-        Picklable, as the result and the error must be.
+    readouts all the features, 130 MB) is gone with the process that this starts. Arguments, result
+    and error must be picklable.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as process:
         return process.submit(_call, module, function, arguments).result()

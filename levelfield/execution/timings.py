@@ -12,15 +12,9 @@ from levelfield.config.results import RULES, timings_in
 
 @dataclass(frozen=True)
 class Timing:
-    """What a finished job took.
+    """What a finished job took, from its start to its end.
 
-    Attributes
-    ----------
-    seconds : float
-        From its start to its end.
-    megabytes : float
-        Of memory, at most (the resident set of all its processes); NaN where the job ended before
-        anybody looked.
+    The memory is the most that all its processes held; NaN where the job ended before it was seen.
     """
 
     seconds: float = 0.0
@@ -34,9 +28,7 @@ def read_timing(path: Path) -> Timing | None:
             row = next(csv.DictReader(file, delimiter="\t"), None)
     except FileNotFoundError:
         return None
-    if row is None:
-        return None
-    return Timing(_number(row["s"]), _number(row["max_rss"]))
+    return Timing(_number(row["s"]), _number(row["max_rss"])) if row else None
 
 
 def _number(text: str) -> float:
@@ -46,11 +38,8 @@ def _number(text: str) -> float:
 def plate_timings(folder: Path) -> pd.DataFrame:
     """Return what the jobs of a plate took, by rule in the order of the work.
 
-    Returns
-    -------
-    DataFrame
-        ``rule, jobs, hours, gigabytes``: the sum of their hours, and the most memory that one of
-        them took; rules without a finished job are left out.
+    Columns are ``rule, jobs, hours, gigabytes``: the sum of their hours, and the most memory that
+    one of them took; rules without a finished job are left out.
     """
     rows = []
     for rule in RULES.values():

@@ -56,13 +56,9 @@ def _squared_distances(targets: Mask, wanted: Mask) -> Floats:
     return squared
 
 
-def inner_boundary(labels: Labels, *, background_only: bool) -> Mask:
-    """Mark object pixels with a 4-neighbour of another label (or, if asked, of background)."""
-    return _boundary(labels, background_only)
-
-
 @njit(cache=True)
-def _boundary(labels: Labels, background_only: bool) -> Mask:
+def inner_boundary(labels: Labels, background_only: bool) -> Mask:
+    """Mark object pixels with a 4-neighbour of another label (or, if asked, of background)."""
     height, width = labels.shape
     boundary = np.zeros((height, width), np.bool_)
     for y in range(height):

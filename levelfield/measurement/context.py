@@ -39,17 +39,7 @@ class Site:
     @cached_property
     def granular_spectra(self) -> list[Floats]:
         """(steps, N) granular spectrum of each channel."""
-        chosen = self.parameters
-        return [
-            granular_spectrum(
-                plane,
-                chosen.granularity_length,
-                chosen.granularity_subsampling,
-                chosen.granularity_background_subsampling,
-                chosen.granularity_background_radius,
-            )
-            for plane in self.image
-        ]
+        return [granular_spectrum(plane, self.parameters) for plane in self.image]
 
 
 class ObjectSet:

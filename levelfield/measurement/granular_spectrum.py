@@ -11,29 +11,21 @@ from numba import njit
 from numpy.typing import NDArray
 
 from levelfield.arrays import Floats, Image, Integers, Mask
+from levelfield.measurement.parameters import Parameters
 
 LinearWeights = tuple[Integers, Floats, Mask]
 
 
-def granular_spectrum(
-    plane: Image,
-    length: int,
-    subsampling: float,
-    background_subsampling: float,
-    background_radius: int,
-) -> Floats:
-    """Return the (length, N) reconstructions of one channel, N pixels of the subsampled image.
-
-    The image erodes by one pixel `length` times. It is sampled by `subsampling` (1 = every pixel),
-    and the background relative to that; the latter is opened by a disc, with a radius in its own
-    px.
-    """
+def granular_spectrum(plane: Image, chosen: Parameters) -> Floats:
+    """Return the (length, N) reconstructions of one channel, N pixels of the subsampled image."""
+    subsampling = chosen.granularity_subsampling
     shape = subsampled_shape(plane.shape, subsampling)
     small = plane.astype(float)
     if subsampling < 1:
         small = _resample(small, [np.arange(size) / subsampling for size in shape])
-    small = small - _background(small, background_subsampling, background_radius)
-    return _openings(np.maximum(small, 0), length)
+    coarser = chosen.granularity_background_subsampling
+    small = small - _background(small, coarser, chosen.granularity_background_radius)
+    return _openings(np.maximum(small, 0), chosen.granularity_length)
 
 
 def subsampled_shape(shape: tuple[int, int], subsampling: float) -> tuple[int, int]:

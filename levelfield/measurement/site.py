@@ -71,7 +71,7 @@ def measure_site(
         Parent set of each child set: adds the columns of `levelfield.measurement.relations`.
     dtype : numpy dtype
         Of the features, which are computed in float64; object numbers and counts are int32.
-    channels, channel_pairs, **parameters : fields of `levelfield.measurement.Parameters`
+    channels, channel_pairs, **parameters : fields of `levelfield.measurement.parameters.Parameters`
 
     Returns
     -------

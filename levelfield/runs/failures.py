@@ -8,7 +8,7 @@ import pandas as pd
 
 from levelfield.config.results import FAILURES, Results, in_plate, log_in, matching, packs_in
 from levelfield.execution.logs import read_job_log
-from levelfield.io.formats.index import NO_SITE
+from levelfield.io.plate_index import NO_SITE
 from levelfield.io.tables import read_csv, stack, write_csv
 from levelfield.runs.events import JobError
 from levelfield.runs.jobs import Job

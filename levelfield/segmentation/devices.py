@@ -25,21 +25,12 @@ _GRANTS = (
 _NOTHING_GRANTED = ("-1", "NoDevFiles", "none", "void")
 _NOTHING_BY_VARIABLE = {"SLURM_GPUS_ON_NODE": ("0",), "NVIDIA_VISIBLE_DEVICES": ("all",)}
 _DEVICE_FILES = Path("/dev")
-# The oldest chips that compute in bfloat16 (Ampere).
-_BFLOAT16_SINCE = (8, 0)
+_BFLOAT16_SINCE = (8, 0)  # the oldest chips that compute in bfloat16 (Ampere)
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device, and what to call it.
-
-    Attributes
-    ----------
-    place : str
-        As torch calls it, e.g. ``"cuda:0"``.
-    name : str
-        For tables and reports, e.g. ``"cuda:0 (NVIDIA H200)"``.
-    """
+    """A device: as torch calls it (``cuda:0``), and for reports (``cuda:0 (NVIDIA H200)``)."""
 
     place: str
     name: str
@@ -62,15 +53,10 @@ _CHIP = re.compile(r"(?:sm|compute)_(\d+)")
 
 
 def choose_device(rule: str, environment: Mapping[str, str] | None = None) -> Device:
-    """Return the device that a rule names.
+    """Return the device that a rule names, by the environment variables of this process or others.
 
-    Parameters
-    ----------
-    rule
-        ``cpu``, ``cuda`` (the first GPU), ``cuda:N``, ``mps`` (Apple), or ``auto``: the first GPU
-        where there is one, else the CPU.
-    environment
-        Environment variables; those of this process if None.
+    Rules are ``cpu``, ``cuda`` (the first GPU), ``cuda:N``, ``mps`` (Apple), and ``auto``: the
+    first GPU where there is one, else the CPU.
 
     Raises
     ------
@@ -86,6 +72,7 @@ def choose_devices(rule: str, environment: Mapping[str, str] | None = None) -> l
 
     Parameters and errors are those of `choose_device`.
     """
+    environment = os.environ if environment is None else environment
     if not re.match(DEVICE_RULE, rule):
         raise ValueError(
             f"device is {rule!r}; allowed are auto, cpu, cuda, cuda:0 (1, ...) and mps"
@@ -93,7 +80,7 @@ def choose_devices(rule: str, environment: Mapping[str, str] | None = None) -> l
     if rule == "cpu":
         return [_CPU]
     if rule == "auto" and not is_installed("torch"):
-        _refuse_lost_grant(os.environ if environment is None else environment)
+        _refuse_lost_grant(environment)
         return [_CPU]
     with needs_extra(f"device {rule!r}"):
         import torch
@@ -101,9 +88,8 @@ def choose_devices(rule: str, environment: Mapping[str, str] | None = None) -> l
         return [_apple()]
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if rule == "auto" and not n_gpus:
-        _refuse_lost_grant(os.environ if environment is None else environment)
-        available = torch.backends.mps.is_available()
-        return [_apple() if available else _CPU]
+        _refuse_lost_grant(environment)
+        return [_apple() if torch.backends.mps.is_available() else _CPU]
     wanted = [int(rule[5:])] if rule.startswith("cuda:") else list(range(max(n_gpus, 1)))
     if wanted[-1] >= n_gpus:
         raise ValueError(
@@ -133,9 +119,8 @@ def has_bfloat16(device: torch.device) -> bool:
     """Say whether a GPU computes in bfloat16; older ones must in float32."""
     import torch
 
-    if device.type != "cuda":
-        return False
-    return torch.cuda.get_device_capability(device) >= _BFLOAT16_SINCE
+    on_gpu = device.type == "cuda"
+    return on_gpu and torch.cuda.get_device_capability(device) >= _BFLOAT16_SINCE
 
 
 def _apple() -> Device:

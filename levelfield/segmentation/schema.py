@@ -3,16 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from levelfield.config.sheets import SCHEMAS, load_schema
+from levelfield.config.sheets import written_parts
 from levelfield.segmentation.method import Method
 from levelfield.segmentation.registry import METHODS
-
-WRITTEN = ("steps.yaml", "networks.yaml")
 
 
 def config_parts() -> dict[str, Mapping[str, Any]]:
     """Return all schemas that config.yaml refers to, by the names by which it does."""
-    return {name: load_schema(SCHEMAS / name) for name in WRITTEN} | {"methods": method_schema()}
+    return written_parts() | {"methods": method_schema()}
 
 
 def method_schema(methods: Mapping[str, Method] = METHODS) -> dict[str, Any]:

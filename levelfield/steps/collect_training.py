@@ -51,10 +51,9 @@ class CorrectedPlate:
 
 @dataclass(frozen=True)
 class _Correction:
-    """A field (plate, well, site) and what a person made known of it.
+    """A field (plate, well, site) and what a person made known of it; labels are -1 elsewhere.
 
-    The labels (Y, X) are -1 where nothing is known. The checksum is that of the labels that the
-    person left; of edited ones, so that they are taken once only.
+    The checksum is that of the labels that the person left: edited ones are taken once only.
     """
 
     place: Place
@@ -86,8 +85,6 @@ def collect_generation(
 
     Parameters
     ----------
-    plates : sequence of CorrectedPlate
-        All plates of the screen.
     sheets, schema : sequence of Path, Path
         Review sheets, and the JSON Schema of a row of them.
     earlier : sequence of Path
@@ -211,8 +208,7 @@ def _reviewed(place: Place, labels: AnyArray, review: pd.DataFrame) -> list[_Cor
     valid = review["checksum"].isin(["", mark])
     where = "plate {}, well {}, site {}".format(*place)
     if not valid.all():
-        said = "%s: %d answers are of earlier labels and do not count"
-        log.info(said, where, (~valid).sum())
+        log.info("%s: %d answers are of earlier labels and do not count", where, (~valid).sum())
     if not valid.any():
         return []
     answers = agreed_answers(review[valid])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from levelfield.config.wells import row_column
 from levelfield.execution.field_cache import FINGERPRINT
-from levelfield.io.formats.index import check_controls
+from levelfield.io.plate_index import check_controls
 from levelfield.io.tables import stack
 from levelfield.measurement.readouts import assay_quality, well_readouts
 from levelfield.measurement.tables import well_profiles

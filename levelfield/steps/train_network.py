@@ -30,25 +30,16 @@ from levelfield.training.split import TEST, TRAINING, VALIDATION, split_groups
 
 log = logging.getLogger("levelfield")
 
-_EARLIER_SPLIT = "split.csv"
+_SPLIT = "split.csv"
 
 
 @dataclass(frozen=True)
 class NetworkTraining:
-    """What one job trains.
+    """What one job trains: with which sheets (collected corrections among them), and where.
 
-    Attributes
-    ----------
-    sheets, schema : tuple of Path, Path
-        Training sheets, those of collected corrections among them, and the JSON Schema of a row.
-    start : Path or None
-        File of the weights to start from.
-    earlier, folder : tuple of Path, Path
-        Folders of the generations before this one, and of this one.
-    device : str
-        Rule of `levelfield.segmentation.devices.choose_device`.
-    workers : int
-        Processes that make samples.
+    `schema` is the JSON Schema of a row, `start` the file of the weights to start from; `earlier`
+    and `folder` are the folders of the generations before this one, and of this one. The device is
+    a rule of `levelfield.segmentation.devices.choose_device`; workers make samples.
     """
 
     network: NetworkSettings
@@ -115,14 +106,13 @@ def train_network(job: NetworkTraining) -> None:
     kind.check_images(images)
     settings = kind.settings(network.parameters, fine_tuning=job.start is not None)
     table = table.assign(role=_roles(job, table, settings.seed))
-    write_csv(table, folder / _EARLIER_SPLIT)
+    write_csv(table, folder / _SPLIT)
     chosen = {
         role: [image for image, given in zip(images, table["role"], strict=True) if given == role]
         for role in (TRAINING, VALIDATION, TEST)
     }
-    log.info(
-        "%s: %s", network.name, ", ".join(f"{len(some)} {role}" for role, some in chosen.items())
-    )
+    counts = ", ".join(f"{len(some)} {role}" for role, some in chosen.items())
+    log.info("%s: %s", network.name, counts)
     start = kind.read(job.start) if job.start else None
     device = choose_device(job.device).place
     checkpoint = folder / f"checkpoint_{_mark(job, settings, table, images)}.pt"
@@ -145,7 +135,7 @@ def train_network(job: NetworkTraining) -> None:
 def _roles(job: NetworkTraining, table: pd.DataFrame, seed: int) -> list[str]:
     earlier: dict[str, str] = {}
     if job.earlier:
-        before = read_csv(job.earlier[-1] / _EARLIER_SPLIT)
+        before = read_csv(job.earlier[-1] / _SPLIT)
         earlier = dict(zip(before["group"].astype(str), before["role"], strict=True))
     network = job.network
     try:
@@ -207,14 +197,13 @@ def _judge(
 ) -> None:
     """Score all generations on the images that this one was not trained on."""
     kind = KINDS[job.network.method]
-    files = {0: job.start} if job.start else {}
-    for number, folder in enumerate([*job.earlier, job.folder], start=1):
-        if (folder / "weights.safetensors").is_file():
-            files[number] = folder / "weights.safetensors"
+    files = [job.start, *(folder / "weights.safetensors" for folder in (*job.earlier, job.folder))]
     diameters = [image.diameter for image in chosen[TRAINING]]
     diameter = float(np.nanmedian(diameters)) if np.isfinite(diameters).any() else None
     tables = []
-    for number, path in files.items():
+    for number, path in enumerate(files):
+        if path is None or (number and not path.is_file()):
+            continue
         segment = kind.segmenter(path, device, diameter)
         if segment is None:
             log.info("generation %d is not scored: %s is only a start", number, path.name)
@@ -237,16 +226,11 @@ def _judge(
 
 
 def _follow_generations(job: NetworkTraining, evaluation: pd.DataFrame) -> None:
-    folders = enumerate([*job.earlier, job.folder], start=1)
-    corrections = {
-        number: read_csv(folder / "corrections.csv")
-        for number, folder in folders
-        if (folder / "corrections.csv").is_file()
-    }
+    files = [folder / "corrections.csv" for folder in (*job.earlier, job.folder)]
+    corrections = {n: read_csv(path) for n, path in enumerate(files, start=1) if path.is_file()}
     table = generations(corrections, evaluation, job.network.generation)
     write_csv(table, job.folder / "generations.csv")
-    picture = draw_generations(table, job.network.name)
-    _save_picture(picture, job.folder / "generations.png")
+    _save_picture(draw_generations(table, job.network.name), job.folder / "generations.png")
 
 
 def _save_picture(figure: Figure, path: Path) -> None:

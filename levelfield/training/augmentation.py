@@ -16,16 +16,8 @@ def disturb(
     """Give the objects of a sample the looks that other screens have.
 
     Lobed outlines, texture, micronuclei (labelled as objects of their own), light of objects in
-    other planes, a wrong focus, specks and fibres. What is not labelled stays background.
-
-    Parameters
-    ----------
-    image, labels : (Y, X) float32, (Y, X) int32
-        Labels of -1 are unknown.
-    diameter : float
-        Typical diameter of the objects in px; nan if there are none.
-    rng : numpy.random.Generator
-        What is drawn from.
+    other planes, a wrong focus, specks and fibres. What is not labelled stays background, and -1
+    unknown. The typical diameter (px) is nan if there are no objects.
     """
     if not diameter > 0:
         return image, labels
@@ -133,6 +125,5 @@ def vary_intensity(image: AnyFloats, rng: np.random.Generator) -> Image:
 
 def _gradient(side: int, rng: np.random.Generator) -> Image:
     """Return a slope (side, side) in a random direction, from -0.5 to 0.5."""
-    angle = rng.uniform(0, 2 * np.pi)
-    steps = np.linspace(-0.5, 0.5, side)
+    angle, steps = rng.uniform(0, 2 * np.pi), np.linspace(-0.5, 0.5, side)
     return (np.sin(angle) * steps[:, None] + np.cos(angle) * steps).astype(np.float32)

@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from levelfield.arrays import Integers, Mask
+from levelfield.arrays import Integers, Labels, Mask
 from levelfield.labels.objects import expand, object_numbers
-from levelfield.segmentation.small_network.targets import Labels
 
 CORRECT, NOT_AN_OBJECT, CANNOT_TELL = "correct", "not_an_object", "cannot_tell"
 ANSWERS = (CORRECT, "split", "merged", "too_large", "too_small", NOT_AN_OBJECT, CANNOT_TELL)
@@ -16,16 +15,8 @@ RING = 3.0  # px around a correct object that are background, as its outline was
 def agreed_answers(review: pd.DataFrame) -> pd.Series:
     """Return one answer per object: the one that all reviewers give who could tell.
 
-    Parameters
-    ----------
-    review : DataFrame
-        Columns ``object`` (number) and ``answer`` (one of `ANSWERS`); a row per object and
-        reviewer.
-
-    Returns
-    -------
-    Series of str
-        By object number, ascending; `CANNOT_TELL` where reviewers differ.
+    A review has a row per object and reviewer, with columns ``object`` (number) and ``answer`` (one
+    of `ANSWERS`). Answers are by object number, ascending; `CANNOT_TELL` where reviewers differ.
     """
     return review.groupby("object", sort=True)["answer"].agg(_agree)
 
@@ -40,10 +31,8 @@ def reviewed_labels(labels: Labels, answers: pd.Series, ring: float = RING) -> L
 
     Parameters
     ----------
-    labels : (Y, X) int32
-        The labels that were reviewed.
-    answers : Series of str
-        By object number, see `agreed_answers`.
+    labels, answers : (Y, X) int32, Series of str
+        The labels that were reviewed, and what `agreed_answers` returned.
     ring : float
         Width in px of the known background around correct objects.
 
@@ -73,18 +62,8 @@ def reviewed_labels(labels: Labels, answers: pd.Series, ring: float = RING) -> L
 def edited_labels(labels: Labels, edited: Labels, ring: float = RING) -> Labels:
     """Return what is known if only that part of a field counts that a person changed.
 
-    Parameters
-    ----------
-    labels, edited : (Y, X) int32
-        The labels of the segmentation, and what a person made of them.
-    ring : float
-        As for `reviewed_labels`.
-
-    Returns
-    -------
-    (Y, X) int32
-        Objects that the person drew or changed, with their numbers; 0 around them and where objects
-        were taken away; `UNKNOWN` elsewhere.
+    Objects that the person drew or changed, with their numbers; 0 in a ring (px) around them and
+    where objects were taken away; `UNKNOWN` elsewhere.
     """
     changed = _chosen(edited, changed_objects(edited, labels))
     gone = (_chosen(labels, changed_objects(labels, edited)) > 0) & (edited == 0)
@@ -93,37 +72,28 @@ def edited_labels(labels: Labels, edited: Labels, ring: float = RING) -> Labels:
 
 def changed_objects(labels: Labels, other: Labels) -> Integers:
     """Return the objects of `labels` that `other` does not have with just the same pixels."""
-    numbers = object_numbers(labels)
-    same = np.zeros(int(labels.max(initial=0)) + 1, bool)
     area, other_area = np.bincount(labels.ravel()), np.bincount(other.ravel())
     inside = (labels > 0) & (other > 0)
     pairs, shared = np.unique(np.stack([labels[inside], other[inside]]), axis=1, return_counts=True)
     whole = (shared == area[pairs[0]]) & (shared == other_area[pairs[1]])
-    same[pairs[0][whole]] = True
-    return numbers[~same[numbers]]
+    return np.setdiff1d(object_numbers(labels), pairs[0][whole])
 
 
 def count_edits(labels: Labels, edited: Labels) -> tuple[int, int]:
     """Count the objects of a field that a person looked at, and those that had to be corrected.
 
-    Returns
-    -------
-    n_objects, n_corrected : int
-        All objects of the edited labels and those that were taken away; of these, the objects that
-        were drawn, changed or taken away.
+    All objects of the edited labels and those that were taken away; of these, the objects that were
+    drawn, changed or taken away.
     """
     drawn = len(changed_objects(edited, labels))
-    taken_away = changed_objects(labels, edited)
     # A changed object has pixels under an edited one; it was counted there.
-    overlap = np.unique(labels[(labels > 0) & (edited > 0)])
-    n_gone = len(np.setdiff1d(taken_away, overlap))
+    overlap = labels[(labels > 0) & (edited > 0)]
+    n_gone = len(np.setdiff1d(changed_objects(labels, edited), overlap))
     return len(object_numbers(edited)) + n_gone, drawn + n_gone
 
 
 def _chosen(labels: Labels, numbers: Integers | pd.Index) -> Labels:
-    keep = np.zeros(int(labels.max(initial=0)) + 1, bool)
-    keep[np.asarray(numbers, np.int64)] = True
-    return np.where(keep[labels], labels, 0).astype(np.int32)
+    return np.where(np.isin(labels, numbers), labels, 0).astype(np.int32)
 
 
 def _known_around(labels: Labels, right: Labels, false: Mask, ring: float) -> Labels:

@@ -21,10 +21,8 @@ def generations(
     corrections : mapping of int to DataFrame
         ``n_judged`` and ``n_corrected`` by field, by the generation that was trained with them: it
         is the generation *before* that people corrected.
-    evaluation : DataFrame
-        Scores by ``generation``, ``role`` and ``group``.
-    newest : int
-        The last generation.
+    evaluation, newest : DataFrame, int
+        Scores by ``generation``, ``role`` and ``group``; the last generation.
 
     Returns
     -------

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from levelfield.arrays import Image, Labels
 from levelfield.segmentation.networks import mask_rcnn as mask_rcnn_network
 from levelfield.segmentation.networks import unet
 from levelfield.segmentation.networks.unet_runtime import prepare
@@ -15,11 +16,11 @@ from levelfield.segmentation.registry import segment_objects
 from levelfield.segmentation.small_network.inference import NetworkModel
 from levelfield.training.mask_rcnn import MASK_RCNN
 from levelfield.training.recipe import Recipe, TrainingSettings
-from levelfield.training.samples import Image, TrainingImage
-from levelfield.training.scoring import Labels
+from levelfield.training.samples import TrainingImage
 from levelfield.training.unet import UNET
 
 Weights = Mapping[str, Tensor]
+Segment = Callable[[Image], Labels]
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,8 @@ class NetworkKind:
     ----------
     recipe : Recipe
         For `levelfield.training.loop.train`.
-    read : callable
-        File to weights to start from.
-    write : callable
-        File, weights, settings, and facts about them; writes what the method reads.
+    read, write : callable
+        File to weights to start from; file, weights, settings, and facts to what the method reads.
     segmenter : callable
         File of weights, device and typical diameter (px) to a function that segments an image
         (Y, X) with the method's defaults; to None where the file is no whole network of this kind
@@ -48,33 +47,26 @@ class NetworkKind:
     recipe: Recipe
     read: Callable[[Path], Weights]
     write: Callable[[Path, Weights, TrainingSettings, Mapping[str, str]], None]
-    segmenter: Callable[[Path, str, float | None], Callable[[Image], Labels] | None]
+    segmenter: Callable[[Path, str, float | None], Segment | None]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fine_tuning: Mapping[str, Any] = field(default_factory=dict)
     knows_parts: bool = True
 
     def settings(self, parameters: Mapping[str, Any], fine_tuning: bool) -> TrainingSettings:
         """Return the settings of a training, given those of a config."""
-        own = dict(self.defaults) | (dict(self.fine_tuning) if fine_tuning else {})
-        given = own | dict(parameters)
+        given = {**self.defaults, **(self.fine_tuning if fine_tuning else {}), **parameters}
         if "heads" in given:
             given["heads"] = tuple(given["heads"])
         return TrainingSettings(**given)
 
     def check_images(self, images: Sequence[TrainingImage]) -> None:
-        """Check that the network can learn from images.
-
-        Raises
-        ------
-        ValueError
-            If it needs whole images and only a part of one is known.
-        """
-        for one in images:
-            if not self.knows_parts and (one.labels < 0).any():
+        """Raise a ValueError if the network needs whole images and only a part of one is known."""
+        for image in images:
+            if not self.knows_parts and (image.labels < 0).any():
                 raise ValueError(
-                    f"of the image '{one.name}' only parts are known, and a Mask R-CNN would take "
-                    "the rest for background. Train it on images that are annotated completely, "
-                    "or train the method network."
+                    f"of the image '{image.name}' only parts are known, and a Mask R-CNN would "
+                    "take the rest for background. Train it on images that are annotated "
+                    "completely, or train the method network."
                 )
 
 
@@ -82,42 +74,26 @@ def _read_unet(path: Path) -> Weights:
     return unet.load_network(path)[0]
 
 
-def _write_unet(
-    path: Path, weights: Weights, settings: TrainingSettings, facts: Mapping[str, str]
-) -> None:
-    unet.save_network(path, weights, facts)
-
-
 def unet_segmenter(
     weights: Weights,
     device: str = "cpu",
     diameter: float | None = None,
     outline: float | None = 0.4,
-) -> Callable[[Image], Labels]:
+) -> Segment:
     """Return a function that segments an image (Y, X) with the default decoder.
 
-    Parameters
-    ----------
-    weights : Weights
-        Of the network.
-    device : str, optional
-        Of torch.
-    diameter, outline : float, optional
-        Typical diameter of the objects in px, and what draws their outlines; see
-        `levelfield.segmentation.methods.network.NetworkOptions`.
+    `diameter` (px) and `outline` are those of
+    `levelfield.segmentation.methods.network.NetworkOptions`.
     """
     model = NetworkModel(prepare(weights, torch.device(device)), device, {})
-    parameters = {"diameter": diameter, "outline": outline}
-
-    def segment(image: Image) -> Labels:
-        return segment_objects(image[None], "network", parameters, {"model": model}).labels
-
-    return segment
+    return _segmenter("network", model, {"diameter": diameter, "outline": outline})
 
 
-def _segment_with_unet(
-    path: Path, device: str, diameter: float | None
-) -> Callable[[Image], Labels]:
+def _segmenter(method: str, model: object, parameters: Mapping[str, Any]) -> Segment:
+    return lambda image: segment_objects(image[None], method, parameters, {"model": model}).labels
+
+
+def _segment_with_unet(path: Path, device: str, diameter: float | None) -> Segment:
     return unet_segmenter(_read_unet(path), device, diameter)
 
 
@@ -127,24 +103,17 @@ def _write_mask_rcnn(
     mask_rcnn_network.save_network(path, weights, {**facts, "backbone": settings.backbone})
 
 
-def _segment_with_mask_rcnn(
-    path: Path, device: str, diameter: float | None
-) -> Callable[[Image], Labels] | None:
+def _segment_with_mask_rcnn(path: Path, device: str, diameter: float | None) -> Segment | None:
     if not mask_rcnn_network.is_trained_here(path):
         return None
-    model = mask_rcnn_network.load_mask_rcnn(path, device)
-
-    def segment(image: Image) -> Labels:
-        return segment_objects(image[None], "mask_rcnn", {}, {"model": model}).labels
-
-    return segment
+    return _segmenter("mask_rcnn", mask_rcnn_network.load_mask_rcnn(path, device), {})
 
 
 KINDS: dict[str, NetworkKind] = {
     "network": NetworkKind(
         UNET,
         _read_unet,
-        _write_unet,
+        lambda path, weights, _settings, facts: unet.save_network(path, weights, facts),
         _segment_with_unet,
         fine_tuning={"steps": 600, "batch": 8, "learning_rate": 5e-4, "check_every": 50},
     ),

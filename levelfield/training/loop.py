@@ -28,22 +28,15 @@ _AVERAGE = 0.995  # of the running mean of the weights, which is what is kept
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training leaves.
+    """What training leaves: the best weights (a running mean), on the CPU, and how it went.
 
-    Attributes
-    ----------
-    weights : dict of str to Tensor
-        The best weights (running mean), on the CPU.
-    history : DataFrame
-        A row per check: ``step``, ``learning_rate``, mean loss of each head since the last check,
-        ``training``, and, with validation images, ``validation``.
-    stopped_early : bool
-        Whether patience ended before the steps did.
+    The history has a row per check: ``step``, ``learning_rate``, mean loss of each head since the
+    last check, ``training``, and, with validation images, ``validation``.
     """
 
     weights: dict[str, Tensor]
     history: pd.DataFrame
-    stopped_early: bool
+    stopped_early: bool  # patience ended before the steps did
 
 
 class _Samples(Dataset[Any]):
@@ -65,14 +58,10 @@ class Training:
 
     Parameters
     ----------
-    settings : TrainingSettings
-        See `levelfield.training.recipe.TrainingSettings`.
+    settings, device, recipe : TrainingSettings, str, Recipe
+        How to train, where, and what is particular to the kind of network.
     start : mapping of str to Tensor, optional
         Weights to start from (fine-tuning); None for random ones.
-    device : str, optional
-        Of torch.
-    recipe : Recipe, optional
-        What is particular to the kind of network.
 
     Attributes
     ----------
@@ -122,9 +111,8 @@ class Training:
     @property
     def weights(self) -> dict[str, Tensor]:
         """The running mean of the weights, copied to the CPU."""
-        return {
-            name: kept.detach().cpu().clone() for name, kept in self.average.state_dict().items()
-        }
+        state = self.average.state_dict()
+        return {name: kept.detach().cpu().clone() for name, kept in state.items()}
 
     @property
     def result(self) -> TrainingResult:
@@ -170,15 +158,21 @@ class Training:
         row |= {str(name): float(mean) for name, mean in means.items()}
         row["training"] = sum(float(mean) for mean in means)
         if batches:
-            row["validation"] = _validation_loss(
-                self.average, batches, self.settings, self.device, self.recipe
-            )
+            row["validation"] = self._validation_loss(batches)
             if row["validation"] < self.best_loss:
                 self.best, self.best_loss, self.n_worse = self.weights, row["validation"], 0
             else:
                 self.n_worse += 1
         self.rows.append(row)
         return row
+
+    @torch.no_grad()
+    def _validation_loss(self, batches: Sequence[Any]) -> float:
+        torch.manual_seed(self.settings.seed)
+        losses = [
+            self.recipe.losses(self.average, batch, self.settings, self.device) for batch in batches
+        ]
+        return float(np.mean([float(sum(each.values())) for each in losses]))
 
     def save(self, path: Path) -> None:
         """Write a checkpoint."""
@@ -229,10 +223,8 @@ def train(
     ----------
     images, validation : sequence of TrainingImage
         To learn from; of other groups, to decide which weights to keep: without any, the last.
-    settings : TrainingSettings
-        How to train.
-    start, machine, recipe : optional
-        Where to begin, where to train, and what; see `Training`.
+    settings, start, machine, recipe : TrainingSettings, mapping, Machine, Recipe
+        How to train, where to begin, where to train, and what; see `Training`.
     checkpoint : path, optional
         File that is written at each check and resumed from if it is there; None for no file.
     on_check : callable, optional
@@ -248,9 +240,13 @@ def train(
     training = Training(settings, start, machine.device, recipe)
     if checkpoint is not None and checkpoint.is_file():
         training.resume(checkpoint)
-    checks = _validation_batches(validation, settings, recipe)
+    # A seed of its own: validation must not see the augmentations of the training. The samples are
+    # drawn once, so that every check judges by the same ones.
+    judged = range(_VALIDATION_SAMPLES)
+    checks = list(_batches(training, validation, judged, settings.seed + 1)) if validation else []
     started, first_step = time.monotonic(), training.step
-    waiting = iter(_batches(images, settings, first_step, machine.workers, recipe))
+    numbers = range(first_step * settings.batch, settings.steps * settings.batch)
+    waiting = iter(_batches(training, images, numbers, settings.seed, machine.workers))
     while training.step < settings.steps and not training.is_exhausted:
         training.learn(next(waiting))
         if training.step % settings.check_every and training.step < settings.steps:
@@ -265,17 +261,13 @@ def train(
 
 
 def _batches(
-    images: Sequence[TrainingImage],
-    settings: TrainingSettings,
-    done: int,
-    workers: int,
-    recipe: Recipe,
+    training: Training, images: Sequence[TrainingImage], numbers: range, seed: int, workers: int = 0
 ) -> DataLoader[Any]:
-    numbers = range(done * settings.batch, settings.steps * settings.batch)
+    """Make the samples of these numbers, batch by batch."""
     return DataLoader(
-        _Samples(recipe, images, settings, settings.seed),
-        batch_size=settings.batch,
-        collate_fn=recipe.batch,
+        _Samples(training.recipe, images, training.settings, seed),
+        batch_size=training.settings.batch,
+        collate_fn=training.recipe.batch,
         sampler=numbers,
         num_workers=workers,
         worker_init_fn=_one_thread,
@@ -285,28 +277,3 @@ def _batches(
 
 def _one_thread(_: int) -> None:
     torch.set_num_threads(1)
-
-
-def _validation_batches(
-    validation: Sequence[TrainingImage], settings: TrainingSettings, recipe: Recipe
-) -> list[Any]:
-    """Draw the samples once: every check judges by the same ones."""
-    if not validation:
-        return []
-    # A seed of its own: validation must not see the augmentations of the training.
-    samples = _Samples(recipe, validation, settings, settings.seed + 1)
-    numbers = range(_VALIDATION_SAMPLES)
-    return list(DataLoader(samples, settings.batch, sampler=numbers, collate_fn=recipe.batch))
-
-
-def _validation_loss(
-    network: nn.Module,
-    batches: Sequence[Any],
-    settings: TrainingSettings,
-    device: str,
-    recipe: Recipe,
-) -> float:
-    torch.manual_seed(settings.seed)
-    with torch.no_grad():
-        losses = [recipe.losses(network, batch, settings, device) for batch in batches]
-    return float(np.mean([float(sum(each.values())) for each in losses]))

@@ -28,12 +28,8 @@ _HEAD_WEIGHTS = {"distance": 5.0, "affinities": 1.5, "star": 2.0}
 def head_losses(output: Tensor, star: Tensor, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the loss of every head, by `HEADS`.
 
-    Parameters
-    ----------
-    output, star : Tensor
-        Raw outputs of `levelfield.segmentation.networks.unet.UNet`.
-    targets : mapping of str to Tensor
-        The fields of `levelfield.segmentation.small_network.targets.Targets`, batched, as tensors.
+    Of the raw outputs of a `levelfield.segmentation.networks.unet.UNet`, and of batched
+    `levelfield.segmentation.small_network.targets.Targets`.
     """
     groups = split_groups(output.float())
     known = targets["known"].float()

@@ -47,16 +47,11 @@ def _sample(image: Image, labels: Labels) -> Sample:
 
 
 def instance_targets(labels: Labels) -> dict[str, Tensor]:
-    """Return what torchvision's detectors learn from.
-
-    Parameters
-    ----------
-    labels : numpy.ndarray
-        (Y, X) int32; 0 background, -1 unknown (taken for background).
+    """Return what torchvision's detectors learn from; unknown pixels count as background.
 
     Returns
     -------
-    targets
+    dict of str to Tensor
         ``boxes`` (n, 4) float32 (x0, y0, x1, y1), ``labels`` (n,) int64, all 1, and ``masks``
         (n, Y, X) uint8.
     """
@@ -72,10 +67,6 @@ def instance_targets(labels: Labels) -> dict[str, Tensor]:
         "labels": torch.ones(len(numbers), dtype=torch.int64),
         "masks": torch.from_numpy(masks.astype(np.uint8)),
     }
-
-
-def _as_it_is(samples: list[Sample]) -> list[Sample]:
-    return samples
 
 
 def _losses(
@@ -97,4 +88,4 @@ def _losses(
     return losses
 
 
-MASK_RCNN = Recipe(_build, _start, _sample, _as_it_is, _losses)
+MASK_RCNN = Recipe(_build, _start, _sample, list, _losses)

@@ -22,15 +22,7 @@ def _figure(title: str) -> tuple[Figure, Axes, Axes]:
 
 
 def draw_losses(history: pd.DataFrame, title: str) -> Figure:
-    """Draw the sum of all losses, and the loss of every head.
-
-    Parameters
-    ----------
-    history : DataFrame
-        Of `levelfield.training.loop.TrainingResult`.
-    title : str
-        Name of the network.
-    """
+    """Draw the sum of all losses and every head's, from the history of a `TrainingResult`."""
     figure, whole, parts = _figure(title)
     whole.plot(history["step"], history["training"], color=_BLUE, label="training")
     if "validation" in history:
@@ -49,15 +41,7 @@ def draw_losses(history: pd.DataFrame, title: str) -> Figure:
 
 
 def draw_generations(table: pd.DataFrame, title: str) -> Figure:
-    """Draw what people had to correct, and the scores on test images, by generation.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `levelfield.training.generations.generations`.
-    title : str
-        Name of the network.
-    """
+    """Draw what people had to correct, and the test scores, from a table of `generations`."""
     figure, shares, scores = _figure(title)
     _draw_shares(shares, table)
     for column, colour, name in (("ap_50", _BLUE, "AP@0.5"), ("ap_70", _GREEN, "AP@0.7")):

@@ -56,14 +56,10 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where to train.
+    """Where to train: a device of torch, and processes that make samples beside it (0: none).
 
-    Attributes
-    ----------
-    device : str
-        Of torch. On a GPU, and on a CPU that has it, the U-Net's products are computed in bfloat16.
-    workers : int
-        Processes that make samples beside the training; 0: none. The result does not depend on it.
+    On a GPU, and on a CPU that has it, the U-Net's products are computed in bfloat16. The result
+    does not depend on the number of processes.
     """
 
     device: str = "cpu"
@@ -76,14 +72,11 @@ class Recipe:
 
     Attributes
     ----------
-    build : callable
-        Settings to a network with random weights.
-    start : callable
-        Network and given weights; puts the weights into the network, as far as they fit.
-    sample : callable
-        A crop and its labels (`levelfield.training.samples.draw_crop`) to one sample.
-    batch : callable
-        A list of samples to what `losses` takes.
+    build, start : callable
+        Settings to a network with random weights; put given weights into it as far as they fit.
+    sample, batch : callable
+        A crop and its labels (`levelfield.training.samples.draw_crop`) to one sample; a list of
+        samples to what `losses` takes.
     losses : callable
         Network, batch, settings and device to a loss by name, all of which are added up. Called
         with the network in training mode to learn, and in evaluation mode to judge.

@@ -69,26 +69,11 @@ def sampling_weights(images: Sequence[TrainingImage]) -> Floats:
 def draw_crop(
     images: Sequence[TrainingImage], weights: Floats, side: int, seed: int, number: int
 ) -> tuple[Image, Labels]:
-    """Draw, crop and augment a sample.
+    """Draw, crop and augment a sample: an image and labels, -1 where unknown, (side, side) each.
 
-    Targets are made from it afterwards: turned or stretched ones would not be those of the turned
-    or stretched objects.
-
-    Parameters
-    ----------
-    images : sequence of TrainingImage
-        What to draw from.
-    weights : numpy.ndarray
-        Of the images, see `sampling_weights`.
-    side : int
-        Side of the sample in px, even.
-    seed, number : int
-        The same two always give the same sample, whoever draws it and when.
-
-    Returns
-    -------
-    image, labels
-        (side, side) each; -1 where nobody has said what is there.
+    The side in px is even; images are drawn by `sampling_weights`. The same seed and number always
+    give the same sample, whoever draws it and when. Targets are made from it afterwards: turned or
+    stretched ones would not be those of the turned or stretched objects.
     """
     rng = np.random.default_rng((seed, number))
     if rng.random() < _EMPTY_SHARE:

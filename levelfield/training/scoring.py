@@ -26,15 +26,10 @@ EVERY_GROUP = "all"
 def score_segmenter(
     segment: Callable[[Image], Labels], images: Sequence[TrainingImage]
 ) -> pd.DataFrame:
-    """Segment annotated images and compare.
+    """Segment annotated images, at least one, and compare.
 
-    Parameters
-    ----------
-    segment : callable
-        Image (Y, X) to labels.
-    images : sequence of TrainingImage
-        At least one. Where parts of an image are unknown, segmented objects that lie mostly there
-        are left out: nobody has said whether they are right.
+    Where parts of an image are unknown, segmented objects that lie mostly there are left out:
+    nobody has said whether they are right.
 
     Returns
     -------

@@ -22,7 +22,7 @@ def split_groups(
     Parameters
     ----------
     groups : iterable of str
-        Groups of all images; those that occur more than once count once.
+        Of all images; those that occur more than once count once.
     validation, test : float, or sequence of str
         The share of groups of that role, 0 to 1, or their names. A share is rounded up, but one
         group always remains for training: with fewer than three groups there may be no validation,
@@ -36,7 +36,7 @@ def split_groups(
     Returns
     -------
     dict of str to str
-        `TRAINING`, `VALIDATION` or `TEST` by group, sorted by group.
+        Roles by group, sorted by group.
 
     Raises
     ------
@@ -80,13 +80,10 @@ def _give_share(
     role: str, share: float, known: Sequence[str], roles: dict[str, str], seed: int
 ) -> None:
     """Choose groups in an order that follows from their names alone, so that it never changes."""
-    free = sorted((group for group in known if group not in roles), key=lambda g: _order(g, seed))
+    free = [group for group in known if group not in roles]
+    free.sort(key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).hexdigest())
     had = sum(given == role for given in roles.values())
     wanted = math.ceil(share * len(known)) - had
     spare = len(free) if TRAINING in roles.values() else len(free) - 1
     for group in free[: max(0, min(wanted, spare))]:
         roles[group] = role
-
-
-def _order(group: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed} {group}".encode()).hexdigest()

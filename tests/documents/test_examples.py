@@ -19,6 +19,7 @@ PAGES = [
     for folder in (".", "docs", "config", "demo")
     for path in sorted((REPOSITORY / folder).glob("*.md"))
 ]
+METHODS_FOLDER = "levelfield/segmentation/methods"
 ELSEWHERE = {"CONTRIBUTING.md"}
 """Whose Python belongs into a test of its own (test_recipes.py)."""
 
@@ -96,7 +97,7 @@ def test_files_of_commands_are_there():
 
 def test_the_example_of_a_segmenter_may_be_put_into_the_package():
     (example,) = blocks(REPOSITORY / "docs" / "add_a_segmenter.md", "python")
-    file = ["--stdin-filename", "levelfield/segmentation/methods/bright_pixels.py", "-"]
+    file = ["--stdin-filename", f"{METHODS_FOLDER}/bright_pixels.py", "-"]
     for command in (["check"], ["format", "--diff"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, *file],

@@ -10,7 +10,6 @@ from conftest import REPOSITORY
 
 from levelfield.config.results import RULES
 from levelfield.config.sheets import SCHEMAS, load_schema
-from levelfield.io.formats import FORMATS
 from levelfield.qc.measures import MEASURES, QUESTIONS, measures_of
 from levelfield.qc.plate import PlateQuality
 from levelfield.qc.statistics.records import to_table
@@ -41,10 +40,6 @@ def test_every_table_that_a_rule_writes_is_described():
     written = {path for path in paths if path.endswith((".csv", ".parquet")) and "{" not in path}
     assert len(written) > 25
     assert sorted(path for path in written if f"`{path}`" not in TABLES) == []
-
-
-def test_every_format_may_be_named_in_the_config():
-    assert set(CONFIG["images"]["properties"]["format"]["enum"]) == set(FORMATS)
 
 
 @pytest.mark.parametrize("measure", MEASURES)

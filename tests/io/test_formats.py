@@ -10,10 +10,12 @@ import tifffile
 from conftest import DEMO_IMAGES, DEMO_PATTERN
 from PIL import Image
 
+from levelfield.config import sheets
 from levelfield.images.planes import PlaneError, pixel_fault, read_header, read_plane
+from levelfield.io import formats
 from levelfield.io.formats import INDEX_COLUMNS, index_plate
-from levelfield.io.formats.index import NO_SITE, IndexFault, usable_sites
 from levelfield.io.formats.pattern import compile_pattern
+from levelfield.io.plate_index import NO_SITE, IndexFault, usable_sites
 from levelfield.steps.summarise_plate import excluded_sites
 
 CHANNELS = {"DNA": {"match": 2}, "FKHR": {"match": 1}}
@@ -225,3 +227,26 @@ def test_a_plane_that_was_not_filled_to_its_end_is_a_fault():
 
 def test_no_real_image_of_the_demo_is_a_fault():
     assert {pixel_fault(read_plane(path)) for path in DEMO_IMAGES.glob("*.tif")} == {""}
+
+
+FORMAT = """
+from levelfield.io.formats.pattern import find_planes as by_pattern
+
+def find_planes(folder, plate, images, channels):
+    return by_pattern(folder, plate, images | {"pattern": "ours"}, channels)
+"""
+
+
+def named_formats() -> list:
+    return sheets.written_parts()["formats"]["$defs"]["name"]["enum"]
+
+
+def test_a_format_is_one_file(small_plate, small_layout, tmp_path, monkeypatch):
+    assert named_formats() == ["pattern"]
+    (tmp_path / "formats").mkdir()
+    (tmp_path / "formats" / "added.py").write_text(FORMAT)
+    monkeypatch.setattr(sheets, "FORMATS", tmp_path / "formats")
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path / "formats")])
+    assert named_formats() == ["added"]
+    with pytest.raises(IndexFault, match="ours"):
+        index(small_plate, small_layout, format="added")

@@ -22,7 +22,7 @@ from levelfield.segmentation.networks.cellpose.attention import FusedAttention
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
 from levelfield.segmentation.networks.cellpose.lanes import ahead, lane_of
 from levelfield.segmentation.networks.cellpose.memory import Portion
-from levelfield.segmentation.networks.cellpose.model import CellposeModel, _finish, _labels
+from levelfield.segmentation.networks.cellpose.model import CellposeModel, _fill_holes, _labels
 from levelfield.segmentation.networks.cellpose.network import load_network
 from levelfield.segmentation.networks.cellpose.normalisation import resize
 
@@ -125,7 +125,7 @@ def masks_from(outputs: np.ndarray, **parameters) -> list[np.ndarray]:
     """Find objects in many images at once, as the model does."""
     options = CellposeOptions(**parameters)
     labels = _labels([torch.from_numpy(one) for one in outputs], outputs.shape[2:], options)
-    return [_finish(one, options) for one in labels]
+    return [_fill_holes(renumber(one), options.minimum_area) for one in labels]
 
 
 @pytest.mark.parametrize(

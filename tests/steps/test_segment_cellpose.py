@@ -8,7 +8,7 @@ from conftest import DEMO_PATTERN
 
 from levelfield.config.settings import Science
 from levelfield.io.formats import index_plate
-from levelfield.io.formats.index import usable_sites
+from levelfield.io.plate_index import usable_sites
 from levelfield.io.store import create_plate
 from levelfield.steps import segment as segmentation
 from levelfield.steps.fit_illumination import fit_plate

@@ -12,7 +12,6 @@ from PIL import Image
 from real_images import BBBC038
 
 from levelfield.segmentation import METHODS
-from levelfield.segmentation.networks.unet import UNet
 from levelfield.segmentation.networks.unet import split_groups as split_channels
 from levelfield.segmentation.small_network.prediction import FULL
 from levelfield.segmentation.small_network.targets import N_RAYS, make_targets
@@ -145,11 +144,11 @@ def test_workers_do_not_change_the_weights(images):
 def test_training_stops_when_the_validation_loss_falls_no_more(images, monkeypatch):
     losses, seen = iter([3.0, 2.0, 2.5, 2.1, 1.0]), []
 
-    def scripted(network: UNet, *_) -> float:
-        seen.append({name: part.clone() for name, part in network.state_dict().items()})
+    def scripted(training: loop.Training, _) -> float:
+        seen.append({name: part.clone() for name, part in training.average.state_dict().items()})
         return next(losses)
 
-    monkeypatch.setattr(loop, "_validation_loss", scripted)
+    monkeypatch.setattr(loop.Training, "_validation_loss", scripted)
     settings = replace(SMALL, steps=10, check_every=1, patience=2)
     result = loop.train(images[:2], images[2:], settings)
     assert result.stopped_early

@@ -1,22 +1,20 @@
 """Raw plate exports, each turned into one index table: a row for every plane.
 
-The index has the columns of `INDEX_COLUMNS`. A plane that cannot be used stays in the index,
-with the reason in the column ``fault``.
+A format is a file of this folder with a function `find_planes`; ``images.format`` is its name. The
+index has the columns of `INDEX_COLUMNS`. A plane that cannot be used stays in the index, with the
+reason in the column ``fault``.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from levelfield.io.formats.index import INDEX_COLUMNS, check_index
-from levelfield.io.formats.pattern import find_planes
+from levelfield.io.plate_index import INDEX_COLUMNS, check_index
 
-FORMATS = {"pattern": find_planes}
-"""Finders by the name that the config key ``images.format`` uses."""
-
-__all__ = ["FORMATS", "INDEX_COLUMNS", "index_plate"]
+__all__ = ["INDEX_COLUMNS", "index_plate"]
 
 
 def index_plate(
@@ -40,5 +38,6 @@ def index_plate(
     IndexFault
         If nothing matches, or wells that the layout declares as controls have no images.
     """
-    planes = FORMATS[images["format"]](folder, plate, images, channels)
+    finder = import_module(f"{__name__}.{images['format']}")
+    planes = finder.find_planes(folder, plate, images, channels)
     return check_index(planes, plate, layout, images, list(channels))

@@ -16,7 +16,7 @@ import pandas as pd
 
 from levelfield.config.wells import parse_well, row_letters
 from levelfield.images.planes import SUFFIXES, Header, read_header
-from levelfield.io.formats.index import IndexFault
+from levelfield.io.plate_index import IndexFault
 
 GROUPS = ("plate", "well", "row", "column", "site", "channel", "z", "time")
 _HEADER_READERS = 16  # headers wait for the file system, not for a core

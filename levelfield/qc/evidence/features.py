@@ -59,22 +59,16 @@ CLIPPED = 0.98
 
 
 class FieldFeatures(NamedTuple):
-    """Raw QC features of one field.
+    """Raw QC features of one field: `OBJECT_COLUMNS` of objects, `PAIR_COLUMNS` of touching pairs.
 
-    Attributes
-    ----------
-    objects : pandas.DataFrame
-        A row per object, with `OBJECT_COLUMNS`: areas in px, intensities above local background,
-        ``local_density`` in objects per 10,000 px, ``threshold_bias_px``, shape (``axis_ratio``,
-        ``ellipse_fit``, ``roundness``: the deepest pixel's depth over the radius), intensity
-        (``contrast_to_noise``: median over the noise of the background; ``edge_sharpness``:
-        gradient at the edge times diameter over median; ``texture``: standard deviation over mean;
-        ``grain``: the part of it that is finer than 1 px; ``saturated``: share of clipped pixels;
-        ``background_correlation`` and ``background_fineness``: the field's `background_grain`),
-        ``contact`` (share of the outline that faces other objects), and the best virtual cut
-        (``cut_*``; saddles are 1 and the seam's columns NaN without one).
-    pairs : pandas.DataFrame
-        A row per touching pair, with `PAIR_COLUMNS`: the seam between the two.
+    Areas in px, intensities above local background, ``local_density`` in objects per 10,000 px,
+    ``threshold_bias_px``, shape (``axis_ratio``, ``ellipse_fit``, ``roundness``: the deepest
+    pixel's depth over the radius), intensity (``contrast_to_noise``: median over the noise of the
+    background; ``edge_sharpness``: gradient at the edge times diameter over median; ``texture``:
+    standard deviation over mean; ``grain``: the part of it that is finer than 1 px; ``saturated``:
+    share of clipped pixels; ``background_correlation`` and ``background_fineness``: the field's
+    `background_grain`), ``contact`` (share of the outline that faces other objects), and the best
+    virtual cut (``cut_*``; saddles are 1 and the seam's columns NaN without one).
     """
 
     objects: pd.DataFrame

@@ -58,25 +58,19 @@ Scores = Mapping[str, Floats]
 
 
 class Scored(NamedTuple):
-    """The evidence of a plate.
+    """The evidence of a plate; objects and candidates are sorted by field and number.
 
-    Attributes
-    ----------
-    objects : pandas.DataFrame
-        Sorted by field and number, with probabilities that the object is two or more
-        (``merge_evidence``), a piece of one (``fragment_evidence``), none (``invented_evidence``;
-        NaN where no network was asked), and ``right_evidence``: that it overlaps with the object
-        that is there by an intersection over union of 0.7 at least, and is neither a merge nor a
-        fragment. ``split_evidence``: expected excess fragments that fall to it, half of the
-        probability of each seam of the maximum spanning forest of touching pairs; their sum is the
-        number of excess fragments. ``lacking_evidence``: expected objects that it lacks.
-        ``balance_contribution``: the former minus the latter. ``balance_<variant>,
-        splits_<variant>, merges_<variant>``: the same by each variant of the evidence
-        (`VARIANT_COLUMNS`); NaN where a variant needs the network's opinion and nobody asked it.
-        ``relative_area``: over the reference object's. ``evidence``: the variant behind it, all,
-        or image where no network was asked.
-    candidates : pandas.DataFrame
-        Sorted likewise, with ``missed_evidence``: expected missed objects.
+    Objects have probabilities that the object is two or more (``merge_evidence``), a piece of one
+    (``fragment_evidence``), none (``invented_evidence``; NaN where no network was asked), and
+    ``right_evidence``: that it overlaps with the object that is there by an intersection over union
+    of 0.7 at least, and is neither a merge nor a fragment. ``split_evidence``: expected excess
+    fragments that fall to it, half of the probability of each seam of the maximum spanning forest
+    of touching pairs; their sum is the number of excess fragments. ``lacking_evidence``: expected
+    objects that it lacks. ``balance_contribution``: the former minus the latter.
+    ``balance_<variant>, splits_<variant>, merges_<variant>``: the same by each variant of the
+    evidence (`VARIANT_COLUMNS`); NaN where a variant needs the network's opinion and nobody asked
+    it. ``relative_area``: over the reference object's. ``evidence``: the variant behind it, all, or
+    image where no network was asked. Candidates have ``missed_evidence``: expected missed objects.
     """
 
     objects: pd.DataFrame

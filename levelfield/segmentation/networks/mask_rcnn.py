@@ -150,16 +150,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A region that may be an object.
+    """A region that may be an object, and how sure the network is, 0 to 1.
 
-    Attributes
-    ----------
-    score : float
-        How sure the network is, 0 to 1.
-    top, left : int
-        Where the region lies in the image, px.
-    probability : (y, x) float32
-        Of each pixel to be part of the object.
+    `top` and `left` are where it lies in the image (px); the probability (y, x) is that of each
+    pixel to be part of the object.
     """
 
     score: float
@@ -188,11 +182,10 @@ class MaskRcnnModel:
             found = self.network([plane.expand(3, -1, -1)])[0]
         found = {name: values.cpu() for name, values in found.items()}
         enlarged = image.shape[0] / shape[0]
+        proposals = zip(found["scores"], found["boxes"], found["masks"], strict=True)
         return [
             _paste(float(score), box / enlarged, mask, shape)
-            for score, box, mask in zip(
-                found["scores"], found["boxes"], found["masks"], strict=True
-            )
+            for score, box, mask in proposals
             if score >= minimum_score
         ]
 

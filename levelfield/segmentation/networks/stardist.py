@@ -198,12 +198,7 @@ class StarDistModel:
 def load_stardist(path: Path, rule: str = "cpu") -> StarDistModel:
     """Read a model that StarDist wrote, from a folder or a zip archive of it.
 
-    Parameters
-    ----------
-    path : Path
-        With ``config.json``, ``thresholds.json`` and ``weights_best.h5``.
-    rule : str
-        For `levelfield.segmentation.devices.choose_device`.
+    `rule` is that for the device, see `levelfield.segmentation.devices.choose_device`.
 
     Raises
     ------

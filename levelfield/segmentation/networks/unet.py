@@ -52,13 +52,10 @@ class UNet(nn.Module):
     def __init__(self, n_filters: int = 32) -> None:
         super().__init__()
         one, two, four, eight = (n_filters * factor for factor in (1, 2, 4, 8))
-        self.down = nn.ModuleList(
-            [_pair(4, one, one), _pair(one, two, two), _pair(two, four, four)]
-        )
-        self.bottom = _pair(four, eight, four)
-        self.up = nn.ModuleList(
-            [_pair(eight, four, two), _pair(four, two, one), _pair(two, one, two)]
-        )
+        down = [_pair(4, one, one), _pair(one, two, two), _pair(two, four, four)]
+        self.down, self.bottom = nn.ModuleList(down), _pair(four, eight, four)
+        up = [_pair(eight, four, two), _pair(four, two, one), _pair(two, one, two)]
+        self.up = nn.ModuleList(up)
         self.star = nn.Conv2d(two, GROUPS["star"], 1)
         self.to_full = nn.Conv2d(two, 64, 1)
         self.detail = nn.Conv2d(1, 8, 3, padding=1)

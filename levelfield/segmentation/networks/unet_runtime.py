@@ -13,10 +13,8 @@ from levelfield.segmentation.devices import has_bfloat16
 from levelfield.segmentation.networks.unet import UNet, split_groups
 from levelfield.segmentation.small_network.prediction import RawOutputs
 
-# Largest side of a tile (px): one for the usual cameras at binning 2.
-_TILE = 1152
-# Tiles computed at once on a GPU; on a CPU more than one cost memory and gain nothing.
-_GPU_BATCH = 8
+_TILE = 1152  # px, the largest side of a tile: one for the usual cameras at binning 2
+_GPU_BATCH = 8  # tiles at once; on a CPU more than one cost memory and gain nothing
 
 
 @dataclass(frozen=True)

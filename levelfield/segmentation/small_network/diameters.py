@@ -25,10 +25,7 @@ def diameters_at_best_scale(
     their centres lie. Its arrows have a length of 1 where it is sure, and shrink where it is torn:
     of objects too large for it, it sees pieces.
 
-    Parameters
-    ----------
-    predict
-        From a scale to the predictions of all images at that scale.
+    `predict` makes the predictions of all images at a scale.
     """
     found = {scale: _look(predict(scale), scale) for scale in _SCALES}
     best = max(found, key=lambda scale: found[scale][0])

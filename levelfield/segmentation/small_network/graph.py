@@ -21,10 +21,7 @@ Weights = Mapping[str, AnyArray]
 class Graph:
     """A growing graph; what its methods take and return are names of values.
 
-    Parameters
-    ----------
-    weights : mapping of str to array
-        By the names that torch gives them.
+    Weights have the names that torch gives them.
     """
 
     def __init__(self, weights: Weights) -> None:
@@ -81,13 +78,9 @@ class Graph:
         )
 
     def _convolve(self, name: str, features: str, kernel: AnyArray, bias: AnyArray) -> str:
-        inputs = (
-            features,
-            self.constant(f"{name}.kernel", kernel),
-            self.constant(f"{name}.bias", bias),
-        )
-        margin = [kernel.shape[-1] // 2] * 4
-        return self.add("Conv", *inputs, out=name, pads=margin, kernel_shape=kernel.shape[2:])
+        numbers = self.constant(f"{name}.kernel", kernel), self.constant(f"{name}.bias", bias)
+        pads, shape = [kernel.shape[-1] // 2] * 4, kernel.shape[2:]
+        return self.add("Conv", features, *numbers, out=name, pads=pads, kernel_shape=shape)
 
 
 def add_trunk(graph: Graph) -> tuple[str, str]:
@@ -110,12 +103,7 @@ def add_trunk(graph: Graph) -> tuple[str, str]:
 def encode_network(weights: Weights, groups: Sequence[str]) -> bytes:
     """Return the network as an ONNX file, with some of the raw outputs `GROUPS`.
 
-    Parameters
-    ----------
-    weights : mapping of str to array
-        As `levelfield.segmentation.small_network.weights.read_network` returns them.
-    groups : sequence of str
-        Outputs; what only the others need is not computed.
+    What only the other outputs need is not computed.
 
     Raises
     ------

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from levelfield.arrays import Floats, Image
 from levelfield.images.normalisation import normalise
 from levelfield.segmentation.decoders import READS
 from levelfield.segmentation.devices import choose_device
@@ -22,8 +23,6 @@ from levelfield.segmentation.small_network.prediction import (
     prediction_of,
 )
 from levelfield.segmentation.small_network.tiles import Canvas, Tile, rescale, tiles
-
-Image = NDArray[np.float32]
 
 # Objects of these diameters (px) need no scaling; others are scaled to the nearer end.
 DIAMETERS = (15.0, 50.0)
@@ -51,7 +50,7 @@ class Runtime(Protocol):
     @property
     def batch(self) -> int: ...  # noqa: D102
 
-    def __call__(self, images: NDArray[np.float32], groups: Sequence[str]) -> RawOutputs:
+    def __call__(self, images: Image, groups: Sequence[str]) -> RawOutputs:
         """Return raw outputs of normalised tiles (N, Y, X): some of `GROUPS`, in this order."""
         ...
 
@@ -61,26 +60,11 @@ class Runtime(Protocol):
 
 @dataclass(frozen=True)
 class NetworkModel:
-    """A network that is ready to predict.
-
-    Attributes
-    ----------
-    runtime : Runtime
-        What computes.
-    device_name : str
-        For tables.
-    facts : dict of str to str
-        What its file says of it.
-    """
+    """A network that is ready to predict, its device's name for tables, and its file's facts."""
 
     runtime: Runtime
     device_name: str
     facts: dict[str, str]
-
-    @property
-    def fields_at_once(self) -> int:
-        """Images that keep the device busy."""
-        return self.runtime.batch
 
     def predict(
         self,
@@ -94,12 +78,16 @@ class NetworkModel:
         """
         return list(predict_all(self.runtime, images, scale_for(diameter), groups))
 
-    def measure_diameters(self, images: Sequence[Image]) -> NDArray[np.float64]:
+    def measure_diameters(self, images: Sequence[Image]) -> Floats:
         """Return the equivalent diameters (px) of all objects that are found on images (Y, X)."""
         groups = ("foreground", *READS["flow"])
-        return diameters_at_best_scale(
-            lambda scale: predict_all(self.runtime, images, scale, groups)
-        )
+        look = partial(predict_all, self.runtime, images, groups=groups)
+        return diameters_at_best_scale(look)
+
+    @property
+    def fields_at_once(self) -> int:
+        """Images that keep the device busy."""
+        return self.runtime.batch
 
 
 def load_model(path: Path, device: str = "cpu") -> NetworkModel:
@@ -131,17 +119,7 @@ def scale_for(diameter: float | None) -> float:
 
 
 def predict(model: NetworkModel, image: Image, scale: float = 1.0) -> Prediction:
-    """Predict one image.
-
-    Parameters
-    ----------
-    model
-        See `load_model`.
-    image
-        (Y, X) float32, any intensity scale.
-    scale
-        The image is enlarged by this before; the prediction is as large as the enlarged image.
-    """
+    """Predict one image (Y, X); see `predict_all`."""
     return next(predict_all(model.runtime, [image], scale))
 
 
@@ -155,11 +133,13 @@ def predict_all(
 
     Parameters
     ----------
-    runtime, scale
-        As for `predict`.
-    images
-        (Y, X) each.
-    groups
+    runtime : Runtime
+        What computes.
+    images : sequence of (Y, X) float32
+        On any intensity scale.
+    scale : float
+        Images are enlarged by this before; predictions are as large as the enlarged images.
+    groups : sequence of str
         What to predict: some of `GROUPS`, ``foreground`` among them.
     """
     # More images fill the batches of several shapes better, and need more memory.

@@ -5,7 +5,7 @@ numbers are those of the specification (https://github.com/onnx/onnx, ``onnx/onn
 never change. The library `onnx` is for reading and checking as well, and takes 30 MB.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,18 +37,10 @@ def encode_model(
     outputs: Mapping[str, Sequence[int | str]],
     facts: Mapping[str, str],
 ) -> bytes:
-    """Return a model as an ONNX file holds it.
+    """Return a model as an ONNX file holds it, with facts about it.
 
-    Parameters
-    ----------
-    nodes : sequence of Node
-        In the order in which they can be computed.
-    constants : mapping of str to array
-        float32 or int64, by name.
-    inputs, outputs : mapping of str to sequence
-        Shapes of float32 by name; a string stands for a length that is not known.
-    facts : mapping of str to str
-        What to know of the model.
+    Nodes come in the order in which they can be computed, constants are float32 or int64. Inputs
+    and outputs are shapes of float32; a string stands for a length that is not known.
     """
     graph = _message(
         *((1, _node(node)) for node in nodes),
@@ -80,14 +72,9 @@ def _field(number: int, value: Value) -> bytes:
 
 def _varint(number: int) -> bytes:
     """Return a whole number, seven bits in each byte, the lowest first."""
-    return bytes(_sevens(number))
-
-
-def _sevens(number: int) -> Iterator[int]:
-    while number > 127:
-        yield number & 127 | 128
-        number >>= 7
-    yield number
+    if number > 127:
+        return bytes([number & 127 | 128]) + _varint(number >> 7)
+    return bytes([number])
 
 
 def _node(node: Node) -> bytes:

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
+from levelfield.arrays import Image
 from levelfield.segmentation.small_network.graph import INPUT, Weights, encode_network
 from levelfield.segmentation.small_network.prediction import GROUPS, RawOutputs
 from levelfield.segmentation.small_network.tiles import MULTIPLE
 from levelfield.segmentation.small_network.weights import read_network
 
-# Largest side of a tile (px): a process stays within 400 MB.
-_TILE = 416
+_TILE = 416  # px, the largest side of a tile: a process stays within 400 MB
 _SMALLEST = np.zeros((1, 1, MULTIPLE, MULTIPLE), np.float32)
 
 
@@ -36,22 +35,12 @@ def open_session(model: bytes | Path, keep_memory: bool) -> onnxruntime.Inferenc
 
 @dataclass(frozen=True)
 class OnnxNetwork:
-    """The network on a CPU, ready to run.
-
-    Attributes
-    ----------
-    weights : mapping of str to array
-        As `levelfield.segmentation.small_network.weights.read_network` returns them.
-    tile : int
-        Largest side of a tile, px.
-    batch : int
-        Tiles computed at once; more would cost memory and gain nothing.
-    """
+    """The network on a CPU, ready to run: a `Runtime`."""
 
     weights: Weights
     tile: int = _TILE
     overlap: int = 64
-    batch: int = 1
+    batch: int = 1  # more would cost memory and gain nothing
     _sessions: dict[tuple[str, ...], onnxruntime.InferenceSession] = field(default_factory=dict)
 
     def session(self, groups: Sequence[str]) -> onnxruntime.InferenceSession:
@@ -61,7 +50,7 @@ class OnnxNetwork:
             self._sessions[key] = open_session(encode_network(self.weights, groups), True)
         return self._sessions[key]
 
-    def __call__(self, images: NDArray[np.float32], groups: Sequence[str]) -> RawOutputs:
+    def __call__(self, images: Image, groups: Sequence[str]) -> RawOutputs:
         """Return raw outputs of normalised tiles (1, Y, X)."""
         found = self.session(groups).run(list(groups), {INPUT: images[:, None]})
         return dict(zip(groups, found, strict=True))
@@ -75,7 +64,7 @@ class OnnxNetwork:
 
 
 def load_onnx(path: Path) -> tuple[OnnxNetwork, dict[str, str]]:
-    """Read weights and make them ready; return the facts about them too.
+    """Read weights and make them ready, with the facts about them.
 
     Raises
     ------

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+from levelfield.arrays import Image
 from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NEAR, N_RAYS
 from levelfield.segmentation.small_network.tiles import Grid
 
@@ -25,7 +25,7 @@ GROUPS = FULL | {"star": 1 + N_RAYS}
 _LARGEST_RAY = 6.0  # natural logarithm of px
 
 # Raw outputs of tiles by name, (N, C, Y, X) each, or (N, C, Y/2, X/2) at half resolution.
-RawOutputs = Mapping[str, NDArray[np.float32]]
+RawOutputs = Mapping[str, Image]
 
 # px between far pairs; all of them would say the same, four times as slowly
 FAR_STEP = 2
@@ -59,15 +59,15 @@ class Prediction:
         px from every second pixel to the object's edge along each ray.
     """
 
-    foreground: NDArray[np.float32]
-    classes: NDArray[np.float32]
-    distance: NDArray[np.float32]
-    flow: NDArray[np.float32]
-    affinities: NDArray[np.float32]
-    far_affinities: Sequence[NDArray[np.float32]]
-    cell_probability: NDArray[np.float32] | None = None
-    star_probability: NDArray[np.float32] | None = None
-    star_distances: NDArray[np.float32] | None = None
+    foreground: Image
+    classes: Image
+    distance: Image
+    flow: Image
+    affinities: Image
+    far_affinities: Sequence[Image]
+    cell_probability: Image | None = None
+    star_probability: Image | None = None
+    star_distances: Image | None = None
 
 
 def far_phase(offset: tuple[int, int]) -> tuple[int, int]:
@@ -85,26 +85,20 @@ def grids_of(groups: Iterable[str]) -> list[Grid]:
     return [grid for group in groups for grid in special.get(group, [Grid()])]
 
 
-def parts_of_tile(raw: RawOutputs, number: int) -> list[NDArray[np.float32]]:
+def parts_of_tile(raw: RawOutputs, number: int) -> list[Image]:
     """Return what is kept of one tile's raw outputs, (C, Y, X) each."""
-    parts: list[NDArray[np.float32]] = []
+    parts: list[Image] = []
     for group, values in raw.items():
-        if group == "affinities":
-            parts += [values[number][:N_NEAR], *values[number][N_NEAR:, None]]
-        else:
-            parts.append(values[number])
+        n_together = N_NEAR if group == "affinities" else values.shape[1]
+        parts += [values[number][:n_together], *values[number][n_together:, None]]
     return parts
 
 
-def prediction_of(groups: Sequence[str], parts: Sequence[NDArray[np.float32]]) -> Prediction:
+def prediction_of(groups: Sequence[str], parts: Sequence[Image]) -> Prediction:
     """Turn the raw outputs of a whole image into probabilities and px.
 
-    Parameters
-    ----------
-    groups : sequence of str
-        Which of `GROUPS` the network was asked for, in this order; ``foreground`` among them.
-    parts : sequence of (C, Y, X) float32
-        Theirs, in the order of `grids_of`. They are changed.
+    `groups` are those of `GROUPS` that the network was asked for, ``foreground`` among them; the
+    parts (C, Y, X) are in the order of `grids_of`, and are changed.
     """
     waiting = iter(parts)
     found: dict[str, Any] = dict.fromkeys(("classes", "distance", "flow"), _NOTHING)
@@ -122,11 +116,11 @@ def prediction_of(groups: Sequence[str], parts: Sequence[NDArray[np.float32]]) -
 _NOTHING = np.zeros((0, 0), np.float32)
 
 
-def _probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def _probability(logits: Image) -> Image:
     return expit(logits, out=logits)
 
 
-def _star(values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+def _star(values: Image) -> dict[str, Image]:
     logarithms = values[1:]
     np.clip(logarithms, -2, _LARGEST_RAY, out=logarithms)
     return {
@@ -135,7 +129,7 @@ def _star(values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     }
 
 
-_READ: Mapping[str, Callable[[NDArray[np.float32]], dict[str, NDArray[np.float32]]]] = {
+_READ: Mapping[str, Callable[[Image], dict[str, Image]]] = {
     "foreground": lambda values: {"foreground": _probability(values[0])},
     "classes": lambda values: {"classes": softmax(values, axis=0)},
     "distance": lambda values: {"distance": values[0]},

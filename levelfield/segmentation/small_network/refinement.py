@@ -8,16 +8,13 @@ follows too (`levelfield.segmentation.outline`).
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from levelfield.arrays import Image, Labels, Mask
 from levelfield.images.noise import pixel_noise
 from levelfield.labels.objects import equivalent_diameters, expand, fill_object_holes, largest_parts
 from levelfield.segmentation.outline import plateaus
 from levelfield.segmentation.small_network.targets import distance_to_outside
-
-Image = NDArray[np.float32]
-Labels = NDArray[np.int32]
 
 REACH = 3.0  # px that an outline may move, outwards or inwards
 # What the image says counts three times as much as what the network says: the network's share
@@ -43,18 +40,18 @@ def refine_outlines(
 
     Parameters
     ----------
-    image
-        (Y, X), any intensity scale; objects are brighter than what is around them.
-    labels
-        (Y, X) objects with outlines that are about right.
-    foreground
-        (Y, X) the network's probability of being part of an object.
-    level
+    image : (Y, X) float32
+        Any intensity scale; objects are brighter than what is around them.
+    labels : (Y, X) int32
+        Objects with outlines that are about right.
+    foreground : (Y, X) float32
+        The network's probability of being part of an object.
+    level : float
         Where the outline lies between the background beside the object (0) and the object's own
         brightness (1); higher makes smaller objects.
-    threshold
+    threshold : float
         The probability at which the network sees an outline.
-    coarseness
+    coarseness : float
         Px of the image per px of the network, where it was given a smaller image: what is meant in
         px of the network is as many times wider.
 
@@ -79,17 +76,11 @@ def refine_outlines(
     return fill_object_holes(largest_parts(np.where(inside, wide, 0)))
 
 
-def local_background(image: Image, outside: NDArray[np.bool_], diameter: float) -> Image:
-    """Return the mean intensity of the background around each pixel.
+def local_background(image: Image, outside: Mask, diameter: float) -> Image:
+    """Return the mean intensity of the background around each pixel of an image (Y, X).
 
-    Parameters
-    ----------
-    image
-        (Y, X).
-    outside
-        (Y, X) what is background for sure.
-    diameter
-        Typical diameter of the objects (px); the mean is over a square three times as wide.
+    `outside` is what is background for sure; the mean is over a square three times as wide as the
+    typical diameter (px) of the objects.
     """
     overall = np.float32(np.median(image[outside]) if outside.any() else image.min())
     size = 2 * round(_WINDOW * diameter / 2) + 1

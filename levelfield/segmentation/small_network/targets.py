@@ -62,12 +62,7 @@ class Targets:
 
 
 def make_targets(labels: Labels) -> Targets:
-    """Turn a label image into every representation that the network predicts.
-
-    Parameters
-    ----------
-    labels
-        (Y, X) int32 with even sides; 0 background, -1 unknown.
+    """Turn labels (Y, X), -1 where unknown, into every representation that the network predicts.
 
     Raises
     ------

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-Image = NDArray[np.float32]
+from levelfield.arrays import Image
 
-# The sides of what the network is given must be a multiple of this (px).
-MULTIPLE = 16
+MULTIPLE = 16  # px, of which the sides of what the network is given are multiples
 
 
 def rescale(image: Image, scale: float) -> Image:
@@ -45,19 +44,11 @@ class Tile:
 def tiles(shape: Sequence[int], largest: int, overlap: int) -> Iterator[Tile]:
     """Divide an image of a shape (Y, X) into equal tiles.
 
-    Parameters
-    ----------
-    shape
-        Of the image.
-    largest
-        Longest side of a tile, px.
-    overlap
-        Neighbouring tiles share at least so many px.
+    No side is longer than `largest` px, and neighbours share at least `overlap` px.
     """
     starts, sides = zip(*(_starts(length, largest, overlap) for length in shape), strict=True)
-    for top in starts[0]:
-        for left in starts[1]:
-            yield Tile(top, left, sides)
+    for top, left in product(*starts):
+        yield Tile(top, left, sides)
 
 
 def _starts(length: int, largest: int, overlap: int) -> tuple[list[int], int]:
@@ -94,7 +85,7 @@ class Grid:
         )
         return height, width
 
-    def thin(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def thin(self, values: Image) -> Image:
         """Return what is kept of an output (..., Y/step, X/step): a view."""
         if self.thinned is None:
             return values
@@ -107,28 +98,16 @@ class Grid:
 
 
 class Canvas:
-    """The outputs of one image's tiles, blended where they overlap.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Of the image.
-    overlap : int
-        Px that tiles share.
-    grids : sequence of Grid
-        Of each output.
-    """
+    """The outputs of one image's tiles, blended where they overlap; each output has a grid."""
 
     def __init__(self, shape: Sequence[int], overlap: int, grids: Sequence[Grid]) -> None:
-        self.shape = tuple(shape)
-        self.overlap = overlap
-        self.grids = tuple(grids)
-        self.whole: Sequence[NDArray[np.float32]] | None = None
-        self.sums: list[NDArray[np.float32]] | None = None
+        self.shape, self.overlap, self.grids = tuple(shape), overlap, tuple(grids)
+        self.whole: Sequence[Image] | None = None
+        self.sums: list[Image] | None = None
         # Outputs of the same grid share their weights.
-        self.weights: dict[Grid, NDArray[np.float32]] = {}
+        self.weights: dict[Grid, Image] = {}
 
-    def add(self, tile: Tile, outputs: Sequence[NDArray[np.float32]]) -> None:
+    def add(self, tile: Tile, outputs: Sequence[Image]) -> None:
         """Add what was made of a tile: one array (C, Y/step, X/step) for each grid."""
         height, width = self.shape
         if tile.shape[0] >= height and tile.shape[1] >= width:
@@ -155,7 +134,7 @@ class Canvas:
                 inside = slice(part.shape[0]), slice(part.shape[1])
                 part += channel[inside] * ramps[grid][inside]
 
-    def blend(self) -> list[NDArray[np.float32]]:
+    def blend(self) -> list[Image]:
         """Return each output for the whole image: what its grid keeps, rounded up."""
         if self.whole is None:
             if self.sums is None:
@@ -171,7 +150,7 @@ class Canvas:
         return found
 
 
-def _ramp(shape: Sequence[int], overlap: int) -> NDArray[np.float32]:
+def _ramp(shape: Sequence[int], overlap: int) -> Image:
     """Weights that fall towards a tile's edges, where the network sees least."""
     rising = [np.arange(1, length + 1, dtype=np.float32) for length in shape]
     sides = [np.minimum(np.minimum(up, up[::-1]), np.float32(overlap / 2)) for up in rising]

@@ -10,14 +10,9 @@ NAME = "levelfield-unet-1"
 
 
 def read_network(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
-    """Read weights and the facts about them; nothing in the file is executed.
+    """Read weights, and facts about them such as data and licence; nothing is executed.
 
-    Returns
-    -------
-    weights : dict of str to array
-        By the names that torch gives them.
-    facts : dict of str to str
-        What the file says of them, such as data and licence.
+    Weights have the names that torch gives them.
 
     Raises
     ------

@@ -23,12 +23,7 @@ from torch.nn import functional
 class FusedAttention(nn.Module):
     """Takes the place of an `Attention`, whose weights it uses.
 
-    Parameters
-    ----------
-    attention
-        With relative positions, over all tokens of a square tile.
-    side
-        Tokens along a side of the tile.
+    It must have relative positions, over all tokens of a square tile with `side` tokens a side.
     """
 
     rows: Tensor
@@ -47,7 +42,9 @@ class FusedAttention(nn.Module):
         # Queries come scaled, so these must undo the scale.
         self.register_buffer("rows", rows / attention.scale)
         self.register_buffer("columns", columns / attention.scale)
-        self.register_buffer("places", _one_hot_places(side).to(rows))
+        one_hot = torch.eye(side)  # of each token's row, and of its column: (side², 2 side)
+        places = torch.cat([one_hot.repeat_interleave(side, 0), one_hot.repeat(side, 1)], 1)
+        self.register_buffer("places", places.to(rows))
         self.scale = attention.scale
         self.width = width
 
@@ -67,12 +64,6 @@ class FusedAttention(nn.Module):
         mixed = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
         mixed = mixed[..., : self.width].transpose(1, 2).reshape(n_tiles, side, side, n_channels)
         return self.proj(mixed)
-
-
-def _one_hot_places(side: int) -> Tensor:
-    """Return for each token of a tile its row and its column, both one-hot: (side², 2 side)."""
-    one_hot = torch.eye(side)
-    return torch.cat([one_hot.repeat_interleave(side, 0), one_hot.repeat(side, 1)], 1)
 
 
 def fuse_attention(network: nn.Module) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 # The pixel itself and its eight neighbours.
 _NEIGHBOURS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+Pixels = tuple[Tensor, ...]  # image, row and column
 _UP, _DOWN, _LEFT, _RIGHT = 1, 2, 3, 4
 
 
@@ -18,15 +19,15 @@ def flow_errors(labels: Tensor, flow: Tensor) -> Tensor:
 
     Parameters
     ----------
-    labels
-        (N, Y, X) int64; the objects of all images have numbers of their own, 1 to n.
-    flow
-        (N, 2, Y, X), along y and x, of length 1.
+    labels : (N, Y, X) int64
+        The objects of all images have numbers of their own, 1 to n.
+    flow : (N, 2, Y, X)
+        Along y and x, of length 1.
 
     Returns
     -------
-    Tensor
-        (n + 1,) float64; the first is that of the background, 0.
+    (n + 1,) float64
+        The first is that of the background, 0.
     """
     n_objects = int(labels.max())
     if not n_objects:
@@ -62,10 +63,9 @@ def _extreme(values: Tensor, number: Tensor, n_objects: int, reduce: str) -> Ten
     return start.scatter_reduce_(0, number, values, reduce=reduce, include_self=False)
 
 
-def _own_flow(labels: Tensor, steps: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+def _own_flow(labels: Tensor, steps: Tensor) -> tuple[Tensor, Pixels]:
     """Return the flow (P, 2) float64 of the objects' pixels, and the pixels."""
-    image, row, column = labels.nonzero(as_tuple=True)
-    pixels = image, row, column
+    pixels = labels.nonzero(as_tuple=True)
     neighbours, same = _neighbours(labels, pixels)
     n_pixels = len(pixels[0])
     # Where no heat comes from there is a place that is always cold, after the last pixel.
@@ -83,17 +83,12 @@ def _own_flow(labels: Tensor, steps: Tensor) -> tuple[Tensor, tuple[Tensor, Tens
             heat[hot] += 1
             heat[: ends[last]] = heat[active].sum(0) / len(_NEIGHBOURS)
         done = max(done, wanted[last])
-    slope = torch.stack(
-        [
-            heat[neighbours[_DOWN]] - heat[neighbours[_UP]],
-            heat[neighbours[_RIGHT]] - heat[neighbours[_LEFT]],
-        ],
-        1,
-    )
+    around = heat[neighbours]
+    slope = torch.stack([around[_DOWN] - around[_UP], around[_RIGHT] - around[_LEFT]], 1)
     return slope / (1e-60 + slope.square().sum(1, keepdim=True).sqrt()), pixels
 
 
-def _neighbours(labels: Tensor, pixels: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _neighbours(labels: Tensor, pixels: Pixels) -> tuple[Tensor, Tensor]:
     """Return the neighbours (9, P) of the objects' pixels, and whether they are of the same object.
 
     Pixels are named by their position among `pixels`; the background is what comes after the last.
@@ -111,7 +106,7 @@ def _neighbours(labels: Tensor, pixels: tuple[Tensor, Tensor, Tensor]) -> tuple[
     return neighbours, number[neighbours] == number[:-1]
 
 
-def _centres(labels: Tensor, pixels: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _centres(labels: Tensor, pixels: Pixels) -> tuple[Tensor, Tensor]:
     """Return the pixel of each object that is nearest to its centre of mass, and its image."""
     image, row, column = pixels
     number = labels[pixels]

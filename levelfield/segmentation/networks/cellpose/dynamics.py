@@ -24,16 +24,15 @@ def find_objects(outputs: Tensor, options: CellposeOptions) -> Tensor:
 
     Parameters
     ----------
-    outputs
-        (N, 3, Y, X) float32: flow along y and x, logit of the probability.
-    options
+    outputs : (N, 3, Y, X) float32
+        Flow along y and x, logit of the probability.
+    options : CellposeOptions
         Thresholds, and how many steps.
 
     Returns
     -------
-    Tensor
-        (N, Y, X) int64 on the same device; each image's objects are numbered on from those of the
-        image before.
+    (N, Y, X) int64
+        On the same device; each image's objects are numbered on from those of the image before.
     """
     flow, inside = outputs[:, :2], outputs[:, 2] > options.cell_probability
     image, row, column = inside.nonzero(as_tuple=True)
@@ -56,8 +55,7 @@ def _keep(labels: Tensor, keep: Tensor) -> Tensor:
     present = labels.flatten().bincount(minlength=len(keep)) > 0
     keep = keep & present
     keep[0] = False
-    numbers = keep.cumsum(0) * keep
-    return numbers[labels]
+    return (keep.cumsum(0) * keep)[labels]
 
 
 def _follow(

@@ -20,21 +20,14 @@ _PATIENCE = 50
 
 
 class Portion:
-    """A number of things that are computed at once, halved whenever memory does not suffice.
+    """A number of things (``"tiles"``) computed at once, halved whenever memory is too small.
 
-    Threads may share it. It grows back when memory has sufficed for long enough.
-
-    Parameters
-    ----------
-    size
-        The number to begin with, and the largest.
-    what
-        The things, for the log: ``"tiles"``.
+    Threads may share it. It grows back, to at most the number that it began with, when memory has
+    sufficed for long enough.
     """
 
     def __init__(self, size: int, what: str) -> None:
-        self.size, self.largest = size, size
-        self.what = what
+        self.size, self.largest, self.what = size, size, what
         self._lock = Lock()
         self._successes, self._patience = 0, _PATIENCE
 
@@ -48,30 +41,21 @@ class Portion:
         Raises
         ------
         MachineFault
-            If memory does not suffice even for one.
+            If memory is too small even for one.
         """
         results: list[Result] = []
         while len(results) < len(items):
             size = self.size
-            part = self._try(function, items[len(results) : len(results) + size], size)
-            if part is None:
+            try:
+                part = function(items[len(results) : len(results) + size], size)
+            except torch.OutOfMemoryError:
+                part = ()
+            # Not halved above: until a handler has ended, its error keeps what was allocated.
+            if not part:
                 self._halve(size)
-            else:
-                results.extend(part)
-                self._grow(size, len(part))
+            results.extend(part)
+            self._grow(size, len(part))
         return results
-
-    @staticmethod
-    def _try(
-        function: Callable[[Sequence[Item], int], Sequence[Result]],
-        portion: Sequence[Item],
-        size: int,
-    ) -> Sequence[Result] | None:
-        try:
-            return function(portion, size)
-        except torch.OutOfMemoryError:
-            # Not halved in here: until this handler has ended, the error keeps what was allocated.
-            return None
 
     def _halve(self, failed: int) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ images are prepared.
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from threading import Lock
@@ -16,10 +17,10 @@ from threading import Lock
 import numpy as np
 import torch
 from cellpose.utils import fill_holes_and_remove_small_masks
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from levelfield.arrays import AnyArray, Image, Labels
 from levelfield.labels.filtering import filter_objects
 from levelfield.labels.objects import renumber
 from levelfield.segmentation.devices import Device
@@ -39,8 +40,6 @@ from levelfield.segmentation.networks.cellpose.tiles import Canvas
 from levelfield.segmentation.result import Segmentation
 
 log = logging.getLogger("levelfield")
-
-Image = NDArray[np.float32]
 
 # By kind of device: tiles in a batch, images whose objects are found together, and images that are
 # worth giving to `segment` together. A CPU is as fast with one, and need not fill up any batch.
@@ -63,20 +62,13 @@ class _Group:
 class CellposeModel:
     """A Cellpose network that was loaded once and segments image after image.
 
-    Parameters
-    ----------
-    path
-        File of weights, see `load_network`.
-    device
-        Where to compute, see `levelfield.segmentation.devices`.
-
     Attributes
     ----------
-    device_name
+    device_name : str
         For tables.
-    fields_at_once
+    fields_at_once : int
         Images that are worth giving to `segment` together.
-    seconds_to_compile
+    seconds_to_compile : float
         By what compiling networks has delayed the first image.
     """
 
@@ -113,14 +105,11 @@ class CellposeModel:
         images : iterable of (C, Y, X) float32
             Intensities 0-1, one to three channels; Cellpose 4 takes them in any
             order. Each is asked for when the work on those before it has gone far enough.
-        options : CellposeOptions, optional
-            See there.
 
         Yields
         ------
         Segmentation
-            Of each image, in order. The record says how many objects were removed by size and
-            how many touch the border.
+            Of each image, in order, with how many objects were removed by size or at the border.
 
         Raises
         ------
@@ -132,17 +121,13 @@ class CellposeModel:
             kept, removed = filter_objects(labels, *options.limits)
             yield Segmentation(renumber(kept), removed)
 
-    def outputs(
-        self, images: Iterable[Image], options: CellposeOptions
-    ) -> Iterator[NDArray[np.float32]]:
+    def outputs(self, images: Iterable[Image], options: CellposeOptions) -> Iterator[Image]:
         """Yield what the network says of each image: (3, Y, X) float32, see `CellposeNetwork`."""
         canvases = self._canvases(images, options, depth=0)
         for outputs in self._predict(canvases, options):
             yield outputs.cpu().numpy()
 
-    def _label_images(
-        self, images: Iterable[Image], options: CellposeOptions
-    ) -> Iterator[NDArray[np.int32]]:
+    def _label_images(self, images: Iterable[Image], options: CellposeOptions) -> Iterator[Labels]:
         threads = 1 if self.device.type == "cuda" else 0
         shapes: list[tuple[int, int]] = []
 
@@ -156,11 +141,8 @@ class CellposeModel:
         groups = self._groups(self._predict(canvases, options), shapes, portion.size)
         lane = lane_of(self.device, "objects")
 
-        def objects(group: _Group) -> list[NDArray[np.int32]]:
-            return _objects(group, options, lane, portion)
-
-        for labels in ahead(objects, groups, depth=threads):
-            yield from labels
+        find = partial(_objects, options=options, lane=lane, portion=portion)
+        yield from chain.from_iterable(ahead(find, groups, depth=threads))
 
     def _predict(self, canvases: Iterator[Canvas], options: CellposeOptions) -> Iterator[Tensor]:
         """Yield what the network says of each image, on the device."""
@@ -246,45 +228,34 @@ class CellposeModel:
 
 
 @torch.inference_mode()
-def _objects(
-    group: _Group, options: CellposeOptions, lane: Lane, portion: Portion
-) -> list[NDArray[np.int32]]:
+def _objects(group: _Group, options: CellposeOptions, lane: Lane, portion: Portion) -> list[Labels]:
     """Find the objects of a group of images."""
     group.ready.wait()
     with lane:
         outputs = [share(output) for output in group.outputs]
         found = portion.run(lambda some, _: _labels(some, group.shape, options), outputs)
-    return [_finish(labels, options) for labels in found]
+    return [_fill_holes(renumber(labels), options.minimum_area) for labels in found]
 
 
 def _labels(
     outputs: Sequence[Tensor], shape: tuple[int, int], options: CellposeOptions
-) -> list[NDArray[np.int32]]:
+) -> list[AnyArray]:
     """Find the objects of images of one size (Y, X)."""
     stacked = torch.stack(list(outputs))
     if options.resample:
         stacked = torch.stack([resize(output, shape) for output in stacked])
     if stacked.device.type == "mps":  # which has no float64
         stacked = stacked.cpu()
-    labels = find_objects(stacked, options).cpu().numpy()
-    return [_nearest(one, shape) for one in labels]
+    labels = find_objects(stacked, options).cpu()
+    if labels.shape[1:] != shape:
+        labels = functional.interpolate(labels[:, None].double(), shape)[:, 0].long()
+    return list(labels.numpy())
 
 
-def _nearest(labels: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Scale a label image to (Y, X)."""
-    numbered = renumber(labels)
-    if numbered.shape == tuple(shape):
-        return numbered
-    scaled = functional.interpolate(torch.from_numpy(numbered)[None, None].double(), shape)
-    return scaled[0, 0].numpy().astype(np.int32)
-
-
-def _finish(labels: NDArray[np.int32], options: CellposeOptions) -> NDArray[np.int32]:
+def _fill_holes(labels: Labels, minimum_area: int) -> Labels:
     """Fill holes and remove small objects, as Cellpose does."""
-    whole = fill_holes_and_remove_small_masks(
-        np.ascontiguousarray(renumber(labels).astype(np.uint32)), min_size=options.minimum_area
-    )
-    return whole.astype(np.int32)
+    pixels = np.ascontiguousarray(labels.astype(np.uint32))
+    return fill_holes_and_remove_small_masks(pixels, min_size=minimum_area).astype(np.int32)
 
 
 def _check(image: Image) -> None:

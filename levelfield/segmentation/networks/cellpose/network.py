@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -17,8 +17,7 @@ from levelfield.segmentation.networks.cellpose.attention import fuse_attention
 log = logging.getLogger("levelfield")
 
 MOST_CHANNELS = 3
-# The side in px of the tiles that each kind of network was trained on.
-_TILE_SIDES = {"sam": 256, "dino": 384}
+_TILE_SIDES = {"sam": 256, "dino": 384}  # px, of the tiles that each kind was trained on
 _PREFIX = "module."  # of weights that were trained on several GPUs at once
 
 
@@ -28,15 +27,13 @@ class CellposeNetwork:
 
     Attributes
     ----------
-    module
+    module : Module
         From tiles (N, C, Y, X) to (N, 3, Y, X): flow along y and x, and the logit of the
         probability of being part of an object.
-    kind
+    kind : str
         ``sam`` or ``dino``.
-    tile_side
+    tile_side : int
         px; the only one possible for ``sam``, the usual one for ``dino``.
-    device, precision
-        Where and in which numbers it computes.
     """
 
     module: nn.Module
@@ -56,11 +53,9 @@ def load_network(path: Path, device: torch.device, precision: str = "auto") -> C
 
     Parameters
     ----------
-    path
-        File as Cellpose 4 writes it. Nothing in it is executed.
-    device
-        Where to put the network.
-    precision
+    path, device : Path, torch.device
+        File as Cellpose 4 writes it, of which nothing is executed; where to put the network.
+    precision : str
         ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU that has it, as Cellpose does,
         and float32 elsewhere, where it is faster.
 
@@ -96,9 +91,7 @@ def compile_network(network: CellposeNetwork, batch: Tensor) -> tuple[CellposeNe
     """Compile a network for batches of one shape; return it, and the seconds that this took."""
     started = time.monotonic()
     compiled = cast(nn.Module, torch.compile(network.module, dynamic=False))
-    ready = CellposeNetwork(
-        compiled, network.kind, network.tile_side, network.device, network.precision
-    )
+    ready = replace(network, module=compiled)
     ready.run(batch).cpu()
     seconds = time.monotonic() - started
     log.info("compiling the network took %.0f s", seconds)

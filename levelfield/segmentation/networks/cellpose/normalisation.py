@@ -12,8 +12,7 @@ from levelfield.segmentation.methods.cellpose import CellposeOptions
 # camera counts; intensities here are 0-1, and so are multiplied by those of a 16-bit camera first.
 COUNTS = 65535.0
 _LEAST_RANGE = 1e-3
-# Of larger images Cellpose takes the percentiles of every so many pixels.
-_LARGE = 224**3
+_LARGE = 224**3  # px; of larger images Cellpose takes the percentiles of some pixels only
 
 
 def normalise(image: Tensor, options: CellposeOptions) -> Tensor:

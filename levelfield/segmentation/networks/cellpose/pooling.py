@@ -22,14 +22,7 @@ def predict_all(
     The last batch is filled up with blank tiles: as every batch has the same shape, what comes out
     for a tile does not depend on which others it was computed with.
 
-    Parameters
-    ----------
-    network
-        See `load_network`.
-    canvases
-        Images; the next one is asked for when there are not enough tiles for a batch.
-    portion
-        Tiles in a batch.
+    The next image is asked for when there are not enough tiles for a batch of a `portion`.
     """
     open_canvases: deque[Canvas] = deque()
     waiting: deque[Place] = deque()

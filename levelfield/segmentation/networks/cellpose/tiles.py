@@ -20,13 +20,11 @@ class Canvas:
 
     Parameters
     ----------
-    image
-        (C, Y, X), scaled for the network.
-    side
-        Of the tiles, px.
-    overlap
-        Of neighbouring tiles, as a fraction of their side.
-    augment
+    image : (C, Y, X)
+        Scaled for the network.
+    side, overlap : int, float
+        Side of the tiles (px), and overlap of neighbours as a fraction of it.
+    augment : bool
         Whether tiles overlap by half and are flipped in turns.
     """
 
@@ -53,12 +51,14 @@ class Canvas:
 
     def add(self, number: int, output: Tensor) -> None:
         """Take the network's output (3, side, side) for a tile."""
-        output = _flip(output, self.flips[number])
-        turned = [-1.0 if flipped else 1.0 for flipped in _flow_turns(self.flips[number])]
+        row, column = self.flips[number]
+        output = _flip(output, (row, column))
+        # A flip turns the flow along its axis round; the probability has no direction.
+        signs = (-1.0 if column else 1.0, -1.0 if row else 1.0, 1.0)
         weight = _taper(self.side, output.device)
         top, left = self.corners[number]
         part = self.sums[:, top : top + self.side, left : left + self.side]
-        for channel, sign in enumerate(turned):
+        for channel, sign in enumerate(signs):
             part[channel].addcmul_(output[channel], weight, value=sign)
         self.missing -= 1
 
@@ -85,24 +85,13 @@ def _flip(tile: Tensor, flips: tuple[int, int]) -> Tensor:
     return tile.flip(axes) if axes else tile
 
 
-def _flow_turns(flips: tuple[int, int]) -> tuple[int, int, int]:
-    """Say of the flow along y, the one along x and the probability whether a flip turns them."""
-    row, column = flips
-    return column, row, 0
-
-
-def _taper_line(side: int) -> np.ndarray:
-    size = max(224, side)
-    place = np.abs(np.arange(size) - (size - 1) / 2)
-    line = 1 / (1 + np.exp((place - (size / 2 - 20)) / _TAPER))
-    first = size // 2 - side // 2
-    return line[first : first + side]
-
-
 @lru_cache(maxsize=8)
 def _taper(side: int, device: torch.device) -> Tensor:
     """Return the weight (side, side) of a tile's pixels."""
-    line = _taper_line(side)
+    size = max(224, side)
+    place = np.abs(np.arange(size) - (size - 1) / 2)
+    first = size // 2 - side // 2
+    line = 1 / (1 + np.exp((place - (size / 2 - 20)) / _TAPER))[first : first + side]
     return torch.from_numpy((line * line[:, None]).astype(np.float32)).to(device)
 
 
