@@ -115,13 +115,7 @@ def _check_threshold(made: ObjectSetSettings, methods: Methods) -> None:
 
 
 def _check_weights(made: ObjectSetSettings, methods: Methods) -> None:
-    needed = methods[made.method].weights
-    if needed and not made.weights:
-        raise ConfigError(
-            f"objects.{made.name}: method {made.method} needs weights. Add `weights:` with a name "
-            "of levelfield/weights/catalogue.yaml or of the config's section weights."
-        )
-    if made.weights and not needed:
+    if made.weights and not methods[made.method].weights:
         raise ConfigError(
             f"objects.{made.name}.weights: method {made.method} has none. Leave the key out, or "
             f"choose among {_those_with('weights', methods)}."

@@ -25,6 +25,7 @@ from levelfield.config.settings import ObjectSetSettings, Science, object_sets
 from levelfield.config.sheets import (
     SCHEMAS,
     check_config,
+    faults_in,
     load_schema,
     with_defaults,
     written_parts,
@@ -174,24 +175,25 @@ def checked_plan(
     schema, methods = load_schema(SCHEMAS / "config.yaml"), segmenters.methods
     check_config(config, schema, source, segmenters.schemas)
     config = with_defaults(config, schema)
-    sets = checked_sets(config, methods) if methods else object_sets(config)
-    if methods:
-        check_classifiers(sets, list(config["pixel_classifiers"]), methods)
-    check_measurement(config)
-    sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
-    plates = read_plates(config, sheets if check else None)
-    networks = network_settings(config)
-    check_networks(networks, config)
-    return Plan(
-        config=config,
-        plates=plates,
-        object_sets=tuple(sets),
-        references=plates_with_references(config, plates),
-        networks=networks,
-        weights=_fetched(config, sets, networks),
-        results=Results(config["results"], folder),
-        plate_diameters=bool(methods and sets_with_plate_diameter(sets, methods)),
-    )
+    with faults_in(source):
+        sets = checked_sets(config, methods) if methods else object_sets(config)
+        if methods:
+            check_classifiers(sets, list(config["pixel_classifiers"]), methods)
+        check_measurement(config)
+        sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
+        plates = read_plates(config, sheets if check else None)
+        networks = network_settings(config)
+        check_networks(networks, config)
+        return Plan(
+            config=config,
+            plates=plates,
+            object_sets=tuple(sets),
+            references=plates_with_references(config, plates),
+            networks=networks,
+            weights=_fetched(config, sets, networks),
+            results=Results(config["results"], folder),
+            plate_diameters=bool(methods and sets_with_plate_diameter(sets, methods)),
+        )
 
 
 def _fetched(

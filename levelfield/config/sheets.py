@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,15 @@ class ConfigError(ValueError):
 
 class SheetError(ValueError):
     """A sheet is wrong; the text says which file, line, value and what is allowed."""
+
+
+@contextmanager
+def faults_in(source: str) -> Iterator[None]:
+    """Put the name of the config's file before what is found wrong with it."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{source}, {error}") from None
 
 
 def load_schema(path: Path) -> dict[str, Any]:
@@ -242,8 +252,9 @@ def _describe(error: jsonschema.ValidationError, source: str) -> str:
             f"{_suggestion(unknown[0], known)} Allowed: {', '.join(known)}."
         )
     if error.validator == "required":
-        missing = [name for name in needed if name not in found]
-        return f"{source}, {key}: the key '{missing[0]}' is missing. Add it."
+        missing = next(name for name in needed if name not in found)
+        about = _rule_broken(error).get("properties", {}).get(missing, {}).get("description", "")
+        return f"{source}, {key}: the key '{missing}' is missing. Add it. {about}".rstrip()
     return f"{source}, {key}: {found!r} is not allowed. {_advice(error)}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from levelfield.config.plan import NO_SEGMENTERS, Plan, Segmenters, checked_plan
-from levelfield.config.sheets import ConfigError
+from levelfield.config.sheets import ConfigError, faults_in
 from levelfield.execution.subprocesses import call_in_subprocess
 
 
@@ -33,7 +33,8 @@ def read_plan(config: Mapping[str, Any], source: str, folder: str = "", check: b
     segmenters = find_segmenters()
     plan = checked_plan(config, source, segmenters, folder, check)
     if check and segmenters.methods and plan.config["readouts"]:
-        call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
+        with faults_in(source):
+            call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
     return plan
 
 

@@ -240,8 +240,7 @@ def train(
     training = Training(settings, start, machine.device, recipe)
     if checkpoint is not None and checkpoint.is_file():
         training.resume(checkpoint)
-    # A seed of its own: validation must not see the augmentations of the training. The samples are
-    # drawn once, so that every check judges by the same ones.
+    # Drawn once, for all checks, and by a seed of its own: validation must not see the training's.
     judged = range(_VALIDATION_SAMPLES)
     checks = list(_batches(training, validation, judged, settings.seed + 1)) if validation else []
     started, first_step = time.monotonic(), training.step

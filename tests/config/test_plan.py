@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+import yaml
+from conftest import REPOSITORY
 from hypothesis import given
 from hypothesis import strategies as st
 
 from levelfield.config.layouts import read_layout
 from levelfield.config.plates import divide_into_packs, read_plates
-from levelfield.config.sheets import SheetError
+from levelfield.config.sheets import ConfigError, SheetError
 from levelfield.config.wells import (
     PLATE_SHAPES,
     check_well_on_plate,
@@ -16,6 +18,7 @@ from levelfield.config.wells import (
     row_column,
     row_letters,
 )
+from levelfield.runs.plan import read_plan
 
 LAYOUT = "well,control_type,perturbation\nA01,negcon,DMSO\nA02,poscon,drug\n"
 
@@ -197,3 +200,38 @@ def test_a_job_reads_no_layout_but_that_of_its_plate(tmp_path, schemas):
         read_plates(config, schemas)
     (tmp_path / "layout.csv").write_text("well,control_type\nC03,trt\n")
     assert plate.packs == {"pack1": ("C03",)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"objects": {"Nuclei": {"method": "classical", "channels": ["GFP"]}}}, "objects.Nuclei"),
+        ({"objects": {"Nuclei": {"method": "classical", "weights": "mine"}}}, "objects.Nuclei"),
+        ({"measurement": {"channels": ["GFP"]}}, "measurement.channels: 'GFP'"),
+        ({"networks": {"mine": {"test_groups": 0.2}}}, "networks.mine: there is nothing to learn"),
+    ],
+)
+def test_what_is_wrong_with_a_config_comes_with_the_name_of_its_file(changes, says, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    config = yaml.safe_load(Path("config/config.yaml").read_text()) | changes
+    with pytest.raises(ConfigError, match=rf"^my\.yaml, {says}"):
+        read_plan(config, "my.yaml")
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "says"),
+    [
+        ("stardist", "weights", "stardist needs a name of levelfield/weights/catalogue.yaml or of"),
+        ("expansion", "parent", "expansion needs an object set that is made before this one."),
+    ],
+)
+def test_a_key_that_a_method_needs_is_asked_for_with_what_to_write(method, key, says, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    config = yaml.safe_load(Path("config/config.yaml").read_text())
+    config["objects"]["Nuclei"] = {"method": method}
+    missing = rf"^my\.yaml, objects\.Nuclei: the key '{key}' is missing\. Add it\. Method {says}"
+    with pytest.raises(ConfigError, match=missing):
+        read_plan(config, "my.yaml")
+    config["objects"]["Nuclei"] |= {key: "", "channels": ["DNA"]}
+    with pytest.raises(ConfigError, match=rf"^my\.yaml, objects\.Nuclei\.{key}: '' is n"):
+        read_plan(config, "my.yaml")
