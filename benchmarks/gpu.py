@@ -107,7 +107,7 @@ class Planted:
     Parameters
     ----------
     flows, expected : (N, 3, Y, X) float32
-        Of N sites: flows of the labels, and what the network says in float32 in `eval`.
+        Flows of the labels of N sites, and what the network says in float32 in `eval`.
     """
 
     def __init__(self, flows, expected, device):
