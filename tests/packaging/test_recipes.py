@@ -2,7 +2,10 @@
 
 import ast
 import json
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
@@ -70,6 +73,19 @@ def test_an_image_run_as_its_comment_says_finds_its_profile(name, tmp_path, monk
     command = snakemake_command(options)
     profile = command[command.index("--profile") + 1]
     assert profile == str(REPOSITORY / "profiles" / "local")
+
+
+def test_a_user_of_the_apptainer_image_gets_a_copy_of_what_is_compiled_in_it(tmp_path):
+    text = (ENVS / "levelfield.def").read_text()
+    script = re.search(r"^%environment\n(.*?)^%", text, re.MULTILINE | re.DOTALL)[1]
+    (tmp_path / "image/.numba/room").mkdir(parents=True)
+    script = script.replace("/levelfield/.numba", str(tmp_path / "image" / ".numba"))
+    environment = {"HOME": str(tmp_path / "home"), "PATH": os.environ["PATH"]}
+    for _ in range(2):
+        command = ["sh", "-euc", script + 'printf %s "$NUMBA_CACHE_DIR"']
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert [path.name for path in Path(done.stdout).iterdir()] == ["room"]
+    assert len(list(Path(done.stdout).parent.iterdir())) == 1
 
 
 def test_the_apptainer_image_gets_what_a_wheel_is_built_from_and_nothing_else():
