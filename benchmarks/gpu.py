@@ -107,12 +107,12 @@ class Planted:
     Parameters
     ----------
     flows, expected : (N, 3, Y, X) float32
-        Of N sites: of the labels, and what the network says in float32 in `eval`.
+        Flows of the labels of N sites, and what the network says in float32 in `eval`.
     """
 
     def __init__(self, flows, expected, device):
         self.flows, self.expected = flows, expected
-        self.on_device = [torch.from_numpy(one).to(device) for one in (flows, expected)]
+        self.on_device = [torch.from_numpy(array).to(device) for array in (flows, expected)]
         self.seconds = 0.0  # that arrays took, which are none of Cellpose's
 
     def __call__(self, number, output):
@@ -281,8 +281,8 @@ class Bench:
             flows = np.stack([flows_of(labels, self.device) for labels in self.labels])
             counted = [self._counts(image) for image in self.sites]
             expected = [
-                self.plain.eval(one, channel_axis=2, batch_size=16, compute_masks=False)[1]
-                for one in counted
+                self.plain.eval(image, channel_axis=2, batch_size=16, compute_masks=False)[1]
+                for image in counted
             ]
             expected = np.stack([np.concatenate([flow, p[None]]) for _, flow, p in expected])
             self._tell_rounding(expected)
@@ -312,7 +312,7 @@ class Bench:
         return masks
 
     def levelfield(self, number, options=HALF):
-        return [one.labels for one in self.ours.stream(iter(self.images(number)), options)]
+        return [result.labels for result in self.ours.stream(iter(self.images(number)), options)]
 
     def threads(self, number, options=HALF):
         """Let threads share the GPU, as a job does."""
@@ -321,7 +321,7 @@ class Bench:
         parts = [images[first : first + step] for first in range(0, number, step)]
         with ThreadPoolExecutor(THREADS) as pool:
             found = pool.map(lambda part: self.ours.segment(part, options), parts)
-            return [one.labels for part in found for one in part]
+            return [result.labels for part in found for result in part]
 
     @property
     def planting_seconds(self):

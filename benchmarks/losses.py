@@ -57,15 +57,15 @@ def score(folder: Path, decoders: tuple[str, ...], data: Path, every: int) -> pd
     unseen = split[split["role"] == "held out"].iloc[::every]
     images = [load_image(data, row.name, row.group) for row in unseen.itertuples(index=False)]
     typical = {
-        group: float(np.median([one.diameter for one in images if one.group == group]))
+        group: float(np.median([image.diameter for image in images if image.group == group]))
         for group in unseen["group"].unique()
     }
     rows = []
-    for one in images:
-        prediction = model.predict([one.image], typical[one.group])[0]
+    for image in images:
+        prediction = model.predict([image.image], typical[image.group])[0]
         for decoder in decoders:
-            labels = decode(prediction, one.image.shape, NetworkOptions(decoder=decoder)).labels
-            rows.append({"decoder": decoder, **judge(labels, one.labels)})
+            labels = decode(prediction, image.image.shape, NetworkOptions(decoder=decoder)).labels
+            rows.append({"decoder": decoder, **judge(labels, image.labels)})
     return pd.DataFrame(rows).groupby("decoder", sort=False).mean().reset_index()
 
 

@@ -59,8 +59,8 @@ def label(data: Path, group: str, path: Path) -> None:
     images = images_of(data, group)
     labels = [segment_objects(image[None], "classical", {}).labels for image in images]
     pairs = zip(images, labels, strict=True)
-    np.savez(path, **{f"{kind}{k}": one for k, pair in enumerate(pairs)
-                      for kind, one in zip(("image", "labels"), pair, strict=True)})  # fmt: skip
+    np.savez(path, **{f"{kind}{k}": array for k, pair in enumerate(pairs)
+                      for kind, array in zip(("image", "labels"), pair, strict=True)})  # fmt: skip
 
 
 def measure(path: Path) -> dict[str, float]:

@@ -124,16 +124,16 @@ def one_row(random: np.random.Generator, runs: int) -> Iterator[dict]:
                 head = {"study": "one row", "n_wells": n_wells, "sigma_pp": 100 * sigma}
                 head["true_over_margin"] = size
                 verdicts = [
-                    decide(one.estimate, one.bound, without_error=one.without_error)
-                    for one in cells
+                    decide(cell.estimate, cell.bound, without_error=cell.without_error)
+                    for cell in cells
                 ]
                 yield from _figures(
                     head,
                     {
-                        "coverage": [covers(one.estimate, one.truth) for one in cells],
+                        "coverage": [covers(cell.estimate, cell.truth) for cell in cells],
                         "coverage_sampling_only": [
-                            covers(replace(one.estimate, systematic_variance=0.0), one.truth)
-                            for one in cells
+                            covers(replace(cell.estimate, systematic_variance=0.0), cell.truth)
+                            for cell in cells
                         ],
                         "pass": [verdict == "pass" for verdict in verdicts],
                         "fail": [verdict == "fail" for verdict in verdicts],

@@ -5,7 +5,7 @@
 ``fold1_plain`` is ``fold1`` again without what `levelfield.training.augmentation.disturb` adds, to
 tell what that is worth. Processes make samples, each by its number (so the n-th is always the same)
 and with its targets; a network learns from those that are there and are not of its held-out groups,
-turned, mirrored and changed in intensity anew each time. Every third sample is plain.
+turned, mirrored and changed in intensity again each time. Every third sample is plain.
 
 The training lasts ``--seconds``; the number of steps follows from the speed, and with it the fall
 of the learning rate. ``--steps`` sets it instead. Writes into ``--out``: ``NETWORK.safetensors``

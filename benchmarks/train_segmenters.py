@@ -58,7 +58,7 @@ def main() -> None:
     options = parser.parse_args()
     out, images = options.out, chosen_images(options.data)
     out.mkdir(parents=True, exist_ok=True)
-    pixels, labels = [one.image for one in images], [one.labels for one in images]
+    pixels, labels = [image.image for image in images], [image.labels for image in images]
     samples = out / "samples.npz"
     np.savez(samples, images=np.stack(pixels), labels=np.stack(labels))
     if not (out / "mask_rcnn.safetensors").exists():

@@ -51,8 +51,11 @@ def needs(name):
     from packaging.requirements import Requirement
 
     found = [Requirement(text) for text in requires(name) or []]
-    applying = [one for one in found if not one.marker or one.marker.evaluate({"extra": ""})]
-    return [normalised(one.name) for one in applying]
+    return [
+        normalised(requirement.name)
+        for requirement in found
+        if not requirement.marker or requirement.marker.evaluate({"extra": ""})
+    ]
 
 
 def missing(there):

@@ -19,10 +19,11 @@ _NOT_RUN = """
 # Not run yet: no machine with conda was at hand. What was checked is that all pins are those of
 # the lock"""
 _PINS_ONLY = f"{_NOT_RUN}."
-_OF_STAGES = f"""{_NOT_RUN}, and that its stages import without what is left out. The \
-package itself is not in it:
-# in the project's folder, run
+_RUN_WITH = """
+# The package itself is not in it: in the project's folder, run
 #   PYTHONPATH=$PWD snakemake --sdm conda --conda-not-block-search-path-envvars ..."""
+_OF_STAGES = f"{_PINS_ONLY}{_RUN_WITH}"
+_OF_CORE = f"{_NOT_RUN}, and that its stages import without the extras.{_RUN_WITH}"
 
 
 def compile_lock(source: Path, name: str, *options: str) -> None:
@@ -81,7 +82,7 @@ def stage_texts() -> dict[str, str]:
     return {
         "levelfield": conda_text("levelfield-gpu", pins_of("levelfield-gpu"), (), _OF_STAGES),
         "levelfield-cpu": conda_text("levelfield-gpu", without_cuda, from_conda, _OF_STAGES),
-        "levelfield-core": conda_text("levelfield", pins_of("levelfield"), (), _OF_STAGES),
+        "levelfield-core": conda_text("levelfield", pins_of("levelfield"), (), _OF_CORE),
     }
 
 

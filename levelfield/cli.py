@@ -8,6 +8,7 @@ from pathlib import Path
 from levelfield import __version__
 from levelfield.config.planted import planted_note
 from levelfield.config.results import in_plate
+from levelfield.execution.space import removable
 from levelfield.io.tables import read_csv
 from levelfield.report import verdict_text
 from levelfield.runs.door import copy_demo, run_workflow
@@ -15,7 +16,6 @@ from levelfield.runs.estimate import estimate, estimate_text, measure_costs
 from levelfield.runs.jobs import planned_jobs
 from levelfield.runs.plan import read_plan_file
 from levelfield.runs.screen import judge_finished
-from levelfield.runs.space import removable
 from levelfield.runs.status import screen_status, status_text
 from levelfield.runs.verify import invalidate, verify_plate
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from levelfield.execution.logs import job_log
+from levelfield.execution.space import check_space, predicted_bytes
 from levelfield.io.plate_index import usable_sites
 from levelfield.io.store import create_plate
 from levelfield.io.tables import read_csv, write_csv
-from levelfield.runs.space import check_space, predicted_bytes
 
 with job_log(snakemake.log[0]) as log:
     plate = snakemake.wildcards.plate

@@ -31,7 +31,7 @@ MARGINS = {
     "threshold": (1.0, 0.5),
     "split_merge": (0.15, 0.1),
 }
-"""Of a class and of the difference, in fractions and px, by question."""
+"""For a class and for the difference, in fractions and px, by question."""
 METHODS = {
     "Nuclei": Method(
         {
@@ -165,7 +165,7 @@ def answers_of(
     plate
         Its name.
     **changes
-        Of every row.
+        Fields of every row.
     """
     answers = []
     for object_set in OBJECT_SETS:

@@ -21,7 +21,18 @@ FLOORS = (
     ("cli",),
 )
 """From the ground up; a room imports from itself and from the floors below."""
-QC = ("columns", "measures", "statistics", "evidence", "verdict", "review", "wording")
+QC = (
+    "columns",
+    "measures",
+    "statistics",
+    "evidence",
+    "verdict",
+    "review",
+    "wording",
+    "truth",
+    "plate",
+    "train",
+)
 """The rooms of the QC, likewise."""
 
 

@@ -28,8 +28,7 @@ class StarOptions(DecodingOptions):
     centre: Share = 0.5
     """Objects have a pixel that is central with more than this probability; higher finds fewer."""
     overlap: Share = 0.3
-    """Of two polygons that share more than this fraction of the smaller one, the better stays;
-    lower splits less."""
+    """Share of the smaller of two polygons above which only the better stays; lower splits less."""
 
 
 class SeedOptions(StarOptions):

@@ -44,7 +44,7 @@ def read_layout(
     Raises
     ------
     SheetError
-        Naming file, line, value and remedy.
+        Naming file, line, value and what to do.
     """
     import pandas as pd
 

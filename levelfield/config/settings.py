@@ -59,7 +59,7 @@ class ObjectSetSettings:
     parents : dict of str to str
         Object sets that it builds on, by role (`PARENT_ROLES`).
     parameters : mapping
-        Of the segmenter.
+        Parameters of the segmenter.
     steps : tuple of mapping
         Image processing that only the segmenter sees.
     threshold_from : str

@@ -254,10 +254,10 @@ def _describe(error: jsonschema.ValidationError, source: str) -> str:
         missing = next(name for name in needed if name not in found)
         about = _rule_broken(error).get("properties", {}).get(missing, {}).get("description", "")
         return f"{source}, {key}: the key '{missing}' is missing. Add it. {about}".rstrip()
-    return f"{source}, {key}: {found!r} is not allowed. {_remedy(error)}"
+    return f"{source}, {key}: {found!r} is not allowed. {_advice(error)}"
 
 
-def _remedy(error: jsonschema.ValidationError) -> str:
+def _advice(error: jsonschema.ValidationError) -> str:
     rule = _rule_broken(error)
     needed: Any = error.validator_value
     if error.validator == "enum":

@@ -126,8 +126,8 @@ def remake_tables(
 ) -> None:
     """Make the parquet tables of a pack, and write them, unless another job of the kind did.
 
-    Of the sound fields of `segmented`, the pack's table of fields, those are kept that an earlier
-    run wrote, if all of its tables are readable.
+    Among the sound fields of `segmented`, the pack's table of fields, those are kept that an
+    earlier run wrote, if all of its tables are readable.
     """
     try:
         previous = {name: pd.read_parquet(path) for name, path in paths.items()}

@@ -44,7 +44,7 @@ def map_on_gpus(
     Parameters
     ----------
     function : callable
-        Of an item and the rule of a device (``cuda:1``). Several threads call it at once: one
+        Takes an item and the rule of a device (``cuda:1``). Several threads call it at once: one
         reads and one writes while a third keeps the GPU busy. With several GPUs, picklable.
     items : sequence
         What describes the fields that are worked on together.

@@ -1,4 +1,4 @@
-"""Faults of the machine, as opposed to those of images: in words, with a remedy."""
+"""Faults of the machine, as opposed to those of images: in words, with what to do."""
 
 import errno
 import signal

@@ -33,7 +33,7 @@ def map_fields(
     workers : int
         Processes; 1 works in this one.
     what : str
-        Of the progress line, for instance ``"segment P1 pack2"``.
+        What the progress line calls it, for instance ``"segment P1 pack2"``.
     """
     counts = [fields_of(item) for item in items]
     if workers == 1 or len(items) < 2:

@@ -98,8 +98,8 @@ class SlopeFit:
     Attributes
     ----------
     coefficients, spread : (K,) float64 and float
-        Of log(field), in the order of `legendre_terms`; robust spread of the slopes that are left
-        over, per thumbnail pixel.
+        Coefficients of log(field), in the order of `legendre_terms`; robust spread of the slopes
+        that are left over, per thumbnail pixel.
     """
 
     def __init__(self, images: AnyFloats, maximum: float, degree: int) -> None:

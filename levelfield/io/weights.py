@@ -87,7 +87,7 @@ def _cached(weights: Weights, place: Path, cache: Path) -> Path:
 def _take_over(left: Path) -> Path:
     """Return a file for a download of our own; it holds what a download that has ended left.
 
-    Of those that take over the same file one wins its renaming; the others look further.
+    When several take over the same file, one wins its renaming; the others look further.
     """
     own = left.with_name(f"{left.name}.{uuid.uuid4().hex}")
     for found in [left, *sorted(left.parent.glob(f"{left.name}.*"))]:
@@ -107,12 +107,12 @@ def _offline(weights: Weights, place: Path, error: DownloadError) -> str:
     )
 
 
-def _check(path: Path, weights: Weights, remedy: str) -> None:
+def _check(path: Path, weights: Weights, advice: str) -> None:
     found = file_sha256(path)
     if found != weights.sha256:
         raise WeightsError(
             f"weights {weights.name}: '{path}' is not the file that the config names. Its sha256 "
-            f"is {found}; it should be {weights.sha256}. {remedy}."
+            f"is {found}; it should be {weights.sha256}. {advice}."
         )
 
 

@@ -1,1 +1,1 @@
-"""What is done with label images: areas, hulls, borders, growth, relabelling."""
+"""What is done with label images: areas, hulls, borders, relabelling."""

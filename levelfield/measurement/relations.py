@@ -26,7 +26,7 @@ FEATURES = features(
 def parents(child_labels: AnyLabels, parent_labels: AnyLabels) -> pd.Series:
     """Return the parent of every child: the object with which it shares most pixels.
 
-    Of equals the lowest, 0 if the child overlaps none; indexed by the child's label, ascending.
+    Among equals the lowest, 0 if the child overlaps none; indexed by the child's label, ascending.
 
     Raises
     ------

@@ -70,7 +70,7 @@ def measure_site(
     relations : mapping of str to str, optional
         Parent set of each child set: adds the columns of `levelfield.measurement.relations`.
     dtype : numpy dtype
-        Of the features, which are computed in float64; object numbers and counts are int32.
+        Type of the features, which are computed in float64; object numbers and counts are int32.
     channels, channel_pairs, **parameters : fields of `levelfield.measurement.parameters.Parameters`
 
     Returns

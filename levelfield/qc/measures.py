@@ -23,7 +23,7 @@ class Measure:
     name, question : str
         In the tables; one of `QUESTIONS`.
     unit : str
-        Of a class: ``%``, ``pp`` or ``px``.
+        The unit for a class: ``%``, ``pp`` or ``px``.
     scale : float
         Units per fraction of objects, or per px.
     signed : bool

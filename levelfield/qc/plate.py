@@ -152,20 +152,22 @@ def assess_plate(
     )
     classes = dict(design.layout[["Metadata_Well", "Metadata_ControlType"]].astype(str).to_numpy())
     scored = score_plate(objects, pairs, candidates, classes)
-    outside = shipped_calibration().out_of_distribution(scored.objects)
-    rules = _without_calibration(rules, outside, design)
-    return judge_plate(scored, fields, outside, design, rules, review)
+    out_of_distribution = shipped_calibration().out_of_distribution(scored.objects)
+    rules = _without_calibration(rules, out_of_distribution, design)
+    return judge_plate(scored, fields, out_of_distribution, design, rules, review)
 
 
-def _without_calibration(rules: Rules, outside: pd.Series, design: PlateDesign) -> Rules:
+def _without_calibration(
+    rules: Rules, out_of_distribution: pd.Series, design: PlateDesign
+) -> Rules:
     """Take away the calibration of object sets whose control images mostly do not show nuclei.
 
     A set that no other grows from is taken for nuclei, which it need not be: the evidence was
     calibrated on nothing else, so that nothing of such a set passes.
     """
     kinds = design.layout.set_index("Metadata_Well")["Metadata_ControlType"]
-    wells = outside.index.get_level_values("Metadata_Well").map(kinds)
-    controls = outside[wells.isin(["negcon", "poscon"])]
+    wells = out_of_distribution.index.get_level_values("Metadata_Well").map(kinds)
+    controls = out_of_distribution[wells.isin(["negcon", "poscon"])]
     other = controls.str.contains(NOT_NUCLEI).groupby(level=OBJECT_SET).mean() > NOT_NUCLEI_SHARE
     changed = {name: ("other", rules.kinds[name][1]) for name in other[other].index}
     return replace(rules, kinds={**rules.kinds, **changed}) if changed else rules
@@ -174,7 +176,7 @@ def _without_calibration(rules: Rules, outside: pd.Series, design: PlateDesign) 
 def judge_plate(
     scored: Scored,
     opinions: pd.DataFrame,
-    outside: pd.Series,
+    out_of_distribution: pd.Series,
     design: PlateDesign,
     rules: Rules,
     review: ReviewInput = NO_REVIEW,
@@ -185,7 +187,7 @@ def judge_plate(
     ----------
     scored : Scored
         From `levelfield.qc.evidence.scores.score_plate`.
-    opinions, outside : DataFrame, Series
+    opinions, out_of_distribution : DataFrame, Series
         As for `levelfield.qc.statistics.field_sums.field_sums`.
     design, rules, review : PlateDesign, Rules, ReviewInput
         As for `assess_plate`.
@@ -193,7 +195,9 @@ def judge_plate(
     plate, layout, pairs = design.plate, design.layout, comparisons(design.layout)
     objects, candidates = flag_objects(scored.objects), scored.candidates
     sums = with_calls(
-        field_sums(objects, candidates, opinions, design.fields, design.object_sets, outside),
+        field_sums(
+            objects, candidates, opinions, design.fields, design.object_sets, out_of_distribution
+        ),
         rules.constants_of,
     )
     readings = plate_readings(plate, objects, sums, pairs, design.object_sets)

@@ -47,9 +47,9 @@ class TruthLine:
     fraction_low, fraction_high : float
         Shares of images whose threshold is too low and too high.
     annotators_convention_px : float
-        Of the threshold: distance from the visible edge to what the annotators drew, above 0:
-        outside. For a difference that in the positive wells less that in the negative ones. NaN for
-        other measures, and where evidence or references are missing.
+        For the threshold, the distance from the visible edge to what the annotators drew; above 0:
+        outside. For a difference, the positive wells less the negative ones. NaN for other
+        measures, and where evidence or references are missing.
     same_sites_estimate, same_sites_ci_low, same_sites_ci_high : float
         By the evidence, on the fields that have a reference alone.
     """

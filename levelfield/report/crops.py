@@ -39,10 +39,10 @@ class ErrorType:
     Attributes
     ----------
     column : str
-        Of ``qc/objects.parquet`` (of what is missed, ``qc/candidates.parquet``): the probability of
-        an error, or of outlines the distance to the visible edge.
+        Column of ``qc/objects.parquet`` (``qc/candidates.parquet`` for what is missed): the
+        probability of an error, or for outlines the distance to the visible edge.
     sign : int
-        Of a distance, the side that is wrong; 0 for a probability.
+        For a distance, the side that is wrong; 0 for a probability.
     is_missed : bool
         Whether it is about objects without an outline.
     """

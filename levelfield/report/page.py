@@ -156,7 +156,7 @@ def _verdict_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict[str, 
 def _to_be_sure(answers: Sequence[ShownAnswer]) -> list[str]:
     """Say once what would confirm what was decided without anybody looking.
 
-    Of several reviews it is the largest, which serves the others too.
+    With several reviews it is the largest, which serves the others too.
     """
     wanted = grouped(
         (answer for answer in answers if answer.unreviewed),
@@ -275,6 +275,6 @@ def _summary(data: PlateReport, facts: Mapping[str, Any]) -> list[tuple[str, str
 
 
 def _repeated(reasons: pd.Series) -> list[tuple[str, int]]:
-    """Count the reasons, unless each stands there once and the list would say nothing new."""
+    """Count the reasons, unless each is given once and the list would say nothing new."""
     counts = reasons.value_counts(sort=False)
     return list(counts.items()) if len(counts) < len(reasons) else []

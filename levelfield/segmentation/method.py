@@ -20,7 +20,7 @@ Aim = Literal["smaller", "larger", "divide_less", "divide_more", "find_more", "f
 
 @dataclass(frozen=True)
 class Knob:
-    """A parameter that the report may advise to turn.
+    """A parameter that the report may advise to change.
 
     Raising it does what `raised` says, lowering it the opposite.
     """
@@ -56,7 +56,7 @@ class Method(MethodFacts):
     """In place of `run`, for methods that see many images at once to keep a GPU busy: images,
     options, and for each image a mapping of what it builds on, to a list of `Segmentation`."""
     builds_on: tuple[str, ...] = ()
-    """Of `PARENT_ROLES`; the config has to name an object set for each."""
+    """Roles out of `PARENT_ROLES`; the config has to name an object set for each."""
     files: bool = False
     """Whether it takes over label images that were made elsewhere."""
     for_threads: bool = False
@@ -68,7 +68,7 @@ class Method(MethodFacts):
     environment: str = ""
     """What it needs beyond the base installation: an extra, or an environment of its own."""
     knobs: tuple[Knob, ...] = ()
-    """Which parameter to turn; for each aim the first that is in force counts."""
+    """Which parameter to change; for each aim the first that is in force counts."""
 
     def __post_init__(self) -> None:
         if (self.run is None) == (self.run_many is None):

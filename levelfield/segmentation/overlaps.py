@@ -39,7 +39,7 @@ def resolve_overlaps(
     claims : sequence of Claim
         In any order; of equal scores the first is better.
     shape : (int, int)
-        Of the image.
+        Shape of the image.
     minimum_kept : float
         A claim of whose pixels better ones leave less than this fraction is a duplicate, and is
         dropped whole; 0 keeps whatever has a pixel left.

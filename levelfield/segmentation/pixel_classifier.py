@@ -41,7 +41,7 @@ class PixelClassifier:
     sigmas: Floats
     """(n_scales,) standard deviations of the features, px."""
     n_channels: int
-    """Of the images that the forest was trained on."""
+    """Channels of the images that the forest was trained on."""
     normalise: bool
     """Whether each image's intensities are first scaled by its own background and threshold."""
 

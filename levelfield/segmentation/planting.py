@@ -32,7 +32,7 @@ def plant_error(labels: Labels, error: str, amount: float, names: Sequence[str |
     amount : float
         Px or percent, as `error` says.
     names : sequence of str or int
-        Of plate, well, site and object set: they alone decide what is drawn, so that every run and
+        Plate, well, site and object set: they alone decide what is drawn, so that every run and
         every division of the work alters the same objects.
     """
     if error == "grow_px":

@@ -1,1 +1,1 @@
-"""What the rules of the workflow do, a module per rule."""
+"""What the rules of the workflow do, a module for most of them."""

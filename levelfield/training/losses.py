@@ -28,7 +28,7 @@ _HEAD_WEIGHTS = {"distance": 5.0, "affinities": 1.5, "star": 2.0}
 def head_losses(output: Tensor, star: Tensor, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the loss of every head, by `HEADS`.
 
-    Of the raw outputs of a `levelfield.segmentation.networks.unet.UNet`, and of batched
+    They compare the raw outputs of a `levelfield.segmentation.networks.unet.UNet` with batched
     `levelfield.segmentation.small_network.targets.Targets`.
     """
     groups = split_groups(output.float())

@@ -33,7 +33,7 @@ class TrainingSettings:
     check_every : int
         Steps between two checks.
     seed : int
-        Of the first weights and of all samples.
+        Seed of the first weights and of all samples.
     """
 
     steps: int = 12_000

@@ -22,13 +22,13 @@ def split_groups(
     Parameters
     ----------
     groups : iterable of str
-        Of all images; those that occur more than once count once.
+        Groups of all images; those that occur more than once count once.
     validation, test : float, or sequence of str
         The share of groups of that role, 0 to 1, or their names. A share is rounded up, but one
         group always remains for training: with fewer than three groups there may be no validation,
         with one group no test.
     seed : int
-        Of the order in which groups are chosen.
+        Seed of the order in which groups are chosen.
     earlier : mapping of str to str, optional
         Roles that groups have had before and keep, so that no later network is tested on what an
         earlier one has learned from. They count towards the shares.

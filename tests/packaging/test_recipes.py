@@ -1,9 +1,16 @@
 """Container recipes install by the commands that `make` runs on clean clones, and no others."""
 
+import ast
+import json
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
+
+from levelfield.runs.door import snakemake_command
 
 ENVS = REPOSITORY / "envs"
 QUIET = {"--quiet", "--disable-pip-version-check", "--no-cache-dir", "--editable"}
@@ -45,6 +52,53 @@ def test_an_image_is_built_by_the_commands_of_make(name):
     assert len(installs) >= 3
     by_make = {normal(line) for line in make_lines()}
     assert [command for command in installs if command not in by_make] == []
+
+
+def options_in_comments(name: str) -> list[list[str]]:
+    """Return the options with which a comment says how an image is run."""
+    text = (ENVS / name).read_text().replace("levelfield.sif", "levelfield")
+    return [found.split() for found in re.findall(r"^#   .* levelfield (--.*) \.\.\.$", text, re.M)]
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "levelfield.def"])
+def test_an_image_run_as_its_comment_says_finds_its_profile(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where no folder is called as a profile
+    text = (ENVS / name).read_text()
+    if name == "Dockerfile":
+        called = json.loads(re.search(r"^ENTRYPOINT (.+)$", text, re.MULTILINE)[1])
+    else:
+        called = re.search(r'^    exec (.+) "\$@"$', text, re.MULTILINE)[1].split()
+    assert called == ["levelfield", "run"]
+    (options,) = options_in_comments(name)
+    command = snakemake_command(options)
+    profile = command[command.index("--profile") + 1]
+    assert profile == str(REPOSITORY / "profiles" / "local")
+
+
+def test_a_user_of_the_apptainer_image_gets_a_copy_of_what_is_compiled_in_it(tmp_path):
+    text = (ENVS / "levelfield.def").read_text()
+    script = re.search(r"^%environment\n(.*?)^%", text, re.MULTILINE | re.DOTALL)[1]
+    (tmp_path / "image/.numba/room").mkdir(parents=True)
+    script = script.replace("/levelfield/.numba", str(tmp_path / "image" / ".numba"))
+    environment = {"HOME": str(tmp_path / "home"), "PATH": os.environ["PATH"]}
+    for _ in range(2):
+        command = ["sh", "-euc", script + 'printf %s "$NUMBA_CACHE_DIR"']
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert [path.name for path in Path(done.stdout).iterdir()] == ["room"]
+    assert len(list(Path(done.stdout).parent.iterdir())) == 1
+
+
+def test_the_apptainer_image_gets_what_a_wheel_is_built_from_and_nothing_else():
+    text = (ENVS / "levelfield.def").read_text()
+    files = re.search(r"^%files\n(.*?)^%", text, re.MULTILINE | re.DOTALL)[1]
+    copied = dict(line.split() for line in files.strip().splitlines())
+    assert copied == {name: f"/levelfield/{name}" for name in copied}
+    assert all((REPOSITORY / name).exists() for name in copied)
+    folders = re.search(r"^FOLDERS = (.+)$", (REPOSITORY / "setup.py").read_text(), re.MULTILINE)[1]
+    packages = {"levelfield", "snakemake_logger_plugin_levelfield"}
+    assert {name for name in copied if (REPOSITORY / name).is_dir()} == packages.union(
+        ast.literal_eval(folders)
+    )
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "levelfield.def"])

@@ -20,11 +20,11 @@ from levelfield.segmentation.devices import Device
 from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.attention import FusedAttention
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
-from levelfield.segmentation.networks.cellpose.lanes import ahead, lane_of
 from levelfield.segmentation.networks.cellpose.memory import Portion
 from levelfield.segmentation.networks.cellpose.model import CellposeModel, _fill_holes, _labels
 from levelfield.segmentation.networks.cellpose.network import load_network
 from levelfield.segmentation.networks.cellpose.normalisation import resize
+from levelfield.segmentation.networks.cellpose.streams import ahead, stream_of
 
 CPU = torch.device("cpu")
 DEVICE = Device("cpu", "cpu")
@@ -281,7 +281,7 @@ def test_a_device_too_small_for_one_tile_is_an_error_with_a_remedy(weights, monk
         raise torch.OutOfMemoryError("simulated")
 
     monkeypatch.setattr(model.network(CellposeOptions()).module, "forward", without_memory)
-    with pytest.raises(MachineFault, match=r"not suffice for even one of the tiles.*device: cpu"):
+    with pytest.raises(MachineFault, match=r"not enough for even one of the tiles.*device: cpu"):
         model.segment([real_image()])
 
 
@@ -300,7 +300,7 @@ def test_threads_that_run_out_of_memory_together_halve_their_portion_once():
     assert portion.size == 16
 
 
-def test_a_portion_grows_back_when_memory_has_sufficed_for_long_and_waits_longer_each_time():
+def test_a_portion_grows_back_when_memory_was_enough_for_long_and_waits_longer_each_time():
     portion, room = Portion(8, "tiles"), 4
 
     def work(some, size):
@@ -324,12 +324,12 @@ def test_a_portion_grows_back_when_memory_has_sufficed_for_long_and_waits_longer
     assert portion.size == 8
 
 
-def test_a_thread_keeps_its_lanes():
-    first = lane_of(CPU, "images")
-    assert lane_of(CPU, "images") is first
-    assert lane_of(CPU, "objects") is not first
+def test_a_thread_keeps_its_streams():
+    first = stream_of(CPU, "images")
+    assert stream_of(CPU, "images") is first
+    assert stream_of(CPU, "objects") is not first
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(lane_of, CPU, "images").result() is not first
+        assert pool.submit(stream_of, CPU, "images").result() is not first
 
 
 def test_a_gpu_without_bfloat16_computes_in_float32_and_refuses_bfloat16(weights, monkeypatch):

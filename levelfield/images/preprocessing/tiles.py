@@ -22,7 +22,7 @@ def tile(
     Parameters
     ----------
     size : int, optional
-        Of the tiles, about, in px; wide enough for several objects and background.
+        Approximate side of the tiles in px; wide enough for several objects and background.
     low, high : float, optional
         Percentiles, 0-100. Darker pixels become 0; brighter ones are not clipped.
     minimum_range : float, optional

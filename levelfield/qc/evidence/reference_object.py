@@ -72,7 +72,7 @@ def candidate_references(
 ) -> pd.DataFrame:
     """Return the reference object of each candidate's group.
 
-    Of groups without any object, candidates are their own measure.
+    In groups without any object, candidates are their own measure.
     """
     alone = ~group.isin(references.index)
     own = reference_objects(candidates[alone], group[alone])

@@ -38,7 +38,7 @@ class ClassReview:
         Scored objects, in the order of `risk` and of the samples; and
         `levelfield.qc.review.units.field_table`.
     risk : (n,) float64
-        Of the objects.
+        Risk of each object.
     answers : mapping of str to (n,) float64
         By measure; NaN where an object that was drawn has no answer, and for all others.
     n_missed : (f,) float64

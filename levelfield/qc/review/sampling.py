@@ -50,7 +50,7 @@ class ReviewPlan:
         Objects of every object set and control class, and whole fields, on which missed objects are
         counted; all of them where a class has fewer.
     seed : int
-        Of the draw.
+        Seed of the draw.
     """
 
     per_class: int = 100

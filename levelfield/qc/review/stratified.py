@@ -92,7 +92,7 @@ class Reviewed:
     Attributes
     ----------
     value, n_wells : float, int
-        Of wells that have units.
+        Estimate over the wells that have units, and their number.
     of_draw, of_objects, of_wells : Spread
         Left by the draw about the objects of these wells: 0 when all were looked at; about the
         objects that wells of this control could have held; s²_between / W, unknown with fewer than

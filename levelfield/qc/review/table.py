@@ -30,7 +30,7 @@ def reviewed_table(
     Parameters
     ----------
     rows : sequence of ReviewedRow
-        Of one plate.
+        Rows of one plate.
     evidence : mapping of (str, str, str, str) to Estimate, optional
         What the evidence says of each row, corrected, in fractions of objects. Of the bias nothing
         is shown: the evidence is in px, the review in shares of objects.

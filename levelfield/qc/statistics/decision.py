@@ -88,7 +88,7 @@ def decide(
     without_error : Estimate, optional
         With the variances that it would have if the true error were zero; by default its own.
     level : float
-        Of the interval that must exclude zero; above 0.95 where it is one of many
+        Level of the interval that must exclude zero; above 0.95 where it is one of many
         (`levelfield.qc.statistics.family`).
     calibrated, can_pass : bool
         If not calibrated, it cannot pass, and fails when the whole interval lies beyond the margin.

@@ -85,9 +85,9 @@ class Constants:
         True value per value read, after the floor is taken off: what faultless labels of one class
         read. It cancels in a difference.
     error_class, error_difference : ErrorModel
-        Of the corrected value.
+        Error of the corrected value.
     degrees_of_freedom : float
-        Of the errors: groups of images that they were learned on, less one.
+        Degrees of freedom of the errors: groups of images they were learned on, less one.
     between_wells : float
         Usual scatter between wells of one class (one standard deviation), which stands in where no
         class has two wells.

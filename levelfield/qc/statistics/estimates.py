@@ -34,7 +34,7 @@ class Estimate:
         NaN when there is nothing to estimate from; the sampling variance also with fewer than two
         wells.
     degrees_of_freedom : float
-        Of the sampling variance; infinite when that is known or zero.
+        For the sampling variance; infinite when that is known or zero.
     n_wells : int
         Wells that count, over all classes involved.
     systematic_variance, systematic_degrees_of_freedom : float

@@ -35,7 +35,7 @@ def field_sums(
     opinions: pd.DataFrame,
     fields: pd.DataFrame,
     object_sets: Sequence[str],
-    outside: pd.Series,
+    out_of_distribution: pd.Series,
 ) -> pd.DataFrame:
     """Sum the evidence of every field.
 
@@ -48,7 +48,7 @@ def field_sums(
         was asked, and nothing is known of missed objects.
     fields : DataFrame
         `SITE` of every field that is not excluded: one without objects gets a row too.
-    object_sets, outside : sequence of str, Series
+    object_sets, out_of_distribution : sequence of str, Series
         To be assessed; and by field, how it is unlike those of the calibration, empty where it is
         not.
 
@@ -65,7 +65,7 @@ def field_sums(
     sums = objects.groupby(FIELD, sort=True).agg(**_OF_FIELD)
     missed = candidates.groupby(FIELD, sort=True)["missed_evidence"].sum().rename("missed")
     counted = opinions[[*FIELD, "n_second_opinion"]].drop_duplicates(FIELD)
-    reasons = outside.rename("outside_calibration").rename_axis(FIELD)
+    reasons = out_of_distribution.rename("outside_calibration").rename_axis(FIELD)
     for known in (sums.reset_index(), missed.reset_index(), counted, reasons.reset_index()):
         table = table.merge(known, on=FIELD, how="left")
     # A field without objects says nothing, so it does not speak against the plate.

@@ -24,7 +24,7 @@ class Funnel:
     centre, n_objects : float
         Mean over all objects of the wells, and their number.
     variance_per_object : float
-        Of a well's value, times its number of objects.
+        Variance of a well's value, times its number of objects.
     degrees_of_freedom : int
         Wells − 1.
     """

@@ -31,13 +31,13 @@ class Reading:
     plate, object_set, measure, question, scope, perturbation, adjustment : str
         Whose, and of what; raw, or density_matched: a difference at equal local density.
     value, variance, degrees_of_freedom : float
-        Of an `Estimate`. The scatter of a class with one well is borrowed from the class that it is
+        As in `Estimate`. The scatter of a class with one well is borrowed from the class that it is
         compared with; NaN where that has one, too.
     n_wells, fewest_wells, n_sites, n_objects : int
         Behind it; fewest: of the smaller class.
     positive_value, negative_value, fraction_low, fraction_high : float
-        Of both classes of a difference, or of the class itself; and shares of the images whose
-        threshold is too low and too high.
+        Values of both classes of a difference, or of the class itself; and shares of the images
+        whose threshold is too low and too high.
     missing, undeclared : tuple of str
         Classes without imaged wells, and without wells in the layout.
     doubts : Doubts

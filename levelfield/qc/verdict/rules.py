@@ -46,7 +46,7 @@ class Margins:
     def of(self, measure: str, scope: str) -> float:
         """Return the margin of a row, as a fraction of objects or in px.
 
-        Of the agreement of a class it is the least share that is harmless; of all others the
+        For the agreement of a class it is the least share that is harmless, for all others the
         largest harmless size.
         """
         question = MEASURES[measure].question

@@ -171,7 +171,7 @@ class Drift:
     order : int
         Place of the plate in the screen: by date where all plates have one, else as in the sheet.
     object_set, measure, scope, perturbation, basis : str
-        Of what, and by evidence or review.
+        What the row is about, and whether evidence or a review answers.
     estimate, ci_low, ci_high, unit : float, str
         With its 90 % interval, in %, pp or px.
     """

@@ -70,7 +70,7 @@ def _shared_words(answer: Answer) -> str:
 def plate_headline(answers: Sequence[AnswerLine], facts: Mapping[str, Any]) -> str:
     """Say in a sentence or two how a plate, or a screen, stands.
 
-    Of the facts (``plate.csv``), ``within_limit`` says whether few enough images were left out.
+    ``within_limit`` of the facts (``plate.csv``) says whether few enough images were left out.
     """
     if not facts["within_limit"]:
         return WITHHELD

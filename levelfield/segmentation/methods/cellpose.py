@@ -68,11 +68,11 @@ class CellposeOptions(SizeFilter):
     augment: Flag = False
     """Flip tiles and let them overlap by half, which takes twice the work."""
     tile_overlap: Annotated[Number, Field(ge=0.05, le=0.5)] = 0.1
-    """Of neighbouring tiles, as a fraction of their side."""
+    """Overlap of neighbouring tiles, as a fraction of their side."""
     tile_side: Annotated[Whole | None, Field(ge=64, le=2048)] = None
     """px; only for networks of the kind DINO."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the network's numbers; auto for bfloat16 on a GPU and float32 on a CPU."""
+    """Precision of the network's numbers; auto for bfloat16 on a GPU and float32 on a CPU."""
     tiles_at_once: Batch = None
     """Tiles in a batch, which bounds the GPU's memory; null for 32 on a GPU."""
     images_at_once: Batch = None

@@ -24,7 +24,7 @@ class NetworkOptions(SizeFilter):
     decoder: Literal["flow", "three_class", "components", "affinity"] = "flow"
     """How the network's prediction becomes objects."""
     decoding: SerializeAsAny[DecodingOptions] = FlowOptions()
-    """Of the decoder; not every decoder has each of them."""
+    """Options of the decoder; not every decoder has each of them."""
     outline: OutlineHeight = 0.4
     """Height of each object's outline between the background beside it (0) and the object's own
     brightness (1); larger makes smaller objects. null leaves the outlines to the network."""
@@ -105,7 +105,7 @@ def decode(
     ----------
     prediction : Prediction
     shape : (int, int)
-        Of the image.
+        Shape of the image.
     options : NetworkOptions, optional
     image : (Y, X) float32, optional
         Without it, the outlines are those of the prediction alone.

@@ -27,7 +27,7 @@ class SegmentAnythingOptions(SizeFilter):
     """Options of the method `segment_anything`; the background of a field is often a good mask."""
 
     points_per_side: Annotated[Whole, Field(ge=1, le=256)] = 32
-    """Of the grid; points should be closer than the objects."""
+    """Points along a side of the grid; they should be closer than the objects."""
     minimum_quality: MinimumQuality = 0.88
     minimum_stability: Share = 0.95
     """Masks of which less stays when the cut-off is moved a little are dropped."""

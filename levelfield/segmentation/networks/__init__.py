@@ -1,1 +1,1 @@
-"""Architectures of networks and the reading of their weights; only this room loads torch."""
+"""Architectures of networks and the reading of their weights."""

@@ -23,7 +23,7 @@ class Portion:
     """A number of things (``"tiles"``) computed at once, halved whenever memory is too small.
 
     Threads may share it. It grows back, to at most the number that it began with, when memory has
-    sufficed for long enough.
+    been enough for long.
     """
 
     def __init__(self, size: int, what: str) -> None:
@@ -61,7 +61,7 @@ class Portion:
         with self._lock:
             if failed == 1:
                 raise MachineFault(
-                    f"the device's memory does not suffice for even one of the {self.what}. Does "
+                    f"the device's memory is not enough for even one of the {self.what}. Does "
                     "another program use the GPU (nvidia-smi)? Or set 'device: cpu' in the config."
                 )
             if self.size == failed:  # else another thread was faster
@@ -78,4 +78,4 @@ class Portion:
             self._successes += 1
             if self._successes >= self._patience:
                 self.size, self._successes = min(2 * size, self.largest), 0
-                log.info("memory sufficed: %d %s at once from now on", self.size, self.what)
+                log.info("memory was enough: %d %s at once from now on", self.size, self.what)

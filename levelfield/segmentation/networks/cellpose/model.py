@@ -26,7 +26,6 @@ from levelfield.labels.objects import renumber
 from levelfield.segmentation.devices import Device
 from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
-from levelfield.segmentation.networks.cellpose.lanes import Lane, Mark, ahead, lane_of, share
 from levelfield.segmentation.networks.cellpose.memory import Portion
 from levelfield.segmentation.networks.cellpose.network import (
     MOST_CHANNELS,
@@ -36,6 +35,7 @@ from levelfield.segmentation.networks.cellpose.network import (
 )
 from levelfield.segmentation.networks.cellpose.normalisation import normalise, resize
 from levelfield.segmentation.networks.cellpose.pooling import predict_all
+from levelfield.segmentation.networks.cellpose.streams import Mark, Stream, ahead, share, stream_of
 from levelfield.segmentation.networks.cellpose.tiles import Canvas
 from levelfield.segmentation.result import Segmentation
 
@@ -109,7 +109,7 @@ class CellposeModel:
         Yields
         ------
         Segmentation
-            Of each image, in order, with how many objects were removed by size or at the border.
+            One per image, in order, with how many objects were removed by size or at the border.
 
         Raises
         ------
@@ -139,9 +139,9 @@ class CellposeModel:
         canvases = self._canvases(noting(images), options, depth=2 * threads)
         portion = self._portion("images", options.images_at_once)
         groups = self._groups(self._predict(canvases, options), shapes, portion.size)
-        lane = lane_of(self.device, "objects")
+        stream = stream_of(self.device, "objects")
 
-        find = partial(_objects, options=options, lane=lane, portion=portion)
+        find = partial(_objects, options=options, stream=stream, portion=portion)
         yield from chain.from_iterable(ahead(find, groups, depth=threads))
 
     def _predict(self, canvases: Iterator[Canvas], options: CellposeOptions) -> Iterator[Tensor]:
@@ -176,12 +176,12 @@ class CellposeModel:
         self, images: Iterable[Image], options: CellposeOptions, depth: int
     ) -> Iterator[Canvas]:
         """Prepare images for the network."""
-        lane, side = lane_of(self.device, "images"), self._side(options)
+        stream, side = stream_of(self.device, "images"), self._side(options)
 
         @torch.inference_mode()
         def prepare(image: Image) -> Canvas:
             _check(image)
-            with lane:
+            with stream:
                 pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
                 scaled = normalise(pixels, options)
                 height, width = (int(length * options.scale) for length in image.shape[1:])
@@ -192,7 +192,7 @@ class CellposeModel:
                     )
                 resized = resize(scaled, (height, width))
                 canvas = Canvas(resized, side, options.tile_overlap, augment=options.augment)
-            lane.finish()
+            stream.finish()
             return canvas
 
         for canvas in ahead(prepare, images, depth):
@@ -228,10 +228,12 @@ class CellposeModel:
 
 
 @torch.inference_mode()
-def _objects(group: _Group, options: CellposeOptions, lane: Lane, portion: Portion) -> list[Labels]:
+def _objects(
+    group: _Group, options: CellposeOptions, stream: Stream, portion: Portion
+) -> list[Labels]:
     """Find the objects of a group of images."""
     group.ready.wait()
-    with lane:
+    with stream:
         outputs = [share(output) for output in group.outputs]
         found = portion.run(lambda some, _: _labels(some, group.shape, options), outputs)
     return [_fill_holes(renumber(labels), options.minimum_area) for labels in found]

@@ -37,18 +37,18 @@ def ahead(
             yield waiting.popleft().result()
 
 
-class Lane:
-    """A stream of a GPU for one thread's work; on other devices nothing.
+class Stream:
+    """A CUDA stream for one thread's work; on other devices nothing.
 
-    Kernels in different lanes run side by side. What one lane made, another may only use through
-    `share` and after `finish`.
+    Kernels in different streams run side by side. What one stream made, another may only use
+    through `share` and after `finish`.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def __enter__(self) -> Lane:
-        self._context = torch.cuda.stream(self.stream) if self.stream else nullcontext()
+    def __enter__(self) -> Stream:
+        self._context = torch.cuda.stream(self._stream) if self._stream else nullcontext()
         self._context.__enter__()
         return self
 
@@ -56,35 +56,35 @@ class Lane:
         self._context.__exit__(*error)
 
     def finish(self) -> None:
-        """Wait until everything that was asked for in this lane is there."""
-        if self.stream:
-            self.stream.synchronize()
+        """Wait until everything that was asked for in this stream is there."""
+        if self._stream:
+            self._stream.synchronize()
 
 
-_LANES = local()
+_STREAMS = local()
 
 
-def lane_of(device: torch.device, work: str) -> Lane:
-    """Return this thread's lane for a kind of work on a device, always the same.
+def stream_of(device: torch.device, work: str) -> Stream:
+    """Return this thread's stream for a kind of work on a device, always the same.
 
     Memory that is free again is kept for the stream that it was allocated in: with new streams for
     every call, each would hold what the ones before have let go.
     """
     key = f"{work} on {device}"
-    if not hasattr(_LANES, key):
-        setattr(_LANES, key, Lane(device))
-    return getattr(_LANES, key)
+    if not hasattr(_STREAMS, key):
+        setattr(_STREAMS, key, Stream(device))
+    return getattr(_STREAMS, key)
 
 
 def share(tensor: Tensor) -> Tensor:
-    """Say that the current lane uses a tensor made in another, so that its memory is kept."""
+    """Say that the current stream uses a tensor made in another, so that its memory is kept."""
     if tensor.device.type == "cuda":
         tensor.record_stream(torch.cuda.current_stream(tensor.device))
     return tensor
 
 
 class Mark:
-    """A point in the current lane's work that another thread can wait for."""
+    """A point in the current stream's work that another thread can wait for."""
 
     def __init__(self, device: torch.device) -> None:
         self.event = torch.cuda.Event() if device.type == "cuda" else None
