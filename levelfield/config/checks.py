@@ -1,38 +1,38 @@
 """Whether what a config says of its object sets and of the measurement can be done."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 from levelfield.config.settings import ObjectSetSettings, object_sets
 from levelfield.config.sheets import ConfigError
 
 
-class MethodFacts(Protocol):
-    """What the checks need to know of a method; `segmentation.Method` has it."""
+@dataclass(frozen=True, kw_only=True)
+class MethodFacts:
+    """What the config's checks need to know of a method; `segmentation.Method` is one."""
 
-    @property
-    def channels(self) -> tuple[int, int | None]:
-        """Fewest and most channels that it sees."""
-
-    @property
-    def threshold(self) -> bool:
-        """Whether it has a threshold that can be measured beforehand."""
+    channels: tuple[int, int | None] = (1, None)
+    """Fewest and most channels that it sees; None where the model or nothing limits them."""
+    threshold: bool = False
+    """Whether it has a ``threshold`` that can be measured on a whole plate beforehand."""
+    classifier: Literal["", "needed", "image"] = ""
+    """``"needed"`` where the method segments what a pixel classifier says, ``"image"`` where the
+    classifier's probability of foreground can be the image that it sees."""
+    load: Callable[[Path, str], Any] | str | None = None
+    """From a file of weights and a rule for the device (`levelfield.segmentation.devices`) to a
+    model, which has a `device_name` and the number of `fields_at_once` that keep it busy. A text
+    ``module:function`` says where it is; it is imported when the first model is wanted."""
+    plate_diameter: bool = False
+    """Whether an option ``diameter`` that is not given is measured once for each plate."""
+    copies_outlines: bool = False
+    """Whether its outlines are those of other object sets."""
 
     @property
     def weights(self) -> bool:
         """Whether it needs a file of weights."""
-
-    @property
-    def classifier(self) -> str:
-        """Whether it can use a pixel classifier: ``needed``, ``image`` or nothing."""
-
-    @property
-    def plate_diameter(self) -> bool:
-        """Whether a diameter that is not given is measured on the plate."""
-
-    @property
-    def copies_outlines(self) -> bool:
-        """Whether its outlines are those of other object sets."""
+        return self.load is not None
 
 
 Methods = Mapping[str, MethodFacts]
@@ -51,7 +51,11 @@ def checked_sets(config: Mapping[str, Any], methods: Methods) -> list[ObjectSetS
     for made in sets:
         _check_channels(made, methods[made.method])
         _check_threshold(made, methods)
-        _check_weights(made, methods)
+        if made.weights and not methods[made.method].weights:
+            raise ConfigError(
+                f"objects.{made.name}.weights: method {made.method} has none. Leave the key out, "
+                f"or choose among {_those_with('weights', methods)}."
+            )
         if made.planted is not None and methods[made.method].copies_outlines:
             raise ConfigError(
                 f"objects.{made.name}.planted: the outlines of method {made.method} are those of "
@@ -111,14 +115,6 @@ def _check_threshold(made: ObjectSetSettings, methods: Methods) -> None:
         raise ConfigError(
             f"{where}: one level for all images cannot be measured by the methods 'manual' and "
             "'sauvola', nor in windows. Leave the key out, or choose another threshold.method."
-        )
-
-
-def _check_weights(made: ObjectSetSettings, methods: Methods) -> None:
-    if made.weights and not methods[made.method].weights:
-        raise ConfigError(
-            f"objects.{made.name}.weights: method {made.method} has none. Leave the key out, or "
-            f"choose among {_those_with('weights', methods)}."
         )
 
 

@@ -21,6 +21,17 @@ class MissingLibraryError(ValueError):
     """A library is missing that an extra would have installed."""
 
 
+def missing_library(what: str, library: str, environment: str = "") -> MissingLibraryError:
+    """Return the error for a missing library: `what` cannot be done without it.
+
+    The environment that brings it is an extra, or told in words; of `EXTRAS` where left out.
+    """
+    place = environment or (f"levelfield[{EXTRAS[library]}]" if library in EXTRAS else library)
+    remedy = f"Use {place}" if " " in place else f"Install it with `pip install '{place}'`"
+    absent = f"{what} needs {library}, which is not installed here."
+    return MissingLibraryError(f"{absent} {remedy}, or choose what does without.")
+
+
 @contextmanager
 def needs_extra(what: str) -> Iterator[None]:
     """Raise `MissingLibraryError`, with the extra to install, if one of `EXTRAS` is not installed.
@@ -33,10 +44,7 @@ def needs_extra(what: str) -> Iterator[None]:
         library = (error.name or "").split(".")[0]
         if library not in EXTRAS:
             raise
-        raise MissingLibraryError(
-            f"{what} needs the library {library}, which is not installed; install it with "
-            f"pip install 'levelfield[{EXTRAS[library]}]'"
-        ) from error
+        raise missing_library(what, library) from error
 
 
 def is_installed(library: str) -> bool:

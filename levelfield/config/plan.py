@@ -22,14 +22,7 @@ from levelfield.config.plates import Plate, read_plates
 from levelfield.config.references import plates_with_references
 from levelfield.config.results import Results
 from levelfield.config.settings import ObjectSetSettings, Science, object_sets
-from levelfield.config.sheets import (
-    SCHEMAS,
-    check_config,
-    faults_in,
-    load_schema,
-    with_defaults,
-    written_parts,
-)
+from levelfield.config.sheets import SCHEMAS, check_config, faults_in, load_schema, written_parts
 from levelfield.config.weights import CATALOGUE, Weights, named_weights
 
 _NO_SCIENCE = (
@@ -139,14 +132,7 @@ class Segmenters:
 
 
 NO_SEGMENTERS = Segmenters(
-    {},
-    {
-        **written_parts(),
-        "methods": {
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "$defs": {"name": {}, "object_set": {}},
-        },
-    },
+    {}, written_parts() | {"methods": {"$defs": {"name": {}, "object_set": {}}}}
 )
 
 
@@ -173,8 +159,7 @@ def checked_plan(
         Naming the file, the key or line, the value and what is allowed.
     """
     schema, methods = load_schema(SCHEMAS / "config.yaml"), segmenters.methods
-    check_config(config, schema, source, segmenters.schemas)
-    config = with_defaults(config, schema)
+    config = check_config(config, schema, source, segmenters.schemas)
     with faults_in(source):
         sets = checked_sets(config, methods) if methods else object_sets(config)
         if methods:

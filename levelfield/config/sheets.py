@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import yaml
-from referencing import Registry, Resource
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
 if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
     import pandas as pd
@@ -55,14 +56,11 @@ def load_schema(path: Path) -> dict[str, Any]:
     return yaml.safe_load(Path(path).read_text())
 
 
-def written_parts() -> dict[str, Mapping[str, Any]]:
+def written_parts() -> dict[str, dict[str, Any]]:
     """Return the schemas that config.yaml refers to and that do not follow from the methods."""
     formats = sorted(path.stem for path in FORMATS.glob("*.py") if path.stem != "__init__")
-    dialect = "https://json-schema.org/draft/2020-12/schema"
-    return {
-        **{name: load_schema(SCHEMAS / name) for name in ("steps.yaml", "networks.yaml")},
-        "formats": {"$schema": dialect, "$defs": {"name": {"enum": formats}}},
-    }
+    written = {name: load_schema(SCHEMAS / name) for name in ("steps.yaml", "networks.yaml")}
+    return written | {"formats": {"$defs": {"name": {"enum": formats}}}}
 
 
 def read_columns(path: Path) -> Sheet:
@@ -215,8 +213,8 @@ def check_config(
     schema: Mapping[str, Any],
     source: str,
     parts: Mapping[str, Mapping[str, Any]],
-) -> None:
-    """Check the config, as Snakemake merged it, against its JSON Schema.
+) -> dict[str, Any]:
+    """Check the config, as Snakemake merged it; return it with the defaults of its JSON Schema.
 
     `parts` are further schemas that the first refers to, by file name.
 
@@ -225,12 +223,13 @@ def check_config(
     ConfigError
         Naming the file (`source`), the key, the value and what is allowed.
     """
-    resources = [(name, Resource.from_contents(part)) for name, part in parts.items()]
+    resources = [(name, DRAFT202012.create_resource(part)) for name, part in parts.items()]
     registry = Registry().with_resources(resources)
     validator = jsonschema.Draft202012Validator(schema, registry=registry)
     errors = sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.path)))
     if errors:
         raise ConfigError("\n".join(_describe(_deepest(error), source) for error in errors))
+    return with_defaults(config, schema)
 
 
 def _deepest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:

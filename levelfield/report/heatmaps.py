@@ -13,6 +13,7 @@ from matplotlib import colormaps
 from levelfield.config.planted import COLUMN, PLANTED
 from levelfield.config.wells import PLATE_SHAPES, row_column, row_letters
 from levelfield.qc.wording.numbers import plain
+from levelfield.qc.wording.questions import CLASS_TITLES
 from levelfield.report import svg
 from levelfield.report.quantities import Quantity
 
@@ -132,7 +133,7 @@ def _well(
 
 def well_description(well: Mapping[str, Any]) -> str:
     """Say what a well of the layout holds: "B07, negative control, no drug"."""
-    kinds = {"negcon": "negative control", "poscon": "positive control", "empty": "empty"}
+    kinds = CLASS_TITLES | {"empty": "empty"}
     parts = [well["Metadata_Well"]]
     if well["Metadata_ControlType"] in kinds:
         parts.append(kinds[well["Metadata_ControlType"]])

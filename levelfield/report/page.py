@@ -20,7 +20,7 @@ from levelfield.qc.statistics.summary import ClassCount
 from levelfield.qc.wording.headlines import plate_headline
 from levelfield.qc.wording.numbers import count, interval, measured, plain
 from levelfield.qc.wording.parameters import Method
-from levelfield.qc.wording.questions import BOTH_CLASSES, MEASURE_TITLES, QUESTIONS
+from levelfield.qc.wording.questions import BOTH_CLASSES, CLASS_TITLES, MEASURE_TITLES, QUESTIONS
 from levelfield.qc.wording.steps import next_step_words
 from levelfield.report.answers import answer_views
 from levelfield.report.crops import ERROR_TYPES, Crop
@@ -255,8 +255,7 @@ def data_url(picture: bytes) -> str:
 
 def sign(scope: str) -> Markup:
     """Return the marker of a class, for use in a line of text."""
-    names = {"negcon": "negative control", "poscon": "positive control"}
-    picture = drawing(12, 12, names.get(scope, scope), [marker(scope, 6, 6, 4.5)])
+    picture = drawing(12, 12, CLASS_TITLES.get(scope, scope), [marker(scope, 6, 6, 4.5)])
     return picture.replace(Markup("<svg"), Markup('<svg class="sign"'), 1)
 
 

@@ -7,9 +7,9 @@ parameter advice and the way fields are mapped over threads and GPUs follow from
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from levelfield.config.checks import MethodFacts
 from levelfield.config.options import Options
 from levelfield.config.planted import PARENT_ROLES
 from levelfield.segmentation.result import Segmentation
@@ -39,8 +39,8 @@ class Knob:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method:
-    """A segmentation method."""
+class Method(MethodFacts):
+    """A segmentation method: what the config's checks know of it, and how it runs."""
 
     name: str
     """As in the config; also the name of the file or of the entry point."""
@@ -57,25 +57,10 @@ class Method:
     options, and for each image a mapping of what it builds on, to a list of `Segmentation`."""
     builds_on: tuple[str, ...] = ()
     """Roles out of `PARENT_ROLES`; the config has to name an object set for each."""
-    channels: tuple[int, int | None] = (1, None)
-    """Fewest and most channels that it sees; None where the model or nothing limits them."""
-    threshold: bool = False
-    """Whether it has a ``threshold`` that can be measured on a whole plate beforehand."""
-    classifier: Literal["", "needed", "image"] = ""
-    """``"needed"`` where the method segments what a pixel classifier says, ``"image"`` where the
-    classifier's probability of foreground can be the image that it sees."""
     files: bool = False
     """Whether it takes over label images that were made elsewhere."""
-    load: Callable[[Path, str], Any] | str | None = None
-    """From a file of weights and a rule for the device (`levelfield.segmentation.devices`) to a
-    model, which has a `device_name` and the number of `fields_at_once` that keep it busy. A text
-    ``module:function`` says where it is; it is imported when the first model is wanted."""
     for_threads: bool = False
     """Whether several threads may use one model at the same time."""
-    plate_diameter: bool = False
-    """Whether an option ``diameter`` that is not given is measured once for each plate."""
-    copies_outlines: bool = False
-    """Whether its outlines are those of other object sets."""
     made_elsewhere: bool = False
     """Whether the program that decides on the objects is another one."""
     trainable: bool = False
@@ -94,11 +79,6 @@ class Method:
                 f"method {self.name} builds on {unknown[0]!r}; allowed are "
                 f"{', '.join(PARENT_ROLES)}"
             )
-
-    @property
-    def weights(self) -> bool:
-        """Whether it needs a file of weights."""
-        return self.load is not None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The tables of docs/segmentation.md and docs/segmenters.md, generated from the methods.
+"""The tables of methods and of their options in the documents, generated from the methods.
 
 ``python -m levelfield.segmentation.reference PAGE ...`` writes them between the marks
 ``<!-- methods -->`` and ``<!-- options of <name> -->`` and the next ``<!-- end -->``.

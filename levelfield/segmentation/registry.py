@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from levelfield.arrays import Image, Plane
+from levelfield.config.extras import missing_library
 from levelfield.config.parameters import require_choice
 from levelfield.config.planted import PARENT_ROLES
 from levelfield.segmentation import methods
@@ -118,13 +119,9 @@ def load_model(name: str, path: Path, device: str) -> Any:
         load = resolve_name(method.load) if isinstance(method.load, str) else method.load
         return load(path, device)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] == _OWN_PACKAGE:
+        if (library := (error.name or "").split(".")[0]) == _OWN_PACKAGE:
             raise
-        raise ValueError(
-            f"method {name} needs {error.name}, which is not installed here. Install it with "
-            f"`pip install '{method.environment or error.name}'`, or choose a method that does "
-            "without (docs/segmentation.md)."
-        ) from error
+        raise missing_library(f"method {name}", library, method.environment) from error
 
 
 def segment_objects(

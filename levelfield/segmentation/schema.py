@@ -16,7 +16,7 @@ _NEEDED = {
 }
 
 
-def config_parts() -> dict[str, Mapping[str, Any]]:
+def config_parts() -> dict[str, dict[str, Any]]:
     """Return all schemas that config.yaml refers to, by the names by which it does."""
     return written_parts() | {"methods": method_schema()}
 
@@ -33,12 +33,11 @@ def method_schema(methods: Mapping[str, Method] = METHODS) -> dict[str, Any]:
         for name, method in methods.items()
     }
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$defs": {
             "name": {"enum": list(methods), "description": "The segmenter."},
             "object_set": {"allOf": [_rule(name, methods[name]) for name in methods]},
             "parameters": options,
-        },
+        }
     }
 
 

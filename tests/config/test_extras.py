@@ -7,7 +7,7 @@ import tomllib
 import pytest
 from conftest import REPOSITORY
 
-from levelfield.config.extras import EXTRAS, MissingLibraryError, needs_extra
+from levelfield.config.extras import EXTRAS, MissingLibraryError, missing_library, needs_extra
 
 # Loads every module of the package, but those that are torch's own, with the extras out of reach.
 WITHOUT_EXTRAS = """
@@ -53,6 +53,26 @@ def test_a_missing_library_names_its_extra():
         needs_extra("method stardist"),
     ):
         raise ModuleNotFoundError("No module named 'h5py'", name="h5py")
+
+
+@pytest.mark.parametrize(
+    ("library", "environment", "remedy"),
+    [
+        ("torch", "", "Install it with `pip install 'levelfield[gpu]'`"),
+        ("unheard", "", "Install it with `pip install 'unheard'`"),
+        ("unheard", "theirs[gpu]", "Install it with `pip install 'theirs[gpu]'`"),
+        (
+            "instanseg",
+            "an environment of its own: `make x`",
+            "Use an environment of its own: `make x`",
+        ),
+    ],
+)
+def test_only_what_pip_can_install_is_told_as_such(library, environment, remedy):
+    assert str(missing_library("method m", library, environment)) == (
+        f"method m needs {library}, which is not installed here. {remedy}, or choose what does "
+        "without."
+    )
 
 
 def test_other_errors_pass():
