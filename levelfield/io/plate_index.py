@@ -87,8 +87,8 @@ def check_controls(planes: pd.DataFrame, plate: str, layout: pd.DataFrame) -> No
         wells = ", ".join(missing["Metadata_Well"] + " (" + missing["Metadata_ControlType"] + ")")
         raise IndexFault(
             f"plate {plate}: the layout declares controls that have no images: {wells}. The "
-            "verdict would rest on fewer controls than you planned. Add the images, "
-            "correct the pattern, or take these wells out of the layout."
+            "verdict would rest on fewer controls than you planned. Add the images, correct how "
+            "their names are read (images.pattern), or take these wells out of the layout."
         )
 
 

@@ -50,7 +50,10 @@ class Methods(Mapping[str, Method]):
 
     def __getitem__(self, name: str) -> Method:
         if name in self._own:
-            return cast(Method, import_module(f"{methods.__name__}.{name}").METHOD)
+            module = import_module(f"{methods.__name__}.{name}")
+            if not hasattr(module, "METHOD"):
+                raise ValueError(f"{module.__file__} defines no METHOD: docs/add_a_segmenter.md")
+            return cast(Method, module.METHOD)
         return _load_entry(self._others[name])
 
     def __iter__(self) -> Iterator[str]:

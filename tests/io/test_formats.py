@@ -242,7 +242,7 @@ def named_formats() -> list:
 
 
 def test_a_format_is_one_file(small_plate, small_layout, tmp_path, monkeypatch):
-    assert named_formats() == ["pattern"]
+    assert "pattern" in named_formats()
     (tmp_path / "formats").mkdir()
     (tmp_path / "formats" / "added.py").write_text(FORMAT)
     monkeypatch.setattr(sheets, "FORMATS", tmp_path / "formats")

@@ -37,7 +37,11 @@ def index_plate(
     ------
     IndexFault
         If nothing matches, or wells that the layout declares as controls have no images.
+    TypeError
+        If a format's table lacks columns.
     """
     finder = import_module(f"{__name__}.{images['format']}")
     planes = finder.find_planes(folder, plate, images, channels)
+    if missing := [name for name in INDEX_COLUMNS if name not in planes]:
+        raise TypeError(f"{finder.__file__}: its planes lack the columns {', '.join(missing)}")
     return check_index(planes, plate, layout, images, list(channels))
