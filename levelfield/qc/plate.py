@@ -194,12 +194,8 @@ def judge_plate(
     """
     plate, layout, pairs = design.plate, design.layout, comparisons(design.layout)
     objects, candidates = flag_objects(scored.objects), scored.candidates
-    sums = with_calls(
-        field_sums(
-            objects, candidates, opinions, design.fields, design.object_sets, out_of_distribution
-        ),
-        rules.constants_of,
-    )
+    fields = design.fields, design.object_sets, out_of_distribution
+    sums = with_calls(field_sums(objects, candidates, opinions, *fields), rules.constants_of)
     readings = plate_readings(plate, objects, sums, pairs, design.object_sets)
     answers = read_answers(review.rows, plate, objects, review.checksums, candidates)
     reviewed = review_estimates(plate, objects, candidates, pairs, answers, rules, review.plan)
