@@ -34,6 +34,9 @@ STORE = "{plate}.zarr"
 FAILURES = "failures.csv"
 """In the folder of a plate: what failed, written at the end of a run."""
 
+REVIEW = "review.csv"
+"""In the folder of a plate: what people said of it, where the config names no other sheet."""
+
 CHECKPOINTS = "unfinished"
 """In the folder of a plate: fields of jobs that were cut off."""
 

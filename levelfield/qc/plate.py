@@ -15,7 +15,7 @@ from levelfield.qc.evidence.scores import Scored, score_plate
 from levelfield.qc.review.answers import read_answers
 from levelfield.qc.review.estimates import review_estimates
 from levelfield.qc.review.reviewers import reviewer_agreement
-from levelfield.qc.review.sampling import ReviewPlan, choose_for_review
+from levelfield.qc.review.sampling import ReviewPlan, choose_for_review, draw_plate
 from levelfield.qc.review.table import reviewed_table
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.confounders import confounder_table
@@ -74,7 +74,7 @@ class ReviewInput(NamedTuple):
     checksums : DataFrame or None
         `FIELD`, ``checksum`` of the label images.
     plan : ReviewPlan
-        How many objects and fields are to be reviewed.
+        How many crops are to be reviewed.
     """
 
     rows: pd.DataFrame | None = None
@@ -197,8 +197,10 @@ def judge_plate(
     fields = design.fields, design.object_sets, out_of_distribution
     sums = with_calls(field_sums(objects, candidates, opinions, *fields), rules.constants_of)
     readings = plate_readings(plate, objects, sums, pairs, design.object_sets)
-    answers = read_answers(review.rows, plate, objects, review.checksums, candidates)
-    reviewed = review_estimates(plate, objects, candidates, pairs, answers, rules, review.plan)
+    draws = draw_plate(objects, candidates, pairs, review.plan)
+    samples = {name: draw.sample for name, draw in draws.items()}
+    answers = read_answers(review.rows, plate, samples, objects, review.checksums)
+    reviewed = review_estimates(plate, draws, pairs, answers, rules)
     uncovered = not_covered(plate, objects, sums, layout, pairs)
     places = [(well.object_set, well.well) for well in uncovered]
     sites, wells = rate_tables(sums, layout, rules.constants_of, places)
@@ -216,7 +218,7 @@ def judge_plate(
         not_covered=to_table(uncovered, NotCovered),
         reviewed=reviewed_table(reviewed, evidence),
         reviewers=reviewer_agreement(plate, answers),
-        review_list=choose_for_review(objects, candidates, pairs, review.plan, review.checksums),
+        review_list=choose_for_review(draws, review.checksums),
         verdict=verdict_table(rows, design.methods),
         answers=answer_table(rows, _coverage(wells, uncovered)),
     )

@@ -16,8 +16,8 @@ _DEFAULTS = {
 }
 _UNITS = {SPLIT_MERGE: "pp", THRESHOLD: "px", AGREEMENT: "%", FOUND: "%"}
 _MOST = {THRESHOLD: 50.0}
-OBJECTS_TO_REVIEW = 100
-"""Objects per class that people are asked to review where no better number is known."""
+CROPS_TO_REVIEW = 50
+"""Crops per class that people are asked to review where no better number is known."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Rules:
         When not empty, the reason why the plate gets no verdict (too many excluded sites): every
         row is undecided.
     review_per_class : int
-        Objects per class that a review is asked for where no better number is known.
+        Crops per class that a review is asked for where no better number is known.
     """
 
     margins: Margins = field(default_factory=Margins)
@@ -132,7 +132,7 @@ class Rules:
     calibrations: Mapping[tuple[str, str, str], Constants] = field(default_factory=dict)
     kinds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     withheld: str = ""
-    review_per_class: int = OBJECTS_TO_REVIEW
+    review_per_class: int = CROPS_TO_REVIEW
 
     def constants_of(self, measure: str, object_set: str) -> Constants:
         """Return the constants of the object set's kind if they were calibrated, else the rest."""
