@@ -93,6 +93,7 @@ _FILES = (
     ("check_review", "plate", "qc/review_checked.csv", "checked"),
     ("qc_plate", "plate", "qc/*.csv", _QC_TABLES),
     ("qc_plate", "plate", "qc/*.parquet", "objects candidates"),
+    ("review_page", "plate", "qc/review.html", "page"),
     ("evaluate", "plate", "evaluation/evaluation.html", "page"),
     ("evaluate", "plate", "evaluation/evaluation.png", "picture"),
     ("evaluate", "plate", "evaluation/*.csv", "objects images groups references"),
