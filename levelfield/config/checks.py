@@ -153,9 +153,9 @@ def check_images(config: Mapping[str, Any]) -> dict[str, Any]:
     chosen = images.get("format", "pattern" if "pattern" in images else "auto")
     if chosen == "pattern" and "pattern" not in images:
         raise ConfigError(
-            "images: the key 'pattern' is missing. Add it, as images.format is 'pattern': a regular "
-            "expression for the paths of the files. Or leave images.format out, to have the format "
-            "recognised."
+            "images: the key 'pattern' is missing. Add it, as images.format is 'pattern': a "
+            "regular expression for the paths of the files. Or leave images.format out, to have "
+            "the format recognised."
         )
     if chosen != "pattern" and "pattern" in images:
         raise ConfigError(

@@ -31,9 +31,10 @@ class Plane:
         series, positions or leading axes of the file counted through.
     pixel_size_um, x_um, y_um : float
         Width of a pixel, and where on the stage or in the well the image lies; NaN where unknown.
-    size_y, size_x, dtype, bytes
-        Of the pixels, and of the file; where a format leaves out ``dtype`` they are read from the
-        file's header.
+    size_y, size_x, bytes : int
+        In px, and of the file; they are read from its header where a format leaves out ``dtype``.
+    dtype : str
+        Of the pixels, as numpy names it.
     fault : str
         Why it cannot be used.
     plate : str

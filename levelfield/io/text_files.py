@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -76,10 +77,8 @@ def elements(path: Path | str, *names: str) -> Iterator[ElementTree.Element]:
         ) from None
 
 
-def _readable(path: Path | str) -> "Path | str | object":
+def _readable(path: Path | str) -> str | BytesIO:
     """Return what the parser can read: the file, or its text where it lies about its encoding."""
-    from io import BytesIO
-
     with Path(path).open("rb") as file:
         start = file.read(_SAMPLE)
     two_bytes = b"\x00" in start

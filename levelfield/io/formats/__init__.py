@@ -177,11 +177,13 @@ def _with_pages(export: Export, pages: str) -> Export:
     headers = read_headers([plane.path for plane in export.planes])
     planes = []
     for plane, header in zip(export.planes, headers, strict=True):
-        known = {name: getattr(header, name) for name in ("size_y", "size_x", "dtype", "bytes")}
+        known: dict[str, Any] = {
+            name: getattr(header, name) for name in ("size_y", "size_x", "dtype", "bytes")
+        }
         known["fault"] = plane.fault or header.fault
         for page in range(max(header.n_pages, 1)):
-            number: str | int = str(page + 1) if pages == "channel" else page
-            planes.append(replace(plane, page=page, **known, **{pages: number}))
+            known[pages] = str(page + 1) if pages == "channel" else page
+            planes.append(replace(plane, page=page, **known))
     channels = {channel: export.channels.get(channel, ()) for channel in _channels_of(planes)}
     return replace(export, planes=planes, channels=channels)
 
