@@ -1,5 +1,6 @@
 """Read the plan of a screen: for the workflow and for the command line alike."""
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +37,30 @@ def read_plan(config: Mapping[str, Any], source: str, folder: str = "", check: b
         with faults_in(source):
             call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
     return plan
+
+
+def look_at_images(plan: Plan) -> None:
+    """Look at the images of all plates that are not listed yet, and print what is found.
+
+    Raises
+    ------
+    ConfigError
+        With what is wrong with each plate.
+    """
+    waiting = [
+        (name, str(plate.images), str(plate.layout_path), plate.n_wells)
+        for name, plate in plan.plates.items()
+        if not Path(plan.results.file("index_plate", plate=name)).exists()
+    ]
+    if not waiting or not find_segmenters().methods:  # Snakemake is alone: it can only lint
+        return
+    keys = ("images", "channels", "measurement", "qc")
+    config = {key: plan.config[key] for key in keys}
+    notes, faults = call_in_subprocess("levelfield.runs.look", "look_at", waiting, config)
+    for note in notes:
+        print(note, file=sys.stderr)
+    if faults:
+        raise ConfigError("\n".join(faults))
 
 
 def read_plan_file(path: Path) -> Plan:
