@@ -1,13 +1,14 @@
 """Read the plan of a screen: for the workflow and for the command line alike."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from levelfield.config.paths import base_folder
 from levelfield.config.plan import NO_SEGMENTERS, Plan, Segmenters, checked_plan
 from levelfield.config.sheets import ConfigError, faults_in
 from levelfield.execution.subprocesses import call_in_subprocess
@@ -26,13 +27,21 @@ def find_segmenters() -> Segmenters:
         return NO_SEGMENTERS
 
 
-def read_plan(config: Mapping[str, Any], source: str, folder: str = "", check: bool = True) -> Plan:
+def read_plan(
+    config: Mapping[str, Any],
+    source: str,
+    folder: str = "",
+    check: bool = True,
+    files: Sequence[str] = (),
+) -> Plan:
     """Check a config and its sheets, with the features that its readouts name.
 
-    Parameters and errors are those of `levelfield.config.plan.checked_plan`.
+    Relative paths count from the folder of the `files` of the config, see
+    `levelfield.config.paths.base_folder`. Other parameters and errors are those of
+    `levelfield.config.plan.checked_plan`.
     """
     segmenters = find_segmenters()
-    plan = checked_plan(config, source, segmenters, folder, check)
+    plan = checked_plan(config, source, segmenters, folder, check, base_folder(config, files))
     if check and segmenters.methods and plan.config["readouts"]:
         with faults_in(source):
             call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
@@ -74,4 +83,4 @@ def read_plan_file(path: Path) -> Plan:
     if not path.is_file():
         raise ConfigError(f"there is no config '{path}'. Name yours with --configfile.")
     config = yaml.safe_load(path.read_text())
-    return read_plan(config, str(path))
+    return read_plan(config, str(path), files=[str(path)])

@@ -48,6 +48,7 @@ PLAN = checked(
     PREFIX,
     # Every job reads this file; what the first process has checked they take as it is.
     workflow.is_main_process,
+    [str(path) for path in workflow.configfiles],
 )
 if workflow.is_main_process:
     checked(look_at_images, PLAN)

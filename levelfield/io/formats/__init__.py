@@ -138,7 +138,7 @@ def _listed(
 
 def _counted(what: str, found: int, used: int, ignored: Mapping[str, int]) -> str:
     text = f"{what}: {found} images found, {used} used"
-    parts = ", ".join(f"{number} of {reason}" for reason, number in ignored.items())
+    parts = ", ".join(f"{reason} ({number})" for reason, number in ignored.items())
     return f"{text}, {found - used} ignored: {parts}" if ignored else text
 
 
