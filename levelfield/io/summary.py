@@ -123,22 +123,19 @@ def smallest_format(wells: Sequence[str]) -> int:
 
 
 def _channels(export: Export) -> tuple[ChannelSummary, ...]:
-    found = {number: ([], set(), set()) for number in export.channels}
+    found: dict[str, list[tuple[int, int]]] = {number: [] for number in export.channels}
     for plane in export.planes:
-        planes, z, times = found[plane.channel]
-        planes.append(plane)
-        z.add(plane.z)
-        times.add(plane.time)
+        found[plane.channel].append((plane.z, plane.time))
     return tuple(
         ChannelSummary(
             id=number,
             name=next((name for name in export.channels[number] if name), ""),
-            z=tuple(sorted(z - {STORED_PROJECTION})),
-            projected=STORED_PROJECTION in z,
-            times=tuple(sorted(times)),
+            z=tuple(sorted({z for z, _ in planes} - {STORED_PROJECTION})),
+            projected=any(z == STORED_PROJECTION for z, _ in planes),
+            times=tuple(sorted({time for _, time in planes})),
             n_planes=len(planes),
         )
-        for number, (planes, z, times) in found.items()
+        for number, planes in found.items()
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from levelfield.io.bit_depth import check_bit_depth
 from levelfield.io.formats import list_plate
 from levelfield.io.left_out import check_left_out
 from levelfield.io.plate_index import IndexFault
@@ -30,20 +31,21 @@ def list_images(
         log.info("%s", note)
     faulty = (listed.planes["fault"] != "").sum()
     log.info("plate %s: %d planes listed, %d with a fault", plate, len(listed.planes), faulty)
-    _check(listed.planes, plate, layout, config, listed.notes)
+    if warning := _check(listed.planes, plate, layout, config, listed.notes):
+        log.warning("%s", warning)
     return listed.planes
 
 
 def look_at_images(
     folder: Path, plate: str, layout: pd.DataFrame, config: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """Return what is to be said of a plate's images before the run; no image is opened but one.
+    """Return what is to be said of a plate's images before the run; only a few are opened.
 
     Parameters and errors are those of `list_images`.
     """
     look = list_plate(folder, plate, layout, config["images"], config["channels"], headers=False)
-    _check(look.planes, plate, layout, config, look.notes)
-    return look.notes
+    warning = _check(look.planes, plate, layout, config, look.notes)
+    return (*look.notes, warning) if warning else look.notes
 
 
 def _check(
@@ -52,7 +54,8 @@ def _check(
     layout: pd.DataFrame,
     config: Mapping[str, Any],
     notes: Sequence[str],
-) -> None:
+) -> str:
+    """Raise `IndexFault` if the run would be in vain; return a warning, or nothing."""
     limit = config["images"].get("left_out_percent", config["qc"]["excluded_sites_percent"])
     check_left_out(index, plate, layout, float(limit), " ".join(notes))
     if config["measurement"]["unit"] == "um" and index["pixel_size_um"].isna().all():
@@ -60,3 +63,4 @@ def _check(
             f"plate {plate}: measurement.unit is 'um', but the images do not tell the size of a "
             "pixel. Add images.pixel_size_um, or measure in px."
         )
+    return check_bit_depth(index, plate, config["images"].get("bit_depth"))
