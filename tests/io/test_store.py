@@ -56,6 +56,7 @@ def plate(tmp_path):
 def test_pixels_and_labels_come_back_as_they_were_written(versioned):
     field = store.read_field(versioned, "A01", 2, ["Nuclei", "Cells"])
     assert store.stored_dtype(versioned) == np.uint8
+    assert store.stored_pixel_size_um(versioned) == 0.5
     assert np.array_equal(field.image, real_image())
     assert field.image.dtype == np.uint8
     assert np.array_equal(field.labels["Cells"], blobs() * 2)
