@@ -1,12 +1,12 @@
 """What does a review by crops buy? Coverage, false passes and power, by a scripted reviewer.
 
-Simulated plates: a negative and a positive class of 2, 4, 8 or 16 wells whose merge rates differ by
-0 to 3 pp (one standard deviation), 1,680 objects in all, crops of seven whose errors correlate by
-0.05. A reviewer who knows the truth answers 50 crops of each class. *Sound* plates merge and split
-3 % in both classes; of the others the positive class merges 5 to 10 pp more. The evidence is as good
-as measured (merges ranked with an AUC of .93), blind to half of the merges in the positive class
-only (a phenotype that hides them), or without any meaning. The draw, the estimator and the rule are
-those of `levelfield.qc`.
+Simulated plates: a negative and a positive class of 1,680 objects in 2, 4, 8 or 16 wells, whose
+merge rates differ by 0 to 3 pp (one standard deviation), in crops of seven whose errors correlate
+by 0.05. A reviewer who knows the truth answers 50 crops of each class. *Sound* plates merge and
+split 3 % in both classes; of the others the positive class merges 5 to 10 pp more. The evidence is
+as good as measured (merges ranked with an AUC of .93), blind to half of the merges in the positive
+class only (a phenotype that hides them), or without any meaning. The draw, the estimator and the
+rule are those of `levelfield.qc`.
 
 Whoever *stops* looks after every fifth crop, and stops as soon as the row passes or fails: what
 they would say then is counted apart.
@@ -29,11 +29,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.review.class_mean import class_mean, row_estimates
 from levelfield.qc.review.estimator import CropSample
 from levelfield.qc.review.sampling import FLOOR, SPREAD_OF_ERRORS
 from levelfield.qc.statistics.decision import bound_of, decide
+from levelfield.questions import MEASURES
 
 RESULTS = Path(__file__).parent / "results"
 EVIDENCE = ("as measured", "blind in one class", "meaningless")
@@ -168,7 +168,7 @@ def _covers(estimate, true: float) -> bool:
 
 
 def _judged(estimates: list, bound, true: float) -> tuple:
-    """What is said at the end and on stopping: is it sound, pass; covered and passed on stopping.
+    """Return what is said at the end, and by whoever stops.
 
     Sound is a true difference of at most a tenth of the margin, wrong one beyond the margin.
     """

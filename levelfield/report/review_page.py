@@ -13,13 +13,12 @@ import numpy as np
 from PIL import Image
 
 from levelfield.arrays import AnyArray, Integers, Labels
-from levelfield.qc.measures import QUESTIONS
 from levelfield.qc.review.crops import CROP, WINDOW
 from levelfield.qc.review.page_data import CONSTANTS
 from levelfield.qc.verdict.steps import SECONDS_PER_CROP
 from levelfield.qc.wording.numbers import count
 from levelfield.qc.wording.questions import MEASURE_TITLES
-from levelfield.qc.wording.questions import QUESTIONS as TITLES
+from levelfield.questions import QUESTIONS, THRESHOLD
 from levelfield.report.gallery import Reader, webp
 from levelfield.report.records import grouped
 
@@ -103,7 +102,7 @@ def review_page(
         "path": path,
         "channels": list(channels),
         "sets": shown,
-        "questions": [(name, TITLES[name].title) for name in QUESTIONS if name != "threshold"],
+        "questions": [(name, own.title) for name, own in QUESTIONS.items() if name != THRESHOLD],
         "measures": dict(MEASURE_TITLES),
         "constants": CONSTANTS,
     }

@@ -12,22 +12,39 @@ import pandas as pd
 
 from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET
 from levelfield.qc.review.crops import CROP
+from levelfield.questions import MEASURES
 
 SHEET_COLUMNS = ("plate", "well", "site", "object_set", "object_number", "reviewer", "answer")
 OBJECT = [*FIELD, NUMBER]
 CROP_KEY = [*FIELD, CROP]
 CORRECT, MISSED, CANNOT_TELL = "correct", "missed", "cannot_tell"
 ERRORS = ("split", "merged", "too_large", "too_small", "not_an_object")
+MOST_COUNTED = 5
+"""Pieces, or objects in one outline, that the review page counts."""
+
+
+def answer_values(measure: str) -> dict[tuple[str, int], float]:
+    """Return what every answer means for a measure, by answer and number of pieces or objects."""
+    counts = range(2, MOST_COUNTED + 1)
+    said = [(name, 0) for name in (CORRECT, *ERRORS) if name not in ("split", "merged")]
+    said += [(name, number) for name in ("split", "merged") for number in counts]
+    rows = pd.DataFrame(said, columns=["answer", "number"])
+    rows = rows.assign(f=rows["number"].astype(float), m=rows["number"].astype(float))
+    reviewed = MEASURES[measure].reviewed
+    values = reviewed(rows) if reviewed is not None else pd.Series(0.0, rows.index)
+    return dict(zip(said, values.astype(float).tolist(), strict=True))
+
+
+def _possible(measure: str) -> tuple[float, float]:
+    values = [value for (_, number), value in answer_values(measure).items() if number <= 2]
+    return min(values), max(values)
+
+
 POSSIBLE = {
-    "agreement": (0.0, 1.0),
-    "invented": (0.0, 1.0),
-    "bias": (-1.0, 1.0),
-    "balance": (-1.0, 0.5),
-    "splits": (0.0, 0.5),
-    "merges": (0.0, 1.0),
+    name: _possible(name) for name, measure in MEASURES.items() if measure.reviewed is not None
 }
 """Measures that an answer about one object speaks of, with the lowest and the highest value that
-stand in where nobody could tell: one half of an object, one that is right, a merge of two."""
+stand in where nobody could tell: half of an object, one that is right, a merge of two."""
 
 
 @dataclass(frozen=True)
@@ -206,15 +223,9 @@ def count_answers(number: int) -> str:
 
 def _values(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what each answer means for each measure; NaN for "cannot tell"."""
-    answer = rows["answer"]
-    pieces = np.where(answer == "split", (rows["f"] - 1) / rows["f"], 0.0)
-    lacking = np.where(answer == "merged", rows["m"] - 1, 0.0)
     values = {
-        "agreement": (answer == CORRECT) * 1.0,
-        "invented": (answer == "not_an_object") * 1.0,
-        "bias": (answer == "too_large") * 1.0 - (answer == "too_small"),
-        "balance": pieces - lacking,
-        "splits": pieces,
-        "merges": (answer == "merged") * 1.0,
+        name: measure.reviewed(rows)
+        for name, measure in MEASURES.items()
+        if measure.reviewed is not None
     }
-    return pd.DataFrame(values, index=rows.index).where(answer != CANNOT_TELL)
+    return pd.DataFrame(values, index=rows.index).where(rows["answer"] != CANNOT_TELL)

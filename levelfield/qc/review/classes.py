@@ -9,7 +9,6 @@ import pandas as pd
 
 from levelfield.arrays import Floats, Integers
 from levelfield.qc.columns import FIELD
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.review.answers import CROP_KEY, OBJECT, POSSIBLE, Answers
 from levelfield.qc.review.class_mean import ClassMean, class_mean, read_mean
 from levelfield.qc.review.estimator import CropSample
@@ -17,15 +16,18 @@ from levelfield.qc.review.sampling import ClassDraw
 from levelfield.qc.review.spread import NOTHING_LEFT, Spread
 from levelfield.qc.review.units import object_evidence
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewState
+from levelfield.questions import MEASURES, REVIEWED
 
 FEWEST_SHARED = 5
 """Crops that all reviewers must have answered before the difference of their means is told."""
 _MISSED = "missed"
 RATIOS: dict[str, dict[str, float]] = {
-    _MISSED: {_MISSED: 1.0, "balance": -1.0, "invented": -1.0},
-    "agreement": {_MISSED: 1.0},
+    # Missed objects are per true object, right ones per predicted or missed one.
+    name: {_MISSED: 1.0} if measure.reviewed else {_MISSED: 1.0, "balance": -1.0, "invented": -1.0}
+    for name, measure in MEASURES.items()
+    if measure.counts_missed
 }
-"""What adds to the denominator beside the number of labels: true objects, and those missed."""
+"""What adds to the denominator beside the number of labels."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,12 @@ class ClassReview:
     @cached_property
     def means(self) -> dict[str, ClassMean]:
         """What the review says, by measure; NaN without answers."""
-        return {measure: self.mean(measure) for measure in MEASURES}
+        return {measure: self.mean(measure) for measure in REVIEWED}
 
     @cached_property
     def read(self) -> dict[str, ClassMean]:
         """What the evidence alone says, by measure."""
-        return {measure: read_mean(self.sample(measure)) for measure in MEASURES}
+        return {measure: read_mean(self.sample(measure)) for measure in REVIEWED}
 
     def best(self, measure: str) -> ClassMean:
         """Return what is known of a measure: by the review where there is one."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from levelfield.arrays import Floats
-from levelfield.qc.measures import MEASURES, SCOPES, Scope
 from levelfield.qc.review.answers import Answers
 from levelfield.qc.review.class_mean import row_estimates
 from levelfield.qc.review.classes import ClassReview, class_review, field_sizes
@@ -25,6 +24,7 @@ from levelfield.qc.statistics.estimates import NOTHING, Estimate
 from levelfield.qc.verdict.cases import rules_of
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow
 from levelfield.qc.verdict.rules import Rules
+from levelfield.questions import MEASURES, REVIEWED, SCOPES, Scope
 
 SHARE = "share"
 """Unit of the reviewed bias: share of objects too large less share too small."""
@@ -57,7 +57,7 @@ def review_estimates(
     for object_set, draw in draws.items():
         classes = {key: class_review(own, answers) for key, own in draw.classes.items()}
         maker = _Rows(plate, object_set, classes, pairs, answers, rules)
-        rows += [row for measure in MEASURES for row in maker.rows(measure)]
+        rows += [row for measure in REVIEWED for row in maker.rows(measure)]
     return rows
 
 
@@ -150,7 +150,7 @@ def _matched(measure: str, sides: Sequence[ClassReview]) -> Estimate | None:
     Objects are matched by their local density; for missed objects and agreement, which have none,
     by the number of labels of their field.
     """
-    by_field = measure in ("missed", "agreement")
+    by_field = MEASURES[measure].counts_missed
     densities = [
         field_sizes(side) if by_field else side.draw.objects["local_density"].to_numpy(float)
         for side in sides

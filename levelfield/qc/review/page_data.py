@@ -11,8 +11,7 @@ import numpy as np
 
 from levelfield.arrays import Floats, Integers
 from levelfield.qc.columns import NUMBER
-from levelfield.qc.measures import MEASURES, SCOPES
-from levelfield.qc.review.answers import Answers
+from levelfield.qc.review.answers import POSSIBLE, Answers, answer_values
 from levelfield.qc.review.betting import GOAL, LARGEST_BET, LARGEST_LOSS, RUIN
 from levelfield.qc.review.classes import RATIOS, ClassReview, class_review
 from levelfield.qc.review.estimator import GUARD_CROPS, GUARD_VARIANCE, TRUST
@@ -22,12 +21,19 @@ from levelfield.qc.verdict.cases import rules_of
 from levelfield.qc.verdict.rows import ReviewedRow
 from levelfield.qc.verdict.rules import Rules
 from levelfield.qc.verdict.steps import SECONDS_PER_CROP
+from levelfield.questions import MEASURES, REVIEWED, SCOPES
 
 CONSTANTS = {
     **{"trust": TRUST, "guardVariance": GUARD_VARIANCE, "guardCrops": GUARD_CROPS, "goal": GOAL},
     **{"largestBet": LARGEST_BET, "largestLoss": LARGEST_LOSS, "ruin": RUIN},
     "secondsPerCrop": SECONDS_PER_CROP,
     "ratios": RATIOS,
+    "possible": POSSIBLE,
+    # By measure, answer and number of pieces or objects, 0 where nothing is counted.
+    "values": {
+        measure: {f"{answer} {number}": value for (answer, number), value in found.items()}
+        for measure, found in ((name, answer_values(name)) for name in POSSIBLE)
+    },
 }
 """Of the estimator and the bets, as the page needs them."""
 
@@ -67,7 +73,7 @@ def _class_numbers(review: ClassReview) -> dict[str, Any]:
     wells = list(dict.fromkeys(table["Metadata_Well"]))
     well = np.array([wells.index(name) for name in table["Metadata_Well"]], np.int64)
     planned = draw.order[: draw.planned]
-    samples = {name: review.sample(name) for name in MEASURES}
+    samples = {name: review.sample(name) for name in REVIEWED}
     sizes = samples["balance"].sizes
     by_well = {name: np.bincount(well, own.evidence, len(wells)) for name, own in samples.items()}
     return {
@@ -108,7 +114,7 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     known, seen = {row.key[1:]: row for row in reviewed}, set()
     for pair in pairs:
-        for measure in MEASURES.values():
+        for measure in map(MEASURES.__getitem__, REVIEWED):
             for scope in SCOPES:
                 row = known.get((measure.name, scope, pair.name(scope)))
                 keys = list(pair.classes(scope))

@@ -2,11 +2,11 @@
 
 from math import ceil
 
-from levelfield.qc.measures import n_classes
 from levelfield.qc.statistics.decision import FEWEST_TO_PASS, wells_to_decide
 from levelfield.qc.statistics.estimates import Verdict
 from levelfield.qc.verdict.cases import Case
 from levelfield.qc.verdict.rows import NextStep, Reason
+from levelfield.questions import MEASURES, n_classes
 
 SECONDS_PER_CROP = 6
 """A person's time to look at one crop of a review and answer."""
@@ -46,7 +46,8 @@ def review_step(per_class: int, scope: str) -> NextStep:
 
 def _review(case: Case, usual_review: int) -> NextStep | None:
     """Return the review that would decide a row; None where no review would."""
-    if case.reading.measure == "bias":
+    measure = case.reading.measure
+    if measure == "bias" or not MEASURES[measure].in_review:
         return None
     number = case.reviews_needed if case.asked else usual_review
     done = case.review.n_reviewed / n_classes(case.reading.scope)

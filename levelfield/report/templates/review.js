@@ -206,19 +206,9 @@ const Statistics = (C) => {
     return total > 0 && spread > 0 ? 1 / spread : Infinity;
   };
 
-  /* Bounds of what nobody could tell, and what each answer means. */
-  const POSSIBLE = { agreement: [0, 1], invented: [0, 1], bias: [-1, 1], balance: [-1, 0.5], splits: [0, 0.5], merges: [0, 1] };
-  const valueOf = (measure, mark) => {
-    const n = mark.count || 2, is = (name) => mark.answer === name;
-    switch (measure) {
-      case "agreement": return is("correct") ? 1 : 0;
-      case "invented": return is("not_an_object") ? 1 : 0;
-      case "bias": return is("too_large") ? 1 : is("too_small") ? -1 : 0;
-      case "merges": return is("merged") ? 1 : 0;
-      case "splits": return is("split") ? (n - 1) / n : 0;
-      default: return is("split") ? (n - 1) / n : is("merged") ? -(n - 1) : 0;
-    }
-  };
+  /* Lowest and highest value of what nobody could tell, and what each answer means. */
+  const POSSIBLE = C.possible;
+  const valueOf = (measure, mark) => C.values[measure][`${mark.answer} ${mark.count}`];
 
   /* Answers of a class as sums over its crops: [{marks: [...], missed: n}, ...] in drawing order. */
   function said(cls, crops, bound) {
