@@ -1,5 +1,7 @@
 """The review of a plate: its page, and what the page sends back when it is served."""
 
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +12,7 @@ from levelfield.config.results import in_plate
 from levelfield.config.sheets import SCHEMAS, read_sheet
 from levelfield.io.tables import read_csv, write_csv, write_text
 from levelfield.qc.review.answers import check_answers
+from levelfield.runs.review_server import ReviewServer
 from levelfield.steps.review_page import plate_review_page
 
 
@@ -42,6 +45,16 @@ def make_page(plan: Plan, name: str) -> Path:
     )
     write_text(html, page)
     return page
+
+
+def serve(plan: Plan, name: str, page: Path, port: int = 0) -> None:
+    """Serve the review page of a plate to this machine alone, until it is interrupted."""
+    with ReviewServer(page, partial(save_answers, plan, name), port) as server:
+        print(f"Open {server.url}")
+        print(f"Answers are saved in {plan.review_path(name)}. Ctrl-C ends it.", flush=True)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+    print("\nRun snakemake again: only the QC and the reports are made again.")
 
 
 def save_answers(plan: Plan, name: str, text: str) -> str:

@@ -87,6 +87,9 @@ rule qc_plate:
         review=lambda wildcards: (
             rules.check_review.output[0] if review_file(wildcards) else []
         ),
+        calibration=(
+            local(config["qc"]["calibration"]) if "calibration" in config["qc"] else []
+        ),
     output:
         **all_files("qc_plate", but=["verdict"]),
         verdict=report(

@@ -88,12 +88,12 @@ def class_mean(
 ) -> ClassMean:
     """Estimate a class; `lowest` and `highest` are the answers with what nobody could tell."""
     middle = crop_mean(sample)
-    bounds = [
+    low, high = (
         middle if answers is None else crop_mean(replace(sample, answers=answers))
         for answers in (lowest, highest)
-    ]
+    )
     of_wells, n_wells = _of_wells(sample, middle)
-    return ClassMean(middle, *bounds, of_wells, of_reviewers, n_wells, sample.planned)
+    return ClassMean(middle, low, high, of_wells, of_reviewers, n_wells, sample.planned)
 
 
 def read_mean(sample: CropSample) -> ClassMean:

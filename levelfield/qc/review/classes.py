@@ -11,6 +11,7 @@ from levelfield.arrays import Floats, Integers
 from levelfield.qc.columns import FIELD
 from levelfield.qc.review.answers import CROP_KEY, OBJECT, POSSIBLE, Answers
 from levelfield.qc.review.class_mean import ClassMean, class_mean, read_mean
+from levelfield.qc.review.crops import sums
 from levelfield.qc.review.estimator import CropSample
 from levelfield.qc.review.sampling import ClassDraw
 from levelfield.qc.review.spread import NOTHING_LEFT, Spread
@@ -93,7 +94,7 @@ class ClassReview:
     def mean(self, measure: str, weights: Floats | None = None) -> ClassMean:
         """Estimate a measure from the review; `weights` are what each object counts (n,)."""
         sample = self.sample(measure, weights)
-        bounds = [None, None]
+        bounds: list[Floats | None] = [None, None]
         if measure in POSSIBLE:
             unknown = np.isnan(self.said[measure])
             if (unknown & np.isin(self.draw.crops.of_objects, self.answered)).any():
@@ -123,7 +124,7 @@ class ClassReview:
     def _sums(self, values: Floats, weights: Floats | None) -> Floats:
         """Sum over the objects of each crop (j,)."""
         values = values if weights is None else values * weights
-        return np.bincount(self.draw.crops.of_objects, values, len(self.draw.crops.table))
+        return sums(self.draw.crops.of_objects, values, len(self.draw.crops.table))
 
     def _read(self, measure: str, weights: Floats | None) -> Floats:
         if measure == _MISSED:
@@ -176,7 +177,7 @@ def class_review(draw: ClassDraw, answers: Answers) -> ClassReview:
     return ClassReview(
         draw,
         {name: object_evidence(objects, name) for name in POSSIBLE},
-        np.bincount(draw.crops.of_candidates, chance, len(table)),
+        sums(draw.crops.of_candidates, chance, len(table)),
         answered,
         said,
         missed.reindex(answered).to_numpy(float),

@@ -7,7 +7,7 @@ crop. How a field is cut depends on its own objects and the size of the plate's 
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,8 @@ def cut_into_crops(objects: pd.DataFrame, candidates: pd.DataFrame, frame: Frame
     tables = [table[[*FIELD, *CENTRE]] for table in (objects, candidates) if len(table)]
     places = pd.concat(tables or [objects[[*FIELD, *CENTRE]]], ignore_index=True)
     n_objects = len(objects)
-    rows, crop_of = [], np.zeros(len(places), np.int64)
+    rows: list[tuple[Any, ...]] = []
+    crop_of = np.zeros(len(places), np.int64)
     for field, own in places.groupby(FIELD, sort=True):
         index = own.index.to_numpy()
         whole = (0.0, 0.0, frame.height, frame.width)
@@ -120,6 +121,11 @@ def _halved(
     yield from _halved(
         centres, counts, inside[~first], (high[0], high[1], high[2], high[3]), longest
     )
+
+
+def sums(places: Integers, values: Floats, number: int) -> Floats:
+    """Sum values by place (n,): how much lies in each of a number of crops, or wells."""
+    return np.bincount(places, values, number).astype(np.float64)
 
 
 def numbers_in(objects: pd.DataFrame, crops: Crops, place: int) -> list[int]:

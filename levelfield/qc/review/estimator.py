@@ -128,7 +128,8 @@ def crop_mean(sample: CropSample) -> CropMean:
     k, whole = len(sample.order), float(sample.sizes.sum())
     if k == 0 or not whole > 0:
         nothing = np.full(len(sample.sizes), np.nan)
-        return CropMean(np.nan, np.nan, *[np.empty(0)] * 3, nothing, nothing, np.nan, np.nan)
+        none = np.empty(0)
+        return CropMean(np.nan, np.nan, none, none, none, nothing, nothing, np.nan, np.nan)
     chance = inclusion(sample.chances, k)[sample.order]
     value, per = 0.0, whole
     for _ in range(_ROUNDS):

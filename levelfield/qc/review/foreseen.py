@@ -9,6 +9,7 @@ from levelfield.arrays import Floats
 from levelfield.qc.review.answers import POSSIBLE
 from levelfield.qc.review.class_mean import ClassMean
 from levelfield.qc.review.classes import ClassReview
+from levelfield.qc.review.crops import sums
 from levelfield.qc.review.estimator import GUARD_VARIANCE
 from levelfield.qc.review.sampling import FLOOR
 from levelfield.qc.review.spread import Spread, together
@@ -84,11 +85,11 @@ def _crop_variances(side: ClassReview, measure: str) -> Floats:
     """Return by how much the answers about each crop (j,) should vary about the evidence."""
     crops = side.draw.crops
     chance = np.clip(side.draw.candidates["missed_evidence"].to_numpy(float), 0, 1)
-    missed = np.bincount(crops.of_candidates, chance * (1 - chance), len(crops.table))
+    missed = sums(crops.of_candidates, chance * (1 - chance), len(crops.table))
     if measure not in POSSIBLE:
         return missed + FLOOR * (1 + crops.table["n_objects"].to_numpy(float))
     size = np.minimum(np.abs(side.evidence[measure]), 1)
     of_objects = np.maximum(size * (1 - size), FLOOR)
     of_objects = np.minimum(of_objects + FLOOR, 4 * GUARD_VARIANCE)
-    found = np.bincount(crops.of_objects, of_objects, len(crops.table)) + FLOOR / 2
+    found = sums(crops.of_objects, of_objects, len(crops.table)) + FLOOR / 2
     return found + missed if measure == "agreement" else found

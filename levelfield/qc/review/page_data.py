@@ -14,6 +14,7 @@ from levelfield.qc.columns import NUMBER
 from levelfield.qc.review.answers import POSSIBLE, Answers, answer_values
 from levelfield.qc.review.betting import GOAL, LARGEST_BET, LARGEST_LOSS, RUIN
 from levelfield.qc.review.classes import RATIOS, ClassReview, class_review
+from levelfield.qc.review.crops import sums
 from levelfield.qc.review.estimator import GUARD_CROPS, GUARD_VARIANCE, TRUST
 from levelfield.qc.review.sampling import SetDraw
 from levelfield.qc.statistics.comparison import ClassKey, Comparison
@@ -75,11 +76,11 @@ def _class_numbers(review: ClassReview) -> dict[str, Any]:
     planned = draw.order[: draw.planned]
     samples = {name: review.sample(name) for name in REVIEWED}
     sizes = samples["balance"].sizes
-    by_well = {name: np.bincount(well, own.evidence, len(wells)) for name, own in samples.items()}
+    by_well = {name: sums(well, own.evidence, len(wells)) for name, own in samples.items()}
     return {
         "chances": _numbers(draw.chances),
         "planned": draw.planned,
-        "sizes": _numbers(np.bincount(well, sizes, len(wells))),
+        "sizes": _numbers(sums(well, sizes, len(wells))),
         "evidence": {name: _numbers(own) for name, own in by_well.items()},
         "crops": {
             "chance": _numbers(draw.chances[planned]),

@@ -17,7 +17,7 @@ import pandas as pd
 
 from levelfield.arrays import Floats, Integers
 from levelfield.qc.columns import FIELD, OBJECT_SET
-from levelfield.qc.review.crops import CROP, WINDOW, Crops, Frame, cut_into_crops, frame_of
+from levelfield.qc.review.crops import CROP, WINDOW, Crops, Frame, cut_into_crops, frame_of, sums
 from levelfield.qc.statistics.comparison import ClassKey, Comparison, Wells, control_classes
 
 SPREAD_OF_ERRORS = 0.5
@@ -141,10 +141,11 @@ def crop_sizes(objects: pd.DataFrame, candidates: pd.DataFrame, crops: Crops) ->
     risk, number = object_risk(objects), len(crops.table)
     of_objects = risk * (1 - risk) + SPREAD_OF_ERRORS * risk + FLOOR
     chance = np.clip(np.nan_to_num(candidates["missed_evidence"].to_numpy(float)), 0, 1)
-    variance = np.bincount(crops.of_objects, of_objects, number)
-    variance += np.bincount(crops.of_candidates, chance * (1 - chance), number) + FLOOR / 2
+    variance = sums(crops.of_objects, of_objects, number)
+    variance += sums(crops.of_candidates, chance * (1 - chance), number) + FLOOR / 2
     # Rounded: the same draw whatever the machine adds up first.
-    return np.round(np.sqrt(variance), 9)
+    sizes: Floats = np.round(np.sqrt(variance), 9)
+    return sizes
 
 
 def random_numbers(places: pd.DataFrame, seed: int) -> Floats:
