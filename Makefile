@@ -12,6 +12,9 @@ PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --nump
 UV := .venvs/uv/bin/uv
 INSTALL := $(UV) pip install --quiet --require-hashes --python
 
+# Bytecode is written, whatever the machine's setting: every run starts a dozen processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help
@@ -77,7 +80,7 @@ $(ENV)/run.installed: envs/levelfield.lock pyproject.toml $(UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(ENV)
 	$(INSTALL) $(BIN)/python -r envs/levelfield.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m levelfield.runs.warm_up
+	$(BIN)/python -m levelfield.runs.warm_up
 	@touch $@
 
 $(ENV)/gpu.installed: envs/levelfield-gpu.lock $(ENV)/run.installed
