@@ -141,6 +141,37 @@ def _those_with(fact: str, methods: Methods) -> str:
     return ", ".join(name for name, method in methods.items() if getattr(method, fact))
 
 
+def check_images(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the config's section ``images``; return the config with ``images.format`` filled in.
+
+    Raises
+    ------
+    ConfigError
+        If a pattern is missing or has no use, or a stack would become a plane in two ways.
+    """
+    images = config["images"]
+    chosen = images.get("format", "pattern" if "pattern" in images else "auto")
+    if chosen == "pattern" and "pattern" not in images:
+        raise ConfigError(
+            "images: the key 'pattern' is missing. Add it, as images.format is 'pattern': a "
+            "regular expression for the paths of the files. Or leave images.format out, to have "
+            "the format recognised."
+        )
+    if chosen != "pattern" and "pattern" in images:
+        raise ConfigError(
+            f"images.pattern: has no use where images.format is '{chosen}'. Leave one of them out."
+        )
+    sections = {"images": images}
+    sections |= {f"channels.{name}": rule for name, rule in config["channels"].items()}
+    for where, section in sections.items():
+        if "projection" in section and "z_plane" in section:
+            raise ConfigError(
+                f"{where}: projection and z_plane are two ways to make one plane of a stack. Leave "
+                "one of them out."
+            )
+    return dict(config) | {"images": dict(images) | {"format": chosen}}
+
+
 def check_measurement(config: Mapping[str, Any]) -> None:
     """Check the names in the config's section ``measurement``.
 

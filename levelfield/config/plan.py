@@ -8,6 +8,7 @@ from typing import Any
 from levelfield.config.checks import (
     Methods,
     check_classifiers,
+    check_images,
     check_measurement,
     checked_sets,
     sets_with_plate_diameter,
@@ -161,6 +162,7 @@ def checked_plan(
     schema, methods = load_schema(SCHEMAS / "config.yaml"), segmenters.methods
     config = check_config(config, schema, source, segmenters.schemas)
     with faults_in(source):
+        config = check_images(config)
         sets = checked_sets(config, methods) if methods else object_sets(config)
         if methods:
             check_classifiers(sets, list(config["pixel_classifiers"]), methods)

@@ -1,6 +1,6 @@
 """The raw images of one site: read, judged fit for use or not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from levelfield.arrays import AnyArray
+from levelfield.images.focus import project
 from levelfield.images.planes import PlaneError, pixel_fault, read_plane, saturated_fraction
 
 
@@ -81,16 +82,17 @@ def read_channel(site: Site, channel: str, projection: str | None) -> AnyArray:
         if plane.shape != (row.size_y, row.size_x):
             raise SiteFault(f"{channel}: is {plane.shape} px, not what its header says", row.path)
         stack.append(plane)
-    if len(stack) == 1:
-        return stack[0]
-    if projection == "maximum":
-        return np.max(stack, axis=0)
-    return np.rint(np.mean(stack, axis=0)).astype(stack[0].dtype)
+    return project(stack, projection)
 
 
-def read_site(site: Site, channels: Sequence[str], projection: str | None) -> AnyArray:
-    """Read the raw pixels (C, Y, X) of a site; `SiteFault` if a plane cannot be read."""
-    return np.stack([read_channel(site, channel, projection) for channel in channels])
+def read_site(
+    site: Site, channels: Sequence[str], projections: Mapping[str, str | None]
+) -> AnyArray:
+    """Read the raw pixels (C, Y, X) of a site, whose stacks are projected channel by channel.
+
+    `SiteFault` if a plane cannot be read.
+    """
+    return np.stack([read_channel(site, channel, projections.get(channel)) for channel in channels])
 
 
 def check_pixels(
