@@ -144,6 +144,8 @@ def become(request: dict, files: list[int], program: str) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    if "LEVELFIELD_FAULT" in os.environ:  # as Python does when it starts
+        runpy.run_path(str(Path(__file__).parent / "faults" / "sitecustomize.py"))
     code: object = 0
     try:
         _run(request["cwd"], program, *request["argv"])
