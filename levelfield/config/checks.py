@@ -161,6 +161,11 @@ def check_images(config: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(
             f"images.pattern: has no use where images.format is '{chosen}'. Leave one of them out."
         )
+    if "sheet" in images and chosen not in ("sheet", "loaddata"):
+        raise ConfigError(
+            f"images.sheet: has no use where images.format is '{chosen}'. Leave it out, or choose "
+            "images.format: sheet or loaddata."
+        )
     sections = {"images": images}
     sections |= {f"channels.{name}": rule for name, rule in config["channels"].items()}
     for where, section in sections.items():

@@ -84,6 +84,8 @@ def read_plate(files: Listing, plate: str, images: Mapping[str, Any]) -> tuple[s
     if name == "auto":
         name, folder = recognise(files, plate)
     finder = import_module(f"{__name__}.{name}")
+    if "sheet" in images:
+        images = dict(images) | {"sheet": images["sheet"].replace("{plate}", plate)}
     try:
         export = finder.read_export(files.below(folder), images)
     except (KeyError, ValueError) as error:
