@@ -58,8 +58,8 @@ def read_export(files: Listing, images: Mapping[str, Any]) -> Export:
         )
     names = files.by_base_name()
     planes = [plane for sheet in sheets for plane in _planes(sheet, files, names)]
-    channels = dict.fromkeys(dict.fromkeys(plane.channel for plane in planes), ())
-    return Export(planes, channels)
+    channels: dict[str, tuple[str, ...]] = dict.fromkeys((plane.channel for plane in planes), ())
+    return Export(planes, channels, paged=any(plane.page for plane in planes))
 
 
 def _sheets(files: Listing) -> list[str]:

@@ -45,7 +45,8 @@ def read_export(files: Listing, images: Mapping[str, Any]) -> Export:
     rows = [dict(zip(sheet, cells, strict=True)) for cells in zip(*sheet.values(), strict=True)]
     names = files.by_base_name()
     planes = [_plane(files, names, row, f"{path}, line {at}") for at, row in enumerate(rows, 2)]
-    return Export(planes, dict.fromkeys(dict.fromkeys(p.channel for p in planes), ()))
+    channels: dict[str, tuple[str, ...]] = dict.fromkeys((plane.channel for plane in planes), ())
+    return Export(planes, channels, paged=any(plane.page for plane in planes))
 
 
 def _plane(files: Listing, names: Mapping[str, str], row: Mapping[str, str], where: str) -> Plane:
