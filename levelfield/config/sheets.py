@@ -60,7 +60,7 @@ def written_parts() -> dict[str, dict[str, Any]]:
     """Return the schemas that config.yaml refers to and that do not follow from the methods."""
     formats = sorted(path.stem for path in FORMATS.glob("*.py") if path.stem[0] != "_")
     written = {name: load_schema(SCHEMAS / name) for name in ("steps.yaml", "networks.yaml")}
-    return written | {"formats": {"$defs": {"name": {"enum": formats}}}}
+    return written | {"formats": {"$defs": {"name": {"enum": ["auto", *formats]}}}}
 
 
 def read_columns(path: Path) -> Sheet:
