@@ -27,7 +27,6 @@ from levelfield.qc.evidence.scores import shipped_model
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.segmentation import segment_objects
 
-
 # Snakemake, and what jobs import only where they need it: bytecode of these is written too.
 _LATE = (
     *("snakemake.cli", "snakemake.script", "ome_zarr_models.v05.hcs", "rocrate.rocrate"),
