@@ -17,6 +17,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from levelfield.config.table_files import table_rows
+from levelfield.questions import margins_schema
 
 if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
     import pandas as pd
@@ -56,6 +57,13 @@ def faults_in(source: str) -> Iterator[None]:
 def load_schema(path: Path) -> dict[str, Any]:
     """Read a JSON Schema (2020-12) written as YAML."""
     return yaml.safe_load(Path(path).read_text())
+
+
+def config_schema() -> dict[str, Any]:
+    """Read the JSON Schema of the config, with the margins of all questions."""
+    schema = load_schema(SCHEMAS / "config.yaml")
+    schema["properties"]["qc"]["properties"]["margins"] = margins_schema()
+    return schema
 
 
 def written_parts() -> dict[str, dict[str, Any]]:
