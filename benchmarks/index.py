@@ -2,8 +2,8 @@
 
     python benchmarks/index.py [FOLDER]
 
-The images are small files of a whole header; what is timed are names, metadata and headers, as a plate
-is looked at (`levelfield inspect`) and listed (the rule `index_plate`).
+The images are small files of a whole header. What is timed are names, metadata and headers, as a
+plate is looked at (`levelfield inspect`) and listed (the rule `index_plate`).
 """
 
 import resource
