@@ -1,4 +1,4 @@
-"""The OME-Zarr 0.5 plate: create it, write a field, read a field."""
+"""The OME-Zarr plate: create it, write a field, read a field."""
 
 from levelfield.io.store.field import (
     EDITED_SUFFIX,
@@ -14,11 +14,14 @@ from levelfield.io.store.field import (
     stored_pixel_size_um,
     write_field,
 )
+from levelfield.io.store.groups import NEWEST, VERSIONS
 from levelfield.io.store.metadata import Channel
 from levelfield.io.store.plate import create_plate, lazy_plate
 
 __all__ = [
     "EDITED_SUFFIX",
+    "NEWEST",
+    "VERSIONS",
     "Channel",
     "Field",
     "checksum",

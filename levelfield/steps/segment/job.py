@@ -134,18 +134,18 @@ class SegmentationJob:
         return max((model.fields_at_once for model in learned), default=1)
 
     def fingerprint(
-        self, image: NDArray[Any], imported: Mapping[str, NDArray[Any]], well: str
+        self, image_checksum: str, imported: Mapping[str, NDArray[Any]], well: str
     ) -> str:
         """Return the sha256 of all that a field's labels depend on.
 
-        These are its pixels (C, Y, X) and the labels made elsewhere, the config, the flat fields
-        and the code.
+        These are its pixels and the labels made elsewhere, the config, the flat fields and the
+        code.
         """
         planted = self.planted(well)
         modules = METHODS.modules_of([made.method for made in self.sets])
         return fingerprint(
             {
-                "image": checksum(image),
+                "image": image_checksum,
                 "imported": {name: checksum(labels) for name, labels in imported.items()},
                 "classifiers": {
                     name: [checksum(np.asarray(part)) for part in asdict(forest).values()]
