@@ -1,17 +1,14 @@
 """Text and XML as microscopes and spreadsheets write them, in whatever encoding."""
 
-import codecs
 import re
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+from levelfield.config.table_files import decode_text
+from levelfield.io.plate_index import IndexFault
+
 _SAMPLE = 200  # bytes by which text of two bytes a letter is told
 _DECLARED = re.compile(rb"""encoding=["']([\w.-]+)["']""")
 
@@ -23,18 +20,12 @@ def read_text(path: Path | str) -> str:
 
 def decoded(content: bytes) -> str:
     """Return the text of some bytes, as `read_text` does."""
-    for mark, encoding in _MARKS:
-        if content.startswith(mark):
-            return content.decode(encoding)
-    if b"\x00" in content[:_SAMPLE]:
+    if b"\x00" in content[:_SAMPLE] and content[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16-le" if content[1:2] == b"\x00" else "utf-16-be")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
+    return decode_text(content)
 
 
-class XmlFault(ValueError):
+class XmlFault(IndexFault):
     """A file is no readable XML; the text says which and why."""
 
 
@@ -51,30 +42,28 @@ def attributes(element: ElementTree.Element) -> dict[str, str]:
 def elements(path: Path | str, *names: str) -> Iterator[ElementTree.Element]:
     """Yield the elements of some names as they end, in their order, and forget them again.
 
-    Namespaces are not looked at, as they change with the version of the software; an element is
-    yielded whole, unless it lies within one that is yielded too.
+    Namespaces are not looked at, as they change with the version of the software. Of two elements
+    within each other the inner one comes first, and the outer one has lost it.
 
     Raises
     ------
     XmlFault
         If the file cannot be read to its end.
     """
-    wanted = set(names)
     try:
-        parsed = ElementTree.iterparse(_readable(path), events=("start", "end"))
-        depth, root = 0, None
-        for event, element in parsed:
-            root = element if root is None else root
-            if local_name(element.tag) not in wanted:
-                continue
-            depth += 1 if event == "start" else -1
-            if event == "end" and depth == 0:
+        for _, element in ElementTree.iterparse(_readable(path)):
+            if local_name(element.tag) in names:
                 yield element
                 element.clear()
     except (ElementTree.ParseError, UnicodeError, OSError) as error:
         raise XmlFault(
             f"'{path}' cannot be read as XML ({error}). Copy it once more from the microscope."
         ) from None
+
+
+def children(element: ElementTree.Element) -> dict[str, str]:
+    """Return the texts of the elements within one, by their names without namespaces."""
+    return {local_name(child.tag): (child.text or "").strip() for child in element}
 
 
 def _readable(path: Path | str) -> str | BytesIO:

@@ -1,4 +1,4 @@
-"""The OME-Zarr 0.5 plate: create it, write a field, read a field."""
+"""The OME-Zarr plate: create it, write a field, read a field."""
 
 from levelfield.io.store.field import (
     EDITED_SUFFIX,
@@ -11,13 +11,17 @@ from levelfield.io.store.field import (
     read_labels,
     stored_dtype,
     stored_field,
+    stored_pixel_size_um,
     write_field,
 )
+from levelfield.io.store.groups import NEWEST, VERSIONS
 from levelfield.io.store.metadata import Channel
 from levelfield.io.store.plate import create_plate, lazy_plate
 
 __all__ = [
     "EDITED_SUFFIX",
+    "NEWEST",
+    "VERSIONS",
     "Channel",
     "Field",
     "checksum",
@@ -30,5 +34,6 @@ __all__ = [
     "read_labels",
     "stored_dtype",
     "stored_field",
+    "stored_pixel_size_um",
     "write_field",
 ]
