@@ -92,7 +92,7 @@ def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
     if command == "calibrate":
         text = "reviewed plates to learn from; all that are judged when left out"
         add("plates", nargs="*", metavar="PLATE", help=text)
-        default = Path("config/calibration.yaml")
+        default = Path("config") / "calibration.yaml"
         add("--into", type=Path, default=default, metavar="FILE", help=f"to write [{default}]")
     if command == "review":
         add("plate", metavar="PLATE", help="name of the plate")

@@ -144,7 +144,7 @@ def crop_sizes(objects: pd.DataFrame, candidates: pd.DataFrame, crops: Crops) ->
     variance = sums(crops.of_objects, of_objects, number)
     variance += sums(crops.of_candidates, chance * (1 - chance), number) + FLOOR / 2
     # Rounded: the same draw whatever the machine adds up first.
-    sizes: Floats = np.round(np.sqrt(variance), 9)
+    sizes: Floats = np.round(np.sqrt(variance), 9).astype(np.float64)
     return sizes
 
 
