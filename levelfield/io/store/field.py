@@ -252,9 +252,29 @@ def read_labels(plate: Path, well: str, site: int, name: str) -> AnyArray:
 
 def _read_pixels(path: Path) -> AnyArray:
     """Read the largest level of an image or of labels."""
+    return np.asarray(largest_level(path))
+
+
+def largest_level(path: Path) -> zarr.Array[Any]:
+    """Return the largest level of an image or of labels, unread.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
     group = zarr.open_group(path, mode="r")
-    ome = ome_attributes(group.attrs)
-    return np.asarray(group[ome["multiscales"][0]["datasets"][0]["path"]])
+    level: Any = group[ome_attributes(group.attrs)["multiscales"][0]["datasets"][0]["path"]]
+    return level
+
+
+def stored_channels(plate: Path) -> list[Channel]:
+    """Return the channels of a plate, in the order of its images, from the first field there."""
+    ome = ome_attributes(zarr.open_group(_first_field(plate), mode="r").attrs)
+    return [
+        Channel(shown["label"], shown["color"], int(shown["window"]["max"]))
+        for shown in ome["omero"]["channels"]
+    ]
 
 
 def stored_dtype(plate: Path) -> np.dtype[Any]:
