@@ -31,7 +31,7 @@ from levelfield.segmentation import segment_objects
 # Snakemake, and what jobs import only where they need it: bytecode of these is written too.
 _LATE = (
     *("snakemake.cli", "snakemake.script", "ome_zarr_models.v05.hcs", "rocrate.rocrate"),
-    *("matplotlib.figure", "matplotlib.backends.backend_agg", "scipy.stats"),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg"),
 )
 
 
