@@ -89,7 +89,7 @@ _FILES = (
     ("measure", "pack", "measure/Image/{pack}.parquet", "image"),
     ("measure", "pack", "measure/{object_set}/{pack}.parquet", "objects"),
     ("qc_evidence", "pack", "qc/*/{pack}.parquet", "evidence pairs candidates fields"),
-    ("summarise_plate", "plate", "*.csv", "sites wells plate readouts"),
+    ("summarise_plate", "plate", "*.csv", "sites wells plate readouts image_quality"),
     ("summarise_plate", "plate", "excluded_sites.csv", "excluded"),
     ("summarise_plate", "plate", "objects/{object_set}.{ending}", "objects"),
     ("summarise_plate", "plate", "objects/{object_set}.h5ad", "anndata"),
