@@ -18,7 +18,7 @@ from levelfield.runs.init import write_files
 from levelfield.runs.inspect import found_text, look_into
 from levelfield.runs.jobs import planned_jobs
 from levelfield.runs.plan import read_plan_file
-from levelfield.runs.review import make_page, serve
+from levelfield.runs.review import make_page, next_plate, serve
 from levelfield.runs.screen import judge_finished
 from levelfield.runs.status import screen_status, status_text
 from levelfield.runs.verify import invalidate, verify_plate
@@ -95,7 +95,8 @@ def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
         default = Path("config") / "calibration.yaml"
         add("--into", type=Path, default=default, metavar="FILE", help=f"to write [{default}]")
     if command == "review":
-        add("plate", metavar="PLATE", help="name of the plate")
+        text = "name of the plate [the next one that the screen should be judged by]"
+        add("plate", metavar="PLATE", nargs="?", help=text)
         text = "serve the page to this machine alone, and save its answers as they are given"
         add("--serve", action="store_true", help=text)
         add("--port", type=int, default=0, help="for --serve [any that is free]")
@@ -253,11 +254,12 @@ def _review(chosen: argparse.Namespace) -> int:
     says. With --serve it is served to this machine alone, and every answer is saved as it is given.
     """
     plan = read_plan_file(chosen.configfile)
-    page = make_page(plan, chosen.plate)
+    plate = chosen.plate or next_plate(plan)
+    page = make_page(plan, plate)
     if chosen.serve:
-        serve(plan, chosen.plate, page, chosen.port)
+        serve(plan, plate, page, chosen.port)
         return 0
-    print(f"Open {page} in a browser. Save what it gives you as {plan.review_path(chosen.plate)},")
+    print(f"Open {page} in a browser. Save what it gives you as {plan.review_path(plate)},")
     print("and run snakemake again: only the QC and the reports are made again.")
     return 0
 

@@ -104,9 +104,9 @@ _FILES = (
     ("qc_truth", "plate", "qc/*.csv", "truth"),
     ("report_plate", "plate", "*.html", "report"),
     ("provenance", "plate", "ro-crate-metadata.json", "crate"),
-    ("qc_screen", "screen", "*.csv", "verdict answers drift plates"),
+    ("qc_screen", "screen", "*.csv", "verdict answers drift plates review_plan"),
     ("report_screen", "screen", "*.html", "report"),
-    ("qc_partial", "partial", "*.csv", "verdict answers drift plates"),
+    ("qc_partial", "partial", "*.csv", "verdict answers drift plates review_plan"),
     ("report_partial", "partial", "*.html", "report"),
 )
 
