@@ -12,16 +12,22 @@ from levelfield.config.settings import MeasurementSettings, Science
 from levelfield.config.sheets import ConfigError
 from levelfield.execution.field_cache import FINGERPRINT, Field, code_version
 from levelfield.illumination import FlatField
+from levelfield.io.thumbnails import field_thumbnail, no_thumbnails
 from levelfield.measurement import feature_names, measure_image, measure_site
 from levelfield.measurement.readouts import object_set_of
 from levelfield.qc.columns import SITE
 from levelfield.steps.fields import FieldReader, field_reader, identify
 
 # The code that decides a feature's value: a change here measures again.
-_FEATURE_CODE = ("levelfield.illumination", "levelfield.labels", "levelfield.measurement")
+_FEATURE_CODE = (
+    *("levelfield.illumination", "levelfield.labels", "levelfield.measurement"),
+    *("levelfield.io.thumbnails", "levelfield.io.pictures"),
+)
 
 IMAGE = "Image"
 """Name of the table of whole images; no object set may have it."""
+THUMBNAILS = ".thumbnails"
+"""Name of the table of small pictures, drawn here because the pixels are at hand."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,8 @@ class MeasurementJob:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Names of the tables that a field gives: its object sets, and the image as a whole."""
-        return (*self.reader.sets, IMAGE)
+        """Names of the tables of a field: its object sets, the image as a whole, its picture."""
+        return (*self.reader.sets, IMAGE, THUMBNAILS)
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -57,20 +63,27 @@ class MeasurementJob:
             "relations": dict(self.relations),
             "options": dict(self.options),
             "image_families": self.settings.image_families,
+            "shown": self.ranges,
             "code": code_version(_FEATURE_CODE),
             **self.reader.images.marks,
         }
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Intensities of each channel that pictures show as black and as white."""
+        fields = self.reader.images.flat_fields
+        return {name: (field.darkest, field.brightest) for name, field in fields.items()}
 
     @property
     def _options_in_px(self) -> dict[str, Any]:
         return {key: value for key, value in self.options.items() if key != "pixel_size_um"}
 
     def rows_of(self, counts: dict[str, int]) -> dict[str, int]:
-        """Return a row per object for an object set's table, and one for the image's."""
-        return {name: counts[name] for name in self.reader.sets} | {IMAGE: 1}
+        """Return a row per object for an object set's table, and one for those of the image."""
+        return {name: counts[name] for name in self.reader.sets} | {IMAGE: 1, THUMBNAILS: 1}
 
     def compute(self, field: Field) -> dict[str, pd.DataFrame]:
-        """Measure one field; returns a table per object set, and one of the whole image."""
+        """Measure one field, and draw it small; returns the tables by their names."""
         _, well, site = field
         image, labels = self.reader.read(well, site)
         names = self.reader.images.names
@@ -81,12 +94,16 @@ class MeasurementJob:
         )
         families = self.settings.image_families
         tables[IMAGE] = measure_image(seen, channels, labels, families, **self._options_in_px)
+        tables[THUMBNAILS] = field_thumbnail(image, names, labels, self.ranges)
         return {name: identify(table, field) for name, table in tables.items()}
 
     def empty(self, name: str) -> pd.DataFrame:
         """Return a table without rows."""
         if name == IMAGE:
             return pd.DataFrame(columns=[*SITE, FINGERPRINT])
+        if name == THUMBNAILS:
+            none = no_thumbnails(self.reader.images.names, self.reader.sets)
+            return pd.DataFrame(columns=[*SITE, *none, FINGERPRINT])
         families, relations = self.settings.families, self.relations
         features = feature_names(
             name, self.channels, families, relations=relations, **self._options_in_px
