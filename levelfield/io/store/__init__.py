@@ -1,5 +1,6 @@
 """The OME-Zarr 0.5 plate: create it, write a field, read a field."""
 
+from levelfield.io.store.edited import write_edited
 from levelfield.io.store.field import (
     EDITED_SUFFIX,
     Field,
@@ -30,5 +31,6 @@ __all__ = [
     "read_labels",
     "stored_dtype",
     "stored_field",
+    "write_edited",
     "write_field",
 ]
