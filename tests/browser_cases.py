@@ -61,14 +61,15 @@ def browser_report(n_wells: int = 384, n_sites: int = 9) -> PlateReport:
     return report_of(layout, n_wells, with_browser=True, **changes)
 
 
-def write_report(data: PlateReport, folder: Path) -> Path:
-    """Write the page and the files of its wells; return the page."""
+def write_report(data: PlateReport, folder: Path, columns: tuple[str, ...] | None = None) -> Path:
+    """Write the page and the files of the wells in some columns, or of all; return the page."""
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "report.html"
     page.write_text(plate_page(data))
     (folder / "browser").mkdir()
     fields = [_field(well) for well in FIELDS]
-    wells = list(data.sites["Metadata_Well"].unique())
+    every = data.sites["Metadata_Well"].unique()
+    wells = [well for well in every if columns is None or well[1:] in columns]
     keys = data.sites[["Metadata_Well", "Metadata_Site"]].sort_values(
         ["Metadata_Well", "Metadata_Site"]
     )

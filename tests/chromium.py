@@ -11,7 +11,7 @@ from select import select
 from time import monotonic
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PATIENCE_S = 60
+PATIENCE_S = 30
 MISSING = "no Chromium on this machine (Debian: apt-get install chromium)"
 _KEYS = {"Enter": 13, "Tab": 9, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
@@ -88,13 +88,16 @@ class Browser:
                 raise TimeoutError(f"waited for {condition}; errors: {self.errors}")
 
     def click(self, selector: str, where: tuple[float, float] = (0.5, 0.5)) -> None:
-        """Click with the mouse, in the middle of what a selector finds, scrolled into view."""
-        box = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+        """Click with the mouse, in the middle of what a selector finds, once it stands still."""
+        find = (
+            f"new Promise((done) => {{ const e = document.querySelector({json.dumps(selector)});"
             "e.scrollIntoView({block: 'center', behavior: 'instant'});"
             "const {x, y, width, height} = e.getBoundingClientRect();"
-            "return {x, y, width, height}; })()"
+            "setTimeout(() => done({x, y, width, height}), 100); })"
         )
+        before, box = None, self.run(find)
+        while box != before:
+            before, box = box, self.run(find)
         place = {"x": box["x"] + where[0] * box["width"], "y": box["y"] + where[1] * box["height"]}
         self.call("Input.dispatchMouseEvent", type="mouseMoved", **place)
         for kind in ("mousePressed", "mouseReleased"):

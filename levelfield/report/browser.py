@@ -90,21 +90,31 @@ def browser_data(
 
 def _classes(
     pairs: Sequence[Comparison], names: Sequence[str]
-) -> tuple[list[dict[str, str]], dict[str, int]]:
-    """Return the control classes and all that is no control, and the place of each well's."""
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Return the control classes and all that is no control, and the place of each well's.
+
+    A positive control names the negative one that it is held against. A well that serves in
+    several classes is named after the first.
+    """
     groups = control_groups(pairs)
-    classes = [
+    against = {pair.perturbation: pair.negative_name for pair in pairs}
+    place_of = {name: place for place, name in enumerate(names)}
+    classes: list[dict[str, Any]] = [
         {
             "scope": group.scope,
             "name": group.name,
             "title": f"{CLASS_TITLES[group.scope]}: {group.name}",
+            "against": against.get(group.name, "") if group.scope == "poscon" else "",
+            "wells": [place_of[well] for well in group.wells if well in place_of],
         }
         for group in groups
     ]
     class_of = dict.fromkeys(names, len(groups))
     for place, group in reversed(list(enumerate(groups))):
         class_of |= dict.fromkeys(group.wells, place)
-    return [*classes, {"scope": "", "name": "", "title": _OTHERS}], class_of
+    others = [place for place, name in enumerate(names) if class_of[name] == len(groups)]
+    rest = {"scope": "", "name": "", "title": _OTHERS, "against": "", "wells": others}
+    return [*classes, rest], class_of
 
 
 def _flags(data: "PlateReport") -> dict[str, list[str]]:

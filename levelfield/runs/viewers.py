@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -119,7 +120,7 @@ def printed_calls(look: Look) -> str:
     store, row = look.store, look.well.rstrip("0123456789")
     column, folder = int(look.well[len(row) :]), look.results.parent
     below = look.field.relative_to(folder).as_posix()
-    address = f"http://127.0.0.1:8000/{below}"
+    address = f"http://127.0.0.1:8000/{quote(below)}"
     return f"""napari ({INSTALL}):
   napari --plugin {READER} {shlex.quote(str(look.field))}
 

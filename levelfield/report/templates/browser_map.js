@@ -48,10 +48,12 @@ function buildMap() {
     map.append(line);
   }
   map.onclick = (event) => openWell(event.target.dataset.well);
-  map.onmouseover = map.onfocusin = (event) => {
-    if (placeOf.has(event.target.dataset.well)) $("browser-map-says").textContent =
-      saidOf(quantity(), placeOf.get(event.target.dataset.well));
+  const tell = (event) => {
+    const place = placeOf.get(event.target.dataset.well);
+    if (place !== undefined) $("browser-map-says").textContent = saidOf(quantity(), place);
   };
+  map.addEventListener("mouseover", tell);
+  map.addEventListener("focusin", tell);
   map.onkeydown = (event) => moveInGrid(event, event.target.dataset.well, (name) => {
     const cell = map.querySelector(`[data-well="${name}"]`);
     if (cell && !cell.disabled) cell.focus();

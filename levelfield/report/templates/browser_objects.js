@@ -37,7 +37,7 @@ function strongest(object, kinds) {
 function evidenceWords(object, kind) {
   const value = object[kind] ?? UNKNOWN;
   if (value === UNKNOWN) return "not known";
-  if (kind !== "edge") return `${value} %`;
+  if (kind !== "edge") return `${Math.min(value, 100)} %`;
   return `${value < 0 ? "−" : "+"}${(Math.abs(value) / 100).toFixed(2)} px`;
 }
 

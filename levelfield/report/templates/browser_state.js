@@ -74,17 +74,19 @@ function flagsOf(shown, place) {
   return Object.keys(DATA.flags).filter((flag) => isFlagged(shown, place, flag));
 }
 
-// Whether a well belongs to the class "negcon: DMSO", or "controls" for all of them.
-function isOfClass(well, wanted) {
-  const { scope, name } = DATA.classes[well.class];
-  return !wanted || (wanted === "controls" ? scope !== "" : wanted === `${scope}: ${name}`);
+// The classes of "negcon: DMSO", of "pair: Drug A" (with its negative control), or all for "".
+function classesOf(wanted) {
+  const pair = DATA.classes.find(({ scope, name }) => scope === "poscon" && wanted === `pair: ${name}`);
+  return DATA.classes.filter(({ scope, name }) => !wanted || wanted === `${scope}: ${name}` ||
+    (pair && scope && name === (scope === "poscon" ? pair.name : pair.against)));
 }
 
 // The places of the wells that pass the filters, in the order that was asked for.
 function chosenWells(shown, wanted = state.class) {
   const middles = mediansOfClasses(shown);
+  const passing = new Set(classesOf(wanted).flatMap((kind) => kind.wells));
   const places = DATA.wells.map((_, place) => place).filter((place) =>
-    isOfClass(DATA.wells[place], wanted) && (!state.flag || isFlagged(shown, place, state.flag)));
+    passing.has(place) && (!state.flag || isFlagged(shown, place, state.flag)));
   if (state.order === "plate") return places;
   const middleOf = (place) => middles[DATA.wells[place].class];
   const rank = state.order === "typical"

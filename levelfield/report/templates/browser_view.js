@@ -15,7 +15,7 @@ function openAnswer(link) {
   const { measure, set, scope, name } = link.dataset;
   const shown = quantityFor(measure, set);
   if (!shown) return;
-  const wanted = scope === "difference" ? "controls" : `${scope}: ${name}`;
+  const wanted = `${scope === "difference" ? "pair" : scope}: ${name}`;
   state = { ...NOTHING, show: shown.name, class: wanted, beside: scope === "difference" ? CLASSES : "" };
   const worst = chosenWells(shown)[0];
   if (worst === undefined) go({});
@@ -30,7 +30,8 @@ function fill(select, options, value) {
 function showFilters(shown) {
   fill($("browser-show"), DATA.quantities.map((one) => [one.name, one.title ? `${one.name} (${one.title.toLowerCase()})` : one.name]), shown.name);
   const classes = DATA.classes.map(({ scope, name, title }) => [`${scope}: ${name}`, title]);
-  fill($("browser-class"), [["", "all wells"], ["controls", "all controls"], ...classes], state.class);
+  const pairs = DATA.classes.filter((one) => one.against).map(({ name, against }) => [`pair: ${name}`, `${name} and ${against}`]);
+  fill($("browser-class"), [["", "all wells"], ...classes, ...pairs], state.class);
   const flags = Object.entries(DATA.flags).map(([flag, title]) =>
     [flag, `${title} (${DATA.wells.filter((_, place) => isFlagged(shown, place, flag)).length})`]);
   fill($("browser-flag"), [["", "any"], ...flags], state.flag);
@@ -91,9 +92,10 @@ function pane(title, figures) {
   return box;
 }
 
-// The classes side by side: of each some fields, in the order that was asked for.
+// Classes side by side, those that are chosen or all controls: of each some fields in order.
 function classPanes(shown) {
-  return DATA.classes.map((kind, place) => ({ ...kind, place })).filter(({ scope }) => scope).map(({ scope, name, title }) => {
+  const chosen = classesOf(state.class.startsWith("pair") ? state.class : "");
+  return chosen.filter(({ scope }) => scope).map(({ scope, name, title }) => {
     const places = chosenWells(shown, `${scope}: ${name}`).filter((place) => DATA.wells[place].sites.length);
     const figures = places.slice(0, FIELDS_OF_A_CLASS).map((place) => {
       const well = DATA.wells[place];
@@ -113,17 +115,18 @@ function wellPane(name, site, ring) {
 
 function showPanes(shown) {
   const panes = $("browser-panes");
-  const beside = placeOf.has(state.beside) && state.beside !== state.well ? state.beside : "";
+  const [other, otherSite] = state.beside.split(":");
+  const beside = placeOf.has(other) ? other : "";
   const both = state.beside === CLASSES;
   panes.className = `panes ${both ? "two classes" : beside ? "two" : ""}`;
   if (both) panes.replaceChildren(...classPanes(shown));
   else {
     const own = [wellPane(state.well, state.site, state.object)];
-    if (beside) own.push(wellPane(beside, firstSite(shown, DATA.wells[placeOf.get(beside)]), ""));
+    if (beside) own.push(wellPane(beside, otherSite ?? firstSite(shown, DATA.wells[placeOf.get(beside)]), ""));
     panes.replaceChildren(...own);
   }
   $("browser-beside").setAttribute("aria-pressed", String(Boolean(state.beside) && !both));
-  $("browser-beside").textContent = state.beside && !both ? `Beside: ${state.beside} ×` : "Keep beside";
+  $("browser-beside").textContent = state.beside && !both ? `Beside: ${other} ×` : "Keep beside";
   $("browser-classes").setAttribute("aria-pressed", String(both));
 }
 
@@ -198,7 +201,7 @@ function listen() {
   $("browser-brightness").oninput = (event) => { view.brightness = Number(event.target.value); showWell(); };
   $("browser-previous").onclick = KEYS.k;
   $("browser-next").onclick = KEYS.j;
-  $("browser-beside").onclick = () => go({ beside: state.beside && state.beside !== CLASSES ? "" : state.well });
+  $("browser-beside").onclick = () => go({ beside: state.beside && state.beside !== CLASSES ? "" : `${state.well}:${state.site}` });
   $("browser-classes").onclick = () => go({ beside: state.beside === CLASSES ? "" : CLASSES });
   $("browser-link").onclick = () => copied(location.href, $("browser-link"));
   $("browser-copy").onclick = () => copied($("browser-open").textContent, $("browser-copy"));
