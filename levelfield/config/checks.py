@@ -141,13 +141,44 @@ def _those_with(fact: str, methods: Methods) -> str:
     return ", ".join(name for name, method in methods.items() if getattr(method, fact))
 
 
+def check_images(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the config's section ``images``; return the config with ``images.format`` filled in.
+
+    Raises
+    ------
+    ConfigError
+        If a pattern is missing or has no use, or a stack would become a plane in two ways.
+    """
+    images = config["images"]
+    chosen = images.get("format", "pattern" if "pattern" in images else "auto")
+    if chosen == "pattern" and "pattern" not in images:
+        raise ConfigError(
+            "images: the key 'pattern' is missing. Add it, as images.format is 'pattern': a "
+            "regular expression for the paths of the files. Or leave images.format out, to have "
+            "the format recognised."
+        )
+    if chosen != "pattern" and "pattern" in images:
+        raise ConfigError(
+            f"images.pattern: has no use where images.format is '{chosen}'. Leave one of them out."
+        )
+    sections = {"images": images}
+    sections |= {f"channels.{name}": rule for name, rule in config["channels"].items()}
+    for where, section in sections.items():
+        if "projection" in section and "z_plane" in section:
+            raise ConfigError(
+                f"{where}: projection and z_plane are two ways to make one plane of a stack. Leave "
+                "one of them out."
+            )
+    return dict(config) | {"images": dict(images) | {"format": chosen}}
+
+
 def check_measurement(config: Mapping[str, Any]) -> None:
     """Check the names in the config's section ``measurement``.
 
     Raises
     ------
     ConfigError
-        If it names a channel or an object set that is not there, or asks for µm without a size.
+        If it names a channel or an object set that is not there.
     """
     settings, channels = config["measurement"], list(config["channels"])
     pairs = [channel for pair in settings.get("channel_pairs", []) for channel in pair]
@@ -161,8 +192,3 @@ def check_measurement(config: Mapping[str, Any]) -> None:
                 raise ConfigError(
                     f"measurement.{key}: '{name}' is not there. Allowed: {', '.join(known)}."
                 )
-    if settings["unit"] == "um" and "pixel_size_um" not in config["images"]:
-        raise ConfigError(
-            "measurement.unit is 'um', but images.pixel_size_um is not given. Add it, or measure "
-            "in px."
-        )

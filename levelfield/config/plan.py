@@ -8,6 +8,7 @@ from typing import Any
 from levelfield.config.checks import (
     Methods,
     check_classifiers,
+    check_images,
     check_measurement,
     checked_sets,
     sets_with_plate_diameter,
@@ -18,11 +19,19 @@ from levelfield.config.networks import (
     network_settings,
     weights_file,
 )
+from levelfield.config.paths import counted_from
 from levelfield.config.plates import Plate, read_plates
 from levelfield.config.references import plates_with_references
 from levelfield.config.results import Results
 from levelfield.config.settings import ObjectSetSettings, Science, object_sets
-from levelfield.config.sheets import SCHEMAS, check_config, faults_in, load_schema, written_parts
+from levelfield.config.sheets import (
+    SCHEMAS,
+    check_config,
+    config_schema,
+    faults_in,
+    load_schema,
+    written_parts,
+)
 from levelfield.config.weights import CATALOGUE, Weights, named_weights
 
 _NO_SCIENCE = (
@@ -137,7 +146,12 @@ NO_SEGMENTERS = Segmenters(
 
 
 def checked_plan(
-    config: Mapping[str, Any], source: str, segmenters: Segmenters, folder: str, check: bool
+    config: Mapping[str, Any],
+    source: str,
+    segmenters: Segmenters,
+    folder: str,
+    check: bool,
+    base: str = ".",
 ) -> Plan:
     """Check a config and its sheets, and fill in the defaults.
 
@@ -152,21 +166,25 @@ def checked_plan(
     check : bool
         Whether the sheets are checked too. A job of a run does without: it takes what the first
         process has checked, and reads the layout of its own plate only.
+    base : str
+        The folder that relative paths of the config count from.
 
     Raises
     ------
     ConfigError, SheetError
         Naming the file, the key or line, the value and what is allowed.
     """
-    schema, methods = load_schema(SCHEMAS / "config.yaml"), segmenters.methods
+    schema, methods = config_schema(), segmenters.methods
     config = check_config(config, schema, source, segmenters.schemas)
+    config = counted_from(config, base)
     with faults_in(source):
+        config = check_images(config)
         sets = checked_sets(config, methods) if methods else object_sets(config)
         if methods:
             check_classifiers(sets, list(config["pixel_classifiers"]), methods)
         check_measurement(config)
         sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
-        plates = read_plates(config, sheets if check else None)
+        plates = read_plates(config, sheets if check else None, base)
         networks = network_settings(config)
         check_networks(networks, config)
         return Plan(

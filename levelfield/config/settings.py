@@ -27,6 +27,8 @@ class ChannelSettings:
 
     color: str = "FFFFFF"
     camera_offset: float | str = "auto"
+    projection: str | None = None
+    z_plane: int | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class MeasurementSettings:
 class QcSettings:
     """How a plate is judged; the margins are by question, of a class and of the difference."""
 
-    margins: Mapping[str, Any]
+    margins: Mapping[str, Mapping[str, float]]
     threshold_level: float
     review_per_class: int
 
@@ -132,6 +134,14 @@ class Science:
     def images(self) -> ImageSettings:
         """How raw images are read."""
         return _record(ImageSettings, self.sections["images"])
+
+    @property
+    def projections(self) -> dict[str, str | None]:
+        """How the z-stacks of each channel become one plane."""
+        return {
+            name: made.projection or (None if made.z_plane is not None else self.images.projection)
+            for name, made in self.channels.items()
+        }
 
     @cached_property
     def illumination(self) -> IlluminationSettings:

@@ -16,6 +16,8 @@ import yaml
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from levelfield.questions import margins_schema
+
 if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
     import pandas as pd
 
@@ -56,11 +58,18 @@ def load_schema(path: Path) -> dict[str, Any]:
     return yaml.safe_load(Path(path).read_text())
 
 
+def config_schema() -> dict[str, Any]:
+    """Read the JSON Schema of the config, with the margins of all questions."""
+    schema = load_schema(SCHEMAS / "config.yaml")
+    schema["properties"]["qc"]["properties"]["margins"] = margins_schema()
+    return schema
+
+
 def written_parts() -> dict[str, dict[str, Any]]:
     """Return the schemas that config.yaml refers to and that do not follow from the methods."""
     formats = sorted(path.stem for path in FORMATS.glob("*.py") if path.stem[0] != "_")
     written = {name: load_schema(SCHEMAS / name) for name in ("steps.yaml", "networks.yaml")}
-    return written | {"formats": {"$defs": {"name": {"enum": formats}}}}
+    return written | {"formats": {"$defs": {"name": {"enum": ["auto", *formats]}}}}
 
 
 def read_columns(path: Path) -> Sheet:

@@ -2,7 +2,8 @@
 
 import errno
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,13 +13,17 @@ import tifffile
 from PIL import Image
 
 from levelfield.arrays import AnyArray
+from levelfield.images.tiff_header import read_plain_page
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".png")
-_READ_ERRORS = (OSError, ValueError, KeyError, IndexError, RuntimeError, tifffile.TiffFileError)
+READ_ERRORS = (OSError, ValueError, KeyError, IndexError, RuntimeError, tifffile.TiffFileError)
 PASSING_ERRORS = (errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors of the machine or the network, not of the file: they must not cost a site."""
+_TRUNCATED = "is truncated: the file ends before its pixels do"
 _LONGEST_READ = 300.0  # s; a plane is read in well under one, a hanging server never answers
+_CAMERA_MAXIMA = tuple(2**bits - 1 for bits in (10, 12, 14, 16))
+_HEADER_READERS = 16  # headers wait for the file system, not for a core
 
 Result = TypeVar("Result")
 
@@ -56,6 +61,40 @@ def read_header(path: Path) -> Header:
     return _within_time(lambda: _read_header(Path(path)), Path(path))
 
 
+def read_headers(paths: Sequence[str]) -> list[Header]:
+    """Read the headers of many files, several at a time, as `read_header` does."""
+    found: list[Header | None] = [None] * len(paths)
+    failed: list[BaseException] = []
+    waiting = iter(range(len(paths)))
+    finished = [0.0]
+
+    def work() -> None:
+        for at in waiting:  # threads share what waits
+            try:
+                found[at] = _read_header(Path(paths[at]))
+            except BaseException as error:  # carried to the caller
+                failed.append(error)
+            if failed:
+                return
+            finished[0] = time.monotonic()
+
+    finished[0] = time.monotonic()
+    readers = [threading.Thread(target=work, daemon=True) for _ in range(_HEADER_READERS)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        while reader.is_alive():
+            reader.join(1.0)
+            if time.monotonic() - finished[0] > _LONGEST_READ:
+                stalled = next(
+                    path for path, header in zip(paths, found, strict=True) if not header
+                )
+                raise StalledRead(_stalled(Path(stalled)))
+    if failed:
+        raise failed[0]
+    return [header for header in found if header is not None]
+
+
 def _read_header(path: Path) -> Header:
     try:
         size = path.stat().st_size
@@ -70,18 +109,21 @@ def _read_header(path: Path) -> Header:
         if path.suffix.lower() in TIFF_SUFFIXES:
             return _tiff_header(path, size)
         return _png_header(path, size)
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         _raise_if_passing(error)
         return Header(0, 0, 0, "", size, f"is damaged or not an image ({_first_line(error)})")
 
 
 def _tiff_header(path: Path, size: int) -> Header:
+    if (plain := read_plain_page(path)) is not None:
+        fault = "" if plain.data_end <= size else _TRUNCATED
+        return Header(1, plain.size_y, plain.size_x, f"uint{plain.bits}", size, fault)
     with tifffile.TiffFile(path) as tiff:
         pages = list(tiff.pages)
         page: Any = pages[0].keyframe
         fault = ""
         if any(_data_end(p) > size for p in pages):
-            fault = "is truncated: the file ends before its pixels do"
+            fault = _TRUNCATED
         elif len(page.shape) != 2:
             fault = f"holds colour or volume pixels of shape {page.shape}; one grey plane is needed"
         elif page.dtype not in (np.uint8, np.uint16):
@@ -121,7 +163,7 @@ def _read_plane(path: Path, page: int) -> AnyArray:
         with Image.open(path) as image:
             pixels = np.asarray(image)
         return pixels.astype(np.uint16) if pixels.dtype == np.int32 else pixels
-    except (*_READ_ERRORS, SyntaxError) as error:
+    except (*READ_ERRORS, SyntaxError) as error:
         _raise_if_passing(error)
         raise PlaneError(f"cannot be decoded ({_first_line(error)})") from error
 
@@ -140,15 +182,19 @@ def _within_time(read: Callable[[], Result], path: Path) -> Result:
     reader.start()
     reader.join(_LONGEST_READ)
     if not outcome:
-        raise StalledRead(
-            f"{path} could not be read within {_LONGEST_READ:g} s: its storage does not answer. "
-            "The job ends here rather than wait for ever, and the site is not left out for it. "
-            "See to the storage, or the mount."
-        )
+        raise StalledRead(_stalled(path))
     result, error = outcome[0]
     if error is not None:
         raise error
     return result
+
+
+def _stalled(path: Path) -> str:
+    return (
+        f"{path} could not be read within {_LONGEST_READ:g} s: its storage does not answer. "
+        "The job ends here rather than wait for ever, and the site is not left out for it. "
+        "See to the storage, or the mount."
+    )
 
 
 def _raise_if_passing(error: BaseException) -> None:
@@ -179,5 +225,13 @@ def pixel_fault(plane: AnyArray) -> str:
 
 
 def saturated_fraction(plane: AnyArray, maximum: int) -> float:
-    """Return the fraction of pixels at or above the largest value the camera can write."""
+    """Return the fraction of pixels at or above the largest value the camera can write.
+
+    Cameras of 10, 12 or 14 bits write files of 16, and nobody may have said so (`maximum` is then
+    that of the file): where the brightest pixels all are the largest value of so many bits, they
+    count as saturated too.
+    """
+    brightest = int(plane.max())
+    if brightest in _CAMERA_MAXIMA:
+        maximum = min(maximum, brightest)
     return float(np.count_nonzero(plane >= maximum) / plane.size)

@@ -1,6 +1,6 @@
 """The raw images of one site: read, judged fit for use or not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from levelfield.arrays import AnyArray
+from levelfield.images.focus import project
 from levelfield.images.planes import PlaneError, pixel_fault, read_plane, saturated_fraction
 
 
@@ -32,6 +33,12 @@ class SiteFault(Exception):
 def plate_dtype(index: pd.DataFrame) -> np.dtype[Any]:
     """Return the type of a plate's raw pixels (uint8 or uint16)."""
     return np.dtype(index.loc[index["fault"] == "", "dtype"].iloc[0])
+
+
+def pixel_size_um(index: pd.DataFrame) -> float | None:
+    """Return the width of a plate's pixels in µm; None where nothing tells it."""
+    told = index.loc[index["fault"] == "", "pixel_size_um"].dropna()
+    return float(told.iloc[0]) if len(told) else None
 
 
 def intensity_maximum(bit_depth: int | None, dtype: np.dtype[Any]) -> int:
@@ -81,16 +88,17 @@ def read_channel(site: Site, channel: str, projection: str | None) -> AnyArray:
         if plane.shape != (row.size_y, row.size_x):
             raise SiteFault(f"{channel}: is {plane.shape} px, not what its header says", row.path)
         stack.append(plane)
-    if len(stack) == 1:
-        return stack[0]
-    if projection == "maximum":
-        return np.max(stack, axis=0)
-    return np.rint(np.mean(stack, axis=0)).astype(stack[0].dtype)
+    return project(stack, projection)
 
 
-def read_site(site: Site, channels: Sequence[str], projection: str | None) -> AnyArray:
-    """Read the raw pixels (C, Y, X) of a site; `SiteFault` if a plane cannot be read."""
-    return np.stack([read_channel(site, channel, projection) for channel in channels])
+def read_site(
+    site: Site, channels: Sequence[str], projections: Mapping[str, str | None]
+) -> AnyArray:
+    """Read the raw pixels (C, Y, X) of a site, whose stacks are projected channel by channel.
+
+    `SiteFault` if a plane cannot be read.
+    """
+    return np.stack([read_channel(site, channel, projections.get(channel)) for channel in channels])
 
 
 def check_pixels(
@@ -99,12 +107,18 @@ def check_pixels(
     """Judge the raw pixels of a site.
 
     `SiteFault` if a plane is empty or not filled, two channels hold the same pixels, or too many
-    pixels are saturated.
+    pixels are saturated, or brighter than the bit depth allows.
     """
     for i, channel in enumerate(channels):
         path = _first_path(site, channel)
         if fault := pixel_fault(image[i]):
             raise SiteFault(f"{channel}: {fault}", path)
+        if (brightest := int(image[i].max())) > maximum:
+            raise SiteFault(
+                f"{channel}: its brightest pixel is {brightest}, and a camera of the bits that "
+                f"images.bit_depth names cannot write more than {maximum}; correct the key",
+                path,
+            )
         saturated = 100 * saturated_fraction(image[i], maximum)
         if saturated > saturated_percent:
             raise SiteFault(f"{channel}: {saturated:.0f} % of its pixels are saturated", path)

@@ -1,7 +1,6 @@
 """The index of a plate: one row per plane, checked against the layout and against itself."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -9,11 +8,15 @@ from levelfield.config.wells import row_column
 
 INDEX_COLUMNS = (
     *("plate", "well", "site", "channel", "z", "time", "path", "page", "size_y", "size_x"),
-    *("dtype", "bytes", "fault"),
+    *("dtype", "bytes", "pixel_size_um", "x_um", "y_um", "fault"),
 )
+"""Of these ``path`` is a file, a URL or the array of an OME-Zarr image, ``page`` its plane
+there; sizes are in px and bytes, ``pixel_size_um``, ``x_um`` and ``y_um`` in µm, and empty where
+nothing is known of them."""
 NO_SITE = -1
 """Number in place of a site's in rows that stand for a whole well; some exports count from 0."""
 
+_SAME_PIXEL_SIZE = 0.01  # relative; calibrations of channels differ by less
 _PLANE = ["well", "site", "channel", "z", "time"]
 
 
@@ -22,16 +25,12 @@ class IndexFault(ValueError):
 
 
 def check_index(
-    planes: pd.DataFrame,
-    plate: str,
-    layout: pd.DataFrame,
-    images: Mapping[str, Any],
-    channels: Sequence[str],
+    planes: pd.DataFrame, plate: str, layout: pd.DataFrame, channels: Sequence[str]
 ) -> pd.DataFrame:
-    """Complete the index: choose the time point, find repeats, gaps and odd images.
+    """Complete the index: find repeats, gaps and odd images.
 
-    `planes` are what a finder of `levelfield.io.formats` found, `images` is that section of the
-    config, and `channels` are those that every site must have.
+    `planes` are those that are used, with the columns of the index, and `channels` are those that
+    every site must have.
 
     Returns
     -------
@@ -42,36 +41,17 @@ def check_index(
     Raises
     ------
     IndexFault
-        If controls have no images, or a stack has no projection.
+        If controls have no images.
     """
-    planes = _one_time_point(planes, plate, images["time_point"])
-    n_z = planes["z"].nunique()
-    if n_z > 1 and images.get("projection") is None:
-        raise IndexFault(
-            f"plate {plate}: the images are stacks of {n_z} z planes. Say how a stack becomes one "
-            "plane with images.projection: maximum or mean."
-        )
     check_controls(planes, plate, layout)
     planes = _mark_odd(planes)
     planes = planes.sort_values([*_PLANE, "path", "page"], kind="stable").reset_index(drop=True)
-    repeats = planes.duplicated(_PLANE, keep=False)
-    planes = _mark(planes, repeats, "another file claims the same well, site and channel")
+    planes = _mark_repeats(planes)
+    planes = _mark_short_stacks(planes)
     unknown = ~planes["well"].isin(layout["Metadata_Well"])
     planes = _mark(planes, unknown, "the layout has no row for this well")
     planes = _add_missing(planes, plate, layout, channels)
     return _in_plate_order(planes, channels)[list(INDEX_COLUMNS)]
-
-
-def _one_time_point(planes: pd.DataFrame, plate: str, time_point: int) -> pd.DataFrame:
-    found = sorted(planes["time"].unique())
-    if time_point in found:
-        return planes[planes["time"] == time_point]
-    if len(found) == 1:  # names that count from 1, and one time point: there is nothing to choose
-        return planes
-    raise IndexFault(
-        f"plate {plate}: images.time_point is {time_point}, but the images are of time points "
-        f"{', '.join(map(str, found))}. Choose one of them."
-    )
 
 
 def check_controls(planes: pd.DataFrame, plate: str, layout: pd.DataFrame) -> None:
@@ -98,6 +78,34 @@ def _mark(planes: pd.DataFrame, rows: pd.Series, text: str | pd.Series) -> pd.Da
     return planes.assign(fault=planes["fault"].mask(free, text))
 
 
+def _mark_repeats(planes: pd.DataFrame) -> pd.DataFrame:
+    """Mark planes that several files claim to be; each names the other."""
+    repeats = planes.duplicated(_PLANE, keep=False) & (planes["well"] != "")
+    if not repeats.any():
+        return planes
+    claimed = planes[repeats]
+    groups = claimed.groupby(_PLANE, sort=False)["path"]
+    others = groups.shift(-1).fillna(groups.transform("first"))
+    text = (
+        "another file claims the same well, site and channel: '"
+        + others
+        + "'. If one of them is a thumbnail, a z plane, a time point or a projection, say so: by "
+        "images.format, or by a pattern that tells them apart"
+    )
+    return _mark(planes, repeats, text.reindex(planes.index).fillna(""))
+
+
+def _mark_short_stacks(planes: pd.DataFrame) -> pd.DataFrame:
+    """Mark stacks that lack planes which most stacks of the channel have."""
+    if planes.duplicated([name for name in _PLANE if name != "z"]).sum() == 0:
+        return planes
+    of = [planes[name] for name in ("well", "site", "channel", "time")]
+    sizes = planes["z"].groupby(of).transform("nunique")
+    usual = sizes.groupby(planes["channel"]).transform(lambda found: found.mode().max())
+    text = "its stack has " + sizes.astype(str) + " z planes where others have " + usual.astype(str)
+    return _mark(planes, sizes < usual, text)
+
+
 def _mark_odd(planes: pd.DataFrame) -> pd.DataFrame:
     """Mark planes whose size or type differs from most of the plate's."""
     sound = planes[planes["fault"] == ""]
@@ -110,19 +118,28 @@ def _mark_odd(planes: pd.DataFrame) -> pd.DataFrame:
     fault = "is " + size + f" px where the plate's images are {size_y} × {size_x}"
     planes = _mark(planes, wrong_size, fault)
     fault = "holds " + planes["dtype"] + f" pixels where the plate holds {dtype}"
-    return _mark(planes, planes["dtype"] != dtype, fault)
+    planes = _mark(planes, planes["dtype"] != dtype, fault)
+    told = planes["pixel_size_um"].dropna()
+    if told.empty:
+        return planes
+    usual = float(told.mode().iloc[0])
+    other = (planes["pixel_size_um"] / usual - 1).abs() > _SAME_PIXEL_SIZE
+    fault = "has pixels of " + planes["pixel_size_um"].map("{:g}".format) + " µm where the plate's "
+    return _mark(planes, other, fault + f"are of {usual:g} µm")
 
 
 def _add_missing(
     planes: pd.DataFrame, plate: str, layout: pd.DataFrame, channels: Sequence[str]
 ) -> pd.DataFrame:
     """Append a row for every channel that a site lacks, and for every well without images."""
-    sites = planes.loc[planes["well"] != "", ["well", "site", "z", "time"]].drop_duplicates()
-    wanted = sites.merge(pd.DataFrame({"channel": list(channels)}), how="cross")
-    lacking = wanted[~wanted.set_index(_PLANE).index.isin(planes.set_index(_PLANE).index)]
+    sites = planes.loc[planes["well"] != "", ["well", "site", "time"]].drop_duplicates()
+    wanted = sites.merge(pd.DataFrame({"channel": list(channels)}), how="cross").assign(z=0)
+    at = ["well", "site", "channel", "time"]
+    lacking = wanted[~wanted.set_index(at).index.isin(planes.set_index(at).index)]
     wells = layout.loc[~layout["Metadata_Well"].isin(planes["well"]), "Metadata_Well"]
     without = pd.DataFrame({"well": wells, "site": NO_SITE, "channel": "", "z": 0, "time": 0})
     blank = {"path": "", "page": 0, "size_y": 0, "size_x": 0, "dtype": "", "bytes": 0}
+    blank |= dict.fromkeys(("pixel_size_um", "x_um", "y_um"), float("nan"))
     for rows, fault in (
         (lacking, "there is no image of this channel"),
         (without, "the layout has this well, but no image is of it"),

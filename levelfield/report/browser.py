@@ -15,10 +15,9 @@ from markupsafe import Markup
 
 from levelfield.config.planted import COLUMN
 from levelfield.config.wells import PLATE_SHAPES
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.comparison import Comparison
-from levelfield.qc.statistics.summary import RATES
-from levelfield.qc.wording.questions import CLASS_TITLES, QUESTIONS
+from levelfield.qc.wording.questions import CLASS_TITLES
+from levelfield.questions import MEASURES, QUESTIONS
 from levelfield.report.distributions import control_groups
 from levelfield.report.gallery import OUTLINE_COLOURS
 from levelfield.report.heatmaps import colours_of, well_description
@@ -187,7 +186,7 @@ def _quantity(
         return found
     measure = MEASURES[quantity.measure]
     own = data.qc_sites[data.qc_sites["object_set"] == quantity.object_set]
-    column = RATES[quantity.measure]
+    column = measure.column
     by_site = {
         (str(well), int(site)): measure.scale * float(value)
         for well, site, value in own[["Metadata_Well", "Metadata_Site", column]].to_numpy().tolist()

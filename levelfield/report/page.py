@@ -14,15 +14,15 @@ import yaml
 from markupsafe import Markup
 
 from levelfield.config.planted import COLUMN, planted_note
-from levelfield.qc.measures import SCOPES
 from levelfield.qc.statistics.comparison import Comparison, comparisons
-from levelfield.qc.statistics.doses import Trend
-from levelfield.qc.statistics.summary import ClassCount
+from levelfield.qc.tables.counts import ClassCount
+from levelfield.qc.tables.trend import Trend
 from levelfield.qc.wording.headlines import plate_headline
 from levelfield.qc.wording.numbers import count, interval, measured, plain
 from levelfield.qc.wording.parameters import Method
-from levelfield.qc.wording.questions import BOTH_CLASSES, CLASS_TITLES, MEASURE_TITLES, QUESTIONS
+from levelfield.qc.wording.questions import BOTH_CLASSES, CLASS_TITLES, MEASURE_TITLES
 from levelfield.qc.wording.steps import next_step_words
+from levelfield.questions import QUESTIONS, SCOPES
 from levelfield.report.answers import answer_views
 from levelfield.report.browser import browser_data, script_data
 from levelfield.report.crops import ERROR_TYPES, Crop

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from levelfield.qc.measures import MEASURES
-from levelfield.qc.statistics.summary import RATES
+from levelfield.questions import MEASURES
 from levelfield.report.records import grouped
 
 READOUT, COUNT, THRESHOLD = "Readout_", "Count_", "Threshold_FinalThreshold_"
@@ -97,21 +96,25 @@ def _counts(wells: pd.DataFrame) -> list[Quantity]:
 def _answers(
     qc_wells: pd.DataFrame, object_sets: Sequence[str], margins: Mapping[str, float]
 ) -> list[Quantity]:
+    known = {measure for measure, _, _ in _MEASURES}
+    further = [
+        (own.name, own.title, own.unit) for own in MEASURES.values() if own.name not in known
+    ]
     return [
         Quantity(
             f"{object_set}: {name}",
             unit,
             _values(
                 qc_wells[qc_wells["object_set"] == object_set],
-                RATES[measure],
+                MEASURES[measure].column,
                 MEASURES[measure].scale,
             ),
             margins.get(measure, 0.0) if MEASURES[measure].signed else 0.0,
             measure,
             object_set,
         )
-        for measure, name, unit in _MEASURES
-        if RATES[measure] in qc_wells
+        for measure, name, unit in (*_MEASURES, *further)
+        if MEASURES[measure].column in qc_wells
         for object_set in object_sets
     ]
 

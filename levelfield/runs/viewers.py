@@ -15,7 +15,14 @@ import pandas as pd
 from levelfield.config.extras import MissingLibraryError, is_installed
 from levelfield.config.results import in_plate, store_in
 from levelfield.config.wells import row_column, row_letters
-from levelfield.io.store import EDITED_SUFFIX, field_path, read_labels, write_edited
+from levelfield.io.store import (
+    EDITED_SUFFIX,
+    field_path,
+    label_names,
+    read_labels,
+    stored_pixel_size_um,
+    write_edited,
+)
 from levelfield.qc.columns import NUMBER, OBJECT_SET
 
 INSTALL = "pip install 'napari[all]' napari-ome-zarr"
@@ -50,7 +57,11 @@ class Look:
     @property
     def sets(self) -> list[str]:
         """The object sets in the field, without what people drew."""
-        return [name for name in _label_names(self.field) if not name.endswith(EDITED_SUFFIX)]
+        return [
+            name
+            for name in label_names(self.store, self.well, self.site)
+            if not name.endswith(EDITED_SUFFIX)
+        ]
 
 
 def find_look(
@@ -175,7 +186,7 @@ def show(viewer: Any, look: Look) -> None:
             layer.name = name
             layer.features = evidence_of(look, name)
             layer.visible = name == look.object_set
-    for name in _label_names(look.field):
+    for name in label_names(look.store, look.well, look.site):
         if name.endswith(EDITED_SUFFIX):
             _remove(viewer, name)
             _add_drawing(viewer, look, name.removesuffix(EDITED_SUFFIX), edited=True)
@@ -203,7 +214,7 @@ def save_drawings(viewer: Any, look: Look) -> list[Path]:
             look.site,
             layer.name.removesuffix(EDITED_SUFFIX),
             np.asarray(layer.data),
-            _pixel_size(look.field),
+            stored_pixel_size_um(look.store),
         )
         for layer in viewer.layers
         if layer.name.endswith(EDITED_SUFFIX) and not getattr(layer, "multiscale", False)
@@ -240,22 +251,6 @@ def _go_to(viewer: Any, look: Look) -> None:
     viewer.camera.center = (float(rows.mean()) * scale[0], float(columns.mean()) * scale[1])
     diameter = 2 * np.sqrt(len(rows) / np.pi) * scale[0]
     viewer.camera.zoom = 800 / (_NEAR * diameter)
-
-
-def _label_names(field: Path) -> list[str]:
-    described = field / "labels" / "zarr.json"
-    if not described.is_file():
-        return []
-    return list(json.loads(described.read_text())["attributes"]["ome"]["labels"])
-
-
-def _pixel_size(field: Path) -> float | None:
-    """Return the width of a pixel in µm, where the store says it."""
-    ome = json.loads((field / "zarr.json").read_text())["attributes"]["ome"]
-    multiscale = ome["multiscales"][0]
-    if not multiscale["axes"][-1].get("unit"):
-        return None
-    return float(multiscale["datasets"][0]["coordinateTransformations"][0]["scale"][-1])
 
 
 def _listed(items: Iterable[object]) -> str:

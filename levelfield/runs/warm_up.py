@@ -17,6 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from levelfield import report, steps
+from levelfield.io.store.pyramids import image_pyramid
 from levelfield.labels.objects import renumber
 from levelfield.measurement import FAMILIES
 from levelfield.measurement import compile_kernels as compile_measurement
@@ -46,6 +47,8 @@ def _load() -> None:
 
 def _segment() -> None:
     image = _field()
+    for dtype in (np.uint8, np.uint16):
+        image_pyramid(np.zeros((1, 256, 256), dtype))
     nuclei = segment_objects(image[:1], "classical", {}).labels
     segment_objects(image[1:], "propagation", {}, {"parent": nuclei})
 

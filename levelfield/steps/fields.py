@@ -20,13 +20,13 @@ from levelfield.qc.columns import SITE
 class PlateImages:
     """How the images of a plate are read and corrected.
 
-    Channels are in the order of the stored images, flat fields by channel; `projection` says how
-    a z-stack becomes one plane.
+    Channels are in the order of the stored images, flat fields by channel; `projections` say, by
+    channel, how a z-stack becomes one plane.
     """
 
     channels: tuple[Channel, ...]
     flat_fields: Mapping[str, FlatField]
-    projection: str | None
+    projections: Mapping[str, str | None]
 
     @property
     def names(self) -> list[str]:
@@ -46,7 +46,7 @@ class PlateImages:
 
     def read(self, site: Site, saturated_percent: float = 100.0) -> AnyArray:
         """Return the raw pixels (C, Y, X) of a site; raises ``SiteFault`` if they are no use."""
-        image = read_site(site, self.names, self.projection)
+        image = read_site(site, self.names, self.projections)
         check_pixels(site, image, self.names, self.channels[0].maximum, saturated_percent)
         return image
 
@@ -79,7 +79,7 @@ def plate_images(
     """Return how images are read by the config's sections ``images`` and ``channels``."""
     maximum = intensity_maximum(science.images.bit_depth, dtype)
     channels = (Channel(name, made.color, maximum) for name, made in science.channels.items())
-    return PlateImages(tuple(channels), flat_fields, science.images.projection)
+    return PlateImages(tuple(channels), flat_fields, science.projections)
 
 
 @dataclass(frozen=True)

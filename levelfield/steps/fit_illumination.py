@@ -50,7 +50,7 @@ def fit_plate(
     maximum = intensity_maximum(science.images.bit_depth, plate_dtype(index))
     fields = {}
     for name, channel in science.channels.items():
-        read = partial(_thumbnail, channel=name, projection=science.images.projection)
+        read = partial(_thumbnail, channel=name, projection=science.projections[name])
         found = map_fields(read, sample, workers, f"{what} {name}")
         stack = [thumbnail for thumbnail in found if thumbnail is not None]
         thumbnails = np.stack(stack) if stack else np.zeros((0, *shape), np.float32)

@@ -63,7 +63,7 @@ def changed(path: str, value) -> dict:
         ("packs_per_plate", 0, ["packs_per_plate", "0", "at least 1"]),
         ("objects.Nuclei.method", "magic", ["objects.Nuclei.method", "magic", "classical"]),
         ("objects.Nuclei.parameters", {"smothing": 1}, ["objects.Nuclei.parameters", "smoothing"]),
-        ("channels.DNA", {"color": "0000FF"}, ["channels.DNA", "'match' is missing"]),
+        ("channels.DNA.projection", "median", ["channels.DNA.projection", "best_focus"]),
         ("objects.Nuclei.planted", {"grow": 1}, ["Nuclei.planted", "'grow'", "grow_px"]),
         ("objects.Nuclei.planted", {"grow_px": 1}, ["'control_type' is missing"]),
         (

@@ -187,7 +187,7 @@ def test_images_that_are_gone_end_the_job_instead_of_costing_the_plate_its_sites
         {"channel": ["DNA"], "path": [str(path)], "page": 0, "size_y": 4, "size_x": 4}
     )
     site = Site("A01", 1, planes_of_site)
-    assert read_site(site, ["DNA"], None).shape == (1, 4, 4)
+    assert read_site(site, ["DNA"], {}).shape == (1, 4, 4)
     path.unlink()
     with pytest.raises(ImageGone, match=r"A01\.tif was there when the plate was listed"):
-        read_site(site, ["DNA"], None)
+        read_site(site, ["DNA"], {})

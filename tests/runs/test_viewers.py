@@ -112,7 +112,7 @@ def test_what_is_drawn_lies_beside_the_labels_and_replaces_what_was_drawn(result
     assert place == plate / "C" / "01" / "1" / "labels" / "Nuclei_edited"
     assert np.array_equal(store.read_labels(plate, "C01", 1, "Nuclei_edited"), drawn)
     look = viewers.find_look(results, "C01", 1, None, None)
-    assert viewers._label_names(look.field) == ["Nuclei", "Cells", "Nuclei_edited"]
+    assert store.label_names(plate, "C01", 1) == ["Nuclei", "Cells", "Nuclei_edited"]
     assert look.sets == ["Nuclei", "Cells"]
     assert sorted(path.name for path in place.parent.iterdir()) == [
         *("Cells", "Nuclei", "Nuclei_edited", "zarr.json")

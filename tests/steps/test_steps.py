@@ -92,7 +92,7 @@ def test_sites_with_a_fault_in_the_index_are_not_read(index):
 
 def judge(index, change, saturated_percent=25.0):
     site = sites_of(index, ["A01"])[0]
-    image = read_site(site, ["DNA", "FKHR"], None).copy()
+    image = read_site(site, ["DNA", "FKHR"], {}).copy()
     change(image)
     check_pixels(site, image, ["DNA", "FKHR"], 255, saturated_percent)
 

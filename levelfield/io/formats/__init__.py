@@ -1,20 +1,37 @@
 """Raw plate exports, each turned into one index table: a row for every plane.
 
-A format is a file of this folder with a function `find_planes`; ``images.format`` is its name. The
-index has the columns of `INDEX_COLUMNS`. A plane that cannot be used stays in the index, with the
-reason in the column ``fault``.
+A format is a file of this folder: a ``TITLE``, a function ``plate_folders`` that recognises its
+plates among the files of a folder, and a function ``read_export`` that lists the planes of one.
+``images.format`` is its name, or ``auto``. The index has the columns of `INDEX_COLUMNS`. A plane
+that cannot be used stays in the index, with the reason in the column ``fault``.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from levelfield.io.plate_index import INDEX_COLUMNS, check_index
+from levelfield.images.pixel_size import tiff_pixel_size_um
+from levelfield.images.planes import read_headers
+from levelfield.io.channel_names import name_channels
+from levelfield.io.export import Export
+from levelfield.io.listing import Listing, list_files
+from levelfield.io.plate_index import INDEX_COLUMNS, IndexFault, check_index
+from levelfield.io.recognition import recognise
+from levelfield.io.stacks import choose_times, choose_z
 
-__all__ = ["INDEX_COLUMNS", "index_plate"]
+__all__ = ["INDEX_COLUMNS", "Listed", "index_plate", "list_plate", "read_plate"]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The ``planes`` of a plate that are used, and ``notes`` on what became of the others."""
+
+    planes: pd.DataFrame
+    notes: tuple[str, ...]
 
 
 def index_plate(
@@ -24,24 +41,158 @@ def index_plate(
     images: Mapping[str, Any],
     channels: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """List every plane of a plate, with what is wrong with it.
+    """Return the index of a plate; parameters and errors are those of `list_plate`."""
+    return list_plate(folder, plate, layout, images, channels).planes
 
-    `images` and `channels` are those sections of the config.
+
+def list_plate(
+    folder: Path,
+    plate: str,
+    layout: pd.DataFrame,
+    images: Mapping[str, Any],
+    channels: Mapping[str, Any],
+    headers: bool = True,
+) -> Listed:
+    """List every plane of a plate that is used, with what is wrong with it.
+
+    `images` and `channels` are those sections of the config. Without `headers`, as for a dry run,
+    no more than one image is opened, and the index is without what headers say.
 
     Returns
     -------
-    DataFrame
-        `INDEX_COLUMNS`, sorted by well, site, channel, z and time.
+    Listed
+        The index, with `INDEX_COLUMNS`, sorted by well, site, channel, z and time.
 
     Raises
     ------
     IndexFault
         If nothing matches, or wells that the layout declares as controls have no images.
-    TypeError
-        If a format's table lacks columns.
     """
-    finder = import_module(f"{__name__}.{images['format']}")
-    planes = finder.find_planes(folder, plate, images, channels)
-    if missing := [name for name in INDEX_COLUMNS if name not in planes]:
-        raise TypeError(f"{finder.__file__}: its planes lack the columns {', '.join(missing)}")
-    return check_index(planes, plate, layout, images, list(channels))
+    listed = _listed(folder, plate, images, channels, headers)
+    return replace(listed, planes=check_index(listed.planes, plate, layout, list(channels)))
+
+
+def read_plate(files: Listing, plate: str, images: Mapping[str, Any]) -> tuple[str, Export]:
+    """Return the title of a plate's format, and the plate as the format tells it.
+
+    Raises
+    ------
+    IndexFault
+        If the format is ``auto``, and none or several fit.
+    """
+    name, folder = images.get("format", "pattern" if "pattern" in images else "auto"), "."
+    if name == "auto":
+        name, folder = recognise(files, plate)
+    finder = import_module(f"{__name__}.{name}")
+    try:
+        export = finder.read_export(files.below(folder), images)
+    except (KeyError, ValueError) as error:
+        if isinstance(error, IndexFault):
+            raise
+        raise IndexFault(
+            f"plate {plate}: the metadata in '{files.folder}' are not as those of {finder.TITLE} "
+            f"usually are ({type(error).__name__}: {error}). Export the plate once more; or "
+            "describe the names of the files with images.format: pattern and images.pattern."
+        ) from error
+    if any(plane.plate for plane in export.planes):
+        export = _of_plate(export, plate, files)
+    return str(finder.TITLE), export
+
+
+def _of_plate(export: Export, plate: str, files: Listing) -> Export:
+    """Leave out the planes of other plates, where the export names the plate of each."""
+    own = [plane for plane in export.planes if plane.plate in ("", plate)]
+    others = sorted({plane.plate for plane in export.planes} - {"", plate})
+    if not own:
+        raise IndexFault(
+            f"plate {plate}: the images in '{files.folder}' are of plates "
+            f"{', '.join(others[:5])}, never of '{plate}'. Correct the plate's name in the plate "
+            "sheet, or what reads it there (the pattern's group 'plate')."
+        )
+    return replace(export, planes=own)
+
+
+def _listed(
+    folder: Path, plate: str, images: Mapping[str, Any], channels: Mapping[str, Any], headers: bool
+) -> Listed:
+    files = list_files(folder)
+    title, export = read_plate(files, plate, images)
+    pages = images.get("pages")
+    if headers and pages:
+        export = _with_pages(export, str(pages))
+    planes, ignored = name_channels(export, plate, channels)
+    of_channels = {f"channel {channel}": number for channel, number in ignored.items()}
+    planes, times = choose_times(planes, plate, images.get("time_point", 0))
+    planes, stacks = choose_z(planes, plate, images, channels)
+    if headers and not pages:
+        planes = _with_headers(planes)
+    planes = _with_pixel_size(planes.assign(plate=plate), images.get("pixel_size_um"))
+    left = {reason: len(names) for reason, names in export.left_out.items()}
+    of_times = {f"time point {time}": number for time, number in times.items()}
+    found = len(export.planes) + sum(left.values())
+    note = _counted(
+        f"plate {plate} ({title})", found, len(planes), left | of_channels | of_times | stacks
+    )
+    return Listed(planes, (note,))
+
+
+def _counted(what: str, found: int, used: int, ignored: Mapping[str, int]) -> str:
+    text = f"{what}: {found} images found, {used} used"
+    parts = ", ".join(f"{reason} ({number})" for reason, number in ignored.items())
+    return f"{text}, {found - used} ignored: {parts}" if ignored else text
+
+
+def _with_headers(planes: pd.DataFrame) -> pd.DataFrame:
+    """Add what the headers of files say, where the format has not said it."""
+    unread = (planes["dtype"] == "") & (planes["path"] != "") & (planes["fault"] == "")
+    paths = list(planes.loc[unread, "path"].unique())
+    headers = dict(zip(paths, read_headers(paths), strict=True))
+    if several := [path for path, header in headers.items() if header.n_pages > 1]:
+        raise IndexFault(
+            f"'{several[0]}' has {headers[several[0]].n_pages} pages. Say what they are with "
+            "images.pages: channel, z or time."
+        )
+    return _filled(planes, unread, [headers[path] for path in planes.loc[unread, "path"]])
+
+
+def _filled(planes: pd.DataFrame, rows: pd.Series, headers: list[Any]) -> pd.DataFrame:
+    columns = {
+        name: [getattr(header, name) for header in headers]
+        for name in ("size_y", "size_x", "dtype", "bytes")
+    }
+    planes = planes.copy()
+    for name, values in columns.items():
+        planes.loc[rows, name] = values
+    own = planes.loc[rows, "fault"]
+    found = pd.Series([header.fault for header in headers], index=own.index, dtype=object)
+    planes.loc[rows, "fault"] = own.where(own != "", found)
+    return planes
+
+
+def _with_pages(export: Export, pages: str) -> Export:
+    """Make a plane of every page of the files, `pages` being what they are."""
+    headers = read_headers([plane.path for plane in export.planes])
+    planes = []
+    for plane, header in zip(export.planes, headers, strict=True):
+        known: dict[str, Any] = {
+            name: getattr(header, name) for name in ("size_y", "size_x", "dtype", "bytes")
+        }
+        known["fault"] = plane.fault or header.fault
+        for page in range(max(header.n_pages, 1)):
+            known[pages] = str(page + 1) if pages == "channel" else page
+            planes.append(replace(plane, page=page, **known))
+    channels = {channel: export.channels.get(channel, ()) for channel in _channels_of(planes)}
+    return replace(export, planes=planes, channels=channels)
+
+
+def _channels_of(planes: list[Any]) -> list[str]:
+    return list(dict.fromkeys(plane.channel for plane in planes))
+
+
+def _with_pixel_size(planes: pd.DataFrame, given: float | None) -> pd.DataFrame:
+    """Fill in the width of a pixel: the config's, the export's, or that of a file's tags."""
+    if given is not None:
+        return planes.assign(pixel_size_um=float(given))
+    if planes["pixel_size_um"].notna().any() or planes.empty:
+        return planes
+    return planes.assign(pixel_size_um=tiff_pixel_size_um(planes["path"].iloc[0]))

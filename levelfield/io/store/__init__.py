@@ -1,6 +1,6 @@
-"""The OME-Zarr 0.5 plate: create it, write a field, read a field."""
+"""The OME-Zarr plate: create it, write a field, read a field."""
 
-from levelfield.io.store.edited import write_edited
+from levelfield.io.store.edited import label_names, write_edited
 from levelfield.io.store.field import (
     EDITED_SUFFIX,
     Field,
@@ -12,13 +12,17 @@ from levelfield.io.store.field import (
     read_labels,
     stored_dtype,
     stored_field,
+    stored_pixel_size_um,
     write_field,
 )
+from levelfield.io.store.groups import NEWEST, VERSIONS
 from levelfield.io.store.metadata import Channel
 from levelfield.io.store.plate import create_plate, lazy_plate
 
 __all__ = [
     "EDITED_SUFFIX",
+    "NEWEST",
+    "VERSIONS",
     "Channel",
     "Field",
     "checksum",
@@ -26,11 +30,13 @@ __all__ = [
     "field_path",
     "find_damage",
     "invalidate_field",
+    "label_names",
     "lazy_plate",
     "read_field",
     "read_labels",
     "stored_dtype",
     "stored_field",
+    "stored_pixel_size_um",
     "write_edited",
     "write_field",
 ]

@@ -3,15 +3,14 @@
 import shutil
 import uuid
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
 
 from levelfield.arrays import AnyLabels
-from levelfield.io.store.field import EDITED_SUFFIX, field_path, read_labels
-from levelfield.io.store.metadata import label_attributes, labels_attributes
-from levelfield.io.store.pyramids import label_pyramid, write_levels
+from levelfield.io.store.field import EDITED_SUFFIX, field_path, read_labels, write_label
+from levelfield.io.store.groups import NEWEST, group_version, ome_attributes, write_group
+from levelfield.io.store.metadata import labels_attributes
 
 
 def write_edited(
@@ -49,19 +48,24 @@ def write_edited(
             "Draw on the labels at their full size."
         )
     folder = field_path(plate, well, site) / "labels"
+    version = group_version(folder) or NEWEST
     place = folder / f"{name}{EDITED_SUFFIX}"
     draft = folder / f".{place.name}.{uuid.uuid4().hex}"
-    levels = label_pyramid(np.ascontiguousarray(labels, np.int32))
-    attributes = {"ome": label_attributes(place.name, len(levels), pixel_size_um)}
+    drawn = np.ascontiguousarray(labels, np.int32)
     try:
-        group = zarr.open_group(draft, mode="w", zarr_format=3, attributes=attributes)
-        write_levels(group, levels, "yx")
+        write_label(draft, drawn, place.name, {}, pixel_size_um, version)
         shutil.rmtree(place, ignore_errors=True)
         draft.rename(place)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    every = zarr.open_group(folder, mode="r+")
-    ome: Any = every.attrs["ome"]
-    names = [known for known in ome["labels"] if known != place.name]
-    every.attrs.update({"ome": labels_attributes([*names, place.name])})
+    names = [known for known in label_names(plate, well, site) if known != place.name]
+    write_group(folder, labels_attributes([*names, place.name], version), version)
     return place
+
+
+def label_names(plate: Path, well: str, site: int) -> list[str]:
+    """Return the names of a field's label images, those that people drew among them."""
+    folder = field_path(plate, well, site) / "labels"
+    if group_version(folder) is None:
+        return []
+    return list(ome_attributes(zarr.open_group(folder, mode="r").attrs)["labels"])

@@ -22,13 +22,15 @@ import zarr
 from levelfield.arrays import AnyArray, Labels
 from levelfield.config.planted import PLANTED
 from levelfield.config.wells import well_path
+from levelfield.io.store.arrays import write_array
+from levelfield.io.store.groups import NEWEST, group_version, ome_attributes, write_group
 from levelfield.io.store.metadata import (
     Channel,
     image_attributes,
     label_attributes,
     labels_attributes,
 )
-from levelfield.io.store.pyramids import image_pyramid, label_pyramid, write_levels
+from levelfield.io.store.pyramids import image_pyramid, label_pyramid
 
 EDITED_SUFFIX = "_edited"
 """Labels that a person drew are named ``<set>_edited``; writing a field never loses them."""
@@ -46,6 +48,8 @@ class Field:
     # What was planted into the labels of an object set: viewers show its name with the word
     # PLANTED, and its attributes hold the text. Not read back.
     planted: Mapping[str, str] = dataclass_field(default_factory=dict)
+    # Checksums, by name, that its maker knows already.
+    checksums: Mapping[str, str] = dataclass_field(default_factory=dict)
 
 
 def field_path(plate: Path, well: str, site: int) -> Path:
@@ -55,8 +59,9 @@ def field_path(plate: Path, well: str, site: int) -> Path:
 
 def checksum(array: AnyArray) -> str:
     """Return the sha256 of an array's shape, type and pixels."""
-    head = f"{array.shape}{array.dtype.str}".encode()
-    return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
+    digest = hashlib.sha256(f"{array.shape}{array.dtype.str}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def write_field(
@@ -93,15 +98,17 @@ def write_field(
     _remove_abandoned(place)
     draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
     arrays = {"image": field.image, **field.labels}
-    checksums = {name: checksum(array) for name, array in arrays.items()}
+    checksums = {
+        name: field.checksums.get(name) or checksum(array) for name, array in arrays.items()
+    }
     own: Any = {"fingerprint": fingerprint, "checksums": checksums, "record": dict(record or {})}
+    version = group_version(plate) or NEWEST
     try:
-        group = zarr.open_group(draft, mode="w", zarr_format=3)
         levels = image_pyramid(field.image)
-        write_levels(group, levels, "cyx")
-        ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um)
-        group.attrs.update({"ome": ome, _OWN: own})
-        _write_labels(group, field, place, draft, pixel_size_um)
+        _write_levels(draft, levels, "cyx", version)
+        ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um, version)
+        _write_labels(field, place, draft, pixel_size_um, version)
+        write_group(draft, {**ome, _OWN: own}, version)
         _put_in_place(draft, place)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)  # on a full disk, a part would take the last room
@@ -109,21 +116,42 @@ def write_field(
     return checksums
 
 
+def _write_levels(path: Path, levels: Sequence[AnyArray], axes: str, version: str) -> None:
+    for level, pixels in enumerate(levels):
+        write_array(path / str(level), pixels, axes, version)
+
+
 def _write_labels(
-    group: zarr.Group, field: Field, place: Path, draft: Path, pixel_size_um: float | None
+    field: Field, place: Path, draft: Path, pixel_size_um: float | None, version: str
 ) -> None:
     edited = [path for path in sorted(place.glob(f"labels/*{EDITED_SUFFIX}")) if path.is_dir()]
     names = [*field.labels, *(path.name for path in edited)]
-    labels_group = group.create_group("labels", attributes={"ome": labels_attributes(names)})
     for name, array in field.labels.items():
-        levels = label_pyramid(array)
         title = f"{name} {PLANTED}" if name in field.planted else name
-        attributes: dict[str, Any] = {"ome": label_attributes(title, len(levels), pixel_size_um)}
-        if name in field.planted:
-            attributes[_OWN] = {"planted": field.planted[name]}
-        write_levels(labels_group.create_group(name, attributes=attributes), levels, "yx")
+        own = {_OWN: {"planted": field.planted[name]}} if name in field.planted else {}
+        write_label(draft / "labels" / name, array, title, own, pixel_size_um, version)
     for path in edited:
-        shutil.copytree(path, draft / "labels" / path.name)
+        if group_version(path) == version:
+            shutil.copytree(path, draft / "labels" / path.name)
+        else:
+            pixels = _read_pixels(path)
+            write_label(draft / "labels" / path.name, pixels, path.name, {}, pixel_size_um, version)
+    write_group(draft / "labels", labels_attributes(names, version), version)
+
+
+def write_label(
+    path: Path,
+    labels: AnyArray,
+    title: str,
+    own: Mapping[str, Any],
+    pixel_size_um: float | None,
+    version: str,
+) -> None:
+    """Write a label image (Y, X) with its smaller levels; `own` are further attributes."""
+    levels = label_pyramid(labels)
+    _write_levels(path, levels, "yx", version)
+    ome = label_attributes(title, len(levels), pixel_size_um, version)
+    write_group(path, {**ome, **own}, version)
 
 
 def _remove_abandoned(place: Path) -> None:
@@ -162,11 +190,11 @@ def stored_field(plate: Path, well: str, site: int) -> dict[str, Any]:
         ``fingerprint`` (str), ``checksums`` (of the image and each object set) and ``record``
         (facts of its segmentation).
     """
-    try:
-        attributes: Any = zarr.open_group(field_path(plate, well, site), mode="r").attrs
-        return dict(attributes.get(_OWN, {}))
-    except (FileNotFoundError, ValueError):
-        return {}
+    path = field_path(plate, well, site)
+    if group_version(path) != (group_version(plate) or NEWEST):
+        return {}  # none, or one of the version that the plate had before
+    attributes: Any = zarr.open_group(path, mode="r").attrs
+    return dict(attributes.get(_OWN, {}))
 
 
 def find_damage(plate: Path, well: str, site: int, checksums: Mapping[str, str]) -> dict[str, str]:
@@ -192,8 +220,10 @@ def find_damage(plate: Path, well: str, site: int, checksums: Mapping[str, str])
 def invalidate_field(plate: Path, well: str, site: int) -> None:
     """Take away a field's fingerprint, so that the next run makes the field again."""
     if own := stored_field(plate, well, site):
-        group = zarr.open_group(field_path(plate, well, site), mode="r+")
-        group.attrs.update({_OWN: own | {"fingerprint": ""}})
+        path = field_path(plate, well, site)
+        attributes = dict(zarr.open_group(path, mode="r").attrs)
+        attributes |= {_OWN: own | {"fingerprint": ""}}
+        write_group(path, attributes, group_version(path) or NEWEST)
 
 
 def read_field(plate: Path, well: str, site: int, sets: Sequence[str]) -> Field:
@@ -222,22 +252,29 @@ def read_labels(plate: Path, well: str, site: int, name: str) -> AnyArray:
 def _read_pixels(path: Path) -> AnyArray:
     """Read the largest level of an image or of labels."""
     group = zarr.open_group(path, mode="r")
-    ome: Any = group.attrs["ome"]
+    ome = ome_attributes(group.attrs)
     return np.asarray(group[ome["multiscales"][0]["datasets"][0]["path"]])
 
 
 def stored_dtype(plate: Path) -> np.dtype[Any]:
     """Return the type of the raw pixels of a plate, from the first field that is there."""
-    first = next(Path(plate).glob("*/*/[0-9]*/zarr.json"), None)
+    return zarr.open_array(_first_field(plate) / "0", mode="r").dtype
+
+
+def stored_pixel_size_um(plate: Path) -> float | None:
+    """Return the width of a plate's pixels in µm, from the first field that is there.
+
+    None where it was not known when the field was written.
+    """
+    ome = ome_attributes(zarr.open_group(_first_field(plate), mode="r").attrs)
+    multiscale = ome["multiscales"][0]
+    if multiscale["axes"][-1].get("unit") != "micrometer":
+        return None
+    return float(multiscale["datasets"][0]["coordinateTransformations"][0]["scale"][-1])
+
+
+def _first_field(plate: Path) -> Path:
+    first = next(Path(plate).glob("*/*/[0-9]*/0"), None)
     if first is None:
         raise FileNotFoundError(f"'{plate}' holds no field yet; segment the plate first.")
-    return zarr.open_array(first.parent / "0", mode="r").dtype
-
-
-def make_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    """Write a group's metadata so that a reader sees it whole or not at all."""
-    path.mkdir(parents=True, exist_ok=True)
-    draft = path / f".{uuid.uuid4().hex}"
-    zarr.open_group(draft, mode="w", zarr_format=3, attributes=dict(attributes))
-    (draft / "zarr.json").replace(path / "zarr.json")
-    draft.rmdir()
+    return first.parent

@@ -13,7 +13,8 @@ import zarr
 from levelfield.arrays import AnyArray
 from levelfield.config.extras import needs_extra
 from levelfield.config.wells import well_path
-from levelfield.io.store.field import field_path, make_group
+from levelfield.io.store.field import field_path
+from levelfield.io.store.groups import NEWEST, write_group
 from levelfield.io.store.metadata import plate_attributes, well_attributes
 
 if TYPE_CHECKING:
@@ -22,21 +23,24 @@ if TYPE_CHECKING:
 Corrector = Callable[[AnyArray], AnyArray]
 
 
-def create_plate(path: Path, name: str, n_wells: int, sites: pd.DataFrame) -> None:
+def create_plate(
+    path: Path, name: str, n_wells: int, sites: pd.DataFrame, version: str = NEWEST
+) -> None:
     """Write the metadata of a plate and of its wells; fields that are there stay.
 
     `path` is the store, ``<plate>.zarr``; `sites` (``well``, ``site``) are the fields that will be
-    written, in plate order.
+    written, in plate order; `version` is that of OME-Zarr, which its fields will have too.
     """
     path = Path(path)
     wells = sites.groupby("well", sort=False)["site"].apply(list)
     n_fields = max((len(fields) for fields in wells), default=1)
-    make_group(path, {"ome": plate_attributes(name, n_wells, list(wells.index), n_fields)})
+    plate = plate_attributes(name, n_wells, list(wells.index), n_fields, version)
+    write_group(path, plate, version)
     for row in dict.fromkeys(well_path(well).split("/")[0] for well in wells.index):
-        make_group(path / row, {})
+        write_group(path / row, {}, version)
     for well, fields in wells.items():
         names = [str(field) for field in fields]
-        make_group(path / well_path(str(well)), {"ome": well_attributes(names)})
+        write_group(path / well_path(str(well)), well_attributes(names, version), version)
 
 
 def lazy_plate(path: Path, sites: pd.DataFrame, correct: Corrector) -> da.Array:

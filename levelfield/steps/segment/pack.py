@@ -13,7 +13,7 @@ from levelfield.execution.machine_faults import is_machine_fault
 from levelfield.execution.progress import map_fields
 from levelfield.images.planes import PASSING_ERRORS
 from levelfield.images.sites import Site, SiteFault, sites_of
-from levelfield.io.store import find_damage, stored_field
+from levelfield.io.store import checksum, find_damage, stored_field
 from levelfield.steps.segment.job import SegmentationJob
 from levelfield.steps.segment.labels import WaitingField, imported_labels, make_labels
 from levelfield.steps.segment.rows import (
@@ -128,13 +128,14 @@ def _look_at(site: Site, job: SegmentationJob) -> Row | WaitingField:
         if isinstance(error, OSError) and error.errno in PASSING_ERRORS:
             raise
         return store_fault(site, job, SiteFault(str(error), ""))
-    mark = job.fingerprint(image, imported, site.well)
+    image_checksum = checksum(image)
+    mark = job.fingerprint(image_checksum, imported, site.well)
     done = stored_field(job.store, site.well, site.number)
     if done.get("fingerprint") == mark and not find_damage(
         job.store, site.well, site.number, done["checksums"]
     ):
         return field_row(site, job, done["record"], done["checksums"], mark) | {KEPT: True}
-    return WaitingField(site, image, imported, mark)
+    return WaitingField(site, image, image_checksum, imported, mark)
 
 
 def _make_fields(waiting: Sequence[WaitingField], job: SegmentationJob) -> list[Row]:
