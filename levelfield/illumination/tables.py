@@ -47,7 +47,7 @@ def from_arrays(arrays: Mapping[str, AnyArray]) -> dict[str, FlatField]:
     if missing:
         raise ValueError(
             f"the flat fields (illumination.npz) do not hold {', '.join(missing)}: an earlier "
-            "version wrote them. Delete the file and run the workflow again; labels are kept."
+            "version wrote them. Delete the file and run the workflow again."
         )
     flat_fields = {}
     for number, channel in enumerate(arrays["channels"]):
