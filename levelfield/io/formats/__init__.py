@@ -84,6 +84,8 @@ def read_plate(files: Listing, plate: str, images: Mapping[str, Any]) -> tuple[s
     if name == "auto":
         name, folder = recognise(files, plate)
     finder = import_module(f"{__name__}.{name}")
+    if "sheet" in images:
+        images = dict(images) | {"sheet": images["sheet"].replace("{plate}", plate)}
     try:
         export = finder.read_export(files.below(folder), images)
     except (KeyError, ValueError) as error:
@@ -125,7 +127,7 @@ def _listed(
     planes, times = choose_times(planes, plate, images.get("time_point", 0))
     planes, stacks = choose_z(planes, plate, images, channels)
     if headers and not pages:
-        planes = _with_headers(planes)
+        planes = _with_headers(planes, export.paged)
     planes = _with_pixel_size(planes.assign(plate=plate), images.get("pixel_size_um"))
     left = {reason: len(names) for reason, names in export.left_out.items()}
     of_times = {f"time point {time}": number for time, number in times.items()}
@@ -133,7 +135,7 @@ def _listed(
     note = _counted(
         f"plate {plate} ({title})", found, len(planes), left | of_channels | of_times | stacks
     )
-    return Listed(planes, (note,))
+    return Listed(planes, (note, *(f"plate {plate}: {text}" for text in export.notes)))
 
 
 def _counted(what: str, found: int, used: int, ignored: Mapping[str, int]) -> str:
@@ -142,12 +144,13 @@ def _counted(what: str, found: int, used: int, ignored: Mapping[str, int]) -> st
     return f"{text}, {found - used} ignored: {parts}" if ignored else text
 
 
-def _with_headers(planes: pd.DataFrame) -> pd.DataFrame:
+def _with_headers(planes: pd.DataFrame, paged: bool) -> pd.DataFrame:
     """Add what the headers of files say, where the format has not said it."""
     unread = (planes["dtype"] == "") & (planes["path"] != "") & (planes["fault"] == "")
     paths = list(planes.loc[unread, "path"].unique())
     headers = dict(zip(paths, read_headers(paths), strict=True))
-    if several := [path for path, header in headers.items() if header.n_pages > 1]:
+    several = [path for path, header in headers.items() if header.n_pages > 1]
+    if several and not paged:
         raise IndexFault(
             f"'{several[0]}' has {headers[several[0]].n_pages} pages. Say what they are with "
             "images.pages: channel, z or time."

@@ -86,7 +86,7 @@ def _map_sites(
     elif workers > 1 and job.is_alone_on_gpu:
         log.info("%s: one process, since every further one would load the models again", what)
         workers = 1
-    step = job.fields_at_once if sites else 1
+    step = job.fields_at_once(_pixels_of(sites[0])) if sites else 1
     together = [sites[first : first + step] for first in range(0, len(sites), step)]
     # Another run of this job may still be at work, at the first fields: meet it from the other end.
     backwards = checkpoint is not None and checkpoint.begin()
@@ -98,6 +98,12 @@ def _map_sites(
     else:
         parts = list(map_fields(segment, together, workers, what, len))
     return list(chain.from_iterable(parts[::-1] if backwards else parts))
+
+
+def _pixels_of(site: Site) -> int:
+    """Return the pixels of a field, all channels together."""
+    planes = site.planes.drop_duplicates("channel")
+    return int((planes["size_y"] * planes["size_x"]).sum())
 
 
 def _segment_unless_done(
