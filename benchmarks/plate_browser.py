@@ -9,6 +9,7 @@ the sizes of page and files.
 """
 
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -49,6 +50,7 @@ def measure(folder: Path) -> list[dict[str, object]]:
         {"what": "page", "value": page.stat().st_size / 1e6, "unit": "MB"},
         {"what": "files of wells", "value": len(sizes), "unit": "files"},
         {"what": "all files of wells", "value": sum(sizes) / 1e6, "unit": "MB"},
+        {"what": "other work meanwhile", "value": os.getloadavg()[0], "unit": "processes"},
     ]
     times: dict[str, list[float]] = {"page opened": []}
     with chromium(folder / "profile") as tab:

@@ -52,9 +52,9 @@ const view = { channels: new Set(DATA.channels.map((one) => one.name)), outlines
 // Sets that the verdict leaves out, as cytoplasm, would hide the outlines of their parents.
 DATA.sets.forEach((set) => { if (set.judged) view.outlines.add(set.name); });
 
-async function shownPictures(site) {
+async function shownPictures(site, withOutlines) {
   const channels = DATA.channels.filter((one) => view.channels.has(one.name));
-  const outlines = DATA.sets.filter((one) => view.outlines.has(one.name));
+  const outlines = withOutlines ? DATA.sets.filter((one) => view.outlines.has(one.name)) : [];
   const load = (kind, every) => Promise.all(every.map(async (one) => ({
     image: await picture(site, kind, one.name),
     colour: kind === "pictures" && every.length === 1 ? "#ffffff" : one.colour, // one alone in grey
@@ -104,9 +104,9 @@ function draw(canvas, shown, site, part) {
 }
 
 // Draw what was chosen of a site into a canvas, unless something else was asked for meanwhile.
-async function paint(canvas, site, part, ring) {
+async function paint(canvas, site, part, ring, withOutlines = true) {
   const ticket = (canvas.ticket = {});
-  const shown = await shownPictures(site);
+  const shown = await shownPictures(site, withOutlines);
   if (canvas.ticket !== ticket) return;
   const whole = part ?? { x: 0, y: 0, width: site.width, height: site.height };
   draw(canvas, shown, site, whole);

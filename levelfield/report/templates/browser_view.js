@@ -54,8 +54,9 @@ function buildChips() {
   chips($("browser-channels"), DATA.channels, view.channels);
   chips($("browser-outlines"), DATA.sets, view.outlines);
   const ranges = DATA.channels.filter((one) => one.range.length).map((one) => `${one.name} ${one.range.join("–")} %`);
-  $("browser-contrast").textContent = `One contrast for all pictures of the plate: ${ranges.join(", ")} of full scale, ` +
-    "after illumination correction. Brightness and channels change all pictures alike.";
+  const said = ranges.length ? `: ${ranges.join(", ")} of full scale, after illumination correction` : "";
+  $("browser-contrast").textContent = `One contrast for all pictures of the plate${said}. ` +
+    "Brightness and channels change all pictures alike.";
 }
 
 function fieldFigure(name, number, ring, large) {
@@ -138,7 +139,7 @@ function showSites(shown, well) {
     const button = make("button", { type: "button", "aria-label": `site ${number}, ${value}`, "data-site": number });
     button.setAttribute("aria-pressed", String(String(number) === state.site));
     const canvas = make("canvas", { width: 88, height: 88, "aria-hidden": "true" });
-    loadSite(well.name, number).then((site) => site && paint(canvas, site, null, null)).catch(() => {});
+    loadSite(well.name, number).then((site) => site && paint(canvas, site, null, null, false)).catch(() => {});
     button.append(canvas, make("span", {}, `${number}${value ? `: ${value}` : ""}`));
     button.onclick = () => go({ site: String(number), object: "" });
     return button;
@@ -243,7 +244,8 @@ function lead() {
 
 function reveal() {
   (isNarrow() ? $("browser-well") : $("browser")).scrollIntoView();
-  $("browser-title").focus({ preventScroll: true });
+  // Who walks over the list or the map by keys stays there.
+  if (!$("browser").contains(document.activeElement)) $("browser-title").focus({ preventScroll: true });
 }
 
 buildMap();
