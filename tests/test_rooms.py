@@ -24,6 +24,7 @@ FLOORS = (
 QC = (
     "columns",
     "statistics",
+    "image_quality",
     "evidence",
     "verdict",
     "review",

@@ -90,6 +90,7 @@ class PlateReport:
     crops: tuple[Crop, ...] = ()
     timings: pd.DataFrame | None = None
     with_browser: bool = False
+    image_quality: pd.DataFrame | None = None
 
 
 def plate_page(data: PlateReport) -> str:
@@ -114,6 +115,7 @@ def plate_page(data: PlateReport) -> str:
         "illumination": data.illumination.to_dict("records"),
         "illumination_pictures": data.illumination_pictures,
         "excluded": data.excluded.to_dict("records"),
+        "image_quality": _image_quality(data.image_quality),
         "reasons": _repeated(data.excluded["reason"]),
         "versions": data.versions,
         "weights": data.config.get("weights", {}),
@@ -127,6 +129,16 @@ def plate_page(data: PlateReport) -> str:
     parts |= _gallery_parts(data.gallery, set(data.verdict["object_set"]))
     parts |= {"truths": truth_answers(data.truth), "crop_sets": _crop_sets(data)}
     return environment().get_template("plate.html.j2").render(parts)
+
+
+def _image_quality(findings: pd.DataFrame | None) -> dict[str, list[dict[str, Any]]]:
+    """Return what image quality found of classes and of sites; nothing where it was not judged."""
+    if findings is None:
+        return {}
+    return {
+        scope: findings[findings["scope"] == scope].to_dict("records")
+        for scope in ("class", "site")
+    }
 
 
 def _planted_wells(layout: pd.DataFrame) -> set[str]:
@@ -165,11 +177,10 @@ def _to_be_sure(answers: Sequence[ShownAnswer]) -> list[str]:
     With several reviews it is the largest, which serves the others too.
     """
     wanted = grouped(
-        (answer for answer in answers if answer.unreviewed),
-        lambda answer: (answer.next_step.kind, answer.worst.measure_name == "missed"),
+        (answer for answer in answers if answer.unreviewed), lambda answer: answer.next_step.kind
     )
     largest = [max(own, key=lambda answer: answer.next_step.amount) for own in wanted.values()]
-    words = [next_step_words(own.next_step, own.worst.measure_name) for own in largest]
+    words = [next_step_words(own.next_step) for own in largest]
     return [f"To be sure: {said}" for said in words if said]
 
 

@@ -262,6 +262,17 @@ def test_creating_the_plate_again_keeps_its_fields(plate):
 
 
 def test_a_plate_is_one_lazy_array_corrected_on_read(plate):
-    array = store.lazy_plate(plate, SITES, lambda raw: raw.astype(np.float32) * 2)
+    factors = np.float32([2, 3])
+    array = store.lazy_plate(plate, SITES, lambda raw, channel: raw * factors[channel])
     assert array.shape == (3, 2, 640, 640)
-    assert np.array_equal(array[1].compute(), real_image().astype(np.float32) * 2)
+    assert array.dtype == np.float32
+    assert np.array_equal(array[1].compute(), real_image() * factors[:, None, None])
+    assert np.array_equal(store.lazy_plate(plate, SITES)[2].compute(), real_image())
+
+
+def test_labels_of_a_plate_are_one_lazy_array(plate):
+    labels = store.lazy_labels(plate, SITES, "Cells")
+    assert (labels.shape, labels.dtype) == ((3, 640, 640), np.int32)
+    assert np.array_equal(labels[2, 100:200].compute(), blobs()[100:200] * 2)
+    with pytest.raises(FileNotFoundError):
+        store.lazy_labels(plate, SITES, "Nuclei2")

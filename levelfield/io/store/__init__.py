@@ -10,6 +10,7 @@ from levelfield.io.store.field import (
     invalidate_field,
     read_field,
     read_labels,
+    stored_channels,
     stored_dtype,
     stored_field,
     stored_pixel_size_um,
@@ -17,7 +18,7 @@ from levelfield.io.store.field import (
 )
 from levelfield.io.store.groups import NEWEST, VERSIONS
 from levelfield.io.store.metadata import Channel
-from levelfield.io.store.plate import create_plate, lazy_plate
+from levelfield.io.store.plate import create_plate, lazy_labels, lazy_plate
 
 __all__ = [
     "EDITED_SUFFIX",
@@ -31,9 +32,11 @@ __all__ = [
     "find_damage",
     "invalidate_field",
     "label_names",
+    "lazy_labels",
     "lazy_plate",
     "read_field",
     "read_labels",
+    "stored_channels",
     "stored_dtype",
     "stored_field",
     "stored_pixel_size_um",

@@ -5,7 +5,6 @@ made from. So a torn field is never mistaken for a finished one, two writers of 
 harm, and a restarted job can skip what is done.
 """
 
-import errno
 import hashlib
 import shutil
 import time
@@ -31,6 +30,7 @@ from levelfield.io.store.metadata import (
     labels_attributes,
 )
 from levelfield.io.store.pyramids import image_pyramid, label_pyramid
+from levelfield.io.store.replace import put_in_place, recover
 
 EDITED_SUFFIX = "_edited"
 """Labels that a person drew are named ``<set>_edited``; writing a field never loses them."""
@@ -95,6 +95,7 @@ def write_field(
     """
     place = field_path(plate, well, site)
     place.parent.mkdir(parents=True, exist_ok=True)
+    recover(place)
     _remove_abandoned(place)
     draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
     arrays = {"image": field.image, **field.labels}
@@ -109,7 +110,7 @@ def write_field(
         ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um, version)
         _write_labels(field, place, draft, pixel_size_um, version)
         write_group(draft, {**ome, _OWN: own}, version)
-        _put_in_place(draft, place)
+        put_in_place(draft, place)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)  # on a full disk, a part would take the last room
         raise
@@ -163,24 +164,6 @@ def _remove_abandoned(place: Path) -> None:
             continue  # its writer has just put it in place
 
 
-def _put_in_place(draft: Path, place: Path) -> None:
-    """Replace a folder by another; where two writers meet, the last one stays."""
-    old = draft.with_name(draft.name + ".old")
-    while True:
-        try:
-            draft.rename(place)
-            break
-        except OSError as error:
-            # The place is taken: by an earlier run, or by another writer just now.
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-        try:
-            place.rename(old)
-        except FileNotFoundError:
-            continue
-        shutil.rmtree(old)
-
-
 def stored_field(plate: Path, well: str, site: int) -> dict[str, Any]:
     """Return what a field carries of its making; empty where there is no whole field.
 
@@ -191,6 +174,7 @@ def stored_field(plate: Path, well: str, site: int) -> dict[str, Any]:
         (facts of its segmentation).
     """
     path = field_path(plate, well, site)
+    recover(path)
     if group_version(path) != (group_version(plate) or NEWEST):
         return {}  # none, or one of the version that the plate had before
     attributes: Any = zarr.open_group(path, mode="r").attrs
@@ -251,9 +235,29 @@ def read_labels(plate: Path, well: str, site: int, name: str) -> AnyArray:
 
 def _read_pixels(path: Path) -> AnyArray:
     """Read the largest level of an image or of labels."""
+    return np.asarray(largest_level(path))
+
+
+def largest_level(path: Path) -> zarr.Array[Any]:
+    """Return the largest level of an image or of labels, unread.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
     group = zarr.open_group(path, mode="r")
-    ome = ome_attributes(group.attrs)
-    return np.asarray(group[ome["multiscales"][0]["datasets"][0]["path"]])
+    level: Any = group[ome_attributes(group.attrs)["multiscales"][0]["datasets"][0]["path"]]
+    return level
+
+
+def stored_channels(plate: Path) -> list[Channel]:
+    """Return the channels of a plate, in the order of its images, from the first field there."""
+    ome = ome_attributes(zarr.open_group(_first_field(plate), mode="r").attrs)
+    return [
+        Channel(shown["label"], shown["color"], int(shown["window"]["max"]))
+        for shown in ome["omero"]["channels"]
+    ]
 
 
 def stored_dtype(plate: Path) -> np.dtype[Any]:
