@@ -45,6 +45,9 @@ def read_plan(
     if check and segmenters.methods and plan.config["readouts"]:
         with faults_in(source):
             call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
+    if check and segmenters.methods and plan.config["qc"].get("calibration"):
+        with faults_in(source):
+            call_in_subprocess("levelfield.steps.lab", "check_calibration", plan.config)
     return plan
 
 
