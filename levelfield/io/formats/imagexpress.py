@@ -3,7 +3,7 @@ r"""ImageXpress: what MetaXpress writes, and what is copied out of its database.
 Names are ``<plate>_<well>[_s<site>][_w<wavelength>][_z<plane>][_t<time>][<GUID>].TIF``; parts are
 missing where there is but one, and MULTISITE exports have ``_MULTISITE`` after the well. Folders
 ``TimePoint_<n>`` and ``ZStep_<n>`` say the rest: step 0, and files beside the folders of steps, are
-projections. ``<plate>.HTD``, copied into every folder, names the wavelengths and the plate's format.
+projections. ``<plate>.HTD``, copied into every folder, names wavelengths and the plate's format.
 Thumbnails have ``_thumb`` in their names.
 """
 
