@@ -8,7 +8,9 @@ from levelfield.arrays import Floats, Labels, Mask, Plane
 PLATEAU = 0.75
 
 
-def above_own_level(image: Plane, labels: Labels, background: float, fraction: float) -> Mask:
+def above_own_level(
+    image: Plane, labels: Labels, background: float, fraction: float, core: Mask | None = None
+) -> Mask:
     """Select the pixels (Y, X) above a fraction of the height of the object they belong to.
 
     At one threshold for all, a bright object's blur counts as object and a dim object is too small
@@ -25,8 +27,13 @@ def above_own_level(image: Plane, labels: Labels, background: float, fraction: f
         Intensity between the objects.
     fraction : float
         Height of the outline between the background (0) and the object's plateau (1).
+    core : (Y, X) bool, optional
+        Of each object, what its brightness is measured on; all of it when left out.
     """
-    height = plateaus(image, labels) - background
+    seen = labels if core is None else np.where(core, labels, 0)
+    height = np.full(int(labels.max(initial=0)) + 1, np.nan)
+    found = plateaus(image, seen)
+    height[: len(found)] = found - background
     levels = (background + fraction * height).astype(np.float32)
     # Nothing is above the level of an object that is not there.
     return image > np.where(np.isnan(levels), np.inf, levels)[labels]
