@@ -13,6 +13,8 @@ from levelfield.io.tables import read_csv
 from levelfield.report import verdict_text
 from levelfield.runs.door import copy_demo, run_workflow
 from levelfield.runs.estimate import estimate, estimate_text, measure_costs
+from levelfield.runs.init import write_files
+from levelfield.runs.inspect import found_text, look_into
 from levelfield.runs.jobs import planned_jobs
 from levelfield.runs.plan import read_plan_file
 from levelfield.runs.screen import judge_finished
@@ -28,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = _parser().parse_args(given)
     try:
         return chosen.command(chosen)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, FileExistsError) as error:
         print(f"levelfield: {error}", file=sys.stderr)
         return 2
 
@@ -41,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"levelfield {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("run", help="run the workflow in this folder; all options are Snakemake's")
-    for command in (_demo, _verify, _verdict, _status, _estimate, _screen):
+    for command in (_demo, _inspect, _init, _verify, _verdict, _status, _estimate, _screen):
         name = command.__name__.removeprefix("_")
         text = inspect.getdoc(command) or ""
         first = text.splitlines()[0].removesuffix(".")
@@ -55,6 +57,13 @@ def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     if command == "demo":
         add("folder", metavar="FOLDER", type=Path, help="where to")
+    if command in ("inspect", "init"):
+        add("folder", metavar="FOLDER", type=Path, help="where the raw images lie")
+        add("--format", default="auto", metavar="NAME", help="of the images [auto]")
+    if command == "init":
+        text = "folder to write config, plate sheet and layouts into [config]"
+        add("--into", type=Path, default=Path("config"), metavar="FOLDER", help=text)
+        add("--force", action="store_true", help="overwrite what is there")
     if command == "verify":
         add("--dry-run", action="store_true", help="only say what is damaged")
     if command == "status":
@@ -135,6 +144,30 @@ def _demo(chosen: argparse.Namespace) -> int:
     """Copy the demo (config, sheets and images of 32 wells) into a folder of its own."""
     config = copy_demo(chosen.folder).relative_to(chosen.folder)
     print(f"Run it:\n  cd {chosen.folder}\n  levelfield run --configfile {config}")
+    return 0
+
+
+def _inspect(chosen: argparse.Namespace) -> int:
+    """Say what a folder of raw images holds: plates, wells, sites, channels, z, time, gaps."""
+    print(found_text(look_into(chosen.folder, chosen.format)))
+    return 0
+
+
+def _init(chosen: argparse.Namespace) -> int:
+    """Write a config, a plate sheet and layouts for a folder of raw images.
+
+    The export of a microscope is recognised; for other images a pattern is made from their names.
+    """
+    found = look_into(chosen.folder, chosen.format)
+    print(found_text(found))
+    written = write_files(found, chosen.into, chosen.force)
+    print(f"\nWritten: {', '.join(map(str, written))}")
+    config = written[0]
+    print(
+        "Say in the layout which wells are controls, look at the objects in the config, and then:\n"
+        f"  levelfield run --configfile {config} -n   # what would be done\n"
+        f"  levelfield run --configfile {config}"
+    )
     return 0
 
 

@@ -4,16 +4,12 @@ from pathlib import Path
 
 from levelfield.config.layouts import read_layout
 from levelfield.execution.logs import job_log
-from levelfield.io.formats import index_plate
 from levelfield.io.tables import write_csv
+from levelfield.steps.index_plate import list_images
 
-with job_log(snakemake.log[0]) as log:
-    plate = snakemake.wildcards.plate
-    science = snakemake.params.science
+with job_log(snakemake.log[0]):
     layout = read_layout(snakemake.input.layout, snakemake.params.n_wells)
-    index = index_plate(
-        Path(snakemake.input.images), plate, layout, science["images"], science["channels"]
-    )
-    faulty = (index["fault"] != "").sum()
-    log.info("plate %s: %d planes listed, %d of them with a fault", plate, len(index), faulty)
+    folder, plate = Path(snakemake.input.images), snakemake.wildcards.plate
+    # Not by its params: a new limit must not make the index again.
+    index = list_images(folder, plate, layout, snakemake.config)
     write_csv(index, snakemake.output[0])

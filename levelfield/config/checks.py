@@ -178,7 +178,7 @@ def check_measurement(config: Mapping[str, Any]) -> None:
     Raises
     ------
     ConfigError
-        If it names a channel or an object set that is not there, or asks for µm without a size.
+        If it names a channel or an object set that is not there.
     """
     settings, channels = config["measurement"], list(config["channels"])
     pairs = [channel for pair in settings.get("channel_pairs", []) for channel in pair]
@@ -192,8 +192,3 @@ def check_measurement(config: Mapping[str, Any]) -> None:
                 raise ConfigError(
                     f"measurement.{key}: '{name}' is not there. Allowed: {', '.join(known)}."
                 )
-    if settings["unit"] == "um" and "pixel_size_um" not in config["images"]:
-        raise ConfigError(
-            "measurement.unit is 'um', but images.pixel_size_um is not given. Add it, or measure "
-            "in px."
-        )

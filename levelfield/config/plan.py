@@ -19,6 +19,7 @@ from levelfield.config.networks import (
     network_settings,
     weights_file,
 )
+from levelfield.config.paths import counted_from
 from levelfield.config.plates import Plate, read_plates
 from levelfield.config.references import plates_with_references
 from levelfield.config.results import Results
@@ -138,7 +139,12 @@ NO_SEGMENTERS = Segmenters(
 
 
 def checked_plan(
-    config: Mapping[str, Any], source: str, segmenters: Segmenters, folder: str, check: bool
+    config: Mapping[str, Any],
+    source: str,
+    segmenters: Segmenters,
+    folder: str,
+    check: bool,
+    base: str = ".",
 ) -> Plan:
     """Check a config and its sheets, and fill in the defaults.
 
@@ -153,6 +159,8 @@ def checked_plan(
     check : bool
         Whether the sheets are checked too. A job of a run does without: it takes what the first
         process has checked, and reads the layout of its own plate only.
+    base : str
+        The folder that relative paths of the config count from.
 
     Raises
     ------
@@ -161,6 +169,7 @@ def checked_plan(
     """
     schema, methods = load_schema(SCHEMAS / "config.yaml"), segmenters.methods
     config = check_config(config, schema, source, segmenters.schemas)
+    config = counted_from(config, base)
     with faults_in(source):
         config = check_images(config)
         sets = checked_sets(config, methods) if methods else object_sets(config)
@@ -168,7 +177,7 @@ def checked_plan(
             check_classifiers(sets, list(config["pixel_classifiers"]), methods)
         check_measurement(config)
         sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
-        plates = read_plates(config, sheets if check else None)
+        plates = read_plates(config, sheets if check else None, base)
         networks = network_settings(config)
         check_networks(networks, config)
         return Plan(

@@ -73,13 +73,16 @@ def divide_into_packs(wells: Sequence[str], n_packs: int) -> dict[str, tuple[str
 
 
 def read_plates(
-    config: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]] | None = None
+    config: Mapping[str, Any],
+    schemas: Mapping[str, Mapping[str, Any]] | None = None,
+    base: str = ".",
 ) -> dict[str, Plate]:
     """Read the plate sheet and every layout: the plates by name, in the order of the sheet.
 
     The JSON Schemas of a row of the plate sheet (``plates``) and of a layout (``layout``) are left
     out where the plan has checked the sheets before. Then no layout is read until its plate's
-    wells are asked for, as every job of a screen reads the plan.
+    wells are asked for, as every job of a screen reads the plan. Relative paths of layouts count
+    from the `base`.
 
     Raises
     ------
@@ -98,7 +101,7 @@ def read_plates(
         plate = Plate(
             name=row["plate"],
             images=path_below(config["data_folder"], row["images"], f"{where}: images"),
-            layout_path=path_below(".", row["layout"], f"{where}: layout"),
+            layout_path=path_below(base, row["layout"], f"{where}: layout"),
             n_wells=int(row["wells"]),
             n_packs=config["packs_per_plate"],
             date=row.get("date", ""),

@@ -50,6 +50,17 @@ def row_letters(row: int) -> str:
     return chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
 
 
+def well_at(row: int, column: int) -> str:
+    """Return the name of the well in a 1-based row and column: 2 and 3 are ``B03``.
+
+    Raises
+    ------
+    ValueError
+        If it lies outside the largest plate (1536 wells).
+    """
+    return parse_well(f"r{row:02d}c{column:02d}")
+
+
 def well_path(well: str) -> str:
     """Return a well's path in the plate store: ``A01`` is ``A/01``."""
     row, column = row_column(well)

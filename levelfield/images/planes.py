@@ -22,6 +22,7 @@ PASSING_ERRORS = (errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, err
 """Errors of the machine or the network, not of the file: they must not cost a site."""
 _TRUNCATED = "is truncated: the file ends before its pixels do"
 _LONGEST_READ = 300.0  # s; a plane is read in well under one, a hanging server never answers
+_CAMERA_MAXIMA = tuple(2**bits - 1 for bits in (10, 12, 14, 16))
 _HEADER_READERS = 16  # headers wait for the file system, not for a core
 
 Result = TypeVar("Result")
@@ -224,5 +225,13 @@ def pixel_fault(plane: AnyArray) -> str:
 
 
 def saturated_fraction(plane: AnyArray, maximum: int) -> float:
-    """Return the fraction of pixels at or above the largest value the camera can write."""
+    """Return the fraction of pixels at or above the largest value the camera can write.
+
+    Cameras of 10, 12 or 14 bits write files of 16, and nobody may have said so (`maximum` is then
+    that of the file): where the brightest pixels all are the largest value of so many bits, they
+    count as saturated too.
+    """
+    brightest = int(plane.max())
+    if brightest in _CAMERA_MAXIMA:
+        maximum = min(maximum, brightest)
     return float(np.count_nonzero(plane >= maximum) / plane.size)

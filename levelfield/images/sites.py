@@ -35,6 +35,12 @@ def plate_dtype(index: pd.DataFrame) -> np.dtype[Any]:
     return np.dtype(index.loc[index["fault"] == "", "dtype"].iloc[0])
 
 
+def pixel_size_um(index: pd.DataFrame) -> float | None:
+    """Return the width of a plate's pixels in µm; None where nothing tells it."""
+    told = index.loc[index["fault"] == "", "pixel_size_um"].dropna()
+    return float(told.iloc[0]) if len(told) else None
+
+
 def intensity_maximum(bit_depth: int | None, dtype: np.dtype[Any]) -> int:
     """Return the largest value that the camera can write, by which intensities are divided."""
     return 2**bit_depth - 1 if bit_depth else int(np.iinfo(dtype).max)
@@ -101,12 +107,18 @@ def check_pixels(
     """Judge the raw pixels of a site.
 
     `SiteFault` if a plane is empty or not filled, two channels hold the same pixels, or too many
-    pixels are saturated.
+    pixels are saturated, or brighter than the bit depth allows.
     """
     for i, channel in enumerate(channels):
         path = _first_path(site, channel)
         if fault := pixel_fault(image[i]):
             raise SiteFault(f"{channel}: {fault}", path)
+        if (brightest := int(image[i].max())) > maximum:
+            raise SiteFault(
+                f"{channel}: its brightest pixel is {brightest}, and a camera of the bits that "
+                f"images.bit_depth names cannot write more than {maximum}; correct the key",
+                path,
+            )
         saturated = 100 * saturated_fraction(image[i], maximum)
         if saturated > saturated_percent:
             raise SiteFault(f"{channel}: {saturated:.0f} % of its pixels are saturated", path)

@@ -76,6 +76,8 @@ class Export:
         Wells of the plate's format, where the export says so.
     name : str
         What the export calls the plate, or nothing.
+    notes : tuple of str
+        What a person should know of it, such as channels without images.
     """
 
     planes: Sequence[Plane]
@@ -83,6 +85,7 @@ class Export:
     left_out: Mapping[str, list[str]] = field(default_factory=dict)
     n_wells: int | None = None
     name: str = ""
+    notes: tuple[str, ...] = ()
 
     def table(self) -> pd.DataFrame:
         """Return the planes as a table with a column per field of `Plane`."""

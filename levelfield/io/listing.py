@@ -55,6 +55,16 @@ class Listing:
         """Return the files whose names end so, whatever their case."""
         return [name for name in self.files if name.lower().endswith(endings)]
 
+    def find(self, named: str, beside: str, names: Mapping[str, str]) -> str | None:
+        r"""Return the file that metadata name, which may have been moved since.
+
+        `named` is the path in the metadata, ``beside`` the folder that they lie in, and `names`
+        are those of `by_base_name`: where the file is not where it was, one of its name is taken.
+        """
+        path = named.replace("\\", "/").removeprefix("./")
+        whole = path if beside == "." else f"{beside}/{path}"
+        return whole if whole in self.files else names.get(base_name(path).lower())
+
     def by_base_name(self) -> dict[str, str]:
         """Return the files by the last part of their path in lower case; the first of several."""
         found: dict[str, str] = {}

@@ -16,6 +16,7 @@ nothing is known of them."""
 NO_SITE = -1
 """Number in place of a site's in rows that stand for a whole well; some exports count from 0."""
 
+_SAME_PIXEL_SIZE = 0.01  # relative; calibrations of channels differ by less
 _PLANE = ["well", "site", "channel", "z", "time"]
 
 
@@ -117,7 +118,14 @@ def _mark_odd(planes: pd.DataFrame) -> pd.DataFrame:
     fault = "is " + size + f" px where the plate's images are {size_y} × {size_x}"
     planes = _mark(planes, wrong_size, fault)
     fault = "holds " + planes["dtype"] + f" pixels where the plate holds {dtype}"
-    return _mark(planes, planes["dtype"] != dtype, fault)
+    planes = _mark(planes, planes["dtype"] != dtype, fault)
+    told = planes["pixel_size_um"].dropna()
+    if told.empty:
+        return planes
+    usual = float(told.mode().iloc[0])
+    other = (planes["pixel_size_um"] / usual - 1).abs() > _SAME_PIXEL_SIZE
+    fault = "has pixels of " + planes["pixel_size_um"].map("{:g}".format) + " µm where the plate's "
+    return _mark(planes, other, fault + f"are of {usual:g} µm")
 
 
 def _add_missing(

@@ -16,8 +16,13 @@ _FORMATS = Path(__file__).parent / "formats"
 def known_formats() -> dict[str, ModuleType]:
     """Return the formats that are recognised by themselves, by name."""
     names = sorted(path.stem for path in _FORMATS.glob("*.py") if not path.stem.startswith("_"))
-    modules = {name: import_module(f"levelfield.io.formats.{name}") for name in names}
+    modules = {name: format_module(name) for name in names}
     return {name: module for name, module in modules.items() if hasattr(module, "plate_folders")}
+
+
+def format_module(name: str) -> ModuleType:
+    """Return the module of a format, which may be one that is never recognised by itself."""
+    return import_module(f"levelfield.io.formats.{name}")
 
 
 def find_plates(files: Listing) -> dict[str, list[str]]:
@@ -62,7 +67,7 @@ def recognise(files: Listing, plate: str) -> tuple[str, str]:
 
 def title(name: str) -> str:
     """Return what people call a format."""
-    return str(known_formats()[name].TITLE)
+    return str(format_module(name).TITLE)
 
 
 def unknown_text(files: Listing) -> str:

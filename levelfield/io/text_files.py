@@ -7,6 +7,8 @@ from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
+from levelfield.io.plate_index import IndexFault
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -34,7 +36,7 @@ def decoded(content: bytes) -> str:
         return content.decode("cp1252", errors="replace")
 
 
-class XmlFault(ValueError):
+class XmlFault(IndexFault):
     """A file is no readable XML; the text says which and why."""
 
 
@@ -51,30 +53,28 @@ def attributes(element: ElementTree.Element) -> dict[str, str]:
 def elements(path: Path | str, *names: str) -> Iterator[ElementTree.Element]:
     """Yield the elements of some names as they end, in their order, and forget them again.
 
-    Namespaces are not looked at, as they change with the version of the software; an element is
-    yielded whole, unless it lies within one that is yielded too.
+    Namespaces are not looked at, as they change with the version of the software. Of two elements
+    within each other the inner one comes first, and the outer one has lost it.
 
     Raises
     ------
     XmlFault
         If the file cannot be read to its end.
     """
-    wanted = set(names)
     try:
-        parsed = ElementTree.iterparse(_readable(path), events=("start", "end"))
-        depth, root = 0, None
-        for event, element in parsed:
-            root = element if root is None else root
-            if local_name(element.tag) not in wanted:
-                continue
-            depth += 1 if event == "start" else -1
-            if event == "end" and depth == 0:
+        for _, element in ElementTree.iterparse(_readable(path)):
+            if local_name(element.tag) in names:
                 yield element
                 element.clear()
     except (ElementTree.ParseError, UnicodeError, OSError) as error:
         raise XmlFault(
             f"'{path}' cannot be read as XML ({error}). Copy it once more from the microscope."
         ) from None
+
+
+def children(element: ElementTree.Element) -> dict[str, str]:
+    """Return the texts of the elements within one, by their names without namespaces."""
+    return {local_name(child.tag): (child.text or "").strip() for child in element}
 
 
 def _readable(path: Path | str) -> str | BytesIO:

@@ -1,12 +1,14 @@
 """Read the plan of a screen: for the workflow and for the command line alike."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from levelfield.config.paths import base_folder
 from levelfield.config.plan import NO_SEGMENTERS, Plan, Segmenters, checked_plan
 from levelfield.config.sheets import ConfigError, faults_in
 from levelfield.execution.subprocesses import call_in_subprocess
@@ -25,17 +27,49 @@ def find_segmenters() -> Segmenters:
         return NO_SEGMENTERS
 
 
-def read_plan(config: Mapping[str, Any], source: str, folder: str = "", check: bool = True) -> Plan:
+def read_plan(
+    config: Mapping[str, Any],
+    source: str,
+    folder: str = "",
+    check: bool = True,
+    files: Sequence[str] = (),
+) -> Plan:
     """Check a config and its sheets, with the features that its readouts name.
 
-    Parameters and errors are those of `levelfield.config.plan.checked_plan`.
+    Relative paths count from the folder of the `files` of the config, see
+    `levelfield.config.paths.base_folder`. Other parameters and errors are those of
+    `levelfield.config.plan.checked_plan`.
     """
     segmenters = find_segmenters()
-    plan = checked_plan(config, source, segmenters, folder, check)
+    plan = checked_plan(config, source, segmenters, folder, check, base_folder(config, files))
     if check and segmenters.methods and plan.config["readouts"]:
         with faults_in(source):
             call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
     return plan
+
+
+def look_at_images(plan: Plan) -> None:
+    """Look at the images of all plates that are not listed yet, and print what is found.
+
+    Raises
+    ------
+    ConfigError
+        With what is wrong with each plate.
+    """
+    waiting = [
+        (name, str(plate.images), str(plate.layout_path), plate.n_wells)
+        for name, plate in plan.plates.items()
+        if not Path(plan.results.file("index_plate", plate=name)).exists()
+    ]
+    if not waiting or not find_segmenters().methods:  # Snakemake is alone: it can only lint
+        return
+    keys = ("images", "channels", "measurement", "qc")
+    config = {key: plan.config[key] for key in keys}
+    notes, faults = call_in_subprocess("levelfield.runs.look", "look_at", waiting, config)
+    for note in notes:
+        print(note, file=sys.stderr)
+    if faults:
+        raise ConfigError("\n".join(faults))
 
 
 def read_plan_file(path: Path) -> Plan:
@@ -49,4 +83,4 @@ def read_plan_file(path: Path) -> Plan:
     if not path.is_file():
         raise ConfigError(f"there is no config '{path}'. Name yours with --configfile.")
     config = yaml.safe_load(path.read_text())
-    return read_plan(config, str(path))
+    return read_plan(config, str(path), files=[str(path)])

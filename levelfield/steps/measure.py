@@ -12,6 +12,7 @@ from levelfield.config.settings import MeasurementSettings, Science
 from levelfield.config.sheets import ConfigError
 from levelfield.execution.field_cache import FINGERPRINT, Field, code_version
 from levelfield.illumination import FlatField
+from levelfield.io.store import stored_pixel_size_um
 from levelfield.measurement import feature_names, measure_image, measure_site
 from levelfield.measurement.readouts import object_set_of
 from levelfield.qc.columns import SITE
@@ -104,10 +105,14 @@ def measurement_job(
         # Finer steps than the camera's cannot be told apart, and only cost time.
         "costes_steps": reader.images.channels[0].maximum,
         "channel_pairs": settings.channel_pairs,
-        "pixel_size_um": science.images.pixel_size_um if settings.unit == "um" else None,
+        "pixel_size_um": _pixel_size_um(store, science) if settings.unit == "um" else None,
     } | dict(settings.parameters)
     relations = science.measured_parents
     return MeasurementJob(reader, settings, science.measured_channels, relations, options)
+
+
+def _pixel_size_um(store: Path | str, science: Science) -> float | None:
+    return science.images.pixel_size_um or stored_pixel_size_um(Path(store))
 
 
 def check_readouts(config: Mapping[str, Any]) -> None:

@@ -106,7 +106,7 @@ def test_anndata_holds_the_same_objects(screens):
         ({"channels": ["GFP"]}, r"measurement\.channels: 'GFP' is not there\. Allowed: DNA, FKHR"),
         ({"object_sets": ["Spots"]}, r"measurement\.object_sets: 'Spots'"),
         ({"channel_pairs": [["DNA", "GFP"]]}, r"measurement\.channel_pairs: 'GFP'"),
-        ({"unit": "um"}, r"images\.pixel_size_um is not given"),
+        ({"unit": "um"}, r"Add images\.pixel_size_um"),
     ],
 )
 def test_names_that_are_not_there_are_refused(screens, settings, says):

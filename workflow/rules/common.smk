@@ -21,7 +21,7 @@ try:
     from levelfield.config.settings import planted_wells, threshold_wells
     from levelfield.config.sheets import SCHEMAS, read_columns
     from levelfield.execution.subprocesses import call_in_subprocess, search_first
-    from levelfield.runs.plan import find_segmenters, read_plan
+    from levelfield.runs.plan import find_segmenters, look_at_images, read_plan
 except ModuleNotFoundError as error:
     raise WorkflowError(NOT_INSTALLED) from error
 
@@ -48,7 +48,10 @@ PLAN = checked(
     PREFIX,
     # Every job reads this file; what the first process has checked they take as it is.
     workflow.is_main_process,
+    [str(path) for path in workflow.configfiles],
 )
+if workflow.is_main_process:
+    checked(look_at_images, PLAN)
 config.update(PLAN.config)
 PLATES, OBJECT_SETS, REFERENCES = PLAN.plates, PLAN.object_sets, PLAN.references
 CHANNELS = list(config["channels"])

@@ -6,7 +6,6 @@ plates among the files of a folder, and a function ``read_export`` that lists th
 that cannot be used stays in the index, with the reason in the column ``fault``.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -24,17 +23,12 @@ from levelfield.io.plate_index import INDEX_COLUMNS, IndexFault, check_index
 from levelfield.io.recognition import recognise
 from levelfield.io.stacks import choose_times, choose_z
 
-__all__ = ["INDEX_COLUMNS", "Look", "index_plate", "look_at_plate", "read_plate"]
-
-log = logging.getLogger("levelfield")
+__all__ = ["INDEX_COLUMNS", "Listed", "index_plate", "list_plate", "read_plate"]
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the names and the metadata of an export say, before any image is opened.
-
-    ``planes`` are those that are used, and ``notes`` what a person should know of the others.
-    """
+class Listed:
+    """The ``planes`` of a plate that are used, and ``notes`` on what became of the others."""
 
     planes: pd.DataFrame
     notes: tuple[str, ...]
@@ -47,41 +41,35 @@ def index_plate(
     images: Mapping[str, Any],
     channels: Mapping[str, Any],
 ) -> pd.DataFrame:
+    """Return the index of a plate; parameters and errors are those of `list_plate`."""
+    return list_plate(folder, plate, layout, images, channels).planes
+
+
+def list_plate(
+    folder: Path,
+    plate: str,
+    layout: pd.DataFrame,
+    images: Mapping[str, Any],
+    channels: Mapping[str, Any],
+    headers: bool = True,
+) -> Listed:
     """List every plane of a plate that is used, with what is wrong with it.
 
-    `images` and `channels` are those sections of the config. What becomes of the other images goes
-    into the log.
+    `images` and `channels` are those sections of the config. Without `headers`, as for a dry run,
+    no more than one image is opened, and the index is without what headers say.
 
     Returns
     -------
-    DataFrame
-        `INDEX_COLUMNS`, sorted by well, site, channel, z and time.
+    Listed
+        The index, with `INDEX_COLUMNS`, sorted by well, site, channel, z and time.
 
     Raises
     ------
     IndexFault
         If nothing matches, or wells that the layout declares as controls have no images.
     """
-    look = _looked(folder, plate, images, channels, headers=True)
-    for note in look.notes:
-        log.info("%s", note)
-    return check_index(look.planes, plate, layout, list(channels))
-
-
-def look_at_plate(
-    folder: Path,
-    plate: str,
-    layout: pd.DataFrame,
-    images: Mapping[str, Any],
-    channels: Mapping[str, Any],
-) -> Look:
-    """Look at a plate as `index_plate` does, but open no image: for a dry run.
-
-    The planes are an index without what headers say. Parameters and errors are those of
-    `index_plate`.
-    """
-    look = _looked(folder, plate, images, channels, headers=False)
-    return replace(look, planes=check_index(look.planes, plate, layout, list(channels)))
+    listed = _listed(folder, plate, images, channels, headers)
+    return replace(listed, planes=check_index(listed.planes, plate, layout, list(channels)))
 
 
 def read_plate(files: Listing, plate: str, images: Mapping[str, Any]) -> tuple[str, Export]:
@@ -96,7 +84,16 @@ def read_plate(files: Listing, plate: str, images: Mapping[str, Any]) -> tuple[s
     if name == "auto":
         name, folder = recognise(files, plate)
     finder = import_module(f"{__name__}.{name}")
-    export = finder.read_export(files.below(folder), images)
+    try:
+        export = finder.read_export(files.below(folder), images)
+    except (KeyError, ValueError) as error:
+        if isinstance(error, IndexFault):
+            raise
+        raise IndexFault(
+            f"plate {plate}: the metadata in '{files.folder}' are not as those of {finder.TITLE} "
+            f"usually are ({type(error).__name__}: {error}). Export the plate once more; or "
+            "describe the names of the files with images.format: pattern and images.pattern."
+        ) from error
     if any(plane.plate for plane in export.planes):
         export = _of_plate(export, plate, files)
     return str(finder.TITLE), export
@@ -115,9 +112,9 @@ def _of_plate(export: Export, plate: str, files: Listing) -> Export:
     return replace(export, planes=own)
 
 
-def _looked(
+def _listed(
     folder: Path, plate: str, images: Mapping[str, Any], channels: Mapping[str, Any], headers: bool
-) -> Look:
+) -> Listed:
     files = list_files(folder)
     title, export = read_plate(files, plate, images)
     pages = images.get("pages")
@@ -136,18 +133,18 @@ def _looked(
     note = _counted(
         f"plate {plate} ({title})", found, len(planes), left | of_channels | of_times | stacks
     )
-    return Look(planes, (note,))
+    return Listed(planes, (note,))
 
 
 def _counted(what: str, found: int, used: int, ignored: Mapping[str, int]) -> str:
     text = f"{what}: {found} images found, {used} used"
-    parts = ", ".join(f"{number} of {reason}" for reason, number in ignored.items())
+    parts = ", ".join(f"{reason} ({number})" for reason, number in ignored.items())
     return f"{text}, {found - used} ignored: {parts}" if ignored else text
 
 
 def _with_headers(planes: pd.DataFrame) -> pd.DataFrame:
     """Add what the headers of files say, where the format has not said it."""
-    unread = planes["dtype"] == ""
+    unread = (planes["dtype"] == "") & (planes["path"] != "") & (planes["fault"] == "")
     paths = list(planes.loc[unread, "path"].unique())
     headers = dict(zip(paths, read_headers(paths), strict=True))
     if several := [path for path, header in headers.items() if header.n_pages > 1]:

@@ -97,7 +97,20 @@ def read_export(files: Listing, images: Mapping[str, Any]) -> Export:
         )
     ids = sorted({plane.channel for plane in planes}, key=int)
     channels = {number: (facts.get(f"WaveName{number}", ""), f"w{number}") for number in ids}
-    return Export(planes, channels, left, _n_wells(facts), str(planes and _plate_name(tiffs)))
+    notes = _notes(facts, planes)
+    return Export(planes, channels, left, _n_wells(facts), _plate_name(tiffs), notes)
+
+
+def _notes(facts: Mapping[str, str], planes: list[Plane]) -> tuple[str, ...]:
+    """Say which wavelengths and time points the ``.HTD`` file announces, and no image is of."""
+    seen = {plane.channel for plane in planes}
+    named = {key[8:]: text for key, text in facts.items() if re.fullmatch(r"WaveName\d+", key)}
+    waves = [f"w{number} ({text})" for number, text in named.items() if number not in seen]
+    notes = [f"the .HTD file names {', '.join(waves)}, of which there is no image"] if waves else []
+    announced, times = facts.get("TimePoints", ""), len({plane.time for plane in planes})
+    if announced.isdigit() and int(announced) > times:
+        notes.append(f"the .HTD file announces {announced} time points, and there are {times}")
+    return tuple(notes)
 
 
 def _plate_name(tiffs: list[str]) -> str:

@@ -11,6 +11,7 @@ from levelfield.io.store.field import (
     read_labels,
     stored_dtype,
     stored_field,
+    stored_pixel_size_um,
     write_field,
 )
 from levelfield.io.store.metadata import Channel
@@ -30,5 +31,6 @@ __all__ = [
     "read_labels",
     "stored_dtype",
     "stored_field",
+    "stored_pixel_size_um",
     "write_field",
 ]

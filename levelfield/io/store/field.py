@@ -228,10 +228,26 @@ def _read_pixels(path: Path) -> AnyArray:
 
 def stored_dtype(plate: Path) -> np.dtype[Any]:
     """Return the type of the raw pixels of a plate, from the first field that is there."""
+    return zarr.open_array(_first_field(plate) / "0", mode="r").dtype
+
+
+def stored_pixel_size_um(plate: Path) -> float | None:
+    """Return the width of a plate's pixels in µm, from the first field that is there.
+
+    None where it was not known when the field was written.
+    """
+    ome: Any = zarr.open_group(_first_field(plate), mode="r").attrs["ome"]
+    multiscale = ome["multiscales"][0]
+    if multiscale["axes"][-1].get("unit") != "micrometer":
+        return None
+    return float(multiscale["datasets"][0]["coordinateTransformations"][0]["scale"][-1])
+
+
+def _first_field(plate: Path) -> Path:
     first = next(Path(plate).glob("*/*/[0-9]*/zarr.json"), None)
     if first is None:
         raise FileNotFoundError(f"'{plate}' holds no field yet; segment the plate first.")
-    return zarr.open_array(first.parent / "0", mode="r").dtype
+    return first.parent
 
 
 def make_group(path: Path, attributes: Mapping[str, Any]) -> None:

@@ -22,7 +22,8 @@ class InstansegOptions(SizeFilter):
     target: Literal["nuclei", "cells"] = "nuclei"
     """Which of the two, where the model makes both."""
     pixel_size: Annotated[Number | None, Field(ge=0.01, le=100)] = None
-    """Width of a pixel in µm, by which images are scaled to the model's; null for no scaling."""
+    """Width of a pixel in µm, by which images are scaled to the model's; that of the plate's images
+    when left out, null for no scaling."""
     mask_threshold: MaskThreshold = 0.53
     seed_threshold: Annotated[Number, Field(ge=0)] = 0.7
     """What a pixel needs to be the seed of an object; higher finds fewer."""

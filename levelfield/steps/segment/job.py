@@ -15,7 +15,7 @@ from levelfield.config.planted import Planting, notes_of_sets
 from levelfield.config.settings import ObjectSetSettings, Science
 from levelfield.execution.field_cache import code_version, fingerprint
 from levelfield.illumination import FlatField
-from levelfield.images.sites import plate_dtype
+from levelfield.images.sites import pixel_size_um, plate_dtype
 from levelfield.io.checksums import file_sha256
 from levelfield.io.store import checksum
 from levelfield.segmentation.pixel_classifier import PixelClassifier
@@ -154,6 +154,7 @@ class SegmentationJob:
                 "weights": dict(self.weight_sums),
                 "sets": [asdict(replace(s, planted=planted.get(s.name))) for s in self.sets],
                 "code": code_version(_LABEL_CODE + modules),
+                **({"pixel_size_um": self.pixel_size_um} if self.pixel_size_um else {}),
                 **self.images.marks,
             }
         )
@@ -170,22 +171,31 @@ def segmentation_job(
 ) -> SegmentationJob:
     """Describe a job from the config's sections ``images``, ``channels`` and ``objects``."""
     inputs = inputs or JobInputs()
+    pixel_size = pixel_size_um(index)
     return SegmentationJob(
         plate=plate,
         store=Path(store),
         images=plate_images(science, plate_dtype(index), flat_fields),
-        sets=tuple(_with_measured(object_set, inputs) for object_set in science.object_sets),
+        sets=tuple(
+            _with_measured(object_set, inputs, pixel_size) for object_set in science.object_sets
+        ),
         saturated_percent=saturated_percent,
-        pixel_size_um=science.images.pixel_size_um,
+        pixel_size_um=pixel_size,
         inputs=inputs,
         weight_sums={name: file_sha256(path) for name, path in inputs.weights.items()},
     )
 
 
-def _with_measured(object_set: ObjectSetSettings, inputs: JobInputs) -> ObjectSetSettings:
+def _with_measured(
+    object_set: ObjectSetSettings, inputs: JobInputs, pixel_size: float | None
+) -> ObjectSetSettings:
+    """Add what was measured on the plate, or is known of it, to what the config leaves out."""
     name, parameters = object_set.name, object_set.parameters
     if name in inputs.thresholds:
         parameters = with_plate_threshold(parameters, inputs.thresholds[name])
     if name in inputs.diameters:
         parameters = dict(parameters) | {"diameter": inputs.diameters[name]}
+    wants_size = "pixel_size" in METHODS[object_set.method].options.model_fields
+    if wants_size and "pixel_size" not in parameters and pixel_size:
+        parameters = dict(parameters) | {"pixel_size": pixel_size}
     return replace(object_set, parameters=parameters)
