@@ -26,6 +26,8 @@ class MethodFacts:
     ``module:function`` says where it is; it is imported when the first model is wanted."""
     plate_diameter: bool = False
     """Whether an option ``diameter`` that is not given is measured once for each plate."""
+    plate_contrast: bool = False
+    """Whether the same holds for an option ``contrast``."""
     copies_outlines: bool = False
     """Whether its outlines are those of other object sets."""
 
@@ -68,11 +70,12 @@ def checked_sets(config: Mapping[str, Any], methods: Methods) -> list[ObjectSetS
 def sets_with_plate_diameter(
     sets: Sequence[ObjectSetSettings], methods: Methods
 ) -> list[ObjectSetSettings]:
-    """Return the object sets whose diameter is measured on the plate, as the config gives none."""
+    """Return the object sets of whose typical object the plate tells what the config does not."""
     return [
         made
         for made in sets
-        if methods[made.method].plate_diameter and not made.parameters.get("diameter")
+        if (methods[made.method].plate_diameter and not made.parameters.get("diameter"))
+        or (methods[made.method].plate_contrast and not made.parameters.get("contrast"))
     ]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from levelfield.arrays import Floats, Image, Labels, Mask, Plane
+from levelfield.labels.distance import distance_to_background
 from levelfield.labels.labelwise import areas, largest_per_label
 from levelfield.labels.objects import (
     equivalent_diameters,
@@ -18,20 +19,22 @@ from levelfield.labels.objects import (
     largest_parts,
     touches_border,
 )
-from levelfield.segmentation.declump import EIGHT_NEIGHBOURS, declump, distance_to_background
+from levelfield.segmentation.declump import EIGHT_NEIGHBOURS, declump
 from levelfield.segmentation.growth import thresholded
 from levelfield.segmentation.local_background import background_beside
 from levelfield.segmentation.methods.classical import FIRST_DIAMETER, SMOOTHING, ClassicalOptions
 from levelfield.segmentation.outline import above_own_level, plateaus
 from levelfield.segmentation.sizes import in_px
-from levelfield.segmentation.threshold import Threshold
 from levelfield.segmentation.typical import TypicalObject, weighted_median
 
-BACKGROUND = 0.45  # of the typical diameter, where no radius is given
+BACKGROUND = 0.4  # of the typical diameter, where no radius is given
 # The cores of objects, at this height, say where background may begin: outside of them, when they
 # have grown by this share of the typical diameter. Where cytoplasm glows, the first outlines lie
 # too far outside, and cores by the first background are better.
-_CORE, _CLEAR, _ROUNDS = 0.6, 0.12, 2
+_CORE, _CLEAR = 0.6, 0.12
+# What is left between objects is one if it is as deep (typical diameters) and as bright (typical
+# contrasts) as this.
+_WIDE, _DIM = 0.15, 0.4
 _LARGE = 0.3  # of the typical diameter: certainly no specks
 _WINDOW = 25.0  # typical diameters; objects enough for a median
 
@@ -45,8 +48,12 @@ class Found:
     record: dict[str, float]
 
 
-def find_objects(image: Image, options: ClassicalOptions, diameter: float) -> Found:
-    """Find objects of a typical diameter (px) in an image (1, Y, X)."""
+def find_objects(image: Image, options: ClassicalOptions, typical: TypicalObject) -> Found:
+    """Find objects in an image (1, Y, X), given the diameter (px) of a typical one.
+
+    Where its contrast is known too, dim objects beside brighter ones are looked for.
+    """
+    diameter = typical.diameter
     smoothing = in_px(options.smoothing, diameter, SMOOTHING)
     smoothed, threshold, above = thresholded(image, "classical", smoothing, options.threshold)
     height = smoothed - np.float32(threshold.background)
@@ -56,25 +63,71 @@ def find_objects(image: Image, options: ClassicalOptions, diameter: float) -> Fo
         return declump(np.maximum(height, 0), filled, options.declump, diameter)
 
     labels, sizes = divided(above)
-    if options.outline is None:
-        return Found(labels, height, threshold.record() | sizes)
-    for _ in range(_ROUNDS if labels.any() else 0):
-        core = above & above_own_level(height, labels, 0, max(_CORE, options.outline))
-        height = smoothed - _beside(smoothed, core, threshold, options, diameter)
-    labels, sizes = divided(above & above_own_level(height, labels, 0, options.outline, core))
+    record = threshold.record() | sizes
+    if options.outline is None or not labels.any():
+        return Found(labels, height, record)
+    beside = _Beside(smoothed, above, threshold.background, options, typical)
+    core, height = beside.seen(labels, height)
+    labels = beside.with_overlooked(labels, core, height)
+    core, height = beside.seen(labels, height)
+    labels, _ = divided(above & above_own_level(height, labels, 0, options.outline, core))
     # Better divided, the objects know their own brightness better.
     own = above & above_own_level(height, labels, 0, options.outline)
     labels = largest_parts(np.where(own, labels, 0))
-    labels = fill_object_holes(labels) if options.fill_holes else labels
-    return Found(labels, height, threshold.record() | sizes)
+    return Found(fill_object_holes(labels) if options.fill_holes else labels, height, record)
 
 
-def _beside(
-    smoothed: Plane, core: Mask, threshold: Threshold, options: ClassicalOptions, diameter: float
-) -> Plane:
-    grown = ndimage.maximum_filter(core.view(np.uint8), 2 * round(_CLEAR * diameter) + 1)
-    radius = in_px(options.background_radius, diameter, BACKGROUND)
-    return background_beside(smoothed, grown == 0, radius, threshold.background)
+@dataclass(frozen=True)
+class _Beside:
+    """An image (Y, X) whose objects are seen against the background beside them.
+
+    `above` is the foreground, `background` the brightness of all that is not.
+    """
+
+    smoothed: Plane
+    above: Mask
+    background: float
+    options: ClassicalOptions
+    typical: TypicalObject
+
+    def seen(self, labels: Labels, height: Plane) -> tuple[Mask, Plane]:
+        """Return the cores of objects, and all heights above the background outside of these."""
+        fraction = max(_CORE, self.options.outline or 0)
+        core = self.above & above_own_level(height, labels, 0, fraction)
+        outside = ~self._grown(core, _CLEAR)
+        radius = in_px(self.options.background_radius, self.typical.diameter, BACKGROUND)
+        return core, self.smoothed - background_beside(
+            self.smoothed, outside, radius, self.background
+        )
+
+    def with_overlooked(self, labels: Labels, core: Mask, height: Plane) -> Labels:
+        """Return the objects, and those that are dim and lie beside brighter ones.
+
+        What is left of the foreground is one of these where it is wide and stands out.
+        """
+        if not self.typical.contrast > 0:
+            return labels
+        fraction = self.options.outline or 0
+        own = self.above & above_own_level(height, labels, 0, fraction, core)
+        left = self.above & ~self._grown(own, _CLEAR)
+        parts, number = ndimage.label(left, EIGHT_NEIGHBOURS)
+        wide = np.zeros(number + 1, bool)
+        wide[parts[~self._grown(~left, _WIDE)]] = True
+        wide[0] = False
+        if not wide.any():
+            return labels
+        parts = np.where(wide[parts], parts, 0)
+        rest = np.where(left, 0, labels)
+        both = np.where(parts > 0, parts + int(labels.max()), rest)
+        _, again = self.seen(both, self.smoothed - np.float32(self.background))
+        contrast = plateaus(again, parts)
+        clear = np.zeros(number + 1, bool)
+        clear[: len(contrast)] = contrast > _DIM * self.typical.contrast
+        return np.where(clear[parts], both, labels).astype(np.int32)
+
+    def _grown(self, mask: Mask, share: float) -> Mask:
+        size = 2 * round(share * self.typical.diameter) + 1
+        return ndimage.maximum_filter(mask.view(np.uint8), size).view(bool)
 
 
 def without_debris(
@@ -111,11 +164,9 @@ def measure_typical(images: Sequence[Image], options: ClassicalOptions) -> Typic
     return TypicalObject(float(np.median(diameters)), float(np.median(contrasts)), len(diameters))
 
 
-def _objects(
-    image: Image, options: ClassicalOptions, diameter: float
-) -> tuple[Floats, Floats]:
+def _objects(image: Image, options: ClassicalOptions, diameter: float) -> tuple[Floats, Floats]:
     """Return diameters and contrasts of the objects that are clearly no specks."""
-    found = find_objects(image, options, diameter)
+    found = find_objects(image, options, TypicalObject(diameter))
     diameters = equivalent_diameters(found.labels)
     large = diameters > _LARGE * diameter
     return diameters[large], plateaus(found.height, found.labels)[1:][large]

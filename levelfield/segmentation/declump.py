@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from levelfield.arrays import Integers, Labels, Mask
 from levelfield.arrays import Plane as Surface
+from levelfield.labels.distance import distance_to_background
 from levelfield.labels.labelwise import areas, largest_per_label
 from levelfield.labels.union_find import root_of
 from levelfield.segmentation.options import DeclumpOptions
@@ -30,23 +31,6 @@ def typical_diameter(distance: Surface, clumps: Labels) -> float:
     order = np.argsort(radius, kind="stable")
     middle = np.searchsorted(np.cumsum(area[order]), area.sum() / 2)
     return 2 * float(radius[order][middle])
-
-
-def distance_to_background(foreground: Mask) -> Surface:
-    """Euclidean distance in px from each pixel to the nearest background pixel, float32.
-
-    SciPy finds the nearest pixels; its own distances take several times the memory. Without any
-    background the border of the image takes its place.
-    """
-    if foreground.all():
-        return distance_to_background(np.pad(foreground, 1))[1:-1, 1:-1]
-    nearest = ndimage.distance_transform_edt(
-        foreground, return_distances=False, return_indices=True
-    )
-    height, width = foreground.shape
-    rows = (nearest[0] - np.arange(height, dtype=np.int32)[:, None]).astype(np.float32)
-    columns = (nearest[1] - np.arange(width, dtype=np.int32)).astype(np.float32)
-    return np.hypot(rows, columns, out=rows)
 
 
 def declump(

@@ -94,7 +94,7 @@ def classical(image: Image, options: ClassicalOptions) -> Segmentation:
     from levelfield.segmentation.by_threshold import find_objects, typical_for, without_debris
 
     typical = typical_for(image, options)
-    found = find_objects(image, options, typical.diameter)
+    found = find_objects(image, options, typical)
     labels, n_debris = without_debris(found, options, typical)
     record = found.record | {"TypicalDiameter": typical.diameter, "RemovedDebris": n_debris}
     return filtered(labels, options.limits_for(typical.diameter), record)
@@ -109,6 +109,7 @@ METHOD = Method(
     threshold=True,
     classifier="image",
     plate_diameter=True,
+    plate_contrast=True,
     measure="levelfield.segmentation.by_threshold:measure_typical",
     knobs=(Knob("outline", 0.05, "smaller"), *THRESHOLD_KNOBS, *DECLUMP_KNOBS, *DETECTION_KNOBS),
 )
