@@ -32,9 +32,13 @@ BACKGROUND = 0.4  # of the typical diameter, where no radius is given
 # have grown by this share of the typical diameter. Where cytoplasm glows, the first outlines lie
 # too far outside, and cores by the first background are better.
 _CORE, _CLEAR = 0.6, 0.12
+# Background beside an object is subtracted in full where it is at least this share of the object's
+# brightness, as where cytoplasm glows; less of it is the blur of the object itself.
+_GLOW = 0.1
 # What is left between objects is one if it is as deep (typical diameters) and as bright (typical
 # contrasts) as this.
 _WIDE, _DIM = 0.15, 0.4
+_AT_BORDER = 0.5  # of an object at the border of the image only a part is seen
 _LARGE = 0.3  # of the typical diameter: certainly no specks
 _WINDOW = 25.0  # typical diameters; objects enough for a median
 
@@ -93,12 +97,19 @@ class _Beside:
     def seen(self, labels: Labels, height: Plane) -> tuple[Mask, Plane]:
         """Return the cores of objects, and all heights above the background outside of these."""
         fraction = max(_CORE, self.options.outline or 0)
-        core = self.above & above_own_level(height, labels, 0, fraction)
+        area = np.pi / 4 * self.typical.diameter**2
+        core = self.above & above_own_level(height, labels, 0, fraction, area=area)
         outside = ~self._grown(core, _CLEAR)
         radius = in_px(self.options.background_radius, self.typical.diameter, BACKGROUND)
-        return core, self.smoothed - background_beside(
-            self.smoothed, outside, radius, self.background
-        )
+        beside = background_beside(self.smoothed, outside, radius, self.background)
+        above = self.smoothed - np.float32(self.background)
+        glow = beside - np.float32(self.background)
+        cores = np.where(core, labels, 0)
+        brightness = plateaus(above, cores)
+        share = 1 - plateaus(above - glow, cores) / np.where(brightness > 0, brightness, np.nan)
+        weights = np.zeros(int(labels.max(initial=0)) + 1, np.float32)
+        weights[: len(share)] = np.clip(np.nan_to_num(share) / _GLOW, 0, 1)
+        return core, above - weights[labels] * glow
 
     def with_overlooked(self, labels: Labels, core: Mask, height: Plane) -> Labels:
         """Return the objects, and those that are dim and lie beside brighter ones.
@@ -136,14 +147,14 @@ def without_debris(
     """Return the labels without what is too small and dim to be an object, and how many that were.
 
     A speck is small, haze is dim: what counts is the diameter times the contrast, each relative to
-    the plate's typical object. Of an object at the border of the image only a part is seen.
+    the plate's typical object.
     """
     labels = found.labels
     if not options.debris or not typical.contrast > 0 or not labels.any():
         return labels, 0.0
     prominence = equivalent_diameters(labels) / typical.diameter
     prominence *= plateaus(found.height, labels)[1:] / typical.contrast
-    least = np.where(touches_border(labels), 0.5, 1.0) * options.debris
+    least = np.where(touches_border(labels), _AT_BORDER, 1.0) * options.debris
     debris = (areas(labels) > 0) & (prominence < least)
     return keep_objects(labels, ~debris), float(debris.sum())
 

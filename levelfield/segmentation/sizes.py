@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 _TEXT = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?(px|um|µm|diameters?)")
 _ALLOWED = (
@@ -17,7 +18,7 @@ def _read(value: object) -> object:
     number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
     if value is None or number or (isinstance(value, str) and _TEXT.fullmatch(value)):
         return value
-    raise ValueError(f"{value!r} is no size; {_ALLOWED}")
+    raise PydanticCustomError("size", _ALLOWED)
 
 
 Size = Annotated[
