@@ -11,6 +11,14 @@ WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 UV := .venvs/uv/bin/uv
 INSTALL := $(UV) pip install --quiet --require-hashes --python
+# Installs exactly what a lock holds; with the pip of one Python into the environment of another.
+PIP_INSTALL = install --quiet --disable-pip-version-check --require-hashes -r
+
+# Without bytecode every job of the workflow would compile what it imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Bytecode is written, whatever the machine's setting: every run starts a dozen processes.
+export PYTHONDONTWRITEBYTECODE :=
 
 SEGMENTERS := cellpose3 instanseg stardist
 
@@ -68,8 +76,10 @@ lint: $(ENV)/dev.installed ## check style, types and spelling: ruff, mypy, codes
 $(UV): envs/uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Levelfield needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is another. Name it: make demo PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -m venv .venvs/uv
-	@.venvs/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(PYTHON) -m venv --without-pip .venvs/uv
+	@# Where this Python has no pip, or one before 22.3, the environment gets its own (5 s more).
+	@$(PYTHON) -m pip --python .venvs/uv/bin/python $(PIP_INSTALL) $< 2>/dev/null || \
+	  { .venvs/uv/bin/python -m ensurepip >/dev/null && .venvs/uv/bin/python -m pip $(PIP_INSTALL) $<; }
 	@touch $@
 
 $(ENV)/run.installed: envs/levelfield.lock pyproject.toml $(UV)
@@ -77,7 +87,7 @@ $(ENV)/run.installed: envs/levelfield.lock pyproject.toml $(UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(ENV)
 	$(INSTALL) $(BIN)/python -r envs/levelfield.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m levelfield.runs.warm_up
+	$(BIN)/python -m levelfield.runs.warm_up
 	@touch $@
 
 $(ENV)/gpu.installed: envs/levelfield-gpu.lock $(ENV)/run.installed

@@ -26,7 +26,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.review.sampling import (
     RISK_CUTS,
     allocate,
@@ -37,6 +36,7 @@ from levelfield.qc.review.sampling import (
 from levelfield.qc.review.stratified import Reviewed, objects_sample, stratified_mean
 from levelfield.qc.statistics.decision import bound_of, decide
 from levelfield.qc.statistics.estimates import Estimate, difference
+from levelfield.questions import MEASURES
 
 RESULTS = Path(__file__).parent / "results"
 EVIDENCE = ("as measured", "blind in one class", "meaningless")

@@ -27,7 +27,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from levelfield.qc.measures import MEASURES, SPLIT_MERGE, measures_of
 from levelfield.qc.statistics.decision import Bound, bound_of, decide
 from levelfield.qc.statistics.estimates import (
     FAIL_LEVEL,
@@ -37,6 +36,7 @@ from levelfield.qc.statistics.estimates import (
     ratio_estimate,
 )
 from levelfield.qc.statistics.family import failure_level
+from levelfield.questions import MEASURES, SPLIT_MERGE, measures_of
 
 RESULTS = Path(__file__).parent / "results"
 WELLS = (2, 4, 8, 16, 32)

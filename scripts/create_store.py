@@ -14,6 +14,9 @@ with job_log(snakemake.log[0]) as log:
     needed = predicted_bytes(index, snakemake.params.n_sets)
     check_space(plate, needed, Path(snakemake.output[0]).parent)
     sites = usable_sites(index)
-    create_plate(snakemake.params.store, plate, snakemake.params.n_wells, sites)
-    log.info("plate %s: a store for %d fields in %s", plate, len(sites), snakemake.params.store)
+    store, version = snakemake.params.store, snakemake.params.version
+    create_plate(store, plate, snakemake.params.n_wells, sites, version)
+    log.info(
+        "plate %s: an OME-Zarr %s store for %d fields in %s", plate, version, len(sites), store
+    )
     write_csv(sites, snakemake.output[0])

@@ -22,6 +22,6 @@ with job_log(snakemake.log[0]):
         review=read_review(snakemake.input.review, snakemake.params.schema),
     )
     log_review(snakemake.wildcards.plate, quality.reviewed)
-    for name, table in quality._asdict().items():
+    for name, table in quality.files().items():
         write = write_parquet if name in ("objects", "candidates") else write_csv
         write(table, snakemake.output[name])

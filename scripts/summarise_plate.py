@@ -26,7 +26,7 @@ with job_log(snakemake.log[0]) as log:
         write_table(table, path)
     for table, path in zip(summary.objects.values(), snakemake.output.anndata, strict=False):
         write_anndata(table, path)
-    for name in ("sites", "wells", "excluded", "plate", "readouts"):
+    for name in ("sites", "wells", "excluded", "plate", "readouts", "image_quality"):
         write_csv(getattr(summary, name), snakemake.output[name])
     for line in summary.messages:
         log.info(line)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from levelfield.config.sheets import SCHEMAS, load_schema
+from levelfield.config.sheets import SCHEMAS, config_schema, load_schema
 
 # Tests never assert times: on a busy machine one example may take seconds.
 settings.register_profile("levelfield", deadline=None)
@@ -21,7 +21,8 @@ DEMO_PATTERN = r"Channel(?P<channel>\d)-\d+-(?P<row>[A-H])-(?P<column>\d\d)\.tif
 @pytest.fixture(scope="session")
 def schemas() -> dict:
     """The workflow's schemas by name."""
-    return {path.stem: load_schema(path) for path in SCHEMAS.glob("*.yaml")}
+    found = {path.stem: load_schema(path) for path in SCHEMAS.glob("*.yaml")}
+    return found | {"config": config_schema()}
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import yaml
 from real_images import REPOSITORY
+from warm_python import warm_python
 from workflow_runs import Screen, digests, small_screen
 
 FAULTS = Path(__file__).parent / "faults"
@@ -61,6 +62,7 @@ class Run:
     fault: dict = field(default_factory=dict)
     heads: int = 0
     targets: tuple[str, ...] = FINAL
+    python: str = sys.executable
 
     @property
     def results(self) -> Path:
@@ -84,7 +86,7 @@ class Run:
                 [
                     # Started in the background, a process would ignore Ctrl-C, and so its jobs.
                     *("env", "--default-signal=INT"),
-                    *(sys.executable, "-m", "snakemake", *self.targets),
+                    *(self.python, "-m", "snakemake", *self.targets),
                     *("--snakefile", str(REPOSITORY / "Snakefile")),
                     *("--directory", str(self.folder), "--profile", str(profile)),
                     *config,
@@ -139,7 +141,7 @@ class Run:
 
     def end_on_this_machine(self) -> None:
         """Do what follows from the step that was struck, without Slurm: it takes less time."""
-        self.profile, self.targets = LOCAL, FINAL
+        self.profile, self.targets, self.python = LOCAL, FINAL, warm_python()
         self.finish()
 
     def strike(self, kind: str, step: str, **more: object) -> None:
@@ -236,7 +238,7 @@ class Undisturbed:
 def run_undisturbed(folder: Path) -> None:
     """Make a screen of one plate and one pack, and run it."""
     small_screen(folder, packs_per_plate=1)
-    Run(folder, LOCAL | {"cores": 2}).finish()
+    Run(folder, LOCAL | {"cores": 2}, python=warm_python()).finish()
 
 
 @contextmanager

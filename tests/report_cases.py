@@ -11,7 +11,6 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import label
 
 from levelfield.config.wells import PLATE_SHAPES, row_letters
-from levelfield.qc.measures import MEASURES, QUESTIONS, measures_of
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.estimates import Estimate
 from levelfield.qc.statistics.records import to_table
@@ -20,6 +19,7 @@ from levelfield.qc.verdict.tables import AnswerLine, VerdictLine, answer_lines, 
 from levelfield.qc.wording.advice import row_advice
 from levelfield.qc.wording.headlines import answer_headline
 from levelfield.qc.wording.parameters import Method
+from levelfield.questions import MEASURES, QUESTIONS, measures_of
 from levelfield.report import Gallery, PlateReport
 from levelfield.segmentation.methods.classical import METHOD as CLASSICAL
 from levelfield.segmentation.methods.propagation import METHOD as PROPAGATION

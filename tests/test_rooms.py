@@ -9,7 +9,7 @@ import levelfield
 
 ROOT = Path(levelfield.__file__).parent
 FLOORS = (
-    ("arrays",),
+    ("arrays", "questions"),
     ("config",),
     ("labels", "images"),
     ("io", "illumination", "segmentation", "measurement", "evaluation"),
@@ -23,12 +23,14 @@ FLOORS = (
 """From the ground up; a room imports from itself and from the floors below."""
 QC = (
     "columns",
-    "measures",
     "statistics",
+    "image_quality",
     "evidence",
     "verdict",
     "review",
     "wording",
+    "judged",
+    "tables",
     "truth",
     "plate",
     "train",

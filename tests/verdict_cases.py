@@ -6,8 +6,8 @@ from typing import get_args
 import pandas as pd
 from report_cases import OBJECT_SETS, layout_of, plate_facts
 
-from levelfield.qc.measures import QUESTIONS
 from levelfield.qc.verdict.rows import Reason
+from levelfield.questions import QUESTIONS
 
 LAYOUT = layout_of(24)
 

@@ -19,8 +19,7 @@ from filelock import FileLock
 from pytest import TempPathFactory
 from real_images import BBBC013 as DEMO_IMAGES
 from real_images import REPOSITORY
-
-COMMAND = [sys.executable, "-m", "snakemake"]
+from warm_python import warm_python
 
 
 @dataclass
@@ -45,7 +44,7 @@ class Screen:
     def arguments(self, *more: str) -> list[str]:
         config = str(self.folder / "config.yaml")
         return [
-            *COMMAND,
+            *(sys.executable, "-m", "snakemake"),
             *("--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(self.folder)),
             *("--profile", str(REPOSITORY / "profiles" / "local"), "--cores", "2"),
             *("--configfile", config, *more),
@@ -54,7 +53,7 @@ class Screen:
     def run(self, *more: str) -> subprocess.CompletedProcess:
         """Run the workflow; stdout and stderr come back together."""
         return subprocess.run(
-            self.arguments(*more),
+            [warm_python(), *self.arguments(*more)[1:]],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -69,7 +68,7 @@ class Screen:
 
     def levelfield(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run the command line in the screen's folder."""
-        command = [sys.executable, "-m", "levelfield.cli", *arguments]
+        command = [warm_python(), "-m", "levelfield.cli", *arguments]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
 
     @property

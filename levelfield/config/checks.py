@@ -1,7 +1,7 @@
 """Whether what a config says of its object sets and of the measurement can be done."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,8 +22,11 @@ class MethodFacts:
     classifier's probability of foreground can be the image that it sees."""
     load: Callable[[Path, str], Any] | str | None = None
     """From a file of weights and a rule for the device (`levelfield.segmentation.devices`) to a
-    model, which has a `device_name` and the number of `fields_at_once` that keep it busy. A text
-    ``module:function`` says where it is; it is imported when the first model is wanted."""
+    model, which has a `device_name`. A text ``module:function`` says where it is; it is imported
+    when the first model is wanted."""
+    fields_at_once: Mapping[str, int] = field(default_factory=dict)
+    """Fields that are segmented together so that a device is busy, by its kind (``cuda``, ``mps``,
+    ``cpu``); one where nothing is said. Fewer where fields are large."""
     plate_diameter: bool = False
     """Whether an option ``diameter`` that is not given is measured once for each plate."""
     plate_contrast: bool = False
@@ -163,6 +166,11 @@ def check_images(config: Mapping[str, Any]) -> dict[str, Any]:
     if chosen != "pattern" and "pattern" in images:
         raise ConfigError(
             f"images.pattern: has no use where images.format is '{chosen}'. Leave one of them out."
+        )
+    if "sheet" in images and chosen not in ("sheet", "loaddata"):
+        raise ConfigError(
+            f"images.sheet: has no use where images.format is '{chosen}'. Leave it out, or choose "
+            "images.format: sheet or loaddata."
         )
     sections = {"images": images}
     sections |= {f"channels.{name}": rule for name, rule in config["channels"].items()}

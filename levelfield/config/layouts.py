@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from levelfield.config.sheets import Sheet, SheetError, check_sheet, read_columns
+from levelfield.config.layout_forms import canonical, from_blocks, from_harmony, is_blocks
+from levelfield.config.sheets import Sheet, SheetError, as_columns, check_sheet, read_rows
 from levelfield.config.wells import check_well_on_plate, parse_well, row_column
 
 if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
@@ -53,7 +54,7 @@ def read_layout(
 
 def layout_columns(path: Path, n_wells: int, schema: Mapping[str, Any] | None = None) -> Sheet:
     """Read and check a layout sheet: the columns of `read_layout`, as lists."""
-    sheet = read_columns(path)
+    sheet = _sheet_of(path)
     if schema is not None:
         check_sheet(sheet, schema, path)
     if taken := [column for column in sheet if column in _OWN_COLUMNS]:
@@ -74,6 +75,14 @@ def layout_columns(path: Path, n_wells: int, schema: Mapping[str, Any] | None = 
     ]
     order = sorted(range(len(wells)), key=lambda row: row_column(wells[row]))
     return {name: [values[row] for row in order] for name, values in layout.items()}
+
+
+def _sheet_of(path: Path) -> Sheet:
+    """Read a layout of whatever form: rows, blocks shaped like the plate, or Harmony's XML."""
+    if path.suffix.lower() == ".xml" and path.is_file():
+        return canonical(from_harmony(path))
+    rows = read_rows(path)
+    return canonical(from_blocks(rows, path) if is_blocks(rows) else as_columns(rows, path))
 
 
 def check_repeats(names: Sequence[str], path: Path, what: str) -> None:

@@ -36,8 +36,8 @@ def _short(folder: Path) -> str:
 def counted_from(config: Mapping[str, Any], base: str) -> dict[str, Any]:
     """Return a config whose paths of files that are read count from where the process runs.
 
-    Those are the plate sheet, the data folder, dark frames, sheets of training images, the review
-    and weights. Results stay where they are.
+    Those are the plate sheet, the data folder, the sheet of images, dark frames, sheets of training
+    images, the review and weights. Results stay where they are.
     """
     if base == ".":
         return dict(config)
@@ -52,8 +52,9 @@ def counted_from(config: Mapping[str, Any], base: str) -> dict[str, Any]:
         rules = config.get(section)
         if isinstance(rules, Mapping):
             moved[section] = {name: _moved(rule, key, base) for name, rule in rules.items()}
-    if "qc" in config:
-        moved["qc"] = _moved(config["qc"], "review", base)
+    for section, key in (("qc", "review"), ("images", "sheet")):
+        if section in config:
+            moved[section] = _moved(config[section], key, base)
     return moved
 
 

@@ -24,7 +24,14 @@ from levelfield.config.plates import Plate, read_plates
 from levelfield.config.references import plates_with_references
 from levelfield.config.results import Results
 from levelfield.config.settings import ObjectSetSettings, Science, object_sets
-from levelfield.config.sheets import SCHEMAS, check_config, faults_in, load_schema, written_parts
+from levelfield.config.sheets import (
+    SCHEMAS,
+    check_config,
+    config_schema,
+    faults_in,
+    load_schema,
+    written_parts,
+)
 from levelfield.config.weights import CATALOGUE, Weights, named_weights
 
 _NO_SCIENCE = (
@@ -167,7 +174,7 @@ def checked_plan(
     ConfigError, SheetError
         Naming the file, the key or line, the value and what is allowed.
     """
-    schema, methods = load_schema(SCHEMAS / "config.yaml"), segmenters.methods
+    schema, methods = config_schema(), segmenters.methods
     config = check_config(config, schema, source, segmenters.schemas)
     config = counted_from(config, base)
     with faults_in(source):

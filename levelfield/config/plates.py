@@ -90,7 +90,7 @@ def read_plates(
         If a sheet is wrong or a folder of images does not exist.
     """
     path = Path(config["plates"])
-    sheet = read_columns(path)
+    sheet = {name.lower(): values for name, values in read_columns(path).items()}
     if schemas is not None:
         check_sheet(sheet, schemas["plates"], path)
         check_repeats(sheet["plate"], path, "plate")

@@ -55,10 +55,13 @@ class Rule:
         return next(iter(self.files))
 
 
-_QC_TABLES = (
-    "verdict answers sites wells estimates counts trend not_covered confounders reviewed reviewers "
-    "review_list"
+# Every job reads this file, so it knows the files of levelfield.qc.tables by their names alone.
+_OTHER_TABLES = sorted(
+    path.stem
+    for path in (Path(__file__).parents[1] / "qc" / "tables").glob("*.py")
+    if path.stem[0] != "_"
 )
+_QC_TABLES = "verdict answers sites wells estimates not_covered reviewed reviewers review_list"
 # Every rule, in the order of the work: the unit that a job works on, and the files that it makes
 # below the unit's folder, with their names in place of an asterisk. By the first file of a rule a
 # job is known to be done.
@@ -83,12 +86,13 @@ _FILES = (
     ("measure", "pack", "measure/Image/{pack}.parquet", "image"),
     ("measure", "pack", "measure/{object_set}/{pack}.parquet", "objects"),
     ("qc_evidence", "pack", "qc/*/{pack}.parquet", "evidence pairs candidates fields"),
-    ("summarise_plate", "plate", "*.csv", "sites wells plate readouts"),
+    ("summarise_plate", "plate", "*.csv", "sites wells plate readouts image_quality"),
     ("summarise_plate", "plate", "excluded_sites.csv", "excluded"),
     ("summarise_plate", "plate", "objects/{object_set}.{ending}", "objects"),
     ("summarise_plate", "plate", "objects/{object_set}.h5ad", "anndata"),
     ("check_review", "plate", "qc/review_checked.csv", "checked"),
     ("qc_plate", "plate", "qc/*.csv", _QC_TABLES),
+    ("qc_plate", "plate", "qc/*.csv", " ".join(_OTHER_TABLES)),
     ("qc_plate", "plate", "qc/*.parquet", "objects candidates"),
     ("evaluate", "plate", "evaluation/evaluation.html", "page"),
     ("evaluate", "plate", "evaluation/evaluation.png", "picture"),

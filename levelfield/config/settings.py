@@ -104,7 +104,7 @@ class MeasurementSettings:
 class QcSettings:
     """How a plate is judged; the margins are by question, of a class and of the difference."""
 
-    margins: Mapping[str, Any]
+    margins: Mapping[str, Mapping[str, float]]
     threshold_level: float
     review_per_class: int
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ import jsonschema
 import yaml
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
+
+from levelfield.config.table_files import table_rows
+from levelfield.questions import margins_schema
 
 if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
     import pandas as pd
@@ -56,6 +59,13 @@ def load_schema(path: Path) -> dict[str, Any]:
     return yaml.safe_load(Path(path).read_text())
 
 
+def config_schema() -> dict[str, Any]:
+    """Read the JSON Schema of the config, with the margins of all questions."""
+    schema = load_schema(SCHEMAS / "config.yaml")
+    schema["properties"]["qc"]["properties"]["margins"] = margins_schema()
+    return schema
+
+
 def written_parts() -> dict[str, dict[str, Any]]:
     """Return the schemas that config.yaml refers to and that do not follow from the methods."""
     formats = sorted(path.stem for path in FORMATS.glob("*.py") if path.stem[0] != "_")
@@ -64,56 +74,52 @@ def written_parts() -> dict[str, dict[str, Any]]:
 
 
 def read_columns(path: Path) -> Sheet:
-    """Read a CSV or TSV sheet as text, with surrounding blanks removed.
+    """Read a sheet as text: comma-, semicolon- or tab-separated, or an Excel workbook (.xlsx).
 
-    What follows a ``#`` is a comment; empty lines count for nothing.
+    Surrounding blanks are removed. What follows a ``#`` is a comment; empty lines count for
+    nothing.
 
     Raises
     ------
     SheetError
         If the file is missing, empty or not a table.
     """
-    path = Path(path)
+    return as_columns(read_rows(Path(path)), Path(path))
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    """Return the rows of a sheet as `read_columns` reads it, the header among them."""
     if not path.is_file():
         raise SheetError(f"{path}: there is no such file. Correct the path, or write the sheet.")
-    tabs = path.suffix.lower() in {".tsv", ".txt"}
-    kind, separator = ("tab", "\t") if tabs else ("comma", ",")
+    kind = {".tsv": "tab-separated ", ".txt": "tab-separated ", ".csv": "comma-separated "}
     try:
-        columns, *rows = _rows(path, separator)
-    except ValueError as error:  # of Unicode too
-        raise SheetError(f"{path}: cannot be read as a {kind}-separated table ({error}).") from None
-    if not rows:
-        raise SheetError(f"{path}: has no rows below its header. Write one row per plate or well.")
-    return {name: [row[at] for row in rows] for at, name in enumerate(columns)}
-
-
-def _rows(path: Path, separator: str) -> list[list[str]]:
-    """Return the header and the rows of a sheet, each as long as the header."""
-    lines = (_without_comment(line) for line in path.read_text("utf-8-sig").splitlines())
-    cells = csv.reader((line for line in lines if line.strip()), delimiter=separator, strict=True)
-    try:
-        rows = [[cell.strip() for cell in row] for row in cells]
-    except csv.Error as error:
-        raise ValueError(str(error)) from None
-    if not rows:
-        raise ValueError("there is no header")
-    header = rows[0]
-    if len(set(header)) < len(header):
-        raise ValueError("two columns have the same name")
-    for number, row in enumerate(rows, start=1):
-        if len(row) > len(header):
-            raise ValueError(f"line {number} has {len(row)} cells, the header {len(header)}")
-        row += [""] * (len(header) - len(row))
+        rows = table_rows(path)
+        if not rows:
+            raise ValueError("there is no header")
+    except ValueError as error:
+        what = kind.get(path.suffix.lower(), "")
+        raise SheetError(f"{path}: cannot be read as a {what}table ({error}).") from None
     return rows
 
 
-def _without_comment(line: str) -> str:
-    """Cut a line at the first ``#`` that is not within quotation marks."""
-    parts = line.split("#")
-    for n in range(1, len(parts)):
-        if "#".join(parts[:n]).count('"') % 2 == 0:
-            return "#".join(parts[:n])
-    return line
+def as_columns(rows: Sequence[Sequence[str]], path: Path) -> Sheet:
+    """Return the columns of rows, the first being the header, each as long as the header."""
+    header = list(rows[0])
+    while header and not header[-1]:  # cells that a spreadsheet thinks are used
+        header.pop()
+    fault = "two columns have the same name" if len(set(header)) < len(header) else ""
+    columns: Sheet = {name: [] for name in header}
+    for number, row in enumerate(rows[1:], start=1):
+        if any(row[len(header) :]):
+            fault = fault or f"line {number} has {len(row)} cells, the header {len(header)}"
+        for name, cell in zip_longest(header, row[: len(header)], fillvalue=""):
+            columns[name].append(cell)
+    if fault:
+        kind = "tab" if path.suffix.lower() in (".tsv", ".txt") else "comma"
+        raise SheetError(f"{path}: cannot be read as a {kind}-separated table ({fault}).")
+    if len(rows) < 2:
+        raise SheetError(f"{path}: has no rows below its header. Write one row per plate or well.")
+    return columns
 
 
 def read_sheet(path: Path, schema: Path) -> pd.DataFrame:

@@ -8,13 +8,11 @@ import os
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
-from typing import Any, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
-from joblib import Parallel, delayed
 from joblib.externals.loky import ProcessPoolExecutor
 
 from levelfield.execution.progress import with_progress
@@ -27,7 +25,6 @@ log = logging.getLogger("levelfield")
 LONGEST_BATCH = 1800.0
 """Seconds; if no batch of fields was done for so long, a kernel or the driver hangs."""
 _LEAST_THREADS = 3  # with fewer the GPU waits while fields are read and written
-_ITEMS_PER_THREAD = 2  # that a process of a GPU gets at a time
 _LONGEST_GOODBYE = 5.0  # s, for nvidia-smi to end
 
 
@@ -66,23 +63,70 @@ def _in_processes(
     devices: Sequence[str],
     threads: int,
 ) -> Iterator[Result]:
-    step = threads * _ITEMS_PER_THREAD
+    """Share items out among GPUs: each gets the next one as soon as it has a thread for it."""
+    queue, results, number = iter(enumerate(items)), dict[int, Result](), 0
     with ExitStack() as stack:
         # A pool of one process for every GPU: none of them ever sees two.
         pools = [stack.enter_context(ProcessPoolExecutor(1)) for _ in devices]
-        waiting: deque[Future[list[Result]]] = deque()
-        for number, first in enumerate(range(0, len(items), step)):
-            place = number % len(devices)
-            part = function, items[first : first + step], [devices[place]], threads
-            waiting.append(pools[place].submit(_part, *part))
-            if len(waiting) > 2 * len(devices):
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+        at_work = {
+            pool.submit(_open, function, device, threads): pool
+            for pool, device in zip(pools, devices, strict=True)
+        }
+        while at_work:
+            for future in wait(at_work, return_when=FIRST_COMPLETED).done:
+                pool = at_work.pop(future)
+                finished = future.result()
+                if finished is None:
+                    continue  # closed
+                results.update(finished)
+                following = next(queue, None)
+                task = (_close,) if following is None else (_begin, *following)
+                at_work[pool.submit(*task)] = pool
+            while number in results:
+                yield results.pop(number)
+                number += 1
 
 
-def _part(*arguments: Any) -> list[Any]:
-    return list(_in_threads(*arguments))
+class _Threads(Generic[Item, Result]):
+    """The threads of the process of one GPU, and what they work on."""
+
+    def __init__(self, function: Callable[[Item, str], Result], device: str, threads: int) -> None:
+        self._function, self._device, self._number = function, device, threads
+        self._pool = ThreadPoolExecutor(threads)
+        self._at_work: dict[Future[Result], int] = {}
+
+    def begin(self, number: int, item: Item) -> dict[int, Result]:
+        """Begin with an item; return what is finished as soon as a thread is free for the next."""
+        self._at_work[self._pool.submit(self._function, item, self._device)] = number
+        return self.finished(self._number - 1)
+
+    def finished(self, at_most: int) -> dict[int, Result]:
+        """Wait until at most so many items are worked on; return the results of the others."""
+        results = {}
+        while len(self._at_work) > at_most:
+            done = wait(self._at_work, LONGEST_BATCH, FIRST_COMPLETED).done
+            if not done:
+                _end_hanging(LONGEST_BATCH)
+            results.update({self._at_work.pop(future): future.result() for future in done})
+        return results
+
+
+_THREADS: list[_Threads[Any, Any]] = []
+"""Those of this process, where it serves a GPU."""
+
+
+def _open(function: Callable[[Any, str], Any], device: str, threads: int) -> dict[int, Any]:
+    _THREADS[:] = [_Threads(function, device, threads)]
+    return {}
+
+
+def _begin(number: int, item: Any) -> dict[int, Any]:
+    return _THREADS[0].begin(number, item)
+
+
+def _close() -> dict[int, Any] | None:
+    """Return what is left, and at the second call nothing."""
+    return _THREADS[0].finished(0) or None
 
 
 def _in_threads(
@@ -91,52 +135,30 @@ def _in_threads(
     devices: Sequence[str],
     threads: int,
 ) -> Iterator[Result]:
-    pool = Parallel(threads, backend="threading", return_as="generator", pre_dispatch=threads)
-    with _Watchdog(LONGEST_BATCH) as watchdog:
+    """Work on one GPU in threads of this process."""
+    at_work, results, number = _Threads(function, devices[0], threads), dict[int, Result](), 0
+    for begun, item in enumerate(items):
+        results.update(at_work.begin(begun, item))
+        while number in results:
+            yield results.pop(number)
+            number += 1
+    results.update(at_work.finished(0))
+    yield from (results[left] for left in sorted(results))
 
-        def work(item: Item) -> Result:
-            result = function(item, devices[0])
-            watchdog.pat()
-            return result
 
-        yield from pool(delayed(work)(item) for item in items)
-
-
-class _Watchdog:
-    """Ends the process if it is not patted for some seconds, and says where each thread was.
+def _end_hanging(seconds: float) -> NoReturn:
+    """End the process, and say where each thread was.
 
     A thread that waits for the GPU cannot be interrupted, so nothing gentler ends such a job.
     """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._patted, self._over = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def pat(self) -> None:
-        self._patted.set()
-
-    def __enter__(self) -> _Watchdog:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        self._patted.set()
-
-    def _watch(self) -> None:
-        while self._patted.wait(self._seconds):
-            if self._over.is_set():
-                return
-            self._patted.clear()
-        log.error(
-            "levelfield: no batch of fields was done for %.0f s: the GPU, or its driver, hangs. "
-            "The fields that are finished are kept. If it happens again on this node, ask who "
-            "looks after it; the profile can exclude the node.",
-            self._seconds,
-        )
-        faulthandler.dump_traceback(sys.__stderr__ or 2)
-        os._exit(1)
+    log.error(
+        "levelfield: no batch of fields was done for %.0f s: the GPU, or its driver, hangs. "
+        "The fields that are finished are kept. If it happens again on this node, ask who "
+        "looks after it; the profile can exclude the node.",
+        seconds,
+    )
+    faulthandler.dump_traceback(sys.__stderr__ or 2)
+    os._exit(1)
 
 
 class BusyShare:

@@ -78,6 +78,8 @@ class Export:
         What the export calls the plate, or nothing.
     notes : tuple of str
         What a person should know of it, such as channels without images.
+    paged : bool
+        Whether it tells the pages of its files apart; a file of several pages is a fault where not.
     """
 
     planes: Sequence[Plane]
@@ -86,6 +88,7 @@ class Export:
     n_wells: int | None = None
     name: str = ""
     notes: tuple[str, ...] = ()
+    paged: bool = False
 
     def table(self) -> pd.DataFrame:
         """Return the planes as a table with a column per field of `Plane`."""

@@ -1,19 +1,15 @@
 """Text and XML as microscopes and spreadsheets write them, in whatever encoding."""
 
-import codecs
 import re
 from collections.abc import Iterator
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
+from levelfield.config.table_files import decode_text
 from levelfield.io.plate_index import IndexFault
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _SAMPLE = 200  # bytes by which text of two bytes a letter is told
 _DECLARED = re.compile(rb"""encoding=["']([\w.-]+)["']""")
 
@@ -25,21 +21,16 @@ def read_text(path: Path | str) -> str:
 
 def decoded(content: bytes) -> str:
     """Return the text of some bytes, as `read_text` does."""
-    for mark, encoding in _MARKS:
-        if content.startswith(mark):
-            return content.decode(encoding)
-    if b"\x00" in content[:_SAMPLE]:
+    if b"\x00" in content[:_SAMPLE] and content[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16-le" if content[1:2] == b"\x00" else "utf-16-be")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
+    return decode_text(content)
 
 
 class XmlFault(IndexFault):
     """A file is no readable XML; the text says which and why."""
 
 
+@cache  # a plate's index has millions of elements of few names
 def local_name(tag: str) -> str:
     """Return the name of an element or attribute without its namespace."""
     return tag.rpartition("}")[2]

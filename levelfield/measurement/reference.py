@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable
 
-from levelfield.measurement import image_level, relations, site
+from levelfield.measurement import image_level, image_quality, relations, site
 from levelfield.measurement.features import Feature
 
 _HEAD = """\
@@ -48,6 +48,8 @@ def reference_page() -> str:
     parts += ["\n## Parents and children\n", _introduction(relations.__doc__)]
     parts += [_rows(relations.FEATURES), "\n## Whole image\n"]
     parts += [_introduction(image_level.__doc__), _rows(image_level.FEATURES)]
+    parts += ["\n## Image quality\n", _introduction(image_quality.__doc__)]
+    parts += [_rows(image_quality.FEATURES)]
     return "\n".join(parts)
 
 

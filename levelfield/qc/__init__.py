@@ -3,8 +3,9 @@
 Is the segmentation good enough for negative and positive controls, and equally good for both? A map
 of the rooms, in the order in which they may import each other:
 
-``columns``, ``measures``
-    Names of columns, and the numbers by which each question is answered.
+``columns``
+    Names of columns. The questions and their measures are a room of their own,
+    `levelfield.questions`, since the config knows their margins.
 ``statistics``
     Wells as units: ``estimates`` with their variances, ``errors`` of the evidence itself, the rule
     for one estimate (``decision``) and for many (``family``), what the data say of every row
@@ -22,6 +23,8 @@ of the rooms, in the order in which they may import each other:
     ``stratified`` and ``classes`` make estimates of it, ``reviewers`` compares two people.
 ``wording``
     The verdict in words, made last: ``headlines``, ``advice`` and the ``parameters`` to change.
+``judged``, ``tables``
+    What is known of a judged plate, and the tables that are made from it, a file for each.
 ``plate``, ``truth``
     The chain for one plate; and the same questions answered from reference labels.
 ``train``

@@ -12,25 +12,19 @@ from levelfield.qc.evidence.calibration import NOT_NUCLEI, shipped_calibration
 from levelfield.qc.evidence.candidates import no_candidates
 from levelfield.qc.evidence.features import empty_features
 from levelfield.qc.evidence.scores import Scored, score_plate
+from levelfield.qc.judged import JudgedPlate
 from levelfield.qc.review.answers import read_answers
 from levelfield.qc.review.estimates import review_estimates
 from levelfield.qc.review.reviewers import reviewer_agreement
 from levelfield.qc.review.sampling import ReviewPlan, choose_for_review
 from levelfield.qc.review.table import reviewed_table
 from levelfield.qc.statistics.comparison import comparisons
-from levelfield.qc.statistics.confounders import confounder_table
 from levelfield.qc.statistics.coverage import NotCovered, not_covered
-from levelfield.qc.statistics.doses import Trend, dose_trends
 from levelfield.qc.statistics.field_sums import field_sums
 from levelfield.qc.statistics.readings import Reading, plate_readings
 from levelfield.qc.statistics.records import to_table
-from levelfield.qc.statistics.summary import (
-    ClassCount,
-    class_counts,
-    flag_objects,
-    rate_tables,
-    with_calls,
-)
+from levelfield.qc.statistics.summary import flag_objects, rate_tables, with_calls
+from levelfield.qc.tables import tables_of
 from levelfield.qc.verdict.answer import answers_of
 from levelfield.qc.verdict.cases import plate_cases
 from levelfield.qc.verdict.rows import Row
@@ -114,22 +108,25 @@ class PlateDesign:
 
 
 class PlateQuality(NamedTuple):
-    """The QC tables of a plate, named as the files under ``qc/``."""
+    """The QC tables of a plate, named as the files under ``qc/``; `others` by their names."""
 
     objects: pd.DataFrame
     candidates: pd.DataFrame
     sites: pd.DataFrame
     wells: pd.DataFrame
     estimates: pd.DataFrame
-    counts: pd.DataFrame
-    trend: pd.DataFrame
-    confounders: pd.DataFrame
     not_covered: pd.DataFrame
     reviewed: pd.DataFrame
     reviewers: pd.DataFrame
     review_list: pd.DataFrame
     verdict: pd.DataFrame
     answers: pd.DataFrame
+    others: Mapping[str, pd.DataFrame]
+
+    def files(self) -> dict[str, pd.DataFrame]:
+        """Return all tables by name."""
+        own = self._asdict()
+        return {**own.pop("others"), **own}
 
 
 def assess_plate(
@@ -203,6 +200,9 @@ def judge_plate(
     places = [(well.object_set, well.well) for well in uncovered]
     sites, wells = rate_tables(sums, layout, rules.constants_of, places)
     rows = judge(plate_cases(readings, reviewed, rules), rules)
+    judged = JudgedPlate(
+        plate, design.shape, layout, pairs, objects, candidates, sums, sites, wells, answers, rules
+    )
     evidence = {row.key: row.evidence for row in rows if row.evidence is not None}
     return PlateQuality(
         objects=objects,
@@ -210,15 +210,13 @@ def judge_plate(
         sites=sites,
         wells=wells,
         estimates=to_table(readings, Reading),
-        counts=to_table(class_counts(plate, sums, pairs, rules.constants_of), ClassCount),
-        trend=to_table(dose_trends(plate, wells), Trend),
-        confounders=confounder_table(plate, wells, *design.shape),
         not_covered=to_table(uncovered, NotCovered),
         reviewed=reviewed_table(reviewed, evidence),
         reviewers=reviewer_agreement(plate, answers),
         review_list=choose_for_review(objects, candidates, pairs, review.plan, review.checksums),
         verdict=verdict_table(rows, design.methods),
         answers=answer_table(rows, _coverage(wells, uncovered)),
+        others=tables_of(judged),
     )
 
 

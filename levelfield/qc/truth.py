@@ -14,7 +14,6 @@ import pandas as pd
 
 from levelfield.evaluation.tables import ALL_SIZES
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.measures import THRESHOLD, Scope
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.qc.statistics.decision import bound_of, decide
 from levelfield.qc.statistics.estimates import (
@@ -28,6 +27,7 @@ from levelfield.qc.statistics.family import failure_level
 from levelfield.qc.statistics.records import shared_fields
 from levelfield.qc.statistics.summary import call_shares, threshold_call
 from levelfield.qc.verdict.tables import VerdictLine
+from levelfield.questions import MEASURES, THRESHOLD, Scope
 
 
 @dataclass(frozen=True)
@@ -119,17 +119,10 @@ def truth_lines(
 
 def class_truth(images: pd.DataFrame, measure: str) -> Estimate:
     """Answer a measure for one class from its evaluated images, in fractions or px."""
-    found = images["n_prediction"].astype(float)
-    missed, excess = images["n_missed"], images["n_excess_fragments"]
-    top, bottom = {
-        "agreement": ((images["agreement"] * found).fillna(0.0), found + missed),
-        "missed": (missed, images["n_reference"]),
-        "invented": (images["n_extra"], found),
-        "bias": (images["boundary_bias_px"], images["boundary_bias_px"].notna() * 1.0),
-        "balance": (excess - images["n_lacking_objects"], found),
-        "splits": (excess, found),
-        "merges": (images["n_merges"], found),
-    }[measure]
+    terms = MEASURES[measure].truth
+    if terms is None:
+        return NOTHING
+    top, bottom = terms(images)
     sums = pd.DataFrame({"top": top.fillna(0.0), "bottom": bottom})
     sums = sums.astype(float).groupby(images["Metadata_Well"]).sum()
     return ratio_estimate(sums["top"], sums["bottom"])

@@ -6,11 +6,11 @@ from types import MappingProxyType
 
 from markupsafe import Markup
 
-from levelfield.qc.measures import MEASURES, SCOPES, Scope
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.qc.wording.parameters import Method, clash, from_parent, parameter_change
-from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, Question
+from levelfield.qc.wording.questions import MEASURE_TITLES
 from levelfield.qc.wording.standing import margin_text
+from levelfield.questions import MEASURES, QUESTIONS, SCOPES, Question, Scope
 from levelfield.report.intervals import interval_plot, interval_scale
 from levelfield.report.records import ShownAnswer, ShownRow, count_words, grouped
 from levelfield.report.svg import Scale

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.measures import MEASURES, Measure
 from levelfield.qc.statistics.records import from_table
 from levelfield.qc.verdict.screen import Drift
 from levelfield.qc.wording.numbers import interval, measured
 from levelfield.qc.wording.questions import MEASURE_TITLES
+from levelfield.questions import MEASURES, Measure
 from levelfield.report import svg
 from levelfield.report.records import grouped
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from levelfield.qc.measures import MEASURES, Kind, Scope
 from levelfield.qc.verdict.tables import VerdictLine
 from levelfield.qc.wording.numbers import interval, measured
+from levelfield.questions import MEASURES, Kind, Scope
 from levelfield.report import svg
 
 WIDTH, HEIGHT = 230, 46

@@ -13,15 +13,15 @@ import yaml
 from markupsafe import Markup
 
 from levelfield.config.planted import COLUMN, planted_note
-from levelfield.qc.measures import SCOPES
 from levelfield.qc.statistics.comparison import Comparison, comparisons
-from levelfield.qc.statistics.doses import Trend
-from levelfield.qc.statistics.summary import ClassCount
+from levelfield.qc.tables.counts import ClassCount
+from levelfield.qc.tables.trend import Trend
 from levelfield.qc.wording.headlines import plate_headline
 from levelfield.qc.wording.numbers import count, interval, measured, plain
 from levelfield.qc.wording.parameters import Method
-from levelfield.qc.wording.questions import BOTH_CLASSES, CLASS_TITLES, MEASURE_TITLES, QUESTIONS
+from levelfield.qc.wording.questions import BOTH_CLASSES, CLASS_TITLES, MEASURE_TITLES
 from levelfield.qc.wording.steps import next_step_words
+from levelfield.questions import QUESTIONS, SCOPES
 from levelfield.report.answers import answer_views
 from levelfield.report.crops import ERROR_TYPES, Crop
 from levelfield.report.distributions import control_groups, draw_distribution, draw_image_thresholds
@@ -84,6 +84,7 @@ class PlateReport:
     truth: pd.DataFrame | None = None
     crops: tuple[Crop, ...] = ()
     timings: pd.DataFrame | None = None
+    image_quality: pd.DataFrame | None = None
 
 
 def plate_page(data: PlateReport) -> str:
@@ -108,6 +109,7 @@ def plate_page(data: PlateReport) -> str:
         "illumination": data.illumination.to_dict("records"),
         "illumination_pictures": data.illumination_pictures,
         "excluded": data.excluded.to_dict("records"),
+        "image_quality": _image_quality(data.image_quality),
         "reasons": _repeated(data.excluded["reason"]),
         "versions": data.versions,
         "weights": data.config.get("weights", {}),
@@ -121,6 +123,16 @@ def plate_page(data: PlateReport) -> str:
     parts |= _gallery_parts(data.gallery, set(data.verdict["object_set"]))
     parts |= {"truths": truth_answers(data.truth), "crop_sets": _crop_sets(data)}
     return environment().get_template("plate.html.j2").render(parts)
+
+
+def _image_quality(findings: pd.DataFrame | None) -> dict[str, list[dict[str, Any]]]:
+    """Return what image quality found of classes and of sites; nothing where it was not judged."""
+    if findings is None:
+        return {}
+    return {
+        scope: findings[findings["scope"] == scope].to_dict("records")
+        for scope in ("class", "site")
+    }
 
 
 def _planted_wells(layout: pd.DataFrame) -> set[str]:

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import pandas as pd
 
-from levelfield.qc.measures import THRESHOLD, Scope
 from levelfield.qc.statistics.estimates import SEVERITY, Verdict
 from levelfield.qc.statistics.records import from_table
 from levelfield.qc.verdict.answer import margins_off
@@ -17,6 +16,7 @@ from levelfield.qc.wording.aims import Aim, aim
 from levelfield.qc.wording.numbers import count, interval, measured
 from levelfield.qc.wording.questions import name_of_row
 from levelfield.qc.wording.steps import next_head, next_step_in_short
+from levelfield.questions import THRESHOLD, Scope
 
 Item = TypeVar("Item")
 Key = TypeVar("Key", bound=Hashable)

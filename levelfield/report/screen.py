@@ -10,7 +10,8 @@ import pandas as pd
 
 from levelfield.config.planted import note_of_verdict
 from levelfield.qc.wording.headlines import name_of_answer, screen_headline
-from levelfield.qc.wording.questions import BOTH_CLASSES, QUESTIONS, answer_words
+from levelfield.qc.wording.questions import BOTH_CLASSES, answer_words
+from levelfield.questions import QUESTIONS
 from levelfield.report.drift import drift_charts, drift_order
 from levelfield.report.page import environment
 from levelfield.report.records import ShownAnswer, class_margins, grouped, read_answers

@@ -6,9 +6,9 @@ from typing import TypeVar
 import pandas as pd
 
 from levelfield.qc.statistics.coverage import NotCovered
-from levelfield.qc.statistics.doses import Trend
 from levelfield.qc.statistics.records import from_table
-from levelfield.qc.statistics.summary import ClassCount
+from levelfield.qc.tables.counts import ClassCount
+from levelfield.qc.tables.trend import Trend
 from levelfield.qc.wording.numbers import NOTHING
 
 Record = TypeVar("Record", ClassCount, Trend, NotCovered)

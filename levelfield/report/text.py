@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from levelfield.config.planted import note_of_verdict
-from levelfield.qc.measures import SCOPES
 from levelfield.qc.wording.headlines import name_of_answer, plate_headline
 from levelfield.qc.wording.numbers import NOTHING
-from levelfield.qc.wording.questions import MEASURE_TITLES, QUESTIONS, answer_words
+from levelfield.qc.wording.questions import MEASURE_TITLES, answer_words
+from levelfield.questions import QUESTIONS, SCOPES
 from levelfield.report.records import ShownAnswer, ShownRow, grouped, read_answers
 
 WIDTH = 92

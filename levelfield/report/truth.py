@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from levelfield.qc.measures import THRESHOLD
 from levelfield.qc.statistics.records import from_table
 from levelfield.qc.truth import TruthLine
 from levelfield.qc.wording.numbers import interval, measured
-from levelfield.qc.wording.questions import QUESTIONS
+from levelfield.questions import QUESTIONS, THRESHOLD
 from levelfield.report.intervals import Side, interval_plot, interval_scale, is_signed
 from levelfield.report.records import count_words, grouped, share_words
 from levelfield.report.svg import Scale

@@ -7,15 +7,12 @@ parameter advice and the way fields are mapped over threads and GPUs follow from
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from levelfield.config.checks import MethodFacts
 from levelfield.config.options import Options
 from levelfield.config.planted import PARENT_ROLES
+from levelfield.questions import Aim
 from levelfield.segmentation.result import Segmentation
-
-Aim = Literal["smaller", "larger", "divide_less", "divide_more", "find_more", "find_fewer"]
-"""What should happen to objects."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from pkgutil import iter_modules, resolve_name
+from threading import Lock
 from typing import Any, cast
 
 import numpy as np
@@ -103,9 +104,11 @@ def find_method(name: str) -> Method:
     return METHODS[name]
 
 
-@lru_cache(maxsize=4)
+_LOADING = Lock()
+
+
 def load_model(name: str, path: Path, device: str) -> Any:
-    """Load the weights of a learned method, once per process.
+    """Load the weights of a learned method, once per process, whichever thread wants them first.
 
     The device follows the rule as `levelfield.segmentation.devices.choose_device` reads it.
 
@@ -115,6 +118,12 @@ def load_model(name: str, path: Path, device: str) -> Any:
         If the file is not of that method, the device is not there, or what the method needs is not
         installed.
     """
+    with _LOADING:
+        return _load(name, path, device)
+
+
+@lru_cache(maxsize=4)
+def _load(name: str, path: Path, device: str) -> Any:
     method = find_method(name)
     if method.load is None:
         raise ValueError(f"method {name} has no weights")
@@ -125,6 +134,11 @@ def load_model(name: str, path: Path, device: str) -> Any:
         if (library := (error.name or "").split(".")[0]) == _OWN_PACKAGE:
             raise
         raise missing_library(f"method {name}", library, method.environment) from error
+
+
+def forget_models() -> None:
+    """Forget the models that this process has loaded, so that their memory can be used again."""
+    _load.cache_clear()
 
 
 def segment_objects(

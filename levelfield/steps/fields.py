@@ -12,7 +12,7 @@ from levelfield.arrays import AnyArray, Image, Labels
 from levelfield.config.settings import ObjectSetSettings, Science
 from levelfield.illumination import FlatField, correct, from_arrays
 from levelfield.images.sites import Site, SiteFault, check_pixels, intensity_maximum, read_site
-from levelfield.io.store import Channel, checksum, read_field, stored_dtype
+from levelfield.io.store import Channel, Field, checksum, read_field, stored_dtype
 from levelfield.qc.columns import SITE
 
 
@@ -102,11 +102,15 @@ class FieldReader:
         `wanted` names the channels of the image, in their order, and `sets` the object sets; all
         when left out.
         """
-        field = read_field(self.store, well, site, self.sets if sets is None else sets)
+        field = self.read_raw(well, site, sets)
         names = self.images.names
         wanted = names if wanted is None else wanted
         planes = (field.image[names.index(name)] for name in wanted)
         return self.images.corrected(planes, wanted), field.labels
+
+    def read_raw(self, well: str, site: int, sets: Sequence[str] | None = None) -> Field:
+        """Return the raw image of a field, and the labels of some object sets, or all."""
+        return read_field(self.store, well, site, self.sets if sets is None else sets)
 
 
 def field_reader(

@@ -14,6 +14,7 @@ from levelfield.execution.field_cache import FINGERPRINT, Field, code_version
 from levelfield.illumination import FlatField
 from levelfield.io.store import stored_pixel_size_um
 from levelfield.measurement import feature_names, measure_image, measure_site
+from levelfield.measurement.image_quality import measure_quality
 from levelfield.measurement.readouts import object_set_of
 from levelfield.qc.columns import SITE
 from levelfield.steps.fields import FieldReader, field_reader, identify
@@ -33,6 +34,8 @@ class MeasurementJob:
     ----------
     relations : mapping of str to str
         Parent set of each child set.
+    segmented : tuple of str
+        Channels that object sets are made from.
     options : mapping
         Keyword arguments of `levelfield.measurement.measure_site`: channel pairs, pixel size and
         the parameters of the families.
@@ -43,6 +46,7 @@ class MeasurementJob:
     channels: tuple[str, ...]
     relations: Mapping[str, str]
     options: Mapping[str, Any]
+    segmented: tuple[str, ...]
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -54,6 +58,7 @@ class MeasurementJob:
         """What features depend on besides a field's pixels and labels."""
         return {
             "measured": self.channels,
+            "segmented": self.segmented,
             "families": self.settings.families,
             "relations": dict(self.relations),
             "options": dict(self.options),
@@ -73,7 +78,8 @@ class MeasurementJob:
     def compute(self, field: Field) -> dict[str, pd.DataFrame]:
         """Measure one field; returns a table per object set, and one of the whole image."""
         _, well, site = field
-        image, labels = self.reader.read(well, site)
+        stored = self.reader.read_raw(well, site)
+        image, labels = self.reader.images.corrected(stored.image), stored.labels
         names = self.reader.images.names
         seen, channels = image[[names.index(name) for name in self.channels]], list(self.channels)
         families, relations = self.settings.families, self.relations
@@ -81,7 +87,10 @@ class MeasurementJob:
             seen, channels, labels, families=families, relations=relations, **self.options
         )
         families = self.settings.image_families
-        tables[IMAGE] = measure_image(seen, channels, labels, families, **self._options_in_px)
+        whole = measure_image(seen, channels, labels, families, **self._options_in_px)
+        maximum = self.reader.images.channels[0].maximum
+        quality = measure_quality(stored.image, image, names, labels, self.segmented, maximum)
+        tables[IMAGE] = pd.concat([whole, quality], axis=1)
         return {name: identify(table, field) for name, table in tables.items()}
 
     def empty(self, name: str) -> pd.DataFrame:
@@ -108,7 +117,10 @@ def measurement_job(
         "pixel_size_um": _pixel_size_um(store, science) if settings.unit == "um" else None,
     } | dict(settings.parameters)
     relations = science.measured_parents
-    return MeasurementJob(reader, settings, science.measured_channels, relations, options)
+    segmented = {channel for made in science.object_sets for channel in made.channels}
+    return MeasurementJob(
+        reader, settings, science.measured_channels, relations, options, tuple(sorted(segmented))
+    )
 
 
 def _pixel_size_um(store: Path | str, science: Science) -> float | None:

@@ -43,7 +43,7 @@ def verdict_rules(science: Science, withheld: str = "") -> Rules:
     if science.qc.threshold_level != CALIBRATED_LEVEL:
         calibrations = {key: own for key, own in calibrations.items() if key[0] not in _BY_LEVEL}
     return Rules(
-        margins=Margins(**science.qc.margins),
+        margins=Margins(science.qc.margins),
         calibrations=calibrations,
         kinds={made.name: _kinds_of(made) for made in judged_sets(science)},
         withheld=withheld,

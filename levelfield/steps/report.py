@@ -22,7 +22,7 @@ from levelfield.steps.methods import advice_methods
 
 _TABLES = {
     **{name: ("summarise_plate", name) for name in ("plate", "sites", "wells", "excluded")},
-    "readouts": ("summarise_plate", "readouts"),
+    **{name: ("summarise_plate", name) for name in ("readouts", "image_quality")},
     **{name: ("qc_plate", name) for name in ("answers", "verdict", "counts", "trend")},
     **{"not_covered": ("qc_plate", "not_covered"), "illumination": ("fit_illumination", "table")},
     **{f"qc_{name}": ("qc_plate", name) for name in ("sites", "wells")},

@@ -14,6 +14,7 @@ from levelfield.io.tables import stack
 from levelfield.measurement.readouts import assay_quality, well_readouts
 from levelfield.measurement.tables import well_profiles
 from levelfield.qc.columns import SITE, WELL
+from levelfield.qc.image_quality import image_quality_findings
 from levelfield.steps.measure import IMAGE
 
 EXCLUDED_COLUMNS = [*SITE, "reason", "rule", "file"]
@@ -47,6 +48,7 @@ class PlateSummary:
     excluded: pd.DataFrame
     plate: pd.DataFrame
     readouts: pd.DataFrame
+    image_quality: pd.DataFrame
     messages: list[str]
 
 
@@ -78,11 +80,12 @@ def summarise_plate(
     sites = _site_table(fields, images, _file_names(index), layout)
     wells = _well_table(plate, sites, objects, layout, settings)
     quality = assay_quality(wells)
-    messages = _messages(facts.iloc[0], quality)
-    return PlateSummary(objects, sites, wells, excluded, facts, quality, messages)
+    off = image_quality_findings(plate, sites)
+    messages = _messages(facts.iloc[0], quality, off)
+    return PlateSummary(objects, sites, wells, excluded, facts, quality, off, messages)
 
 
-def _messages(facts: pd.Series, quality: pd.DataFrame) -> list[str]:
+def _messages(facts: pd.Series, quality: pd.DataFrame, off: pd.DataFrame) -> list[str]:
     plate = facts["Metadata_Plate"]
     lines = [
         f"plate {plate}: {facts['n_excluded']} of {facts['n_sites']} sites are left out "
@@ -92,6 +95,7 @@ def _messages(facts: pd.Series, quality: pd.DataFrame) -> list[str]:
         lines.append(f"plate {plate} gets no verdict: too many of its sites are left out")
     for row in quality.itertuples():
         lines.append(f"plate {plate}, {row.readout}, {row.perturbation}: Z' = {row.z_prime:.2f}")
+    lines += [f"plate {plate}: {said}" for said in off.loc[off["scope"] == "class", "finding"]]
     return lines
 
 

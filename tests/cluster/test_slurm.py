@@ -72,9 +72,7 @@ def small_profile() -> dict:
     """The facility's profile, made for a cluster of two cores and a plate of seven fields."""
     profile = facility_profile()
     small = {
-        # Slurm keeps no accounts here, and is asked often.
-        "slurm-status-command": "squeue",
-        "slurm-init-seconds-before-status-checks": 4,
+        "slurm-status-command": "squeue",  # Slurm keeps no accounts here
         "slurm-keep-successful-logs": True,
         "latency-wait": 20,
         "set-threads": dict.fromkeys(profile["set-threads"], 1),

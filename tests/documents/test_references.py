@@ -32,7 +32,8 @@ def texts() -> list[Path]:
 
 def is_there(name: str, text: Path) -> bool:
     """Tell whether a path exists below the project, or beside the file that names it."""
-    if re.match(r"my_|(test_)?crowding\b", Path(name).name):  # what readers are asked to write
+    # What readers are asked to write.
+    if re.match(r"my_|(test_)?crowding\b|exposure\b", Path(name).name):
         return True
     below = re.sub(r"^(\.\./)+", "", name)
     return (REPOSITORY / below).exists() or (text.parent / name).exists()

@@ -32,6 +32,26 @@ def test_several_gpus_have_a_process_each_and_results_keep_their_order():
     assert os.getpid() not in processes["cuda:0"] | processes["cuda:1"]
 
 
+def where_one_is_slow(item: int, device: str) -> str:
+    time.sleep(0.6 if device == "cuda:0" else 0.05)
+    return device
+
+
+def test_a_gpu_that_is_done_sooner_gets_the_next_fields_sooner():
+    """Fields lie in one queue: no GPU waits while another one has a heap of them."""
+    used = run(where_one_is_slow, list(range(60)), ["cuda:0", "cuda:1"], threads=6)
+    assert 3 <= used.count("cuda:0") < used.count("cuda:1") / 2
+
+
+def test_every_gpu_has_work_where_there_are_few_portions():
+    used = run(where, list(range(9)), ["cuda:0", "cuda:1", "cuda:2"], threads=3)
+    assert {device for _, device, _ in used} == {"cuda:0", "cuda:1", "cuda:2"}
+
+
+def test_no_field_at_all_needs_no_gpu():
+    assert run(where, [], ["cuda:0", "cuda:1"]) == []
+
+
 def test_one_gpu_is_used_by_threads_of_this_process():
     together = threading.Barrier(3, timeout=30)
 

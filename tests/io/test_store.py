@@ -14,11 +14,12 @@ import zarr
 from conftest import DEMO_IMAGES
 from hypothesis import given
 from hypothesis import strategies as st
-from ome_zarr_models.v05 import HCS
+from ome_zarr_models import v04, v05
 
 from levelfield.images.planes import read_plane
 from levelfield.io import store
-from levelfield.io.store.pyramids import chunk_side, image_pyramid
+from levelfield.io.store.arrays import chunk_side, write_array
+from levelfield.io.store.pyramids import image_pyramid
 
 CHANNELS = [store.Channel("DNA", "0000FF", 255), store.Channel("FKHR", "00FF00", 255)]
 SITES = pd.DataFrame({"well": ["A01", "A01", "B03"], "site": [1, 2, 1]})
@@ -32,10 +33,8 @@ def blobs(shape=(640, 640)) -> np.ndarray:
     return (np.indices(shape).sum(axis=0) // 50).astype(np.int32)
 
 
-@pytest.fixture
-def plate(tmp_path):
-    path = tmp_path / "P.zarr"
-    store.create_plate(path, "P", 96, SITES)
+def write_plate(path, version=store.NEWEST):
+    store.create_plate(path, "P", 96, SITES, version)
     for well, site in SITES.to_numpy():
         labels = {"Nuclei": blobs(), "Cells": blobs() * 2}
         field = store.Field(real_image(), labels)
@@ -43,8 +42,21 @@ def plate(tmp_path):
     return path
 
 
-def test_pixels_and_labels_come_back_as_they_were_written(plate):
-    field = store.read_field(plate, "A01", 2, ["Nuclei", "Cells"])
+@pytest.fixture(params=store.VERSIONS)
+def versioned(tmp_path, request):
+    """A plate in each version of OME-Zarr."""
+    return write_plate(tmp_path / "P.zarr", request.param)
+
+
+@pytest.fixture
+def plate(tmp_path):
+    return write_plate(tmp_path / "P.zarr")
+
+
+def test_pixels_and_labels_come_back_as_they_were_written(versioned):
+    field = store.read_field(versioned, "A01", 2, ["Nuclei", "Cells"])
+    assert store.stored_dtype(versioned) == np.uint8
+    assert store.stored_pixel_size_um(versioned) == 0.5
     assert np.array_equal(field.image, real_image())
     assert field.image.dtype == np.uint8
     assert np.array_equal(field.labels["Cells"], blobs() * 2)
@@ -52,17 +64,40 @@ def test_pixels_and_labels_come_back_as_they_were_written(plate):
 
 
 def test_the_plate_is_valid_ome_zarr(plate):
-    model = HCS.from_zarr(zarr.open_group(plate, mode="r"))
-    wells = model.attributes.ome.plate.wells
+    group = zarr.open_group(plate, mode="r")
+    wells = v05.HCS.from_zarr(group).attributes.ome.plate.wells
     assert [well.path for well in wells] == ["A/01", "B/03"]
+    v05.ImageLabel.from_zarr(group["A/01/1/labels/Nuclei"])
+    assert_halved_once(v05.Image.from_zarr(group["A/01/1"]).attributes.ome.multiscales[0])
+
+
+def test_the_plate_is_valid_ome_zarr_0_4_on_request(tmp_path):
+    group = zarr.open_group(write_plate(tmp_path / "P.zarr", "0.4"), mode="r")
+    wells = v04.hcs.HCSAttrs(**group.attrs).plate.wells
+    assert [well.path for well in wells] == ["A/01", "B/03"]
+    assert v04.well.WellAttrs(**group["A/01"].attrs).well.images[1].path == "2"
+    assert v04.labels.LabelsAttrs(**group["A/01/1/labels"].attrs).labels == ["Nuclei", "Cells"]
+    label = v04.image_label.ImageLabelAttrs(**group["A/01/1/labels/Nuclei"].attrs)
+    assert label.image_label.version == label.multiscales[0].version == "0.4"
+    field = v04.image.ImageAttrs(**group["A/01/1"].attrs)
+    assert [channel.label for channel in field.omero.channels] == ["DNA", "FKHR"]
+    assert_halved_once(field.multiscales[0])
+
+
+def assert_halved_once(multiscale):
+    [scale, _] = multiscale.datasets[1].coordinateTransformations
+    assert scale.scale == [1, 1, 1]  # from 0.5 µm
+
+
+def test_labels_name_the_image_that_they_are_of(plate):
     label = json.loads((plate / "A/01/1/labels/Nuclei/zarr.json").read_text())["attributes"]["ome"]
     assert label["image-label"]["source"] == {"image": "../../"}
 
 
-def test_ngio_opens_the_labels_over_the_images(plate):
+def test_ngio_opens_the_labels_over_the_images(versioned):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        container = ngio.open_ome_zarr_plate(str(plate)).get_image("A", 1, "1")
+        container = ngio.open_ome_zarr_plate(str(versioned)).get_image("A", 1, "1")
     image, label = container.get_image(), container.get_label("Nuclei")
     assert container.list_labels() == ["Nuclei", "Cells"]
     assert image.pixel_size.x == label.pixel_size.x == 0.5
@@ -71,9 +106,49 @@ def test_ngio_opens_the_labels_over_the_images(plate):
 
 
 def test_a_level_is_one_file(plate):
-    assert len([p for p in (plate / "A/01/1/0").rglob("*") if p.is_file()]) == 2  # and zarr.json
+    assert {path.name for path in (plate / "A/01/1/0").rglob("*")} == {"zarr.json", "c.0.0.0"}
     array = zarr.open_array(plate / "A/01/1/0", mode="r")
     assert array.shards == (2, 640, 640)
+
+
+def test_a_site_takes_few_files_and_folders(tmp_path):
+    image, labels = np.zeros((5, 2160, 2160), np.uint16), np.zeros((2160, 2160), np.int32)
+    channels = [store.Channel(f"C{i}", "FFFFFF", 65535) for i in range(5)]
+    field = store.Field(image, {"Nuclei": labels, "Cells": labels})
+    store.write_field(tmp_path, "A01", 1, field, channels, "x")
+    assert 1 + len(list((tmp_path / "A/01/1").rglob("*"))) <= 35
+
+
+@pytest.mark.parametrize("version", store.VERSIONS)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32"])
+@pytest.mark.parametrize("shape", [(640, 640), (521, 1033), (3, 7, 1290), (2, 1, 1)])
+def test_zarr_reads_what_is_written_without_it(tmp_path, version, dtype, shape):
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype)
+    write_array(tmp_path / "0", pixels, "cyx"[-len(shape) :], version)
+    array = zarr.open_array(tmp_path / "0", mode="r")
+    assert array.metadata.zarr_format == (2 if version == "0.4" else 3)
+    assert array.dtype == pixels.dtype
+    assert np.array_equal(array[...], pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_halvings_are_means_rounded_as_numpy_rounds(dtype):
+    image = np.random.default_rng(1).integers(0, np.iinfo(dtype).max, (2, 257, 300), dtype, True)
+    blocks = image[:, :256].reshape(2, 128, 2, 150, 2)
+    assert np.array_equal(image_pyramid(image)[1], np.rint(blocks.mean((2, 4))).astype(dtype))
+
+
+def test_a_plate_of_another_version_is_written_again_with_what_people_drew(tmp_path):
+    plate = write_plate(tmp_path / "P.zarr", "0.4")
+    labels = plate / "A/01/1/labels"
+    shutil.copytree(labels / "Nuclei", labels / "Nuclei_edited")
+    store.create_plate(plate, "P", 96, SITES, "0.5")
+    assert store.stored_field(plate, "A01", 1) == {}
+    field = store.Field(real_image(), {"Nuclei": blobs() * 3})
+    store.write_field(plate, "A01", 1, field, CHANNELS, "mark")
+    assert store.stored_field(plate, "A01", 1)["fingerprint"] == "mark"
+    assert np.array_equal(store.read_labels(plate, "A01", 1, "Nuclei_edited"), blobs())
+    assert not [*plate.glob(".z*"), *plate.glob("A/01/1/**/.z*"), *plate.glob("A/01/.z*")]
 
 
 def test_the_pyramid_keeps_the_mean_and_the_labels_keep_their_numbers(plate):
@@ -88,7 +163,7 @@ def test_the_pyramid_keeps_the_mean_and_the_labels_keep_their_numbers(plate):
 def test_chunks_divide_the_image_into_nearly_equal_parts(size):
     side = chunk_side(size)
     n_chunks = -(-size // side)
-    assert side <= 640
+    assert side <= 1080
     assert side * n_chunks - size < n_chunks
 
 
@@ -102,7 +177,8 @@ def test_odd_image_sizes_are_stored_whole(tmp_path):
     assert np.array_equal(field.labels["N"], blobs((521, 1033)))
 
 
-def test_a_field_carries_its_fingerprint_checksums_and_record(plate):
+def test_a_field_carries_its_fingerprint_checksums_and_record(versioned):
+    plate = versioned
     stored = store.stored_field(plate, "A01", 1)
     assert stored["fingerprint"] == "mark"
     assert stored["record"] == {"n": 1.0}
@@ -120,14 +196,15 @@ def test_damage_is_found_and_named(plate):
 
 def test_a_flipped_byte_in_a_shard_is_damage(plate):
     sums = store.stored_field(plate, "A01", 1)["checksums"]
-    shard = next(path for path in (plate / "A/01/1/0/c").rglob("*") if path.is_file())
+    shard = plate / "A/01/1/0/c.0.0.0"
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 0xFF
     shard.write_bytes(content)
     assert list(store.find_damage(plate, "A01", 1, sums)) == ["image"]
 
 
-def test_an_invalidated_field_has_no_fingerprint(plate):
+def test_an_invalidated_field_has_no_fingerprint(versioned):
+    plate = versioned
     store.invalidate_field(plate, "A01", 1)
     stored = store.stored_field(plate, "A01", 1)
     assert stored["fingerprint"] == ""
@@ -185,6 +262,17 @@ def test_creating_the_plate_again_keeps_its_fields(plate):
 
 
 def test_a_plate_is_one_lazy_array_corrected_on_read(plate):
-    array = store.lazy_plate(plate, SITES, lambda raw: raw.astype(np.float32) * 2)
+    factors = np.float32([2, 3])
+    array = store.lazy_plate(plate, SITES, lambda raw, channel: raw * factors[channel])
     assert array.shape == (3, 2, 640, 640)
-    assert np.array_equal(array[1].compute(), real_image().astype(np.float32) * 2)
+    assert array.dtype == np.float32
+    assert np.array_equal(array[1].compute(), real_image() * factors[:, None, None])
+    assert np.array_equal(store.lazy_plate(plate, SITES)[2].compute(), real_image())
+
+
+def test_labels_of_a_plate_are_one_lazy_array(plate):
+    labels = store.lazy_labels(plate, SITES, "Cells")
+    assert (labels.shape, labels.dtype) == ((3, 640, 640), np.int32)
+    assert np.array_equal(labels[2, 100:200].compute(), blobs()[100:200] * 2)
+    with pytest.raises(FileNotFoundError):
+        store.lazy_labels(plate, SITES, "Nuclei2")

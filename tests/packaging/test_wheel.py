@@ -59,6 +59,8 @@ def command(built, tmp_path_factory, request) -> Path:
     uv_pip(folder, "install", "--no-deps", "--no-index", str(wheel))
     if request.param == "newest":
         uv_pip(folder, "check")
+    else:
+        copy_compiled_kernels(folder)
     return folder / "bin" / "levelfield"
 
 
@@ -68,6 +70,18 @@ def borrowing_environment(folder: Path) -> None:
     here = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
     # Lines of a .pth file add folders without the .pth files in them: no editable installation.
     Path(here, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+
+
+def copy_compiled_kernels(folder: Path) -> None:
+    """Copy what numba has compiled here: the sources are the same, and it need not do it again."""
+    installed = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
+    for kernel in (REPOSITORY / "levelfield").rglob("__pycache__/*.nb?"):
+        target = installed / kernel.relative_to(REPOSITORY)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(kernel, target)
+        # Kernels are those of a source of this size and time.
+        source = kernel.parents[1] / f"{kernel.name.partition('.')[0]}.py"
+        shutil.copystat(source, target.parents[1] / source.name)
 
 
 def environment_of_newest_python(folder: Path) -> None:

@@ -35,10 +35,10 @@ def test_a_good_plate_has_all_its_tables():
     assert (quality.verdict["plate"] == PLATE).all()
     assert quality.verdict["advice"].str.len().min() > 0
     assert quality.answers["headline"].str.len().min() > 0
-    assert set(quality.counts["scope"]) == {"negcon", "poscon"}
+    assert set(quality.others["counts"]["scope"]) == {"negcon", "poscon"}
     assert (quality.answers["n_treated"] == 3).all()
     assert len(quality.wells) == 19 and len(quality.sites) == 38
-    assert quality.not_covered.empty and quality.trend.empty
+    assert quality.not_covered.empty and quality.others["trend"].empty
 
 
 def test_wells_that_look_like_no_control_are_listed_flagged_and_counted():
@@ -52,7 +52,7 @@ def test_a_class_that_lost_its_nuclei_fails_in_the_written_answer():
     quality = judged(wells_of("A") | wells_of("B", missed=0.9))
     answer = quality.answers.set_index("question").loc["found"]
     assert (answer["verdict"], answer["worst_measure"]) == ("fail", "missed")
-    counts = quality.counts.set_index("scope")
+    counts = quality.others["counts"].set_index("scope")
     assert counts.loc["poscon", "n_labels"] < 0.2 * counts.loc["poscon", "n_second_opinion"]
 
 

@@ -11,13 +11,13 @@ from skimage.draw import disk
 
 from levelfield.evaluation import evaluation_tables
 from levelfield.labels.objects import expand
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.estimates import PASS_LEVEL, difference, ratio_estimate
 from levelfield.qc.statistics.records import columns_of, from_table, to_table
 from levelfield.qc.truth import TruthLine, class_truth, truth_lines
 from levelfield.qc.verdict.rules import Margins
 from levelfield.qc.verdict.tables import VerdictLine
+from levelfield.questions import MEASURES
 
 N_OBJECTS = 25
 PAIRS = comparisons(layout())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_cases import answer_of, row_of, tables_of
 
-from levelfield.qc.measures import MEASURES
+from levelfield.questions import MEASURES
 from levelfield.report.intervals import interval_plot, interval_scale
 from levelfield.report.records import read_rows
 

@@ -10,7 +10,7 @@ import pytest
 from report_cases import answers_of, layout_of, plate_facts, readouts_of, tables_of
 from report_pages import HOSTILE, Page
 
-from levelfield.qc.measures import QUESTIONS
+from levelfield.questions import QUESTIONS
 from levelfield.report import ScreenReport, screen_page
 from levelfield.report.drift import drift_charts, drift_order
 

@@ -22,8 +22,8 @@ from verdict_cases import EVERYTHING, LAYOUT, REASONS, VERDICTS, facts, flat
 
 from levelfield.io.tables import read_csv, write_csv
 from levelfield.qc.plate import answer_table, verdict_table
-from levelfield.qc.statistics.doses import Trend
 from levelfield.qc.statistics.records import from_table
+from levelfield.qc.tables.trend import Trend
 from levelfield.qc.wording.advice import row_advice
 from levelfield.qc.wording.headlines import plate_headline
 from levelfield.report import plate_page, verdict_text

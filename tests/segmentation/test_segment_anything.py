@@ -37,7 +37,7 @@ def nuclei():
 class Painted:
     """In place of a network: masks that a test made up."""
 
-    device_name, fields_at_once = "cpu", 1
+    device_name = "cpu"
 
     def __init__(self, found):
         self.found = found

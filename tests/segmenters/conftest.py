@@ -14,7 +14,7 @@ from train_cellpose import train_cellpose
 
 from levelfield.evaluation import evaluate_image
 from levelfield.segmentation import segment_objects
-from levelfield.segmentation.registry import load_model
+from levelfield.segmentation.registry import forget_models, load_model
 from levelfield.segmentation.workers.exchange import environment_python
 from levelfield.training.kinds import KINDS
 from levelfield.training.loop import train
@@ -105,7 +105,7 @@ def load():
         return loaded[-1]
 
     yield load_it
-    load_model.cache_clear()
+    forget_models()
     for model in loaded:
         if hasattr(model, "close"):
             model.close()

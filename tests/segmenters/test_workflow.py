@@ -11,7 +11,7 @@ from segment_anything_networks import write_small_network
 from workflow_runs import small_screen
 
 from levelfield.io.checksums import file_sha256
-from levelfield.qc.measures import QUESTIONS
+from levelfield.questions import QUESTIONS
 
 NUCLEI = ("stardist", "mask_rcnn", "cellpose3", "instanseg", "cellpose")
 SETS = (*(f"Nuclei{number}" for number in range(len(NUCLEI))), "Anything", "Cells")

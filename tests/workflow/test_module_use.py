@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import REPOSITORY
+from warm_python import warm_python
 from workflow_runs import LAYOUT, small_screen
 
 pytestmark = pytest.mark.workflow
@@ -56,7 +57,7 @@ def other(tmp_path_factory) -> Path:
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
+        [warm_python(), "-m", "snakemake", *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

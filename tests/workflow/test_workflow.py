@@ -15,9 +15,9 @@ from ome_zarr_models.v05 import HCS
 from workflow_runs import small_screen
 
 from levelfield.config.wells import row_letters
-from levelfield.qc.measures import MEASURES, QUESTIONS
 from levelfield.qc.statistics.records import columns_of
 from levelfield.qc.verdict.tables import AnswerLine, VerdictLine
+from levelfield.questions import MEASURES, QUESTIONS
 
 pytestmark = pytest.mark.workflow
 

@@ -14,8 +14,8 @@ from levelfield.config.references import plates_with_references
 from levelfield.config.sheets import ConfigError
 from levelfield.evaluation import evaluation_tables
 from levelfield.io.store import read_labels
-from levelfield.qc.measures import MEASURES, QUESTIONS, SCOPES
 from levelfield.qc.truth import class_truth
+from levelfield.questions import MEASURES, QUESTIONS, SCOPES
 from levelfield.report.evaluation import picture_groups
 from levelfield.steps.evaluate import look_for_references
 

@@ -39,6 +39,7 @@ rule create_store:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         store=store_of,
         n_sets=len(OBJECT_SETS),
+        version=config["store_format"],
     message:
         "Creating the OME-Zarr store of plate {wildcards.plate}"
     script:

@@ -58,6 +58,7 @@ rule summarise_plate:
             labels={"plate": "{plate}"},
         ),
         plate=PATHS.file("summarise_plate", "plate"),
+        image_quality=PATHS.file("summarise_plate", "image_quality"),
         readouts=report(
             PATHS.file("summarise_plate", "readouts"),
             category="Assay",

@@ -1,4 +1,4 @@
-"""The OME-Zarr 0.5 plate: create it, write a field, read a field."""
+"""The OME-Zarr plate: create it, write a field, read a field."""
 
 from levelfield.io.store.field import (
     EDITED_SUFFIX,
@@ -9,16 +9,20 @@ from levelfield.io.store.field import (
     invalidate_field,
     read_field,
     read_labels,
+    stored_channels,
     stored_dtype,
     stored_field,
     stored_pixel_size_um,
     write_field,
 )
+from levelfield.io.store.groups import NEWEST, VERSIONS
 from levelfield.io.store.metadata import Channel
-from levelfield.io.store.plate import create_plate, lazy_plate
+from levelfield.io.store.plate import create_plate, lazy_labels, lazy_plate
 
 __all__ = [
     "EDITED_SUFFIX",
+    "NEWEST",
+    "VERSIONS",
     "Channel",
     "Field",
     "checksum",
@@ -26,9 +30,11 @@ __all__ = [
     "field_path",
     "find_damage",
     "invalidate_field",
+    "lazy_labels",
     "lazy_plate",
     "read_field",
     "read_labels",
+    "stored_channels",
     "stored_dtype",
     "stored_field",
     "stored_pixel_size_um",

@@ -5,7 +5,6 @@ made from. So a torn field is never mistaken for a finished one, two writers of 
 harm, and a restarted job can skip what is done.
 """
 
-import errno
 import hashlib
 import shutil
 import time
@@ -22,13 +21,16 @@ import zarr
 from levelfield.arrays import AnyArray, Labels
 from levelfield.config.planted import PLANTED
 from levelfield.config.wells import well_path
+from levelfield.io.store.arrays import write_array
+from levelfield.io.store.groups import NEWEST, group_version, ome_attributes, write_group
 from levelfield.io.store.metadata import (
     Channel,
     image_attributes,
     label_attributes,
     labels_attributes,
 )
-from levelfield.io.store.pyramids import image_pyramid, label_pyramid, write_levels
+from levelfield.io.store.pyramids import image_pyramid, label_pyramid
+from levelfield.io.store.replace import put_in_place, recover
 
 EDITED_SUFFIX = "_edited"
 """Labels that a person drew are named ``<set>_edited``; writing a field never loses them."""
@@ -46,6 +48,8 @@ class Field:
     # What was planted into the labels of an object set: viewers show its name with the word
     # PLANTED, and its attributes hold the text. Not read back.
     planted: Mapping[str, str] = dataclass_field(default_factory=dict)
+    # Checksums, by name, that its maker knows already.
+    checksums: Mapping[str, str] = dataclass_field(default_factory=dict)
 
 
 def field_path(plate: Path, well: str, site: int) -> Path:
@@ -55,8 +59,9 @@ def field_path(plate: Path, well: str, site: int) -> Path:
 
 def checksum(array: AnyArray) -> str:
     """Return the sha256 of an array's shape, type and pixels."""
-    head = f"{array.shape}{array.dtype.str}".encode()
-    return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
+    digest = hashlib.sha256(f"{array.shape}{array.dtype.str}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def write_field(
@@ -90,40 +95,65 @@ def write_field(
     """
     place = field_path(plate, well, site)
     place.parent.mkdir(parents=True, exist_ok=True)
+    recover(place)
     _remove_abandoned(place)
     draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
     arrays = {"image": field.image, **field.labels}
-    checksums = {name: checksum(array) for name, array in arrays.items()}
+    checksums = {
+        name: field.checksums.get(name) or checksum(array) for name, array in arrays.items()
+    }
     own: Any = {"fingerprint": fingerprint, "checksums": checksums, "record": dict(record or {})}
+    version = group_version(plate) or NEWEST
     try:
-        group = zarr.open_group(draft, mode="w", zarr_format=3)
         levels = image_pyramid(field.image)
-        write_levels(group, levels, "cyx")
-        ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um)
-        group.attrs.update({"ome": ome, _OWN: own})
-        _write_labels(group, field, place, draft, pixel_size_um)
-        _put_in_place(draft, place)
+        _write_levels(draft, levels, "cyx", version)
+        ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um, version)
+        _write_labels(field, place, draft, pixel_size_um, version)
+        write_group(draft, {**ome, _OWN: own}, version)
+        put_in_place(draft, place)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)  # on a full disk, a part would take the last room
         raise
     return checksums
 
 
+def _write_levels(path: Path, levels: Sequence[AnyArray], axes: str, version: str) -> None:
+    for level, pixels in enumerate(levels):
+        write_array(path / str(level), pixels, axes, version)
+
+
 def _write_labels(
-    group: zarr.Group, field: Field, place: Path, draft: Path, pixel_size_um: float | None
+    field: Field, place: Path, draft: Path, pixel_size_um: float | None, version: str
 ) -> None:
     edited = [path for path in sorted(place.glob(f"labels/*{EDITED_SUFFIX}")) if path.is_dir()]
     names = [*field.labels, *(path.name for path in edited)]
-    labels_group = group.create_group("labels", attributes={"ome": labels_attributes(names)})
     for name, array in field.labels.items():
-        levels = label_pyramid(array)
         title = f"{name} {PLANTED}" if name in field.planted else name
-        attributes: dict[str, Any] = {"ome": label_attributes(title, len(levels), pixel_size_um)}
-        if name in field.planted:
-            attributes[_OWN] = {"planted": field.planted[name]}
-        write_levels(labels_group.create_group(name, attributes=attributes), levels, "yx")
+        own = {_OWN: {"planted": field.planted[name]}} if name in field.planted else {}
+        _write_label(draft / "labels" / name, array, title, own, pixel_size_um, version)
     for path in edited:
-        shutil.copytree(path, draft / "labels" / path.name)
+        if group_version(path) == version:
+            shutil.copytree(path, draft / "labels" / path.name)
+        else:
+            pixels = _read_pixels(path)
+            _write_label(
+                draft / "labels" / path.name, pixels, path.name, {}, pixel_size_um, version
+            )
+    write_group(draft / "labels", labels_attributes(names, version), version)
+
+
+def _write_label(
+    path: Path,
+    labels: AnyArray,
+    title: str,
+    own: Mapping[str, Any],
+    pixel_size_um: float | None,
+    version: str,
+) -> None:
+    levels = label_pyramid(labels)
+    _write_levels(path, levels, "yx", version)
+    ome = label_attributes(title, len(levels), pixel_size_um, version)
+    write_group(path, {**ome, **own}, version)
 
 
 def _remove_abandoned(place: Path) -> None:
@@ -135,24 +165,6 @@ def _remove_abandoned(place: Path) -> None:
             continue  # its writer has just put it in place
 
 
-def _put_in_place(draft: Path, place: Path) -> None:
-    """Replace a folder by another; where two writers meet, the last one stays."""
-    old = draft.with_name(draft.name + ".old")
-    while True:
-        try:
-            draft.rename(place)
-            break
-        except OSError as error:
-            # The place is taken: by an earlier run, or by another writer just now.
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-        try:
-            place.rename(old)
-        except FileNotFoundError:
-            continue
-        shutil.rmtree(old)
-
-
 def stored_field(plate: Path, well: str, site: int) -> dict[str, Any]:
     """Return what a field carries of its making; empty where there is no whole field.
 
@@ -162,11 +174,12 @@ def stored_field(plate: Path, well: str, site: int) -> dict[str, Any]:
         ``fingerprint`` (str), ``checksums`` (of the image and each object set) and ``record``
         (facts of its segmentation).
     """
-    try:
-        attributes: Any = zarr.open_group(field_path(plate, well, site), mode="r").attrs
-        return dict(attributes.get(_OWN, {}))
-    except (FileNotFoundError, ValueError):
-        return {}
+    path = field_path(plate, well, site)
+    recover(path)
+    if group_version(path) != (group_version(plate) or NEWEST):
+        return {}  # none, or one of the version that the plate had before
+    attributes: Any = zarr.open_group(path, mode="r").attrs
+    return dict(attributes.get(_OWN, {}))
 
 
 def find_damage(plate: Path, well: str, site: int, checksums: Mapping[str, str]) -> dict[str, str]:
@@ -192,8 +205,10 @@ def find_damage(plate: Path, well: str, site: int, checksums: Mapping[str, str])
 def invalidate_field(plate: Path, well: str, site: int) -> None:
     """Take away a field's fingerprint, so that the next run makes the field again."""
     if own := stored_field(plate, well, site):
-        group = zarr.open_group(field_path(plate, well, site), mode="r+")
-        group.attrs.update({_OWN: own | {"fingerprint": ""}})
+        path = field_path(plate, well, site)
+        attributes = dict(zarr.open_group(path, mode="r").attrs)
+        attributes |= {_OWN: own | {"fingerprint": ""}}
+        write_group(path, attributes, group_version(path) or NEWEST)
 
 
 def read_field(plate: Path, well: str, site: int, sets: Sequence[str]) -> Field:
@@ -221,9 +236,29 @@ def read_labels(plate: Path, well: str, site: int, name: str) -> AnyArray:
 
 def _read_pixels(path: Path) -> AnyArray:
     """Read the largest level of an image or of labels."""
+    return np.asarray(largest_level(path))
+
+
+def largest_level(path: Path) -> zarr.Array[Any]:
+    """Return the largest level of an image or of labels, unread.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
     group = zarr.open_group(path, mode="r")
-    ome: Any = group.attrs["ome"]
-    return np.asarray(group[ome["multiscales"][0]["datasets"][0]["path"]])
+    level: Any = group[ome_attributes(group.attrs)["multiscales"][0]["datasets"][0]["path"]]
+    return level
+
+
+def stored_channels(plate: Path) -> list[Channel]:
+    """Return the channels of a plate, in the order of its images, from the first field there."""
+    ome = ome_attributes(zarr.open_group(_first_field(plate), mode="r").attrs)
+    return [
+        Channel(shown["label"], shown["color"], int(shown["window"]["max"]))
+        for shown in ome["omero"]["channels"]
+    ]
 
 
 def stored_dtype(plate: Path) -> np.dtype[Any]:
@@ -236,7 +271,7 @@ def stored_pixel_size_um(plate: Path) -> float | None:
 
     None where it was not known when the field was written.
     """
-    ome: Any = zarr.open_group(_first_field(plate), mode="r").attrs["ome"]
+    ome = ome_attributes(zarr.open_group(_first_field(plate), mode="r").attrs)
     multiscale = ome["multiscales"][0]
     if multiscale["axes"][-1].get("unit") != "micrometer":
         return None
@@ -244,16 +279,7 @@ def stored_pixel_size_um(plate: Path) -> float | None:
 
 
 def _first_field(plate: Path) -> Path:
-    first = next(Path(plate).glob("*/*/[0-9]*/zarr.json"), None)
+    first = next(Path(plate).glob("*/*/[0-9]*/0"), None)
     if first is None:
         raise FileNotFoundError(f"'{plate}' holds no field yet; segment the plate first.")
     return first.parent
-
-
-def make_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    """Write a group's metadata so that a reader sees it whole or not at all."""
-    path.mkdir(parents=True, exist_ok=True)
-    draft = path / f".{uuid.uuid4().hex}"
-    zarr.open_group(draft, mode="w", zarr_format=3, attributes=dict(attributes))
-    (draft / "zarr.json").replace(path / "zarr.json")
-    draft.rmdir()

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET
+from levelfield.questions import MEASURES
 
 SHEET_COLUMNS = ("plate", "well", "site", "object_set", "object_number", "reviewer", "answer")
 OBJECT = [*FIELD, NUMBER]
 CORRECT, MISSED, CANNOT_TELL = "correct", "missed", "cannot_tell"
 ERRORS = ("split", "merged", "too_large", "too_small", "not_an_object")
-PER_OBJECT = ("agreement", "invented", "bias", "balance", "splits", "merges")
+PER_OBJECT = tuple(name for name, measure in MEASURES.items() if measure.reviewed is not None)
 """Measures that an answer about one object speaks of."""
 
 
@@ -184,15 +185,9 @@ def count_answers(number: int) -> str:
 
 def _values(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what each answer means for each measure; NaN for "cannot tell"."""
-    answer = rows["answer"]
-    pieces = np.where(answer == "split", (rows["f"] - 1) / rows["f"], 0.0)
-    lacking = np.where(answer == "merged", rows["m"] - 1, 0.0)
     values = {
-        "agreement": (answer == CORRECT) * 1.0,
-        "invented": (answer == "not_an_object") * 1.0,
-        "bias": (answer == "too_large") * 1.0 - (answer == "too_small"),
-        "balance": pieces - lacking,
-        "splits": pieces,
-        "merges": (answer == "merged") * 1.0,
+        name: measure.reviewed(rows)
+        for name, measure in MEASURES.items()
+        if measure.reviewed is not None
     }
-    return pd.DataFrame(values, index=rows.index).where(answer != CANNOT_TELL)
+    return pd.DataFrame(values, index=rows.index).where(rows["answer"] != CANNOT_TELL)

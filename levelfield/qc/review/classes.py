@@ -9,7 +9,6 @@ import pandas as pd
 
 from levelfield.arrays import Floats, ordered_sum
 from levelfield.qc.columns import FIELD
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.review.answers import OBJECT, PER_OBJECT, Answers
 from levelfield.qc.review.sampling import ReviewPlan, drawn, drawn_fields, object_risk, risk_strata
 from levelfield.qc.review.stratified import (
@@ -22,10 +21,10 @@ from levelfield.qc.review.stratified import (
 )
 from levelfield.qc.review.units import field_table, object_evidence
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewState
+from levelfield.questions import MEASURES, REVIEWED
 
 GUARD_MISSED = 1.0
 """Variance of a field's count of missed objects that is mixed in: one object more or less."""
-_COUNT_FIELDS = ("missed", "agreement")
 
 
 @dataclass(frozen=True)
@@ -73,12 +72,12 @@ class ClassReview:
     @cached_property
     def reviewed(self) -> dict[str, Reviewed]:
         """What the review says, by measure; without a value unless it is complete."""
-        return {measure: self.reviewed_with(measure) for measure in MEASURES}
+        return {measure: self.reviewed_with(measure) for measure in REVIEWED}
 
     @cached_property
     def read(self) -> dict[str, Reviewed]:
         """What the evidence alone says, by measure, as if nothing had been left to a draw."""
-        return {measure: self._estimate(measure, Sample.evidence_mean) for measure in MEASURES}
+        return {measure: self._estimate(measure, Sample.evidence_mean) for measure in REVIEWED}
 
     def best(self, measure: str) -> Reviewed:
         """Return what is known of a measure: by the review where it is complete."""
@@ -97,7 +96,7 @@ class ClassReview:
     def _estimate(
         self, measure: str, mean_of: Callable[[Sample], Reviewed], weights: Floats | None = None
     ) -> Reviewed:
-        if measure not in _COUNT_FIELDS:
+        if not MEASURES[measure].counts_missed:
             return mean_of(self.object_sample(measure, weights))
         fields = self.field_sample(weights)
         missed = mean_of(fields)

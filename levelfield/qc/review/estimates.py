@@ -12,7 +12,6 @@ import pandas as pd
 
 from levelfield.arrays import Floats
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.measures import MEASURES, SCOPES, Scope
 from levelfield.qc.review.answers import Answers
 from levelfield.qc.review.classes import ClassReview, class_review
 from levelfield.qc.review.foreseen import reviews_needed
@@ -25,6 +24,7 @@ from levelfield.qc.statistics.estimates import NOTHING, Estimate, difference, es
 from levelfield.qc.verdict.cases import rules_of
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow, ReviewState
 from levelfield.qc.verdict.rules import Rules
+from levelfield.questions import MEASURES, REVIEWED, SCOPES, Scope
 
 SHARE = "share"
 """Unit of the reviewed bias: share of objects too large less share too small."""
@@ -65,7 +65,7 @@ def review_estimates(
             for there, missing in [[table[table["Metadata_Well"].isin(wells)] for table in own]]
         }
         maker = _Rows(plate, object_set, classes, pairs, answers, rules)
-        rows += [row for measure in MEASURES for row in maker.rows(measure)]
+        rows += [row for measure in REVIEWED for row in maker.rows(measure)]
     return rows
 
 
@@ -149,7 +149,7 @@ def _matched(
     Objects are matched by their local density; fields, whose missed objects have none, by their
     number of true objects.
     """
-    by_field = measure in ("missed", "agreement")
+    by_field = MEASURES[measure].counts_missed
     units = [side.fields["size"] if by_field else side.objects["local_density"] for side in sides]
     densities = [column.to_numpy(float) for column in units]
     known = [np.isfinite(own) for own in densities]

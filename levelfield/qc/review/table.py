@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.estimates import NOTHING, Estimate
 from levelfield.qc.statistics.records import columns_of, from_table, to_table
 from levelfield.qc.verdict.rows import Key, ReviewedRow
 from levelfield.qc.verdict.steps import review_step
+from levelfield.questions import MEASURES
 
 _OF_ESTIMATES = [
     f"{name}_{part}"

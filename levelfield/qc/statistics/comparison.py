@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from levelfield.qc.measures import Scope
+from levelfield.questions import Scope
 
 ClassKey = tuple[Scope, str]
 """Scope (negcon or poscon) and name of a control class."""

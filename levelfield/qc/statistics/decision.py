@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from levelfield.arrays import ordered_sum
-from levelfield.qc.measures import Kind, Measure
 from levelfield.qc.statistics.estimates import FAIL_LEVEL, PASS_LEVEL, Estimate, Verdict
+from levelfield.questions import Kind, Measure
 
 MOST_WELLS = 1000
 FEWEST_TO_PASS = 2

@@ -7,6 +7,7 @@ from levelfield.arrays import Floats
 from levelfield.qc.statistics.control_class import ControlClass, estimate_by_well, with_scatter_of
 from levelfield.qc.statistics.estimates import Estimate, difference
 from levelfield.qc.statistics.field_sums import OF_OBJECTS, measure_terms
+from levelfield.questions import MEASURES
 
 SMALLEST_OVERLAP = 0.1
 """Share of each class that must lie in the other's range of densities."""
@@ -80,7 +81,7 @@ def _matching_units(side: ControlClass, measure: str) -> pd.DataFrame:
         terms = pd.DataFrame({"top": values.fillna(0.0), "bottom": values.notna() * 1.0})
     else:
         units, terms = side.sums, measure_terms(side.sums, measure)
-    name = "n_true" if measure in ("missed", "agreement") else "local_density"
+    name = "n_true" if MEASURES[measure].counts_missed else "local_density"
     density = units[name].astype(float)
     known = density.notna() & (terms["bottom"] > 0)
     return terms.assign(Metadata_Well=units["Metadata_Well"], density=density)[known]

@@ -9,13 +9,9 @@ import numpy as np
 import pandas as pd
 
 from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET, SITE
+from levelfield.questions import MEASURES
 
-OF_OBJECTS = {
-    "invented": "invented_evidence",
-    "balance": "balance_contribution",
-    "splits": "split_evidence",
-    "merges": "merge_evidence",
-}
+OF_OBJECTS = {name: measure.evidence for name, measure in MEASURES.items() if measure.evidence}
 """Measures that are means over objects, and the evidence per object that they are of."""
 _SUMS = OF_OBJECTS | {"lacking": "lacking_evidence", "right": "right_evidence"}
 _OF_FIELD = {
@@ -84,14 +80,5 @@ def measure_terms(sums: pd.DataFrame, measure: str) -> pd.DataFrame:
     Both are 0 where a field says nothing: of missed objects and agreement where no second opinion
     was asked, of bias where no edge could be measured.
     """
-    searched = sums["n_second_opinion"].notna()
-    top, bottom = {
-        "agreement": (sums["right"] * searched, (sums["n_objects"] + sums["missed"]) * searched),
-        "missed": (sums["missed"] * searched, sums["n_true"] * searched),
-        "invented": (sums["invented"], sums["n_known"]),
-        "bias": (sums["bias_px"].fillna(0.0), sums["bias_px"].notna() * 1.0),
-        "balance": (sums["balance"], sums["n_objects"]),
-        "splits": (sums["splits"], sums["n_objects"]),
-        "merges": (sums["merges"], sums["n_objects"]),
-    }[measure]
+    top, bottom = MEASURES[measure].terms(sums)
     return pd.DataFrame({"top": top, "bottom": bottom}).astype(float)

@@ -7,7 +7,6 @@ from typing import Self
 import pandas as pd
 
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.measures import MEASURES, SCOPES, Scope
 from levelfield.qc.statistics.appearance import appearance_shift
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.qc.statistics.control_class import ControlClass, with_scatter_of
@@ -17,6 +16,7 @@ from levelfield.qc.statistics.estimates import Estimate, difference
 from levelfield.qc.statistics.field_sums import OF_OBJECTS
 from levelfield.qc.statistics.records import shared_fields
 from levelfield.qc.statistics.summary import call_shares
+from levelfield.questions import MEASURES, SCOPES, Scope
 
 RAW, MATCHED = "raw", "density_matched"
 _OF_VARIANTS = ("balance", "splits", "merges")

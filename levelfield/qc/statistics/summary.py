@@ -1,30 +1,20 @@
 """Rates per site, well and class, corrected by the same constants as the verdict."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from levelfield.qc.columns import OBJECT_SET, SITE, WELL
-from levelfield.qc.measures import MEASURES
-from levelfield.qc.statistics.comparison import Comparison, control_classes
 from levelfield.qc.statistics.errors import Constants
 from levelfield.qc.statistics.field_sums import measure_terms
+from levelfield.questions import MEASURES
 
 DEAD_ZONE_PX = 0.5
 MISBOUNDED_SHARE = 0.2
 DOUBTFUL = 0.5
-RATES = {
-    "agreement": "agreement",
-    "missed": "missed_rate",
-    "invented": "invented_rate",
-    "bias": "threshold_bias_px",
-    "balance": "balance",
-    "splits": "split_rate",
-    "merges": "merge_rate",
-}
+RATES = {name: measure.column for name, measure in MEASURES.items()}
 """Columns of sites and wells, by the measures that they are of."""
 _OF_SITES = (
     *("n_objects", "n_second_opinion", *RATES.values(), "threshold_call", "within_calibration"),
@@ -77,7 +67,7 @@ def call_shares(calls: pd.Series) -> tuple[float, float]:
 
 def with_calls(sums: pd.DataFrame, constants_of: ConstantsOf) -> pd.DataFrame:
     """Add ``threshold_call`` of the corrected bias to sums of fields."""
-    bias = _corrected(measure_terms(sums, "bias"), sums[OBJECT_SET], "bias", constants_of)
+    bias = corrected(measure_terms(sums, "bias"), sums[OBJECT_SET], "bias", constants_of)
     return sums.assign(threshold_call=threshold_call(bias))
 
 
@@ -152,67 +142,11 @@ def _rates(sums: pd.DataFrame, keys: list[str], constants_of: ConstantsOf) -> pd
     sets = table.index.get_level_values(OBJECT_SET)
     for measure, column in RATES.items():
         terms = measure_terms(sums, measure).groupby([sums[key] for key in keys], sort=True).sum()
-        table[column] = _corrected(terms, sets, measure, constants_of)
+        table[column] = corrected(terms, sets, measure, constants_of)
     return table.reset_index()
 
 
-@dataclass(frozen=True)
-class ClassCount:
-    """How many objects the segmenter and the second opinion see in one control class.
-
-    Attributes
-    ----------
-    plate, object_set, scope, perturbation : str
-        Whose; scope is negcon or poscon.
-    n_wells, n_fields, n_labels : int
-        Imaged; and objects by the segmenter.
-    n_second_opinion : float
-        Objects by the second opinion; NaN where nobody was asked.
-    missed, invented : float
-        Corrected shares of true and of predicted objects, in percent.
-    """
-
-    plate: str
-    object_set: str
-    scope: str
-    perturbation: str
-    n_wells: int
-    n_fields: int
-    n_labels: int
-    n_second_opinion: float
-    missed: float
-    invented: float
-
-
-def class_counts(
-    plate: str, sums: pd.DataFrame, pairs: Sequence[Comparison], constants_of: ConstantsOf
-) -> list[ClassCount]:
-    """Count the objects of every control class: ``qc/counts.csv``."""
-    found = []
-    for object_set in dict.fromkeys(sums[OBJECT_SET]):
-        for (scope, name), wells in control_classes(pairs).items():
-            own = sums[(sums[OBJECT_SET] == object_set) & sums["Metadata_Well"].isin(wells)]
-            shares = {}
-            for measure in ("missed", "invented"):
-                terms = measure_terms(own, measure).sum().to_frame().T
-                share = _corrected(terms, [object_set], measure, constants_of).iloc[0]
-                shares[measure] = share * MEASURES[measure].scale
-            count = ClassCount(
-                plate,
-                str(object_set),
-                scope,
-                name,
-                n_wells=own["Metadata_Well"].nunique(),
-                n_fields=len(own),
-                n_labels=int(own["n_objects"].sum()),
-                n_second_opinion=float(own["n_second_opinion"].sum(min_count=1)),
-                **shares,
-            )
-            found.append(count)
-    return found
-
-
-def _corrected(
+def corrected(
     terms: pd.DataFrame, object_sets: Iterable[str], measure: str, constants_of: ConstantsOf
 ) -> pd.Series:
     """Return corrected ratios of terms, each by the constants of its object set."""

@@ -17,11 +17,11 @@ import pandas as pd
 from scipy.optimize import Bounds, minimize
 
 from levelfield.arrays import AnyArray, Floats
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.errors import DOUBTS, Constants, ErrorModel
 from levelfield.qc.train.phenotypes import EXTREME
 from levelfield.qc.train.plates import Plate, read_rows
 from levelfield.qc.train.segmentations import KINDS, METHODS
+from levelfield.questions import CALIBRATED, MEASURES
 
 COVERED = 0.85
 Z90 = 1.75
@@ -64,7 +64,7 @@ def calibrate(
         keep &= rows["family"] != family
     keep &= ~rows["what"].isin(EXTREME) & ~rows["differing"].str.endswith("same images")
     known, found = rows[keep], {}
-    for measure in MEASURES:
+    for measure in CALIBRATED:
         of_measure = known[known["measure"] == measure]
         line = _line(of_measure, measure)
         for kind in KINDS:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.train.segmentations import KINDS
 from levelfield.qc.train.targets import DISJOINT, Figures
+from levelfield.questions import CALIBRATED
 
 Tables = Mapping[str, Figures]
 Row = Mapping[str, Any]
@@ -82,7 +82,7 @@ def agreement(tables: Tables) -> str:
     """Return correlation and mean error per measure and segmenter."""
     table = tables["qc_agreement"].set_index(["measure", "kind"])
     rows = []
-    for name in MEASURES:
+    for name in CALIBRATED:
         row = {"measure": _word(name), "unit": table.loc[(name, "all"), "unit"].replace("%", "pp")}
         for kind in (*KINDS, "all"):
             own = table.loc[(name, kind)]
@@ -99,7 +99,7 @@ def coverage(tables: Tables) -> str:
     rows = []
     for differing in DISJOINT:
         row = {"what differs": differing}
-        for name in MEASURES:
+        for name in CALIBRATED:
             row[_word(name)] = "–"
             if (differing, name) in table.index:
                 own = table.loc[[(differing, name)]].set_index("kind")["coverage"]
@@ -114,8 +114,9 @@ def rule(tables: Tables) -> str:
     table = tables["qc_rule"]
     scopes = {"difference": "difference", "poscon": "class"}
     own = table[(table["kind"] == "all") & table["scope"].isin(scopes)]
-    order = {name: place for place, name in enumerate((*MEASURES, *scopes, *sorted(own["plates"])))}
-    own = own.sort_values(["measure", "scope", "plates"], key=lambda names: names.map(order))
+    names = (*CALIBRATED, *scopes, *sorted(own["plates"]))
+    order = {name: place for place, name in enumerate(names)}
+    own = own.sort_values(["measure", "scope", "plates"], key=lambda column: column.map(order))
     columns = {
         "measure": _plain("measure"),
         "row": lambda row: scopes[row["scope"]],

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from levelfield.qc.measures import MEASURES, QUESTIONS
 from levelfield.qc.statistics.errors import Constants
 from levelfield.qc.statistics.estimates import PASS_LEVEL
 from levelfield.qc.statistics.readings import RAW, Reading
@@ -23,6 +22,7 @@ from levelfield.qc.verdict.cases import plate_cases
 from levelfield.qc.verdict.rows import Row
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Rules
+from levelfield.questions import MEASURES, QUESTIONS
 
 HeldOut = Mapping[tuple[int, str], Mapping[tuple[str, str, str], Constants]]
 

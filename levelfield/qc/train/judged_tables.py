@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from levelfield.qc.measures import FOUND, MEASURES, SPLIT_MERGE, THRESHOLD
 from levelfield.qc.train.calibrate import ALIKE
 from levelfield.qc.train.intervals import named, rms_by_groups, share_by_groups
 from levelfield.qc.train.judge import Judged
 from levelfield.qc.train.phenotypes import EXTREME
 from levelfield.qc.train.segmentations import KINDS
+from levelfield.questions import FOUND, MEASURES, SPLIT_MERGE, THRESHOLD
 
 ALL_KINDS = "all"
 PHENOTYPE = "phenotype"

@@ -15,11 +15,11 @@ import pandas as pd
 
 from levelfield.arrays import AnyArray, Floats
 from levelfield.qc.evidence.scores import ALL_VARIANTS, OF_VARIANTS
-from levelfield.qc.measures import MEASURES, SCOPES, Scope
 from levelfield.qc.statistics.errors import Doubts
 from levelfield.qc.statistics.estimates import Estimate, difference, ratio_estimate
 from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.phenotypes import FAMILY_OF
+from levelfield.questions import CALIBRATED, MEASURES, SCOPES, Scope
 
 N_WELLS, WELL_IMAGES = 8, 4
 DIFFERING = (
@@ -44,31 +44,11 @@ def with_measures(fields: pd.DataFrame) -> pd.DataFrame:
     ``read_<measure>_<variant>``. The true bias is that of the outline to the visible edge: its
     distance to what annotators drew, plus theirs to the edge.
     """
-    n = fields["n"].astype(float)
-    merges, splits, lacking, balance, invented, right = (
-        fields[name].fillna(0.0)
-        for name in ("merges", "splits", "lacking", "balance", "invented", "right")
-    )
-    missed, true_missed = fields["missed"], fields["true_missed"]
-    there = n - splits - invented + lacking + missed
-    edge = fields["true_outline_px"] + fields["reference_bias_px"]
-    known = fields["bias"].notna() & edge.notna()
-    bias, edge = (values.where(known, 0.0) for values in (fields["bias"], edge))
-    n_edges = known.astype(float)
-    true_balance = fields["true_excess"] - fields["true_lacking"]
-    measured = {  # read, of, true, true of
-        "agreement": (right, n + missed, fields["true_right"], n + true_missed),
-        "missed": (missed, np.maximum(there, 0), true_missed, fields["true_n"]),
-        "invented": (invented, n, fields["true_invented"], n),
-        "bias": (bias, n_edges, edge, n_edges),
-        "balance": (balance, n, true_balance, n),
-        "splits": (splits, n, fields["true_excess"], n),
-        "merges": (merges, n, fields["true_merges"], n),
-    }
     made: dict[str, Any] = {
         f"{part}_{name}": values
-        for name in MEASURES
-        for part, values in zip(_PARTS, measured[name], strict=True)
+        for name, measure in MEASURES.items()
+        if measure.calibration is not None
+        for part, values in zip(_PARTS, measure.calibration(fields), strict=True)
     }
     for name in OF_ALL_VARIANTS:
         made[name] = fields[name.removeprefix("read_")].fillna(0.0)
@@ -76,7 +56,7 @@ def with_measures(fields: pd.DataFrame) -> pd.DataFrame:
 
 
 _PARTS = ("read", "of", "true", "true_of")
-READ = [f"{part}_{name}" for name in MEASURES for part in _PARTS]
+READ = [f"{part}_{name}" for name in CALIBRATED for part in _PARTS]
 OF_ALL_VARIANTS = [f"read_{m}_{v}" for m in OF_VARIANTS for v in ALL_VARIANTS]
 APPEARANCE = [*(column for column, _ in _SHIFTS.values()), "outside"]
 COLUMNS = {name: place for place, name in enumerate([*READ, *OF_ALL_VARIANTS, *APPEARANCE])}
@@ -163,7 +143,7 @@ def read_rows(
         scope: own.images if random is None else own.wells(random) for scope, own in classes.items()
     }
     shift = appearance_shift(plate)
-    for measure in MEASURES:
+    for measure in CALIBRATED:
         estimates = {scope: _estimate(wells, measure) for scope, wells in drawn.items()}
         truths = {scope: own.truth(measure) for scope, own in classes.items()}
         estimates["difference"] = difference(estimates["poscon"], estimates["negcon"])

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 
 from levelfield.qc.evidence.calibration import FILE, Calibration
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.train.calibrate import calibrate, whole_rows
 from levelfield.qc.train.drawing import all_plates
 from levelfield.qc.train.images import FOLDS
@@ -37,6 +36,7 @@ from levelfield.qc.train.plates import N_WELLS, READ, WELL_IMAGES, with_measures
 from levelfield.qc.train.range import fit_recognisers, flag_out_of_distribution, range_table, shown
 from levelfield.qc.train.segmentations import KINDS, METHODS
 from levelfield.qc.train.targets import target_table
+from levelfield.questions import MEASURES
 
 
 def agreement_table(fields: pd.DataFrame, constants: HeldOut) -> pd.DataFrame:

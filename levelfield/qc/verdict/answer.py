@@ -4,17 +4,17 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from levelfield.qc.measures import QUESTIONS, SCOPES
 from levelfield.qc.statistics.decision import bound_of
 from levelfield.qc.statistics.estimates import SEVERITY, worst_verdict
 from levelfield.qc.verdict.rows import Answer, Judged, Row
+from levelfield.questions import QUESTIONS, SCOPES
 
 
 def answers_of(rows: Sequence[Row]) -> list[Answer]:
     """Answer every question for every object set of a plate, in the order of `QUESTIONS`."""
     groups = rows_by_question(rows)
-    sets = list(dict.fromkeys(name for name, _ in groups))
-    ordered = sorted(groups, key=lambda key: (sets.index(key[0]), QUESTIONS.index(key[1])))
+    sets, order = list(dict.fromkeys(name for name, _ in groups)), list(QUESTIONS)
+    ordered = sorted(groups, key=lambda key: (sets.index(key[0]), order.index(key[1])))
     return [_answer(groups[key]) for key in ordered]
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from levelfield.arrays import ordered_sum
-from levelfield.qc.measures import MEASURES, Measure, n_classes
 from levelfield.qc.statistics.decision import Bound, bound_of
 from levelfield.qc.statistics.errors import Constants
 from levelfield.qc.statistics.estimates import Estimate
 from levelfield.qc.statistics.readings import MATCHED, RAW, Reading
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow
 from levelfield.qc.verdict.rules import Rules
+from levelfield.questions import MEASURES, Measure, n_classes
 
 
 @dataclass(frozen=True)

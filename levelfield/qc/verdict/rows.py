@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from levelfield.qc.measures import MEASURES, Measure, Scope
 from levelfield.qc.statistics.errors import NO_DOUBTS, Doubts
 from levelfield.qc.statistics.estimates import Estimate, Verdict
+from levelfield.questions import MEASURES, Measure, Scope
 
 Basis = Literal["evidence", "review"]
 Reason = Literal[

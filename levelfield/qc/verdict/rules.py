@@ -4,18 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from levelfield.qc.measures import AGREEMENT, FOUND, MEASURES, SPLIT_MERGE, THRESHOLD
 from levelfield.qc.statistics.errors import Constants, ErrorModel
+from levelfield.questions import CLASS, DIFFERENCE, MEASURES, QUESTIONS
 
-CLASS, DIFFERENCE = "class", "difference"
-_DEFAULTS = {
-    SPLIT_MERGE: MappingProxyType({CLASS: 15.0, DIFFERENCE: 10.0}),
-    THRESHOLD: MappingProxyType({CLASS: 1.0, DIFFERENCE: 0.5}),
-    AGREEMENT: MappingProxyType({CLASS: 90.0, DIFFERENCE: 10.0}),
-    FOUND: MappingProxyType({CLASS: 95.0, DIFFERENCE: 5.0}),
-}
-_UNITS = {SPLIT_MERGE: "pp", THRESHOLD: "px", AGREEMENT: "%", FOUND: "%"}
-_MOST = {THRESHOLD: 50.0}
 OBJECTS_TO_REVIEW = 100
 """Objects per class that people are asked to review where no better number is known."""
 
@@ -26,22 +17,26 @@ class Margins:
 
     Attributes
     ----------
-    split_merge, threshold : mapping of str to float
-        ``class`` and ``difference``: of balance, split rate and merge rate, percentage points; of
-        the threshold bias, px.
-    agreement, found : mapping of str to float
-        ``class``: least share of right objects; of objects that are found, and of labels that are
-        objects, percent; ``difference``: percentage points.
+    of_questions : mapping of str to mapping of str to float
+        ``class`` and ``difference`` by question, in the unit of its margin (`Question`); those that
+        are not given keep their defaults.
+
+    Raises
+    ------
+    ValueError
+        Naming the key, the value and what is allowed.
     """
 
-    split_merge: Mapping[str, float] = field(default_factory=lambda: _DEFAULTS[SPLIT_MERGE])
-    threshold: Mapping[str, float] = field(default_factory=lambda: _DEFAULTS[THRESHOLD])
-    agreement: Mapping[str, float] = field(default_factory=lambda: _DEFAULTS[AGREEMENT])
-    found: Mapping[str, float] = field(default_factory=lambda: _DEFAULTS[FOUND])
+    of_questions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for question in _DEFAULTS:
-            _check(question, getattr(self, question))
+        if unknown := sorted(set(self.of_questions) - set(QUESTIONS)):
+            raise ValueError(
+                f"qc.margins.{unknown[0]}: there is no such question. Allowed: "
+                f"{', '.join(QUESTIONS)}."
+            )
+        for key, values in self.of_questions.items():
+            QUESTIONS[key].margin.check(f"qc.margins.{key}", values)
 
     def of(self, measure: str, scope: str) -> float:
         """Return the margin of a row, as a fraction of objects or in px.
@@ -49,62 +44,28 @@ class Margins:
         For the agreement of a class it is the least share that is harmless, for all others the
         largest harmless size.
         """
-        question = MEASURES[measure].question
-        value = getattr(self, question)[DIFFERENCE if scope == DIFFERENCE else CLASS]
-        if question == FOUND and scope != DIFFERENCE:
+        made = MEASURES[measure]
+        margin = QUESTIONS[made.question].margin
+        given = self.of_questions.get(made.question, margin.defaults)
+        value = given[DIFFERENCE if scope == DIFFERENCE else CLASS]
+        if margin.is_share_of_right and not made.is_share_of_right and scope != DIFFERENCE:
             value = 100 - value
         # Of percent, 12 digits: 100 - 95 must be 0.05 exactly.
-        return round(value / MEASURES[measure].scale, 12)
+        return round(value / made.scale, 12)
 
 
-def _check(question: str, values: object) -> None:
-    default = _DEFAULTS[question]
-    name, unit = f"qc.margins.{question}", _UNITS[question]
-    example = ", ".join(f"{key}: {value:g}" for key, value in default.items())
-    if not isinstance(values, Mapping):
-        raise ValueError(
-            f"{name} is {values!r}: it has two values, one for each class and one for the "
-            f"difference between classes. Write {name}: {{{example}}} ({unit})."
-        )
-    unknown = sorted(set(values) ^ set(default))
-    if unknown:
-        problem = "is missing" if unknown[0] in default else "is not known"
-        raise ValueError(
-            f"{name}.{unknown[0]} {problem}; there are class and difference. "
-            f"Write {name}: {{{example}}} ({unit})."
-        )
-    most = _MOST.get(question, 100.0)
-    for key, value in values.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0 < value < most:
-            raise ValueError(
-                f"{name}.{key} is {value!r}; it must be a number above 0 and below {most:g} "
-                f"({unit}). Default: {default[key]:g}."
-            )
-
-
-# For objects and segmenters that nothing is known of: about three times the errors that are known
-# for nuclei, of a class, of a difference, and between wells.
-_UNKNOWN = {
-    "agreement": (0.20, 0.15, 0.05),
-    "missed": (0.12, 0.10, 0.04),
-    "invented": (0.10, 0.08, 0.03),
-    "bias": (0.60, 0.30, 0.15),
-    "balance": (0.15, 0.14, 0.04),
-    "splits": (0.12, 0.10, 0.03),
-    "merges": (0.12, 0.10, 0.03),
-}
 UNCALIBRATED: Mapping[str, Constants] = MappingProxyType(
     {
         name: Constants(
             calibrated=False,
-            error_class=ErrorModel(of_class),
-            error_difference=ErrorModel(of_difference),
-            between_wells=between_wells,
+            error_class=ErrorModel(measure.unknown.of_class),
+            error_difference=ErrorModel(measure.unknown.of_difference),
+            between_wells=measure.unknown.between_wells,
         )
-        for name, (of_class, of_difference, between_wells) in _UNKNOWN.items()
+        for name, measure in MEASURES.items()
     }
 )
+"""For objects and segmenters that nothing is known of."""
 
 
 @dataclass(frozen=True)

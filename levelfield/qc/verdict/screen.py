@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from levelfield.arrays import Floats, ordered_sum
-from levelfield.qc.measures import MEASURES, Scope
 from levelfield.qc.statistics.errors import DOUBTS, Constants, Doubts
 from levelfield.qc.statistics.estimates import Estimate, satterthwaite
 from levelfield.qc.statistics.plates import combine_plates
@@ -26,6 +25,7 @@ from levelfield.qc.verdict.cases import (
 )
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow
 from levelfield.qc.verdict.rules import Rules
+from levelfield.questions import MEASURES, Scope
 
 SCREEN = "screen"
 _COUNTS = ("n_wells", "n_sites", "n_objects")

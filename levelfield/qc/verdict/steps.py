@@ -2,11 +2,11 @@
 
 from math import ceil
 
-from levelfield.qc.measures import n_classes
 from levelfield.qc.statistics.decision import FEWEST_TO_PASS, wells_to_decide
 from levelfield.qc.statistics.estimates import Verdict
 from levelfield.qc.verdict.cases import Case
 from levelfield.qc.verdict.rows import NextStep, Reason
+from levelfield.questions import MEASURES, n_classes
 
 SECONDS_PER_OBJECT = 8
 """A person's time to look at one object of a review and answer."""
@@ -56,7 +56,7 @@ def review_step(per_class: int, scope: str, measure: str) -> NextStep:
 def _review(case: Case, usual_review: int) -> NextStep | None:
     """Return the review that would decide a row; None where no review would."""
     measure = case.reading.measure
-    if measure == "bias":
+    if measure == "bias" or not MEASURES[measure].in_review:
         return None
     # Only what was drawn counts, and only when all of it has an answer.
     drawn = FIELDS_TO_SEARCH if measure == "missed" else usual_review

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from levelfield.qc.measures import Scope
 from levelfield.qc.statistics.estimates import NOTHING, Estimate, Verdict
 from levelfield.qc.statistics.records import shared_fields
 from levelfield.qc.verdict.answer import rows_by_question, worst_of
 from levelfield.qc.verdict.rows import Answer, Basis, Judged, NextStep, Reason, ReviewState, Row
+from levelfield.questions import Scope
 
 
 @dataclass(frozen=True)

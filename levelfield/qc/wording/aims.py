@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from levelfield.qc.measures import SPLIT_MERGE
 from levelfield.qc.verdict.rows import Row
 from levelfield.qc.verdict.tables import VerdictLine
 from levelfield.qc.wording.parameters import (
@@ -16,19 +15,10 @@ from levelfield.qc.wording.parameters import (
     parameter_advice,
 )
 from levelfield.qc.wording.questions import name_of_row
+from levelfield.questions import SPLIT_MERGE
 
 WORTH_CHANGING = 0.5
 """Share of the margin: an undecided row that is nearer to zero names no parameter."""
-
-_AIMS: dict[str, tuple[Aim, Aim]] = {
-    "bias": ("smaller", "larger"),
-    "balance": ("divide_less", "divide_more"),
-    "splits": ("divide_less", "divide_less"),
-    "merges": ("divide_more", "divide_more"),
-    "missed": ("find_more", "find_more"),
-    "invented": ("find_fewer", "find_fewer"),
-}
-"""By measure: what a value above zero and one below it asks for. Agreement asks for nothing."""
 
 
 def aim(row: Row | VerdictLine, value: float) -> Aim | None:
@@ -36,7 +26,8 @@ def aim(row: Row | VerdictLine, value: float) -> Aim | None:
 
     The value is that of the row's estimate, in the unit of its margin.
     """
-    if row.at_floor or row.measure_name not in _AIMS or row.verdict == "pass":
+    aims = row.measure.aims
+    if row.at_floor or aims is None or row.verdict == "pass":
         return None
     if not np.isfinite(value):
         return None
@@ -46,7 +37,7 @@ def aim(row: Row | VerdictLine, value: float) -> Aim | None:
     side = max(classes if row.scope == "difference" else [value], key=abs, default=0.0)
     if side == 0 or (side < 0 and not row.measure.signed):
         return None
-    return _AIMS[row.measure_name][0 if side > 0 else 1]
+    return aims[0 if side > 0 else 1]
 
 
 def parameter_words(row: Row, method: Method, others: Sequence[Row]) -> str:

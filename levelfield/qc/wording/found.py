@@ -2,33 +2,11 @@
 
 import numpy as np
 
-from levelfield.qc.measures import THRESHOLD
 from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate
 from levelfield.qc.verdict.rows import Row
 from levelfield.qc.wording.numbers import interval, measured, sentence
 from levelfield.qc.wording.questions import CLASS_TITLES, name_of_row
-
-_CLASS_WORDS = {
-    "agreement": ("{n} of {set} are right", "{n} of {set} are right"),
-    "missed": ("{n} of {set} are missed", "fewer {set} than none read as missed ({n})"),
-    "invented": ("{n} of {set} are invented", "fewer {set} than none read as invented ({n})"),
-    "bias": ("the outlines of {set} are {n} too large", "the outlines of {set} are {n} too small"),
-    "balance": ("{set} are over-segmented by {n}", "{set} are under-segmented by {n}"),
-    "splits": ("{set} have {n} superfluous pieces", "{set} read {n} fewer pieces than none"),
-    "merges": ("{n} of {set} are merged", "fewer {set} than none read as merged ({n})"),
-}
-_DIFFERENCE_WORDS = {
-    "agreement": ("{n} more of {set} are right", "{n} fewer of {set} are right"),
-    "missed": ("{n} more of {set} are missed", "{n} fewer of {set} are missed"),
-    "invented": ("{n} more of {set} are invented", "{n} fewer of {set} are invented"),
-    "bias": ("the outlines of {set} are {n} larger", "the outlines of {set} are {n} smaller"),
-    "balance": (
-        "the balance of {set} is {n} higher: more splits or fewer merges",
-        "the balance of {set} is {n} lower: more merges or fewer splits",
-    ),
-    "splits": ("{n} more of {set} are split", "{n} fewer of {set} are split"),
-    "merges": ("{n} more of {set} are merged", "{n} fewer of {set} are merged"),
-}
+from levelfield.questions import THRESHOLD
 
 
 def found_words(row: Row) -> str:
@@ -49,9 +27,10 @@ def found_words(row: Row) -> str:
             f"Nothing could be measured for {row.object_set} in these wells: no objects, or no "
             "edge with contrast."
         )
-    words = _DIFFERENCE_WORDS if row.scope == "difference" else _CLASS_WORDS
-    value = row.estimate.value * row.measure.scale
-    said = words[row.measure_name][0 if value >= 0 else 1]
+    measure = row.measure
+    words = measure.of_difference if row.scope == "difference" else measure.of_class
+    value = row.estimate.value * measure.scale
+    said = words.above if value >= 0 else words.below
     what = said.format(set=row.object_set, n=_size(abs(value), row))
     if row.at_floor:
         name = name_of_row(row.measure_name, row.scope, row.perturbation)

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from levelfield.qc.measures import SPLIT_MERGE
 from levelfield.qc.verdict.rows import Answer
 from levelfield.qc.verdict.tables import AnswerLine
 from levelfield.qc.wording.advice import WITHHELD
 from levelfield.qc.wording.numbers import measured, sentence
-from levelfield.qc.wording.questions import QUESTIONS, answer_words, name_of_row
+from levelfield.qc.wording.questions import answer_words, name_of_row
 from levelfield.qc.wording.standing import margin_words
 from levelfield.qc.wording.steps import next_words
+from levelfield.questions import QUESTIONS, SPLIT_MERGE
 
 SHARED, MERGED_ALIKE, SPLIT_ALIKE = (
     f"Both classes are {how} alike: counts are wrong, contrasts may still hold."

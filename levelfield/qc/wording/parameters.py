@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from levelfield.segmentation.method import Aim, Knob
+from levelfield.questions import Aim
+from levelfield.segmentation.method import Knob
 
 Number = int | float | None
 

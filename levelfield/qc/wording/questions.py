@@ -1,74 +1,11 @@
 """How the questions, measures and classes of the verdict are called."""
 
-from dataclasses import dataclass
-
-from levelfield.qc.measures import AGREEMENT, FOUND, SPLIT_MERGE, THRESHOLD
-
-
-@dataclass(frozen=True)
-class Question:
-    """How a question is put to people.
-
-    Attributes
-    ----------
-    key, title, text, reading : str
-        Name in the tables, in a heading, as a question, and how its numbers are read.
-    """
-
-    key: str
-    title: str
-    text: str
-    reading: str
-
-
-QUESTIONS: dict[str, Question] = {
-    question.key: question
-    for question in (
-        Question(
-            AGREEMENT,
-            "Agreement",
-            "Are most objects right?",
-            "Share of objects that are neither split, merged, missed, invented nor badly outlined.",
-        ),
-        Question(
-            FOUND,
-            "Found",
-            "Is every object found, and nothing invented?",
-            "Missed: objects without an outline, per true object. Invented: outlines without an "
-            "object, per outline. More objects in one class are no error; an object that only the "
-            "segmentation or only the second opinion sees is.",
-        ),
-        Question(
-            THRESHOLD,
-            "Threshold",
-            "Are about as many images a bit too low as a bit too high?",
-            "Distance from the visible edge to the outline: above zero the outlines are too large "
-            "(threshold too low), below zero too small (too high).",
-        ),
-        Question(
-            SPLIT_MERGE,
-            "Splits and merges",
-            "Are there about as many splits as merges – and few of both?",
-            "Splits: superfluous pieces per outline. Merges: outlines around several objects. "
-            "Balance: superfluous minus lacking objects; above zero more is split, below zero more "
-            "is merged.",
-        ),
-    )
-}
-"""By key, in the order in which they are asked."""
+from levelfield.questions import MEASURES
 
 BOTH_CLASSES = "Do these hold for the negative AND the positive controls?"
 """The fourth question: of each of the others."""
 
-MEASURE_TITLES = {
-    "agreement": "agreement",
-    "missed": "missed objects",
-    "invented": "invented objects",
-    "bias": "threshold bias",
-    "balance": "balance",
-    "splits": "split rate",
-    "merges": "merge rate",
-}
+MEASURE_TITLES = {name: measure.title for name, measure in MEASURES.items()}
 CLASS_TITLES = {"negcon": "negative control", "poscon": "positive control"}
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.estimates import FAIL_LEVEL
 from levelfield.qc.verdict.rows import Row
 from levelfield.qc.wording.found import interval_of, value_words
 from levelfield.qc.wording.numbers import count
 from levelfield.qc.wording.questions import answer_words
+from levelfield.questions import MEASURES
 
 WORTH_TELLING = 0.1
 """Share of the reviewed objects that nobody could tell, or of the variance that a doubt adds."""

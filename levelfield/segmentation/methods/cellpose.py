@@ -124,6 +124,7 @@ METHOD = Method(
     run_many=segment_with_cellpose,
     channels=(1, 3),
     load=_load,
+    fields_at_once={"cuda": 32, "mps": 4},
     for_threads=True,
     environment="levelfield[gpu]",
     knobs=KNOBS,

@@ -40,6 +40,7 @@ METHOD = Method(
     run_many=segment_with_worker,
     channels=(1, 2),
     load=partial(Worker, "cellpose3"),
+    fields_at_once={"cuda": 8, "mps": 8, "cpu": 8},
     environment="an environment of its own: `make env-cellpose3`",
     knobs=KNOBS,
 )

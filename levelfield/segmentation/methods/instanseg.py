@@ -39,6 +39,7 @@ METHOD = Method(
     options=InstansegOptions,
     run_many=segment_with_worker,
     load=partial(Worker, "instanseg"),
+    fields_at_once={"cuda": 8, "mps": 8, "cpu": 8},
     environment="an environment of its own: `make env-instanseg`",
     knobs=(
         Knob("mask_threshold", 0.05, "smaller"),

@@ -149,6 +149,7 @@ METHOD = Method(
     run_many=segment_with_network,
     channels=(1, 1),
     load="levelfield.segmentation.small_network.inference:load_model",
+    fields_at_once={"cuda": 8, "mps": 8},
     for_threads=True,
     plate_diameter=True,
     trainable=True,

@@ -170,7 +170,6 @@ class MaskRcnnModel:
     facts: dict[str, str]
     device: torch.device
     device_name: str
-    fields_at_once: int = 1
 
     def propose(self, image: Plane, minimum_score: float, shape: tuple[int, ...]) -> list[Proposal]:
         """Return what may be objects of an image (Y, X), whose intensities are as for training.

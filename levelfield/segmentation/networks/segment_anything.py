@@ -50,7 +50,6 @@ class SegmentAnythingModel:
 
     network: Sam
     device_name: str
-    fields_at_once: int = 1
 
     def masks_of_prompts(
         self, image: Colours, boxes: Image | None, points: Image | None

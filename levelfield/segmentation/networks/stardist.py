@@ -166,7 +166,6 @@ class StarDistModel:
     thresholds: Mapping[str, float]
     device: torch.device
     device_name: str
-    fields_at_once: int = 1
 
     @property
     def n_channels(self) -> int:

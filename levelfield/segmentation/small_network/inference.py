@@ -84,11 +84,6 @@ class NetworkModel:
         look = partial(predict_all, self.runtime, images, groups=groups)
         return diameters_at_best_scale(look)
 
-    @property
-    def fields_at_once(self) -> int:
-        """Images that keep the device busy."""
-        return self.runtime.batch
-
 
 def load_model(path: Path, device: str = "cpu") -> NetworkModel:
     """Read weights and make them ready on a device; see `segmentation.devices.choose_device`.

@@ -13,7 +13,7 @@ from levelfield.segmentation.small_network.prediction import GROUPS, RawOutputs
 from levelfield.segmentation.small_network.tiles import MULTIPLE
 from levelfield.segmentation.small_network.weights import read_network
 
-_TILE = 416  # px, the largest side of a tile: a process stays within 400 MB
+_TILE = 416  # px, the largest side of a tile, which takes 100 MB
 _SMALLEST = np.zeros((1, 1, MULTIPLE, MULTIPLE), np.float32)
 
 

@@ -68,8 +68,6 @@ class Worker:
         If the environment has not been built, or the worker cannot load the model.
     """
 
-    fields_at_once = 8
-
     def __init__(self, name: str, model: Path, rule: str) -> None:
         device = choose_device(rule)
         self.name, self.device_name = name, device.name

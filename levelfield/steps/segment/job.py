@@ -35,6 +35,10 @@ _LABEL_CODE = (
     "levelfield.segmentation",
 )
 
+_PORTION_PIXELS = 32 * 3 * 1080**2
+"""Of all fields that a thread works on together: about 1.3 GB, with what is made of them, so that
+four threads and a large network stay below the memory that the profiles ask for."""
+
 
 @dataclass(frozen=True)
 class JobInputs:
@@ -129,25 +133,33 @@ class SegmentationJob:
 
         return choose_device(self.inputs.device).kind == "cuda"
 
-    @property
-    def fields_at_once(self) -> int:
-        """Fields that are segmented together, which matters to a GPU only."""
-        learned = [self.model(made) for made in self.sets if made.weights]
-        return max((model.fields_at_once for model in learned), default=1)
+    def fields_at_once(self, pixels: int) -> int:
+        """Return how many fields are segmented together, each of so many pixels in all channels.
+
+        No model is loaded for it: the process that asks may have several GPUs to share out, and
+        must open none.
+        """
+        if not self.learned_methods:
+            return 1
+        from levelfield.segmentation.devices import choose_devices
+
+        kind = choose_devices(self.inputs.device)[0].kind
+        wanted = max(METHODS[name].fields_at_once.get(kind, 1) for name in self.learned_methods)
+        return max(1, min(wanted, _PORTION_PIXELS // max(pixels, 1)))
 
     def fingerprint(
-        self, image: NDArray[Any], imported: Mapping[str, NDArray[Any]], well: str
+        self, image_checksum: str, imported: Mapping[str, NDArray[Any]], well: str
     ) -> str:
         """Return the sha256 of all that a field's labels depend on.
 
-        These are its pixels (C, Y, X) and the labels made elsewhere, the config, the flat fields
-        and the code.
+        These are its pixels and the labels made elsewhere, the config, the flat fields and the
+        code.
         """
         planted = self.planted(well)
         modules = METHODS.modules_of([made.method for made in self.sets])
         return fingerprint(
             {
-                "image": checksum(image),
+                "image": image_checksum,
                 "imported": {name: checksum(labels) for name, labels in imported.items()},
                 "classifiers": {
                     name: [checksum(np.asarray(part)) for part in asdict(forest).values()]

@@ -23,12 +23,13 @@ from levelfield.steps.segment.job import SegmentationJob
 class WaitingField:
     """A site whose labels have to be made.
 
-    `image` holds its raw pixels (C, Y, X), `imported` labels (Y, X) that were made elsewhere, by
-    object set, and `mark` is the fingerprint of all that the labels depend on.
+    `image` holds its raw pixels (C, Y, X), of a known checksum, `imported` labels (Y, X) that were
+    made elsewhere, by object set, and `mark` is the fingerprint of all that the labels depend on.
     """
 
     site: Site
     image: NDArray[Any]
+    image_checksum: str
     imported: Mapping[str, NDArray[np.int64]]
     mark: str
 

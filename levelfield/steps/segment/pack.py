@@ -13,7 +13,7 @@ from levelfield.execution.machine_faults import is_machine_fault
 from levelfield.execution.progress import map_fields
 from levelfield.images.planes import PASSING_ERRORS
 from levelfield.images.sites import Site, SiteFault, sites_of
-from levelfield.io.store import find_damage, stored_field
+from levelfield.io.store import checksum, find_damage, stored_field
 from levelfield.steps.segment.job import SegmentationJob
 from levelfield.steps.segment.labels import WaitingField, imported_labels, make_labels
 from levelfield.steps.segment.rows import (
@@ -86,7 +86,7 @@ def _map_sites(
     elif workers > 1 and job.is_alone_on_gpu:
         log.info("%s: one process, since every further one would load the models again", what)
         workers = 1
-    step = job.fields_at_once if sites else 1
+    step = job.fields_at_once(_pixels_of(sites[0])) if sites else 1
     together = [sites[first : first + step] for first in range(0, len(sites), step)]
     # Another run of this job may still be at work, at the first fields: meet it from the other end.
     backwards = checkpoint is not None and checkpoint.begin()
@@ -98,6 +98,12 @@ def _map_sites(
     else:
         parts = list(map_fields(segment, together, workers, what, len))
     return list(chain.from_iterable(parts[::-1] if backwards else parts))
+
+
+def _pixels_of(site: Site) -> int:
+    """Return the pixels of a field, all channels together."""
+    planes = site.planes.drop_duplicates("channel")
+    return int((planes["size_y"] * planes["size_x"]).sum())
 
 
 def _segment_unless_done(
@@ -128,13 +134,14 @@ def _look_at(site: Site, job: SegmentationJob) -> Row | WaitingField:
         if isinstance(error, OSError) and error.errno in PASSING_ERRORS:
             raise
         return store_fault(site, job, SiteFault(str(error), ""))
-    mark = job.fingerprint(image, imported, site.well)
+    image_checksum = checksum(image)
+    mark = job.fingerprint(image_checksum, imported, site.well)
     done = stored_field(job.store, site.well, site.number)
     if done.get("fingerprint") == mark and not find_damage(
         job.store, site.well, site.number, done["checksums"]
     ):
         return field_row(site, job, done["record"], done["checksums"], mark) | {KEPT: True}
-    return WaitingField(site, image, imported, mark)
+    return WaitingField(site, image, image_checksum, imported, mark)
 
 
 def _make_fields(waiting: Sequence[WaitingField], job: SegmentationJob) -> list[Row]:

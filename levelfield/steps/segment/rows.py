@@ -55,7 +55,8 @@ def field_row(
 
 def store_field(place: WaitingField, made: MadeField, job: SegmentationJob) -> Row:
     """Write a field's image and labels; return its row."""
-    field = Field(place.image, made.labels, job.planted_notes(place.site.well))
+    known = {"image": place.image_checksum}
+    field = Field(place.image, made.labels, job.planted_notes(place.site.well), known)
     checksums = _write(field, place.site, job, place.mark, made.record)
     return field_row(place.site, job, made.record, checksums, place.mark)
 

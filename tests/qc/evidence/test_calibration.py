@@ -15,8 +15,8 @@ from levelfield.qc.evidence.calibration import (
 )
 from levelfield.qc.evidence.features import field_features
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.errors import DOUBTS, Constants, ErrorModel
+from levelfield.questions import MEASURES
 from levelfield.segmentation.registry import segment_objects
 
 

@@ -5,9 +5,9 @@ import pytest
 from review_cases import Given, answered, candidates, controls, only_objects, plate, review_of, row
 
 from levelfield.qc.columns import NUMBER
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.review.sampling import ReviewPlan
 from levelfield.qc.statistics.comparison import Comparison
+from levelfield.questions import MEASURES
 
 
 def test_every_measure_has_a_row_for_each_class_and_their_difference():

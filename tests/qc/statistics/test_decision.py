@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.decision import Bound, bound_of, decide, wells_to_decide
 from levelfield.qc.statistics.estimates import (
     Estimate,
@@ -19,6 +18,7 @@ from levelfield.qc.statistics.estimates import (
     worst_verdict,
 )
 from levelfield.qc.statistics.family import failure_level
+from levelfield.questions import MEASURES
 
 counts = st.lists(st.tuples(st.floats(-50, 50), st.integers(1, 300)), min_size=2, max_size=12)
 BOUND = Bound(0.1)

@@ -1,4 +1,4 @@
-"""Sites, wells, counts, trends, objects and confounders."""
+"""Sites, wells and objects."""
 
 import numpy as np
 import pandas as pd
@@ -14,23 +14,10 @@ from qc_plates import (
     rows_of,
     scored_plate,
     sites_of,
-    sums_of,
-    wells_of,
 )
 
-from levelfield.qc.statistics.comparison import comparisons
-from levelfield.qc.statistics.confounders import confounder_table
-from levelfield.qc.statistics.doses import Trend, dose_trends
 from levelfield.qc.statistics.field_sums import field_sums
-from levelfield.qc.statistics.records import from_table, to_table
-from levelfield.qc.statistics.summary import (
-    ClassCount,
-    class_counts,
-    flag_objects,
-    rate_tables,
-    threshold_call,
-    with_calls,
-)
+from levelfield.qc.statistics.summary import flag_objects, rate_tables, threshold_call, with_calls
 from levelfield.qc.verdict.rules import Rules
 
 EXACT = Rules(constants=dict.fromkeys(CALIBRATED.constants, constants(0.0, 0.0)))
@@ -159,73 +146,3 @@ def test_cqc_columns_are_booleans_that_mark_what_is_doubtful():
     assert (objects["Metadata_cqc_any"] == single).all()
     table = objects.iloc[:4].assign(area_px=np.pi * 100, threshold_bias_px=[0.0, 1.9, 2.1, np.nan])
     assert flag_objects(table)["Metadata_cqc_misbounded"].tolist() == [False, False, True, False]
-
-
-def test_counts_set_both_opinions_side_by_side(tmp_path):
-    wells = wells_of("A", 2) | wells_of("B", 2, missed=0.5)
-    scored = scored_plate(wells)
-    pairs = comparisons(layout())
-    found = class_counts("P1", sums_of(scored), pairs, EXACT.constants_of)
-    negative, positive = found
-    assert (negative.scope, negative.n_labels, negative.n_second_opinion) == ("negcon", 120, 120)
-    assert positive.scope == "poscon" and positive.n_second_opinion == 120
-    assert positive.n_labels < 80 and positive.missed == pytest.approx(50, abs=12)
-    to_table(found, ClassCount).to_csv(tmp_path / "counts.csv", index=False)
-    again = pd.read_csv(tmp_path / "counts.csv", float_precision="round_trip")
-    assert from_table(again, ClassCount) == found
-
-
-def dose_wells(rate):
-    sheet = layout().assign(Metadata_ConcentrationUnit="uM")
-    doses = {column: 10 * 2**column for column in range(1, 7)}
-    positive = sheet["Metadata_ControlType"] == "poscon"
-    columns = sheet["Metadata_Well"].str[1:].astype(int)
-    sheet.loc[positive, "Metadata_Concentration"] = columns[positive].map(doses).map(str)
-    wells = wells_of("A") | {f"B{k:02d}": {"merge": rate(k)} for k in doses}
-    sums = sums_of(scored_plate(wells, count=300), EXACT)
-    return rate_tables(sums, sheet, EXACT.constants_of).wells
-
-
-def test_a_measure_that_follows_the_dose_is_told(tmp_path):
-    found = {one.measure: one for one in dose_trends("P1", dose_wells(lambda k: 0.05 * k))}
-    merges = found["merges"]
-    assert (merges.n_doses, merges.n_wells, merges.perturbation) == (6, 6, "drug")
-    assert merges.spearman > 0.9 and merges.p_value < 0.05
-    assert merges.slope == pytest.approx(25 / np.log10(2**5), rel=0.3) and merges.unit == "pp"
-    assert abs(found["splits"].slope) < 3
-    table = to_table(list(found.values()), Trend)
-    table.to_csv(tmp_path / "trend.csv", index=False)
-    again = pd.read_csv(tmp_path / "trend.csv", float_precision="round_trip")
-    assert [repr(one) for one in from_table(again, Trend)] == [repr(one) for one in found.values()]
-
-
-def test_without_several_doses_there_is_no_trend():
-    assert dose_trends("P1", tables()[2]) == []
-
-
-def test_confounders_find_a_planted_edge_effect_and_density_effect():
-    plate = {
-        f"{row}{column:02d}": {
-            "bias": 0.8 * (row in "AH" or column in (1, 12)),
-            "merge": 0.02 + 0.02 * column,
-            "density": 5 + column,
-        }
-        for row in "ABCDEFGH"
-        for column in range(1, 13)
-    }
-    found = confounder_table("P1", tables(plate)[2], 8, 12).set_index(["measure", "confounder"])
-    edge = found.loc[("threshold_bias_px", "edge")]
-    assert edge["contrast"] == pytest.approx(0.8, abs=0.1)
-    assert edge["p_value"] < 1e-6 and edge["unit"] == "px"
-    for confounder in ("density", "column"):
-        assert found.loc[("balance", confounder), "correlation"] < -0.6
-    assert abs(found.loc[("balance", "row"), "correlation"]) < 0.3
-    assert len(found) == 10
-
-
-def test_confounders_of_too_few_wells_are_nan_and_bad_well_names_are_refused():
-    wells = tables()[2]
-    found = confounder_table("P1", wells, 8, 12)
-    assert found["correlation"].isna().all() and (found["n_wells"] == 3).all()
-    with pytest.raises(ValueError):
-        confounder_table("P1", wells.assign(Metadata_Well="well one"), 8, 12)

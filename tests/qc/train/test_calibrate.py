@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.errors import DOUBTS, Doubts
 from levelfield.qc.statistics.estimates import PASS_LEVEL, Estimate
 from levelfield.qc.train import calibrate as calibration
 from levelfield.qc.train.calibrate import calibrate
 from levelfield.qc.train.images import FOLDS
 from levelfield.qc.train.phenotypes import FAMILY_OF, PHENOTYPES
+from levelfield.questions import MEASURES
 
 SLOPE, FLOOR = 1.2, 0.03
 SIGMA, PER_CONTRAST = 0.012, 0.08

@@ -8,7 +8,6 @@ import pytest
 from qc_plates import constants
 from qc_simulated import control_class, fields_of_group, images, plate
 
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.train.drawing import all_plates
 from levelfield.qc.train.judge import judge_plates
 from levelfield.qc.train.plates import (
@@ -22,6 +21,7 @@ from levelfield.qc.train.plates import (
     read_rows,
     with_measures,
 )
+from levelfield.questions import MEASURES
 
 SETTINGS = {
     ("default", "none"): {},

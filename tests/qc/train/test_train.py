@@ -16,10 +16,10 @@ from qc_training import (
 
 from levelfield.qc.columns import FIELD
 from levelfield.qc.evidence.second_opinion import second_opinion
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.train import collect, evidence, segmentations
 from levelfield.qc.train.images import FOLDS, chosen_images
 from levelfield.qc.train.plates import OF_ALL_VARIANTS, READ, with_measures
+from levelfield.questions import MEASURES
 
 
 @pytest.fixture(scope="module")

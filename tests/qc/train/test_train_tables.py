@@ -9,10 +9,10 @@ import pytest
 from qc_simulated import LOOKS, fields_of_group
 
 from levelfield.qc.evidence.calibration import INDICATORS, Calibration
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.train import calibrate, judge, tables
 from levelfield.qc.train.intervals import correlation_by_groups, rms_by_groups, share_by_groups
 from levelfield.qc.train.judged_tables import scaled
+from levelfield.questions import MEASURES
 
 IMAGES = 16  # of a group; eight a class
 GROUPS = ("256x256_1", "256x256_0", "256x256_2", "aits_170702000001")  # one a fold

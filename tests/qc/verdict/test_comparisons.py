@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from qc_plates import answer_to, layout, readings_of, row_of, rows_of, wells_of
 
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.density import density_matched_weights
 from levelfield.qc.statistics.readings import MATCHED
+from levelfield.questions import MEASURES
 
 
 def test_each_positive_control_is_held_against_the_negatives_of_its_group():

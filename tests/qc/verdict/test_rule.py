@@ -16,12 +16,12 @@ from qc_plates import (
     wells_of,
 )
 
-from levelfield.qc.measures import MEASURES, QUESTIONS
 from levelfield.qc.statistics.errors import ErrorModel
 from levelfield.qc.verdict.answer import answers_of
 from levelfield.qc.verdict.cases import plate_cases
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Rules
+from levelfield.questions import MEASURES, QUESTIONS
 
 
 def verdicts(rows):

@@ -3,8 +3,8 @@
 import pytest
 from qc_plates import SET, constants, readings_of, row_of, rows_of, wells_of
 
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.verdict.rules import UNCALIBRATED, Margins, Rules
+from levelfield.questions import MEASURES
 
 
 def test_constants_go_by_measure_kind_of_object_and_segmenter():

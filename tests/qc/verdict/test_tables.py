@@ -3,13 +3,13 @@
 import pandas as pd
 from qc_plates import CALIBRATED, SET, readings_of, rows_of, wells_of
 
-from levelfield.qc.measures import QUESTIONS
 from levelfield.qc.statistics.readings import Reading
 from levelfield.qc.statistics.records import from_table, to_table
 from levelfield.qc.verdict.answer import answers_of, worst_of
 from levelfield.qc.verdict.cases import plate_cases
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.tables import AnswerLine, VerdictLine, answer_lines, verdict_lines
+from levelfield.questions import QUESTIONS
 
 
 def test_the_worst_row_is_the_worst_verdict_then_the_furthest_beyond_its_margin():

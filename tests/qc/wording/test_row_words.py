@@ -9,11 +9,11 @@ import pytest
 from report_cases import METHODS, UNMEASURED, answer_of, estimate_of, reviewed_row, row_of
 from verdict_cases import REASONS, VERDICTS
 
-from levelfield.qc.measures import MEASURES
 from levelfield.qc.verdict.rows import NextStep, ReviewCounts, Step
 from levelfield.qc.wording.advice import WITHHELD, row_advice
 from levelfield.qc.wording.headlines import answer_headline
 from levelfield.qc.wording.steps import next_step_in_short, next_step_words
+from levelfield.questions import MEASURES
 
 
 def row_with(reason: str, **changes):

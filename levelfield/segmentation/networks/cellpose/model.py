@@ -43,11 +43,7 @@ log = logging.getLogger("levelfield")
 
 # By kind of device: tiles in a batch, images whose objects are found together, and images that are
 # worth giving to `segment` together. A CPU is as fast with one, and need not fill up any batch.
-_AT_ONCE = {
-    "tiles": {"cuda": 32, "mps": 8, "cpu": 1},
-    "images": {"cuda": 16, "mps": 1, "cpu": 1},
-    "fields": {"cuda": 32, "mps": 4, "cpu": 1},
-}
+_AT_ONCE = {"tiles": {"cuda": 32, "mps": 8, "cpu": 1}, "images": {"cuda": 16, "mps": 1, "cpu": 1}}
 
 
 @dataclass(frozen=True)
@@ -66,15 +62,12 @@ class CellposeModel:
     ----------
     device_name : str
         For tables.
-    fields_at_once : int
-        Images that are worth giving to `segment` together.
     seconds_to_compile : float
         By what compiling networks has delayed the first image.
     """
 
     def __init__(self, path: Path, device: Device) -> None:
         self.path, self.device, self.device_name = path, device.torch, device.name
-        self.fields_at_once = _AT_ONCE["fields"][device.torch.type]
         self.seconds_to_compile = 0.0
         self._lock = Lock()  # several threads may use one model
         self._networks = {"auto": load_network(path, self.device)}

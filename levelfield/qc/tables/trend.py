@@ -7,10 +7,11 @@ import pandas as pd
 
 from levelfield.arrays import Floats
 from levelfield.qc.columns import OBJECT_SET
-from levelfield.qc.measures import MEASURES, Measure
+from levelfield.qc.judged import JudgedPlate, PlateTable
 from levelfield.qc.statistics.comparison import text_of
-from levelfield.qc.statistics.confounders import rank_correlation
+from levelfield.qc.statistics.correlation import rank_correlation
 from levelfield.qc.statistics.summary import RATES
+from levelfield.questions import MEASURES, Measure
 
 FEWEST_DOSES = 3
 
@@ -45,13 +46,14 @@ class Trend:
     p_value: float
 
 
-def dose_trends(plate: str, wells: pd.DataFrame) -> list[Trend]:
+def dose_trends(judged: JudgedPlate) -> list[Trend]:
     """Relate every measure to the dose of every positive control that has several.
 
     Controls have at least `FEWEST_DOSES` doses that are numbers. Treated wells of the same
     perturbation (in `levelfield.qc.statistics.summary.RateTables.wells`) count with those of the
     control.
     """
+    wells = judged.wells
     dose = pd.to_numeric(text_of(wells, "Metadata_Concentration"), errors="coerce")
     table = wells.assign(dose=dose, name=text_of(wells, "Metadata_Perturbation"))
     kinds = table["Metadata_ControlType"]
@@ -66,7 +68,7 @@ def dose_trends(plate: str, wells: pd.DataFrame) -> list[Trend]:
             if known["dose"].nunique() >= FEWEST_DOSES:
                 values = known[column].to_numpy(float) * MEASURES[measure].scale
                 trend = _trend(known["dose"].to_numpy(float), values, MEASURES[measure])
-                found.append(Trend(plate, str(object_set), measure, str(name), *trend))
+                found.append(Trend(judged.plate, str(object_set), measure, str(name), *trend))
     return found
 
 
@@ -80,3 +82,6 @@ def _trend(
         slope = float(np.polyfit(np.log10(dose[above]), values[above], 1)[0])
     unit = measure.unit_of("difference")
     return len(np.unique(dose)), len(dose), spearman, slope, unit, p_value
+
+
+TABLE = PlateTable(Trend, dose_trends)

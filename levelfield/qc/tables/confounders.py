@@ -5,60 +5,67 @@ fields under-report merges. This table says how strongly balance and threshold b
 the density-matched difference is part of the verdict (`levelfield.qc.statistics.density`).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
-from levelfield.arrays import Floats
 from levelfield.config.wells import row_column
 from levelfield.qc.columns import OBJECT_SET
+from levelfield.qc.judged import JudgedPlate, PlateTable
+from levelfield.qc.statistics.correlation import rank_correlation
 
-_HEAD = ("plate", "object_set", "measure", "unit", "confounder")
-CONFOUNDER_COLUMNS = (*_HEAD, "n_wells", "contrast", "correlation", "p_value")
 MEASURES = {"balance": ("pp", 100.0), "threshold_bias_px": ("px", 1.0)}
 FEWEST_WELLS = 4
 
 
-def confounder_table(plate: str, wells: pd.DataFrame, n_rows: int, n_columns: int) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Confounder:
+    """How one measure follows what may confound it, over the wells with objects.
+
+    Attributes
+    ----------
+    plate, object_set, measure, unit : str
+        Whose, and of what: a column of ``qc/wells.csv``, and its unit.
+    confounder : str
+        row, column, edge, density or intensity.
+    n_wells : int
+        In which both are known.
+    contrast : float
+        Mean of the measure in the upper third of the wells minus that in the lower third (edge:
+        edge wells minus inner wells), in ``unit``.
+    correlation, p_value : float
+        Spearman's. NaN, as the contrast, for fewer than 4 wells or a confounder that does not vary.
+    """
+
+    plate: str
+    object_set: str
+    measure: str
+    unit: str
+    confounder: str
+    n_wells: int
+    contrast: float
+    correlation: float
+    p_value: float
+
+
+def confounders(judged: JudgedPlate) -> list[Confounder]:
     """Relate balance and threshold bias of the wells to what may confound them.
 
     All wells with objects count, so that on plates with doses along the columns a correlation with
     the column is also one with the dose.
-
-    Parameters
-    ----------
-    plate, wells : str, DataFrame
-        Its name, and rates (`levelfield.qc.statistics.summary.rate_tables`).
-    n_rows, n_columns : int
-        Plate format, for the edge.
-
-    Returns
-    -------
-    DataFrame
-        `CONFOUNDER_COLUMNS`, a row per object set, measure and confounder (row, column, edge,
-        density, intensity): ``contrast`` is the measure's mean in the upper third of the wells
-        minus that in the lower third (edge: edge wells minus inner wells), in ``unit``;
-        ``correlation`` is Spearman's, with its p value. NaN for fewer than 4 wells or a confounder
-        that does not vary.
     """
-    rows = []
-    for object_set, own in wells.groupby(OBJECT_SET, sort=True):
+    found = []
+    for object_set, own in judged.wells.groupby(OBJECT_SET, sort=True):
         own = own[own["n_objects"] > 0]
-        values = _confounder_values(own, n_rows, n_columns)
+        values = _confounder_values(own, *judged.shape)
         for measure, (unit, scale) in MEASURES.items():
-            for confounder, found in values.items():
-                head = (plate, object_set, measure, unit, confounder)
-                rows.append((*head, *_relation(found, own[measure] * scale)))
-    return pd.DataFrame(rows, columns=list(CONFOUNDER_COLUMNS))
-
-
-def rank_correlation(x: Floats, y: Floats) -> tuple[float, float]:
-    """Return Spearman's correlation and its p value; NaN where `y` does not vary."""
-    if np.ptp(y) == 0:
-        return float("nan"), float("nan")
-    from scipy import stats  # half a second that only the judging of a plate needs to wait
-
-    test = stats.spearmanr(x, y)
-    return float(test.statistic), float(test.pvalue)
+            for name, value in values.items():
+                relation = _relation(value, own[measure] * scale)
+                found.append(
+                    Confounder(judged.plate, str(object_set), measure, unit, name, *relation)
+                )
+    return found
 
 
 def _confounder_values(wells: pd.DataFrame, n_rows: int, n_columns: int) -> dict[str, pd.Series]:
@@ -86,3 +93,6 @@ def _relation(confounder: pd.Series, measure: pd.Series) -> tuple[int, float, fl
         low, high = x.min(), x.max()
     contrast = float(y[x >= high].mean() - y[x <= low].mean())
     return len(x), contrast, *rank_correlation(x, y)
+
+
+TABLE = PlateTable(Confounder, confounders)
