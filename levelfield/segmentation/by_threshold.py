@@ -32,6 +32,8 @@ BACKGROUND = 0.4  # of the typical diameter, where no radius is given
 # have grown by this share of the typical diameter. Where cytoplasm glows, the first outlines lie
 # too far outside, and cores by the first background are better.
 _CORE, _CLEAR = 0.6, 0.12
+# Of what is wider than so many typical objects only the brightest part has a core.
+_WIDEST = 3.0
 # Background beside an object is subtracted in full where it is at least this share of the object's
 # brightness, as where cytoplasm glows; less of it is the blur of the object itself.
 _GLOW = 0.1
@@ -97,7 +99,7 @@ class _Beside:
     def seen(self, labels: Labels, height: Plane) -> tuple[Mask, Plane]:
         """Return the cores of objects, and all heights above the background outside of these."""
         fraction = max(_CORE, self.options.outline or 0)
-        area = np.pi / 4 * self.typical.diameter**2
+        area = _WIDEST * np.pi / 4 * self.typical.diameter**2
         core = self.above & above_own_level(height, labels, 0, fraction, area=area)
         outside = ~self._grown(core, _CLEAR)
         radius = in_px(self.options.background_radius, self.typical.diameter, BACKGROUND)
@@ -198,7 +200,7 @@ def _typical_width(images: Sequence[Image], options: ClassicalOptions) -> float:
         if number:
             depth = distance_to_background(clumps > 0)
             radii.append(largest_per_label(clumps, depth, number))
-            weights.append(areas(clumps))
+            weights.append(areas(clumps).astype(float))
     return 2 * weighted_median(np.concatenate(radii), np.concatenate(weights))
 
 
