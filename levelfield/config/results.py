@@ -34,6 +34,9 @@ STORE = "{plate}.zarr"
 FAILURES = "failures.csv"
 """In the folder of a plate: what failed, written at the end of a run."""
 
+REVIEW = "review.csv"
+"""In the folder of a plate: what people said of it, where the config names no other sheet."""
+
 CHECKPOINTS = "unfinished"
 """In the folder of a plate: fields of jobs that were cut off."""
 
@@ -94,6 +97,7 @@ _FILES = (
     ("qc_plate", "plate", "qc/*.csv", _QC_TABLES),
     ("qc_plate", "plate", "qc/*.csv", " ".join(_OTHER_TABLES)),
     ("qc_plate", "plate", "qc/*.parquet", "objects candidates"),
+    ("review_page", "plate", "qc/review.html", "page"),
     ("evaluate", "plate", "evaluation/evaluation.html", "page"),
     ("evaluate", "plate", "evaluation/evaluation.png", "picture"),
     ("evaluate", "plate", "evaluation/*.csv", "objects images groups references"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TEXT = (
     *("plate", "well", "channel", "path", "dtype", "fault", "reason", "rule", "file"),
     *("fingerprint", "advice", "planted", "truth_verdict", "perturbation", "scope", "review"),
-    *("notes", "checksum", "reviewer", "answer", "missing", "headline", "date"),
+    *("notes", "checksum", "sample", "reviewer", "answer", "missing", "headline", "date"),
     "worst_perturbation",
 )
 

@@ -171,11 +171,10 @@ def _to_be_sure(answers: Sequence[ShownAnswer]) -> list[str]:
     With several reviews it is the largest, which serves the others too.
     """
     wanted = grouped(
-        (answer for answer in answers if answer.unreviewed),
-        lambda answer: (answer.next_step.kind, answer.worst.measure_name == "missed"),
+        (answer for answer in answers if answer.unreviewed), lambda answer: answer.next_step.kind
     )
     largest = [max(own, key=lambda answer: answer.next_step.amount) for own in wanted.values()]
-    words = [next_step_words(own.next_step, own.worst.measure_name) for own in largest]
+    words = [next_step_words(own.next_step) for own in largest]
     return [f"To be sure: {said}" for said in words if said]
 
 

@@ -49,11 +49,11 @@ class ShownRow(VerdictLine):
 
     @property
     def review_words(self) -> str:
-        """How far the review is: "review unfinished: 90 of 120 objects"."""
+        """How far the review is: "review unfinished: 40 of 100 crops"."""
         if self.review == "partial":
-            return f"review unfinished: {self.n_reviewed} of {self.n_drawn} objects"
-        if self.review == "complete":
-            return f"{count(self.n_reviewed, 'object')} reviewed"
+            return f"review unfinished: {self.n_reviewed} of {self.n_drawn} crops"
+        if self.review != "unreviewed":
+            return f"{count(self.n_reviewed, 'crop')} reviewed"
         return "not reviewed"
 
     @property
@@ -88,7 +88,7 @@ class ShownAnswer(AnswerLine):
     @property
     def next_in_short(self) -> str:
         """What to do next, with its cost; empty where nothing is to be done."""
-        words = next_step_in_short(self.next_step, self.worst.measure_name)
+        words = next_step_in_short(self.next_step)
         return f"{next_head(self.verdict)}: {words}" if words else ""
 
     def verdict_of(self, scope: Scope) -> Verdict:
