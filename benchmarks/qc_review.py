@@ -123,6 +123,8 @@ def _evidence(random: np.random.Generator, wrong: NDArray[np.bool_]) -> NDArray[
 
 def _auc(score: NDArray[np.float64], wrong: NDArray[np.bool_]) -> float:
     ranks, number = rankdata(score), wrong.sum()
+    if not number:
+        return float("nan")
     return (ranks[wrong].sum() - number * (number + 1) / 2) / (number * (len(wrong) - number))
 
 

@@ -88,6 +88,7 @@ _FILES = (
     ("segment", "pack", "segment/{pack}.csv", "fields"),
     ("measure", "pack", "measure/Image/{pack}.parquet", "image"),
     ("measure", "pack", "measure/{object_set}/{pack}.parquet", "objects"),
+    ("measure", "pack", "thumbnails/{pack}.parquet", "thumbnails"),
     ("qc_evidence", "pack", "qc/*/{pack}.parquet", "evidence pairs candidates fields"),
     ("summarise_plate", "plate", "*.csv", "sites wells plate readouts image_quality"),
     ("summarise_plate", "plate", "excluded_sites.csv", "excluded"),
@@ -103,10 +104,11 @@ _FILES = (
     ("evaluate", "plate", "evaluation/*.csv", "objects images groups references"),
     ("qc_truth", "plate", "qc/*.csv", "truth"),
     ("report_plate", "plate", "*.html", "report"),
+    ("report_plate", "plate", "browser", "browser"),
     ("provenance", "plate", "ro-crate-metadata.json", "crate"),
-    ("qc_screen", "screen", "*.csv", "verdict answers drift plates"),
+    ("qc_screen", "screen", "*.csv", "verdict answers drift plates review_plan"),
     ("report_screen", "screen", "*.html", "report"),
-    ("qc_partial", "partial", "*.csv", "verdict answers drift plates"),
+    ("qc_partial", "partial", "*.csv", "verdict answers drift plates review_plan"),
     ("report_partial", "partial", "*.html", "report"),
 )
 

@@ -101,13 +101,19 @@ class ShownAnswer(AnswerLine):
         rows = [row for row in self.rows if row.scope == scope and row.verdict == verdict]
         return rests_on_evidence(verdict, rows)
 
+    def worst_row(self, scope: Scope) -> ShownRow | None:
+        """Return the row that a class, or the difference, stands or falls with."""
+        rows = [row for row in self.rows if row.scope == scope]
+        return max(
+            rows, key=lambda row: (SEVERITY.index(row.verdict), _margins_off(row)), default=None
+        )
+
     def worst_words(self, scope: Scope) -> str:
         """Say the estimate that a class, or the difference, stands or falls with, and of what."""
-        rows = [row for row in self.rows if row.scope == scope]
-        if not rows:
+        worst = self.worst_row(scope)
+        if worst is None:
             return ""
-        worst = max(rows, key=lambda row: (SEVERITY.index(row.verdict), _margins_off(row)))
-        several = len({row.measure_name for row in rows}) > 1
+        several = len({row.measure_name for row in self.rows if row.scope == scope}) > 1
         return f"{worst.value_words}, {worst.measure_name}" if several else worst.value_words
 
 

@@ -12,6 +12,8 @@ from levelfield.config.results import in_plate
 from levelfield.config.sheets import SCHEMAS, read_sheet
 from levelfield.io.tables import read_csv, write_csv, write_text
 from levelfield.qc.review.answers import check_answers
+from levelfield.qc.review.table import reviewed_rows
+from levelfield.qc.verdict.screen_review import review_plan
 from levelfield.runs.review_server import ReviewServer
 from levelfield.steps.review_page import plate_review_page
 
@@ -45,6 +47,26 @@ def make_page(plan: Plan, name: str) -> Path:
     )
     write_text(html, page)
     return page
+
+
+def next_plate(plan: Plan) -> str:
+    """Return the plate that people should look at next for the verdict of the screen.
+
+    Raises
+    ------
+    ValueError
+        When no plate is judged yet, or all that are needed were looked at.
+    """
+    tables = [
+        reviewed_rows(read_csv(Path(plan.results.file("qc_plate", "reviewed", plate=name))))
+        for name in plan.finished_plates()
+    ]
+    planned = review_plan(tables)
+    waiting = [row.plate for row in planned if row.state == "open"]
+    if not waiting:
+        done = "all plates that the screen is judged by were looked at" if planned else ""
+        raise ValueError(f"{done or 'no plate is judged yet'}. Name a plate to review it.")
+    return waiting[0]
 
 
 def serve(plan: Plan, name: str, page: Path, port: int = 0) -> None:

@@ -31,6 +31,7 @@ from levelfield.qc.statistics.records import from_table, to_table
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import UNCALIBRATED, Margins, Rules
 from levelfield.qc.verdict.screen import Drift, drift, screen_cases
+from levelfield.qc.verdict.screen_review import PlannedPlate, review_plan
 from levelfield.steps.check_review import label_checksums
 from levelfield.steps.lab import lab_calibrations
 from levelfield.steps.methods import advice_methods
@@ -135,6 +136,7 @@ class ScreenQuality(NamedTuple):
     verdict: pd.DataFrame
     answers: pd.DataFrame
     drift: pd.DataFrame
+    review_plan: pd.DataFrame
 
 
 def assess_screen(
@@ -176,6 +178,7 @@ def assess_screen(
         mark_verdict(verdict, science.sections["objects"]),
         _mark_answers(found, science),
         to_table(drift(readings, reviews, rules, imaged), Drift),
+        to_table(review_plan(reviews), PlannedPlate),
     )
 
 

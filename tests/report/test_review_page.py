@@ -224,7 +224,7 @@ def test_the_verdict_goes_from_undecided_to_the_true_answer(browser, page, objec
     assert rows["splits", "difference"]["verdict"] == rows["missed", "poscon"]["verdict"] == "pass"
     low, high = rows["merges", "difference"]["wells"]
     assert low < truth["B"] - truth["A"] < high and high - low < 0.07
-    assert not browser.run("document.getElementById('enough').hidden")
+    browser.wait_for("!document.getElementById('enough').hidden")
     counted = python_rows(objects, sheet_of(browser, tmp_path))
     assert counted["merges", "negcon", "DMSO"].counts.state == "complete"
 

@@ -130,19 +130,17 @@ def _write_labels(
     for name, array in field.labels.items():
         title = f"{name} {PLANTED}" if name in field.planted else name
         own = {_OWN: {"planted": field.planted[name]}} if name in field.planted else {}
-        _write_label(draft / "labels" / name, array, title, own, pixel_size_um, version)
+        write_label(draft / "labels" / name, array, title, own, pixel_size_um, version)
     for path in edited:
         if group_version(path) == version:
             shutil.copytree(path, draft / "labels" / path.name)
         else:
             pixels = _read_pixels(path)
-            _write_label(
-                draft / "labels" / path.name, pixels, path.name, {}, pixel_size_um, version
-            )
+            write_label(draft / "labels" / path.name, pixels, path.name, {}, pixel_size_um, version)
     write_group(draft / "labels", labels_attributes(names, version), version)
 
 
-def _write_label(
+def write_label(
     path: Path,
     labels: AnyArray,
     title: str,
@@ -150,6 +148,7 @@ def _write_label(
     pixel_size_um: float | None,
     version: str,
 ) -> None:
+    """Write a label image (Y, X) with its smaller levels; `own` are further attributes."""
     levels = label_pyramid(labels)
     _write_levels(path, levels, "yx", version)
     ome = label_attributes(title, len(levels), pixel_size_um, version)

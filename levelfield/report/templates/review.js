@@ -242,9 +242,14 @@ const Statistics = (C) => {
   }
 
   const NORMAL = 1.6448536269514722;
-  /* A row of the verdict from the answers: `answers` by class, crops in drawing order. */
-  function row(spec, classes, answers) {
-    const sides = spec.classes.map((c) => classMeans(classes[c], spec.measure, answers[c]));
+  /* A row of the verdict from the answers: `answers` by class, crops in drawing order; `known` keeps
+     what rows have in common. */
+  function row(spec, classes, answers, known) {
+    const sides = spec.classes.map((c) => {
+      const key = `${c} ${spec.measure}`;
+      if (!known.has(key)) known.set(key, classMeans(classes[c], spec.measure, answers[c]));
+      return known.get(key);
+    });
     if (sides.some((side) => !side)) return { verdict: "undecided", value: NaN, low: NaN, high: NaN, wells: [NaN, NaN] };
     const value = sides.length === 2 ? sides[0].mean.value - sides[1].mean.value : sides[0].mean.value;
     const [low, high] = rowInterval(sides), reach = Math.max(high - value, value - low);
@@ -357,7 +362,7 @@ const ReviewPage = (data) => {
     const picture = await pictureOf(setNumber, Math.min(at, set().crops.length - 1));
     if (at !== own().at || setNumber !== view.set) return;
     began = performance.now();
-    panel(); paint(picture);
+    paint(picture); panel();
     shownIn.push(performance.now() - asked);
     for (let next = 1; next <= 3; next++) pictureOf(setNumber, at + next);
     if (crop()) say(`Crop ${at + 1} of ${set().crops.length}, ${crop().numbers.length} objects.`);
@@ -488,7 +493,8 @@ const ReviewPage = (data) => {
       if (now.done) of.in.forEach(([cls, turn]) => { answers[cls][turn] = { marks: now.marks, missed: now.missed.length }; });
     });
     answers.forEach((of) => { const gap = Array.from(of).findIndex((one) => !one); if (gap >= 0) of.length = gap; });
-    return set().rows.map((spec) => ({ ...spec, ...statistics.row(spec, set().classes, answers) }));
+    const known = new Map();
+    return set().rows.map((spec) => ({ ...spec, ...statistics.row(spec, set().classes, answers, known) }));
   }
 
   const RANK = { fail: 2, undecided: 1, pass: 0 };
@@ -508,11 +514,9 @@ const ReviewPage = (data) => {
     const spent = times.reduce((a, b) => a + b, 0) / 60;
     $("bar").max = total; $("bar").value = done;
     $("progress").textContent = `${done} of ${total} crops · ${spent.toFixed(1)} min so far · about ${Math.ceil(((total - done) * each) / 60)} min left`;
-    const found = questions(judge()), decided = found.every((q) => q.worst.verdict !== "undecided");
-    $("enough").hidden = !(done && (decided || done === total));
-    $("enough").textContent = decided ? "Enough: every question is decided, and more answers cannot change that. Save review.csv." : "All crops are answered. Save review.csv; what is still undecided needs more wells.";
-    $("needs").textContent = needs(done, decided);
-    $("intervals").replaceChildren(...found.map(bar));
+    // Intervals take a moment: the crop comes first.
+    clearTimeout(view.timer);
+    view.timer = setTimeout(() => judged(done, total), 0);
     const finished = !crop();
     $("work").hidden = finished;
     if (finished) return;
@@ -529,6 +533,14 @@ const ReviewPage = (data) => {
     $("n-missed").textContent = `${said().missed.length} missed`;
     $("channel-name").textContent = data.channels[view.channel];
     canvas.setAttribute("aria-label", `Crop ${own().at + 1}: ${said().marks.length} objects, ${said().missed.length} marked as missed`);
+  }
+
+  function judged(done, total) {
+    const found = questions(judge()), decided = found.every((q) => q.worst.verdict !== "undecided");
+    $("enough").hidden = !(done && (decided || done === total));
+    $("enough").textContent = decided ? "Enough: every question is decided, and more answers cannot change that. Save review.csv." : "All crops are answered. Save review.csv; what is still undecided needs more wells.";
+    $("needs").textContent = needs(done, decided);
+    $("intervals").replaceChildren(...found.map(bar));
   }
 
   /* What it takes: foreseen at first, then by how the intervals narrow. */
