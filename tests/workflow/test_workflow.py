@@ -109,6 +109,7 @@ def test_a_plate_of_384_wells_takes_at_most_35_jobs(tmp_path):
     sheet.write_text(sheet.read_text().replace("\t96\n", "\t384\n"))
     config = yaml.safe_load((screen.folder / "config.yaml").read_text())
     del config["packs_per_plate"]
+    config["images"]["left_out_percent"] = 100  # no images but those of seven wells
     (screen.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     printed = screen.run_well("--dry-run", "--quiet", "rules")
     n_jobs = int(re.search(r"^total\s+(\d+)", printed, flags=re.MULTILINE)[1])

@@ -33,7 +33,8 @@ def screen(tmp_path_factory):
     objects = screen.config["objects"]
     objects["Nuclei"]["threshold_from"] = "negcon"
     objects["Nuclei"]["planted"] = {"control_type": "trt", "drop_percent": 10}
-    screen.change_config(objects=objects)
+    images = screen.config["images"] | {"left_out_percent": 20}  # a test adds a well without any
+    screen.change_config(objects=objects, images=images)
     screen.run_well()
     return screen
 

@@ -106,7 +106,6 @@ def test_anndata_holds_the_same_objects(screens):
         ({"channels": ["GFP"]}, r"measurement\.channels: 'GFP' is not there\. Allowed: DNA, FKHR"),
         ({"object_sets": ["Spots"]}, r"measurement\.object_sets: 'Spots'"),
         ({"channel_pairs": [["DNA", "GFP"]]}, r"measurement\.channel_pairs: 'GFP'"),
-        ({"unit": "um"}, r"Add images\.pixel_size_um"),
     ],
 )
 def test_names_that_are_not_there_are_refused(screens, settings, says):
@@ -114,3 +113,11 @@ def test_names_that_are_not_there_are_refused(screens, settings, says):
     config = plain.config | {"measurement": {"unit": "px"} | settings}
     with pytest.raises(ConfigError, match=says):
         check_measurement(config)
+
+
+def test_micrometres_of_images_that_do_not_tell_their_pixels_are_refused(copy):
+    copy.change_config(measurement=copy.config["measurement"] | {"unit": "um"})
+    (copy.results / "index.csv").unlink()
+    done = copy.run("--dry-run")
+    assert done.returncode != 0
+    assert "Add images.pixel_size_um, or measure in px" in done.stdout
