@@ -17,9 +17,6 @@ PIP_INSTALL = install --quiet --disable-pip-version-check --require-hashes -r
 # Without bytecode every job of the workflow would compile what it imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Bytecode is written, whatever the machine's setting: every run starts a dozen processes.
-export PYTHONDONTWRITEBYTECODE :=
-
 SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help

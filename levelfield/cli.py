@@ -11,15 +11,18 @@ from levelfield.config.results import in_plate
 from levelfield.execution.space import removable
 from levelfield.io.tables import read_csv
 from levelfield.report import verdict_text
+from levelfield.runs.calibrate import calibrate_plates
 from levelfield.runs.door import copy_demo, run_workflow
 from levelfield.runs.estimate import estimate, estimate_text, measure_costs
 from levelfield.runs.init import write_files
 from levelfield.runs.inspect import found_text, look_into
 from levelfield.runs.jobs import planned_jobs
 from levelfield.runs.plan import read_plan_file
+from levelfield.runs.review import make_page, next_plate, serve
 from levelfield.runs.screen import judge_finished
 from levelfield.runs.status import screen_status, status_text
 from levelfield.runs.verify import invalidate, verify_plate
+from levelfield.runs.viewers import find_look, open_in_napari, printed_calls
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,7 +46,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"levelfield {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("run", help="run the workflow in this folder; all options are Snakemake's")
-    for command in (_demo, _inspect, _init, _verify, _verdict, _status, _estimate, _screen):
+    for command in (
+        _demo,
+        _inspect,
+        _init,
+        _verify,
+        _verdict,
+        _open,
+        _status,
+        _estimate,
+        _screen,
+        _review,
+        _calibrate,
+    ):
         name = command.__name__.removeprefix("_")
         text = inspect.getdoc(command) or ""
         first = text.splitlines()[0].removesuffix(".")
@@ -76,10 +91,29 @@ def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
         add("--measured-config", type=Path, metavar="FILE", help=text)
         text = "of the screen [that of the measured plates]"
         add("--sites-per-well", type=float, help=text)
-    if command in ("verify", "verdict"):
+    if command == "calibrate":
+        text = "reviewed plates to learn from; all that are judged when left out"
+        add("plates", nargs="*", metavar="PLATE", help=text)
+        default = Path("config") / "calibration.yaml"
+        add("--into", type=Path, default=default, metavar="FILE", help=f"to write [{default}]")
+    if command == "review":
+        text = "name of the plate [the next one that the screen should be judged by]"
+        add("plate", metavar="PLATE", nargs="?", help=text)
+        text = "serve the page to this machine alone, and save its answers as they are given"
+        add("--serve", action="store_true", help=text)
+        add("--port", type=int, default=0, help="for --serve [any that is free]")
+    if command in ("verify", "verdict", "open"):
         add("plate", metavar="PLATE", help="name of the plate, or its results folder")
         add("--results", default="results", help="folder of all results [results]")
-    if command in ("status", "estimate", "screen"):
+    if command == "open":
+        add("well", metavar="WELL", help="such as B03")
+        add("--site", type=int, metavar="N", help="a field of the well [its first]")
+        add("--set", metavar="NAME", help="object set [the first]")
+        text = "number of an object, which is chosen and put in the middle"
+        add("--object", type=int, metavar="N", help=text)
+        text = "open nothing; print the calls for napari, vizarr and ngio"
+        add("--print", action="store_true", help=text)
+    if command in ("status", "estimate", "screen", "review", "calibrate"):
         default = Path("config/config.yaml")
         text = f"config of the screen [{default}]"
         add("--configfile", type=Path, default=default, metavar="FILE", help=text)
@@ -137,6 +171,21 @@ def _verdict(chosen: argparse.Namespace) -> int:
     for row in read_csv(in_plate(results, "summarise_plate", "readouts")).itertuples():
         print(f"{row.readout}, {row.perturbation} against its negative wells: Z' {row.z_prime:.2f}")
     print(f"\nReport: {in_plate(results, 'report_plate')}")
+    return 0
+
+
+def _open(chosen: argparse.Namespace) -> int:
+    """Open a field in napari, with its labels and what the evidence says of every object.
+
+    Shift-E copies labels to draw on, and Shift-S saves them as <set>_edited, from where they come
+    into training and truth. napari is not installed with Levelfield.
+    """
+    results = _results_of(chosen.plate, chosen.results)
+    look = find_look(results, chosen.well, chosen.site, chosen.set, chosen.object)
+    if chosen.print:
+        print(printed_calls(look), end="")
+    else:
+        open_in_napari(look)
     return 0
 
 
@@ -220,6 +269,35 @@ def _screen(chosen: argparse.Namespace) -> int:
     if page is None:
         raise FileNotFoundError(f"no plate in '{plan.results.path}' is finished yet.")
     print(f"Judged by {len(plan.finished_plates())} of {len(plan.plates)} plates: {page}")
+    return 0
+
+
+def _review(chosen: argparse.Namespace) -> int:
+    """Make the page on which people review a plate, and say where it is.
+
+    It is one file that needs neither a network nor a server; what it saves belongs where the page
+    says. With --serve it is served to this machine alone, and every answer is saved as it is given.
+    """
+    plan = read_plan_file(chosen.configfile)
+    plate = chosen.plate or next_plate(plan)
+    page = make_page(plan, plate)
+    if chosen.serve:
+        serve(plan, plate, page, chosen.port)
+        return 0
+    print(f"Open {page} in a browser. Save what it gives you as {plan.review_path(plate)},")
+    print("and run snakemake again: only the QC and the reports are made again.")
+    return 0
+
+
+def _calibrate(chosen: argparse.Namespace) -> int:
+    """Calibrate the evidence on plates that people have reviewed.
+
+    Slope, floor and error of every object set, for its method and settings, go into a plain file
+    with their provenance, and with how plates that were left out are judged. Name the file in the
+    config (qc.calibration), and further plates are judged by it, without a review of their own.
+    """
+    plan = read_plan_file(chosen.configfile)
+    print(calibrate_plates(plan, chosen.plates, chosen.into))
     return 0
 
 

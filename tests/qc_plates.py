@@ -143,6 +143,8 @@ def _objects_of(well, planted, number, merge, bias, rng):
             "object_set": SET,
             "Metadata_ObjectNumber": np.arange(number) + 1,
             "area_px": rng.normal(size, size / 10, number),
+            "centre_y_px": 20.0 + 25 * (np.arange(number) // 2 // 20),
+            "centre_x_px": 20.0 + 25 * (np.arange(number) // 2 % 20),
             "mean_intensity": rng.normal(0.4, 0.05, number),
             "local_density": planted.get("density", 10) * rng.uniform(0.5, 1.5, number),
             "merge_evidence": rng.binomial(1, planted.get("merge", merge), number) * 1.0,
@@ -257,7 +259,7 @@ THESE_WELLS = Estimate(0.0, 0.005**2, 90.0, 8)
 
 def review_said(key, **changes) -> ReviewedRow:
     """A complete review of one row that finds nothing, unless changed."""
-    counts = {"state": "complete", "n_drawn": 100, "n_reviewed": 98, "n_cannot_tell": 2}
+    counts = {"state": "complete", "n_drawn": 100, "n_reviewed": 100, "n_cannot_tell": 2}
     counts |= {name: changes.pop(name) for name in counts if name in changes}
     estimates = {"estimate": FOUND_NOTHING, "these_wells": THESE_WELLS, "matched": None}
     facts = estimates | {"reviews_needed": 120} | changes

@@ -224,7 +224,7 @@ def _nothing(row: Row, reason: str) -> Row:
 
 def reviewed_row(row: Row, state: str, n_reviewed: int = 90) -> Row:
     """Return a row with a review; a complete one decides it."""
-    counts = ReviewCounts(state, 120, n_reviewed, 3)
+    counts = ReviewCounts(state, 120, n_reviewed, 3, 800)
     if state != "complete":
         return replace(row, review=counts)
     seen = {"reviewed": row.estimate, "reviewed_these_wells": row.estimate}

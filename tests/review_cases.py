@@ -6,19 +6,18 @@ import numpy as np
 import pandas as pd
 
 from levelfield.qc.columns import FIELD, NUMBER
-from levelfield.qc.review.answers import OBJECT, read_answers
+from levelfield.qc.review.answers import read_answers
+from levelfield.qc.review.crops import CROP
 from levelfield.qc.review.estimates import ReviewedRow, review_estimates
-from levelfield.qc.review.sampling import ReviewPlan, choose_for_review
+from levelfield.qc.review.sampling import ReviewPlan, draw_plate
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.qc.statistics.errors import Constants
 
 PLATE, SET = "P1", "Nuclei"
-
-
-PLAN = ReviewPlan(per_class=60)
-
-
+PLAN = ReviewPlan(per_class=40)
 MARGINS = {"agreement": 0.9, "missed": 0.05, "invented": 0.05, "bias": 1.0, "balance": 0.15}
+SIDE = 400
+"""Height and width of a field, px."""
 
 
 class Given:
@@ -64,6 +63,8 @@ def plate(seed=0, columns=4, count=150, sites=(1, 2)):
             "object_set": SET,
             NUMBER: np.tile(np.arange(count) + 1, len(wells)),
             "area_px": rng.normal(300, 30, size),
+            "centre_y_px": rng.uniform(0, SIDE, size),
+            "centre_x_px": rng.uniform(0, SIDE, size),
             "local_density": rng.uniform(5, 15, size),
             "threshold_bias_px": rng.normal(0, 0.2, size),
             "merge_evidence": merge,
@@ -83,35 +84,57 @@ def candidates(seed=0, columns=4, sites=(1, 2), per_field=4):
     rng = np.random.default_rng(seed + 100)
     fields = plate(seed, columns, sites=sites)[FIELD].drop_duplicates()
     table = fields.loc[fields.index.repeat(per_field)].reset_index(drop=True)
-    return table.assign(candidate=np.arange(len(table)), missed_evidence=rng.beta(1, 4, len(table)))
+    return table.assign(
+        candidate=np.arange(len(table)),
+        area_px=300.0,
+        centre_y_px=rng.uniform(0, SIDE, len(table)),
+        centre_x_px=rng.uniform(0, SIDE, len(table)),
+        missed_evidence=rng.beta(1, 4, len(table)),
+    )
 
 
-def answered(objects, plan=PLAN, answer=None, missed="1", pairs=None, found=None, **columns):
-    """The review list, filled in truly, or by a function of (index, row)."""
+def draws_of(objects, plan=PLAN, pairs=None, found=None):
     found = candidates() if found is None else found
-    sheet = choose_for_review(objects, found, pairs or controls(), plan).astype(str)
-    whole_field = sheet["object_number"] == "0"
-    names = dict(zip(OBJECT, ["plate", "well", "site", "object_set", "object_number"], strict=True))
-    truth = objects[[*OBJECT, "is_merged"]].rename(columns=names)
-    truth = truth.astype({"site": str, "object_number": str})
-    merged = sheet.merge(truth, on=list(names.values()), how="left")["is_merged"]
-    sheet["answer"] = np.where(merged.eq(True), "merged", "correct")
-    if answer is not None:
-        sheet["answer"] = [answer(place, each) for place, each in sheet.iterrows()]
-    sheet["m"] = np.where(sheet["answer"] == "merged", "2", "")
-    sheet["f"] = np.where(sheet["answer"] == "split", "2", "")
-    sheet.loc[whole_field, ["answer", "m"]] = "missed", missed
-    return sheet.assign(reviewer="A", **columns)
+    return draw_plate(objects, found, pairs or controls(), plan)
 
 
-def only_objects(sheet):
-    return sheet[sheet["object_number"] != "0"].reset_index(drop=True)
+def answered(
+    objects, plan=PLAN, answer=None, missed=0, pairs=None, found=None, first=None, reviewer="A"
+):
+    """A review as the page writes it: truly, or by a function of a row of objects.
+
+    `missed` is how many objects each crop lacks; `first` how many crops are finished.
+    """
+    rows = []
+    for object_set, draw in draws_of(objects, plan, pairs, found).items():
+        for key, place in list(draw.shown())[:first]:
+            own = draw.classes[key]
+            crop = own.crops.table.iloc[place]
+            head = {
+                "plate": PLATE,
+                "well": crop["Metadata_Well"],
+                "site": str(crop["Metadata_Site"]),
+                "object_set": object_set,
+                CROP: str(crop[CROP]),
+                "sample": draw.sample,
+                "reviewer": reviewer,
+            }
+            inside = own.objects[own.crops.of_objects == place]
+            for one in inside.to_dict("records"):
+                said = answer(one) if answer else ("merged" if one["is_merged"] else "correct")
+                numbers = {"f": "2" * (said == "split"), "m": "2" * (said == "merged")}
+                rows.append(head | {"object_number": str(one[NUMBER]), "answer": said} | numbers)
+            lacking = missed(crop) if callable(missed) else missed
+            end = {"object_number": "0", "answer": "missed", "f": "", "m": str(lacking)}
+            rows.append(head | end)
+    return pd.DataFrame(rows)
 
 
 def review_of(objects, sheet, rules=RULES, plan=PLAN, checksums=None, pairs=None, found=None):
-    found = candidates() if found is None else found
-    answers = read_answers(sheet, PLATE, objects, checksums, found)
-    return review_estimates(PLATE, objects, found, pairs or controls(), answers, rules, plan)
+    draws = draws_of(objects, plan, pairs, found)
+    samples = {name: draw.sample for name, draw in draws.items()}
+    answers = read_answers(sheet, PLATE, samples, objects, checksums)
+    return review_estimates(PLATE, draws, pairs or controls(), answers, rules)
 
 
 def row(rows, measure="balance", scope="difference", perturbation=None) -> ReviewedRow:

@@ -37,7 +37,7 @@ def counted_from(config: Mapping[str, Any], base: str) -> dict[str, Any]:
     """Return a config whose paths of files that are read count from where the process runs.
 
     Those are the plate sheet, the data folder, the sheet of images, dark frames, sheets of training
-    images, the review and weights. Results stay where they are.
+    images, the review, a calibration and weights. Results stay where they are.
     """
     if base == ".":
         return dict(config)
@@ -52,9 +52,9 @@ def counted_from(config: Mapping[str, Any], base: str) -> dict[str, Any]:
         rules = config.get(section)
         if isinstance(rules, Mapping):
             moved[section] = {name: _moved(rule, key, base) for name, rule in rules.items()}
-    for section, key in (("qc", "review"), ("images", "sheet")):
-        if section in config:
-            moved[section] = _moved(config[section], key, base)
+    for section, key in (("qc", "review"), ("qc", "calibration"), ("images", "sheet")):
+        if section in moved:
+            moved[section] = _moved(moved[section], key, base)
     return moved
 
 

@@ -22,7 +22,7 @@ from levelfield.config.networks import (
 from levelfield.config.paths import counted_from
 from levelfield.config.plates import Plate, read_plates
 from levelfield.config.references import plates_with_references
-from levelfield.config.results import Results
+from levelfield.config.results import REVIEW, Results
 from levelfield.config.settings import ObjectSetSettings, Science, object_sets
 from levelfield.config.sheets import (
     SCHEMAS,
@@ -88,10 +88,17 @@ class Plan:
         }
         return kept | {"weights": weights}
 
+    def review_path(self, plate: str) -> Path:
+        """Return where the review sheet of a plate lies, or will lie."""
+        path = self.config["qc"].get("review")
+        if not path:
+            return Path(self.results.path) / plate / REVIEW
+        return Path(path.replace("{plate}", plate))
+
     def review(self, plate: str) -> Path | None:
         """Return the review sheet of a plate, as soon as there is one."""
-        path = self.config["qc"].get("review", "").replace("{plate}", plate)
-        return Path(path) if path and Path(path).is_file() else None
+        path = self.review_path(plate)
+        return path if path.is_file() else None
 
     def weights_file(self, name: str, results: Results) -> str:
         """Return the file of the weights that object sets call so, below some `results`."""

@@ -34,6 +34,9 @@ STORE = "{plate}.zarr"
 FAILURES = "failures.csv"
 """In the folder of a plate: what failed, written at the end of a run."""
 
+REVIEW = "review.csv"
+"""In the folder of a plate: what people said of it, where the config names no other sheet."""
+
 CHECKPOINTS = "unfinished"
 """In the folder of a plate: fields of jobs that were cut off."""
 
@@ -80,11 +83,12 @@ _FILES = (
     ("train_network", "network", "*.csv", "split history evaluation generations"),
     ("train_network", "network", "losses.png", "losses_picture"),
     ("train_network", "network", "generations.png", "generations_picture"),
-    ("measure_thresholds", "plate", "*.csv", "thresholds"),
     ("measure_diameters", "plate", "*.csv", "diameters"),
+    ("measure_thresholds", "plate", "*.csv", "thresholds"),
     ("segment", "pack", "segment/{pack}.csv", "fields"),
     ("measure", "pack", "measure/Image/{pack}.parquet", "image"),
     ("measure", "pack", "measure/{object_set}/{pack}.parquet", "objects"),
+    ("measure", "pack", "thumbnails/{pack}.parquet", "thumbnails"),
     ("qc_evidence", "pack", "qc/*/{pack}.parquet", "evidence pairs candidates fields"),
     ("summarise_plate", "plate", "*.csv", "sites wells plate readouts image_quality"),
     ("summarise_plate", "plate", "excluded_sites.csv", "excluded"),
@@ -94,15 +98,17 @@ _FILES = (
     ("qc_plate", "plate", "qc/*.csv", _QC_TABLES),
     ("qc_plate", "plate", "qc/*.csv", " ".join(_OTHER_TABLES)),
     ("qc_plate", "plate", "qc/*.parquet", "objects candidates"),
+    ("review_page", "plate", "qc/review.html", "page"),
     ("evaluate", "plate", "evaluation/evaluation.html", "page"),
     ("evaluate", "plate", "evaluation/evaluation.png", "picture"),
     ("evaluate", "plate", "evaluation/*.csv", "objects images groups references"),
     ("qc_truth", "plate", "qc/*.csv", "truth"),
     ("report_plate", "plate", "*.html", "report"),
+    ("report_plate", "plate", "browser", "browser"),
     ("provenance", "plate", "ro-crate-metadata.json", "crate"),
-    ("qc_screen", "screen", "*.csv", "verdict answers drift plates"),
+    ("qc_screen", "screen", "*.csv", "verdict answers drift plates review_plan"),
     ("report_screen", "screen", "*.html", "report"),
-    ("qc_partial", "partial", "*.csv", "verdict answers drift plates"),
+    ("qc_partial", "partial", "*.csv", "verdict answers drift plates review_plan"),
     ("report_partial", "partial", "*.html", "report"),
 )
 

@@ -108,6 +108,7 @@ class QcSettings:
     margins: Mapping[str, Mapping[str, float]]
     threshold_level: float
     review_per_class: int
+    calibration: str = ""
 
 
 @dataclass(frozen=True)

@@ -96,4 +96,6 @@ def _spared(folder: Path) -> dict[Path, str]:
         store_in(folder): "images and labels are gone; a new run makes them again",
         measured: "the tables of packs; a later change measures the whole plate again",
         **dict.fromkeys(evidence, "as measure, of the QC"),
+        in_plate(folder, "measure", "thumbnails").parent: "as measure, of the pictures; the "
+        "report has its own copy",
     }

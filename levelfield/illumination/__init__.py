@@ -23,6 +23,7 @@ from levelfield.illumination.camera_offset import (
     camera_offset_from_dark_frame,
     estimate_camera_offset,
 )
+from levelfield.illumination.display import display_range
 from levelfield.illumination.flat_field import FlatField, correct, fit_flat_field
 from levelfield.illumination.tables import edge_falloff, from_arrays, summary, to_arrays
 from levelfield.illumination.thumbnails import downsample
@@ -33,6 +34,7 @@ __all__ = [
     "camera_offset_from_config",
     "camera_offset_from_dark_frame",
     "correct",
+    "display_range",
     "downsample",
     "edge_falloff",
     "estimate_camera_offset",

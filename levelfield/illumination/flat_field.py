@@ -39,6 +39,9 @@ class FlatField:
         fraction of the signal: small where background shows, large where cells cover everything.
     field_error : float
         Standard error of the field, root mean square over pixels, as a fraction; NaN when ``off``.
+    darkest, brightest : float
+        Corrected intensities, as fractions of full scale, that pictures of the plate show as black
+        and as white (`levelfield.illumination.display_range`).
 
     Raises
     ------
@@ -54,6 +57,8 @@ class FlatField:
     degree: int
     residual: float = float("nan")
     field_error: float = float("nan")
+    darkest: float = 0.0
+    brightest: float = 1.0
 
     def __post_init__(self) -> None:
         usable = (

@@ -10,7 +10,7 @@ from levelfield.illumination.flat_field import FlatField
 
 _FIELD_TYPES: dict[str, type] = {
     **{"status": np.str_, "reason": np.str_, "n_images": np.int64, "degree": np.int64},
-    **{"residual": np.float64, "field_error": np.float64},
+    **dict.fromkeys(("residual", "field_error", "darkest", "brightest"), np.float64),
 }
 _OFFSET_TYPES: dict[str, tuple[str, type]] = {
     "camera_offset": ("counts", np.float64),
@@ -36,7 +36,19 @@ def to_arrays(flat_fields: Mapping[str, FlatField]) -> dict[str, AnyArray]:
 
 
 def from_arrays(arrays: Mapping[str, AnyArray]) -> dict[str, FlatField]:
-    """Rebuild the fields by channel from `to_arrays` or from the ``.npz`` written of it."""
+    """Rebuild the fields by channel from `to_arrays` or from the ``.npz`` written of it.
+
+    Raises
+    ------
+    ValueError
+        If an earlier version wrote them, without all that this one needs.
+    """
+    missing = [name for name in (*_FIELD_TYPES, *_OFFSET_TYPES) if name not in arrays]
+    if missing:
+        raise ValueError(
+            f"the flat fields (illumination.npz) do not hold {', '.join(missing)}: an earlier "
+            "version wrote them. Delete the file and run the workflow again."
+        )
     flat_fields = {}
     for number, channel in enumerate(arrays["channels"]):
         offset = CameraOffset(*(arrays[name][number].item() for name in _OFFSET_TYPES))
@@ -69,6 +81,8 @@ def summary(flat_fields: Mapping[str, FlatField]) -> list[dict[str, str | int | 
             "edge_falloff_percent": 100 * edge_falloff(flat_field.field),
             "field_error_percent": 100 * flat_field.field_error,
             "residual_percent": 100 * flat_field.residual,
+            "display_min_percent": 100 * flat_field.darkest,
+            "display_max_percent": 100 * flat_field.brightest,
         }
         for channel, flat_field in flat_fields.items()
     ]

@@ -23,6 +23,7 @@ PASSING_ERRORS = (errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, err
 """Errors of the machine or the network, not of the file: they must not cost a site."""
 _TRUNCATED = "is truncated: the file ends before its pixels do"
 _LONGEST_READ = 300.0  # s; a plane is read in well under one, a hanging server never answers
+_DTYPES = {8: "uint8", 16: "uint16"}
 _CAMERA_MAXIMA = tuple(2**bits - 1 for bits in (10, 12, 14, 16))
 _HEADER_READERS = 16  # headers wait for the file system, not for a core
 
@@ -37,7 +38,7 @@ class StalledRead(Exception):
     """A file did not answer in time; the text says which, what follows and what helps."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Header:
     """What the header of a file says of its planes: sizes in px, and the type as numpy names it.
 
@@ -118,7 +119,7 @@ def _read_header(path: Path) -> Header:
 def _tiff_header(path: Path, size: int) -> Header:
     if (plain := read_plain_page(path)) is not None:
         fault = "" if plain.data_end <= size else _TRUNCATED
-        return Header(1, plain.size_y, plain.size_x, f"uint{plain.bits}", size, fault)
+        return Header(1, plain.size_y, plain.size_x, _DTYPES[plain.bits], size, fault)
     with tifffile.TiffFile(path) as tiff:
         pages = list(tiff.pages)
         page: Any = pages[0].keyframe

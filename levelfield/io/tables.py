@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TEXT = (
     *("plate", "well", "channel", "path", "dtype", "fault", "reason", "rule", "file"),
     *("fingerprint", "advice", "planted", "truth_verdict", "perturbation", "scope", "review"),
-    *("notes", "checksum", "reviewer", "answer", "missing", "headline", "date"),
+    *("notes", "checksum", "sample", "reviewer", "answer", "missing", "headline", "date"),
     "worst_perturbation",
 )
 
@@ -149,7 +149,7 @@ def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def read_measured(path: str | Sequence[str], quantity: str) -> dict[str, float]:
     """Read what was measured once for the plate, by object set; nothing without a file.
 
-    `quantity` is the table's column: ``threshold`` or ``diameter``.
+    `quantity` is the table's column: ``threshold``, ``diameter`` or ``contrast``.
     """
     if not path:
         return {}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
@@ -29,6 +30,7 @@ class XmlFault(IndexFault):
     """A file is no readable XML; the text says which and why."""
 
 
+@cache  # a plate's index has millions of elements of few names
 def local_name(tag: str) -> str:
     """Return the name of an element or attribute without its namespace."""
     return tag.rpartition("}")[2]

@@ -15,8 +15,9 @@ from levelfield.qc.evidence.scores import Scored, score_plate
 from levelfield.qc.judged import JudgedPlate
 from levelfield.qc.review.answers import read_answers
 from levelfield.qc.review.estimates import review_estimates
+from levelfield.qc.review.lab import LabCalibration
 from levelfield.qc.review.reviewers import reviewer_agreement
-from levelfield.qc.review.sampling import ReviewPlan, choose_for_review
+from levelfield.qc.review.sampling import ReviewPlan, choose_for_review, draw_plate
 from levelfield.qc.review.table import reviewed_table
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.coverage import NotCovered, not_covered
@@ -68,7 +69,7 @@ class ReviewInput(NamedTuple):
     checksums : DataFrame or None
         `FIELD`, ``checksum`` of the label images.
     plan : ReviewPlan
-        How many objects and fields are to be reviewed.
+        How many crops are to be reviewed.
     """
 
     rows: pd.DataFrame | None = None
@@ -97,6 +98,8 @@ class PlateDesign:
         To be assessed; not those made by subtraction, whose outlines are those of their parents.
     methods : mapping of str to Method
         How each object set is segmented, for the advice.
+    labs : mapping of str to LabCalibration
+        The lab's own calibration of object sets: which images are unlike those it came from.
     """
 
     plate: str
@@ -105,6 +108,7 @@ class PlateDesign:
     shape: tuple[int, int]
     object_sets: Sequence[str]
     methods: Mapping[str, Method] = field(default_factory=dict)
+    labs: Mapping[str, LabCalibration] = field(default_factory=dict)
 
 
 class PlateQuality(NamedTuple):
@@ -150,6 +154,9 @@ def assess_plate(
     classes = dict(design.layout[["Metadata_Well", "Metadata_ControlType"]].astype(str).to_numpy())
     scored = score_plate(objects, pairs, candidates, classes)
     out_of_distribution = shipped_calibration().out_of_distribution(scored.objects)
+    for name, lab in design.labs.items():
+        unlike = lab.unlike(scored.objects[scored.objects[OBJECT_SET] == name])
+        out_of_distribution[unlike.index] = unlike
     rules = _without_calibration(rules, out_of_distribution, design)
     return judge_plate(scored, fields, out_of_distribution, design, rules, review)
 
@@ -166,7 +173,8 @@ def _without_calibration(
     wells = out_of_distribution.index.get_level_values("Metadata_Well").map(kinds)
     controls = out_of_distribution[wells.isin(["negcon", "poscon"])]
     other = controls.str.contains(NOT_NUCLEI).groupby(level=OBJECT_SET).mean() > NOT_NUCLEI_SHARE
-    changed = {name: ("other", rules.kinds[name][1]) for name in other[other].index}
+    names = [name for name in other[other].index if name not in design.labs]
+    changed = {name: ("other", rules.kinds[name][1]) for name in names}
     return replace(rules, kinds={**rules.kinds, **changed}) if changed else rules
 
 
@@ -194,8 +202,10 @@ def judge_plate(
     fields = design.fields, design.object_sets, out_of_distribution
     sums = with_calls(field_sums(objects, candidates, opinions, *fields), rules.constants_of)
     readings = plate_readings(plate, objects, sums, pairs, design.object_sets)
-    answers = read_answers(review.rows, plate, objects, review.checksums, candidates)
-    reviewed = review_estimates(plate, objects, candidates, pairs, answers, rules, review.plan)
+    draws = draw_plate(objects, candidates, pairs, review.plan)
+    samples = {name: draw.sample for name, draw in draws.items()}
+    answers = read_answers(review.rows, plate, samples, objects, review.checksums)
+    reviewed = review_estimates(plate, draws, pairs, answers, rules)
     uncovered = not_covered(plate, objects, sums, layout, pairs)
     places = [(well.object_set, well.well) for well in uncovered]
     sites, wells = rate_tables(sums, layout, rules.constants_of, places)
@@ -213,7 +223,7 @@ def judge_plate(
         not_covered=to_table(uncovered, NotCovered),
         reviewed=reviewed_table(reviewed, evidence),
         reviewers=reviewer_agreement(plate, answers),
-        review_list=choose_for_review(objects, candidates, pairs, review.plan, review.checksums),
+        review_list=choose_for_review(draws, review.checksums),
         verdict=verdict_table(rows, design.methods),
         answers=answer_table(rows, _coverage(wells, uncovered)),
         others=tables_of(judged),

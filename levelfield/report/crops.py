@@ -12,12 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from levelfield.arrays import Labels
+from levelfield.io.pictures import transparent_png, webp
 from levelfield.qc.columns import NUMBER, OBJECT_SET
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.qc.statistics.summary import DEAD_ZONE_PX
 from levelfield.qc.wording.numbers import measured
 from levelfield.report.distributions import Group, control_groups
-from levelfield.report.gallery import Reader, transparent_png, webp
+from levelfield.report.gallery import Reader
 from levelfield.report.records import grouped
 
 PER_CONTROL = 5

@@ -73,7 +73,7 @@ def _limits(
     y = upwards(100 * funnel.centre)
     ends = {"x1": across.start, "x2": across.end, "y1": y, "y2": y}
     said = svg.title(f"mean of the negative wells: {measured(100 * funnel.centre, 'pp')}")
-    parts.append(svg.element("line", said, stroke="#5c646d", stroke_dasharray="2 3", **ends))
+    parts.append(svg.element("line", said, stroke="var(--soft)", stroke_dasharray="2 3", **ends))
     for level, dashes in zip(LEVELS, ("6 3", "none"), strict=True):
         for side in funnel.limits(objects, level):
             points = " ".join(
@@ -84,7 +84,7 @@ def _limits(
             line = svg.element(
                 "polyline", svg.title(f"{100 * level:g} % of negative wells lie inside")
             )
-            line.attrib |= {"points": points, "fill": "none", "stroke": "#8b8b86"}
+            line.attrib |= {"points": points, "fill": "none", "stroke": "var(--axis)"}
             line.set("stroke-dasharray", dashes)
             parts.append(line)
     return parts

@@ -1,16 +1,15 @@
 """The gallery: control images with the outlines of every object set, chosen by rule, not by eye."""
 
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from levelfield.arrays import Labels
+from levelfield.io.pictures import rgb, transparent_png, webp
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.report.distributions import control_groups
 from levelfield.report.records import grouped
@@ -224,33 +223,8 @@ def _picture(
     )
 
 
-def rgb(colour: str) -> NDArray[np.float32]:
-    """Return ``#rrggbb`` as three numbers from 0 to 1."""
-    digits = colour.lstrip("#")
-    return np.array([int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)], np.float32)
-
-
 def _outline(labels: Labels, colour: str) -> bytes:
     """Draw the outermost pixels of every object on a transparent ground, as PNG."""
     from skimage.segmentation import find_boundaries  # slow, and a screen's page has no pictures
 
     return transparent_png(find_boundaries(labels, mode="inner"), [colour])
-
-
-def transparent_png(inks: NDArray[Any], colours: Sequence[str]) -> bytes:
-    """Draw pixels above 0 in the colour of that number, on a transparent ground."""
-    picture = Image.fromarray(inks.astype(np.uint8))
-    parts = [round(255 * float(part)) for colour in colours for part in rgb(colour)]
-    picture.putpalette([0, 0, 0, *parts])
-    file = io.BytesIO()
-    bits = 1 if len(colours) == 1 else 2
-    picture.save(file, format="PNG", optimize=True, transparency=0, bits=bits)
-    return file.getvalue()
-
-
-def webp(picture: NDArray[Any], quality: int = 92) -> bytes:
-    """Return values from 0 to 1 as WebP, grey or in colour."""
-    file = io.BytesIO()
-    pixels = np.rint(255 * picture).astype(np.uint8)
-    Image.fromarray(pixels).save(file, format="WEBP", quality=quality, method=4)
-    return file.getvalue()

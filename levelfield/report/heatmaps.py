@@ -120,12 +120,13 @@ def _well(
         width=cell - 1,
         height=cell - 1,
         fill=colours.hexadecimal(value) if known else "url(#hatching)",
+        data_well=well["Metadata_Well"],
     )
     if well["Metadata_ControlType"] not in ("negcon", "poscon"):
         return square
     middle = corner[0] + cell / 2, corner[1] + cell / 2
     sign = svg.marker(well["Metadata_ControlType"], *middle, cell * 0.24, "none")
-    sign.set("stroke", colours.ink(value) if known else "#111")
+    sign.set("stroke", colours.ink(value) if known else "var(--ink)")
     sign.set("stroke-width", f"{max(1.1, cell / 16):g}")
     sign.set("pointer-events", "none")  # or the mouse would lose the well under the sign
     return svg.element("g", square, sign)
@@ -188,9 +189,9 @@ def _legend(
 def map_definitions() -> Markup:
     """Return the hatching and the colour bars that the maps of a page refer to, invisible."""
     lines = svg.element(
-        "path", d="M-1,5 l6,-6 M0,8 l8,-8 M3,9 l6,-6", stroke="#a3a39d", fill="none"
+        "path", d="M-1,5 l6,-6 M0,8 l8,-8 M3,9 l6,-6", stroke="var(--hatching)", fill="none"
     )
-    ground = svg.element("rect", width=8, height=8, fill="#f1f1ee")
+    ground = svg.element("rect", width=8, height=8, fill="var(--hatched)")
     units = {"patternUnits": "userSpaceOnUse"}
     hatching = svg.element("pattern", ground, lines, id="hatching", width=8, height=8, **units)
     bars = [_colour_bar(Colours(0.0, 1.0, name)) for name in (SEQUENTIAL, DIVERGING)]

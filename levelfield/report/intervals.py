@@ -13,7 +13,7 @@ from levelfield.report import svg
 
 WIDTH, HEIGHT = 230, 46
 _AXIS_Y, _MARK_Y = 30, 16
-_GREY: dict[str, svg.Attribute] = {"stroke": "#8b8b86", "stroke_width": 1}
+_GREY: dict[str, svg.Attribute] = {"stroke": "var(--axis)", "stroke_width": 1}
 _ROOM_FOR_LABELS = 76
 _UPPER_HALF = 55.0
 """Shares that all lie above it are drawn from 50 %."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import jinja2
@@ -23,6 +24,7 @@ from levelfield.qc.wording.questions import BOTH_CLASSES, CLASS_TITLES, MEASURE_
 from levelfield.qc.wording.steps import next_step_words
 from levelfield.questions import QUESTIONS, SCOPES
 from levelfield.report.answers import answer_views
+from levelfield.report.browser import browser_data, script_data
 from levelfield.report.crops import ERROR_TYPES, Crop
 from levelfield.report.distributions import control_groups, draw_distribution, draw_image_thresholds
 from levelfield.report.funnel import draw_funnel
@@ -58,6 +60,9 @@ class PlateReport:
         ``qc/truth.csv``: what reference labels say beside what the evidence says.
     timings : pandas.DataFrame or None
         From `levelfield.execution.timings.plate_timings`: what the jobs of the plate took.
+    with_browser : bool
+        Whether the files of the plate browser lie beside the page
+        (`levelfield.report.well_files`).
     """
 
     plate: pd.DataFrame
@@ -84,6 +89,7 @@ class PlateReport:
     truth: pd.DataFrame | None = None
     crops: tuple[Crop, ...] = ()
     timings: pd.DataFrame | None = None
+    with_browser: bool = False
     image_quality: pd.DataFrame | None = None
 
 
@@ -171,11 +177,10 @@ def _to_be_sure(answers: Sequence[ShownAnswer]) -> list[str]:
     With several reviews it is the largest, which serves the others too.
     """
     wanted = grouped(
-        (answer for answer in answers if answer.unreviewed),
-        lambda answer: (answer.next_step.kind, answer.worst.measure_name == "missed"),
+        (answer for answer in answers if answer.unreviewed), lambda answer: answer.next_step.kind
     )
     largest = [max(own, key=lambda answer: answer.next_step.amount) for own in wanted.values()]
-    words = [next_step_words(own.next_step, own.worst.measure_name) for own in largest]
+    words = [next_step_words(own.next_step) for own in largest]
     return [f"To be sure: {said}" for said in words if said]
 
 
@@ -183,11 +188,13 @@ def _drawn_parts(data: PlateReport, pairs: Sequence[Comparison]) -> dict[str, An
     object_sets = list(data.verdict["object_set"].unique())
     margins = class_margins(data.verdict)
     shown = quantities(data.wells, data.sites, data.qc_wells, object_sets, margins)
+    browser = script_data(browser_data(data, shown, pairs)) if data.with_browser else ""
     groups = control_groups(pairs)
     sets = object_sets if groups else []
     sites, wells = data.qc_sites, data.qc_wells
     return {
         "n_wells": data.n_wells,
+        "browser": browser,
         "map_definitions": map_definitions(),
         "plate_maps": [
             (quantity.name, draw_plate_map(quantity, data.n_wells, data.layout))
@@ -255,8 +262,13 @@ def environment() -> jinja2.Environment:
     made.filters.update(plain=plain, measured=measured, data_url=data_url, sign=sign)
     made.filters.update(whole=whole, percent=percent, trend_words=trend_words)
     made.globals.update(count=count, interval=interval, per_field=per_field, scopes=SCOPES)
-    made.globals.update(measure_titles=MEASURE_TITLES)
+    made.globals.update(measure_titles=MEASURE_TITLES, script=script)
     return made
+
+
+def script(name: str) -> Markup:
+    """Return a script of the page, to be written into it as it stands."""
+    return Markup((files("levelfield.report") / "templates" / name).read_text("utf-8"))
 
 
 def data_url(picture: bytes) -> str:

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from levelfield.questions import MEASURES
 from levelfield.report.records import grouped
 
 READOUT, COUNT, THRESHOLD = "Readout_", "Count_", "Threshold_FinalThreshold_"
 _MEASURES = (
-    ("agreement", "", "agreement", "%", 100),
-    ("missed_rate", "", "missed objects", "%", 100),
-    ("invented_rate", "", "invented objects", "%", 100),
-    ("threshold_bias_px", "bias", "threshold bias", "px", 1),
-    ("balance", "balance", "balance of splits and merges", "pp", 100),
-    ("split_rate", "", "split rate", "%", 100),
-    ("merge_rate", "", "merge rate", "%", 100),
+    ("agreement", "agreement", "%"),
+    ("missed", "missed objects", "%"),
+    ("invented", "invented objects", "%"),
+    ("bias", "threshold bias", "px"),
+    ("balance", "balance of splits and merges", "pp"),
+    ("splits", "split rate", "%"),
+    ("merges", "merge rate", "%"),
 )
-"""Column of ``qc/wells.csv``, measure whose margin it is drawn with (where zero is the ideal),
-words, unit, and factor. The values are the corrected ones that the verdict rests on."""
+"""Measures, what they are called beside an object set, and their unit. The values are the
+corrected ones that the verdict rests on."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,16 @@ class Quantity:
         ``Metadata_Well, value`` and, for images, ``Metadata_Site``.
     margin : float
         Half width of the harmless range, for quantities whose ideal is zero; else 0.
+    measure, object_set : str
+        The measure of the verdict that it is, and of which objects; empty for others.
     """
 
     name: str
     unit: str
     table: pd.DataFrame
     margin: float = 0.0
+    measure: str = ""
+    object_set: str = ""
 
     @property
     def per_well(self) -> pd.Series:
@@ -91,15 +96,25 @@ def _counts(wells: pd.DataFrame) -> list[Quantity]:
 def _answers(
     qc_wells: pd.DataFrame, object_sets: Sequence[str], margins: Mapping[str, float]
 ) -> list[Quantity]:
+    known = {measure for measure, _, _ in _MEASURES}
+    further = [
+        (own.name, own.title, own.unit) for own in MEASURES.values() if own.name not in known
+    ]
     return [
         Quantity(
             f"{object_set}: {name}",
             unit,
-            _values(qc_wells[qc_wells["object_set"] == object_set], column, factor),
-            margins.get(measure, 0.0),
+            _values(
+                qc_wells[qc_wells["object_set"] == object_set],
+                MEASURES[measure].column,
+                MEASURES[measure].scale,
+            ),
+            margins.get(measure, 0.0) if MEASURES[measure].signed else 0.0,
+            measure,
+            object_set,
         )
-        for column, measure, name, unit, factor in _MEASURES
-        if column in qc_wells
+        for measure, name, unit in (*_MEASURES, *further)
+        if MEASURES[measure].column in qc_wells
         for object_set in object_sets
     ]
 

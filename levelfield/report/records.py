@@ -49,11 +49,11 @@ class ShownRow(VerdictLine):
 
     @property
     def review_words(self) -> str:
-        """How far the review is: "review unfinished: 90 of 120 objects"."""
+        """How far the review is: "review unfinished: 40 of 100 crops"."""
         if self.review == "partial":
-            return f"review unfinished: {self.n_reviewed} of {self.n_drawn} objects"
-        if self.review == "complete":
-            return f"{count(self.n_reviewed, 'object')} reviewed"
+            return f"review unfinished: {self.n_reviewed} of {self.n_drawn} crops"
+        if self.review != "unreviewed":
+            return f"{count(self.n_reviewed, 'crop')} reviewed"
         return "not reviewed"
 
     @property
@@ -88,7 +88,7 @@ class ShownAnswer(AnswerLine):
     @property
     def next_in_short(self) -> str:
         """What to do next, with its cost; empty where nothing is to be done."""
-        words = next_step_in_short(self.next_step, self.worst.measure_name)
+        words = next_step_in_short(self.next_step)
         return f"{next_head(self.verdict)}: {words}" if words else ""
 
     def verdict_of(self, scope: Scope) -> Verdict:
@@ -101,13 +101,19 @@ class ShownAnswer(AnswerLine):
         rows = [row for row in self.rows if row.scope == scope and row.verdict == verdict]
         return rests_on_evidence(verdict, rows)
 
+    def worst_row(self, scope: Scope) -> ShownRow | None:
+        """Return the row that a class, or the difference, stands or falls with."""
+        rows = [row for row in self.rows if row.scope == scope]
+        return max(
+            rows, key=lambda row: (SEVERITY.index(row.verdict), _margins_off(row)), default=None
+        )
+
     def worst_words(self, scope: Scope) -> str:
         """Say the estimate that a class, or the difference, stands or falls with, and of what."""
-        rows = [row for row in self.rows if row.scope == scope]
-        if not rows:
+        worst = self.worst_row(scope)
+        if worst is None:
             return ""
-        worst = max(rows, key=lambda row: (SEVERITY.index(row.verdict), _margins_off(row)))
-        several = len({row.measure_name for row in rows}) > 1
+        several = len({row.measure_name for row in self.rows if row.scope == scope}) > 1
         return f"{worst.value_words}, {worst.measure_name}" if several else worst.value_words
 
 

@@ -12,8 +12,8 @@ from levelfield.qc.wording.numbers import plain
 
 Element = ElementTree.Element
 Attribute = str | float
-NEGATIVE, POSITIVE, DIFFERENCE = "#1f5fa8", "#c4560a", "#3d3d3d"
-"""Blue and orange differ for every kind of colour vision; the marker's shape says it again."""
+NEGATIVE, POSITIVE, DIFFERENCE = "var(--negative)", "var(--positive)", "var(--difference)"
+"""Colours of the page's stylesheet, light and dark; the marker's shape says it again."""
 CLASS_COLOURS = {"negcon": NEGATIVE, "poscon": POSITIVE, "difference": DIFFERENCE}
 
 

@@ -41,6 +41,7 @@ def _plate_jobs(plan: Plan, plate: Plate) -> Iterator[Job]:
         "measure_thresholds": plan.plate_thresholds,
         "measure_diameters": plan.plate_diameters,
         "check_review": plan.review(plate.name) is not None,
+        "review_page": False,  # on demand
         "evaluate": plate.name in plan.references,
         "qc_truth": plate.name in plan.references,
     }

@@ -45,16 +45,21 @@ def read_plan(
     if check and segmenters.methods and plan.config["readouts"]:
         with faults_in(source):
             call_in_subprocess("levelfield.steps.measure", "check_readouts", plan.config)
+    if check and segmenters.methods and plan.config["qc"].get("calibration"):
+        with faults_in(source):
+            call_in_subprocess("levelfield.steps.lab", "check_calibration", plan.config)
     return plan
 
 
 def look_at_images(plan: Plan) -> None:
     """Look at the images of all plates that are not listed yet, and print what is found.
 
+    One plate that cannot be listed is told and holds up no other: its own job will fail.
+
     Raises
     ------
     ConfigError
-        With what is wrong with each plate.
+        With what is wrong with each plate, if no plate of the screen can be listed.
     """
     waiting = [
         (name, str(plate.images), str(plate.layout_path), plate.n_wells)
@@ -66,10 +71,10 @@ def look_at_images(plan: Plan) -> None:
     keys = ("images", "channels", "measurement", "qc")
     config = {key: plan.config[key] for key in keys}
     notes, faults = call_in_subprocess("levelfield.runs.look", "look_at", waiting, config)
-    for note in notes:
-        print(note, file=sys.stderr)
-    if faults:
+    if len(faults) == len(plan.plates):
         raise ConfigError("\n".join(faults))
+    for note in [*notes, *(f"{fault} The other plates are made all the same." for fault in faults)]:
+        print(note, file=sys.stderr)
 
 
 def read_plan_file(path: Path) -> Plan:

@@ -46,13 +46,12 @@ def log_review(plate: str, reviewed: pd.DataFrame) -> None:
 
     `reviewed` is the table of ``qc/reviewed.csv``.
     """
-    looked_at = {"balance": "objects", "missed": "whole fields"}
-    for row in reviewed[reviewed["measure"].isin(looked_at)].itertuples():
+    for row in reviewed[reviewed["measure"] == "balance"].itertuples():
         if row.scope != "difference":
             log.info(
-                "plate %s, %s, %s %s: %s, %d of %d drawn %s reviewed",
+                "plate %s, %s, %s %s: %s, %d of %d crops reviewed",
                 *(plate, row.object_set, row.scope, row.perturbation, row.state),
-                *(row.n_reviewed + row.n_cannot_tell, row.n_drawn, looked_at[row.measure]),
+                *(row.n_reviewed, row.n_drawn),
             )
     for note in reviewed["notes"].unique():
         if note:

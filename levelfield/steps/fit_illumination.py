@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,9 @@ def fit_plate(
         found = map_fields(read, sample, workers, f"{what} {name}")
         stack = [thumbnail for thumbnail in found if thumbnail is not None]
         thumbnails = np.stack(stack) if stack else np.zeros((0, *shape), np.float32)
-        fields[name] = _fit_channel(thumbnails, shape, channel, science.illumination, maximum)
+        fitted = _fit_channel(thumbnails, shape, channel, science.illumination, maximum)
+        darkest, brightest = illumination.display_range(thumbnails, fitted, maximum)
+        fields[name] = replace(fitted, darkest=darkest, brightest=brightest)
         log.info("%s: %s. %s", name, fields[name].status, fields[name].reason)
     return fields
 

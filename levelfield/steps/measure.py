@@ -13,6 +13,7 @@ from levelfield.config.sheets import ConfigError
 from levelfield.execution.field_cache import FINGERPRINT, Field, code_version
 from levelfield.illumination import FlatField
 from levelfield.io.store import stored_pixel_size_um
+from levelfield.io.thumbnails import field_thumbnail, no_thumbnails
 from levelfield.measurement import feature_names, measure_image, measure_site
 from levelfield.measurement.image_quality import measure_quality
 from levelfield.measurement.readouts import object_set_of
@@ -20,10 +21,15 @@ from levelfield.qc.columns import SITE
 from levelfield.steps.fields import FieldReader, field_reader, identify
 
 # The code that decides a feature's value: a change here measures again.
-_FEATURE_CODE = ("levelfield.illumination", "levelfield.labels", "levelfield.measurement")
+_FEATURE_CODE = (
+    *("levelfield.illumination", "levelfield.labels", "levelfield.measurement"),
+    *("levelfield.io.thumbnails", "levelfield.io.pictures"),
+)
 
 IMAGE = "Image"
 """Name of the table of whole images; no object set may have it."""
+THUMBNAILS = ".thumbnails"
+"""Name of the table of small pictures, drawn here because the pixels are at hand."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ class MeasurementJob:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Names of the tables that a field gives: its object sets, and the image as a whole."""
-        return (*self.reader.sets, IMAGE)
+        """Names of the tables of a field: its object sets, the image as a whole, its picture."""
+        return (*self.reader.sets, IMAGE, THUMBNAILS)
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -63,20 +69,27 @@ class MeasurementJob:
             "relations": dict(self.relations),
             "options": dict(self.options),
             "image_families": self.settings.image_families,
+            "shown": self.ranges,
             "code": code_version(_FEATURE_CODE),
             **self.reader.images.marks,
         }
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Intensities of each channel that pictures show as black and as white."""
+        fields = self.reader.images.flat_fields
+        return {name: (field.darkest, field.brightest) for name, field in fields.items()}
 
     @property
     def _options_in_px(self) -> dict[str, Any]:
         return {key: value for key, value in self.options.items() if key != "pixel_size_um"}
 
     def rows_of(self, counts: dict[str, int]) -> dict[str, int]:
-        """Return a row per object for an object set's table, and one for the image's."""
-        return {name: counts[name] for name in self.reader.sets} | {IMAGE: 1}
+        """Return a row per object for an object set's table, and one for those of the image."""
+        return {name: counts[name] for name in self.reader.sets} | {IMAGE: 1, THUMBNAILS: 1}
 
     def compute(self, field: Field) -> dict[str, pd.DataFrame]:
-        """Measure one field; returns a table per object set, and one of the whole image."""
+        """Measure one field, and draw it small; returns the tables by their names."""
         _, well, site = field
         stored = self.reader.read_raw(well, site)
         image, labels = self.reader.images.corrected(stored.image), stored.labels
@@ -91,12 +104,16 @@ class MeasurementJob:
         maximum = self.reader.images.channels[0].maximum
         quality = measure_quality(stored.image, image, names, labels, self.segmented, maximum)
         tables[IMAGE] = pd.concat([whole, quality], axis=1)
+        tables[THUMBNAILS] = field_thumbnail(image, names, labels, self.ranges)
         return {name: identify(table, field) for name, table in tables.items()}
 
     def empty(self, name: str) -> pd.DataFrame:
         """Return a table without rows."""
         if name == IMAGE:
             return pd.DataFrame(columns=[*SITE, FINGERPRINT])
+        if name == THUMBNAILS:
+            none = no_thumbnails(self.reader.images.names, self.reader.sets)
+            return pd.DataFrame(columns=[*SITE, *none, FINGERPRINT])
         families, relations = self.settings.families, self.relations
         features = feature_names(
             name, self.channels, families, relations=relations, **self._options_in_px

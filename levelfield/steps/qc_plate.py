@@ -22,14 +22,18 @@ from levelfield.qc.plate import (
     assess_plate,
     verdict_table,
 )
+from levelfield.qc.review.calibrate import with_unlike
+from levelfield.qc.review.lab import KIND, LabCalibration
 from levelfield.qc.review.sampling import ReviewPlan
 from levelfield.qc.review.table import reviewed_rows
 from levelfield.qc.statistics.readings import Reading
 from levelfield.qc.statistics.records import from_table, to_table
 from levelfield.qc.verdict.rule import judge
-from levelfield.qc.verdict.rules import Margins, Rules
+from levelfield.qc.verdict.rules import UNCALIBRATED, Margins, Rules
 from levelfield.qc.verdict.screen import Drift, drift, screen_cases
+from levelfield.qc.verdict.screen_review import PlannedPlate, review_plan
 from levelfield.steps.check_review import label_checksums
+from levelfield.steps.lab import lab_calibrations
 from levelfield.steps.methods import advice_methods
 from levelfield.steps.qc_evidence import TABLES, judged_sets
 
@@ -37,15 +41,27 @@ _BY_LEVEL = ("bias", "agreement")
 """Measures that depend on where the edge is sought."""
 
 
-def verdict_rules(science: Science, withheld: str = "") -> Rules:
-    """Return what turns readings into verdicts, from the config's ``objects`` and ``qc``."""
-    calibrations = shipped_calibration().constants
+def verdict_rules(
+    science: Science, withheld: str = "", labs: Mapping[str, LabCalibration] | None = None
+) -> Rules:
+    """Return what turns readings into verdicts, from the config's ``objects`` and ``qc``.
+
+    `labs` are the lab's own calibrations, which are read from ``qc.calibration`` if left out.
+    """
+    calibrations = dict(shipped_calibration().constants)
     if science.qc.threshold_level != CALIBRATED_LEVEL:
         calibrations = {key: own for key, own in calibrations.items() if key[0] not in _BY_LEVEL}
+    kinds = {made.name: _kinds_of(made) for made in judged_sets(science)}
+    for name, own in (lab_calibrations(science) if labs is None else labs).items():
+        # What was not reviewed, as the threshold in px, keeps what is known of the method.
+        known = {key[0]: each for key, each in calibrations.items() if key[1:] == kinds[name]}
+        kinds[name] = (KIND + name, own.method)
+        known |= with_unlike(own.constants, UNCALIBRATED)
+        calibrations |= {(measure, *kinds[name]): each for measure, each in known.items()}
     return Rules(
         margins=Margins(science.qc.margins),
         calibrations=calibrations,
-        kinds={made.name: _kinds_of(made) for made in judged_sets(science)},
+        kinds=kinds,
         withheld=withheld,
         review_per_class=science.qc.review_per_class,
     )
@@ -87,10 +103,11 @@ def assess(
     names = [made.name for made in sets]
     plate, shape = str(facts["Metadata_Plate"]), PLATE_SHAPES[n_wells]
     plan = ReviewPlan(per_class=science.qc.review_per_class)
+    labs = lab_calibrations(science)
     quality = assess_plate(
         PlateFeatures(*(stack(packs[name]) for name in TABLES)),
-        PlateDesign(plate, sites[SITE], layout, shape, names, advice_methods(sets)),
-        verdict_rules(science, "" if facts["within_limit"] else _withheld(facts)),
+        PlateDesign(plate, sites[SITE], layout, shape, names, advice_methods(sets), labs),
+        verdict_rules(science, "" if facts["within_limit"] else _withheld(facts), labs),
         ReviewInput(review, label_checksums(segmented, names), plan),
     )
     return quality._replace(
@@ -119,6 +136,7 @@ class ScreenQuality(NamedTuple):
     verdict: pd.DataFrame
     answers: pd.DataFrame
     drift: pd.DataFrame
+    review_plan: pd.DataFrame
 
 
 def assess_screen(
@@ -160,6 +178,7 @@ def assess_screen(
         mark_verdict(verdict, science.sections["objects"]),
         _mark_answers(found, science),
         to_table(drift(readings, reviews, rules, imaged), Drift),
+        to_table(review_plan(reviews), PlannedPlate),
     )
 
 

@@ -9,14 +9,22 @@ import pandas as pd
 
 from levelfield.config.layouts import read_layout
 from levelfield.config.planted import mark_layout
-from levelfield.config.results import in_plate
+from levelfield.config.results import in_plate, packs_in
 from levelfield.config.settings import Science
 from levelfield.execution.timings import plate_timings
 from levelfield.io.checksums import file_sha256
 from levelfield.io.provenance import versions
-from levelfield.io.tables import read_csv
+from levelfield.io.tables import read_csv, write_text
 from levelfield.report import PlateReport, choose_gallery, draw_gallery
 from levelfield.report.crops import choose_crops, draw_crops
+from levelfield.report.well_files import (
+    LIKELY,
+    MISSED_COLUMNS,
+    OBJECT_COLUMNS,
+    by_site,
+    columns_of,
+    well_files,
+)
 from levelfield.steps.fields import field_reader, read_flat_fields
 from levelfield.steps.methods import advice_methods
 
@@ -70,5 +78,27 @@ def plate_report(
         config=config,
         fingerprints={name: file_sha256(Path(made)) for name, made in made_from.items()},
         timings=plate_timings(results),
+        with_browser=True,
         **tables,
     )
+
+
+def write_browser(results: Path, folder: Path) -> int:
+    """Write the files of the plate browser, one per well, and return how many.
+
+    One pack of pictures is held at a time.
+    """
+    tables = {
+        name: pd.read_parquet(in_plate(results, "qc_plate", name), columns=columns_of(columns))
+        for name, columns in (("objects", OBJECT_COLUMNS), ("candidates", MISSED_COLUMNS))
+    }
+    likely = tables["candidates"]["missed_evidence"] >= LIKELY
+    objects = by_site(tables["objects"], OBJECT_COLUMNS)
+    missed = by_site(tables["candidates"][likely], MISSED_COLUMNS)
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 0
+    for pack in packs_in(results, "measure", "thumbnails"):
+        for well, content in well_files(pd.read_parquet(pack), objects, missed):
+            write_text(content, folder / f"{well}.js")
+            number += 1
+    return number

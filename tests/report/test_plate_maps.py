@@ -41,7 +41,7 @@ def test_map_puts_a_value_on_its_well_and_leaves_others_hatched():
     assert "<title>C05, compound 5: 123 cells</title>" in picture
     assert "<title>A01, negative control, DMSO: no value</title>" in picture
     assert picture.count("url(#hatching)") == 95
-    filled = re.search(r'<rect x="(\S+)" y="(\S+)"[^>]*fill="#\w+"><title>C05', picture)
+    filled = re.search(r'<rect x="(\S+)" y="(\S+)"[^>]*fill="#\w+"[^>]*><title>C05', picture)
     corner = re.search(r'<rect x="(\S+)" y="(\S+)"[^>]*><title>A01', picture)
     ground = re.search(r'<rect x="(\S+)" y="(\S+)" class="plate-ground"', picture)
     assert all(float(corner[i]) - float(ground[i]) == 0.5 for i in (1, 2))

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from report_cases import layout_of, real_field, report_of
 
+from levelfield.io.pictures import rgb
 from levelfield.qc.evidence.features import field_features
 from levelfield.qc.statistics.comparison import comparisons
 from levelfield.report import plate_page
 from levelfield.report.crops import OWN_COLOUR, choose_crops, draw_crops
 from levelfield.report.distributions import control_groups, draw_image_thresholds
 from levelfield.report.funnel import draw_funnel
-from levelfield.report.gallery import rgb
 
 LAYOUT = layout_of(96)
 GROUPS = control_groups(comparisons(LAYOUT))

@@ -44,7 +44,7 @@ def test_what_nobody_has_finished_looking_at_is_never_drawn_as_reviewed(state, v
     assert len(badges) > 20
     assert all("unreviewed" in name and "unreviewed" in words for _, name, words in badges)
     assert not re.search(r"#icon-(pass|fail)\"/></svg>", html)
-    assert ("review unfinished: 1 of 120 objects" in html) == (state == "partial")
+    assert ("review unfinished: 1 of 120 crops" in html) == (state == "partial")
     text = verdict_text(*tables_of(judged), facts())
     assert not re.search(rf"  {verdict}$", text, re.MULTILINE)
 
@@ -82,7 +82,7 @@ def test_the_first_table_asks_as_people_do_and_answers_for_each_class():
     ):
         assert question in table
     assert table.count('<td class="class-answer">') == 3 * len(EVERYTHING)
-    assert "To be sure: review 50 objects per class" in flat(html)
+    assert "To be sure: review 50 crops per class" in flat(html)
 
 
 def test_the_first_table_names_what_to_change_where_it_fails():
@@ -90,7 +90,7 @@ def test_the_first_table_names_what_to_change_where_it_fails():
     html = plate_page(report_of(LAYOUT, 24, judged=judged))
     table = html[html.index('<table class="overview">') : html.index("</table>")]
     assert "Next: raise outline of Nuclei from 0.4 (default) by 0.05" in table
-    assert "Next: review 50 objects per class (9 min)" in table
+    assert "Next: review 50 crops per class (9 min)" in table
 
 
 def test_at_the_floor_is_said_in_place_of_a_number():

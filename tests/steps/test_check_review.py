@@ -1,21 +1,20 @@
 """The review sheet as a file, and the checksums that its answers are held against."""
 
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import SCHEMAS
+from review_cases import PLATE, answered, candidates, plate, review_of
 
 from levelfield.config.sheets import SheetError
 from levelfield.io.tables import write_csv
-from levelfield.qc.review.answers import check_answers, read_answers
-from levelfield.qc.review.sampling import LIST_COLUMNS, ReviewPlan, choose_for_review
-from levelfield.qc.statistics.comparison import Comparison
+from levelfield.qc.review.answers import check_answers
 from levelfield.steps.check_review import label_checksums, log_review, read_review
 
 SCHEMA = SCHEMAS / "review.yaml"
-ROW = dict.fromkeys(LIST_COLUMNS, "") | {
-    **{"order": 1, "plate": "P", "well": "A01", "site": 1, "object_set": "Nuclei"},
-    **{"object_number": 7, "centre_y_px": 10.5, "centre_x_px": 3.0, "checksum": "a" * 64},
+ROW = {
+    **{"plate": "P", "well": "A01", "site": 1, "object_set": "Nuclei", "crop": 3},
+    **{"object_number": 7, "checksum": "a" * 64, "sample": "0" * 16, "reviewer": "AB"},
+    **{"answer": "correct", "f": "", "m": "", "places": "", "seconds": 4.2},
 }
 
 
@@ -25,12 +24,12 @@ def written(tmp_path, **changes):
     return path
 
 
-def test_a_row_of_the_list_is_a_row_of_the_sheet_before_and_after_it_is_filled_in(tmp_path):
-    assert read_review(written(tmp_path), SCHEMA)["answer"].tolist() == [""]
-    filled = written(tmp_path, answer="merged", m=3, reviewer="AB", comment="two cells?")
-    assert read_review(filled, SCHEMA)["m"].tolist() == ["3"]
-    field = written(tmp_path, object_number=0, centre_y_px=None, answer="missed", m=0)
-    assert read_review(field, SCHEMA)["answer"].tolist() == ["missed"]
+def test_rows_of_the_page_and_of_earlier_versions_are_rows_of_the_sheet(tmp_path):
+    assert read_review(written(tmp_path), SCHEMA)["answer"].tolist() == ["correct"]
+    crop = written(tmp_path, object_number=0, answer="missed", m=2, places="1.5 20; 30 7.25")
+    assert read_review(crop, SCHEMA)["m"].tolist() == ["2"]
+    earlier = written(tmp_path, crop=None, sample=None, centre_y_px=10.5, order=1, comment="two?")
+    assert read_review(earlier, SCHEMA)["sample"].tolist() == [""]
 
 
 def test_a_site_numbered_0_is_taken_as_the_list_wrote_it(tmp_path):
@@ -41,30 +40,14 @@ def test_a_site_numbered_0_is_taken_as_the_list_wrote_it(tmp_path):
         read_review(written(tmp_path, site=-1), SCHEMA)
 
 
-def test_a_list_of_site_0_goes_to_disk_is_filled_in_and_counts(tmp_path):
-    objects = pd.DataFrame(
-        {
-            "Metadata_Plate": "P",
-            "Metadata_Well": np.repeat(["A01", "A02", "B01", "B02"], 30),
-            "Metadata_Site": 0,
-            "object_set": "Nuclei",
-            "Metadata_ObjectNumber": np.tile(np.arange(30) + 1, 4),
-            "right_evidence": 0.9,
-            **dict.fromkeys(["merge_evidence", "fragment_evidence", "invented_evidence"], 0.02),
-        }
-    )
-    candidates = objects.head(0).assign(missed_evidence=0.0)
-    controls = [Comparison("drug", "DMSO", ("B01", "B02"), ("A01", "A02"))]
-    sheet = choose_for_review(objects, candidates, controls, ReviewPlan(20))
-    whole_field = sheet["object_number"] == 0
-    sheet["answer"] = np.where(whole_field, "missed", "correct")
-    sheet["m"] = np.where(whole_field, "0", "")
-    path = tmp_path / "review.csv"
-    write_csv(sheet.assign(reviewer="A"), path)
+def test_a_review_goes_to_disk_is_checked_and_counts(tmp_path):
+    objects, path = plate(sites=(0, 1)), tmp_path / "review.csv"
+    found = candidates(sites=(0, 1))
+    write_csv(answered(objects, found=found), path)
     read = read_review(path, SCHEMA)
-    check_answers(read, "P")
-    answers = read_answers(read, "P", objects, None, candidates)
-    assert len(answers.objects) == 40 and len(answers.missed) == 4 and not answers.notes
+    check_answers(read, PLATE)
+    rows = review_of(objects, read, found=found)
+    assert {each.counts.state for each in rows} == {"complete"}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +85,7 @@ def test_checksums_of_sound_fields_by_object_set():
     assert table["object_set"].tolist() == ["Nuclei", "Cells"]
 
 
-def test_the_log_says_how_far_objects_and_fields_are_and_what_does_not_count(caplog):
+def test_the_log_says_how_far_people_are_and_what_does_not_count(caplog):
     head = {"object_set": "Nuclei", "scope": "poscon", "perturbation": "drug", "state": "partial"}
     rows = [
         head | {"measure": "balance", "n_drawn": 100, "n_reviewed": 40, "n_cannot_tell": 2},
@@ -114,7 +97,6 @@ def test_the_log_says_how_far_objects_and_fields_are_and_what_does_not_count(cap
         log_review("P", pd.DataFrame(rows).assign(notes=["", "2 answers were given.", "", ""]))
     words = [record.getMessage() for record in caplog.records]
     assert words == [
-        "plate P, Nuclei, poscon drug: partial, 42 of 100 drawn objects reviewed",
-        "plate P, Nuclei, poscon drug: partial, 1 of 5 drawn whole fields reviewed",
+        "plate P, Nuclei, poscon drug: partial, 40 of 100 crops reviewed",
         "plate P: 2 answers were given.",
     ]

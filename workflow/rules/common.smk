@@ -143,6 +143,7 @@ def plate_results(wildcards):
         raise WorkflowError(NOT_INSTALLED)
     finals = ("report_plate", "qc_plate", "provenance")
     results = [path for final in finals for path in every_plate(final, "")]
+    results += every_plate("report_plate", "browser")
     results += every_plate("summarise_plate", "readouts")
     results += [
         PATHS.file("segment", plate=name, pack=pack)

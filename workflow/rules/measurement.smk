@@ -12,6 +12,7 @@ rule measure:
             for name in PLAN.measured
         ],
         update(PATHS.file("measure", "image")),
+        update(PATHS.file("measure", "thumbnails")),
     log:
         PATHS.log("measure"),
     benchmark:

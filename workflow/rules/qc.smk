@@ -47,6 +47,33 @@ rule check_review:
         "../../scripts/check_review.py"
 
 
+# On demand: levelfield review, or the name of the page.
+rule review_page:
+    input:
+        review_list=PATHS.file("qc_plate", "review_list"),
+        objects=PATHS.file("qc_plate", "objects"),
+        candidates=PATHS.file("qc_plate", "candidates"),
+        layout=layout_of,
+        illumination=rules.fit_illumination.output.fields,
+    output:
+        PATHS.file("review_page"),
+    log:
+        PATHS.log("review_page"),
+    benchmark:
+        PATHS.timing("review_page")
+    conda:
+        "../../envs/levelfield-core.yaml"
+    params:
+        n_wells=lambda wildcards: of_plate(wildcards).n_wells,
+        store=store_of,
+        config=PLAN.science,
+        path=lambda wildcards: str(PLAN.review_path(wildcards.plate)),
+    message:
+        "Drawing what people should look at on plate {wildcards.plate}"
+    script:
+        "../../scripts/review_page.py"
+
+
 rule qc_plate:
     input:
         segmented=all_packs("segment", "fields"),
@@ -59,6 +86,9 @@ rule qc_plate:
         layout=layout_of,
         review=lambda wildcards: (
             rules.check_review.output[0] if review_file(wildcards) else []
+        ),
+        calibration=(
+            local(config["qc"]["calibration"]) if "calibration" in config["qc"] else []
         ),
     output:
         **all_files("qc_plate", but=["verdict"]),

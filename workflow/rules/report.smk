@@ -21,16 +21,19 @@ rule report_plate:
         candidates=rules.qc_plate.output.candidates,
         qc_sites=rules.qc_plate.output.sites,
         qc_wells=rules.qc_plate.output.wells,
+        thumbnails=all_packs("measure", "thumbnails"),
         illumination=rules.fit_illumination.output.fields,
         illumination_table=rules.fit_illumination.output.table,
         pictures=rules.fit_illumination.output.pictures,
     output:
-        report(
+        page=report(
             PATHS.file("report_plate"),
             category="Reports",
             caption="../report/plate_report.rst",
             labels={"plate": "{plate}"},
         ),
+        # The pictures of wells, which the page loads when somebody looks.
+        browser=directory(PATHS.file("report_plate", "browser")),
     log:
         PATHS.log("report_plate"),
     benchmark:

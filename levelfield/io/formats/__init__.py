@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from levelfield.images.pixel_size import tiff_pixel_size_um
-from levelfield.images.planes import read_headers
+from levelfield.images.planes import Header, read_headers
 from levelfield.io.channel_names import name_channels
 from levelfield.io.export import Export
 from levelfield.io.listing import Listing, list_files
@@ -122,20 +122,24 @@ def _listed(
     pages = images.get("pages")
     if headers and pages:
         export = _with_pages(export, str(pages))
+    n_found, paged, notes = len(export.planes), export.paged, export.notes
+    left = {reason: len(names) for reason, names in export.left_out.items()}
     planes, ignored = name_channels(export, plate, channels)
-    of_channels = {f"channel {channel}": number for channel, number in ignored.items()}
+    del export, files  # of a large plate they are as large as the table
     planes, times = choose_times(planes, plate, images.get("time_point", 0))
     planes, stacks = choose_z(planes, plate, images, channels)
     if headers and not pages:
-        planes = _with_headers(planes, export.paged)
+        planes = _with_headers(planes, paged)
     planes = _with_pixel_size(planes.assign(plate=plate), images.get("pixel_size_um"))
-    left = {reason: len(names) for reason, names in export.left_out.items()}
-    of_times = {f"time point {time}": number for time, number in times.items()}
-    found = len(export.planes) + sum(left.values())
+    ignored = {f"channel {channel}": number for channel, number in ignored.items()}
+    ignored |= {f"time point {time}": number for time, number in times.items()}
     note = _counted(
-        f"plate {plate} ({title})", found, len(planes), left | of_channels | of_times | stacks
+        f"plate {plate} ({title})",
+        n_found + sum(left.values()),
+        len(planes),
+        left | ignored | stacks,
     )
-    return Listed(planes, (note, *(f"plate {plate}: {text}" for text in export.notes)))
+    return Listed(planes, (note, *(f"plate {plate}: {text}" for text in notes)))
 
 
 def _counted(what: str, found: int, used: int, ignored: Mapping[str, int]) -> str:
@@ -160,17 +164,17 @@ def _with_headers(planes: pd.DataFrame, paged: bool) -> pd.DataFrame:
     return _filled(planes, unread, [headers[path] for path in planes.loc[unread, "path"]])
 
 
-def _filled(planes: pd.DataFrame, rows: pd.Series, headers: list[Any]) -> pd.DataFrame:
-    columns = {
-        name: [getattr(header, name) for header in headers]
-        for name in ("size_y", "size_x", "dtype", "bytes")
-    }
+def _filled(planes: pd.DataFrame, rows: pd.Series, headers: list[Header]) -> pd.DataFrame:
+    """Write into some rows what the header of each says."""
+    names = ("size_y", "size_x", "dtype", "bytes", "fault")
+    if not headers:
+        return planes
+    columns = {name: [getattr(header, name) for header in headers] for name in names}
+    if rows.all():
+        return planes.assign(**columns)
     planes = planes.copy()
     for name, values in columns.items():
         planes.loc[rows, name] = values
-    own = planes.loc[rows, "fault"]
-    found = pd.Series([header.fault for header in headers], index=own.index, dtype=object)
-    planes.loc[rows, "fault"] = own.where(own != "", found)
     return planes
 
 

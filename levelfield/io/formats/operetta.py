@@ -10,6 +10,7 @@ binning is in it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import nan
+from sys import intern
 from typing import Any
 from xml.etree import ElementTree
 
@@ -25,6 +26,10 @@ TITLE = "Operetta / Opera Phenix"
 
 _INDEXES = ("index.idx.xml", "index.xml", "imageindex.columbusidx.xml", "index.ref.xml")
 _HEAD = 4096  # bytes in which the root element is
+_OF_IMAGE = {
+    *("State", "URL", "Row", "Col", "FieldID", "PlaneID", "TimepointID", "ChannelID"),
+    *("PositionX", "PositionY", "AbsPositionX", "AbsPositionY"),
+}
 _OF_CHANNEL = ("ChannelName", "ImageResolutionX")
 _SOUND = ("ok", "")
 
@@ -101,9 +106,7 @@ def _read_index(path: str) -> _Index:
         elif len(element):
             facts = _facts(element)
             channel = index.channels.setdefault(facts.get("ChannelID", ""), {})
-            for key in _OF_CHANNEL:
-                if facts.get(key):
-                    channel[key] = facts[key]
+            channel |= {key: facts.pop(key) for key in _OF_CHANNEL if facts.get(key)}
             index.images.append(facts)
     return index
 
@@ -113,12 +116,14 @@ def _facts(element: ElementTree.Element) -> dict[str, str]:
     facts = {}
     for child in element:
         name, text = local_name(child.tag), (child.text or "").strip()
+        if name not in _OF_IMAGE and name not in _OF_CHANNEL:
+            continue
         unit = child.get("Unit")
         if unit and name.startswith(("Position", "AbsPosition", "ImageResolution")):
             text = _in_um(text, unit)
         if name == "URL":
             facts["page"] = child.get("BufferNo") or "0"
-        facts[name] = text
+        facts[name] = intern(text)  # most are the same for many images
     return facts
 
 

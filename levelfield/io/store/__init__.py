@@ -1,5 +1,6 @@
 """The OME-Zarr plate: create it, write a field, read a field."""
 
+from levelfield.io.store.edited import label_names, write_edited
 from levelfield.io.store.field import (
     EDITED_SUFFIX,
     Field,
@@ -33,6 +34,7 @@ __all__ = [
     "field_path",
     "find_damage",
     "invalidate_field",
+    "label_names",
     "lazy_labels",
     "lazy_plate",
     "read_field",
@@ -41,6 +43,7 @@ __all__ = [
     "stored_dtype",
     "stored_field",
     "stored_pixel_size_um",
+    "write_edited",
     "write_field",
     "write_in_place",
 ]

@@ -1,23 +1,50 @@
-"""What people said of the objects that they looked at, as numbers.
+"""What people said of the crops that they looked at, as numbers.
 
-`read_answers` turns the rows of a review into numbers per object and measure, and says which rows
-no longer count. What follows for the control classes is in `levelfield.qc.review.estimates`.
+`read_answers` turns the rows of a review into numbers per object and crop, and says which rows do
+not count. What follows for the control classes is in `levelfield.qc.review.estimates`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET
+from levelfield.qc.review.crops import CROP
 from levelfield.questions import MEASURES
 
 SHEET_COLUMNS = ("plate", "well", "site", "object_set", "object_number", "reviewer", "answer")
 OBJECT = [*FIELD, NUMBER]
+CROP_KEY = [*FIELD, CROP]
 CORRECT, MISSED, CANNOT_TELL = "correct", "missed", "cannot_tell"
 ERRORS = ("split", "merged", "too_large", "too_small", "not_an_object")
-PER_OBJECT = tuple(name for name, measure in MEASURES.items() if measure.reviewed is not None)
-"""Measures that an answer about one object speaks of."""
+MOST_COUNTED = 5
+"""Pieces, or objects in one outline, that the review page counts."""
+
+
+def answer_values(measure: str) -> dict[tuple[str, int], float]:
+    """Return what every answer means for a measure, by answer and number of pieces or objects."""
+    counts = range(2, MOST_COUNTED + 1)
+    said = [(name, 0) for name in (CORRECT, *ERRORS) if name not in ("split", "merged")]
+    said += [(name, number) for name in ("split", "merged") for number in counts]
+    rows = pd.DataFrame(said, columns=["answer", "number"])
+    rows = rows.assign(f=rows["number"].astype(float), m=rows["number"].astype(float))
+    reviewed = MEASURES[measure].reviewed
+    values = reviewed(rows) if reviewed is not None else pd.Series(0.0, rows.index)
+    return dict(zip(said, values.astype(float).tolist(), strict=True))
+
+
+def _possible(measure: str) -> tuple[float, float]:
+    values = [value for (_, number), value in answer_values(measure).items() if number <= 2]
+    return min(values), max(values)
+
+
+POSSIBLE = {
+    name: _possible(name) for name, measure in MEASURES.items() if measure.reviewed is not None
+}
+"""Measures that an answer about one object speaks of, with the lowest and the highest value that
+stand in where nobody could tell: half of an object, one that is right, a merge of two."""
 
 
 @dataclass(frozen=True)
@@ -27,22 +54,19 @@ class Answers:
     Attributes
     ----------
     objects : DataFrame
-        One row per object that somebody looked at: `OBJECT` and a column per measure, each the mean
-        over its reviewers, and NaN if nobody could tell: ``agreement`` (1 if correct), ``splits``
+        One row per object and reviewer: `OBJECT`, ``crop, reviewer, answer`` and a column per
+        measure, NaN where the person could not tell: ``agreement`` (1 if correct), ``splits``
         ((f − 1)/f for a piece of f), ``merges`` (1 if it holds several), ``balance`` ((f − 1)/f for
         a piece, −(m − 1) for one that holds m), ``invented`` (1 if there is no object), ``bias`` (1
         if too large, −1 if too small).
-    missed : DataFrame
-        One row per field that was searched for missed objects: `FIELD` and ``n_missed``.
-    rows : DataFrame
-        One row per answer that counts: `OBJECT`, ``reviewer, answer``.
+    crops : DataFrame
+        One row per finished crop and reviewer: `CROP_KEY`, ``reviewer``, ``n_missed``.
     notes : tuple of str
         What does not count, and why, in sentences.
     """
 
     objects: pd.DataFrame
-    missed: pd.DataFrame
-    rows: pd.DataFrame
+    crops: pd.DataFrame
     notes: tuple[str, ...]
 
 
@@ -54,23 +78,22 @@ def check_answers(review: pd.DataFrame, plate: str) -> None:
 def read_answers(
     review: pd.DataFrame | None,
     plate: str,
+    samples: Mapping[str, str],
     objects: pd.DataFrame,
     checksums: pd.DataFrame | None = None,
-    candidates: pd.DataFrame | None = None,
 ) -> Answers:
-    """Turn the rows of a review into numbers per object.
-
-    Rows of objects that are not there, or whose labels have changed since, do not count and are
-    mentioned in the notes.
+    """Turn the rows of a review into numbers per object and crop.
 
     Parameters
     ----------
     review, plate : DataFrame or None, str
         Rows as in levelfield/config/schemas/review.yaml, all text. Rows of other plates, and those
-        that wait for an answer, are passed over.
-    objects, candidates : DataFrame
-        All objects of the plate, and possible missed ones: a field without any label may be
-        searched.
+        without an answer, are passed over.
+    samples : mapping of str to str
+        Fingerprint of the sample of each object set. Answers to another sample do not count and are
+        mentioned in the notes: what they were drawn from is no more.
+    objects : DataFrame
+        All objects of the plate.
     checksums : DataFrame, optional
         `FIELD`, ``checksum`` of the label images as they are now.
 
@@ -82,14 +105,16 @@ def read_answers(
     """
     rows = _rows_of_plate(review, plate)
     _check_rows(rows)
-    rows, notes = _current_rows(rows, objects, checksums, candidates)
-    whole_fields = rows["answer"] == MISSED
-    found = rows[~whole_fields]
-    table = pd.concat([found[OBJECT], _values(found)], axis=1)
-    per_object = table.groupby(OBJECT, sort=True)[list(PER_OBJECT)].mean().reset_index()
-    missed = rows[whole_fields].groupby(FIELD, sort=True)["m"].mean()
-    said = found[[*OBJECT, "reviewer", "answer"]].reset_index(drop=True)
-    return Answers(per_object, missed.rename("n_missed").reset_index(), said, tuple(notes))
+    rows, notes = _current_rows(rows, samples, objects, checksums)
+    finished = rows["answer"] == MISSED
+    found = rows[~finished]
+    kept = [*OBJECT, CROP, "reviewer", "answer"]
+    crops = rows.loc[finished, [*CROP_KEY, "reviewer", "m"]].rename(columns={"m": "n_missed"})
+    return Answers(
+        pd.concat([found[kept], _values(found)], axis=1).reset_index(drop=True),
+        crops.reset_index(drop=True),
+        tuple(notes),
+    )
 
 
 def _rows_of_plate(review: pd.DataFrame | None, plate: str) -> pd.DataFrame:
@@ -103,31 +128,32 @@ def _rows_of_plate(review: pd.DataFrame | None, plate: str) -> pd.DataFrame:
             f"has: {', '.join(map(str, review.columns))}."
         )
     rows = review.assign(line=np.arange(len(review)) + 2)
-    for name in ("f", "m", "checksum"):
+    for name in ("f", "m", "checksum", "sample", CROP):
         rows[name] = rows[name].fillna("").astype(str) if name in rows else ""
     rows = rows[(rows["plate"].astype(str) == plate) & (rows["answer"].fillna("") != "")]
     names = dict(zip(SHEET_COLUMNS[:5], OBJECT, strict=True))
     rows = rows.rename(columns=names)
     for name in ("Metadata_Site", NUMBER):
         rows[name] = rows[name].astype(np.int64)
+    rows[CROP] = rows[CROP].replace("", "0").astype(np.int64)
     return rows.assign(**{name: pd.to_numeric(rows[name]) for name in ("f", "m")})
 
 
 def _check_rows(rows: pd.DataFrame) -> None:
     """Refuse answers that mean nothing."""
-    whole_field, missed = rows[NUMBER] == 0, rows["answer"] == MISSED
+    whole, missed = rows[NUMBER] == 0, rows["answer"] == MISSED
     for answer, number, least, meaning in (
         ("split", "f", 2, "into how many pieces the object was cut"),
         ("merged", "m", 2, "how many objects it holds"),
-        (MISSED, "m", 0, "how many objects of the field have no label"),
+        (MISSED, "m", 0, "how many objects of the crop have no label"),
     ):
         bad = rows[(rows["answer"] == answer) & ~(rows[number] >= least)]
         _refuse(bad, f"'{answer}' needs {number}, {meaning}: a number of at least {least}.")
-    _refuse(rows[whole_field & ~missed], "a whole field (object_number 0) is answered by 'missed'.")
-    _refuse(
-        rows[missed & ~whole_field], "'missed' is the answer for a whole field: object_number 0."
-    )
-    twice = rows[rows.duplicated([*OBJECT, "reviewer"], keep="first")]
+    _refuse(rows[whole & ~missed], "a whole crop (object_number 0) is answered by 'missed'.")
+    _refuse(rows[missed & ~whole], "'missed' is the answer for a whole crop: object_number 0.")
+    who = rows["reviewer"].fillna("").astype(str).str.strip() == ""
+    _refuse(rows[who], "it has no reviewer. Write a name or initials: reviewers are compared.")
+    twice = rows[rows.duplicated([*OBJECT, CROP, "reviewer"], keep="first")]
     _refuse(twice, "this reviewer has answered for this object in an earlier line. Keep one.")
 
 
@@ -149,33 +175,45 @@ def _place(row: pd.Series) -> str:
 
 def _current_rows(
     rows: pd.DataFrame,
+    samples: Mapping[str, str],
     objects: pd.DataFrame,
     checksums: pd.DataFrame | None,
-    candidates: pd.DataFrame | None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Leave out rows about labels that are no more, and say so."""
-    notes = []
+    """Leave out rows about what is no more, and say so."""
+    notes: list[str] = []
+
+    def without(bad: pd.Series, why: str) -> pd.DataFrame:
+        if bad.any():
+            first = _place(rows[bad].iloc[0])
+            notes.append(f"{count_answers(int(bad.sum()))} given {why.format(first=first)}")
+        return rows[~bad]
+
+    rows = without(
+        rows["sample"] == "",
+        "for single objects, as earlier versions asked for (first: {first}), and do not count: the "
+        "review now goes by crops (levelfield review). They still teach a network.",
+    )
+    rows = without(
+        rows["sample"] != rows[OBJECT_SET].map(samples),
+        "on another sample (first: {first}), and do not count: labels, evidence or control wells "
+        "have changed since. Review again (levelfield review).",
+    )
     if checksums is not None:
         now = rows[FIELD].merge(checksums, on=FIELD, how="left")["checksum"].to_numpy()
         known = rows["checksum"].to_numpy() != ""
         changed = known & pd.notna(now) & (rows["checksum"].to_numpy() != now)
-        if changed.any():
-            notes.append(
-                f"{count_answers(changed.sum())} given on labels that have changed since (first: "
-                f"{_place(rows[changed].iloc[0])}), and do not count: review these objects again."
-            )
-        rows = rows[~changed]
-    places = pd.MultiIndex.from_frame(objects[OBJECT])
-    tables = [objects[FIELD]] if candidates is None else [objects[FIELD], candidates[FIELD]]
-    fields = pd.MultiIndex.from_frame(pd.concat(tables).drop_duplicates())
-    there = pd.MultiIndex.from_frame(rows[OBJECT]).isin(places)
-    there |= (rows[NUMBER] == 0).to_numpy() & pd.MultiIndex.from_frame(rows[FIELD]).isin(fields)
-    if not there.all():
-        notes.append(
-            f"{count_answers((~there).sum())} given for objects that are not in the labels or not "
-            f"judged (first: {_place(rows[~there].iloc[0])}), and do not count."
+        rows = without(
+            pd.Series(changed, rows.index),
+            "on labels that have changed since (first: {first}), and do not count: review these "
+            "crops again.",
         )
-    return rows[there], notes
+    there = pd.MultiIndex.from_frame(rows[OBJECT]).isin(pd.MultiIndex.from_frame(objects[OBJECT]))
+    strange = pd.Series(~there & (rows[NUMBER] != 0).to_numpy(), rows.index)
+    rows = without(
+        strange,
+        "for objects that are not in the labels or not judged (first: {first}), and do not count.",
+    )
+    return rows, notes
 
 
 def count_answers(number: int) -> str:

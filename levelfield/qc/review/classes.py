@@ -1,30 +1,34 @@
-"""One control class as far as people have reviewed it: every measure, with what it is known by."""
+"""One control class as far as people have reviewed it: every measure, by its crops."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from levelfield.arrays import Floats, ordered_sum
+from levelfield.arrays import Floats, Integers
 from levelfield.qc.columns import FIELD
-from levelfield.qc.review.answers import OBJECT, PER_OBJECT, Answers
-from levelfield.qc.review.sampling import ReviewPlan, drawn, drawn_fields, object_risk, risk_strata
-from levelfield.qc.review.stratified import (
-    NOT_REVIEWED,
-    Reviewed,
-    Sample,
-    combined,
-    objects_sample,
-    stratified_mean,
-)
-from levelfield.qc.review.units import field_table, object_evidence
+from levelfield.qc.review.answers import CROP_KEY, OBJECT, POSSIBLE, Answers
+from levelfield.qc.review.class_mean import ClassMean, class_mean, read_mean
+from levelfield.qc.review.crops import sums
+from levelfield.qc.review.estimator import CropSample
+from levelfield.qc.review.sampling import ClassDraw
+from levelfield.qc.review.spread import NOTHING_LEFT, Spread
+from levelfield.qc.review.units import object_evidence
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewState
 from levelfield.questions import MEASURES, REVIEWED
 
-GUARD_MISSED = 1.0
-"""Variance of a field's count of missed objects that is mixed in: one object more or less."""
+FEWEST_SHARED = 5
+"""Crops that all reviewers must have answered before the difference of their means is told."""
+_MISSED = "missed"
+RATIOS: dict[str, dict[str, float]] = {
+    # Missed objects are per true object, right ones per predicted or missed one.
+    name: {_MISSED: 1.0} if measure.reviewed else {_MISSED: 1.0, "balance": -1.0, "invented": -1.0}
+    for name, measure in MEASURES.items()
+    if measure.counts_missed
+}
+"""What adds to the denominator beside the number of labels."""
 
 
 @dataclass(frozen=True)
@@ -33,171 +37,175 @@ class ClassReview:
 
     Attributes
     ----------
-    objects, fields : DataFrame
-        Scored objects, in the order of `risk` and of the samples; and
-        `levelfield.qc.review.units.field_table`.
-    risk : (n,) float64
-        Risk of each object.
-    answers : mapping of str to (n,) float64
-        By measure; NaN where an object that was drawn has no answer, and for all others.
-    n_missed : (f,) float64
-        Counts on the fields that were drawn; NaN for the rest.
-    of_objects, of_fields : ReviewCounts
-        How far people are.
-    n_not_drawn : int
-        Answers for objects of the class that were not drawn.
+    draw : ClassDraw
+        Objects and crops.
+    evidence : mapping of str to (n,) float64
+        Of every object by measure.
+    n_missed : (j,) float64
+        Missed objects of every crop, by the evidence.
+    answered : (k,) int64
+        Places of the crops with answers, in the order of the draw, without a gap.
+    said : mapping of str to (n,) float64
+        Mean answer about each object by measure; NaN where nobody said or could tell.
+    said_missed : (k,) float64
+        Missed objects in the answered crops.
+    reviewers : mapping of str to (mapping of str to float)
+        By measure the mean per label of each reviewer, on the crops that all have answered.
+    n_out_of_order : int
+        Finished crops that do not count, as one before them is open or they were not drawn.
     """
 
-    objects: pd.DataFrame
-    fields: pd.DataFrame
-    risk: Floats
-    answers: Mapping[str, Floats]
+    draw: ClassDraw
+    evidence: Mapping[str, Floats]
     n_missed: Floats
-    of_objects: ReviewCounts
-    of_fields: ReviewCounts
-    n_not_drawn: int
-
-    def state(self, measure: str) -> ReviewState:
-        """How far the review of a measure is: of the objects, of the fields, or of both."""
-        parts = self.progress(measure)
-        return ReviewCounts.of([part.state for part in parts], parts).state
-
-    def progress(self, measure: str) -> tuple[ReviewCounts, ...]:
-        """Return what a measure takes to be looked at."""
-        if measure == "missed":
-            return (self.of_fields,)
-        # Right objects are a share of the missed ones, too.
-        return (self.of_objects, self.of_fields) if measure == "agreement" else (self.of_objects,)
+    answered: Integers
+    said: Mapping[str, Floats]
+    said_missed: Floats
+    reviewers: Mapping[str, Mapping[str, float]]
+    n_out_of_order: int
 
     @cached_property
-    def reviewed(self) -> dict[str, Reviewed]:
-        """What the review says, by measure; without a value unless it is complete."""
-        return {measure: self.reviewed_with(measure) for measure in REVIEWED}
+    def counts(self) -> ReviewCounts:
+        """How far people are: crops, and objects that nobody could tell."""
+        looked_at = np.isin(self.draw.crops.of_objects, self.answered)
+        unknown = int((looked_at & np.isnan(self.said["agreement"])).sum())
+        state: ReviewState = "partial"
+        if not len(self.answered):
+            state = "unreviewed"
+        elif len(self.answered) >= self.draw.planned:
+            state = "complete"
+        told = int(looked_at.sum()) - unknown
+        return ReviewCounts(state, self.draw.planned, len(self.answered), unknown, told)
 
     @cached_property
-    def read(self) -> dict[str, Reviewed]:
-        """What the evidence alone says, by measure, as if nothing had been left to a draw."""
-        return {measure: self._estimate(measure, Sample.evidence_mean) for measure in REVIEWED}
+    def means(self) -> dict[str, ClassMean]:
+        """What the review says, by measure; NaN without answers."""
+        return {measure: self.mean(measure) for measure in REVIEWED}
 
-    def best(self, measure: str) -> Reviewed:
-        """Return what is known of a measure: by the review where it is complete."""
-        return (self.reviewed if self.state(measure) == "complete" else self.read)[measure]
+    @cached_property
+    def read(self) -> dict[str, ClassMean]:
+        """What the evidence alone says, by measure."""
+        return {measure: read_mean(self.sample(measure)) for measure in REVIEWED}
 
-    def reviewed_with(self, measure: str, weights: Floats | None = None) -> Reviewed:
-        """Estimate a measure from the review.
+    def best(self, measure: str) -> ClassMean:
+        """Return what is known of a measure: by the review where there is one."""
+        return (self.means if len(self.answered) else self.read)[measure]
 
-        Weights are what each unit counts: each field for missed objects and for agreement, which
-        counts them; else each object.
-        """
-        if self.state(measure) != "complete":
-            return NOT_REVIEWED
-        return self._estimate(measure, stratified_mean, weights)
+    def mean(self, measure: str, weights: Floats | None = None) -> ClassMean:
+        """Estimate a measure from the review; `weights` are what each object counts (n,)."""
+        sample = self.sample(measure, weights)
+        bounds: list[Floats | None] = [None, None]
+        if measure in POSSIBLE:
+            unknown = np.isnan(self.said[measure])
+            if (unknown & np.isin(self.draw.crops.of_objects, self.answered)).any():
+                bounds = [self._answers(measure, weights, end) for end in POSSIBLE[measure]]
+        return class_mean(sample, bounds[0], bounds[1], self._of_reviewers(measure))
 
-    def _estimate(
-        self, measure: str, mean_of: Callable[[Sample], Reviewed], weights: Floats | None = None
-    ) -> Reviewed:
-        if not MEASURES[measure].counts_missed:
-            return mean_of(self.object_sample(measure, weights))
-        fields = self.field_sample(weights)
-        missed = mean_of(fields)
-        if measure == "missed":
-            return _missed_rate(missed, self._true_per_size(fields))
-        right = self.object_sample("agreement", self._of_their_fields(weights))
-        sizes = [float(np.sum(sample.weights * sample.sizes)) for sample in (fields, right)]
-        return _agreement(mean_of(right), missed, sizes[0] / sizes[1] if sizes[1] else 0.0)
-
-    def object_sample(self, measure: str, weights: Floats | None = None) -> Sample:
-        """Return the objects with evidence and answers of a measure."""
-        sample = objects_sample(
-            self.answers[measure],
-            object_evidence(self.objects, measure),
-            risk_strata(self.risk),
-            self.objects["Metadata_Well"].to_numpy(object),
-        )
-        return sample if weights is None else replace(sample, weights=weights)
-
-    def field_sample(self, weights: Floats | None = None) -> Sample:
-        """Return the fields with their missed objects, per true object."""
-        return Sample(
-            self.n_missed,
-            self.fields["found"].to_numpy(float),
-            np.zeros(len(self.fields), np.int64),
-            self.fields["Metadata_Well"].to_numpy(object),
-            self.fields["size"].to_numpy(float),
-            np.ones(len(self.fields)) if weights is None else weights,
-            GUARD_MISSED,
+    def sample(self, measure: str, weights: Floats | None = None) -> CropSample:
+        """Return the crops with evidence and answers of a measure."""
+        per = RATIOS.get(measure, {})
+        zeros = np.zeros(len(self.draw.crops.table))
+        read_per, said_per = zeros.copy(), np.zeros(len(self.answered))
+        for name, sign in per.items():
+            read_per += sign * self._read(name, weights)
+            said_per += sign * self._answers(name, weights)
+        return CropSample(
+            self.draw.chances,
+            self._sums(np.ones(len(self.draw.objects)), weights),
+            self._read(measure, weights),
+            read_per,
+            self.draw.crops.table["Metadata_Well"].to_numpy(object),
+            self.answered,
+            self._answers(measure, weights),
+            said_per,
+            self.draw.planned,
         )
 
-    def _of_their_fields(self, weights: Floats | None) -> Floats | None:
-        """Give every object the weight of its field."""
+    def _sums(self, values: Floats, weights: Floats | None) -> Floats:
+        """Sum over the objects of each crop (j,)."""
+        values = values if weights is None else values * weights
+        return sums(self.draw.crops.of_objects, values, len(self.draw.crops.table))
+
+    def _read(self, measure: str, weights: Floats | None) -> Floats:
+        if measure == _MISSED:
+            return self.n_missed * self._weight_of_crops(weights)
+        return self._sums(self.evidence[measure], weights)
+
+    def _answers(
+        self, measure: str, weights: Floats | None, unknown: float | None = None
+    ) -> Floats:
+        """Sum up answers (k,); the evidence, or a value, stands in where nobody could tell."""
+        if measure == _MISSED:
+            return self.said_missed * self._weight_of_crops(weights)[self.answered]
+        said = self.said[measure]
+        instead = self.evidence[measure] if unknown is None else unknown
+        return self._sums(np.where(np.isnan(said), instead, said), weights)[self.answered]
+
+    def _weight_of_crops(self, weights: Floats | None) -> Floats:
+        """Return the mean weight of the objects of each crop."""
+        number = self._sums(np.ones(len(self.draw.objects)), None)
         if weights is None:
-            return None
-        places = pd.MultiIndex.from_frame(self.fields[FIELD])
-        return weights[places.get_indexer(pd.MultiIndex.from_frame(self.objects[FIELD]))]
+            return np.ones(len(number))
+        return self._sums(np.ones(len(weights)), weights) / np.maximum(number, 1)
 
-    def _true_per_size(self, fields: Sample) -> float:
-        """Return true objects behind labels per unit of size, by the review where it is done."""
-        true = self.fields["true_labels"].to_numpy(float)
-        share = float(np.sum(fields.weights * true) / np.sum(fields.weights * fields.sizes))
-        if self.of_objects.state != "complete":
-            return share
-        wrong = [self.reviewed_with(name).value for name in ("balance", "invented")]
-        read = [self.object_sample(name).evidence.mean() for name in ("balance", "invented")]
-        return share * max(1 - ordered_sum(wrong), 0.0) / max(1 - ordered_sum(read), 0.1)
+    def _of_reviewers(self, measure: str) -> Spread:
+        """Return the variance of the mean of the reviewers: s² / R."""
+        means = np.array(list(self.reviewers.get(measure, {}).values()), float)
+        if len(means) < 2:
+            return NOTHING_LEFT
+        return Spread(float(np.var(means, ddof=1)) / len(means), float(len(means) - 1))
 
 
-def class_review(
-    objects: pd.DataFrame, candidates: pd.DataFrame, answers: Answers, plan: ReviewPlan
-) -> ClassReview:
-    """Bring together the scored and possible missed objects of a class, and what people said."""
-    chosen, risk = drawn(objects, plan), object_risk(objects)
+def class_review(draw: ClassDraw, answers: Answers) -> ClassReview:
+    """Bring together the crops of a class, and what people said."""
+    table, objects = draw.crops.table, draw.objects
+    places = pd.MultiIndex.from_frame(table[CROP_KEY])
+    place = places.get_indexer(pd.MultiIndex.from_frame(answers.crops[CROP_KEY]))
+    finished = answers.crops[place >= 0].assign(place=place[place >= 0])
+    missed = finished.groupby("place")["n_missed"].mean()
+    is_open = ~np.isin(draw.order, missed.index.to_numpy())
+    number = int(np.argmax(is_open)) if is_open.any() else len(is_open)
+    answered = draw.order[:number]
     known = objects[OBJECT].merge(
-        answers.objects.assign(answered=True), on=OBJECT, how="left", validate="one_to_one"
+        answers.objects.groupby(OBJECT, sort=False)[list(POSSIBLE)].mean().reset_index(),
+        on=OBJECT,
+        how="left",
     )
-    looked_at = known["answered"].notna().to_numpy()
-    answered = looked_at & chosen
-    usable = answered & known["agreement"].notna().to_numpy()
-    fields = field_table(objects, candidates)
-    to_search = drawn_fields(fields, plan)
-    counts = fields[FIELD].merge(answers.missed, on=FIELD, how="left")["n_missed"].to_numpy(float)
-    n_missed = np.where(to_search, counts, np.nan)
-    searched = int(np.isfinite(n_missed).sum())
-    strata = risk_strata(risk)
-    every_stratum = bool(np.isin(strata, strata[usable]).all())
+    looked_at = np.isin(draw.crops.of_objects, answered)
+    said = {name: np.where(looked_at, known[name].to_numpy(float), np.nan) for name in POSSIBLE}
+    chance = np.nan_to_num(draw.candidates["missed_evidence"].to_numpy(float))
     return ClassReview(
-        objects,
-        fields,
-        risk,
-        {name: np.where(usable, known[name].astype(float), np.nan) for name in PER_OBJECT},
-        n_missed,
-        _counts(int(chosen.sum()), int(answered.sum()), int(usable.sum()), every_stratum),
-        _counts(int(to_search.sum()), searched, searched, searched > 0),
-        int((looked_at & ~chosen).sum()),
+        draw,
+        {name: object_evidence(objects, name) for name in POSSIBLE},
+        sums(draw.crops.of_candidates, chance, len(table)),
+        answered,
+        said,
+        missed.reindex(answered).to_numpy(float),
+        _by_reviewer(draw, answers, finished, answered),
+        len(missed) - number,
     )
 
 
-def _counts(drawn: int, answered: int, usable: int, every_stratum: bool) -> ReviewCounts:
-    """Complete is what has all its answers, with one that says something in every stratum."""
-    state: ReviewState = "partial"
-    if answered == 0:
-        state = "unreviewed"
-    elif answered == drawn and every_stratum:
-        state = "complete"
-    return ReviewCounts(state, drawn, usable, answered - usable)
+def _by_reviewer(
+    draw: ClassDraw, answers: Answers, finished: pd.DataFrame, answered: Integers
+) -> dict[str, dict[str, float]]:
+    """Return by measure the mean per label of every reviewer, on crops that all have answered."""
+    own = finished[finished["place"].isin(answered)]
+    reviewers = sorted(own["reviewer"].unique())
+    counts = own.groupby("place")["reviewer"].nunique()
+    shared = counts.index[counts == len(reviewers)].to_numpy()
+    if len(reviewers) < 2 or len(shared) < FEWEST_SHARED:
+        return {}
+    crops = draw.crops.table.iloc[shared][CROP_KEY]
+    objects = answers.objects.merge(crops, on=CROP_KEY).groupby("reviewer")
+    found = {name: objects[name].mean().to_dict() for name in POSSIBLE}
+    missed = own[own["place"].isin(shared)].groupby("reviewer")["n_missed"].sum()
+    labels = max(int(draw.crops.table.iloc[shared]["n_objects"].sum()), 1)
+    found[_MISSED] = (missed / labels).to_dict()
+    return found
 
 
-def _missed_rate(missed: Reviewed, true_per_size: float) -> Reviewed:
-    """Turn missed objects per unit of size into missed per true object."""
-    whole = missed.value + true_per_size
-    if not whole > 0:
-        return NOT_REVIEWED
-    return combined(missed.value / whole, [(missed, true_per_size / whole**2)])
-
-
-def _agreement(right: Reviewed, missed: Reviewed, size_per_label: float) -> Reviewed:
-    """Turn right objects per label into right objects per predicted and missed one."""
-    if not (np.isfinite(right.value) and np.isfinite(missed.value)):
-        return NOT_REVIEWED
-    whole = 1 + missed.value * size_per_label
-    slope = -right.value * size_per_label / whole**2
-    return combined(right.value / whole, [(right, 1 / whole), (missed, slope)])
+def field_sizes(review: ClassReview) -> Floats:
+    """Return the number of labels of each object's field (n,), by which fields are matched."""
+    objects = review.draw.objects
+    return objects.groupby(FIELD)[FIELD[0]].transform("size").to_numpy(float)

@@ -1,28 +1,28 @@
 """What a review says of every measure, for both control classes and their differences.
 
 Two targets are kept apart: *these wells* as they were imaged, and *this control*, of which they are
-a sample (`levelfield.qc.review.stratified`). A difference is also made at equal local density.
+a sample (`levelfield.qc.review.class_mean`). A difference is also made at equal local density.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from levelfield.arrays import Floats
-from levelfield.qc.columns import OBJECT_SET
 from levelfield.qc.review.answers import Answers
-from levelfield.qc.review.classes import ClassReview, class_review
-from levelfield.qc.review.foreseen import reviews_needed
+from levelfield.qc.review.class_mean import row_estimates
+from levelfield.qc.review.classes import ClassReview, class_review, field_sizes
+from levelfield.qc.review.foreseen import crops_needed
 from levelfield.qc.review.notes import notes_of
-from levelfield.qc.review.sampling import ReviewPlan, review_classes
-from levelfield.qc.review.stratified import Reviewed, Spread
+from levelfield.qc.review.sampling import SetDraw
+from levelfield.qc.review.spread import Spread
 from levelfield.qc.statistics.comparison import ClassKey, Comparison
+from levelfield.qc.statistics.decision import FEWEST_TO_PASS, Bound, decide
 from levelfield.qc.statistics.density import density_matched_weights
-from levelfield.qc.statistics.estimates import NOTHING, Estimate, difference, estimate_of_row
+from levelfield.qc.statistics.estimates import NOTHING, Estimate
 from levelfield.qc.verdict.cases import rules_of
-from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow, ReviewState
+from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow
 from levelfield.qc.verdict.rules import Rules
 from levelfield.questions import MEASURES, REVIEWED, SCOPES, Scope
 
@@ -32,38 +32,30 @@ SHARE = "share"
 
 def review_estimates(
     plate: str,
-    objects: pd.DataFrame,
-    candidates: pd.DataFrame,
+    draws: Mapping[str, SetDraw],
     pairs: Sequence[Comparison],
     answers: Answers,
     rules: Rules,
-    plan: ReviewPlan | None = None,
 ) -> list[ReviewedRow]:
     """Estimate every measure from the review, for every class and comparison.
 
-    Only objects and fields that were drawn count: those that somebody picked by eye stand for
-    nothing but themselves. How many others were answered is said in the notes.
+    Only crops that were drawn count, and only as far as no crop before them is open: what somebody
+    picked by eye stands for nothing but itself. How many others were answered is said in the notes.
 
     Parameters
     ----------
     plate, pairs : str, sequence of Comparison
         Its name and controls.
-    objects, candidates : DataFrame
-        Scored objects and possible missed objects of the fields that are judged.
+    draws : mapping of str to SetDraw
+        From `levelfield.qc.review.sampling.draw_plate`.
     answers : Answers
         From `levelfield.qc.review.answers.read_answers`.
-    rules, plan : Rules, ReviewPlan
-        Margins and constants, for the number of reviews that would decide a row; and what was
-        drawn.
+    rules : Rules
+        Margins and constants, for the number of crops that would decide a row.
     """
     rows = []
-    for object_set in sorted({*objects[OBJECT_SET], *candidates[OBJECT_SET]}):
-        own = [table[table[OBJECT_SET] == object_set] for table in (objects, candidates)]
-        classes = {
-            key: class_review(there, missing, answers, plan or ReviewPlan())
-            for key, wells in review_classes(pairs).items()
-            for there, missing in [[table[table["Metadata_Well"].isin(wells)] for table in own]]
-        }
+    for object_set, draw in draws.items():
+        classes = {key: class_review(own, answers) for key, own in draw.classes.items()}
         maker = _Rows(plate, object_set, classes, pairs, answers, rules)
         rows += [row for measure in REVIEWED for row in maker.rows(measure)]
     return rows
@@ -92,39 +84,34 @@ class _Rows:
         keys = list(pair.classes(scope))
         sides = [self.classes[key] for key in keys if key in self.classes]
         is_whole, is_bias = len(sides) == len(keys), measure == "bias"
-        states: set[ReviewState] = {"unreviewed"}
-        if is_whole:
-            states = {side.state(measure) for side in sides}
         borrowed = [self._borrowed(measure, key) for key in keys]
         estimate, these_wells, matched = NOTHING, NOTHING, None
-        if states == {"complete"}:
-            found = [side.reviewed[measure] for side in sides]
-            controls = zip(found, borrowed, strict=True)
-            estimate = estimate_of_row([own.this_control(scatter) for own, scatter in controls])
-            these_wells = estimate_of_row([own.these_wells() for own in found])
-            matched = _matched(measure, sides, found) if scope == "difference" else None
+        if is_whole and all(len(side.answered) for side in sides):
+            means = [side.means[measure] for side in sides]
+            estimate, these_wells = row_estimates(means, borrowed)
+            matched = _matched(measure, sides) if scope == "difference" else None
         row = ReviewedRow(
             self.object_set,
             measure,
             scope,
             pair.name(scope),
-            ReviewCounts.of(states, [side.progress(measure)[0] for side in sides]),
+            _counts(sides if is_whole else []),
             estimate,
             these_wells,
             matched,
             unit=SHARE if is_bias else MEASURES[measure].unit_of(scope),
-            reviews_of="fields" if measure == "missed" else "objects",
-            notes=notes_of(measure, sides, self.answers, self.pairs),
+            notes=notes_of(sides, self.answers),
             plate=self.plate,
         )
         if not is_whole or is_bias:
             return row
         constants, bound = rules_of(row, self.rules)
+        row = _enough(row, bound, min(side.best(measure).n_wells for side in sides))
         value = estimate.value
         if not np.isfinite(value):
             read = [side.read[measure].value for side in sides]
             value = constants.value(read[0] - read[1] if len(read) == 2 else read[0], scope)
-        return replace(row, reviews_needed=reviews_needed(sides, measure, value, bound, borrowed))
+        return replace(row, reviews_needed=crops_needed(sides, measure, value, bound, borrowed))
 
     def _borrowed(self, measure: str, key: ClassKey) -> Spread | None:
         """Return the scatter that a class with one well borrows: of a class that it is held to."""
@@ -141,25 +128,42 @@ class _Rows:
         return Spread(constants.between_wells**2, constants.degrees_of_freedom)
 
 
-def _matched(
-    measure: str, sides: Sequence[ClassReview], found: Sequence[Reviewed]
-) -> Estimate | None:
+def _counts(sides: Sequence[ClassReview]) -> ReviewCounts:
+    counts = [side.counts for side in sides]
+    return ReviewCounts.of([own.state for own in counts], counts)
+
+
+def _enough(row: ReviewedRow, bound: Bound, n_wells: int) -> ReviewedRow:
+    """Say so where an unfinished review decides: its interval is valid whenever one stops."""
+    if row.counts.state != "partial" or not np.isfinite(row.estimate.value):
+        return row
+    judged = [own for own in (row.estimate, row.matched) if own is not None]
+    decided = [decide(own, bound, can_pass=n_wells >= FEWEST_TO_PASS) for own in judged]
+    if "fail" in decided or set(decided) == {"pass"}:
+        return replace(row, counts=replace(row.counts, state="enough"))
+    return row
+
+
+def _matched(measure: str, sides: Sequence[ClassReview]) -> Estimate | None:
     """Return the reviewed difference at equal local density.
 
-    Objects are matched by their local density; fields, whose missed objects have none, by their
-    number of true objects.
+    Objects are matched by their local density; for missed objects and agreement, which have none,
+    by the number of labels of their field.
     """
     by_field = MEASURES[measure].counts_missed
-    units = [side.fields["size"] if by_field else side.objects["local_density"] for side in sides]
-    densities = [column.to_numpy(float) for column in units]
+    densities = [
+        field_sizes(side) if by_field else side.draw.objects["local_density"].to_numpy(float)
+        for side in sides
+    ]
     known = [np.isfinite(own) for own in densities]
     weights = density_matched_weights(*(own[k] for own, k in zip(densities, known, strict=True)))
     if weights is None:
         return None
-    estimates = []
-    for side, own, weight, whole in zip(sides, known, weights, found, strict=True):
+    means = []
+    for side, own, weight in zip(sides, known, weights, strict=True):
         every: Floats = np.zeros(len(own))
         every[own] = weight
-        estimates.append(side.reviewed_with(measure, every).this_control(whole.scatter()))
-    both = difference(*estimates)
+        means.append(side.mean(measure, every))
+    borrowed = [side.means[measure].scatter() for side in sides]
+    both = row_estimates(means, borrowed)[0]
     return both if np.isfinite(both.value) else None

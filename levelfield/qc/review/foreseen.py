@@ -1,32 +1,37 @@
-"""How many objects, or fields, a review should take to decide a row, if it is as it seems."""
+"""How many crops a review should take to decide a row, if it is as it seems."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from levelfield.arrays import Floats
-from levelfield.qc.review.classes import GUARD_MISSED, ClassReview
-from levelfield.qc.review.sampling import FEWEST_PER_STRATUM, UNFORESEEN, foreseen_variance, planned
-from levelfield.qc.review.stratified import GUARD_ANSWERS, GUARD_VARIANCE, Spread, guarded, together
-from levelfield.qc.review.units import object_evidence
+from levelfield.qc.review.answers import POSSIBLE
+from levelfield.qc.review.class_mean import ClassMean
+from levelfield.qc.review.classes import ClassReview
+from levelfield.qc.review.crops import sums
+from levelfield.qc.review.estimator import GUARD_VARIANCE
+from levelfield.qc.review.sampling import FLOOR
+from levelfield.qc.review.spread import Spread, together
 from levelfield.qc.statistics.decision import FEWEST_TO_PASS, Bound, decide, fewest
-from levelfield.qc.statistics.estimates import Estimate, estimate_of_row
+from levelfield.qc.statistics.estimates import Estimate
 
-MOST_REVIEWS = 5000
-STEP = 10
-"""Objects; the answer is no finer."""
+FEWEST_CROPS, STEP, MOST_CROPS = 10, 5, 500
+"""Per class; the answer is no finer than a step."""
+BETTING = 1.25
+"""How much wider an interval is that may be looked at any time."""
+_KNOWN = 10
+"""Crops whose answers tell more of what is to come than the evidence does."""
 
 
-def reviews_needed(
+def crops_needed(
     classes: Sequence[ClassReview],
     measure: str,
     value: float,
     bound: Bound,
     borrowed: Sequence[Spread | None],
 ) -> int | None:
-    """Objects per class whose review should decide a row; of missed objects, fields per class.
+    """Crops per class whose review should decide a row.
 
     Parameters
     ----------
@@ -41,71 +46,50 @@ def reviews_needed(
     -------
     int or None
         None when nothing is known of a class or of the value, when not even the review of all
-        objects, or of `MOST_REVIEWS`, would do, and so when the wells scatter too much: more
-        objects do not bring more wells.
+        crops, or of `MOST_CROPS`, would do, and so when the wells scatter too much: more crops do
+        not bring more wells.
     """
-    if measure == "bias" or not np.isfinite(value):
-        return None
-    sizes = [len(side.fields if measure == "missed" else side.objects) for side in classes]
-    if min(sizes) == 0:
+    most = min(max(len(side.draw.order) for side in classes), MOST_CROPS)
+    if measure == "bias" or not np.isfinite(value) or most == 0:
         return None
     known = [side.best(measure) for side in classes]
     of_wells = [own.wells_or(scatter) for own, scatter in zip(known, borrowed, strict=True)]
-    can_pass = min(side.read[measure].n_wells for side in classes) >= FEWEST_TO_PASS
+    can_pass = min(mean.n_wells for mean in known) >= FEWEST_TO_PASS
 
     def is_decided(number: int) -> bool:
-        found = []
-        for side, scatter in zip(classes, of_wells, strict=True):
-            spread = together([_of_draw(side, measure, number), scatter])
-            found.append(Estimate(0.0, spread.variance, spread.degrees_of_freedom, 0))
-        whole = replace(estimate_of_row(found), value=value)
-        return decide(whole, bound, can_pass=can_pass) != "undecided"
+        drawn = [
+            Spread(foreseen_variance(side, mean, measure, number), float("inf"))
+            for side, mean in zip(classes, known, strict=True)
+        ]
+        whole = together([*drawn, *of_wells])
+        estimate = Estimate(value, whole.variance, whole.degrees_of_freedom, 0)
+        return decide(replace(estimate), bound, can_pass=can_pass) != "undecided"
 
-    step = 1 if measure == "missed" else STEP
-    most = min(max(sizes), MOST_REVIEWS)
-    return fewest([*range(step * -(-FEWEST_PER_STRATUM // step), most, step), most], is_decided)
-
-
-def _of_draw(side: ClassReview, measure: str, number: int) -> Spread:
-    """Foresee what a review of some number of objects, or fields, leaves open."""
-    done = side.progress(measure)[0]
-    if side.state(measure) == "complete":
-        spread, many = side.reviewed[measure].of_objects, max(done.n_reviewed, 1)
-        freedom = spread.degrees_of_freedom * number / many
-        return Spread(spread.variance * many / number, freedom)
-    if measure == "missed":
-        return _of_fields(side, number)
-    found = foreseen_spread(side.objects, side.risk, measure, number)
-    if measure == "agreement":
-        found = together([found, _of_fields(side, max(side.of_fields.n_drawn, 1))])
-    return found
+    return fewest([*range(min(FEWEST_CROPS, most), most, STEP), most], is_decided)
 
 
-def foreseen_spread(objects: pd.DataFrame, risk: Floats, measure: str, number: int) -> Spread:
-    """Foresee what a review of a number of scored objects of a class leaves open of their mean.
-
-    `risk` (n,) is that of each object, the measure any that an answer about an object speaks of.
-    """
-    evidence, parts = object_evidence(objects, measure), []
-    for own, many in planned(risk, number):
-        variance = _answer_variance(risk[own], evidence[own], measure)
-        spread = guarded((many - 1) * variance, GUARD_VARIANCE, many)
-        share = np.divide(len(own), len(risk))
-        parts.append(Spread(share**2 * spread / many, float(many - 1 + GUARD_ANSWERS)))
-    return together(parts)
-
-
-def _answer_variance(risk: Floats, evidence: Floats, measure: str) -> float:
-    """Foresee the variance of the answers of a stratum about the evidence."""
-    if measure == "balance":
-        return foreseen_variance(risk)
-    chance = np.clip(evidence, 0, 1)
-    return float(np.mean(chance * (1 - chance)) + UNFORESEEN)
+def foreseen_variance(side: ClassReview, mean: ClassMean, measure: str, number: int) -> float:
+    """Foresee what the answers to a number of crops leave open of a mean."""
+    every, done = len(side.draw.order), len(side.answered)
+    left = 1 - number / every
+    if left <= 0:
+        return 0.0
+    if _KNOWN <= done < every and np.isfinite(mean.of_review.variance):
+        return mean.of_review.variance * done / number * left / (1 - done / every)
+    of_crops = _crop_variances(side, measure) / side.draw.chances
+    per_crop = float(of_crops.sum()) / max(float(mean.middle.per), 1.0) ** 2
+    return per_crop * BETTING**2 / number * left
 
 
-def _of_fields(side: ClassReview, number: int) -> Spread:
-    """Foresee what the search of some number of fields leaves open of the missed rate."""
-    squares = (number - 1) * float(side.fields["spread"].mean())
-    spread = guarded(squares, GUARD_MISSED, number)
-    size = float(side.fields["size"].mean())
-    return Spread(spread / number / size**2, float(number - 1 + GUARD_ANSWERS))
+def _crop_variances(side: ClassReview, measure: str) -> Floats:
+    """Return by how much the answers about each crop (j,) should vary about the evidence."""
+    crops = side.draw.crops
+    chance = np.clip(side.draw.candidates["missed_evidence"].to_numpy(float), 0, 1)
+    missed = sums(crops.of_candidates, chance * (1 - chance), len(crops.table))
+    if measure not in POSSIBLE:
+        return missed + FLOOR * (1 + crops.table["n_objects"].to_numpy(float))
+    size = np.minimum(np.abs(side.evidence[measure]), 1)
+    of_objects = np.maximum(size * (1 - size), FLOOR)
+    of_objects = np.minimum(of_objects + FLOOR, 4 * GUARD_VARIANCE)
+    found = sums(crops.of_objects, of_objects, len(crops.table)) + FLOOR / 2
+    return found + missed if measure == "agreement" else found

@@ -69,7 +69,7 @@ def reviewer_agreement(plate: str, answers: Answers) -> pd.DataFrame:
         ``same`` (share on which they say the same: the bound) and Cohen's ``kappa`` with its 90 %
         interval. These are figures of the sample, in which doubtful objects are over-represented.
     """
-    told = answers.rows[answers.rows["answer"] != CANNOT_TELL]
+    told = answers.objects[answers.objects["answer"] != CANNOT_TELL]
     rows = []
     for object_set, own in told.groupby(OBJECT_SET, sort=True):
         table = own.pivot_table("answer", OBJECT, "reviewer", aggfunc="first")

@@ -1,43 +1,39 @@
-"""Which objects people should look at: strata by risk, shares by Neyman's rule, a seeded draw.
+"""Which crops people should look at: chances by what a crop may change, and a seeded draw.
 
-A few objects hold most of the errors, and the evidence knows roughly which. So the objects of a
-control class are cut into strata by risk, a stratum gets the more of the review the larger it is
-and the less its answers can be foreseen, and within a stratum chance decides. Every object has a
-random number of its own, made from its place and a seed: a larger review contains the smaller one,
-and what happens to other fields changes nothing.
+A few objects hold most of the errors, and the evidence knows roughly which. A crop is drawn with a
+chance that grows with the root of what its objects may vary by; what seems faultless keeps a floor.
+Every crop has a clock of its own, made from its place and a seed, that runs as fast as its chance
+is large: crops are drawn in the order in which their clocks ring. So a larger review contains the
+smaller one, and one may stop or go on at any crop.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
-from levelfield.arrays import Floats, Integers, Mask
-from levelfield.qc.columns import FIELD, NUMBER, OBJECT_SET
-from levelfield.qc.review.answers import OBJECT, SHEET_COLUMNS
+from levelfield.arrays import Floats, Integers
+from levelfield.qc.columns import FIELD, OBJECT_SET
+from levelfield.qc.review.crops import CROP, WINDOW, Crops, Frame, cut_into_crops, frame_of, sums
 from levelfield.qc.statistics.comparison import ClassKey, Comparison, Wells, control_classes
-from levelfield.qc.verdict.steps import FIELDS_TO_SEARCH
 
-RISK_CUTS = (0.02, 0.08, 0.25, 0.6)
-FEWEST_PER_STRATUM = 3
-# Of those tried on BBBC038, among the ones with most power.
-# What errors really vary by is more in the stratum of highest risk, and less in the one below.
-SPREAD_OF_ERRORS, UNFORESEEN = 0.5, 0.01
+SPREAD_OF_ERRORS = 0.5
+"""A merge may hold two nuclei or five: errors of one kind differ in size."""
+FLOOR = 0.01
+"""Variance of an object that seems faultless."""
 SEED = 1
 USUALLY_LACKING = 1.25
 """Objects that a merge lacks, about; the draw needs no more than the order of risks."""
 WEIGHT_OF_INVENTED, WEIGHT_OF_WRONG = 0.25, 0.1
 """How far a label without an object, and anything else that is not right, count beside errors of
-the balance. The second is below the cut of the two highest strata, so that outlines that are off
-everywhere do not push doubtful merges and fragments out of them."""
+the balance: outlines that are off everywhere must not push doubtful merges and fragments out."""
 LIST_COLUMNS = (
-    *("order", *SHEET_COLUMNS[:5], "centre_y_px", "centre_x_px", "checksum"),
-    *("reviewer", "answer", "f", "m"),
+    *("order", "plate", "object_set", "well", "site", CROP, *WINDOW, "n_objects"),
+    *("checksum", "sample"),
 )
-_NAMES = dict(zip(OBJECT, SHEET_COLUMNS, strict=False))
 
 
 @dataclass(frozen=True)
@@ -46,16 +42,81 @@ class ReviewPlan:
 
     Attributes
     ----------
-    per_class, fields_per_class : int
-        Objects of every object set and control class, and whole fields, on which missed objects are
-        counted; all of them where a class has fewer.
+    per_class : int
+        Crops of every object set and control class; all of them where a class has fewer.
     seed : int
         Seed of the draw.
     """
 
-    per_class: int = 100
-    fields_per_class: int = FIELDS_TO_SEARCH
+    per_class: int = 50
     seed: int = SEED
+
+
+@dataclass(frozen=True)
+class ClassDraw:
+    """The crops of one control class and object set, in the order in which they are drawn.
+
+    Attributes
+    ----------
+    objects, candidates : DataFrame
+        Scored objects and possible missed objects of the class.
+    crops : Crops
+        What the fields were cut into.
+    chances : (j,) float64
+        Chance of each crop to be drawn first.
+    order : (j,) int64
+        Places of all crops, the first drawn first.
+    planned : int
+        How many are to be reviewed.
+    mark : str
+        Fingerprint of what was drawn from, and how.
+    """
+
+    objects: pd.DataFrame
+    candidates: pd.DataFrame
+    crops: Crops
+    chances: Floats
+    order: Integers
+    planned: int
+    mark: str
+
+
+@dataclass(frozen=True)
+class SetDraw:
+    """The draws of one object set, by control class.
+
+    Its `sample` is a fingerprint of what was drawn from, and how: answers to another sample do not
+    count.
+    """
+
+    classes: Mapping[ClassKey, ClassDraw]
+    seed: int
+
+    @cached_property
+    def sample(self) -> str:
+        """The fingerprint of all classes."""
+        marks = "\n".join(f"{key} {draw.mark}" for key, draw in self.classes.items())
+        return hashlib.blake2b(marks.encode(), digest_size=8).hexdigest()
+
+    def shown(self) -> Iterator[tuple[ClassKey, int]]:
+        """Yield class and place of the planned crops, in the order in which they are shown.
+
+        The n-th crops of all classes stand together, shuffled: every class advances alike, and
+        nobody can tell which one a crop is of.
+        """
+        most = max((draw.planned for draw in self.classes.values()), default=0)
+        places = pd.DataFrame(
+            [(turn, *key) for turn in range(most) for key in self.classes],
+            columns=["turn", "scope", "name"],
+        )
+        chance = random_numbers(places, self.seed + 1)
+        for row in np.lexsort((chance, places["turn"])):
+            turn, key = (
+                int(row) // len(self.classes),
+                list(self.classes)[int(row) % len(self.classes)],
+            )
+            if turn < self.classes[key].planned:
+                yield key, int(self.classes[key].order[turn])
 
 
 def object_risk(objects: pd.DataFrame) -> Floats:
@@ -63,8 +124,7 @@ def object_risk(objects: pd.DataFrame) -> Floats:
 
     The largest of: what the object may change of the balance (half of a fragment; 1.25 objects of a
     merge), a quarter of the evidence that it is invented, and a tenth of that that it is not
-    right. It never falls when any of these grows. Unknown evidence counts as none: such an object
-    is drawn with those of no risk, and the review corrects for what it is.
+    right. It never falls when any of these grows. Unknown evidence counts as none.
     """
     weights = {"fragment": 0.5, "merge": USUALLY_LACKING, "invented": WEIGHT_OF_INVENTED}
     risks = [own * objects[f"{name}_evidence"].to_numpy(float) for name, own in weights.items()]
@@ -72,96 +132,54 @@ def object_risk(objects: pd.DataFrame) -> Floats:
     return np.clip(np.nan_to_num(np.fmax.reduce(risks)), 0, 1)
 
 
-def risk_strata(risk: ArrayLike) -> Integers:
-    """Return the stratum of each risk, 0 (none) to 4 (high), cut at `RISK_CUTS`."""
-    return np.digitize(np.asarray(risk, float), RISK_CUTS)
+def crop_sizes(objects: pd.DataFrame, candidates: pd.DataFrame, crops: Crops) -> Floats:
+    """Return the root of what the answers of each crop may vary by (j,).
 
-
-def foreseen_variance(risk: Floats) -> float:
-    """Variance of the answers that the risk of a stratum's objects lets expect.
-
-    Whether there is an error, and how large it is: a merge may hold two nuclei or five. What seems
-    faultless has errors, too.
+    Whether there is an error, how large it is, and whether an object is missed; a crop without
+    objects keeps half of the floor of one.
     """
-    return float(np.mean(risk * (1 - risk) + SPREAD_OF_ERRORS * risk) + UNFORESEEN)
-
-
-def allocate(sizes: ArrayLike, variances: ArrayLike, number: int) -> Integers:
-    """Divide a review of `number` objects among strata.
-
-    Every stratum gets at least 3 objects, or all that it has, whatever the number; the rest goes
-    where it lowers the variance of the mean most. A larger review never takes an object from a
-    stratum.
-
-    Parameters
-    ----------
-    sizes, variances : (s,) int, float
-        Objects of each stratum, and the foreseen variance of the answers within each.
-    number : int
-        Objects to be reviewed.
-
-    Notes
-    -----
-    Neyman's allocation in whole numbers: T. Wright, *Exact optimal sample allocation* (2017).
-    """
-    sizes, spreads = np.asarray(sizes, np.int64), np.sqrt(np.asarray(variances, float))
-    given = np.minimum(sizes, FEWEST_PER_STRATUM)
-    left = max(0, number - int(given.sum()))
-    most = np.minimum(sizes, given + left)
-    stratum = np.repeat(np.arange(len(sizes)), most - given)
-    if len(stratum) == 0:
-        return given
-    starts = np.concatenate([np.arange(low, high) for low, high in zip(given, most, strict=True)])
-    # The object after the n-th lowers the variance by (size * spread)^2 / (n (n + 1)).
-    gains = (sizes * spreads)[stratum] / np.sqrt(starts * (starts + 1.0))
-    best = np.argsort(-gains, kind="stable")[:left]
-    return given + np.bincount(stratum[best], minlength=len(sizes))
+    risk, number = object_risk(objects), len(crops.table)
+    of_objects = risk * (1 - risk) + SPREAD_OF_ERRORS * risk + FLOOR
+    chance = np.clip(np.nan_to_num(candidates["missed_evidence"].to_numpy(float)), 0, 1)
+    variance = sums(crops.of_objects, of_objects, number)
+    variance += sums(crops.of_candidates, chance * (1 - chance), number) + FLOOR / 2
+    # Rounded: the same draw whatever the machine adds up first.
+    sizes: Floats = np.round(np.sqrt(variance), 9).astype(np.float64)
+    return sizes
 
 
 def random_numbers(places: pd.DataFrame, seed: int) -> Floats:
     """Return a uniform random number per row, made from the row's content and a seed alone."""
     texts = map("\n".join, zip(*(places[name].astype(str) for name in places), strict=True))
     numbers = [
-        int.from_bytes(hashlib.blake2b(f"{seed}\n{text}".encode(), digest_size=7).digest(), "big")
+        int.from_bytes(hashlib.blake2b(f"{seed}\n{text}".encode(), digest_size=6).digest(), "big")
         for text in texts
     ]
-    return np.array(numbers, float) / 2.0**56
+    return (np.array(numbers, float) + 0.5) / 2.0**48
 
 
-def planned(risk: Floats, number: int) -> list[tuple[Integers, int]]:
-    """Return the places of the objects of every stratum, and how many of them are to be drawn."""
-    strata = risk_strata(risk)
-    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
-    variances = [foreseen_variance(risk[own]) for own in members]
-    numbers = allocate([len(own) for own in members], variances, number)
-    return list(zip(members, numbers.tolist(), strict=True))
-
-
-def drawn(objects: pd.DataFrame, plan: ReviewPlan) -> Mask:
-    """Draw which scored objects (n,) of one class and object set are to be reviewed."""
-    chance = random_numbers(objects[OBJECT], plan.seed)
-    chosen = np.zeros(len(objects), bool)
-    for own, number in planned(object_risk(objects), plan.per_class):
-        chosen[own[np.argsort(chance[own], kind="stable")[:number]]] = True
-    return chosen
-
-
-def class_fields(objects: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return the fields of one class and object set on which missed objects can be counted.
-
-    A field without any label counts where the second opinion sees an object in it: a candidate.
-    """
-    tables = [table[FIELD] for table in (objects, candidates) if len(table)]
-    fields = pd.concat(tables or [objects[FIELD]]).drop_duplicates()
-    return fields.sort_values(FIELD, kind="stable", ignore_index=True)
-
-
-def drawn_fields(fields: pd.DataFrame, plan: ReviewPlan) -> Mask:
-    """Draw the fields of one class and object set that are to be searched for missed objects."""
-    order = np.argsort(random_numbers(fields[FIELD], plan.seed), kind="stable")
-    chosen = np.zeros(len(fields), bool)
-    chosen[order[: plan.fields_per_class]] = True
-    return chosen
+def draw_class(
+    objects: pd.DataFrame, candidates: pd.DataFrame, frame: Frame, plan: ReviewPlan
+) -> ClassDraw:
+    """Cut the fields of a class into crops, and put these in the order of the draw."""
+    crops = cut_into_crops(objects, candidates, frame)
+    sizes = crop_sizes(objects, candidates, crops)
+    whole = max(float(sizes.sum()), 1e-300)
+    clocks = -np.log(random_numbers(crops.table[[*FIELD, CROP, *WINDOW]], plan.seed))
+    order = np.argsort(clocks / np.maximum(sizes, 1e-12), kind="stable")
+    mark = hashlib.blake2b(digest_size=8)
+    for part in (crops.table.to_csv(index=False), np.array2string(sizes, threshold=10**9)):
+        mark.update(part.encode())
+    mark.update(f"{plan.seed}".encode())
+    return ClassDraw(
+        objects,
+        candidates,
+        crops,
+        sizes / whole,
+        order,
+        min(plan.per_class, len(order)),
+        mark.hexdigest(),
+    )
 
 
 def review_classes(pairs: Sequence[Comparison]) -> dict[ClassKey, Wells]:
@@ -169,67 +187,66 @@ def review_classes(pairs: Sequence[Comparison]) -> dict[ClassKey, Wells]:
     return {key: wells for key, wells in control_classes(pairs).items() if wells}
 
 
-def choose_for_review(
+def draw_plate(
     objects: pd.DataFrame,
     candidates: pd.DataFrame,
     pairs: Sequence[Comparison],
     plan: ReviewPlan | None = None,
-    checksums: pd.DataFrame | None = None,
-) -> pd.DataFrame:
-    """Choose what people should look at: ``qc/review_list.csv``.
-
-    Blinded: neither class nor evidence is shown, and the order is random. A person who knows the
-    layout still recognises a class by its wells; a page for the review can hide them.
+) -> dict[str, SetDraw]:
+    """Draw the crops of every object set and control class of a plate.
 
     Parameters
     ----------
     objects, candidates : DataFrame
-        Scored objects and possible missed objects of one plate, of the fields that are judged:
-        nothing else is drawn.
+        Scored objects and possible missed objects of the fields that are judged.
     pairs, plan : sequence of Comparison, ReviewPlan
         The plate's controls; how many, and the seed.
+    """
+    plan, found = plan or ReviewPlan(), {}
+    for object_set in sorted({*objects[OBJECT_SET], *candidates[OBJECT_SET]}):
+        own = [table[table[OBJECT_SET] == object_set] for table in (objects, candidates)]
+        frame = frame_of(*own)
+        classes = {}
+        for key, wells in review_classes(pairs).items():
+            of_class = [table[table["Metadata_Well"].isin(wells)] for table in own]
+            classes[key] = draw_class(of_class[0], of_class[1], frame, plan)
+        found[object_set] = SetDraw(classes, plan.seed)
+    return found
+
+
+def choose_for_review(
+    draws: Mapping[str, SetDraw], checksums: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """List the crops that people should look at, in the order of the review page.
+
+    Parameters
+    ----------
+    draws : mapping of str to SetDraw
+        From `draw_plate`.
     checksums : DataFrame, optional
         `FIELD`, ``checksum`` of the label images.
 
     Returns
     -------
     DataFrame
-        `LIST_COLUMNS`: rows of the review sheet (levelfield/config/schemas/review.yaml) with an
-        empty answer. Objects first, then whole fields (object_number 0) to count missed objects on.
+        `LIST_COLUMNS`: ``qc/review_list.csv``. Blinded: neither class nor evidence is told. A crop
+        of two classes (negative wells of two controls) is listed once.
     """
-    plan = plan or ReviewPlan()
-    chosen_objects, chosen_fields = [], []
-    for wells in review_classes(pairs).values():
-        of_class = [table[table["Metadata_Well"].isin(wells)] for table in (objects, candidates)]
-        for object_set in sorted(set().union(*(table[OBJECT_SET] for table in of_class))):
-            own, missing = (table[table[OBJECT_SET] == object_set] for table in of_class)
-            chosen_objects.append(own[drawn(own, plan)])
-            fields = class_fields(own, missing)
-            chosen_fields.append(fields[drawn_fields(fields, plan)].assign(**{NUMBER: 0}))
-    listed = [
-        _shuffled(pd.concat(tables, ignore_index=True), plan.seed)
-        for tables in (chosen_objects, chosen_fields)
-        if tables
-    ]
-    if not listed:
+    tables = []
+    for draw in draws.values():
+        order: dict[ClassKey, list[tuple[int, int]]] = {}
+        for rank, (key, place) in enumerate(draw.shown()):
+            order.setdefault(key, []).append((place, rank))
+        for key, chosen in order.items():
+            places, ranks = zip(*chosen, strict=True)
+            table = draw.classes[key].crops.table.iloc[list(places)]
+            tables.append(table.assign(order=ranks, sample=draw.sample))
+    if not tables:
         return pd.DataFrame(columns=list(LIST_COLUMNS))
-    return _as_sheet(pd.concat(listed, ignore_index=True), checksums)
-
-
-def _shuffled(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Put rows in random order; another seed than the draw's, which went by risk."""
-    rows = rows.drop_duplicates(OBJECT)
-    return rows.iloc[np.argsort(random_numbers(rows[OBJECT], seed + 1), kind="stable")]
-
-
-def _as_sheet(rows: pd.DataFrame, checksums: pd.DataFrame | None) -> pd.DataFrame:
-    if checksums is None:
-        rows = rows.assign(checksum="")
-    else:
-        rows = rows.merge(checksums[[*FIELD, "checksum"]], on=FIELD, how="left")
-    sheet = rows.rename(columns=_NAMES).assign(order=np.arange(len(rows)) + 1)
-    centres: Mapping[str, pd.Series] = {
-        name: sheet[name].round(1) for name in ("centre_y_px", "centre_x_px") if name in sheet
-    }
-    blank = dict.fromkeys(["reviewer", "answer", "f", "m"], "")
-    return sheet.assign(**centres, **blank).reindex(columns=list(LIST_COLUMNS))
+    table = pd.concat(tables).sort_values([OBJECT_SET, "order"], kind="stable")
+    table = table.drop_duplicates([*FIELD, CROP]).assign(checksum="")
+    table["order"] = table.groupby(OBJECT_SET, sort=False).cumcount() + 1
+    if checksums is not None:
+        table = table.drop(columns="checksum").merge(checksums, on=FIELD, how="left")
+    names = dict(zip(FIELD, ("plate", "well", "site", "object_set"), strict=True))
+    return table.rename(columns=names)[list(LIST_COLUMNS)].reset_index(drop=True)

@@ -70,5 +70,5 @@ def _shown(row: ReviewedRow, evidence: Estimate | None) -> dict[str, object]:
     shown = dict(zip(_OF_ESTIMATES, numbers, strict=True))
     minutes: float = float("nan")
     if row.reviews_needed is not None:
-        minutes = review_step(row.reviews_needed, row.scope, row.measure).minutes
+        minutes = review_step(row.reviews_needed, row.scope).minutes
     return {"question": measure.question, "minutes_needed": minutes} | shown

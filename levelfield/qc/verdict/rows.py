@@ -28,7 +28,7 @@ Reason = Literal[
     "excluded_sites",  # the plate gets no verdict
 ]
 Step = Literal["none", "review", "wells", "layout", "annotate", "expose", "look", "images"]
-ReviewState = Literal["unreviewed", "partial", "complete"]
+ReviewState = Literal["unreviewed", "partial", "enough", "complete"]
 Key = tuple[str, str, str, str]
 """Object set, measure, scope and perturbation."""
 
@@ -59,22 +59,19 @@ class ReviewCounts:
     Attributes
     ----------
     state : str
-        unreviewed; partial: not everything that was drawn has its answer; complete. Only a
-        complete review decides.
-    n_drawn, n_reviewed, n_cannot_tell : int
-        Objects (fields, of missed objects) that were to be looked at, with an answer that says
-        something, and those that nobody could tell.
+        unreviewed; partial: not everything that is planned has its answer, and what has does not
+        decide; enough: it does; complete.
+    n_drawn, n_reviewed : int
+        Crops that are planned, and those with answers.
+    n_cannot_tell, n_told : int
+        Objects in these that nobody could tell, and all others.
     """
 
     state: ReviewState = "unreviewed"
     n_drawn: int = 0
     n_reviewed: int = 0
     n_cannot_tell: int = 0
-
-    @property
-    def n_answered(self) -> int:
-        """Objects that somebody looked at."""
-        return self.n_reviewed + self.n_cannot_tell
+    n_told: int = 0
 
     @classmethod
     def of(cls, states: Iterable[ReviewState], parts: Sequence["ReviewCounts"]) -> Self:
@@ -85,6 +82,7 @@ class ReviewCounts:
             sum(part.n_drawn for part in parts),
             sum(part.n_reviewed for part in parts),
             sum(part.n_cannot_tell for part in parts),
+            sum(part.n_told for part in parts),
         )
 
 
@@ -100,18 +98,16 @@ class ReviewedRow:
         How far people are.
     estimate, these_wells : Estimate
         About this control: V = V_review + s²_between / W; and the same value about the wells that
-        were imaged: the sampling of the review alone. Fractions; NaN unless the review is complete.
+        were imaged: the draw and the reviewers alone. Fractions; NaN without any answer.
     matched : Estimate or None
         A difference at equal local density, about the control; None where the classes share none.
     reviews_needed : int or None
-        Objects per class (fields, of missed objects) whose review should decide the row, if it is
-        as it seems. None where more would not: the wells scatter too much, or nothing is known.
+        Crops per class whose review should decide the row, if it is as it seems. None where more
+        would not: the wells scatter too much, or nothing is known.
     notes : str
         What does not count, and why.
     unit : str
         As shown: %, pp, or share: the bias, which only contradicts the evidence.
-    reviews_of : str
-        objects or fields.
     """
 
     object_set: str
@@ -125,7 +121,6 @@ class ReviewedRow:
     reviews_needed: int | None = None
     notes: str = ""
     unit: str = "pp"
-    reviews_of: Literal["objects", "fields"] = "objects"
     plate: str = ""
 
     @property
@@ -135,8 +130,8 @@ class ReviewedRow:
 
     @property
     def decides(self) -> bool:
-        """Whether the review is complete and has an estimate."""
-        return self.counts.state == "complete" and math.isfinite(self.estimate.value)
+        """Whether the review is complete or enough, and has an estimate."""
+        return self.counts.state in ("complete", "enough") and math.isfinite(self.estimate.value)
 
 
 _NOTHING, _NOT_REVIEWED = NextStep(), ReviewCounts()

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from levelfield.qc.statistics.errors import Constants, ErrorModel
 from levelfield.questions import CLASS, DIFFERENCE, MEASURES, QUESTIONS
 
-OBJECTS_TO_REVIEW = 100
-"""Objects per class that people are asked to review where no better number is known."""
+CROPS_TO_REVIEW = 50
+"""Crops per class that people are asked to review where no better number is known."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Rules:
         When not empty, the reason why the plate gets no verdict (too many excluded sites): every
         row is undecided.
     review_per_class : int
-        Objects per class that a review is asked for where no better number is known.
+        Crops per class that a review is asked for where no better number is known.
     """
 
     margins: Margins = field(default_factory=Margins)
@@ -93,7 +93,7 @@ class Rules:
     calibrations: Mapping[tuple[str, str, str], Constants] = field(default_factory=dict)
     kinds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     withheld: str = ""
-    review_per_class: int = OBJECTS_TO_REVIEW
+    review_per_class: int = CROPS_TO_REVIEW
 
     def constants_of(self, measure: str, object_set: str) -> Constants:
         """Return the constants of the object set's kind if they were calibrated, else the rest."""

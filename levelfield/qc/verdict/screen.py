@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from levelfield.arrays import Floats, ordered_sum
+from levelfield.qc.statistics.decision import Bound, decide
 from levelfield.qc.statistics.errors import DOUBTS, Constants, Doubts
 from levelfield.qc.statistics.estimates import Estimate, satterthwaite
 from levelfield.qc.statistics.plates import combine_plates
@@ -25,6 +26,7 @@ from levelfield.qc.verdict.cases import (
 )
 from levelfield.qc.verdict.rows import ReviewCounts, ReviewedRow
 from levelfield.qc.verdict.rules import Rules
+from levelfield.qc.verdict.screen_review import PLATES, estimate_of_screen
 from levelfield.questions import MEASURES, Scope
 
 SCREEN = "screen"
@@ -78,8 +80,9 @@ def screen_cases(
     """Combine the rows of a screen's plates.
 
     There is a row for every control on any plate; controls that stand on some plates only are
-    combined over those. A plate whose review of a row is complete counts with that, and the review
-    decides a row where it is complete on every plate that has it.
+    combined over those. A plate whose review of a row is complete counts with that. The review
+    decides a row where it is complete on every plate that has it, or where the plates that were
+    looked at by chance say enough of it (`levelfield.qc.verdict.screen_review`).
     """
     groups: dict[tuple[str, ...], list[_OnPlate]] = {}
     for row in chain.from_iterable(_on_plates(readings, reviewed)):
@@ -107,7 +110,10 @@ def _screen_case(rows: Sequence[_OnPlate], matched: Sequence[_OnPlate], rules: R
 
     there = [row for row in rows if np.isfinite(row.reading.value)]
     reviewed = bool(there) and all(row.decided for row in there)
-    decided = combined(rows)
+    decided, counts = combined(rows), _review_counts(there)
+    if not reviewed and (seen := _by_some_plates(rows, constants, bound)) is not None:
+        reviewed, matched, decided = True, [], Held(seen, seen)
+        counts = replace(counts, state="enough")
     whole = decided.estimate
     return Case(
         reading,
@@ -117,10 +123,26 @@ def _screen_case(rows: Sequence[_OnPlate], matched: Sequence[_OnPlate], rules: R
         decided,
         combined(matched) if matched else None,
         by_review=reviewed,
-        review=_review_counts(there),
+        review=counts,
         reviewed=whole if reviewed else None,
         shares=shares_of({"sampling": whole.variance, "constant": whole.systematic_variance}),
     )
+
+
+def _by_some_plates(
+    rows: Sequence[_OnPlate], constants: Constants, bound: Bound
+) -> Estimate | None:
+    """Return the estimate from the plates that were looked at, where it decides or is complete."""
+    if rows[0].reading.measure == "bias":
+        return None
+    found = estimate_of_screen(
+        [(row.reading.plate, corrected(row.reading, constants).value, row.review) for row in rows]
+    )
+    if found is None:
+        return None
+    estimate, n_seen = found
+    is_complete = n_seen >= min(PLATES, len(rows))
+    return estimate if is_complete or decide(estimate, bound) != "undecided" else None
 
 
 def _review_counts(rows: Sequence[_OnPlate]) -> ReviewCounts:

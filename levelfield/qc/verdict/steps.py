@@ -8,12 +8,8 @@ from levelfield.qc.verdict.cases import Case
 from levelfield.qc.verdict.rows import NextStep, Reason
 from levelfield.questions import MEASURES, n_classes
 
-SECONDS_PER_OBJECT = 8
-"""A person's time to look at one object of a review and answer."""
-SECONDS_PER_FIELD = 60
-"""To search one field for objects without a label; assumed."""
-FIELDS_TO_SEARCH = 5
-"""Per class, where no better number is known."""
+SECONDS_PER_CROP = 6
+"""A person's time to look at one crop of a review and answer."""
 FIELDS_TO_ANNOTATE = 4
 """Per class, where reference outlines would tell what a review cannot."""
 MINUTES_PER_FIELD = 15
@@ -23,7 +19,7 @@ MINUTES_PER_FIELD = 15
 def next_step(case: Case, verdict: Verdict, reason: Reason, usual_review: int) -> NextStep:
     """Return the cheapest step that would decide an undecided row, or confirm another.
 
-    `usual_review` is the number of objects per class where no better one is known.
+    `usual_review` is the number of crops per class where no better one is known.
     """
     if verdict != "undecided":
         return (not case.by_review and _review(case, usual_review)) or NextStep()
@@ -42,15 +38,10 @@ def next_step(case: Case, verdict: Verdict, reason: Reason, usual_review: int) -
     return _review_or_wells(case, reason, usual_review)
 
 
-def review_step(per_class: int, scope: str, measure: str) -> NextStep:
-    """Return a review of so many objects per class, of missed ones so many fields, with minutes.
-
-    Agreement takes both: missed objects are no labels that a person could look at.
-    """
-    seconds = per_class * (SECONDS_PER_FIELD if measure == "missed" else SECONDS_PER_OBJECT)
-    if measure == "agreement":
-        seconds += FIELDS_TO_SEARCH * SECONDS_PER_FIELD
-    return NextStep("review", per_class, ceil(n_classes(scope) * seconds / 60))
+def review_step(per_class: int, scope: str) -> NextStep:
+    """Return a review of so many crops per class, with minutes."""
+    seconds = per_class * n_classes(scope) * SECONDS_PER_CROP
+    return NextStep("review", per_class, ceil(seconds / 60))
 
 
 def _review(case: Case, usual_review: int) -> NextStep | None:
@@ -58,12 +49,11 @@ def _review(case: Case, usual_review: int) -> NextStep | None:
     measure = case.reading.measure
     if measure == "bias" or not MEASURES[measure].in_review:
         return None
-    # Only what was drawn counts, and only when all of it has an answer.
-    drawn = FIELDS_TO_SEARCH if measure == "missed" else usual_review
-    number = case.reviews_needed if case.asked else drawn
-    if number is None or (case.by_review and number <= drawn):
+    number = case.reviews_needed if case.asked else usual_review
+    done = case.review.n_reviewed / n_classes(case.reading.scope)
+    if number is None or (case.by_review and number <= done):
         return None
-    return review_step(max(number, drawn), case.reading.scope, measure)
+    return review_step(number, case.reading.scope)
 
 
 def _review_or_wells(case: Case, reason: Reason, usual_review: int) -> NextStep:

@@ -98,12 +98,12 @@ def review_words(row: Row) -> str:
     review = row.review
     if review.state == "unreviewed":
         return ""
+    sentences = [f"{count(review.n_reviewed, 'crop')} reviewed ({count(review.n_told, 'object')})."]
     if review.state == "partial":
-        return (
-            f"The review is unfinished: {review.n_reviewed} of {review.n_drawn} objects have an "
-            "answer, and it does not count before all have."
-        )
-    sentences = [f"{count(review.n_reviewed, 'object')} reviewed."]
+        sentences = [
+            f"The review is unfinished: {review.n_reviewed} of {review.n_drawn} crops have an "
+            "answer, and these do not decide yet."
+        ]
     beside = {"The review says": row.reviewed}
     if row.basis == "review":
         beside = {"The evidence alone says": row.evidence}
@@ -111,9 +111,9 @@ def review_words(row: Row) -> str:
     for head, estimate in beside.items():
         if estimate is not None and np.isfinite(estimate.value):
             sentences.append(f"{head} {value_words(row, estimate)}.")
-    if review.n_cannot_tell > WORTH_TELLING * review.n_answered:
+    if review.n_cannot_tell > WORTH_TELLING * (review.n_told + review.n_cannot_tell):
         sentences.append(
-            f"Of another {review.n_cannot_tell} nobody could tell; the figures hold only if those "
-            "are like the others."
+            f"Of another {review.n_cannot_tell} nobody could tell; the interval holds whatever "
+            "they are."
         )
     return " ".join(sentences)

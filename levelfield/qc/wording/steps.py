@@ -25,30 +25,28 @@ _WORDS: dict[Step, tuple[str, str]] = {
 """In a sentence, and in a table cell."""
 
 
-def next_step_words(step: NextStep, measure: str = "") -> str:
-    """Say what to do next, with its cost: "review 50 objects per class of ... (about 9 minutes)".
+def next_step_words(step: NextStep) -> str:
+    """Say what to do next, with its cost: "review 50 crops per class with ... (about 10 minutes)".
 
-    What is missed is looked for in whole fields. Without a full stop; empty where there is nothing
-    to do.
+    Without a full stop; empty where there is nothing to do.
     """
-    words = _words(step, measure, is_short=False)
+    words = _words(step, is_short=False)
     return f"{words} (about {count(step.minutes, 'minute')})" if step.minutes and words else words
 
 
-def next_step_in_short(step: NextStep, measure: str = "") -> str:
-    """Say the same for a table cell: "review 50 objects per class (9 min)"."""
-    words = _words(step, measure, is_short=True)
+def next_step_in_short(step: NextStep) -> str:
+    """Say the same for a table cell: "review 50 crops per class (10 min)"."""
+    words = _words(step, is_short=True)
     return f"{words} ({step.minutes} min)" if step.minutes and words else words
 
 
-def _words(step: NextStep, measure: str, *, is_short: bool) -> str:
+def _words(step: NextStep, *, is_short: bool) -> str:
     if step.kind != "review":
         wells, fields = _amount(step, "well"), _amount(step, "field")
         return _WORDS[step.kind][is_short].format(wells=wells, fields=fields)
-    source = "" if is_short else " of qc/review_list.csv"
-    if measure == "missed":
-        return f"search {_amount(step, 'field')} per class{source} for missed objects"
-    return f"review {_amount(step, 'object')} per class{source}"
+    return (
+        f"review {_amount(step, 'crop')} per class{'' if is_short else ' with levelfield review'}"
+    )
 
 
 def _amount(step: NextStep, noun: str) -> str:
@@ -62,7 +60,7 @@ def next_head(verdict: str) -> str:
 
 def next_words(row: Row) -> str:
     """Write the next step of a row as a sentence; empty where there is nothing to do."""
-    words = next_step_words(row.next_step, row.measure_name)
+    words = next_step_words(row.next_step)
     if not words:
         return ""
     return f"{next_head(row.verdict)}: {words}."

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from review_cases import PLATE, answered, only_objects, plate
+from review_cases import PLATE, answered, draws_of, plate
 
 from levelfield.qc.review.answers import read_answers
 from levelfield.qc.review.reviewers import cohen_kappa, reviewer_agreement
@@ -39,12 +39,14 @@ def test_standard_error_of_kappa_is_its_scatter():
 
 def test_two_reviewers_are_averaged_and_compared_per_error():
     objects = plate()
-    first = only_objects(answered(objects))
+    samples = {name: draw.sample for name, draw in draws_of(objects).items()}
+    first = answered(objects)
+    first = first[first["object_number"] != "0"].reset_index(drop=True)
     second = first.assign(reviewer="B")
     wrong = second.index % 5 == 0
     second.loc[wrong, ["answer", "m"]] = "too_small", ""
-    answers = read_answers(pd.concat([first, second]), PLATE, objects)
-    assert len(answers.objects) == len(first)
+    answers = read_answers(pd.concat([first, second]), PLATE, samples, objects)
+    assert len(answers.objects) == 2 * len(first)
     table = reviewer_agreement(PLATE, answers).set_index("answer")
     assert table.loc["any", "n_objects"] == len(first)
     assert table.loc["any", "same"] == pytest.approx(1 - wrong.mean())
@@ -53,4 +55,4 @@ def test_two_reviewers_are_averaged_and_compared_per_error():
     assert (
         table.loc["any", "kappa_low"] < table.loc["any", "kappa"] < table.loc["any", "kappa_high"]
     )
-    assert reviewer_agreement(PLATE, read_answers(first, PLATE, objects)).empty
+    assert reviewer_agreement(PLATE, read_answers(first, PLATE, samples, objects)).empty

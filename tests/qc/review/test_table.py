@@ -22,7 +22,7 @@ def test_review_and_evidence_stand_beside_each_other_in_the_units_of_the_row():
     assert found["reviewed_ci_low"] < found["these_wells_ci_low"] < found["reviewed_estimate"]
     assert found["evidence_estimate"] == pytest.approx(-4.0)
     assert found["evidence_ci_low"] < -4 < found["evidence_ci_high"]
-    assert found["minutes_needed"] == np.ceil(2 * found["reviews_needed"] * 8 / 60)
+    assert found["minutes_needed"] == np.ceil(2 * found["reviews_needed"] * 6 / 60)
     bias = table[table["measure"] == "bias"].iloc[0]
     assert bias["unit"] == "share" and np.isnan(bias["evidence_estimate"])
 
@@ -34,10 +34,10 @@ def test_rows_come_back_from_disk_as_they_were(tmp_path):
     assert reviewed_rows(reviewed_table([])) == []
 
 
-def test_a_review_of_100_objects_of_two_classes_takes_27_minutes():
-    assert review_step(100, "difference", "balance").minutes == 27
-    assert review_step(0, "difference", "balance").minutes == 0
-    assert review_step(1, "difference", "missed").minutes == 2
+def test_a_review_of_50_crops_of_two_classes_takes_10_minutes():
+    assert review_step(50, "difference").minutes == 10
+    assert review_step(0, "difference").minutes == 0
+    assert review_step(10, "negcon").minutes == 1
 
 
 def test_the_same_answers_give_the_same_rows_in_any_order():

@@ -26,6 +26,12 @@ def test_a_complete_review_decides_all_but_the_threshold():
     assert row_of(rows, "bias", "poscon").basis == "evidence"
 
 
+def test_an_unfinished_review_whose_interval_decides_counts():
+    rows = reviewed_rows(readings_of(GOOD), CALIBRATED, state="enough")
+    row = row_of(rows, "merges", "negcon")
+    assert (row.verdict, row.basis, row.unreviewed) == ("pass", "review", False)
+
+
 @pytest.mark.parametrize("state", ["unreviewed", "partial"])
 def test_an_unfinished_review_does_not_decide(state):
     empty = Estimate(float("nan"), float("nan"), float("nan"), 0)
@@ -34,7 +40,7 @@ def test_an_unfinished_review_does_not_decide(state):
     assert row.basis == "evidence" and row.verdict == "pass" and row.unreviewed
     assert row.review.state == state
     assert (row.next_step.kind, row.next_step.amount) == ("review", 120)
-    assert row.next_step.minutes == 16
+    assert row.next_step.minutes == 12
 
 
 def test_a_review_that_sees_a_threshold_bias_takes_back_its_pass():

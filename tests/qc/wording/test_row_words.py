@@ -109,10 +109,9 @@ def test_every_step_has_words_and_its_cost_in_minutes(kind):
             assert ("9 min" in words) == (kind != "none" and step.minutes == 9)
 
 
-def test_what_is_missed_is_searched_in_fields():
-    step = NextStep("review", 5, 10)
-    assert next_step_words(step, "missed").startswith("search 5 fields per class")
-    assert next_step_words(step, "invented").startswith("review 5 objects per class")
+def test_a_review_names_the_command_that_opens_it():
+    said = next_step_words(NextStep("review", 50, 10))
+    assert said == "review 50 crops per class with levelfield review (about 10 minutes)"
 
 
 def test_undecided_headlines_name_the_next_step():
