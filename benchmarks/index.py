@@ -62,10 +62,10 @@ def measure(what: str, folder: Path, images: dict) -> None:
     channels = {f"C{number}": {"match": number} for number in range(1, 6)}
     start = time.perf_counter()
     index = index_plate(folder, "P", layout, images, channels)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time()
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     faults = (index["fault"] != "").sum()
-    print(f"{what},{len(index)},{faults},{seconds:.1f},{megabytes:.0f}", flush=True)
+    print(f"{what},{len(index)},{faults},{seconds:.1f},{cpu:.1f},{megabytes:.0f}", flush=True)
 
 
 PATTERN = r"_(?P<well>[A-P]\d\d)_s(?P<site>\d+)_w(?P<channel>\d)\.tif$"
@@ -86,14 +86,17 @@ def main() -> None:
         place, images = CASES[sys.argv[2]]
         measure(sys.argv[2], folder / place, images)
         return
-    print("format,planes,faults,seconds,megabytes", flush=True)
+    print("format,planes,faults,seconds,cpu_seconds,megabytes", flush=True)
     for name in CASES:
         subprocess.run([sys.executable, __file__, str(folder), name], check=True)
     for name in ("names", "operetta"):
-        start = time.perf_counter()
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         command = [sys.executable, "-m", "levelfield.cli", "inspect", str(folder / name)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        print(f"inspect {name},{N_PLANES},,{time.perf_counter() - start:.1f},", flush=True)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+        seconds = time.perf_counter() - start
+        print(f"inspect {name},{N_PLANES},,{seconds:.1f},{cpu:.1f},", flush=True)
 
 
 if __name__ == "__main__":

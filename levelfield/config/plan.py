@@ -20,6 +20,7 @@ from levelfield.config.networks import (
     weights_file,
 )
 from levelfield.config.paths import counted_from
+from levelfield.config.plate_parameters import check_names, objects_of
 from levelfield.config.plates import Plate, read_plates
 from levelfield.config.references import plates_with_references
 from levelfield.config.results import REVIEW, Results
@@ -192,6 +193,11 @@ def checked_plan(
         check_measurement(config)
         sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
         plates = read_plates(config, sheets if check else None, base)
+        check_names(config, plates)
+        for name in config["plate_parameters"] if check else ():
+            changed = dict(config) | {"objects": objects_of(config, name)}
+            place = f"{source}, plate_parameters.{name}"
+            check_config(changed, schema, place, segmenters.schemas)
         networks = network_settings(config)
         check_networks(networks, config)
         return Plan(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levelfield.config.layouts import read_layout
+from levelfield.config.plate_parameters import objects_of
 from levelfield.config.plates import divide_into_packs, read_plates
 from levelfield.config.sheets import ConfigError, SheetError
 from levelfield.config.wells import (
@@ -18,7 +19,7 @@ from levelfield.config.wells import (
     row_column,
     row_letters,
 )
-from levelfield.runs.plan import read_plan
+from levelfield.runs.plan import read_plan, read_plan_file
 
 LAYOUT = "well,control_type,perturbation\nA01,negcon,DMSO\nA02,poscon,drug\n"
 
@@ -235,3 +236,36 @@ def test_a_key_that_a_method_needs_is_asked_for_with_what_to_write(method, key, 
     config["objects"]["Nuclei"] |= {key: "", "channels": ["DNA"]}
     with pytest.raises(ConfigError, match=rf"^my\.yaml, objects\.Nuclei\.{key}: '' is n"):
         read_plan(config, "my.yaml")
+
+
+def test_plates_may_have_parameters_of_their_own(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    config = yaml.safe_load(Path("config/config.yaml").read_text())
+    own = {"BBBC013-demo": {"Cells": {"maximum_distance": 5}}}
+    plan = read_plan(config | {"plate_parameters": own}, "my.yaml")
+    parameters = objects_of(plan.config, "BBBC013-demo")["Cells"]["parameters"]
+    assert parameters["maximum_distance"] == 5
+    assert parameters["threshold"] == config["objects"]["Cells"]["parameters"]["threshold"]
+    assert objects_of(plan.config, "another") == plan.config["objects"]
+    for wrong, says in (
+        ({"P9": {}}, "'P9' is no plate"),
+        ({"BBBC013-demo": {"Spots": {}}}, "'Spots' is no object set"),
+        ({"BBBC013-demo": {"Cells": {"maximum_distanc": 5}}}, "maximum_distance"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            read_plan(config | {"plate_parameters": wrong}, "my.yaml")
+
+
+def test_relative_paths_count_from_the_config_if_the_plate_sheet_lies_there(tmp_path, monkeypatch):
+    folder = tmp_path / "screen"
+    sheet_of(folder, layout="layout.csv")
+    text = (REPOSITORY / "config" / "config.yaml").read_text()
+    rules = yaml.safe_load(text) | {"plates": "plates.tsv", "data_folder": "data"}
+    (folder / "my.yaml").write_text(yaml.safe_dump(rules, sort_keys=False))
+    monkeypatch.chdir(tmp_path)
+    plan = read_plan_file(folder / "my.yaml")
+    (plate,) = plan.plates.values()
+    assert plate.wells == ("A01", "B02")
+    assert plate.images.is_dir()
+    monkeypatch.chdir(folder)
+    assert read_plan_file(Path("my.yaml")).plates["P"].wells == ("A01", "B02")

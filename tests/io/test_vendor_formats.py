@@ -64,6 +64,7 @@ def test_imagexpress(tmp_path):
         ("p_A01_s107447158-AC92-4844-8462-8FF38C0FE509.tif", ("A01", 1, "1", 0, 0)),
         ("Week1_A05_C03_s2_w2.tif", ("C03", 2, "2", 0, 0)),
         ("TimePoint_3/ZStep_4/p_af48_s2_w2.tif", ("AF48", 2, "2", 4, 3)),
+        ("p_B02_MULTISITE_w2.TIF", ("B02", 1, "2", 0, 0)),
         ("TimePoint_3/ZStep_0/p_A01_s2_w2.tif", ("A01", 2, "2", 0, 3)),
     ],
 )

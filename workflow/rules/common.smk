@@ -17,6 +17,7 @@ NOT_INSTALLED = (
 )
 
 try:
+    from levelfield.config.plate_parameters import objects_of
     from levelfield.config.results import RULES, Results
     from levelfield.config.settings import planted_wells, threshold_wells
     from levelfield.config.sheets import SCHEMAS, read_columns
@@ -127,8 +128,18 @@ def truth_table(wildcards):
 
 
 def science(*keys):
-    """Those sections of the config, for a rule's params: a change of them runs the rule again."""
-    return {key: config[key] for key in keys}
+    """Those sections of the config, for a rule's params: a change of them runs the rule again.
+
+    The section 'objects' is that of the job's plate.
+    """
+
+    def sections(wildcards):
+        chosen = {key: config[key] for key in keys}
+        if "objects" in chosen and "plate" in wildcards.keys():
+            chosen["objects"] = objects_of(config, wildcards.plate)
+        return chosen
+
+    return sections
 
 
 def plate_results(wildcards):

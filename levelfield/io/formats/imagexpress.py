@@ -1,9 +1,10 @@
 r"""ImageXpress: what MetaXpress writes, and what is copied out of its database.
 
 Names are ``<plate>_<well>[_s<site>][_w<wavelength>][_z<plane>][_t<time>][<GUID>].TIF``; parts are
-missing where there is but one. Folders ``TimePoint_<n>`` and ``ZStep_<n>`` say the rest: step 0,
-and files beside the folders of steps, are projections. ``<plate>.HTD``, copied into every folder,
-names the wavelengths and the plate's format. Thumbnails have ``_thumb`` in their names.
+missing where there is but one, and MULTISITE exports have ``_MULTISITE`` after the well. Folders
+``TimePoint_<n>`` and ``ZStep_<n>`` say the rest: step 0, and files beside the folders of steps, are
+projections. ``<plate>.HTD``, copied into every folder, names wavelengths and the plate's format.
+Thumbnails have ``_thumb`` in their names.
 """
 
 import csv
@@ -22,12 +23,12 @@ TITLE = "ImageXpress"
 _GUID = r"\{?[0-9A-F]{8}-(?:[0-9A-F]{4}-){3}[0-9A-F]{12}\}?"
 _NAME = re.compile(
     r"^(?P<plate>.*?)_?(?P<well>(?<![A-Z0-9])[A-P]\d{2}|(?<![A-Z0-9])A[A-F]\d{2})"
-    r"(?:_s(?P<site>\d+?))?(?:_w(?P<channel>\d+?))?(?:_z(?P<z>\d+?))?(?:_t(?P<time>\d+?))?"
+    r"(?P<multi>_?multisite)?(?:_s(?P<site>\d+?))?(?:_w(?P<channel>\d+?))?(?:_z(?P<z>\d+?))?(?:_t(?P<time>\d+?))?"
     rf"(?P<thumb>_thumb)?_?(?P<guid>{_GUID})?\.tiff?$",
     re.IGNORECASE,
 )
 _FOLDER = re.compile(r"(?:^|/)(timepoint|zstep)[_ ]?(\d+)(?=/)", re.IGNORECASE)
-_MIXED = ("multisite", "stitched", "montage")
+_MIXED = ("stitched", "montage")
 _HALF = 0.5
 
 
@@ -75,6 +76,7 @@ def read_export(files: Listing, images: Mapping[str, Any]) -> Export:
         If no file has a name of the kind.
     """
     planes: list[Plane] = []
+    joined: list[Plane] = []  # that hold all sites of a well (MULTISITE exports)
     left: dict[str, list[str]] = {}
     tiffs = files.ending(".tif", ".tiff")
     facts = _htd(files)
@@ -87,7 +89,10 @@ def read_export(files: Listing, images: Mapping[str, Any]) -> Export:
             reason = "thumbnails" if match else _no_plane(name)
             left.setdefault(reason, []).append(name)
             continue
-        planes.append(_plane(files, name, match, stepped))
+        (joined if match["multi"] else planes).append(_plane(files, name, match, stepped))
+    if joined and planes:
+        left["images that are made of several sites"] = [plane.path for plane in joined]
+    planes = planes or joined
     if not planes:
         shown = ", ".join(f"'{name}'" for name in tiffs[:3]) or "no TIFF at all"
         raise IndexFault(
