@@ -72,6 +72,8 @@ class SegmentationJob:
         Width of a pixel.
     weight_sums : mapping of str to str
         The sha256 of the files of weights, by name.
+    in_place : bool
+        Whether labels are written beside the raw images too, which are OME-Zarr.
     """
 
     plate: str
@@ -82,6 +84,7 @@ class SegmentationJob:
     pixel_size_um: float | None
     inputs: JobInputs
     weight_sums: Mapping[str, str]
+    in_place: bool = False
 
     def on(self, device: str) -> SegmentationJob:
         """Return the job on another device."""
@@ -195,6 +198,7 @@ def segmentation_job(
         pixel_size_um=pixel_size,
         inputs=inputs,
         weight_sums={name: file_sha256(path) for name, path in inputs.weights.items()},
+        in_place=science.images.in_place,
     )
 
 
