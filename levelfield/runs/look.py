@@ -30,12 +30,13 @@ def look_at(
                 "will be when they are listed."
             )
             break
-        if not any(Path(images).iterdir()):  # images may still be on their way
+        folder = Path(images)
+        if folder.is_dir() and not any(folder.iterdir()):  # images may still be on their way
             empty.append(name)
             continue
         try:
             layout = read_layout(layout_path, n_wells)
-            notes += look_at_images(Path(images), name, layout, config)
+            notes += look_at_images(folder, name, layout, config)
         except IndexFault as fault:
             faults.append(str(fault))
     if empty:

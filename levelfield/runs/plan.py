@@ -13,7 +13,6 @@ from levelfield.config.plan import NO_SEGMENTERS, Plan, Segmenters, checked_plan
 from levelfield.config.sheets import ConfigError, faults_in
 from levelfield.execution.subprocesses import call_in_subprocess
 
-
 _FAULTS_SHOWN = 10  # of plates that will fail; `levelfield status` lists all that have
 
 
