@@ -32,6 +32,15 @@ LAYOUT = pd.DataFrame(
 )
 
 
+SPACE = {"type": "space", "unit": "micrometer"}
+AXES = {"t": {"type": "time"}, "c": {"type": "channel"}, "z": SPACE, "y": SPACE, "x": SPACE}
+
+
+def scale_of(axes, factor):
+    scale = [0.325 * factor if axis in "yx" else 1.0 for axis in axes]
+    return [{"type": "scale", "scale": scale}]
+
+
 def pixels(well, field):
     names = [f"Channel{c}-01-A-01.tif" for c in (2, 1)]
     image = np.stack([read_plane(DEMO_IMAGES / name) for name in names]).astype(np.uint16)
@@ -52,14 +61,17 @@ def write_plate(path, made, axes="cyx"):
                 image = pixels(well, field)
                 if axes == "tczyx":
                     image = image[None, :, None]
-                channels = [{"label": "DAPI", "color": "0000FF"}, {"label": "GFP"}]
+                window = {"min": 0, "max": 65535, "start": 0, "end": 4095}
+                channels = [
+                    {"label": name, "color": "FFFFFF", "window": window, "active": True}
+                    for name in ("DAPI", "GFP")
+                ]
                 write_image(
                     image,
                     group.require_group(str(field)),
                     scale_factors=(2,),
-                    axes=axes,
-                    scale={"y": 0.325, "x": 0.325},
-                    axes_units={"y": "micrometer", "x": "micrometer"},
+                    axes=[AXES[axis] | {"name": axis} for axis in axes],
+                    coordinate_transformations=[scale_of(axes, level) for level in (1, 2)],
                     metadata={"omero": {"channels": channels}},
                     **kind,
                 )
