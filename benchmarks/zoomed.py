@@ -2,7 +2,7 @@
 
 Each network is judged on the groups of both collections that it has never learned from (its fold in
 ``folds.csv``); the classical default, which learns nothing, on all of these. As in the workflow,
-the typical object is measured once for each group and zoom. A row per method, image and zoom is
+the typical diameter is measured once for each group and zoom. A row per method, image and zoom is
 appended as soon as it is known, the first image of every group before any second: cut off early,
 the table is as broad and less precise. ``NAME=WEIGHTS:FOLD:SMALLEST-LARGEST`` shows a network its
 objects at other sizes (px) than it sees by default. Prints means by method, group and zoom.
@@ -26,8 +26,6 @@ from annotated import DATA, read_image, read_index, zoomed
 
 from levelfield.evaluation import evaluate_image
 from levelfield.segmentation import segment_objects
-from levelfield.segmentation.by_threshold import measure_typical
-from levelfield.segmentation.methods.classical import ClassicalOptions
 from levelfield.segmentation.small_network import inference
 from levelfield.segmentation.small_network.inference import NetworkModel, load_model
 
@@ -51,7 +49,6 @@ class Task(NamedTuple):
     zoom: float
     names: tuple[str, ...]
     diameter: float | None
-    contrast: float | None = None
 
 
 def tasks(options: argparse.Namespace) -> list[Task]:
@@ -91,12 +88,11 @@ def model_of(weights: str, device: str) -> NetworkModel:
 def measured(work: tuple[Task, str]) -> Task:
     """Measure the typical diameter of a group, as the workflow does for a plate."""
     task, device = work
+    if task.method == CLASSICAL:
+        return task
     images = [
         zoomed(*read_image(task.folder, name), task.zoom)[0] for name in task.names[:N_MEASURED]
     ]
-    if task.method == CLASSICAL:
-        typical = measure_typical([image[None] for image in images], ClassicalOptions())
-        return task._replace(diameter=typical.diameter, contrast=typical.contrast)
     found = model_of(task.weights, device).measure_diameters(images)
     return task._replace(diameter=float(np.median(found)) if len(found) else None)
 
@@ -107,8 +103,7 @@ def judged(work: tuple[Task, str]) -> dict:
     image, reference = zoomed(*read_image(task.folder, task.names[0]), task.zoom)
     started = time.perf_counter()
     if task.method == CLASSICAL:
-        options = {"diameter": task.diameter, "contrast": task.contrast}
-        labels = segment_objects(image[None], CLASSICAL, options).labels
+        labels = segment_objects(image[None], CLASSICAL, {}).labels
     else:
         given = {"model": model_of(task.weights, device)}
         options = {"diameter": task.diameter}
@@ -173,14 +168,9 @@ def write_rows(options: argparse.Namespace) -> None:
         # The largest images first: what takes long must not begin last.
         order = sorted(alike.values(), key=lambda task: (-task.zoom, task.folder))
         diameters = pool.map(measured, [(task, options.device) for task in order], chunksize=1)
-        size = {
-            (task.weights, task.group, task.zoom): (task.diameter, task.contrast)
-            for task in diameters
-        }
-        typical = [size[task.weights, task.group, task.zoom] for task in found]
+        size = {(task.weights, task.group, task.zoom): task.diameter for task in diameters}
         known = [
-            task._replace(diameter=diameter, contrast=contrast)
-            for task, (diameter, contrast) in zip(found, typical, strict=True)
+            task._replace(diameter=size[task.weights, task.group, task.zoom]) for task in found
         ]
         images = [(task, options.device) for task in by_rank(known)]
         print(f"{len(size)} diameters measured, {len(images)} images to judge", flush=True)

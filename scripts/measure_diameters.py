@@ -5,7 +5,6 @@ from pathlib import Path
 from levelfield.config.settings import Science
 from levelfield.execution.logs import job_log
 from levelfield.io.tables import read_csv, write_csv
-from levelfield.segmentation.pixel_classifier import PixelClassifier
 from levelfield.steps.fields import read_flat_fields
 from levelfield.steps.measure_diameters import measure_diameters
 
@@ -16,6 +15,5 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
         read_flat_fields(snakemake.input.illumination),
         dict(zip(snakemake.params.weights, map(Path, snakemake.input.weights), strict=True)),
         snakemake.config["device"],
-        {Path(path).stem: PixelClassifier.load(Path(path)) for path in snakemake.input.classifiers},
     )
     write_csv(table, snakemake.output[0])

@@ -2,7 +2,7 @@
 
 from levelfield.config.settings import Science
 from levelfield.execution.logs import job_log
-from levelfield.io.tables import read_csv, read_measured, write_csv
+from levelfield.io.tables import read_csv, write_csv
 from levelfield.steps.fields import read_flat_fields
 from levelfield.steps.measure_thresholds import measure_thresholds
 
@@ -14,6 +14,5 @@ with job_log(snakemake.log[0]):
         read_flat_fields(snakemake.input.illumination),
         snakemake.threads,
         f"thresholds {snakemake.wildcards.plate}",
-        read_measured(snakemake.input.diameters, "diameter"),
     )
     write_csv(table, snakemake.output[0])

@@ -32,7 +32,6 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
             ),
             thresholds=read_measured(snakemake.input.thresholds, "threshold"),
             diameters=read_measured(snakemake.input.diameters, "diameter"),
-            contrasts=read_measured(snakemake.input.diameters, "contrast"),
             device=snakemake.config["device"],
             control_types=snakemake.params.planted_wells,
         ),

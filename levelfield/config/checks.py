@@ -29,8 +29,6 @@ class MethodFacts:
     ``cpu``); one where nothing is said. Fewer where fields are large."""
     plate_diameter: bool = False
     """Whether an option ``diameter`` that is not given is measured once for each plate."""
-    plate_contrast: bool = False
-    """Whether the same holds for an option ``contrast``."""
     copies_outlines: bool = False
     """Whether its outlines are those of other object sets."""
 
@@ -73,12 +71,11 @@ def checked_sets(config: Mapping[str, Any], methods: Methods) -> list[ObjectSetS
 def sets_with_plate_diameter(
     sets: Sequence[ObjectSetSettings], methods: Methods
 ) -> list[ObjectSetSettings]:
-    """Return the object sets of whose typical object the plate tells what the config does not."""
+    """Return the object sets whose diameter is measured on the plate, as the config gives none."""
     return [
         made
         for made in sets
-        if (methods[made.method].plate_diameter and not made.parameters.get("diameter"))
-        or (methods[made.method].plate_contrast and not made.parameters.get("contrast"))
+        if methods[made.method].plate_diameter and not made.parameters.get("diameter")
     ]
 
 

@@ -38,6 +38,7 @@ class ImageSettings:
     bit_depth: int | None
     projection: str | None = None
     pixel_size_um: float | None = None
+    in_place: bool = False
 
 
 @dataclass(frozen=True)

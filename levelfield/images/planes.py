@@ -14,6 +14,7 @@ from PIL import Image
 
 from levelfield.arrays import AnyArray
 from levelfield.images.tiff_header import read_plain_page
+from levelfield.images.zarr_planes import read_zarr_plane
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".png")
@@ -152,6 +153,8 @@ def _png_header(path: Path, size: int) -> Header:
 def read_plane(path: Path, page: int = 0) -> AnyArray:
     """Read one plane (Y, X) of uint8 or uint16; `page` counts from 0 in a multi-page TIFF.
 
+    Of a Zarr array, `page` counts the planes of its leading axes.
+
     `PlaneError` if the file cannot be decoded, `StalledRead` if the storage does not answer.
     """
     return _within_time(lambda: _read_plane(Path(path), page), Path(path))
@@ -161,6 +164,8 @@ def _read_plane(path: Path, page: int) -> AnyArray:
     try:
         if path.suffix.lower() in TIFF_SUFFIXES:
             return tifffile.imread(path, key=page)
+        if path.is_dir():
+            return read_zarr_plane(path, page)
         with Image.open(path) as image:
             pixels = np.asarray(image)
         return pixels.astype(np.uint16) if pixels.dtype == np.int32 else pixels

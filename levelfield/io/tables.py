@@ -149,7 +149,7 @@ def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def read_measured(path: str | Sequence[str], quantity: str) -> dict[str, float]:
     """Read what was measured once for the plate, by object set; nothing without a file.
 
-    `quantity` is the table's column: ``threshold``, ``diameter`` or ``contrast``.
+    `quantity` is the table's column: ``threshold`` or ``diameter``.
     """
     if not path:
         return {}

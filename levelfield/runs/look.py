@@ -21,6 +21,7 @@ def look_at(
     """
     notes: list[str] = []
     faults: list[str] = []
+    empty: list[str] = []
     start = time.monotonic()
     for at, (name, images, layout_path, n_wells) in enumerate(plates):
         if time.monotonic() - start > _SECONDS:
@@ -29,9 +30,16 @@ def look_at(
                 "will be when they are listed."
             )
             break
+        folder = Path(images)
+        if folder.is_dir() and not any(folder.iterdir()):  # images may still be on their way
+            empty.append(name)
+            continue
         try:
             layout = read_layout(layout_path, n_wells)
-            notes += look_at_images(Path(images), name, layout, config)
+            notes += look_at_images(folder, name, layout, config)
         except IndexFault as fault:
             faults.append(str(fault))
+    if empty:
+        shown = ", ".join(empty[:5]) + (", …" if len(empty) > 5 else "")
+        notes.append(f"{len(empty)} of {len(plates)} plates have no file in their folder: {shown}.")
     return notes, faults

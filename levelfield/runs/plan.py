@@ -13,6 +13,8 @@ from levelfield.config.plan import NO_SEGMENTERS, Plan, Segmenters, checked_plan
 from levelfield.config.sheets import ConfigError, faults_in
 from levelfield.execution.subprocesses import call_in_subprocess
 
+_FAULTS_SHOWN = 10  # of plates that will fail; `levelfield status` lists all that have
+
 
 def find_segmenters() -> Segmenters:
     """Return what there is to segment with; nothing without the packages that it needs.

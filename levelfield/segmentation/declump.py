@@ -6,15 +6,11 @@ from scipy import ndimage
 
 from levelfield.arrays import Integers, Labels, Mask
 from levelfield.arrays import Plane as Surface
-from levelfield.labels.distance import distance_to_background
 from levelfield.labels.labelwise import areas, largest_per_label
 from levelfield.labels.union_find import root_of
 from levelfield.segmentation.options import DeclumpOptions
 from levelfield.segmentation.propagate import propagate
-from levelfield.segmentation.sizes import in_px
 
-# Shares of the typical diameter, for sizes that are not given.
-_SMOOTHING, _APART = 0.05, 0.25
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
@@ -33,19 +29,32 @@ def typical_diameter(distance: Surface, clumps: Labels) -> float:
     return 2 * float(radius[order][middle])
 
 
+def distance_to_background(foreground: Mask) -> Surface:
+    """Euclidean distance in px from each pixel to the nearest background pixel, float32.
+
+    SciPy finds the nearest pixels; its own distances take several times the memory. Without any
+    background the border of the image takes its place.
+    """
+    if foreground.all():
+        return distance_to_background(np.pad(foreground, 1))[1:-1, 1:-1]
+    nearest = ndimage.distance_transform_edt(
+        foreground, return_distances=False, return_indices=True
+    )
+    height, width = foreground.shape
+    rows = (nearest[0] - np.arange(height, dtype=np.int32)[:, None]).astype(np.float32)
+    columns = (nearest[1] - np.arange(width, dtype=np.int32)).astype(np.float32)
+    return np.hypot(rows, columns, out=rows)
+
+
 def declump(
-    image: Surface,
-    foreground: Mask,
-    options: DeclumpOptions | None = None,
-    diameter: float | None = None,
+    image: Surface, foreground: Mask, options: DeclumpOptions | None = None
 ) -> tuple[Labels, dict[str, float]]:
     """Divide the foreground (Y, X) into objects.
 
     What marks an object (`centres`) is a peak of the distance to the background (`shape`), of the
     smoothed `intensity` that the image holds, of the distance times the square root of the
     intensity above background (`shape_intensity`), of the negative Laplacian of Gaussian (`log`),
-    or nothing (`none`). Without a typical `diameter` (px), that of the foreground's objects is
-    measured. Objects are divided (`lines`) along the valleys of the distance, of the
+    or nothing (`none`). Objects are divided (`lines`) along the valleys of the distance, of the
     intensity or of both, at equal `propagation` cost from the centres, or nowhere.
 
     Returns
@@ -57,12 +66,13 @@ def declump(
     options = options or DeclumpOptions()
     clumps, _ = ndimage.label(foreground, EIGHT_NEIGHBOURS)
     distance = distance_to_background(foreground)
-    diameter = typical_diameter(distance, clumps) if diameter is None else diameter
+    diameter = typical_diameter(distance, clumps)
     record = {"TypicalDiameter": diameter}
     if "none" in (options.centres, options.lines) or diameter == 0:
         return clumps.astype(np.int32), record
-    sigma = in_px(options.smoothing, diameter, _SMOOTHING)
-    apart = in_px(options.suppression_distance, diameter, _APART)
+    sigma, apart = options.smoothing, options.suppression_distance
+    sigma = diameter / 20 if sigma is None else sigma
+    apart = diameter / 4 if apart is None else apart
     record |= {"DeclumpSmoothing": sigma, "SuppressionDistance": apart}
     height = _height_above_background(image, foreground)
     surface = _surface(height, distance, options.centres, diameter)

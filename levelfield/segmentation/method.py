@@ -62,9 +62,6 @@ class Method(MethodFacts):
     """Whether the program that decides on the objects is another one."""
     trainable: bool = False
     """Whether `levelfield.training` can train its weights."""
-    measure: str = ""
-    """Where ``plate_diameter`` holds and there is no model: ``module:function``, from images and
-    options to the `levelfield.segmentation.typical.TypicalObject` of them all."""
     environment: str = ""
     """What it needs beyond the base installation: an extra, or an environment of its own."""
     knobs: tuple[Knob, ...] = ()

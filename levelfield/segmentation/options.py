@@ -5,7 +5,6 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from levelfield.config.options import Flag, Number, Options
-from levelfield.segmentation.sizes import Size
 
 Share = Annotated[Number, Field(ge=0, le=1)]
 Length = Annotated[Number | None, Field(ge=0)]
@@ -142,10 +141,12 @@ class DeclumpOptions(Options):
         "shape_intensity"
     )
     """Where touching objects are divided."""
-    smoothing: Size = None
-    """Standard deviation of the Gaussian before centres are sought; null for 0.05 diameters."""
-    suppression_distance: Size = None
-    """Touching centres nearer than this are one; null for 0.25 diameters."""
+    smoothing: Length = None
+    """Standard deviation in px of the Gaussian before centres are sought; null for a twentieth of
+    the typical diameter."""
+    suppression_distance: Length = None
+    """Touching centres nearer than this (px) are one; null for a quarter of the typical diameter.
+    """
     depth: Share = 0.08
     """Two centres are one unless the pass between them is lower by this fraction of the lower
     centre; larger splits less."""

@@ -8,14 +8,7 @@ from levelfield.arrays import Floats, Labels, Mask, Plane
 PLATEAU = 0.75
 
 
-def above_own_level(
-    image: Plane,
-    labels: Labels,
-    background: float,
-    fraction: float,
-    core: Mask | None = None,
-    area: float = np.inf,
-) -> Mask:
+def above_own_level(image: Plane, labels: Labels, background: float, fraction: float) -> Mask:
     """Select the pixels (Y, X) above a fraction of the height of the object they belong to.
 
     At one threshold for all, a bright object's blur counts as object and a dim object is too small
@@ -32,26 +25,18 @@ def above_own_level(
         Intensity between the objects.
     fraction : float
         Height of the outline between the background (0) and the object's plateau (1).
-    core : (Y, X) bool, optional
-        Of each object, what its brightness is measured on; all of it when left out.
-    area : float
-        As in `plateaus`.
     """
-    seen = labels if core is None else np.where(core, labels, 0)
-    height = np.full(int(labels.max(initial=0)) + 1, np.nan)
-    found = plateaus(image, seen, area)
-    height[: len(found)] = found - background
+    height = plateaus(image, labels) - background
     levels = (background + fraction * height).astype(np.float32)
     # Nothing is above the level of an object that is not there.
     return image > np.where(np.isnan(levels), np.inf, levels)[labels]
 
 
-def plateaus(image: Plane, labels: Labels, area: float = np.inf) -> Floats:
+def plateaus(image: Plane, labels: Labels) -> Floats:
     """Return each object's own brightness: its plateau, not its brightest speck.
 
     One for each number from 0 to the largest; NaN for 0 and for numbers that are absent. The image
-    (Y, X) is smoothed. Of a larger object than the `area` (px) only its brightest pixels count, so
-    many: a nucleus in a wide glow.
+    (Y, X) is smoothed.
     """
     inside = np.flatnonzero(labels)
     owner, values = labels.ravel()[inside], image.ravel()[inside]
@@ -60,8 +45,7 @@ def plateaus(image: Plane, labels: Labels, area: float = np.inf) -> Floats:
     ordered = np.sort(owner + (values - lowest) / np.float64(span))
     count = np.bincount(owner, minlength=int(labels.max(initial=0)) + 1)
     start = np.cumsum(count) - count
-    darker = np.maximum(count - area, 0) if np.isfinite(area) else 0
-    position = start + (darker + PLATEAU * np.maximum(count - darker - 1, 0)).astype(np.int64)
+    position = start + (PLATEAU * np.maximum(count - 1, 0)).astype(np.int64)
     present = count > 0
     found = np.full(len(count), np.nan)
     found[present] = lowest + span * (ordered[position[present]] - np.flatnonzero(present))

@@ -216,8 +216,6 @@ def threshold_input(
     from levelfield.segmentation.growth import smooth
 
     options = _with_threshold(method).options.read(parameters, f"method {method}")
-    if hasattr(options, "smoothing_px"):
-        return smooth(_seen(image, steps)[0], options.smoothing_px())
     return smooth(_seen(image, steps)[0], getattr(options, "smoothing", 0.0))
 
 

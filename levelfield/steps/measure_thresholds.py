@@ -1,7 +1,6 @@
 """Measure one threshold for a whole plate, or on its controls, instead of one per image."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,9 +11,8 @@ from levelfield.arrays import AnyArray
 from levelfield.config.settings import THRESHOLD_CONTROLS, ObjectSetSettings, Science
 from levelfield.execution.progress import map_fields
 from levelfield.illumination import FlatField
-from levelfield.images.sites import Site, pixel_size_um, plate_dtype, sites_of
+from levelfield.images.sites import Site, plate_dtype, sites_of
 from levelfield.segmentation import threshold_input, threshold_settings
-from levelfield.segmentation.sizes import with_px
 from levelfield.segmentation.threshold import measure_threshold
 from levelfield.steps.fields import PlateImages, plate_images
 from levelfield.steps.fit_illumination import spread_sample
@@ -31,13 +29,11 @@ def measure_thresholds(
     flat_fields: Mapping[str, FlatField],
     workers: int,
     what: str,
-    diameters: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Measure the plate-wide threshold of every object set that asks for it.
 
     `wells` are those that it is measured on, by object set
-    (`levelfield.config.settings.threshold_wells`). Diameters (px), by object set, are those that
-    were measured on the plate; images are smoothed before by a share of them.
+    (`levelfield.config.settings.threshold_wells`).
 
     Returns
     -------
@@ -52,9 +48,7 @@ def measure_thresholds(
     """
     rows = []
     images = plate_images(science, plate_dtype(index), flat_fields)
-    pixel_size = pixel_size_um(index)
-    for each in (each for each in science.object_sets if each.threshold_from != "image"):
-        made = _with_diameter(each, diameters or {}, pixel_size)
+    for made in (each for each in science.object_sets if each.threshold_from != "image"):
         _check_wells(wells[made.name], made.threshold_from)
         sites = spread_sample(sites_of(index, wells[made.name]), _SITES)
         sample = partial(_sample_pixels, object_set=made, images=images)
@@ -71,15 +65,6 @@ def measure_thresholds(
         n_pixels = sum(map(len, pixels))
         rows.append((made.name, made.threshold_from, method, len(pixels), n_pixels, level))
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _with_diameter(
-    made: ObjectSetSettings, diameters: Mapping[str, float], pixel_size: float | None
-) -> ObjectSetSettings:
-    parameters = with_px(made.parameters, pixel_size)
-    if made.name in diameters and not parameters.get("diameter"):
-        parameters["diameter"] = diameters[made.name]
-    return replace(made, parameters=parameters)
 
 
 def _check_wells(wells: Sequence[str], threshold_from: str) -> None:

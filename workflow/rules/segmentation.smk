@@ -1,36 +1,10 @@
 # Labels of every object set, a pack of wells at a time.
 
 
-rule measure_diameters:
-    input:
-        index=rules.index_plate.output[0],
-        illumination=rules.fit_illumination.output.fields,
-        classifiers=expand(
-            rules.train_pixel_classifier.output, classifier=PLAN.classifiers
-        ),
-        weights=list(SET_WEIGHTS.values()),
-    output:
-        PATHS.file("measure_diameters"),
-    log:
-        PATHS.log("measure_diameters"),
-    benchmark:
-        PATHS.timing("measure_diameters")
-    conda:
-        "../../envs/levelfield.yaml"
-    params:
-        science=science("images", "channels", "objects"),
-        weights=list(SET_WEIGHTS),
-    message:
-        "Measuring the diameters of objects of plate {wildcards.plate}"
-    script:
-        "../../scripts/measure_diameters.py"
-
-
 rule measure_thresholds:
     input:
         index=rules.index_plate.output[0],
         illumination=rules.fit_illumination.output.fields,
-        diameters=rules.measure_diameters.output[0] if PLAN.plate_diameters else [],
     output:
         PATHS.file("measure_thresholds"),
     log:
@@ -49,6 +23,28 @@ rule measure_thresholds:
         "Measuring the thresholds of plate {wildcards.plate}"
     script:
         "../../scripts/measure_thresholds.py"
+
+
+rule measure_diameters:
+    input:
+        index=rules.index_plate.output[0],
+        illumination=rules.fit_illumination.output.fields,
+        weights=list(SET_WEIGHTS.values()),
+    output:
+        PATHS.file("measure_diameters"),
+    log:
+        PATHS.log("measure_diameters"),
+    benchmark:
+        PATHS.timing("measure_diameters")
+    conda:
+        "../../envs/levelfield.yaml"
+    params:
+        science=science("images", "channels", "objects"),
+        weights=list(SET_WEIGHTS),
+    message:
+        "Measuring the diameters of objects of plate {wildcards.plate}"
+    script:
+        "../../scripts/measure_diameters.py"
 
 
 rule segment:

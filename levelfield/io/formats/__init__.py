@@ -151,6 +151,8 @@ def _counted(what: str, found: int, used: int, ignored: Mapping[str, int]) -> st
 def _with_headers(planes: pd.DataFrame, paged: bool) -> pd.DataFrame:
     """Add what the headers of files say, where the format has not said it."""
     unread = (planes["dtype"] == "") & (planes["path"] != "") & (planes["fault"] == "")
+    if not unread.any():
+        return planes
     paths = list(planes.loc[unread, "path"].unique())
     headers = dict(zip(paths, read_headers(paths), strict=True))
     several = [path for path, header in headers.items() if header.n_pages > 1]

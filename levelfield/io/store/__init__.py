@@ -17,6 +17,7 @@ from levelfield.io.store.field import (
     write_field,
 )
 from levelfield.io.store.groups import NEWEST, VERSIONS
+from levelfield.io.store.in_place import NotInPlace, check_in_place, write_in_place
 from levelfield.io.store.metadata import Channel
 from levelfield.io.store.plate import create_plate, lazy_labels, lazy_plate
 
@@ -26,6 +27,8 @@ __all__ = [
     "VERSIONS",
     "Channel",
     "Field",
+    "NotInPlace",
+    "check_in_place",
     "checksum",
     "create_plate",
     "field_path",
@@ -42,4 +45,5 @@ __all__ = [
     "stored_pixel_size_um",
     "write_edited",
     "write_field",
+    "write_in_place",
 ]

@@ -35,7 +35,9 @@ from levelfield.io.store.replace import put_in_place, recover
 EDITED_SUFFIX = "_edited"
 """Labels that a person drew are named ``<set>_edited``; writing a field never loses them."""
 
-_OWN = "levelfield"
+OWN = "levelfield"
+"""Key of Levelfield's own facts among the attributes of a group."""
+
 _ABANDONED_AFTER = 3600  # s; a field is written in seconds, so an older part is of a killed job
 
 
@@ -109,7 +111,7 @@ def write_field(
         _write_levels(draft, levels, "cyx", version)
         ome = image_attributes(f"{well} {site}", channels, len(levels), pixel_size_um, version)
         _write_labels(field, place, draft, pixel_size_um, version)
-        write_group(draft, {**ome, _OWN: own}, version)
+        write_group(draft, {**ome, OWN: own}, version)
         put_in_place(draft, place)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)  # on a full disk, a part would take the last room
@@ -129,7 +131,7 @@ def _write_labels(
     names = [*field.labels, *(path.name for path in edited)]
     for name, array in field.labels.items():
         title = f"{name} {PLANTED}" if name in field.planted else name
-        own = {_OWN: {"planted": field.planted[name]}} if name in field.planted else {}
+        own = {OWN: {"planted": field.planted[name]}} if name in field.planted else {}
         write_label(draft / "labels" / name, array, title, own, pixel_size_um, version)
     for path in edited:
         if group_version(path) == version:
@@ -148,7 +150,7 @@ def write_label(
     pixel_size_um: float | None,
     version: str,
 ) -> None:
-    """Write a label image (Y, X) with its smaller levels; `own` are further attributes."""
+    """Write one label image and its halvings; `own` are attributes beside those of OME-Zarr."""
     levels = label_pyramid(labels)
     _write_levels(path, levels, "yx", version)
     ome = label_attributes(title, len(levels), pixel_size_um, version)
@@ -178,7 +180,7 @@ def stored_field(plate: Path, well: str, site: int) -> dict[str, Any]:
     if group_version(path) != (group_version(plate) or NEWEST):
         return {}  # none, or one of the version that the plate had before
     attributes: Any = zarr.open_group(path, mode="r").attrs
-    return dict(attributes.get(_OWN, {}))
+    return dict(attributes.get(OWN, {}))
 
 
 def find_damage(plate: Path, well: str, site: int, checksums: Mapping[str, str]) -> dict[str, str]:
@@ -206,7 +208,7 @@ def invalidate_field(plate: Path, well: str, site: int) -> None:
     if own := stored_field(plate, well, site):
         path = field_path(plate, well, site)
         attributes = dict(zarr.open_group(path, mode="r").attrs)
-        attributes |= {_OWN: own | {"fingerprint": ""}}
+        attributes |= {OWN: own | {"fingerprint": ""}}
         write_group(path, attributes, group_version(path) or NEWEST)
 
 

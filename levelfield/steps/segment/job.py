@@ -20,7 +20,6 @@ from levelfield.io.checksums import file_sha256
 from levelfield.io.store import checksum
 from levelfield.segmentation.pixel_classifier import PixelClassifier
 from levelfield.segmentation.registry import METHODS, load_model
-from levelfield.segmentation.sizes import with_px
 from levelfield.steps.fields import PlateImages, plate_images
 from levelfield.steps.measure_thresholds import with_plate_threshold
 
@@ -45,9 +44,9 @@ class JobInputs:
     """What a job has besides the config: files, and what was measured on the whole plate.
 
     Relative paths of label images made elsewhere start from the label folder. Classifiers and
-    files of weights are by name, what was measured by object set. `device` is a rule of
-    `levelfield.segmentation.devices.choose_device`; the control types are those of the wells that
-    get planted errors (`levelfield.config.settings.planted_wells`).
+    files of weights are by name, thresholds and diameters by object set. `device` is a rule of
+    `levelfield.segmentation.devices.choose_device`; the control types are those of the wells
+    that get planted errors (`levelfield.config.settings.planted_wells`).
     """
 
     label_folder: Path = Path()
@@ -55,7 +54,6 @@ class JobInputs:
     weights: Mapping[str, Path] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     diameters: Mapping[str, float] = field(default_factory=dict)
-    contrasts: Mapping[str, float] = field(default_factory=dict)
     device: str = "cpu"
     control_types: Mapping[str, str] = field(default_factory=dict)
 
@@ -74,6 +72,8 @@ class SegmentationJob:
         Width of a pixel.
     weight_sums : mapping of str to str
         The sha256 of the files of weights, by name.
+    in_place : bool
+        Whether labels are written beside the raw images too, which are OME-Zarr.
     """
 
     plate: str
@@ -84,6 +84,7 @@ class SegmentationJob:
     pixel_size_um: float | None
     inputs: JobInputs
     weight_sums: Mapping[str, str]
+    in_place: bool = False
 
     def on(self, device: str) -> SegmentationJob:
         """Return the job on another device."""
@@ -197,6 +198,7 @@ def segmentation_job(
         pixel_size_um=pixel_size,
         inputs=inputs,
         weight_sums={name: file_sha256(path) for name, path in inputs.weights.items()},
+        in_place=science.images.in_place,
     )
 
 
@@ -204,12 +206,11 @@ def _with_measured(
     object_set: ObjectSetSettings, inputs: JobInputs, pixel_size: float | None
 ) -> ObjectSetSettings:
     """Add what was measured on the plate, or is known of it, to what the config leaves out."""
-    name, parameters = object_set.name, with_px(object_set.parameters, pixel_size)
+    name, parameters = object_set.name, object_set.parameters
     if name in inputs.thresholds:
         parameters = with_plate_threshold(parameters, inputs.thresholds[name])
-    for option, measured in (("diameter", inputs.diameters), ("contrast", inputs.contrasts)):
-        if not parameters.get(option) and measured.get(name, np.nan) > 0:
-            parameters[option] = measured[name]
+    if name in inputs.diameters:
+        parameters = dict(parameters) | {"diameter": inputs.diameters[name]}
     wants_size = "pixel_size" in METHODS[object_set.method].options.model_fields
     if wants_size and "pixel_size" not in parameters and pixel_size:
         parameters = dict(parameters) | {"pixel_size": pixel_size}

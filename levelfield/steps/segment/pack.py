@@ -13,16 +13,18 @@ from levelfield.execution.machine_faults import is_machine_fault
 from levelfield.execution.progress import map_fields
 from levelfield.images.planes import PASSING_ERRORS
 from levelfield.images.sites import Site, SiteFault, sites_of
-from levelfield.io.store import checksum, find_damage, stored_field
+from levelfield.io.store import check_in_place, checksum, find_damage, read_field, stored_field
 from levelfield.steps.segment.job import SegmentationJob
 from levelfield.steps.segment.labels import WaitingField, imported_labels, make_labels
 from levelfield.steps.segment.rows import (
     KEPT,
     Row,
+    array_of,
     field_row,
     first_columns,
     store_fault,
     store_field,
+    store_in_place,
 )
 
 log = logging.getLogger("levelfield")
@@ -53,6 +55,8 @@ def segment_pack(
         segmentation, checksums of the stored pixels, and the field's fingerprint.
     """
     sites = sites_of(index, wells)
+    for site in sites if job.in_place else []:
+        check_in_place(array_of(site), [made.name for made in job.sets])
     _tell_planted(wells, job, what)
     rows = _map_sites(sites, job, workers, what, checkpoint)
     kept = sum(row.pop(KEPT) for row in rows)
@@ -140,6 +144,9 @@ def _look_at(site: Site, job: SegmentationJob) -> Row | WaitingField:
     if done.get("fingerprint") == mark and not find_damage(
         job.store, site.well, site.number, done["checksums"]
     ):
+        if job.in_place:
+            names = [made.name for made in job.sets]
+            store_in_place(site, read_field(job.store, site.well, site.number, names).labels, job)
         return field_row(site, job, done["record"], done["checksums"], mark) | {KEPT: True}
     return WaitingField(site, image, image_checksum, imported, mark)
 

@@ -1,13 +1,15 @@
 """What a segmented field leaves behind: its pixels and labels in the store, and a row of facts."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from levelfield.arrays import Labels
 from levelfield.images.sites import Site, SiteFault
-from levelfield.io.store import Field, write_field
+from levelfield.io.store import Field, write_field, write_in_place
 from levelfield.steps.segment.job import SegmentationJob
 from levelfield.steps.segment.labels import MadeField, WaitingField
 
@@ -58,7 +60,19 @@ def store_field(place: WaitingField, made: MadeField, job: SegmentationJob) -> R
     known = {"image": place.image_checksum}
     field = Field(place.image, made.labels, job.planted_notes(place.site.well), known)
     checksums = _write(field, place.site, job, place.mark, made.record)
+    store_in_place(place.site, made.labels, job)
     return field_row(place.site, job, made.record, checksums, place.mark)
+
+
+def store_in_place(site: Site, labels: Mapping[str, Labels], job: SegmentationJob) -> None:
+    """Write labels beside the raw image too, where the config asks for it."""
+    if job.in_place:
+        write_in_place(array_of(site), labels, job.pixel_size_um)
+
+
+def array_of(site: Site) -> Path:
+    """Return the array that a site's first plane lies in."""
+    return Path(site.planes["path"].iloc[0])
 
 
 def store_fault(site: Site, job: SegmentationJob, fault: SiteFault) -> Row:

@@ -51,7 +51,7 @@ def one_row(rng, measure, scope, differing, what):
 @pytest.fixture(autouse=True)
 def one_measure(monkeypatch):
     monkeypatch.setattr(calibration, "KINDS", ("classical",))
-    monkeypatch.setattr(calibration, "MEASURES", {"splits": MEASURES["splits"]})
+    monkeypatch.setattr(calibration, "CALIBRATED", ("splits",))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def rows():
 def constants(rows):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibration, "KINDS", ("classical",))
-        patch.setattr(calibration, "MEASURES", {"splits": MEASURES["splits"]})
+        patch.setattr(calibration, "CALIBRATED", ("splits",))
         return calibrate(rows)["splits", "nuclei", "classical"]
 
 
@@ -119,7 +119,7 @@ def test_what_is_left_out_changes_nothing(rows):
 
 
 def test_a_share_of_right_objects_has_its_floor_where_nothing_is_wrong(monkeypatch):
-    monkeypatch.setattr(calibration, "MEASURES", {"agreement": MEASURES["agreement"]})
+    monkeypatch.setattr(calibration, "CALIBRATED", ("agreement",))
     rows = simulated_rows(np.random.default_rng(1), per_group=4, measure="agreement")
     found = calibrate(rows)["agreement", "nuclei", "classical"]
     assert found.of_right
@@ -129,7 +129,7 @@ def test_a_share_of_right_objects_has_its_floor_where_nothing_is_wrong(monkeypat
 
 
 def test_missed_objects_that_leave_no_candidate_are_added_to_a_class(monkeypatch):
-    monkeypatch.setattr(calibration, "MEASURES", {"missed": MEASURES["missed"]})
+    monkeypatch.setattr(calibration, "CALIBRATED", ("missed",))
     rows, unseen = simulated_rows(np.random.default_rng(1), per_group=4, measure="missed"), 0.04
     of_class = rows["scope"] != "difference"
     seen = rows["read"] - FLOOR - unseen / SLOPE
@@ -140,7 +140,7 @@ def test_missed_objects_that_leave_no_candidate_are_added_to_a_class(monkeypatch
 
 
 def test_the_threshold_has_neither_slope_nor_floor(monkeypatch):
-    monkeypatch.setattr(calibration, "MEASURES", {"bias": MEASURES["bias"]})
+    monkeypatch.setattr(calibration, "CALIBRATED", ("bias",))
     rows = simulated_rows(np.random.default_rng(1), per_group=3, measure="bias")
     found = calibrate(rows)["bias", "nuclei", "classical"]
     assert (found.floor, found.slope) == (0.0, 1.0)

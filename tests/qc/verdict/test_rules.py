@@ -54,4 +54,4 @@ def test_margins_are_fractions_or_px_of_class_and_difference():
 )
 def test_impossible_margins_are_refused_with_what_to_write(margin, words):
     with pytest.raises(ValueError, match=words):
-        Margins(**margin)
+        Margins(margin)
