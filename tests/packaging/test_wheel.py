@@ -161,7 +161,7 @@ def test_the_demo_runs_in_an_empty_folder(command, demo):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("status",), r"BBBC013-demo 14 0 0 0"),
+        (("status",), r"BBBC013-demo 13 0 0 0"),
         (("verify", "BBBC013-demo"), "all 4 stored fields are as they were written"),
         (("verdict", "BBBC013-demo"), "results/BBBC013-demo/report.html"),
         (("estimate",), "1 plates of together 4 wells"),

@@ -120,8 +120,8 @@ def test_status_tells_what_is_done_failed_and_waiting(first_week):
     screen, _ = first_week
     told = levelfield(screen, "status")
     assert told.returncode == 1
-    assert re.search(r"^ *P +11 +0 +0 +0 ", told.stdout, flags=re.MULTILINE)
-    assert re.search(r"^ *Q +0 +0 +10 +1 ", told.stdout, flags=re.MULTILINE)
+    assert re.search(r"^ *P +10 +0 +0 +0 ", told.stdout, flags=re.MULTILINE)
+    assert re.search(r"^ *Q +0 +0 +9 +1 ", told.stdout, flags=re.MULTILINE)
     assert re.search(r"^ *index_plate +1 +0 +0 +1 ", told.stdout, flags=re.MULTILINE)
     assert "Q index_plate" in told.stdout
     listed = levelfield(screen, "status", "--removable").stdout
