@@ -14,6 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from levelfield.config.planted import COLUMN
+from levelfield.config.settings import Science
 from levelfield.config.wells import PLATE_SHAPES
 from levelfield.qc.statistics.comparison import Comparison
 from levelfield.qc.wording.questions import CLASS_TITLES
@@ -138,13 +139,13 @@ def _channels(data: "PlateReport") -> list[dict[str, Any]]:
     """Return the channels with their colours and the contrast that all pictures share."""
     table = data.illumination.set_index("channel")
     found = []
-    for name, channel in data.config["channels"].items():
+    for name, channel in Science(data.config).channels.items():
         ends = [
             round(float(table.loc[name, f"display_{end}_percent"]), 2)
             for end in ("min", "max")
             if name in table.index and f"display_{end}_percent" in table
         ]
-        found.append({"name": name, "colour": f"#{channel['color'].lstrip('#')}", "range": ends})
+        found.append({"name": name, "colour": f"#{channel.color.lstrip('#')}", "range": ends})
     return found
 
 

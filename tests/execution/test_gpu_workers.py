@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,12 +19,22 @@ def where(item: int, device: str) -> tuple[int, str, int]:
     return item, device, os.getpid()
 
 
+def meet_and_say_where(item: int, device: str, folder: Path, number: int) -> tuple[int, str, int]:
+    """Say where an item is worked on, once every GPU has begun with one."""
+    (folder / device).touch()
+    ends = time.monotonic() + 60
+    while len(list(folder.iterdir())) < number and time.monotonic() < ends:
+        time.sleep(0.02)
+    return where(item, device)
+
+
 def run(function, items, devices, threads=2):
     return list(map_on_gpus(function, items, devices, threads, "test", lambda item: 1))
 
 
-def test_several_gpus_have_a_process_each_and_results_keep_their_order():
-    results = run(where, list(range(40)), ["cuda:0", "cuda:1"])
+def test_several_gpus_have_a_process_each_and_results_keep_their_order(tmp_path):
+    meet = partial(meet_and_say_where, folder=tmp_path, number=2)
+    results = run(meet, list(range(40)), ["cuda:0", "cuda:1"])
     assert [item for item, _, _ in results] == list(range(40))
     processes = {
         device: {pid for _, one, pid in results if one == device} for device in ("cuda:0", "cuda:1")
@@ -32,19 +44,22 @@ def test_several_gpus_have_a_process_each_and_results_keep_their_order():
     assert os.getpid() not in processes["cuda:0"] | processes["cuda:1"]
 
 
-def where_one_is_slow(item: int, device: str) -> str:
-    time.sleep(0.6 if device == "cuda:0" else 0.05)
+def where_one_is_slow(item: int, device: str, folder: Path) -> str:
+    meet_and_say_where(item, device, folder, 2)
+    time.sleep(0.6 if device == "cuda:0" else 0.02)
     return device
 
 
-def test_a_gpu_that_is_done_sooner_gets_the_next_fields_sooner():
+def test_a_gpu_that_is_done_sooner_gets_the_next_fields_sooner(tmp_path):
     """Fields lie in one queue: no GPU waits while another one has a heap of them."""
-    used = run(where_one_is_slow, list(range(60)), ["cuda:0", "cuda:1"], threads=6)
+    slow = partial(where_one_is_slow, folder=tmp_path)
+    used = run(slow, list(range(60)), ["cuda:0", "cuda:1"], threads=6)
     assert 3 <= used.count("cuda:0") < used.count("cuda:1") / 2
 
 
-def test_every_gpu_has_work_where_there_are_few_portions():
-    used = run(where, list(range(9)), ["cuda:0", "cuda:1", "cuda:2"], threads=3)
+def test_every_gpu_has_work_where_there_are_few_portions(tmp_path):
+    meet = partial(meet_and_say_where, folder=tmp_path, number=3)
+    used = run(meet, list(range(9)), ["cuda:0", "cuda:1", "cuda:2"], threads=3)
     assert {device for _, device, _ in used} == {"cuda:0", "cuda:1", "cuda:2"}
 
 

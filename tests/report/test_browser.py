@@ -140,7 +140,7 @@ def test_a_link_that_was_sent_shows_the_same(shown, page):
     shown.open(address)
     shown.wait("document.querySelector('#browser-object-picture').dataset.painted")
     assert text(shown, "#browser-object-title") == title
-    assert shown.run("document.querySelector('#browser-title').getBoundingClientRect().top < 900")
+    shown.wait("document.querySelector('#browser-title').getBoundingClientRect().top < 900")
     shown.click("#browser-next")
     shown.wait(f"location.href !== {json.dumps(address)}")
     shown.run("history.back()")

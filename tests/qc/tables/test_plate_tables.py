@@ -30,7 +30,7 @@ def judged(wells, sheet=None, **options):
     """A plate of 96 wells with planted errors, judged by exact constants."""
     scored, sheet = scored_plate(wells, **options), layout() if sheet is None else sheet
     sums, pairs = sums_of(scored, EXACT), comparisons(sheet)
-    answers = read_answers(None, "P1", scored.objects)
+    answers = read_answers(None, "P1", {}, scored.objects)
     rates = rate_tables(sums, sheet, EXACT.constants_of)
     tables = scored.objects, scored.candidates, sums, *rates
     return JudgedPlate("P1", (8, 12), sheet, pairs, *tables, answers, EXACT)
