@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from typing import Any, Generic, NoReturn, TypeVar
@@ -64,7 +64,15 @@ def _in_processes(
     threads: int,
 ) -> Iterator[Result]:
     """Share items out among GPUs: each gets the next one as soon as it has a thread for it."""
-    queue, results, number = iter(enumerate(items)), dict[int, Result](), 0
+    yield from _in_order(_of_processes(function, enumerate(items), devices, threads))
+
+
+def _of_processes(
+    function: Callable[[Item, str], Result],
+    queue: Iterator[tuple[int, Item]],
+    devices: Sequence[str],
+    threads: int,
+) -> Iterator[dict[int, Result]]:
     with ExitStack() as stack:
         # A pool of one process for every GPU: none of them ever sees two.
         pools = [stack.enter_context(ProcessPoolExecutor(1)) for _ in devices]
@@ -78,13 +86,20 @@ def _in_processes(
                 finished = future.result()
                 if finished is None:
                     continue  # closed
-                results.update(finished)
                 following = next(queue, None)
                 task = (_close,) if following is None else (_begin, *following)
                 at_work[pool.submit(*task)] = pool
-            while number in results:
-                yield results.pop(number)
-                number += 1
+                yield finished
+
+
+def _in_order(finished: Iterable[dict[int, Result]]) -> Iterator[Result]:
+    """Pass results on in the order of their numbers, each as soon as those before it are there."""
+    waiting, number = dict[int, Result](), 0
+    for results in finished:
+        waiting.update(results)
+        while number in waiting:
+            yield waiting.pop(number)
+            number += 1
 
 
 class _Threads(Generic[Item, Result]):
@@ -136,14 +151,15 @@ def _in_threads(
     threads: int,
 ) -> Iterator[Result]:
     """Work on one GPU in threads of this process."""
-    at_work, results, number = _Threads(function, devices[0], threads), dict[int, Result](), 0
-    for begun, item in enumerate(items):
-        results.update(at_work.begin(begun, item))
-        while number in results:
-            yield results.pop(number)
-            number += 1
-    results.update(at_work.finished(0))
-    yield from (results[left] for left in sorted(results))
+    yield from _in_order(_of_threads(_Threads(function, devices[0], threads), items))
+
+
+def _of_threads(
+    at_work: _Threads[Item, Result], items: Sequence[Item]
+) -> Iterator[dict[int, Result]]:
+    for number, item in enumerate(items):
+        yield at_work.begin(number, item)
+    yield at_work.finished(0)
 
 
 def _end_hanging(seconds: float) -> NoReturn:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from levelfield.questions.question import Margin, Measure, Question, UnknownErrors, Words
+from levelfield.questions.question import (
+    Margin,
+    Measure,
+    Question,
+    UnknownErrors,
+    Words,
+    per_label_with_truth,
+    per_prediction,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,15 +43,6 @@ def _invented_terms(sums: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 def _invented_reviewed(rows: pd.DataFrame) -> pd.Series:
     return (rows["answer"] == "not_an_object") * 1.0
-
-
-def _invented_truth(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    return images["n_extra"], images["n_prediction"].astype(float)
-
-
-def _invented_calibration(fields: pd.DataFrame) -> tuple[pd.Series, ...]:
-    n = fields["n"].astype(float)
-    return fields["invented"].fillna(0.0), n, fields["true_invented"], n
 
 
 QUESTION = Question(
@@ -95,8 +94,8 @@ QUESTION = Question(
             evidence="invented_evidence",
             aims=("find_fewer", "find_fewer"),
             reviewed=_invented_reviewed,
-            truth=_invented_truth,
-            calibration=_invented_calibration,
+            truth=per_prediction("n_extra"),
+            calibration=per_label_with_truth("invented", "true_invented"),
         ),
     ),
 )

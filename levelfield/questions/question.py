@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Terms = Callable[[pd.DataFrame], tuple[pd.Series, pd.Series]]
     """From a table of fields to numerator and denominator of each."""
+    Calibration = Callable[[pd.DataFrame], tuple[pd.Series, ...]]
+    """From images with known truth to numerators and denominators of reading and truth."""
 
 Kind = Literal["signed", "rate", "share"]
 Scope = Literal["negcon", "poscon", "difference"]
@@ -22,6 +24,26 @@ SCOPES: tuple[Scope, ...] = ("negcon", "poscon", "difference")
 Aim = Literal["smaller", "larger", "divide_less", "divide_more", "find_more", "find_fewer"]
 """What should happen to objects."""
 CLASS, DIFFERENCE = "class", "difference"
+
+
+def per_label(column: str) -> Terms:
+    """Return the terms of a sum of evidence over all labels of a field."""
+    return lambda sums: (sums[column], sums["n_objects"])
+
+
+def per_prediction(column: str) -> Terms:
+    """Return the truth of a count over all predicted objects of an image."""
+    return lambda images: (images[column], images["n_prediction"].astype(float))
+
+
+def per_label_with_truth(column: str, true: str) -> Calibration:
+    """Return reading and truth of a rate over all labels of an image with known truth."""
+
+    def terms(fields: pd.DataFrame) -> tuple[pd.Series, ...]:
+        n = fields["n"].astype(float)
+        return fields[column].fillna(0.0), n, fields[true], n
+
+    return terms
 
 
 def n_classes(scope: str) -> int:
@@ -109,7 +131,7 @@ class Measure:
     aims: tuple[Aim, Aim] | None = None
     reviewed: Callable[[pd.DataFrame], pd.Series] | None = None
     truth: Terms | None = None
-    calibration: Callable[[pd.DataFrame], tuple[pd.Series, ...]] | None = None
+    calibration: Calibration | None = None
     question: str = field(default="", init=False)
     """Key of the question that it belongs to."""
 

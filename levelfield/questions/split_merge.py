@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from levelfield.questions.question import Margin, Measure, Question, UnknownErrors, Words
+from levelfield.questions.question import (
+    Margin,
+    Measure,
+    Question,
+    UnknownErrors,
+    Words,
+    per_label,
+    per_label_with_truth,
+    per_prediction,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def _balance_terms(sums: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Excess fragments minus lacking objects, over predicted objects."""
-    return sums["balance"], sums["n_objects"]
-
-
-def _split_terms(sums: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Excess fragments over predicted objects."""
-    return sums["splits"], sums["n_objects"]
-
-
-def _merge_terms(sums: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Objects that hold two or more, over predicted objects."""
-    return sums["merges"], sums["n_objects"]
 
 
 def _pieces(rows: pd.DataFrame) -> pd.Series:
@@ -43,27 +37,9 @@ def _balance_truth(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     return excess - lacking, images["n_prediction"].astype(float)
 
 
-def _split_truth(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    return images["n_excess_fragments"], images["n_prediction"].astype(float)
-
-
-def _merge_truth(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    return images["n_merges"], images["n_prediction"].astype(float)
-
-
 def _balance_calibration(fields: pd.DataFrame) -> tuple[pd.Series, ...]:
     n, true = fields["n"].astype(float), fields["true_excess"] - fields["true_lacking"]
     return fields["balance"].fillna(0.0), n, true, n
-
-
-def _split_calibration(fields: pd.DataFrame) -> tuple[pd.Series, ...]:
-    n = fields["n"].astype(float)
-    return fields["splits"].fillna(0.0), n, fields["true_excess"], n
-
-
-def _merge_calibration(fields: pd.DataFrame) -> tuple[pd.Series, ...]:
-    n = fields["n"].astype(float)
-    return fields["merges"].fillna(0.0), n, fields["true_merges"], n
 
 
 QUESTION = Question(
@@ -89,7 +65,8 @@ QUESTION = Question(
             scale=100.0,
             signed=True,
             column="balance",
-            terms=_balance_terms,
+            # Excess fragments minus lacking objects, over predicted objects.
+            terms=per_label("balance"),
             unknown=UnknownErrors(0.15, 0.14, 0.04),
             of_class=Words("{set} are over-segmented by {n}", "{set} are under-segmented by {n}"),
             of_difference=Words(
@@ -108,7 +85,8 @@ QUESTION = Question(
             unit="pp",
             scale=100.0,
             column="split_rate",
-            terms=_split_terms,
+            # Excess fragments over predicted objects.
+            terms=per_label("splits"),
             unknown=UnknownErrors(0.12, 0.10, 0.03),
             of_class=Words(
                 "{set} have {n} superfluous pieces", "{set} read {n} fewer pieces than none"
@@ -117,8 +95,8 @@ QUESTION = Question(
             evidence="split_evidence",
             aims=("divide_less", "divide_less"),
             reviewed=_pieces,
-            truth=_split_truth,
-            calibration=_split_calibration,
+            truth=per_prediction("n_excess_fragments"),
+            calibration=per_label_with_truth("splits", "true_excess"),
         ),
         Measure(
             name="merges",
@@ -126,15 +104,16 @@ QUESTION = Question(
             unit="pp",
             scale=100.0,
             column="merge_rate",
-            terms=_merge_terms,
+            # Objects that hold two or more, over predicted objects.
+            terms=per_label("merges"),
             unknown=UnknownErrors(0.12, 0.10, 0.03),
             of_class=Words("{n} of {set} are merged", "fewer {set} than none read as merged ({n})"),
             of_difference=Words("{n} more of {set} are merged", "{n} fewer of {set} are merged"),
             evidence="merge_evidence",
             aims=("divide_more", "divide_more"),
             reviewed=_merge_reviewed,
-            truth=_merge_truth,
-            calibration=_merge_calibration,
+            truth=per_prediction("n_merges"),
+            calibration=per_label_with_truth("merges", "true_merges"),
         ),
     ),
 )
