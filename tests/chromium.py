@@ -98,7 +98,11 @@ class Browser:
         before, box = None, self.run(find)
         while box != before:
             before, box = box, self.run(find)
-        place = {"x": box["x"] + where[0] * box["width"], "y": box["y"] + where[1] * box["height"]}
+        self.click_at(box["x"] + where[0] * box["width"], box["y"] + where[1] * box["height"])
+
+    def click_at(self, x: float, y: float) -> None:
+        """Click with the mouse at a place of the window, in px."""
+        place = {"x": x, "y": y}
         self.call("Input.dispatchMouseEvent", type="mouseMoved", **place)
         for kind in ("mousePressed", "mouseReleased"):
             event = {"type": kind, "button": "left", "clickCount": 1}

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import Browser, needs_chromium
+from chromium import MISSING, chromium, find_chromium
 from conftest import SCHEMAS
 from review_cases import PLATE, SET, SIDE, controls, draws_of, plate
 
@@ -17,6 +17,7 @@ from levelfield.qc.verdict.rules import UNCALIBRATED, Rules
 from levelfield.report.review_page import MOST_BYTES, ShownSet, review_page
 from levelfield.steps.review_page import crops_of
 
+needs_chromium = pytest.mark.skipif(find_chromium() is None, reason=MISSING)
 RULES = Rules(constants={name: Constants(True, between_wells=0.02) for name in UNCALIBRATED})
 
 
@@ -67,17 +68,17 @@ def page(objects, tmp_path_factory):
 
 @pytest.fixture
 def browser(tmp_path):
-    browser = Browser(tmp_path)
-    yield browser
-    browser.close()
-    assert browser.errors == []
+    with chromium(tmp_path / "profile") as browser:
+        browser.window(1300, 900)
+        yield browser
+        assert browser.errors == []
 
 
 def begin(browser, page, name="AB"):
     browser.open(page.as_uri())
     browser.run(f"document.getElementById('reviewer').value = '{name}'")
     browser.run("document.getElementById('begin').requestSubmit()")
-    browser.wait_for("!document.getElementById('review').hidden && page.times().length > 0")
+    browser.wait("!document.getElementById('review').hidden && page.times().length > 0")
 
 
 def at(browser):
@@ -87,7 +88,7 @@ def at(browser):
 def answer(browser, key):
     before = at(browser)
     browser.press(key)
-    browser.wait_for(f"page.state().sets[0].at !== {before} || {key != 'Enter'}")
+    browser.wait(f"page.state().sets[0].at !== {before} || {key != 'Enter'}")
 
 
 def said_truly(objects, number):
@@ -146,7 +147,7 @@ def test_keys_mark_confirm_and_undo_and_the_page_goes_on_after_closing(browser, 
     answer(browser, "Enter")
     assert at(browser) == 2
     browser.press("u")
-    browser.wait_for("page.state().sets[0].at === 1")
+    browser.wait("page.state().sets[0].at === 1")
     browser.open("about:blank#closed")
     begin(browser, page)
     assert at(browser) == 1
@@ -166,7 +167,7 @@ def test_a_click_marks_what_is_missed_and_another_takes_it_back(browser, page, t
     )
     for _ in range(40):  # a place without an object, inside of the crop
         spot = np.random.default_rng(_).uniform(0.2, 0.8, 2)
-        browser.click(*(np.array(box[:2]) + spot * box[2]))
+        browser.click_at(*(np.array(box[:2]) + spot * box[2]))
         browser.run("new Promise((done) => setTimeout(done, 30))")
         if browser.run("page.state().sets[0].crops[0].missed.length"):
             break
@@ -178,9 +179,9 @@ def test_a_click_marks_what_is_missed_and_another_takes_it_back(browser, page, t
     y, x = map(float, row["places"].split())
     assert labels_of(objects, row["well"], int(row["site"]))[int(y), int(x)] == 0
     browser.press("u")
-    browser.wait_for("page.state().sets[0].at === 0")
-    browser.click(*(np.array(box[:2]) + spot * box[2]))
-    browser.wait_for("page.state().sets[0].crops[0].missed.length === 0")
+    browser.wait("page.state().sets[0].at === 0")
+    browser.click_at(*(np.array(box[:2]) + spot * box[2]))
+    browser.wait("page.state().sets[0].crops[0].missed.length === 0")
 
 
 @needs_chromium
@@ -224,7 +225,7 @@ def test_the_verdict_goes_from_undecided_to_the_true_answer(browser, page, objec
     assert rows["splits", "difference"]["verdict"] == rows["missed", "poscon"]["verdict"] == "pass"
     low, high = rows["merges", "difference"]["wells"]
     assert low < truth["B"] - truth["A"] < high and high - low < 0.07
-    browser.wait_for("!document.getElementById('enough').hidden")
+    browser.wait("!document.getElementById('enough').hidden")
     counted = python_rows(objects, sheet_of(browser, tmp_path))
     assert counted["merges", "negcon", "DMSO"].counts.state == "complete"
 
@@ -247,8 +248,8 @@ def test_100_crops_at_a_persons_pace_take_less_than_10_minutes_by_the_pages_cloc
 @needs_chromium
 @pytest.mark.parametrize(("width", "dark"), [(1300, False), (420, True)])
 def test_everything_can_be_reached_by_keyboard_and_fits(tmp_path, page, width, dark):
-    browser = Browser(tmp_path, (width, 900), dark)
-    try:
+    with chromium(tmp_path / "profile") as browser:
+        browser.window(width, 900, "dark" if dark else "light")
         begin(browser, page)
         assert browser.run("document.documentElement.scrollWidth") <= width
         unnamed = browser.run(
@@ -259,10 +260,8 @@ def test_everything_can_be_reached_by_keyboard_and_fits(tmp_path, page, width, d
         assert unnamed == 0
         browser.press("ArrowDown")
         browser.press("a")
-        browser.wait_for("document.getElementById('said').textContent !== ''")
+        browser.wait("document.getElementById('said').textContent !== ''")
         label = browser.run("document.getElementById('crop').getAttribute('aria-label')")
         assert label.startswith("Crop 1:")
-        browser.picture(tmp_path / "page.png")
+        browser.screenshot(tmp_path / "page.png")
         assert browser.errors == []
-    finally:
-        browser.close()
