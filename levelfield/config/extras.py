@@ -14,6 +14,12 @@ EXTRAS = {
     "sklearn": "train",
     "anndata": "anndata",
     "dask": "dask",
+    "fsspec": "remote",
+    "s3fs": "remote",
+    "gcsfs": "remote",
+    "aiohttp": "remote",
+    "nd2": "formats",
+    "pylibCZIrw": "formats",
 }
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from levelfield.remote.files import open_ranges
+
 _TYPES = {1: "B", 3: "H", 4: "I"}  # BYTE, SHORT, LONG
 _WIDTH, _LENGTH, _BITS, _PHOTOMETRIC = 256, 257, 258, 262
 _SAMPLES, _SAMPLE_FORMAT, _SUBFILES = 277, 339, 330
@@ -29,7 +31,7 @@ class PlainPage:
 
 def read_plain_page(path: Path | str) -> PlainPage | None:
     """Return what the header of a TIFF says; None where tifffile has to read it."""
-    with Path(path).open("rb", buffering=0) as file:
+    with open_ranges(path) as file:
         start = file.read(8)
         order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(start[:4])
         if order is None or len(start) < 8:

@@ -185,7 +185,7 @@ def summary_text(name: str, plate: PlateSummary) -> str:
         "channels": "; ".join(map(_channel_text, plate.channels)),
         "pixel size": ", ".join(f"{um:.4g} µm" for um in plate.pixel_sizes_um) or "not told",
         "images": f"{len(plate.export.planes)} planes in {len(_paths(plate.export))} files, "
-        f"{bytes_text(plate.bytes)}",
+        + (bytes_text(plate.bytes) if plate.bytes else "whose size the server does not list"),
         "missing": _first(plate.missing, "planes") or "nothing",
         "unusable": _first(plate.faults, "planes"),
         "left out": "; ".join(

@@ -11,6 +11,7 @@ from levelfield.io.pattern_proposal import Proposal, propose_pattern
 from levelfield.io.plate_index import IndexFault
 from levelfield.io.recognition import known_formats, unknown_text
 from levelfield.io.summary import PlateSummary, bytes_text, plates_below, summarise, summary_text
+from levelfield.remote.urls import is_url
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Found:
     proposal: Proposal | None = None
 
 
-def look_into(folder: Path, format_name: str = "auto") -> Found:
+def look_into(folder: Path | str, format_name: str = "auto") -> Found:
     """Recognise the plates in a folder, or propose a pattern for the names of its images.
 
     Raises
@@ -63,18 +64,23 @@ def _of_format(files: Listing, name: str) -> dict[str, str]:
     return dict.fromkeys(roots, name)
 
 
-def _plate_names(folder: Path, roots: list[str]) -> dict[str, str]:
+def _plate_names(folder: Path | str, roots: list[str]) -> dict[str, str]:
     """Return a name for every plate, made of its folder's; the results lie in one called so."""
     names: dict[str, str] = {}
     for root in roots:
         parts = [] if root == "." else root.split("/")
-        whole = [folder.resolve().name, *parts]
+        whole = [last_part(folder), *parts]
         for used in range(1, len(whole) + 1):  # as much of the path as tells it from others
             name = _plain("_".join(whole[-used:]))
             if name not in names.values():
                 break
         names[root] = name
     return names
+
+
+def last_part(folder: Path | str) -> str:
+    """Return the name of a folder, which may be a URL."""
+    return str(folder).rpartition("/")[2] if is_url(folder) else Path(folder).resolve().name
 
 
 def _plain(text: str) -> str:
