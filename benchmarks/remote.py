@@ -5,8 +5,7 @@
 A plate of real nuclei (BBBC013, tiled to 1080 × 1080 px, 16 bits, two channels) is listed, read
 twice, as for the flat fields and for the segmentation, and segmented by `classical` with its
 defaults. The servers are processes of their own, and 5 % of the requests fail; the cache is empty
-at the start.
-`share` is the time by that from the disk. The table goes to benchmarks/results/remote.csv.
+at the start. `share` is the time by that from the disk. The table goes into the folder of results.
 """
 
 import argparse

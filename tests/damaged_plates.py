@@ -35,9 +35,10 @@ def write_plate(folder: Path) -> Path:
     return folder
 
 
-def read_plate(folder: Path):
+def read_plate(folder: Path, images: dict | None = None):
     """The pixels of every site that is used, and what is said of the others."""
-    index = list_plate(folder, "P", LAYOUT, {"format": "imagexpress"}, CONFIG).planes
+    images = images or {"format": "imagexpress"}
+    index = list_plate(folder, "P", LAYOUT, images, CONFIG).planes
     used, said = {}, {}
     for (well, site), rows in index.groupby(["well", "site"]):
         faults = rows[rows["fault"] != ""]
@@ -100,7 +101,9 @@ def a_name_that_says_nothing(path, random):
 
 
 def the_name_of_another_well(path, random):
-    path.rename(path.with_name(path.name.replace("_C02_", "_B03_").replace("_B02_", "_C02_")))
+    well = path.name.split("_")[1]
+    other = WELLS[(WELLS.index(well) + 1) % len(WELLS)]
+    path.rename(path.with_name(path.name.replace(f"_{well}_", f"_{other}_")))
 
 
 def the_name_of_a_well_without_a_layout(path, random):

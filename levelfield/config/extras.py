@@ -14,7 +14,6 @@ EXTRAS = {
     "sklearn": "train",
     "anndata": "anndata",
     "dask": "dask",
-    "fsspec": "remote",
     "s3fs": "remote",
     "gcsfs": "remote",
     "aiohttp": "remote",

@@ -8,6 +8,7 @@ import tifffile
 
 from levelfield.images.planes import READ_ERRORS, TIFF_SUFFIXES
 from levelfield.remote.files import open_ranges
+from levelfield.remote.urls import is_url
 
 UM_PER_UNIT = {
     **{"m": 1e6, "cm": 1e4, "mm": 1e3, "nm": 1e-3, "pm": 1e-6},
@@ -25,6 +26,8 @@ def tiff_pixel_size_um(path: Path | str) -> float | None:
     tags alone say nothing: programs fill them with what printers like.
     """
     if Path(path).suffix.lower() not in TIFF_SUFFIXES:
+        return None
+    if not is_url(path) and not Path(path).is_file():  # a pipe would never answer
         return None
     try:
         with open_ranges(path) as file, tifffile.TiffFile(file) as tiff:

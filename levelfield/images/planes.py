@@ -17,7 +17,14 @@ from levelfield.arrays import AnyArray
 from levelfield.images.containers import is_container, read_container_plane
 from levelfield.images.tiff_header import read_plain_page
 from levelfield.images.zarr_planes import read_zarr_plane
-from levelfield.remote.files import WHOLE_BYTES, fetched, kept_part, open_ranges, size_of
+from levelfield.remote.files import (
+    WHOLE_BYTES,
+    check_content,
+    fetched,
+    kept_part,
+    open_ranges,
+    size_of,
+)
 from levelfield.remote.urls import is_url, local_or_url
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -25,6 +32,7 @@ SUFFIXES = (*TIFF_SUFFIXES, ".png")
 READ_ERRORS = (OSError, ValueError, KeyError, IndexError, RuntimeError, tifffile.TiffFileError)
 PASSING_ERRORS = (errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors of the machine or the network, not of the file: they must not cost a site."""
+_NO_FILE = "is a pipe, a device or a folder, not a file"
 _TRUNCATED = "is truncated: the file ends before its pixels do"
 _LONGEST_READ = 300.0  # s; a plane is read in well under one, a hanging server never answers
 _DTYPES = {8: "uint8", 16: "uint16"}
@@ -47,7 +55,8 @@ class Header:
     """What the header of a file says of its planes: sizes in px, and the type as numpy names it.
 
     ``n_pages`` is 0 where the file, of so many ``bytes``, cannot be read; ``fault`` says why it
-    cannot be used, and is empty where it can.
+    cannot be used, and is empty where it can. Files of one ``mark`` are likely to be copies, but
+    for 0.
     """
 
     n_pages: int
@@ -56,6 +65,7 @@ class Header:
     dtype: str
     bytes: int
     fault: str
+    mark: int = 0
 
 
 def read_header(path: Path | str) -> Header:
@@ -108,7 +118,7 @@ def _read_header(path: Path | str) -> Header:
         _raise_if_passing(error)
         return Header(0, 0, 0, "", 0, f"cannot be opened ({error.strerror})")
     if isinstance(path, Path) and not path.is_file():
-        return Header(0, 0, 0, "", 0, "is a pipe, a device or a folder, not a file")
+        return Header(0, 0, 0, "", 0, _NO_FILE)
     if size == 0:
         return Header(0, 0, 0, "", 0, "the file is empty")
     try:
@@ -129,7 +139,8 @@ def _remote_size(url: str) -> int:
 def _tiff_header(path: Path | str, size: int) -> Header:
     if (plain := read_plain_page(path)) is not None:
         fault = "" if plain.data_end <= size else _TRUNCATED
-        return Header(1, plain.size_y, plain.size_x, _DTYPES[plain.bits], size, fault)
+        dtype = _DTYPES[plain.bits]
+        return Header(1, plain.size_y, plain.size_x, dtype, size, fault, plain.mark)
     with open_ranges(path) as file, tifffile.TiffFile(file) as tiff:
         pages = list(tiff.pages)
         page: Any = pages[0].keyframe
@@ -166,15 +177,15 @@ def read_plane(
     """Read one plane (Y, X) of uint8 or uint16; `page` counts from 0 in a multi-page TIFF.
 
     Of a Zarr array, `page` counts the planes of its leading axes. What lies behind a URL is taken
-    from the cache, or fetched, and must have the `size` in bytes and the `checksum` that the index
-    has of the file.
+    from the cache, or fetched, and must have the `size` in bytes that the index has of the file;
+    and wherever it lies the `checksum`.
 
     `PlaneError` if the file cannot be decoded, `StalledRead` if the storage does not answer, and
     `levelfield.remote.files.RemoteFault` if a server does not.
     """
     if is_url(path):
         return _within_time(lambda: _read_remote(str(path), page, size, checksum), path)
-    return _within_time(lambda: _read_plane(Path(path), page), path)
+    return _within_time(lambda: _read_plane(Path(path), page, checksum), path)
 
 
 def _read_remote(url: str, page: int, size: int | None, checksum: str) -> AnyArray:
@@ -212,10 +223,14 @@ def _decoded(file: Any, name: str, page: int) -> AnyArray:
     return pixels.astype(np.uint16) if pixels.dtype == np.int32 else pixels
 
 
-def _read_plane(path: Path, page: int) -> AnyArray:
+def _read_plane(path: Path, page: int, checksum: str) -> AnyArray:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise PlaneError(_NO_FILE)
     try:
         if path.is_dir():
             return read_zarr_plane(path, page)
+        if checksum:
+            check_content(path.read_bytes(), checksum)
         if is_container(path):
             return read_container_plane(path, page)
         return _decoded(path, path.name, page)

@@ -63,6 +63,12 @@ class Plane:
     checksum: str = ""
 
 
+def plate_name(text: str) -> str:
+    """Return a name for a plate's results that is made of what its images call it."""
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
+    return kept.strip("_") or "plate"
+
+
 @dataclass(frozen=True)
 class Export:
     """A plate as a microscope wrote it.

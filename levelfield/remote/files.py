@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Mapping
+from errno import EIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -68,12 +69,12 @@ def open_binary(path: Path | str) -> BinaryIO:
 def open_ranges(path: Path | str) -> BinaryIO:
     """Open a file of which parts are read, such as its header; errors as of `open_binary`."""
     if not is_url(path):
-        return Path(path).open("rb", buffering=0)  # type: ignore[return-value]
+        return Path(path).open("rb", buffering=0)
     url = str(path)
     size = size_of(url)
     if size is None:
         return open_binary(url)
-    return io.BufferedReader(_Ranges(url, size), _BLOCK)  # type: ignore[return-value]
+    return io.BufferedReader(_Ranges(url, size), _BLOCK)
 
 
 class _Ranges(io.RawIOBase):
@@ -169,6 +170,14 @@ def fetched(url: str, size: int | None = None, checksum: str = "") -> bytes:
         return content
 
     return cached(_key(url, checksum, ""), lambda: ask(url, get))
+
+
+def check_content(content: bytes, checksum: str) -> None:
+    """Raise `OSError` where bytes are not those of a checksum, see `fetched`."""
+    try:
+        _check(content, checksum, set())
+    except WrongContent as error:
+        raise OSError(EIO, str(error)) from None
 
 
 def kept_part(url: str, part: str, checksum: str, make: Any) -> bytes:

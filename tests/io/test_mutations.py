@@ -5,11 +5,16 @@ read as the workflow does. A site then is used with its own pixels, or left out 
 names what is wrong; all other sites are as they were.
 """
 
+import hashlib
+import shutil
+
 import numpy as np
 import pytest
 from damaged_plates import (
+    CONFIG,
     DAMAGES,
     HARMLESS,
+    LAYOUT,
     SITES,
     UNNAMED,
     WELLS,
@@ -19,6 +24,8 @@ from damaged_plates import (
     the_name_of_another_well,
     write_plate,
 )
+
+from levelfield.io.formats import list_plate
 
 N_DAMAGES = 200
 
@@ -59,3 +66,42 @@ def test_damages_are_named_and_cost_no_other_site(plate, truth, tmp_path, damage
             assert said[at], what
         if damage not in UNNAMED:
             assert path.name in said[place] or f"ch{channel}" in said[place], what
+
+
+def test_images_that_were_exchanged_are_found_by_the_checksums_of_a_sheet(plate, tmp_path):
+    folder = copied(plate, tmp_path / "P")
+    lines = ["file,well,site,channel,checksum"]
+    for well in WELLS:
+        for site in SITES:
+            for channel in (1, 2):
+                path = file_of(folder, well, site, channel)
+                digits = hashlib.sha256(path.read_bytes()).hexdigest()
+                lines.append(f"{path.name},{well},{site},{channel},sha256:{digits}")
+    sheet = tmp_path / "images.csv"
+    sheet.write_text("\n".join(lines))
+    images = {"format": "sheet", "sheet": str(sheet)}
+    one, other = file_of(folder, "B02", 1, 1), file_of(folder, "C02", 2, 1)
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+    used, said = read_plate(folder, images)
+    assert set(said) >= {("B02", 1), ("C02", 2)}
+    assert len(used) == 4
+    for path, place in ((one, ("B02", 1)), (other, ("C02", 2))):
+        assert path.name in said[place]
+        assert "sha256" in said[place]
+
+
+def test_a_copy_under_the_name_of_another_image_is_told(plate, tmp_path):
+    folder = copied(plate, tmp_path / "P")
+    one, other = file_of(folder, "B02", 1, 1), file_of(folder, "C02", 2, 1)
+    shutil.copy(one, other)
+    listed = list_plate(folder, "P", LAYOUT, {"format": "imagexpress"}, CONFIG)
+    (note,) = [note for note in listed.notes if "the same image" in note]
+    assert one.name in note
+    assert other.name in note
+    assert not [note for note in list_notes(plate) if "the same image" in note]
+
+
+def list_notes(folder):
+    return list_plate(folder, "P", LAYOUT, {"format": "imagexpress"}, CONFIG).notes

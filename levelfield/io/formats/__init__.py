@@ -18,7 +18,8 @@ from levelfield.config.extras import MissingLibraryError
 from levelfield.images.pixel_size import tiff_pixel_size_um
 from levelfield.images.planes import Header, read_headers
 from levelfield.io.channel_names import name_channels
-from levelfield.io.export import Export
+from levelfield.io.copies import copies, copies_text
+from levelfield.io.export import Export, plate_name
 from levelfield.io.listing import Listing, list_files
 from levelfield.io.plate_index import INDEX_COLUMNS, IndexFault, check_index, mark_unknown
 from levelfield.io.recognition import recognise
@@ -110,7 +111,8 @@ def read_plate(files: Listing, plate: str, images: Mapping[str, Any]) -> tuple[s
 
 def _of_plate(export: Export, plate: str, files: Listing) -> Export:
     """Leave out the planes of other plates, where the export names the plate of each."""
-    own = [plane for plane in export.planes if plane.plate in ("", plate)]
+    known = ("", plate)
+    own = [made for made in export.planes if made.plate in known or plate_name(made.plate) == plate]
     others = sorted({plane.plate for plane in export.planes} - {"", plate})
     if not own:
         raise IndexFault(
@@ -141,7 +143,8 @@ def _listed(
     planes, times = choose_times(planes, plate, images.get("time_point", 0))
     planes, stacks = choose_z(planes, plate, images, channels)
     if wells is not None and not pages:
-        planes = _with_headers(mark_unknown(planes, wells), paged)
+        planes, note = _with_headers(mark_unknown(planes, wells), paged)
+        notes = (*notes, note) if note else notes
     planes = _with_pixel_size(planes.assign(plate=plate), images.get("pixel_size_um"))
     ignored = {f"channel {channel}": number for channel, number in ignored.items()}
     ignored |= {f"time point {time}": number for time, number in times.items()}
@@ -179,11 +182,11 @@ def _counted(what: str, found: int, used: int, ignored: Mapping[str, int]) -> st
     return f"{text}, {found - used} ignored: {parts}" if ignored else text
 
 
-def _with_headers(planes: pd.DataFrame, paged: bool) -> pd.DataFrame:
-    """Add what the headers of files say, where the format has not said it."""
+def _with_headers(planes: pd.DataFrame, paged: bool) -> tuple[pd.DataFrame, str]:
+    """Add what the headers of files say, where the format has not said it; and note copies."""
     unread = (planes["dtype"] == "") & (planes["path"] != "") & (planes["fault"] == "")
     if not unread.any():
-        return planes
+        return planes, ""
     paths = list(planes.loc[unread, "path"].unique())
     headers = dict(zip(paths, read_headers(paths), strict=True))
     several = [path for path, header in headers.items() if header.n_pages > 1]
@@ -192,7 +195,8 @@ def _with_headers(planes: pd.DataFrame, paged: bool) -> pd.DataFrame:
             f"'{several[0]}' has {headers[several[0]].n_pages} pages. Say what they are with "
             "images.pages: channel, z or time."
         )
-    return _filled(planes, unread, [headers[path] for path in planes.loc[unread, "path"]])
+    filled = _filled(planes, unread, [headers[path] for path in planes.loc[unread, "path"]])
+    return filled, copies_text(copies(headers))
 
 
 def _filled(planes: pd.DataFrame, rows: pd.Series, headers: list[Header]) -> pd.DataFrame:

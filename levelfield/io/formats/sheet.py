@@ -1,8 +1,9 @@
 """A sheet of the images, for files whose names do not tell what they hold.
 
 It has a row per image: ``file`` (below the plate's folder, or a URL), ``well``, and where there are
-several ``site``, ``channel``, ``z``, ``time``, ``page`` (from 0), ``plate``; and of files behind a
-URL ``checksum`` (``md5:`` or ``sha256:`` and its digits).
+several ``site``, ``channel``, ``z``, ``time``, ``page`` (from 0), ``plate``, and ``checksum``
+(``md5:`` or ``sha256:`` and its digits), by which an image that is not the one that was meant is
+found.
 """
 
 from collections.abc import Mapping
