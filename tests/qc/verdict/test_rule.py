@@ -168,7 +168,7 @@ def test_images_outside_of_the_calibration_widen_and_do_not_withhold():
     open_ = row_of(rows, "merges", "negcon")
     assert (open_.verdict, open_.reason) == ("undecided", "doubt")
     assert open_.doubt_shares["outside"] > 0.8
-    assert open_.next_step.kind == "review" and open_.next_step.minutes == 5
+    assert open_.next_step.kind == "review" and open_.next_step.minutes == 10
 
 
 def test_a_class_with_one_well_is_estimated_may_fail_and_cannot_pass():
