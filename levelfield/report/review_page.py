@@ -123,6 +123,7 @@ def review_page(
 def _promises(own: ShownSet) -> list[str]:
     """Say before the first crop what the review of an object set will take, by question."""
     n_classes, rows = len(own.numbers["classes"]), own.numbers["rows"]
+    planned = max((each["planned"] for each in own.numbers["classes"]), default=0)
     minutes = ceil(len(own.crops) * SECONDS_PER_CROP / 60)
     said = [f"{own.name}: {len(own.crops)} crops, about {minutes} minutes."]
     for name, question in QUESTIONS.items():
@@ -136,6 +137,11 @@ def _promises(own: ShownSet) -> list[str]:
                 f"about {step.amount} crops per class ({step.amount * n_classes} in all, "
                 f"{count(step.minutes, 'minute')}) should decide "
                 f"{len(needed) - never} of {count(len(needed), 'row')}."
+            )
+        if step.amount > planned:
+            words += (
+                f" That is more than the {planned} that are drawn: set qc.review_per_class to "
+                f"{step.amount}."
             )
         if never:
             words += (

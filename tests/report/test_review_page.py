@@ -14,6 +14,8 @@ from levelfield.qc.review.estimates import review_estimates
 from levelfield.qc.review.page_data import set_numbers
 from levelfield.qc.verdict.cases import Constants
 from levelfield.qc.verdict.rules import UNCALIBRATED, Rules
+from levelfield.qc.verdict.steps import review_step
+from levelfield.questions import MEASURES
 from levelfield.report.review_page import MOST_BYTES, ShownSet, review_page
 from levelfield.steps.review_page import crops_of
 
@@ -136,6 +138,18 @@ def test_the_page_is_one_small_file_that_needs_nothing_and_tells_no_class(page):
     shown = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
     assert not re.search("negcon|poscon|DMSO|drug 80 uM", shown)
     assert "80 crops, about 8 minutes" in html
+
+
+def test_the_page_promises_what_the_verdict_asks_for(page, objects):
+    draws = draws_of(objects)
+    answers = read_answers(None, PLATE, {}, objects)
+    rows = review_estimates(PLATE, draws, controls(), answers, RULES)
+    html = page.read_text()
+    for question in ("agreement", "found", "split_merge"):
+        measures = {name for name, own in MEASURES.items() if own.question == question}
+        step = review_step([row.reviews_needed for row in rows if row.measure in measures], 2)
+        promised = f"about {step.amount} crops per class ({2 * step.amount} in all"
+        assert (promised in html) == (step.kind == "review")
 
 
 @needs_chromium

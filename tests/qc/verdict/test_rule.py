@@ -19,6 +19,7 @@ from qc_plates import (
 from levelfield.qc.statistics.errors import ErrorModel
 from levelfield.qc.verdict.answer import answers_of
 from levelfield.qc.verdict.cases import plate_cases
+from levelfield.qc.verdict.rows import NextStep
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Rules
 from levelfield.questions import MEASURES, QUESTIONS
@@ -33,6 +34,18 @@ def test_a_good_segmentation_passes_every_question_unreviewed():
     assert verdicts(rows) == dict.fromkeys(QUESTIONS, "pass")
     assert all(one.unreviewed for one in answers_of(rows))
     assert all(row.reason == "inside" and row.basis == "evidence" for row in rows)
+
+
+def test_a_question_asks_for_the_review_that_all_its_rows_need():
+    rows = [
+        replace(row, verdict="undecided", next_step=NextStep("review", 10 * (i + 1), 2 * (i + 1)))
+        for i, row in enumerate(rows_of(GOOD))
+        if row.measure_name in ("splits", "merges")
+    ]
+    (answer,) = answers_of(rows)
+    assert len(rows) == 6
+    # 60 crops of each of two classes, at 6 s.
+    assert answer.next_step == NextStep("review", 60, 12)
 
 
 def test_every_measure_has_its_classes_and_their_difference():
