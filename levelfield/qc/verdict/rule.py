@@ -33,7 +33,7 @@ def judge(cases: Sequence[Case], rules: Rules) -> list[Row]:
             case,
             levels[case.measure.question],
             UsualReview(rules.review_per_class, shown.get(case.reading.object_set, 1)),
-            withheld=rules.withheld,
+            withheld=bool(rules.withheld),
         )
         for case in cases
     ]

@@ -37,10 +37,10 @@ def test_a_good_segmentation_passes_every_question_unreviewed():
 
 
 def test_a_question_asks_for_the_review_that_all_its_rows_need():
+    judged = [row for row in rows_of(GOOD) if row.measure_name in ("splits", "merges")]
     rows = [
         replace(row, verdict="undecided", next_step=NextStep("review", 10 * (i + 1), 2 * (i + 1)))
-        for i, row in enumerate(rows_of(GOOD))
-        if row.measure_name in ("splits", "merges")
+        for i, row in enumerate(judged)
     ]
     (answer,) = answers_of(rows)
     assert len(rows) == 6
