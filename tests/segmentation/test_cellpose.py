@@ -20,11 +20,11 @@ from levelfield.segmentation.devices import Device
 from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.attention import FusedAttention
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
-from levelfield.segmentation.networks.cellpose.memory import Portion
 from levelfield.segmentation.networks.cellpose.model import CellposeModel, _fill_holes, _labels
 from levelfield.segmentation.networks.cellpose.network import load_network
 from levelfield.segmentation.networks.cellpose.normalisation import resize
 from levelfield.segmentation.networks.cellpose.streams import ahead, stream_of
+from levelfield.segmentation.networks.memory import Portion
 
 CPU = torch.device("cpu")
 DEVICE = Device("cpu", "cpu")

@@ -112,27 +112,19 @@ class SegmentationJob:
         return {made.method for made in self.sets if made.weights}
 
     @property
-    def _models_are_for_threads(self) -> bool:
+    def models_are_for_threads(self) -> bool:
+        """Whether several threads may share the models, so that a GPU need not wait for one."""
         return all(METHODS[name].for_threads for name in self.learned_methods)
 
     @property
     def gpus(self) -> list[str]:
-        """Rules of the GPUs that this job may share among threads; none if it needs none."""
-        if not self.learned_methods or not self._models_are_for_threads:
+        """Rules of the GPUs that this job may use; none if it needs none."""
+        if not self.learned_methods:
             return []
         from levelfield.segmentation.devices import choose_devices
 
         found = choose_devices(self.inputs.device)
         return [device.place for device in found if device.kind == "cuda"]
-
-    @property
-    def is_alone_on_gpu(self) -> bool:
-        """Whether one process must do: others would hold the same models on the same GPU."""
-        if self._models_are_for_threads:
-            return False
-        from levelfield.segmentation.devices import choose_device
-
-        return choose_device(self.inputs.device).kind == "cuda"
 
     def fields_at_once(self, pixels: int) -> int:
         """Return how many fields are segmented together, each of so many pixels in all channels.

@@ -8,12 +8,13 @@ from itertools import chain
 import pandas as pd
 
 from levelfield.execution.checkpoints import Checkpoint
-from levelfield.execution.gpu_workers import map_on_gpus
+from levelfield.execution.gpu_workers import map_on_gpus, threads_each
 from levelfield.execution.machine_faults import is_machine_fault
 from levelfield.execution.progress import map_fields
 from levelfield.images.planes import PASSING_ERRORS
 from levelfield.images.sites import Site, SiteFault, sites_of
 from levelfield.io.store import check_in_place, checksum, find_damage, read_field, stored_field
+from levelfield.segmentation.device_faults import is_gpu_failure
 from levelfield.steps.segment.job import SegmentationJob
 from levelfield.steps.segment.labels import WaitingField, imported_labels, make_labels
 from levelfield.steps.segment.rows import (
@@ -26,6 +27,7 @@ from levelfield.steps.segment.rows import (
     store_field,
     store_in_place,
 )
+from levelfield.steps.self_test import check_job
 
 log = logging.getLogger("levelfield")
 
@@ -87,9 +89,6 @@ def _map_sites(
     gpus = job.gpus
     if gpus:
         job = job.on(gpus[0])
-    elif workers > 1 and job.is_alone_on_gpu:
-        log.info("%s: one process, since every further one would load the models again", what)
-        workers = 1
     step = job.fields_at_once(_pixels_of(sites[0])) if sites else 1
     together = [sites[first : first + step] for first in range(0, len(sites), step)]
     # Another run of this job may still be at work, at the first fields: meet it from the other end.
@@ -98,7 +97,9 @@ def _map_sites(
         together.reverse()
     segment = partial(_segment_unless_done, job=job, checkpoint=checkpoint)
     if gpus:
-        parts = list(map_on_gpus(segment, together, gpus, workers, what, len))
+        each = threads_each(workers, len(gpus)) if job.models_are_for_threads else 1
+        test = partial(check_job, job=job)
+        parts = list(map_on_gpus(segment, together, gpus, each, what, len, test))
     else:
         parts = list(map_fields(segment, together, workers, what, len))
     return list(chain.from_iterable(parts[::-1] if backwards else parts))
@@ -158,7 +159,8 @@ def _make_fields(waiting: Sequence[WaitingField], job: SegmentationJob) -> list[
     try:
         made = make_labels(waiting, job)
     except Exception as error:  # one site must not end a plate; its reason goes into the tables
-        if len(waiting) > 1:
+        # After a failure a GPU computes nothing more in this process, or nothing to be trusted.
+        if len(waiting) > 1 and not is_gpu_failure(error):
             return [row for place in waiting for row in _make_fields([place], job)]
         if is_machine_fault(error):
             raise

@@ -26,7 +26,6 @@ from levelfield.labels.objects import renumber
 from levelfield.segmentation.devices import Device
 from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
-from levelfield.segmentation.networks.cellpose.memory import Portion
 from levelfield.segmentation.networks.cellpose.network import (
     MOST_CHANNELS,
     CellposeNetwork,
@@ -37,6 +36,7 @@ from levelfield.segmentation.networks.cellpose.normalisation import normalise, r
 from levelfield.segmentation.networks.cellpose.pooling import predict_all
 from levelfield.segmentation.networks.cellpose.streams import Mark, Stream, ahead, share, stream_of
 from levelfield.segmentation.networks.cellpose.tiles import Canvas
+from levelfield.segmentation.networks.memory import Portion
 from levelfield.segmentation.result import Segmentation
 
 log = logging.getLogger("levelfield")
