@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, Generic, NoReturn, TypeVar
 
 from joblib.externals.loky import ProcessPoolExecutor
@@ -32,8 +32,9 @@ def threads_each(threads: int, n_gpus: int) -> int:
     return max(_LEAST_THREADS, threads // n_gpus)
 
 
-def _nothing(device: str) -> None:
+def _nothing(device: str) -> AbstractContextManager[Any]:
     """Begin without any test of the device."""
+    return nullcontext()
 
 
 def map_on_gpus(
@@ -43,7 +44,7 @@ def map_on_gpus(
     threads: int,
     what: str,
     fields_of: Callable[[Item], int],
-    begin: Callable[[str], None] = _nothing,
+    serving: Callable[[str], AbstractContextManager[Any]] = _nothing,
 ) -> Iterator[Result]:
     """Apply a function to each item on one of some GPUs; results come in the order of the items.
 
@@ -58,8 +59,9 @@ def map_on_gpus(
         Rules of the GPUs, and how many threads work for each of them.
     what, fields_of : str, callable
         As for `levelfield.execution.progress.map_fields`.
-    begin : callable
-        Called with each device in its process before anything else: its test.
+    serving : callable
+        From a device to a context that its process enters before anything else, for instance to
+        test it, and leaves at the end.
     """
     if not items:
         return
@@ -68,25 +70,25 @@ def map_on_gpus(
     started = time.monotonic()
     with BusyShare(devices) as busy:
         if len(devices) == 1:
-            server = _Threads(function, devices[0], threads, begin)
+            server = _Threads(function, devices[0], threads, serving)
             results = _in_order(_of_threads(server, items, uses))
         else:
-            results = _in_order(_of_processes((function, threads, begin), items, devices, uses))
+            results = _in_order(_of_processes((function, threads, serving), items, devices, uses))
         yield from with_progress(results, counts, what, busy.note)
         log.info(whole_use(uses, busy, sum(counts), time.monotonic() - started).line())
 
 
 def _of_processes(
-    serving: tuple[Any, ...], items: Sequence[Item], devices: Sequence[str], uses: list[DeviceUse]
+    server: tuple[Any, ...], items: Sequence[Item], devices: Sequence[str], uses: list[DeviceUse]
 ) -> Iterator[dict[int, Result]]:
     """Share items out among GPUs: each gets the next one as soon as it has a thread for it."""
-    function, threads, begin = serving
+    function, threads, serving = server
     queue = enumerate(items)
     with ExitStack() as stack:
         # A pool of one process for every GPU: none of them ever sees two.
         pools = [stack.enter_context(ProcessPoolExecutor(1)) for _ in devices]
         at_work = {
-            pool.submit(_open, function, device, threads, begin): pool
+            pool.submit(_open, function, device, threads, serving): pool
             for pool, device in zip(pools, devices, strict=True)
         }
         while at_work:
@@ -120,22 +122,23 @@ class _Threads(Generic[Item, Result]):
         function: Callable[[Item, str], Result],
         device: str,
         threads: int,
-        begin: Callable[[str], None],
+        serving: Callable[[str], AbstractContextManager[Any]],
     ) -> None:
         self._function, self._device, self._number = function, device, threads
-        self._test = begin
+        self._serving = serving(device)
         self._pool = ThreadPoolExecutor(threads)
         self._at_work: dict[Future[Result], int] = {}
 
     def open(self) -> None:
-        """Test the device, and wait for that no longer than for a batch."""
-        test = self._pool.submit(self._test, self._device)
-        if not wait([test], LONGEST_BATCH).done:
+        """Get ready to serve, and wait for that no longer than for a batch."""
+        ready = self._pool.submit(self._serving.__enter__)
+        if not wait([ready], LONGEST_BATCH).done:
             _end_hanging(LONGEST_BATCH)
-        test.result()
+        ready.result()
 
-    def use(self) -> DeviceUse:
-        """Return what was made of the device so far."""
+    def close(self) -> DeviceUse:
+        """End serving; return what was made of the device."""
+        self._serving.__exit__(None, None, None)
         return device_use(self._device)
 
     def begin(self, number: int, item: Item) -> dict[int, Result]:
@@ -172,8 +175,8 @@ _THREADS: list[_Threads[Any, Any]] = []
 """Those of this process, where it serves a GPU."""
 
 
-def _open(*serving: Any) -> dict[int, Any]:
-    _THREADS[:] = [_Threads(*serving)]
+def _open(*server: Any) -> dict[int, Any]:
+    _THREADS[:] = [_Threads(*server)]
     _THREADS[0].open()
     return {}
 
@@ -184,7 +187,7 @@ def _begin(number: int, item: Any) -> dict[int, Any]:
 
 def _close() -> dict[int, Any] | DeviceUse:
     """Return what is left, and at the second call what was made of the GPU."""
-    return _THREADS[0].finished(0) or _THREADS[0].use()
+    return _THREADS[0].finished(0) or _THREADS[0].close()
 
 
 def _of_threads(
@@ -192,10 +195,12 @@ def _of_threads(
 ) -> Iterator[dict[int, Result]]:
     """Work on one GPU in threads of this process."""
     at_work.open()
-    for number, item in enumerate(items):
-        yield at_work.begin(number, item)
-    yield at_work.finished(0)
-    uses.append(at_work.use())
+    try:
+        for number, item in enumerate(items):
+            yield at_work.begin(number, item)
+        yield at_work.finished(0)
+    finally:
+        uses.append(at_work.close())
 
 
 def _end_hanging(seconds: float) -> NoReturn:

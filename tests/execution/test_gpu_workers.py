@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -191,8 +192,10 @@ def test_without_nvidia_smi_there_is_no_busy_share(monkeypatch, tmp_path):
         assert busy.note() == ""
 
 
-def refuse(device: str) -> None:
+@contextmanager
+def refuse(device: str):
     raise RuntimeError(f"{device} computes nonsense")
+    yield
 
 
 @pytest.mark.parametrize("devices", [["cuda:0"], ["cuda:0", "cuda:1"]])
@@ -204,13 +207,33 @@ def test_a_device_that_fails_its_test_gets_no_field(devices, tmp_path):
 
 
 def test_a_test_of_a_device_that_hangs_ends_the_job():
-    hanging = HANGING.replace("lambda item: 1)", "lambda item: 1, lambda _: work(3, _))")
+    hanging = "import contextlib\n" + HANGING.replace(
+        "never_to_be_set = threading.Event()",
+        "never_to_be_set = threading.Event()\n"
+        "@contextlib.contextmanager\ndef hanging(device):\n    yield work(3, device)",
+    ).replace("lambda item: 1)", "lambda item: 1, hanging)")
     ended = subprocess.run(
         [sys.executable, "-c", hanging, "1"], capture_output=True, text=True, timeout=120
     )
     assert ended.returncode == 1
     assert "done 0" not in ended.stdout
     assert "the GPU, or its driver, hangs" in ended.stdout
+
+
+@contextmanager
+def note(device: str, folder: Path):
+    (folder / f"{device} begun").touch()
+    yield
+    (folder / f"{device} ended").touch()
+
+
+@pytest.mark.parametrize("devices", [["cuda:0"], ["cuda:0", "cuda:1"]])
+def test_a_device_is_served_in_a_context_from_the_first_field_to_the_last(devices, tmp_path):
+    noting = partial(note, folder=tmp_path)
+    found = list(map_on_gpus(where, range(6), devices, 3, "test", lambda item: 1, noting))
+    assert [item for item, _, _ in found] == list(range(6))
+    expected = {f"{device} {word}" for device in devices for word in ("begun", "ended")}
+    assert {path.name for path in tmp_path.iterdir()} == expected
 
 
 def work_on_the_device(item: int, device: str) -> int:

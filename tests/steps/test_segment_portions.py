@@ -61,7 +61,7 @@ def test_the_process_that_shares_fields_out_loads_no_model(method, two_gpus, mon
     monkeypatch.setattr(jobs, "load_model", lambda *_: pytest.fail("the parent loaded a model"))
     given = []
 
-    def share_out(function, items, gpus, threads, what, fields_of, begin):
+    def share_out(function, items, gpus, threads, what, fields_of, serving):
         given.extend(items)
         assert gpus == ["cuda:0", "cuda:1"] and threads == 3
         return [[{KEPT: 0, "fault": ""} for _ in item] for item in items]
@@ -88,7 +88,7 @@ def test_models_that_are_not_for_threads_get_one_on_each_gpu(two_gpus, monkeypat
     """A method of another package may say that threads must not share its model."""
     given = []
 
-    def share_out(function, items, gpus, threads, what, fields_of, begin):
+    def share_out(function, items, gpus, threads, what, fields_of, serving):
         given.append((tuple(gpus), threads))
         return [[{KEPT: 0, "fault": ""} for _ in item] for item in items]
 

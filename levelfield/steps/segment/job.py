@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,13 @@ class SegmentationJob:
         wanted = max(METHODS[name].fields_at_once.get(kind, 1) for name in self.learned_methods)
         return max(1, min(wanted, _PORTION_PIXELS // max(pixels, 1)))
 
+    @cached_property
+    def _classifier_sums(self) -> dict[str, list[str]]:
+        return {
+            name: [checksum(np.asarray(part)) for part in asdict(forest).values()]
+            for name, forest in self.inputs.classifiers.items()
+        }
+
     def fingerprint(
         self, image_checksum: str, imported: Mapping[str, NDArray[Any]], well: str
     ) -> str:
@@ -154,10 +162,7 @@ class SegmentationJob:
             {
                 "image": image_checksum,
                 "imported": {name: checksum(labels) for name, labels in imported.items()},
-                "classifiers": {
-                    name: [checksum(np.asarray(part)) for part in asdict(forest).values()]
-                    for name, forest in self.inputs.classifiers.items()
-                },
+                "classifiers": self._classifier_sums,
                 "weights": dict(self.weight_sums),
                 "sets": [asdict(replace(s, planted=planted.get(s.name))) for s in self.sets],
                 "code": code_version(_LABEL_CODE + modules),

@@ -1,7 +1,8 @@
 """Segment the fields of a pack: on threads or processes, and only those that are not there yet."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.gpu_workers import map_on_gpus, threads_each
+from levelfield.execution.helpers import Helpers, helpers_worth, map_with
 from levelfield.execution.machine_faults import is_machine_fault
 from levelfield.execution.progress import map_fields
 from levelfield.images.planes import PASSING_ERRORS
@@ -45,7 +47,7 @@ def segment_pack(
     Parameters
     ----------
     workers : int
-        Processes, or on a GPU threads.
+        Processes; on GPUs, cores that threads and the processes beside them share.
     checkpoint : Checkpoint, optional
         Tells of another run of this job that may be at work. Fields are kept in the store.
 
@@ -98,11 +100,20 @@ def _map_sites(
     segment = partial(_segment_unless_done, job=job, checkpoint=checkpoint)
     if gpus:
         each = threads_each(workers, len(gpus)) if job.models_are_for_threads else 1
-        test = partial(check_job, job=job)
-        parts = list(map_on_gpus(segment, together, gpus, each, what, len, test))
+        helpers = helpers_worth(len(sites) // len(gpus), workers // len(gpus))
+        serving = partial(_serving, job=job, helpers=helpers)
+        parts = list(map_on_gpus(segment, together, gpus, each, what, len, serving))
     else:
         parts = list(map_fields(segment, together, workers, what, len))
     return list(chain.from_iterable(parts[::-1] if backwards else parts))
+
+
+@contextmanager
+def _serving(device: str, job: SegmentationJob, helpers: int) -> Iterator[None]:
+    """Test a GPU, then serve it: with processes beside, for what is done on the CPU."""
+    check_job(device, job)
+    with Helpers(helpers, job):
+        yield
 
 
 def _pixels_of(site: Site) -> int:
@@ -121,7 +132,7 @@ def _segment_unless_done(
 
 def segment_fields(sites: Sequence[Site], job: SegmentationJob) -> list[Row]:
     """Segment sites and store them, unless the store holds them already; return their rows."""
-    looked_at = [_look_at(site, job) for site in sites]
+    looked_at = map_with(job, _look_at, [(site,) for site in sites])
     waiting = [found for found in looked_at if isinstance(found, WaitingField)]
     made = iter(_make_fields(waiting, job))
     return [next(made) if isinstance(found, WaitingField) else found for found in looked_at]
@@ -168,5 +179,4 @@ def _make_fields(waiting: Sequence[WaitingField], job: SegmentationJob) -> list[
         log.exception("site %s %s: segmentation failed", site.well, site.number)
         reason = f"segmentation failed: {error}"
         return [store_fault(site, job, SiteFault(reason, str(site.planes["path"].iloc[0])))]
-    pairs = zip(waiting, made, strict=True)
-    return [store_field(place, field, job) for place, field in pairs]
+    return map_with(job, store_field, list(zip(waiting, made, strict=True)))

@@ -36,13 +36,14 @@ from levelfield.segmentation.networks.cellpose.normalisation import normalise, r
 from levelfield.segmentation.networks.cellpose.pooling import predict_all
 from levelfield.segmentation.networks.cellpose.streams import Mark, Stream, ahead, share, stream_of
 from levelfield.segmentation.networks.cellpose.tiles import Canvas
-from levelfield.segmentation.networks.memory import Portion
+from levelfield.segmentation.networks.memory import Portion, fitting
 from levelfield.segmentation.result import Segmentation
 
 log = logging.getLogger("levelfield")
 
 # By kind of device: tiles in a batch, images whose objects are found together, and images that are
 # worth giving to `segment` together. A CPU is as fast with one, and need not fill up any batch.
+_BYTES_PER_TILE = 60_000_000  # in float32; in bfloat16 half of it (benchmarks/results/gpu_h200.csv)
 _AT_ONCE = {"tiles": {"cuda": 32, "mps": 8, "cpu": 1}, "images": {"cuda": 16, "mps": 1, "cpu": 1}}
 
 
@@ -151,7 +152,12 @@ class CellposeModel:
     def _portion(self, what: str, wanted: int | None) -> Portion:
         """Return how many to compute at once, as earlier calls have found it possible."""
         number = wanted or _AT_ONCE[what][self.device.type]
-        return self._portions.setdefault((what, number), Portion(number, what))
+        if (what, number) not in self._portions:
+            size = number
+            if what == "tiles" and not wanted and self.device.type == "cuda":
+                size = fitting(self.device, _BYTES_PER_TILE, number)
+            self._portions.setdefault((what, number), Portion(size, what))
+        return self._portions[what, number]
 
     def _compile(
         self, network: CellposeNetwork, tile: Tensor, options: CellposeOptions, number: int
