@@ -93,20 +93,16 @@ class _Canvas:
         if tile.shape[0] >= height and tile.shape[1] >= width:
             self._whole = outputs[:, :height, :width]
             return
-        if self._sums is None:
+        if self._sums is None or self._weights is None:
             self._sums = outputs.new_zeros((len(outputs), height, width))
             self._weights = outputs.new_zeros((height, width))
-        weight = torch.from_numpy(tile_weights(tile.shape, self._runtime.overlap)).to(
-            outputs.device
-        )
-        place = (
-            slice(tile.top, tile.top + tile.shape[0]),
-            slice(tile.left, tile.left + tile.shape[1]),
-        )
-        part = self._sums[:, place[0], place[1]]
+        ramp = torch.from_numpy(tile_weights(tile.shape, self._runtime.overlap))
+        bottom, right = tile.top + tile.shape[0], tile.left + tile.shape[1]
+        part = self._sums[:, tile.top : bottom, tile.left : right]
         inside = slice(part.shape[1]), slice(part.shape[2])
-        part += outputs[:, inside[0], inside[1]] * weight[inside]
-        self._weights[place] += weight[inside]
+        weight = ramp[inside].to(outputs.device)
+        part += outputs[:, inside[0], inside[1]] * weight
+        self._weights[tile.top : bottom, tile.left : right] += weight
 
     @torch.inference_mode()
     def blend(self) -> Tensor:
