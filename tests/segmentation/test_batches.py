@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -82,15 +81,3 @@ def test_single_precision_is_not_rounded_to_ten_bits():
     exact(torch.nn.Linear(2, 2), torch.device("cpu"))
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
-def test_on_a_gpu_what_comes_out_for_an_image_does_not_depend_on_its_batch():
-    device = torch.device("cuda:0")
-    network = exact(torch.nn.Conv2d(1, 8, 3, padding=1), device)
-    together = Batches(lambda batch: network(batch).cpu(), device, "images", 4000)
-    several = list(torch.rand((5, 1, 64, 64), generator=torch.Generator().manual_seed(0)))
-    for alone, among in zip(
-        (together([one])[0] for one in several), together(several), strict=True
-    ):
-        np.testing.assert_array_equal(alone, among)
