@@ -15,6 +15,7 @@ from pydantic import Field
 
 from levelfield.arrays import Image
 from levelfield.config.options import Number
+from levelfield.segmentation.elsewhere import map_elsewhere
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.methods.segment_anything import as_colours
 from levelfield.segmentation.options import Share, SizeFilter
@@ -47,7 +48,7 @@ def microsam(
     """Segment images of 1 to 3 channels, seen as red, green and blue."""
     model: MicroSamModel = inputs[0]["model"]
     predictions = model.predict_all([as_colours(image) for image in images])
-    return [objects_of(prediction, options) for prediction in predictions]
+    return map_elsewhere(objects_of, [(prediction, options) for prediction in predictions])
 
 
 def objects_of(prediction: Image, options: MicrosamOptions) -> Segmentation:

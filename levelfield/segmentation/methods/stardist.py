@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from levelfield.arrays import Image, Integers, Plane
+from levelfield.segmentation.elsewhere import map_elsewhere
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import MinimumDiameter, Scale, Share, SizeFilter
 from levelfield.segmentation.result import Segmentation
@@ -48,10 +49,9 @@ def stardist(
     """
     model: StarDistModel = inputs[0]["model"]
     predictions = model.predict_all([_prepared(image, options, model) for image in images])
-    return [
-        _objects(prediction, image.shape[1:], options, model)
-        for image, prediction in zip(images, predictions, strict=True)
-    ]
+    found = zip(predictions, images, strict=True)
+    facts = options, model.thresholds, model.grid
+    return map_elsewhere(_objects, [(each, image.shape[1:], *facts) for each, image in found])
 
 
 def _prepared(image: Image, options: StardistOptions, model: StarDistModel) -> Image:
@@ -67,29 +67,30 @@ def _objects(
     prediction: tuple[Plane, Image],
     shape: tuple[int, ...],
     options: StardistOptions,
-    model: StarDistModel,
+    own: Mapping[str, float],
+    grid: tuple[int, int],
 ) -> Segmentation:
     """Turn probabilities and distances into the objects of an image."""
     from levelfield.segmentation.overlaps import without_overlaps
     from levelfield.segmentation.star_polygons import polygon_claims, suppress
 
-    own, scale = model.thresholds, options.scale
+    scale = options.scale
     probability = own["prob"] if options.probability is None else options.probability
     overlap = own["nms"] if options.overlap is None else options.overlap
-    points, distances, scores = _candidates(*prediction, probability, model)
+    points, distances, scores = _candidates(*prediction, probability, grid)
     kept = suppress(points, distances, scores, overlap)
     claims = polygon_claims(points[kept] / scale, distances[kept] / scale, scores[kept], shape)
     return without_overlaps(claims, shape, options)
 
 
 def _candidates(
-    likely: Plane, distances: Image, probability: float, model: StarDistModel
+    likely: Plane, distances: Image, probability: float, grid: tuple[int, int]
 ) -> tuple[Integers, Image, Image]:
     """Return points (n, 2) in px, distances (n, n_rays) and scores (n,) of all proposals."""
     proposes = np.zeros(likely.shape, bool)
     inner = (slice(_BORDER, -_BORDER), slice(_BORDER, -_BORDER))
     proposes[inner] = likely[inner] > probability
-    points = np.argwhere(proposes) * np.array(model.grid)
+    points = np.argwhere(proposes) * np.array(grid)
     return points, np.maximum(distances[:, proposes].T, _SHORTEST), likely[proposes]
 
 
