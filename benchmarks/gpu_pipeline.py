@@ -43,6 +43,7 @@ import tifffile
 from gpu_parts.images import DISTINCT, mosaic
 
 from levelfield.config.settings import Science
+from levelfield.execution.helpers import Helpers
 from levelfield.io.formats import index_plate
 from levelfield.io.plate_index import usable_sites
 from levelfield.io.store import create_plate
@@ -100,6 +101,25 @@ class SimulatedGpu:
         return [Segmentation(renumber(kept), removed) for kept, removed in filtered]
 
 
+class StartedHelpers(Helpers):
+    """Helpers that have all started before the first field: what starting takes is paid once."""
+
+    def __enter__(self):
+        super().__enter__()
+        seen = set()
+        while len(seen) < self.number:
+            asked = [self._pool.submit(_own_process) for _ in range(2 * self.number)]
+            seen |= {future.result() for future in asked}
+        return self
+
+
+def _own_process():
+    import levelfield.steps.segment  # noqa: F401 - what the first field would import
+
+    time.sleep(0.3)  # so that no other process is asked meanwhile
+    return os.getpid()
+
+
 def _which(image):
     return round(float(image[0, 0, 0]) * 65535 / MARK) % DISTINCT
 
@@ -138,6 +158,7 @@ def simulated(model, helpers):
             (devices, "choose_devices", lambda rule, environment=None: gpu),
             (registry, "find_method", lambda name: method),
             (pack, "check_job", lambda device, job: None),  # there is no device to be tested
+            (pack, "Helpers", StartedHelpers),
             (pack, "helpers_worth", lambda fields, cores: helpers),
         ):
             stack.enter_context(mock.patch.object(owner, name, value))
