@@ -47,13 +47,11 @@ from levelfield.execution.helpers import Helpers
 from levelfield.io.formats import index_plate
 from levelfield.io.plate_index import usable_sites
 from levelfield.io.store import create_plate
-from levelfield.labels.filtering import filter_objects
-from levelfield.labels.objects import renumber
 from levelfield.segmentation import devices, registry
 from levelfield.segmentation.device_clock import DEVICE_CLOCK
 from levelfield.segmentation.devices import Device
+from levelfield.segmentation.elsewhere import map_elsewhere
 from levelfield.segmentation.methods.cellpose import METHOD
-from levelfield.segmentation.result import Segmentation
 from levelfield.steps.fit_illumination import fit_plate
 from levelfield.steps.segment import JobInputs, pack, segment_pack, segmentation_job
 
@@ -88,17 +86,16 @@ class SimulatedGpu:
         self._device = threading.Lock()
 
     def segment(self, images, options):
-        from levelfield.segmentation.networks.cellpose.model import _fill_holes
+        from levelfield.segmentation.networks.cellpose.finishing import finish
 
         until = time.thread_time() + self.launch * len(images)
         while time.thread_time() < until:
             pass
         with DEVICE_CLOCK, self._device:
             time.sleep(self.seconds * len(images))
-            found = [self.labels[_which(image)].astype(np.int64) for image in images]
-        made = (_fill_holes(renumber(labels), options.minimum_area) for labels in found)
-        filtered = (filter_objects(labels, *options.limits) for labels in made)
-        return [Segmentation(renumber(kept), removed) for kept, removed in filtered]
+            found = [self.labels[_which(image)] for image in images]
+        facts = options.minimum_area, options.limits
+        return map_elsewhere(finish, [(labels, *facts) for labels in found])
 
 
 class StartedHelpers(Helpers):

@@ -15,7 +15,7 @@ from gpu_parts.images import DISTINCT
 from gpu_parts.measure import busy_share, forget_peak, memory, timed
 from gpu_parts.peak import network_row, operations
 from levelfield.segmentation.methods.cellpose import CellposeOptions
-from levelfield.segmentation.networks.cellpose import model
+from levelfield.segmentation.networks.cellpose import finishing, model
 from levelfield.segmentation.networks.cellpose.network import compile_network
 
 
@@ -55,9 +55,9 @@ def stages(bench):
             ("scale intensities", model, "normalise"),
             ("network", model.CellposeNetwork, "run"),
             ("objects from flows", model, "find_objects"),
-            ("renumber", model, "renumber"),
-            ("fill holes", model, "fill_holes_and_remove_small_masks"),
-            ("filter objects", model, "filter_objects"),
+            ("renumber", finishing, "renumber"),
+            ("fill holes", finishing, "fill_holes_and_remove_small_masks"),
+            ("filter objects", finishing, "filter_objects"),
         ],
     }
     number = min(8, max(bench.arguments.sites))

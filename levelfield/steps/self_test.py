@@ -44,7 +44,7 @@ _BROKEN = (
 def stored_tile() -> tuple[Image, Labels]:
     """Return the tile (1, Y, X) float32, and the nuclei (Y, X) that a CPU found on it."""
     with Picture.open(_TILE / "image.png") as image, Picture.open(_TILE / "labels.png") as labels:
-        return np.asarray(image, np.float32)[None] / 255, np.asarray(labels, np.int32)
+        return np.asarray(image, np.float32)[None] / np.float32(255), np.asarray(labels, np.int32)
 
 
 def check_device(rule: str) -> None:
@@ -98,12 +98,10 @@ def _check_model(object_set: ObjectSetSettings, job: SegmentationJob) -> None:
     model = job.model(object_set)
     inputs: dict[str, Any] = dict.fromkeys(METHODS[object_set.method].builds_on, nuclei)
     seen = np.repeat(image, len(object_set.channels), axis=0)
-    twice = [
-        _labels(seen, object_set, inputs | {"model": model})
-        for _ in range(2)  # one after the other: what differs is no matter of batches
-    ]
-    if not np.array_equal(*twice):
-        n_pixels = int(np.count_nonzero(twice[0] != twice[1]))
+    # One after the other: what differs is no matter of batches.
+    first = _labels(seen, object_set, inputs | {"model": model})
+    second = _labels(seen, object_set, inputs | {"model": model})
+    if n_pixels := int(np.count_nonzero(first != second)):
         raise MachineFault(
             f"the start-up test of {model.device_name} failed: the model of objects."
             f"{object_set.name} labelled {n_pixels} px of the stored tile differently the second "

@@ -27,7 +27,8 @@ from levelfield.segmentation.devices import Device
 from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.attention import FusedAttention
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
-from levelfield.segmentation.networks.cellpose.model import CellposeModel, _fill_holes, _labels
+from levelfield.segmentation.networks.cellpose.finishing import fill_holes
+from levelfield.segmentation.networks.cellpose.model import CellposeModel, _labels
 from levelfield.segmentation.networks.cellpose.network import load_network
 from levelfield.segmentation.networks.cellpose.normalisation import resize
 from levelfield.segmentation.networks.cellpose.streams import ahead, stream_of
@@ -132,7 +133,7 @@ def masks_from(outputs: np.ndarray, **parameters) -> list[np.ndarray]:
     """Find objects in many images at once, as the model does."""
     options = CellposeOptions(**parameters)
     labels = _labels([torch.from_numpy(one) for one in outputs], outputs.shape[2:], options)
-    return [_fill_holes(renumber(one), options.minimum_area) for one in labels]
+    return [fill_holes(renumber(one), options.minimum_area) for one in labels]
 
 
 @pytest.mark.parametrize(

@@ -154,8 +154,8 @@ class MicroSamModel:
             yield whole.cpu().numpy()
 
 
-def _run(network: Sam, decoder: InstanceDecoder, batch: Tensor) -> Tensor:
-    return decoder(network.image_encoder(batch))
+def _run(network: Sam, decoder: InstanceDecoder, batch: Tensor) -> list[Tensor]:
+    return list(decoder(network.image_encoder(batch)))
 
 
 def load_microsam(path: Path, rule: str = "cpu") -> MicroSamModel:
@@ -185,7 +185,9 @@ def load_microsam(path: Path, rule: str = "cpu") -> MicroSamModel:
     exact(network, device.torch)
     exact(decoder, device.torch)
     run = partial(_run, network, decoder)
-    batches = Batches(run, device.torch, "images", _BYTES_PER_PIXEL, _IMAGES_AT_ONCE)
+    batches: Batches[Tensor] = Batches(
+        run, device.torch, "images", _BYTES_PER_PIXEL, _IMAGES_AT_ONCE
+    )
     return MicroSamModel(network, decoder, device.name, batches)
 
 

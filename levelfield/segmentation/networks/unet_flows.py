@@ -117,7 +117,7 @@ def _prediction(outputs: Tensor, threshold: float) -> Prediction:
     """Turn raw outputs (3, Y, X) on the device into what the decoder needs on the CPU."""
     foreground = outputs[0].sigmoid().half()
     # The CPU compares the same rounded numbers, and so finds the same pixels.
-    ends = follow(outputs[1:], foreground.float() > np.float32(threshold))
+    ends = follow(outputs[1:], foreground.float() > threshold)
     return Prediction(
         foreground=foreground.cpu().numpy().astype(np.float32),
         classes=_NOTHING,
