@@ -1,4 +1,4 @@
-"""What is done last with the objects of an image, as Cellpose does it: on the CPU, without torch."""
+"""What is done last with the objects of an image, as in Cellpose: on the CPU, without torch."""
 
 import numpy as np
 from cellpose.utils import fill_holes_and_remove_small_masks
