@@ -21,7 +21,7 @@ SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help gpu demo demo-planted demo-missed test coverage test-newest test-slurm test-segmenters train-nuclei train-qc lint lock audit clean
+.PHONY: help gpu demo demo-planted demo-missed test coverage test-installed test-slurm test-segmenters train-nuclei train-qc lint lock audit clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -51,8 +51,8 @@ test: $(ENV)/dev.installed ## install, and run the tests
 coverage: $(ENV)/dev.installed ## the tests, and which lines of the package they run (at least 90 %)
 	$(PYTEST) --cov --cov-report=term --cov-fail-under=90
 
-test-newest: $(ENV)/dev.installed ## the wheel and the demo on the newest Python at hand
-	$(BIN)/python -m pytest -m newest_python tests/packaging/test_wheel.py
+test-installed: $(ENV)/dev.installed ## what people install and start: the wheel on two Pythons, the demo, a module
+	$(PYTEST) -m installed tests/packaging tests/workflow --durations 0
 
 test-slurm: $(ENV)/dev.installed ## install Slurm (as root), and bring about failures under it and without
 	@echo "== Slurm on this machine: several minutes, then all that was started is stopped"
