@@ -36,7 +36,8 @@ class BoostedTrees:
         if len(table) == 0:
             return np.zeros(0)
         rows = np.ascontiguousarray(table[list(self.names)].to_numpy(np.float64))
-        odds = _add_up(rows, tuple(self.nodes[name] for name in _ARRAYS))
+        odds = np.zeros(len(rows))
+        _add_up(rows, tuple(self.nodes[name] for name in _ARRAYS), odds)
         return 1 / (1 + np.exp(-(self.baseline + odds)))
 
     def arrays(self, prefix: str) -> dict[str, AnyArray]:
@@ -57,9 +58,8 @@ _BINS = 200  # of each column in training; scikit-learn takes 255 at most
 
 # numba: a walk through 160 trees per object; without it this is the slowest part of a verdict
 @njit(cache=True)
-def _add_up(rows: Floats, trees: tuple[AnyArray, ...]) -> Floats:
+def _add_up(rows: Floats, trees: tuple[AnyArray, ...], sums: Floats) -> None:
     roots, feature, cut, left, right, missing_left, value = trees
-    sums = np.zeros(len(rows))
     for row in range(len(rows)):
         for root in roots:
             node = root
@@ -68,7 +68,6 @@ def _add_up(rows: Floats, trees: tuple[AnyArray, ...]) -> Floats:
                 goes_left = missing_left[node] if np.isnan(seen) else seen <= cut[node]
                 node = left[node] if goes_left else right[node]
             sums[row] += value[node]
-    return sums
 
 
 def train_trees(

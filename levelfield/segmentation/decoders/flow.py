@@ -25,7 +25,8 @@ def flow(prediction: Prediction, options: FlowOptions) -> Labels:
     mask = prediction.foreground > options.foreground
     pixels = np.flatnonzero(mask)
     arrows = np.where(mask, prediction.flow, np.float32(0)).transpose(1, 2, 0)
-    arrivals = _follow(np.ascontiguousarray(arrows), pixels)
+    arrivals = np.empty(len(pixels), np.int64)
+    _follow(np.ascontiguousarray(arrows), pixels, arrivals)
     density = np.bincount(arrivals, minlength=mask.size).reshape(mask.shape)
     smooth = ndimage.gaussian_filter(density.astype(np.float32), _SMOOTHING)
     centres, _ = merged_basins(smooth, smooth > _LOWEST_DENSITY, options.depth, 0.0)
@@ -36,10 +37,9 @@ def flow(prediction: Prediction, options: FlowOptions) -> Labels:
 
 # numba: every pixel takes as many steps as it needs, most of them few
 @njit(cache=True, nogil=True)
-def _follow(arrows: Image, pixels: Integers) -> Integers:
-    """Return the pixel in which each of `pixels` ends; both as flat indices."""
+def _follow(arrows: Image, pixels: Integers, ends: Integers) -> None:
+    """Find the pixel in which each of `pixels` ends; both as flat indices."""
     height, width = arrows.shape[:2]
-    ends = np.empty(len(pixels), np.int64)
     for number in range(len(pixels)):
         y, x = float(pixels[number] // width), float(pixels[number] % width)
         last_y, last_x = -1.0, -1.0
@@ -72,4 +72,3 @@ def _follow(arrows: Image, pixels: Integers) -> Integers:
             last_y, last_x = y, x
             y, x = next_y, next_x
         ends[number] = int(y + 0.5) * width + int(x + 0.5)
-    return ends
