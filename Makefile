@@ -5,9 +5,9 @@ BIN := $(ENV)/bin
 TRAINED := trained
 DATA ?= ../shared/data
 AGAIN := --steps 4500 --learning_rate 0.002 --seed 1
-# Tests at a time; each of the workflow's runs uses two cores for a part of its time. Libraries that
-# take all cores would only wait for each other.
-WORKERS ?= 2
+# Tests at a time: one more than cores, as a run of the workflow leaves them idle for a part of its
+# time. Libraries that take all cores would only wait for each other.
+WORKERS ?= 3
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 UV := .venvs/uv/bin/uv
 INSTALL := $(UV) pip install --quiet --require-hashes --python
