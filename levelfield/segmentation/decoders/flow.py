@@ -3,11 +3,13 @@
 Stringer et al., "Cellpose: a generalist algorithm for cellular segmentation", Nature Methods 2021.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 from scipy import ndimage
 
-from levelfield.arrays import Image, Integers, Labels
+from levelfield.arrays import Image, Integers, Labels, Mask
 from levelfield.labels.objects import largest_parts
 from levelfield.segmentation.declump import merged_basins
 from levelfield.segmentation.decoder_options import FlowOptions
@@ -24,15 +26,26 @@ def flow(prediction: Prediction, options: FlowOptions) -> Labels:
     """Let every foreground pixel follow the flow, and join those that arrive together."""
     mask = prediction.foreground > options.foreground
     pixels = np.flatnonzero(mask)
-    arrows = np.where(mask, prediction.flow, np.float32(0)).transpose(1, 2, 0)
-    arrivals = np.empty(len(pixels), np.int64)
-    _follow(np.ascontiguousarray(arrows), pixels, arrivals)
-    density = np.bincount(arrivals, minlength=mask.size).reshape(mask.shape)
-    smooth = ndimage.gaussian_filter(density.astype(np.float32), _SMOOTHING)
-    centres, _ = merged_basins(smooth, smooth > _LOWEST_DENSITY, options.depth, 0.0)
+    arrivals = _arrivals(prediction.flow, mask, pixels)
+    centres = _centres(arrivals, mask.shape, options.depth)
     labels = np.zeros(mask.shape, np.int32)
     labels.ravel()[pixels] = centres.ravel()[arrivals]
     return finish(largest_parts(labels), prediction.foreground, options)
+
+
+def _arrivals(directions: Image, mask: Mask, pixels: Integers) -> Integers:
+    """Return the pixel in which each of `pixels` ends; both as flat indices."""
+    arrows = np.where(mask, directions, np.float32(0)).transpose(1, 2, 0)
+    arrivals = np.empty(len(pixels), np.int64)
+    _follow(np.ascontiguousarray(arrows), pixels, arrivals)
+    return arrivals
+
+
+def _centres(arrivals: Integers, shape: tuple[int, ...], depth: float) -> Labels:
+    """Return the places in which many pixels arrive, numbered (Y, X)."""
+    density = np.bincount(arrivals, minlength=math.prod(shape)).reshape(shape)
+    smooth = ndimage.gaussian_filter(density.astype(np.float32), _SMOOTHING)
+    return merged_basins(smooth, smooth > _LOWEST_DENSITY, depth, 0.0)[0]
 
 
 # numba: every pixel takes as many steps as it needs, most of them few
