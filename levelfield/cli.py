@@ -54,11 +54,12 @@ def _parser() -> argparse.ArgumentParser:
         first = text.splitlines()[0].removesuffix(".")
         made = commands.add_parser(name, help=first[0].lower() + first[1:], description=text)
         made.set_defaults(command=command)
+        _add_image_options(name, made)
         _add_options(name, made)
     return parser
 
 
-def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
+def _add_image_options(command: str, parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     if command == "demo":
         add("folder", metavar="FOLDER", type=Path, help="where to")
@@ -74,6 +75,10 @@ def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
         add("--force", action="store_true", help="overwrite what is there")
     if command == "fetch":
         add("plates", nargs="*", metavar="PLATE", help="to fetch [all]")
+
+
+def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     if command == "verify":
         add("--dry-run", action="store_true", help="only say what is damaged")
     if command == "status":

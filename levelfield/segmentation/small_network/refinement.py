@@ -70,8 +70,7 @@ def refine_outlines(
     plateau = plateaus(height, labels)
     visible = plateau > _LEAST_CONTRAST * pixel_noise(image)
     # From here in place: each of these is as large as the image.
-    likely = np.where(visible, plateau, 1)[wide]
-    np.divide(height, likely, out=likely)
+    likely = height / np.where(visible, plateau, 1)[wide]
     del smoothed, outside, height
     likely -= level
     likely *= _IMAGE_SHARE
