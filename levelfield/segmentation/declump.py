@@ -135,11 +135,12 @@ def merged_basins(
     # Bits of floats that are not negative sort like the floats, and a sort of one 64-bit number
     # (falling height, index) is several times faster than a stable sort of indices.
     keys = (~np.abs(heights).view(np.uint32)).astype(np.uint64) << np.uint64(32)
-    order = np.sort(keys | pixels.astype(np.uint64)) & np.uint64(0xFFFFFFFF)
-    surface, order = surface.astype(np.float32, copy=False), order.astype(np.int64)
-    basins = np.zeros(surface.shape, np.int32)
-    parents, peaks = (np.zeros(len(order) + 1, dtype) for dtype in (np.int32, np.int64))
-    met = np.zeros(8, np.int32)
+    keys = np.sort(keys | pixels.astype(np.uint64)) & np.uint64(0xFFFFFFFF)
+    surface, order = surface.astype(np.float32, copy=False), keys.astype(np.int64)
+    basins: Labels = np.zeros(surface.shape, np.int32)
+    parents: Labels = np.zeros(len(order) + 1, np.int32)
+    peaks: Integers = np.zeros(len(order) + 1, np.int64)
+    met: Labels = np.zeros(8, np.int32)
     n_basins = _flood(surface, order, depth, apart, basins, parents, peaks, met)
     n_kept = _number_basins(basins, parents, peaks, np.zeros(n_basins + 1, np.int32))
     return basins, peaks[:n_kept].copy()
