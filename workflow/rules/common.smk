@@ -25,6 +25,7 @@ try:
     from levelfield.execution.subprocesses import call_in_subprocess, search_first
     from levelfield.remote.settings import use_settings
     from levelfield.runs.plan import find_segmenters, look_at_images, read_plan
+    from levelfield.runs.resources import read_load, segment_megabytes, segment_minutes
 except ModuleNotFoundError as error:
     raise WorkflowError(NOT_INSTALLED) from error
 
@@ -129,6 +130,20 @@ def wells_with_planted(wildcards):
     plate = of_plate(wildcards)
     kinds = {well: plate.control_types[well] for well in plate.packs[wildcards.pack]}
     return planted_wells(OBJECT_SETS, kinds)
+
+
+def of_pack(estimate):
+    """A resource of a job that segments a pack, from its plate's index; more with each attempt.
+
+    A profile that names the resource in set-resources comes before it.
+    """
+
+    def needed(wildcards, input, threads, attempt):
+        load = read_load(input.index, of_plate(wildcards).packs[wildcards.pack])
+        learned = [made.method for made in OBJECT_SETS if made.weights]
+        return attempt * estimate(load, learned, threads, gpu=config["device"] != "cpu")
+
+    return needed
 
 
 def review_file(wildcards):
