@@ -26,6 +26,7 @@ QC = (
     "statistics",
     "image_quality",
     "evidence",
+    "collage",
     "verdict",
     "review",
     "wording",
