@@ -102,6 +102,16 @@ class MeasurementSettings:
 
 
 @dataclass(frozen=True)
+class CollageSettings:
+    """Whether collages are made of the control classes, and from how much."""
+
+    make: bool
+    windows_per_class: int
+    least_donors: int
+    least_yield: float
+
+
+@dataclass(frozen=True)
 class QcSettings:
     """How a plate is judged; the margins are by question, of a class and of the difference."""
 
@@ -164,6 +174,11 @@ class Science:
     def qc(self) -> QcSettings:
         """How a plate is judged."""
         return _record(QcSettings, self.sections["qc"])
+
+    @property
+    def collages(self) -> CollageSettings:
+        """Whether and how collages are made."""
+        return _record(CollageSettings, self.sections["qc"]["collages"])
 
     @cached_property
     def evaluation(self) -> EvaluationSettings:

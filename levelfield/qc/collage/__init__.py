@@ -3,10 +3,8 @@
 Isolated objects of a class (donors) are laid on its own emptied fields, where another field of it
 has objects. The plate's segmenter is run on them, and what the evidence reads is held against what
 is true: how far the evidence can be trusted on objects that look as these do.
+
+``seen_field`` says what is known of a real field, ``background`` empties it, ``donors`` finds what
+to cut out, ``compose`` lays it down, by ``pieces`` and ``settling``; ``windows`` chooses what of a
+class's fields is looked at, and ``reading`` holds what was read against the truth.
 """
-
-from levelfield.qc.collage.compose import Collage, compose
-from levelfield.qc.collage.donors import Donor, donor_yield, find_donors
-from levelfield.qc.collage.seen_field import SeenField, see_field
-
-__all__ = ["Collage", "Donor", "SeenField", "compose", "donor_yield", "find_donors", "see_field"]

@@ -70,16 +70,41 @@ def make_labels(waiting: Sequence[WaitingField], job: SegmentationJob) -> list[M
     return made
 
 
+def segment_alone(
+    object_set: ObjectSetSettings, images: Sequence[Image], job: SegmentationJob
+) -> list[Labels]:
+    """Make the labels of a set that builds on no other, of other images than the plate's fields.
+
+    The images (C, Y, X) are corrected, and hold the channels that the set is made from. Nothing is
+    planted.
+    """
+    inputs = _inputs(object_set, {}, {}, job)
+    results = segment_images(
+        _as_segmented(object_set, images, job),
+        object_set.method,
+        object_set.parameters,
+        [inputs for _ in images],
+        object_set.steps,
+    )
+    return [result.labels for result in results]
+
+
 def _seen(
     object_set: ObjectSetSettings, corrected: Sequence[Image], job: SegmentationJob
 ) -> list[Image]:
     """Return the channels that a set is made from, or what a classifier says of them."""
     chosen = [job.images.names.index(channel) for channel in object_set.channels]
-    seen = [image[chosen] for image in corrected]
+    return _as_segmented(object_set, [image[chosen] for image in corrected], job)
+
+
+def _as_segmented(
+    object_set: ObjectSetSettings, images: Sequence[Image], job: SegmentationJob
+) -> list[Image]:
+    """Return images, in the channels of a set, or what a classifier says of them."""
     if object_set.classifier and METHODS[object_set.method].classifier == "image":
         forest = job.inputs.classifiers[object_set.classifier]
-        seen = [foreground_probability(image, forest)[None] for image in seen]
-    return seen
+        return [foreground_probability(image, forest)[None] for image in images]
+    return list(images)
 
 
 def _inputs(

@@ -10,8 +10,10 @@ from levelfield.evaluation.image import evaluate_image
 from levelfield.labels.contacts import contacts
 from levelfield.labels.labelwise import areas
 from levelfield.labels.overlap import count_overlap, number_labels
-from levelfield.qc.collage import compose, donor_yield, find_donors, see_field
 from levelfield.qc.collage.background import empty_field
+from levelfield.qc.collage.compose import compose
+from levelfield.qc.collage.donors import donor_yield, find_donors
+from levelfield.qc.collage.seen_field import see_field
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.segmentation.registry import segment_objects
 

@@ -1,0 +1,79 @@
+"""Collages by the real workflow."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from levelfield.config.layouts import read_layout
+from levelfield.config.settings import Science
+from levelfield.io.tables import read_csv
+from levelfield.qc.collage.reading import MEASURES_READ
+from levelfield.runs.plan import read_plan
+from levelfield.steps.collages import (
+    cannot_be_made,
+    collage_job,
+    plate_collages,
+    plate_references,
+    sound_classes,
+)
+from levelfield.steps.fields import read_flat_fields
+from levelfield.steps.qc_evidence import judged_sets
+from levelfield.steps.segment import JobInputs
+
+pytestmark = pytest.mark.workflow
+
+
+def test_collages_are_read_and_shown_and_the_verdict_stays(copy, monkeypatch):
+    verdict = (copy.results / "qc" / "verdict.csv").read_bytes()
+    copy.change_config(qc={"collages": {"make": True, "windows_per_class": 4}})
+    copy.run_well()
+    assert (copy.results / "qc" / "verdict.csv").read_bytes() == verdict
+    table = copy.table("qc/collages.csv")
+    nuclei, cells = (table[table["object_set"] == name] for name in ("Nuclei", "Cells"))
+    assert len(nuclei) == len(cells) == 2 * len(MEASURES_READ)
+    assert set(nuclei["scope"]) == {"negcon", "poscon"}
+    assert (nuclei["n_collages"] == 4).all()
+    # A good segmentation of isolated objects: few errors, and none that is read as many.
+    assert (nuclei["n_objects"] > 50).all()
+    assert nuclei[["reading", "truth"]].astype(float).abs().max().max() < 15
+    assert cells["note"].str.contains("grown from others").all()
+    width, height = Image.open(copy.results / "qc" / "collages.png").size
+    assert width > 6 * 190
+    assert height > 2 * 190
+    assert '<section id="collages">' in (copy.results / "report.html").read_text()
+    check_that_processes_do_not_matter(copy, monkeypatch)
+
+
+def check_that_processes_do_not_matter(screen, monkeypatch):
+    """The same in this process, from what the run left."""
+    monkeypatch.chdir(screen.folder)
+    plan = read_plan(screen.config, "config.yaml")
+    science, results = Science(plan.config), screen.results
+    index = read_csv(results / "index.csv")
+    flat_fields = read_flat_fields(results / "illumination.npz")
+    packs = sorted((results / "qc" / "evidence").glob("*.parquet"))
+    job = collage_job(
+        *("P", results / "P.zarr", index, science, flat_fields, JobInputs()),
+        plate_references(packs[::-1]),
+    )
+    segmented = pd.concat([read_csv(path) for path in sorted((results / "segment").glob("*.csv"))])
+    layout = read_layout(screen.folder / "layout.csv", 96)
+    classes = sound_classes(layout, segmented, judged_sets(science))
+    made = plate_collages(classes, job, 1)
+    written = screen.table("qc/collages.csv")
+    for column in ("reading", "truth", "error_se"):
+        known = pd.to_numeric(written[column])
+        assert np.array_equal(made.table[column], known, equal_nan=True)
+    assert made.sheet == (results / "qc" / "collages.png").read_bytes()
+
+
+def test_labels_made_elsewhere_are_not_made_again(copy):
+    plan = read_plan(
+        copy.config
+        | {"objects": {"Nuclei": {"method": "labels", "channels": ["DNA"], "files": "{well}.tif"}}},
+        "config.yaml",
+        str(copy.folder),
+    )
+    (made,) = plan.object_sets
+    assert "made elsewhere" in cannot_be_made(made)
