@@ -42,4 +42,5 @@ with job_log(snakemake.log[0], snakemake.resources.get("gpu", 0)):
     classes = sound_classes(layout, segmented, judged_sets(science))
     made = plate_collages(classes, job, snakemake.threads)
     write_csv(made.table, snakemake.output.collages)
+    write_csv(made.planted, snakemake.output.planted_read)
     write_bytes(made.sheet, snakemake.output.sheet)

@@ -10,10 +10,11 @@ from PIL import Image as Pictures
 
 from levelfield.arrays import AnyFloats, Image, Labels
 from levelfield.io.pictures import rgb
+from levelfield.qc.collage.read_back import ReadBackLine
 from levelfield.qc.collage.reading import MEASURES_READ, CollageLine
 from levelfield.qc.statistics.records import from_table
 from levelfield.qc.wording.numbers import measured, plain, sentence
-from levelfield.qc.wording.questions import MEASURE_TITLES
+from levelfield.qc.wording.questions import CLASS_TITLES, MEASURE_TITLES
 from levelfield.report.records import grouped
 
 OUTLINE = "#35d7ff"
@@ -51,11 +52,15 @@ class ShownClass:
 
 @dataclass(frozen=True)
 class ShownCollages:
-    """What the report shows of collages; the sheet is a PNG."""
+    """What the report shows of collages; the sheet is a PNG.
+
+    ``planted`` says in words what is read of errors planted into the plate's own labels.
+    """
 
     measures: tuple[str, ...]
     classes: tuple[ShownClass, ...]
     sheet: bytes
+    planted: tuple[str, ...]
 
     @property
     def drawn(self) -> list[ShownClass]:
@@ -63,15 +68,49 @@ class ShownCollages:
         return [shown for shown in self.classes if shown.line.n_collages]
 
 
-def shown_collages(table: pd.DataFrame | None, sheet: bytes) -> ShownCollages | None:
-    """Prepare ``qc/collages.csv`` and its contact sheet; None where no collages were made."""
+def shown_collages(
+    table: pd.DataFrame | None, planted: pd.DataFrame | None, sheet: bytes
+) -> ShownCollages | None:
+    """Prepare ``qc/collages.csv``, ``qc/planted_read.csv`` and the contact sheet.
+
+    None where no collages were made.
+    """
     if table is None or table.empty:
         return None
     lines = from_table(table, CollageLine, "qc/collages.csv")
     classes = grouped(lines, lambda line: (line.object_set, line.scope, line.perturbation))
     shown = tuple(_shown_class(own) for own in classes.values())
     titles = tuple(MEASURE_TITLES[name] for name in MEASURES_READ)
-    return ShownCollages(titles, shown, sheet)
+    read = [] if planted is None or planted.empty else _planted_words(planted)
+    return ShownCollages(titles, shown, sheet, tuple(read))
+
+
+_ERRORS = {
+    "split_percent": "{n} of splits",
+    "merge_percent": "{n} of merges",
+    "drop_percent": "{n} of missed objects",
+    "grow_px": "outlines moved by {n}",
+}
+"""Planted errors in words, by their names."""
+
+
+def _planted_words(table: pd.DataFrame) -> list[str]:
+    """Say of every class what is read of the largest error of each kind."""
+    lines = from_table(table, ReadBackLine, "qc/planted_read.csv")
+    by_class = grouped(lines, lambda line: (line.object_set, line.scope, line.perturbation))
+    return [_class_words(own) for own in by_class.values()]
+
+
+def _class_words(lines: Sequence[ReadBackLine]) -> str:
+    first = lines[0]
+    largest = {(line.error, line.amount > 0): line for line in lines}  # doses rise
+    parts = [
+        f"{_ERRORS[line.error].format(n=measured(line.planted, line.unit))} would have been read "
+        f"as {measured(line.read, line.unit)}"
+        for line in largest.values()
+    ]
+    where = f"{first.object_set}, {CLASS_TITLES[first.scope]} {first.perturbation}".strip()
+    return f"{where}: {'; '.join(parts)}."
 
 
 def _shown_class(lines: Sequence[CollageLine]) -> ShownClass:

@@ -88,8 +88,10 @@ def plate_report(
 def _collages(results: Path, science: Science) -> ShownCollages | None:
     if not science.collages.make:
         return None
-    table, sheet = (in_plate(results, "qc_collages", name) for name in ("collages", "sheet"))
-    return shown_collages(read_csv(table), sheet.read_bytes())
+    table, planted, sheet = (
+        in_plate(results, "qc_collages", name) for name in ("collages", "planted_read", "sheet")
+    )
+    return shown_collages(read_csv(table), read_csv(planted), sheet.read_bytes())
 
 
 def write_browser(results: Path, folder: Path) -> int:

@@ -8,15 +8,10 @@ from PIL import Image
 from levelfield.config.layouts import read_layout
 from levelfield.config.settings import Science
 from levelfield.io.tables import read_csv
+from levelfield.qc.collage.read_back import PLANTED
 from levelfield.qc.collage.reading import MEASURES_READ
 from levelfield.runs.plan import read_plan
-from levelfield.steps.collages import (
-    cannot_be_made,
-    collage_job,
-    plate_collages,
-    plate_references,
-    sound_classes,
-)
+from levelfield.steps.collages import collage_job, plate_collages, plate_references, sound_classes
 from levelfield.steps.fields import read_flat_fields
 from levelfield.steps.qc_evidence import judged_sets
 from levelfield.steps.segment import JobInputs
@@ -42,7 +37,26 @@ def test_collages_are_read_and_shown_and_the_verdict_stays(copy, monkeypatch):
     assert width > 6 * 190
     assert height > 2 * 190
     assert '<section id="collages">' in (copy.results / "report.html").read_text()
+    check_what_was_planted(copy.table("qc/planted_read.csv"))
     check_that_processes_do_not_matter(copy, monkeypatch)
+
+
+def check_what_was_planted(table):
+    """Errors planted into good labels are read, the larger as more, and outlines best."""
+    assert set(table["object_set"]) == {"Nuclei"}
+    assert len(table) == 2 * len(PLANTED)
+    for _, own in table.groupby("scope"):
+        by_error = own.set_index(["error", "amount"])
+        for error in ("split_percent", "merge_percent"):
+            small, large = (by_error.loc[(error, amount)] for amount in (5, 10))
+            assert 2 < small["planted"] < large["planted"] < 13
+            assert 0 < small["read"] < large["read"]
+        for amount in (1, -1):
+            moved = by_error.loc[("grow_px", amount)]
+            assert abs(moved["planted"] - amount) < 0.4
+            assert abs(moved["read"] - moved["planted"]) < 0.4
+        dropped = by_error.loc[("drop_percent", 10)]
+        assert dropped["read"] > 0.4 * dropped["planted"] > 3
 
 
 def check_that_processes_do_not_matter(screen, monkeypatch):
@@ -66,14 +80,3 @@ def check_that_processes_do_not_matter(screen, monkeypatch):
         known = pd.to_numeric(written[column])
         assert np.array_equal(made.table[column], known, equal_nan=True)
     assert made.sheet == (results / "qc" / "collages.png").read_bytes()
-
-
-def test_labels_made_elsewhere_are_not_made_again(copy):
-    plan = read_plan(
-        copy.config
-        | {"objects": {"Nuclei": {"method": "labels", "channels": ["DNA"], "files": "{well}.tif"}}},
-        "config.yaml",
-        str(copy.folder),
-    )
-    (made,) = plan.object_sets
-    assert "made elsewhere" in cannot_be_made(made)

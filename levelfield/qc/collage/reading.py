@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from levelfield.arrays import Floats
+from levelfield.arrays import Floats, Integers
 from levelfield.qc.statistics.field_sums import measure_terms
 from levelfield.qc.statistics.summary import ConstantsOf, corrected
 from levelfield.questions import MEASURES, Scope
@@ -94,34 +94,48 @@ def read_collages(
     """
     found = {}
     for name in measures:
-        terms = measure_terms(sums, name)
-        truth = MEASURES[name].truth
-        true_terms = None if truth is None else truth(images)
-        if true_terms is None or not len(terms):
-            found[name] = Reading(float("nan"), float("nan"), float("nan"))
-            continue
-        table = pd.DataFrame({"top": true_terms[0], "bottom": true_terms[1]}).astype(float)
-
-        def corrected_ratio(part: pd.DataFrame, measure: str = name) -> float:
-            total = part.sum().to_frame().T
-            return float(corrected(total, [object_set], measure, constants_of).iloc[0])
-
-        parts = [np.delete(np.arange(len(terms)), k) for k in range(len(terms))]
-        errors = np.array(
-            [corrected_ratio(terms.iloc[part]) - _ratio(table.iloc[part]) for part in parts]
-        )
-        found[name] = Reading(corrected_ratio(terms), _ratio(table), jackknife_error(errors))
+        terms, table = measure_terms(sums, name), true_terms(images, name)
+        of_set = object_set, name, constants_of
+        errors = [
+            class_reading(terms.iloc[part], *of_set) - ratio(table.iloc[part])
+            for part in left_out(len(terms))
+        ]
+        error_se = jackknife_error(np.array(errors))
+        found[name] = Reading(class_reading(terms, *of_set), ratio(table), error_se)
     return found
 
 
-def _ratio(terms: pd.DataFrame) -> float:
+def true_terms(images: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return numerator and denominator of a measure's truth for every image: ``top, bottom``."""
+    truth = MEASURES[measure].truth
+    if truth is None:
+        raise ValueError(f"nothing says what is true of {measure}: its question has no truth")
+    top, bottom = truth(images)
+    return pd.DataFrame({"top": top.fillna(0.0), "bottom": bottom}).astype(float)
+
+
+def class_reading(
+    terms: pd.DataFrame, object_set: str, measure: str, constants_of: ConstantsOf
+) -> float:
+    """Read a measure of all images together, from its terms of each, corrected as the plate's."""
+    total = terms.sum().to_frame().T
+    return float(corrected(total, [object_set], measure, constants_of).iloc[0])
+
+
+def ratio(terms: pd.DataFrame) -> float:
+    """Return the ratio of the sums of ``top`` and ``bottom``; NaN of nothing."""
     top, bottom = terms["top"].sum(), terms["bottom"].sum()
     return float(top / bottom) if bottom > 0 else float("nan")
 
 
-def jackknife_error(left_out: Floats) -> float:
+def left_out(count: int) -> list[Integers]:
+    """Return all places but one, for every one of them."""
+    return [np.delete(np.arange(count), k) for k in range(count)]
+
+
+def jackknife_error(values: Floats) -> float:
     """Return the standard error of a value, from the values with one unit left out each."""
-    known = left_out[np.isfinite(left_out)]
+    known = values[np.isfinite(values)]
     if len(known) < 2:
         return float("nan")
     return float(np.sqrt((len(known) - 1) * np.mean((known - known.mean()) ** 2)))
