@@ -103,9 +103,13 @@ class MeasurementSettings:
 
 @dataclass(frozen=True)
 class CollageSettings:
-    """Whether collages are made of the control classes, and from how much."""
+    """Whether collages are made of the control classes, and from how much.
+
+    ``plant``: whether errors are planted into labels of the plate as well, and read back.
+    """
 
     make: bool
+    plant: bool
     windows_per_class: int
     least_donors: int
     least_yield: float

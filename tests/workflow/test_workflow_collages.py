@@ -21,7 +21,7 @@ pytestmark = pytest.mark.workflow
 
 def test_collages_are_read_and_shown_and_the_verdict_stays(copy, monkeypatch):
     verdict = (copy.results / "qc" / "verdict.csv").read_bytes()
-    copy.change_config(qc={"collages": {"make": True, "windows_per_class": 4}})
+    copy.change_config(qc={"collages": {"make": True, "plant": True, "windows_per_class": 4}})
     copy.run_well()
     assert (copy.results / "qc" / "verdict.csv").read_bytes() == verdict
     table = copy.table("qc/collages.csv")

@@ -69,7 +69,8 @@ class SeenClass:
     def __init__(self, own: ControlClass, job: CollageJob) -> None:
         self._own, self._job = own, job
         self.windows: list[SeenWindow] = []
-        self._read = {planted: ReadImages(own, job) for planted in (None, *PLANTED)}
+        planted = (None, *PLANTED) if job.settings.plant else ()
+        self._read = {error: ReadImages(own, job) for error in planted}
         self._n_planted = 0
 
     def see(self, window: Window) -> None:
@@ -82,7 +83,7 @@ class SeenClass:
         said = opinions_by_scale(part[0])
         field = see_field(part, opinion_for(judged, said), judged)
         self.windows.append(SeenWindow(part, judged, field))
-        if not judged.any():
+        if not judged.any() or not self._read:
             return
         self._n_planted += 1
         for planted, read in self._read.items():

@@ -86,7 +86,7 @@ def _of_class(own: ControlClass, job: CollageJob) -> _Made:
     reason = cannot_be_made(own.made)
     if not own.fields:
         reason = reason or "no field of this class could be segmented"
-    if not own.fields or own.made.parents:
+    if not own.fields or own.made.parents or (reason and not job.settings.plant):
         return _Made(collage_lines(facts, {}, enough, reason))
     seen = SeenClass(own, job)
     for window in windows_of(own, job):
