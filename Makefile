@@ -87,9 +87,11 @@ $(ENV)/run.installed: envs/levelfield.lock pyproject.toml $(UV)
 	$(BIN)/python -m levelfield.runs.warm_up
 	@touch $@
 
-$(ENV)/gpu.installed: envs/levelfield-gpu.lock $(ENV)/run.installed
+# For drivers older than 580: make gpu GPU_LOCK=levelfield-cuda12
+GPU_LOCK ?= levelfield-gpu
+$(ENV)/gpu.installed: envs/$(GPU_LOCK).lock $(ENV)/run.installed
 	@echo "== Installing torch and the learned segmenters (5 GB more)"
-	$(INSTALL) $(BIN)/python -r envs/levelfield-gpu.lock
+	$(INSTALL) $(BIN)/python -r envs/$(GPU_LOCK).lock
 	@touch $@
 
 $(ENV)/dev.installed: envs/levelfield-dev.lock $(ENV)/run.installed

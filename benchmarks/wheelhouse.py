@@ -9,7 +9,8 @@ where the file names the packages that the other machine has, separated by comma
 ``pip list`` there says). Copy the repository with that folder to the other machine, and there::
 
     python -m pip install --no-index --no-deps --target /tmp/site .wheels/*.whl
-    PYTHONPATH=/tmp/site:. python benchmarks/gpu.py --out gpu.csv
+    PYTHONPATH=/tmp/site:. python benchmarks/gpu.py --part 1 --out gpu1.csv
+    PYTHONPATH=/tmp/site:. python benchmarks/gpu.py --part 2 --out gpu2.csv
 
 ``pip`` must be at hand here: ``--pip "python3 -m pip"`` names another one than this Python's.
 """
@@ -36,9 +37,8 @@ NEEDED = (
     ),
     *("scikit-image", "numba", "zarr", "ome-zarr-models", "tifffile", "pillow", "jsonschema"),
     *("pydantic", "pyyaml", "tqdm", "joblib", "psutil", "safetensors", "onnxruntime", "matplotlib"),
+    *("imagecodecs", "google-crc32c"),
 )
-# Of cellpose's requirements, those for files that no benchmark reads.
-LEFT_OUT = {"imagecodecs"}
 GLIBC = ("2_28", "2_27", "2_24", "2_17", "2_12", "2_5")
 
 
@@ -63,7 +63,7 @@ def missing(there):
     waiting, found = [normalised(name) for name in NEEDED], {}
     while waiting:
         name = waiting.pop()
-        if name not in found and name not in there and name not in LEFT_OUT:
+        if name not in found and name not in there:
             found[name] = distribution(name).version
             waiting += needs(name)
     return found

@@ -8,6 +8,7 @@ environment of its own, which `make env-<name>` builds. Names given as arguments
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 ENVS = Path(__file__).parent
@@ -104,8 +105,25 @@ def lock_project() -> None:
         extras = [word for extra in _EXTRAS[name] for word in ("--extra", extra)]
         compile_lock(PROJECT, name, *extras, *constraint)
         constraint = ("--constraint", str(ENVS / f"{name}.lock"))
+    lock_cuda12()
     for name, text in stage_texts().items():
         (ENVS / f"{name}.yaml").write_text(text)
+
+
+def lock_cuda12() -> None:
+    """Lock what ``levelfield-gpu.lock`` holds with a torch for older drivers.
+
+    Everything but torch and what it brings is pinned to the same versions.
+    """
+    brought = rf"{_CUDA}|torch|setuptools|sympy|fsspec|filelock"
+    pins = ENVS / "cuda12_pins.txt"
+    pins.write_text("\n".join(pins_of("levelfield-gpu", brought)) + "\n")
+    extras = [word for extra in _EXTRAS["levelfield-gpu"] for word in ("--extra", extra)]
+    constraints = ("--constraint", str(ENVS / "cuda12.txt"), "--constraint", str(pins))
+    try:
+        compile_lock(PROJECT, "levelfield-cuda12", *extras, *constraints)
+    finally:
+        pins.unlink()
 
 
 def lock_other(name: str) -> None:
@@ -119,4 +137,5 @@ if __name__ == "__main__":
     others = sorted(path.stem for path in ENVS.glob("*.in"))
     wanted = sys.argv[1:] or ["levelfield", *others]
     for name in wanted:
-        lock_project() if name == "levelfield" else lock_other(name)
+        own = {"levelfield": lock_project, "levelfield-cuda12": lock_cuda12}
+        own.get(name, partial(lock_other, name))()

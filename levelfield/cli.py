@@ -10,10 +10,13 @@ from levelfield.config.planted import planted_note
 from levelfield.config.results import in_plate
 from levelfield.execution.space import removable
 from levelfield.io.tables import read_csv
+from levelfield.remote.files import RemoteFault
+from levelfield.remote.settings import use_settings
 from levelfield.report import verdict_text
 from levelfield.runs.calibrate import calibrate_plates
 from levelfield.runs.door import copy_demo, run_workflow
 from levelfield.runs.estimate import estimate, estimate_text, measure_costs
+from levelfield.runs.fetch import fetch_plates
 from levelfield.runs.init import write_files
 from levelfield.runs.inspect import found_text, look_into
 from levelfield.runs.jobs import planned_jobs
@@ -33,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = _parser().parse_args(given)
     try:
         return chosen.command(chosen)
-    except (ValueError, FileNotFoundError, FileExistsError) as error:
+    except (ValueError, FileNotFoundError, FileExistsError, RemoteFault) as error:
         print(f"levelfield: {error}", file=sys.stderr)
         return 2
 
@@ -50,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         _demo,
         _inspect,
         _init,
+        _fetch,
         _verify,
         _verdict,
         _open,
@@ -73,12 +77,17 @@ def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
     if command == "demo":
         add("folder", metavar="FOLDER", type=Path, help="where to")
     if command in ("inspect", "init"):
-        add("folder", metavar="FOLDER", type=Path, help="where the raw images lie")
+        text = "where the raw images lie: a folder, or its URL (s3://, gs://, https://)"
+        add("folder", metavar="FOLDER", help=text)
+        text = "server that speaks S3, if not Amazon's"
+        add("--endpoint", metavar="URL", default="", help=text)
         add("--format", default="auto", metavar="NAME", help="of the images [auto]")
     if command == "init":
         text = "folder to write config, plate sheet and layouts into [config]"
         add("--into", type=Path, default=Path("config"), metavar="FOLDER", help=text)
         add("--force", action="store_true", help="overwrite what is there")
+    if command == "fetch":
+        add("plates", nargs="*", metavar="PLATE", help="to fetch [all]")
     if command == "verify":
         add("--dry-run", action="store_true", help="only say what is damaged")
     if command == "status":
@@ -113,7 +122,7 @@ def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
         add("--object", type=int, metavar="N", help=text)
         text = "open nothing; print the calls for napari, vizarr and ngio"
         add("--print", action="store_true", help=text)
-    if command in ("status", "estimate", "screen", "review", "calibrate"):
+    if command in ("status", "estimate", "screen", "review", "calibrate", "fetch"):
         default = Path("config/config.yaml")
         text = f"config of the screen [{default}]"
         add("--configfile", type=Path, default=default, metavar="FILE", help=text)
@@ -198,6 +207,7 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 def _inspect(chosen: argparse.Namespace) -> int:
     """Say what a folder of raw images holds: plates, wells, sites, channels, z, time, gaps."""
+    use_settings({"endpoint": chosen.endpoint})
     print(found_text(look_into(chosen.folder, chosen.format)))
     return 0
 
@@ -207,9 +217,10 @@ def _init(chosen: argparse.Namespace) -> int:
 
     The export of a microscope is recognised; for other images a pattern is made from their names.
     """
+    use_settings({"endpoint": chosen.endpoint})
     found = look_into(chosen.folder, chosen.format)
     print(found_text(found))
-    written = write_files(found, chosen.into, chosen.force)
+    written = write_files(found, chosen.into, chosen.force, chosen.endpoint)
     print(f"\nWritten: {', '.join(map(str, written))}")
     config = written[0]
     print(
@@ -217,6 +228,15 @@ def _init(chosen: argparse.Namespace) -> int:
         f"  levelfield run --configfile {config} -n   # what would be done\n"
         f"  levelfield run --configfile {config}"
     )
+    return 0
+
+
+def _fetch(chosen: argparse.Namespace) -> int:
+    """Put the images of plates behind URLs into the cache, for machines that have no network.
+
+    Jobs read them there. It can be repeated: what is in the cache is not fetched again.
+    """
+    print(fetch_plates(read_plan_file(chosen.configfile), chosen.plates))
     return 0
 
 

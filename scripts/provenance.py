@@ -12,7 +12,10 @@ with job_log(snakemake.log[0]):
     crate = run_crate(
         snakemake.wildcards.plate,
         path.parent,
-        {"raw images": snakemake.input.images, "layout": snakemake.input.layout},
+        {
+            "raw images": snakemake.params.url or snakemake.input.images,
+            "layout": snakemake.input.layout,
+        },
         map(Path, snakemake.input.results),
         snakemake.params.config,
     )

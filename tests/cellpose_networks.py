@@ -57,3 +57,45 @@ def outputs_of(labels: np.ndarray) -> np.ndarray:
         [labels.astype(np.int32)], device=torch.device("cpu")
     )[0]
     return np.stack([5 * down, 5 * across, 12 * inside - 6]).astype(np.float32)
+
+
+class SmallDino(nn.Module):
+    """Stands for DINOv3's encoder, with the parts of it that Cellpose uses, and no more."""
+
+    def __init__(self, pretrained=False, width=32):
+        super().__init__()
+        self.patch_embed = nn.Module()
+        self.patch_embed.proj = nn.Conv2d(3, width, 16, stride=16)
+        self.patch_embed.norm = nn.LayerNorm(width)
+        self.cls_token = nn.Parameter(torch.randn(1, 1, width))
+        self.storage_tokens = nn.Parameter(torch.randn(1, 4, width))
+        self.blocks = nn.ModuleList(_DinoBlock(width) for _ in range(2))
+        self.norm = nn.LayerNorm(width)
+
+    def rope_embed(self, H, W):
+        return torch.linspace(-1, 1, H * W)[:, None]
+
+
+class _DinoBlock(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.attn = nn.MultiheadAttention(width, 2, batch_first=True)
+        self.mlp = nn.Linear(width, width)
+
+    def forward(self, tokens, places):
+        tokens = tokens + self.attn(tokens, tokens, tokens, need_weights=False)[0]
+        with_places = torch.cat([tokens[:, :5], tokens[:, 5:] + places], 1)
+        return tokens + self.mlp(with_places).relu()
+
+
+def use_small_dino(monkeypatch) -> None:
+    """Let every new Cellpose-DINO network have two layers of 32 channels."""
+    for name in ("dinov3_vitl16", "dinov3_vitb16"):
+        monkeypatch.setattr(vit, name, SmallDino, raising=False)
+
+
+def save_random_dino(path: Path) -> Path:
+    """Write weights of a small Cellpose-DINO network whose every part has an effect."""
+    torch.manual_seed(0)
+    vit.CPDINO().save_model(path)
+    return path

@@ -11,6 +11,7 @@ ROOT = Path(levelfield.__file__).parent
 FLOORS = (
     ("arrays", "questions"),
     ("config",),
+    ("remote",),
     ("labels", "images"),
     ("io", "illumination", "segmentation", "measurement", "evaluation"),
     ("execution",),

@@ -14,6 +14,11 @@ EXTRAS = {
     "sklearn": "train",
     "anndata": "anndata",
     "dask": "dask",
+    "s3fs": "remote",
+    "gcsfs": "remote",
+    "aiohttp": "remote",
+    "nd2": "formats",
+    "pylibCZIrw": "formats",
 }
 
 

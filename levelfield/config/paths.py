@@ -36,8 +36,9 @@ def _short(folder: Path) -> str:
 def counted_from(config: Mapping[str, Any], base: str) -> dict[str, Any]:
     """Return a config whose paths of files that are read count from where the process runs.
 
-    Those are the plate sheet, the data folder, the sheet of images, dark frames, sheets of training
-    images, the review, a calibration and weights. Results stay where they are.
+    Those are the plate sheet, the data folder, the sheet of images, the cache of images, dark
+    frames, sheets of training images, the review, a calibration and weights. Results stay where
+    they are.
     """
     if base == ".":
         return dict(config)
@@ -52,7 +53,12 @@ def counted_from(config: Mapping[str, Any], base: str) -> dict[str, Any]:
         rules = config.get(section)
         if isinstance(rules, Mapping):
             moved[section] = {name: _moved(rule, key, base) for name, rule in rules.items()}
-    for section, key in (("qc", "review"), ("qc", "calibration"), ("images", "sheet")):
+    for section, key in (
+        ("qc", "review"),
+        ("qc", "calibration"),
+        ("images", "sheet"),
+        ("remote", "cache"),
+    ):
         if section in moved:
             moved[section] = _moved(moved[section], key, base)
     return moved

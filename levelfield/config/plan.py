@@ -36,7 +36,7 @@ from levelfield.config.sheets import (
 from levelfield.config.weights import CATALOGUE, Weights, named_weights
 
 _NO_SCIENCE = (
-    *("plates", "data_folder", "results", "packs_per_plate", "weights_cache", "device"),
+    *("plates", "data_folder", "results", "packs_per_plate", "weights_cache", "device", "remote"),
     "evaluation",
 )
 """Where files lie, how and on what work is done and what labels are compared with: these change no

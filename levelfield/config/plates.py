@@ -14,7 +14,7 @@ from typing import Any
 
 from levelfield.config.layouts import check_repeats, layout_columns
 from levelfield.config.results import SCREEN_FOLDERS
-from levelfield.config.sheets import SheetError, check_sheet, path_below, read_columns
+from levelfield.config.sheets import SheetError, check_sheet, checked_url, path_below, read_columns
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Plate:
     """One plate of the screen: where its images are, what its wells hold, how it is packed."""
 
     name: str  # unique in the screen; also the plate's folder under the results
-    images: Path  # folder of the raw images
+    images: Path | str  # folder of the raw images; a str is a URL
     layout_path: Path
     n_wells: int  # plate format
     n_packs: int  # most jobs that the wells are divided among
@@ -100,7 +100,7 @@ def read_plates(
         row, where = dict(zip(sheet, values, strict=True)), f"{path}, line {line}"
         plate = Plate(
             name=row["plate"],
-            images=path_below(config["data_folder"], row["images"], f"{where}: images"),
+            images=_images(config["data_folder"], row["images"], f"{where}: images"),
             layout_path=path_below(base, row["layout"], f"{where}: layout"),
             n_wells=int(row["wells"]),
             n_packs=config["packs_per_plate"],
@@ -112,6 +112,16 @@ def read_plates(
             _check_plate(plate, where, schemas["plates"])
             layouts.control_types(plate.layout_path, plate.n_wells)
     return plates
+
+
+def _images(folder: str, text: str, where: str) -> Path | str:
+    """Return the folder of a plate's images, or its URL; a data folder may be a URL too."""
+    if "://" in text:
+        return checked_url(text, where)
+    if "://" in folder:
+        path_below("", text, where)
+        return checked_url(f"{folder.rstrip('/')}/{text}", where)
+    return path_below(folder, text, where)
 
 
 def _check_plate(plate: Plate, where: str, schema: Mapping[str, Any]) -> None:
@@ -128,7 +138,7 @@ def _check_plate(plate: Plate, where: str, schema: Mapping[str, Any]) -> None:
             f"{where}: column 'date' holds '{plate.date}', which no calendar or clock has. "
             f"Expected: {schema['properties']['date']['description']}"
         ) from None
-    if not plate.images.is_dir():
+    if isinstance(plate.images, Path) and not plate.images.is_dir():
         raise SheetError(
             f"{where}: plate {plate.name} has no folder of images at '{plate.images}'. Correct "
             "the column 'images', or the config key 'data_folder' it starts from."

@@ -17,6 +17,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from levelfield.config.table_files import table_rows
+from levelfield.config.urls import has_secret, is_url
 from levelfield.questions import margins_schema
 
 if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
@@ -135,6 +136,28 @@ def read_sheet(path: Path, schema: Path) -> pd.DataFrame:
     columns = read_columns(path)
     check_sheet(columns, load_schema(schema), path)
     return pd.DataFrame(columns)
+
+
+def checked_url(text: str, where: str) -> str:
+    """Return a URL of images as it is, if it can be read and holds no secret.
+
+    Raises
+    ------
+    SheetError
+        If it is of a kind that is not read, or holds a password or token.
+    """
+    if not is_url(text):
+        raise SheetError(
+            f"{where}: '{text}' is no URL that can be read. Those that can begin with s3://, gs:// "
+            "or https://. Copy the images to a folder, or mount what they lie on."
+        )
+    if has_secret(text):
+        raise SheetError(
+            f"{where}: the URL holds a password or token, which would stand in logs and tables; it "
+            "is not repeated here. Set up an account (remote.anonymous: false), or name a public "
+            "URL."
+        )
+    return text.rstrip("/")
 
 
 def path_below(folder: Path | str, text: str, where: str) -> Path:

@@ -1,20 +1,17 @@
 """Which weights of networks there are: the catalogue, and the config's section ``weights``."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import yaml
 
 from levelfield.config.sheets import ConfigError
+from levelfield.config.urls import has_secret
 
 CATALOGUE = Path(__file__).parents[1] / "weights" / "catalogue.yaml"
 """Published weights that object sets can name."""
-
-_SECRET = re.compile(r"(?i)(token|signature|password|secret|credential|api[-_]?key|access[-_]?key)")
 
 
 @dataclass(frozen=True)
@@ -78,8 +75,7 @@ def _weights(name: str, known: Mapping[str, Mapping[str, str]]) -> Weights:
         raise ConfigError(f"weights.{name}.source is missing. Add the URL or path of the file.")
     source, path = rule["source"], Path(rule["source"])
     if _is_url(source):
-        parts = urlsplit(source)
-        if parts.password or parts.username or _SECRET.search(parts.query):
+        if has_secret(source):
             raise ConfigError(
                 f"weights.{name}.source holds a password or token, which would stand in logs, "
                 "reports and the provenance. Take it out: fetch the file yourself, and give its "

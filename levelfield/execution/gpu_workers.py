@@ -5,16 +5,16 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-import subprocess
 import sys
-import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, Generic, NoReturn, TypeVar
 
 from joblib.externals.loky import ProcessPoolExecutor
 
+from levelfield.execution.gpu_use import BusyShare, DeviceUse, device_use, whole_use
 from levelfield.execution.progress import with_progress
 
 Item = TypeVar("Item")
@@ -25,7 +25,16 @@ log = logging.getLogger("levelfield")
 LONGEST_BATCH = 1800.0
 """Seconds; if no batch of fields was done for so long, a kernel or the driver hangs."""
 _LEAST_THREADS = 3  # with fewer the GPU waits while fields are read and written
-_LONGEST_GOODBYE = 5.0  # s, for nvidia-smi to end
+
+
+def threads_each(threads: int, n_gpus: int) -> int:
+    """Return how many threads serve each GPU, of those that a job has."""
+    return max(_LEAST_THREADS, threads // n_gpus)
+
+
+def _nothing(device: str) -> AbstractContextManager[Any]:
+    """Begin without any test of the device."""
+    return nullcontext()
 
 
 def map_on_gpus(
@@ -35,6 +44,7 @@ def map_on_gpus(
     threads: int,
     what: str,
     fields_of: Callable[[Item], int],
+    serving: Callable[[str], AbstractContextManager[Any]] = _nothing,
 ) -> Iterator[Result]:
     """Apply a function to each item on one of some GPUs; results come in the order of the items.
 
@@ -46,46 +56,48 @@ def map_on_gpus(
     items : sequence
         What describes the fields that are worked on together.
     devices, threads : sequence of str, int
-        Rules of the GPUs, and threads of the whole job.
+        Rules of the GPUs, and how many threads work for each of them.
     what, fields_of : str, callable
         As for `levelfield.execution.progress.map_fields`.
+    serving : callable
+        From a device to a context that its process enters before anything else, for instance to
+        test it, and leaves at the end.
     """
+    if not items:
+        return
     counts = [fields_of(item) for item in items]
-    each = max(_LEAST_THREADS, threads // len(devices))
-    work = _in_threads if len(devices) == 1 else _in_processes
+    uses: list[DeviceUse] = []
+    started = time.monotonic()
     with BusyShare(devices) as busy:
-        yield from with_progress(work(function, items, devices, each), counts, what, busy.note)
-
-
-def _in_processes(
-    function: Callable[[Item, str], Result],
-    items: Sequence[Item],
-    devices: Sequence[str],
-    threads: int,
-) -> Iterator[Result]:
-    """Share items out among GPUs: each gets the next one as soon as it has a thread for it."""
-    yield from _in_order(_of_processes(function, enumerate(items), devices, threads))
+        if len(devices) == 1:
+            server = _Threads(function, devices[0], threads, serving)
+            results = _in_order(_of_threads(server, items, uses))
+        else:
+            results = _in_order(_of_processes((function, threads, serving), items, devices, uses))
+        yield from with_progress(results, counts, what, busy.note)
+        log.info(whole_use(uses, busy, sum(counts), time.monotonic() - started).line())
 
 
 def _of_processes(
-    function: Callable[[Item, str], Result],
-    queue: Iterator[tuple[int, Item]],
-    devices: Sequence[str],
-    threads: int,
+    server: tuple[Any, ...], items: Sequence[Item], devices: Sequence[str], uses: list[DeviceUse]
 ) -> Iterator[dict[int, Result]]:
+    """Share items out among GPUs: each gets the next one as soon as it has a thread for it."""
+    function, threads, serving = server
+    queue = enumerate(items)
     with ExitStack() as stack:
         # A pool of one process for every GPU: none of them ever sees two.
         pools = [stack.enter_context(ProcessPoolExecutor(1)) for _ in devices]
         at_work = {
-            pool.submit(_open, function, device, threads): pool
+            pool.submit(_open, function, device, threads, serving): pool
             for pool, device in zip(pools, devices, strict=True)
         }
         while at_work:
             for future in wait(at_work, return_when=FIRST_COMPLETED).done:
                 pool = at_work.pop(future)
                 finished = future.result()
-                if finished is None:
-                    continue  # closed
+                if isinstance(finished, DeviceUse):  # closed
+                    uses.append(finished)
+                    continue
                 following = next(queue, None)
                 task = (_close,) if following is None else (_begin, *following)
                 at_work[pool.submit(*task)] = pool
@@ -105,10 +117,29 @@ def _in_order(finished: Iterable[dict[int, Result]]) -> Iterator[Result]:
 class _Threads(Generic[Item, Result]):
     """The threads of the process of one GPU, and what they work on."""
 
-    def __init__(self, function: Callable[[Item, str], Result], device: str, threads: int) -> None:
+    def __init__(
+        self,
+        function: Callable[[Item, str], Result],
+        device: str,
+        threads: int,
+        serving: Callable[[str], AbstractContextManager[Any]],
+    ) -> None:
         self._function, self._device, self._number = function, device, threads
+        self._serving = serving(device)
         self._pool = ThreadPoolExecutor(threads)
         self._at_work: dict[Future[Result], int] = {}
+
+    def open(self) -> None:
+        """Get ready to serve, and wait for that no longer than for a batch."""
+        ready = self._pool.submit(self._serving.__enter__)
+        if not wait([ready], LONGEST_BATCH).done:
+            _end_hanging(LONGEST_BATCH)
+        ready.result()
+
+    def close(self) -> DeviceUse:
+        """End serving; return what was made of the device."""
+        self._serving.__exit__(None, None, None)
+        return device_use(self._device)
 
     def begin(self, number: int, item: Item) -> dict[int, Result]:
         """Begin with an item; return what is finished as soon as a thread is free for the next."""
@@ -122,16 +153,31 @@ class _Threads(Generic[Item, Result]):
             done = wait(self._at_work, LONGEST_BATCH, FIRST_COMPLETED).done
             if not done:
                 _end_hanging(LONGEST_BATCH)
-            results.update({self._at_work.pop(future): future.result() for future in done})
+            for future in done:
+                number = self._at_work.pop(future)
+                if error := future.exception():
+                    self._let_others_end(error)
+                    raise error
+                results[number] = future.result()
         return results
+
+    def _let_others_end(self, error: BaseException) -> None:
+        """Wait for the threads that are still at work, so that what they write is whole.
+
+        Where one failed, another may hang.
+        """
+        if wait(self._at_work, LONGEST_BATCH).not_done:
+            log.error("%s: %s", type(error).__name__, error)
+            _end_hanging(LONGEST_BATCH)
 
 
 _THREADS: list[_Threads[Any, Any]] = []
 """Those of this process, where it serves a GPU."""
 
 
-def _open(function: Callable[[Any, str], Any], device: str, threads: int) -> dict[int, Any]:
-    _THREADS[:] = [_Threads(function, device, threads)]
+def _open(*server: Any) -> dict[int, Any]:
+    _THREADS[:] = [_Threads(*server)]
+    _THREADS[0].open()
     return {}
 
 
@@ -139,27 +185,22 @@ def _begin(number: int, item: Any) -> dict[int, Any]:
     return _THREADS[0].begin(number, item)
 
 
-def _close() -> dict[int, Any] | None:
-    """Return what is left, and at the second call nothing."""
-    return _THREADS[0].finished(0) or None
-
-
-def _in_threads(
-    function: Callable[[Item, str], Result],
-    items: Sequence[Item],
-    devices: Sequence[str],
-    threads: int,
-) -> Iterator[Result]:
-    """Work on one GPU in threads of this process."""
-    yield from _in_order(_of_threads(_Threads(function, devices[0], threads), items))
+def _close() -> dict[int, Any] | DeviceUse:
+    """Return what is left, and at the second call what was made of the GPU."""
+    return _THREADS[0].finished(0) or _THREADS[0].close()
 
 
 def _of_threads(
-    at_work: _Threads[Item, Result], items: Sequence[Item]
+    at_work: _Threads[Item, Result], items: Sequence[Item], uses: list[DeviceUse]
 ) -> Iterator[dict[int, Result]]:
-    for number, item in enumerate(items):
-        yield at_work.begin(number, item)
-    yield at_work.finished(0)
+    """Work on one GPU in threads of this process."""
+    at_work.open()
+    try:
+        for number, item in enumerate(items):
+            yield at_work.begin(number, item)
+        yield at_work.finished(0)
+    finally:
+        uses.append(at_work.close())
 
 
 def _end_hanging(seconds: float) -> NoReturn:
@@ -175,59 +216,3 @@ def _end_hanging(seconds: float) -> NoReturn:
     )
     faulthandler.dump_traceback(sys.__stderr__ or 2)
     os._exit(1)
-
-
-class BusyShare:
-    """Measures how busy the GPUs are while a job runs, as the driver sees it.
-
-    Use as a context. Where there is no ``nvidia-smi`` there is no share.
-    """
-
-    def __init__(self, devices: Sequence[str], seconds: int = 1) -> None:
-        names = ",".join(_driver_name(device) for device in devices)
-        self._command = [
-            *("nvidia-smi", f"--id={names}", "--query-gpu=utilization.gpu"),
-            *("--format=csv,noheader,nounits", f"--loop={seconds}"),
-        ]
-        self._sum, self._count = 0.0, 0
-        self._process: subprocess.Popen[str] | None = None
-
-    @property
-    def percent(self) -> float | None:
-        """Mean over the time and the GPUs so far."""
-        return self._sum / self._count if self._count else None
-
-    def note(self) -> str:
-        """Return the share as the end of a progress line."""
-        return "" if self.percent is None else f", GPU busy {self.percent:.0f} %"
-
-    def __enter__(self) -> BusyShare:
-        with suppress(OSError):
-            self._process = subprocess.Popen(
-                self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
-            self._reader = threading.Thread(target=self._read, daemon=True)
-            self._reader.start()
-        return self
-
-    def _read(self) -> None:
-        for line in self._process.stdout or () if self._process else ():
-            if line.strip().isdigit():
-                self._sum, self._count = self._sum + int(line), self._count + 1
-
-    def __exit__(self, *error: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            with suppress(subprocess.TimeoutExpired):  # a driver that hangs must not keep the job
-                self._process.wait(_LONGEST_GOODBYE)
-            self._reader.join(_LONGEST_GOODBYE)
-
-
-def _driver_name(device: str) -> str:
-    """Return what the driver calls a GPU of torch's: its UUID, whichever GPUs the job may see."""
-    number = device.removeprefix("cuda:")
-    torch: Any = sys.modules.get("torch")
-    try:
-        return f"GPU-{torch.cuda.get_device_properties(int(number)).uuid}"
-    except (AttributeError, RuntimeError, AssertionError, ValueError):  # none to be seen
-        return number

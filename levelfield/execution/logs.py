@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from levelfield.execution.checkpoints import Superseded
+from levelfield.execution.gpu_use import GpuUse, read_gpu_use
 from levelfield.execution.machine_faults import Stopped, machine_fault_text, stoppable
 
 log = logging.getLogger("levelfield")
@@ -35,6 +36,7 @@ class JobEnd:
     The state is ``done``, ``failed``, or ``open``: running, or cut off before it could say more.
     Seconds are of CPU, of all its processes: to the end (Snakemake's benchmark looks every half
     minute only, and misses up to that much), and before it began to work, which it costs always.
+    What it made of its GPUs is None if it used none.
     """
 
     state: str
@@ -42,6 +44,7 @@ class JobEnd:
     start_seconds: float = 0.0
     gpus: int = 0
     reason: str = ""
+    gpu_use: GpuUse | None = None
 
 
 @contextmanager
@@ -121,7 +124,8 @@ def read_job_log(path: Path) -> JobEnd | None:
         return JobEnd("open", reason=_reason(lines))
     state, cpu, start, gpus = ends[-1].groups()
     reason = _reason(lines) if state == "failed" else ""
-    return JobEnd(state, float(cpu), float(start), int(gpus), reason)
+    use = next((found for line in reversed(lines) if (found := read_gpu_use(line))), None)
+    return JobEnd(state, float(cpu), float(start), int(gpus), reason, use)
 
 
 def _reason(lines: list[str]) -> str:

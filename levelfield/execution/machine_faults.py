@@ -10,6 +10,7 @@ from types import FrameType
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from levelfield.images.planes import StalledRead
+from levelfield.remote.files import RemoteFault
 from levelfield.segmentation.device_faults import MachineFault, is_gpu_failure, is_gpu_memory_error
 
 _KEPT = "The fields that are finished are kept; start the run again and it goes on from there."
@@ -49,12 +50,15 @@ def is_machine_fault(error: BaseException) -> bool:
     Such an error must end the job, so that it is tried again. Were the field left out as a bad
     one, a full disk would cost a plate its sites.
     """
-    machine = MemoryError | OSError | StalledRead | MachineFault | TerminatedWorkerError
+    machine = MemoryError | OSError | StalledRead | RemoteFault | MachineFault
+    machine |= TerminatedWorkerError
     return isinstance(error, machine) or is_gpu_memory_error(error) or is_gpu_failure(error)
 
 
 def machine_fault_text(error: BaseException) -> str | None:
     """Return what happened, what follows and what helps; None if it is no machine fault."""
+    if isinstance(error, RemoteFault):
+        return str(error)
     if isinstance(error, StalledRead | MachineFault):
         return f"{error} {_KEPT}"
     if isinstance(error, Stopped):

@@ -1,13 +1,15 @@
-"""What jobs took: the tables that Snakemake writes for every job (its benchmarks)."""
+"""What jobs took, from the tables that Snakemake writes for every job, and from their logs."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from math import nan
 from pathlib import Path
 
 import pandas as pd
 
-from levelfield.config.results import RULES, timings_in
+from levelfield.config.results import RULES, log_in, matching, timings_in
+from levelfield.execution.gpu_use import GpuUse
+from levelfield.execution.logs import read_job_log
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,21 @@ def plate_timings(folder: Path) -> pd.DataFrame:
             gigabytes = pd.Series([timing.megabytes for timing in took]).max() / 1000
             rows.append((rule.name, len(took), hours, gigabytes))
     return pd.DataFrame(rows, columns=["rule", "jobs", "hours", "gigabytes"])
+
+
+def gpu_timings(folder: Path) -> pd.DataFrame:
+    """Return what each job of a plate made of its GPUs, from the jobs' logs.
+
+    Columns are ``job, model, busy_percent, at_work_percent, gigabytes, sites_per_s``, see
+    `levelfield.execution.gpu_use.GpuUse`; NaN where nothing could tell. Jobs without a GPU, and
+    those that are not finished, are left out.
+    """
+    rows = []
+    for rule in RULES.values():
+        logs = matching(log_in(folder, rule.name)) if rule.unit in ("plate", "pack") else []
+        for path in logs:
+            end = read_job_log(path)
+            if end and end.gpu_use:
+                rows.append((path.stem, *astuple(end.gpu_use)))
+    columns = ["job", *(field.name for field in fields(GpuUse))]
+    return pd.DataFrame(rows, columns=columns)

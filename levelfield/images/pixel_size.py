@@ -7,6 +7,8 @@ from xml.etree import ElementTree
 import tifffile
 
 from levelfield.images.planes import READ_ERRORS, TIFF_SUFFIXES
+from levelfield.remote.files import open_ranges
+from levelfield.remote.urls import is_url
 
 UM_PER_UNIT = {
     **{"m": 1e6, "cm": 1e4, "mm": 1e3, "nm": 1e-3, "pm": 1e-6},
@@ -23,11 +25,12 @@ def tiff_pixel_size_um(path: Path | str) -> float | None:
     It is read from OME-XML, MetaMorph's and MetaXpress' description, or ImageJ's. The resolution
     tags alone say nothing: programs fill them with what printers like.
     """
-    path = Path(path)
-    if path.suffix.lower() not in TIFF_SUFFIXES:
+    if Path(path).suffix.lower() not in TIFF_SUFFIXES:
+        return None
+    if not is_url(path) and not Path(path).is_file():  # a pipe would never answer
         return None
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with open_ranges(path) as file, tifffile.TiffFile(file) as tiff:
             page = tiff.pages.first
             text = str(page.description)
             resolution = page.tags.valueof("XResolution")

@@ -1,6 +1,7 @@
 """Raw image files: what their headers promise, and the pixels of one plane."""
 
 import errno
+import io
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,14 +14,25 @@ import tifffile
 from PIL import Image
 
 from levelfield.arrays import AnyArray
+from levelfield.images.containers import is_container, read_container_plane
 from levelfield.images.tiff_header import read_plain_page
 from levelfield.images.zarr_planes import read_zarr_plane
+from levelfield.remote.files import (
+    WHOLE_BYTES,
+    check_content,
+    fetched,
+    kept_part,
+    open_ranges,
+    size_of,
+)
+from levelfield.remote.urls import is_url, local_or_url
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".png")
 READ_ERRORS = (OSError, ValueError, KeyError, IndexError, RuntimeError, tifffile.TiffFileError)
 PASSING_ERRORS = (errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors of the machine or the network, not of the file: they must not cost a site."""
+_NO_FILE = "is a pipe, a device or a folder, not a file"
 _TRUNCATED = "is truncated: the file ends before its pixels do"
 _LONGEST_READ = 300.0  # s; a plane is read in well under one, a hanging server never answers
 _DTYPES = {8: "uint8", 16: "uint16"}
@@ -43,7 +55,8 @@ class Header:
     """What the header of a file says of its planes: sizes in px, and the type as numpy names it.
 
     ``n_pages`` is 0 where the file, of so many ``bytes``, cannot be read; ``fault`` says why it
-    cannot be used, and is empty where it can.
+    cannot be used, and is empty where it can. Files of one ``mark`` are likely to be copies, but
+    for 0.
     """
 
     n_pages: int
@@ -52,15 +65,16 @@ class Header:
     dtype: str
     bytes: int
     fault: str
+    mark: int = 0
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path | str) -> Header:
     """Read the header of a TIFF or PNG file, and say what is wrong with it.
 
     A TIFF whose pixel data would lie beyond the end of the file is reported as truncated, so
     that most damaged files are found without decoding a pixel.
     """
-    return _within_time(lambda: _read_header(Path(path)), Path(path))
+    return _within_time(lambda: _read_header(local_or_url(path)), path)
 
 
 def read_headers(paths: Sequence[str]) -> list[Header]:
@@ -73,7 +87,7 @@ def read_headers(paths: Sequence[str]) -> list[Header]:
     def work() -> None:
         for at in waiting:  # threads share what waits
             try:
-                found[at] = _read_header(Path(paths[at]))
+                found[at] = _read_header(local_or_url(paths[at]))
             except BaseException as error:  # carried to the caller
                 failed.append(error)
             if failed:
@@ -91,24 +105,24 @@ def read_headers(paths: Sequence[str]) -> list[Header]:
                 stalled = next(
                     path for path, header in zip(paths, found, strict=True) if not header
                 )
-                raise StalledRead(_stalled(Path(stalled)))
+                raise StalledRead(_stalled(stalled))
     if failed:
         raise failed[0]
     return [header for header in found if header is not None]
 
 
-def _read_header(path: Path) -> Header:
+def _read_header(path: Path | str) -> Header:
     try:
-        size = path.stat().st_size
+        size = path.stat().st_size if isinstance(path, Path) else _remote_size(path)
     except OSError as error:
         _raise_if_passing(error)
         return Header(0, 0, 0, "", 0, f"cannot be opened ({error.strerror})")
-    if not path.is_file():
-        return Header(0, 0, 0, "", 0, "is a pipe, a device or a folder, not a file")
+    if isinstance(path, Path) and not path.is_file():
+        return Header(0, 0, 0, "", 0, _NO_FILE)
     if size == 0:
         return Header(0, 0, 0, "", 0, "the file is empty")
     try:
-        if path.suffix.lower() in TIFF_SUFFIXES:
+        if str(path).lower().endswith(TIFF_SUFFIXES):
             return _tiff_header(path, size)
         return _png_header(path, size)
     except READ_ERRORS as error:
@@ -116,11 +130,18 @@ def _read_header(path: Path) -> Header:
         return Header(0, 0, 0, "", size, f"is damaged or not an image ({_first_line(error)})")
 
 
-def _tiff_header(path: Path, size: int) -> Header:
+def _remote_size(url: str) -> int:
+    """Return the size of a remote file; where its server does not tell it, the file is fetched."""
+    size = size_of(url)
+    return len(fetched(url)) if size is None else size
+
+
+def _tiff_header(path: Path | str, size: int) -> Header:
     if (plain := read_plain_page(path)) is not None:
         fault = "" if plain.data_end <= size else _TRUNCATED
-        return Header(1, plain.size_y, plain.size_x, _DTYPES[plain.bits], size, fault)
-    with tifffile.TiffFile(path) as tiff:
+        dtype = _DTYPES[plain.bits]
+        return Header(1, plain.size_y, plain.size_x, dtype, size, fault, plain.mark)
+    with open_ranges(path) as file, tifffile.TiffFile(file) as tiff:
         pages = list(tiff.pages)
         page: Any = pages[0].keyframe
         fault = ""
@@ -140,9 +161,9 @@ def _data_end(page: tifffile.TiffPage | tifffile.TiffFrame) -> int:
     return max(ends, default=0)
 
 
-def _png_header(path: Path, size: int) -> Header:
+def _png_header(path: Path | str, size: int) -> Header:
     kinds = {"L": "uint8", "I;16": "uint16", "I;16B": "uint16", "I": "uint16"}
-    with Image.open(path) as image:
+    with open_ranges(path) as file, Image.open(file) as image:
         dtype = kinds.get(image.mode, image.mode)
         fault = ""
         if image.mode not in kinds:
@@ -150,31 +171,75 @@ def _png_header(path: Path, size: int) -> Header:
         return Header(1, image.height, image.width, dtype, size, fault)
 
 
-def read_plane(path: Path, page: int = 0) -> AnyArray:
+def read_plane(
+    path: Path | str, page: int = 0, size: int | None = None, checksum: str = ""
+) -> AnyArray:
     """Read one plane (Y, X) of uint8 or uint16; `page` counts from 0 in a multi-page TIFF.
 
-    Of a Zarr array, `page` counts the planes of its leading axes.
+    Of a Zarr array, `page` counts the planes of its leading axes. What lies behind a URL is taken
+    from the cache, or fetched, and must have the `size` in bytes that the index has of the file;
+    and wherever it lies the `checksum`.
 
-    `PlaneError` if the file cannot be decoded, `StalledRead` if the storage does not answer.
+    `PlaneError` if the file cannot be decoded, `StalledRead` if the storage does not answer, and
+    `levelfield.remote.files.RemoteFault` if a server does not.
     """
-    return _within_time(lambda: _read_plane(Path(path), page), Path(path))
+    if is_url(path):
+        return _within_time(lambda: _read_remote(str(path), page, size, checksum), path)
+    return _within_time(lambda: _read_plane(Path(path), page, checksum), path)
 
 
-def _read_plane(path: Path, page: int) -> AnyArray:
+def _read_remote(url: str, page: int, size: int | None, checksum: str) -> AnyArray:
+    """Read a plane of a file that is fetched whole if it is small, and else by what is needed."""
     try:
-        if path.suffix.lower() in TIFF_SUFFIXES:
-            return tifffile.imread(path, key=page)
-        if path.is_dir():
-            return read_zarr_plane(path, page)
-        with Image.open(path) as image:
-            pixels = np.asarray(image)
-        return pixels.astype(np.uint16) if pixels.dtype == np.int32 else pixels
+        if url.lower().endswith(SUFFIXES):
+            size = size_of(url) if size is None else size
+            if size is None or size <= WHOLE_BYTES:
+                return _decoded(io.BytesIO(fetched(url, size, checksum)), url, page)
+        kept = kept_part(url, f"plane {page}", checksum, lambda: _part(url, page))
+        return np.load(io.BytesIO(kept), allow_pickle=False)
     except (*READ_ERRORS, SyntaxError) as error:
         _raise_if_passing(error)
         raise PlaneError(f"cannot be decoded ({_first_line(error)})") from error
 
 
-def _within_time(read: Callable[[], Result], path: Path) -> Result:
+def _part(url: str, page: int) -> bytes:
+    """Return a plane as a NumPy file; only what it needs is asked for."""
+    made = io.BytesIO()
+    if url.lower().endswith(SUFFIXES):
+        with open_ranges(url) as file:
+            pixels = _decoded(file, url, page)
+    else:
+        pixels = read_zarr_plane(url, page)
+    np.save(made, pixels, allow_pickle=False)
+    return made.getvalue()
+
+
+def _decoded(file: Any, name: str, page: int) -> AnyArray:
+    """Decode a plane of an open TIFF or PNG file, or of one that is named by its path."""
+    if name.lower().endswith(TIFF_SUFFIXES):
+        return tifffile.imread(file, key=page)
+    with Image.open(file) as image:
+        pixels = np.asarray(image)
+    return pixels.astype(np.uint16) if pixels.dtype == np.int32 else pixels
+
+
+def _read_plane(path: Path, page: int, checksum: str) -> AnyArray:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise PlaneError(_NO_FILE)
+    try:
+        if path.is_dir():
+            return read_zarr_plane(path, page)
+        if checksum:
+            check_content(path.read_bytes(), checksum)
+        if is_container(path):
+            return read_container_plane(path, page)
+        return _decoded(path, path.name, page)
+    except (*READ_ERRORS, SyntaxError) as error:
+        _raise_if_passing(error)
+        raise PlaneError(f"cannot be decoded ({_first_line(error)})") from error
+
+
+def _within_time(read: Callable[[], Result], path: Path | str) -> Result:
     """Read in a thread, which can be left behind if the storage never answers."""
     outcome: list[Any] = []
 
@@ -195,7 +260,7 @@ def _within_time(read: Callable[[], Result], path: Path) -> Result:
     return result
 
 
-def _stalled(path: Path) -> str:
+def _stalled(path: Path | str) -> str:
     return (
         f"{path} could not be read within {_LONGEST_READ:g} s: its storage does not answer. "
         "The job ends here rather than wait for ever, and the site is not left out for it. "

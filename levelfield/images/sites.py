@@ -1,8 +1,8 @@
 """The raw images of one site: read, judged fit for use or not."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import pandas as pd
 from levelfield.arrays import AnyArray
 from levelfield.images.focus import project
 from levelfield.images.planes import PlaneError, pixel_fault, read_plane, saturated_fraction
+from levelfield.remote.files import exists
+from levelfield.remote.urls import is_url
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,15 @@ class ImageGone(ValueError):
 
 
 def _gone(path: str) -> str:
+    cause, remedy = (
+        ("a server that has moved its files", "See to the server")
+        if is_url(path)
+        else ("a disk that is not mounted", "Mount it on this node")
+    )
     return (
-        f"{path} was there when the plate was listed, and is gone. The job ends here, because a "
-        "disk that is not mounted would cost the plate all of its sites. Mount it on this node, or "
-        "put the image back. If it was taken away on purpose, delete the plate's index.csv and run "
-        "again."
+        f"{path} was there when the plate was listed, and is gone. The job ends here, because "
+        f"{cause} would cost the plate all of its sites. {remedy}, or put the image back. If it "
+        "was taken away on purpose, delete the plate's index.csv and run again."
     )
 
 
@@ -80,9 +86,9 @@ def read_channel(site: Site, channel: str, projection: str | None) -> AnyArray:
     rows: Any = site.planes[site.planes["channel"] == channel].itertuples()
     for row in rows:
         try:
-            plane = read_plane(Path(row.path), row.page)
+            plane = read_plane(row.path, row.page, row.bytes, row.checksum)
         except PlaneError as error:
-            if not Path(row.path).exists():
+            if not exists(row.path):
                 raise ImageGone(_gone(row.path)) from None
             raise SiteFault(f"{channel}: {error}", row.path) from None
         if plane.shape != (row.size_y, row.size_x):
@@ -98,7 +104,13 @@ def read_site(
 
     `SiteFault` if a plane cannot be read.
     """
-    return np.stack([read_channel(site, channel, projections.get(channel)) for channel in channels])
+    if not is_url(site.planes["path"].iloc[0]):
+        planes = [read_channel(site, channel, projections.get(channel)) for channel in channels]
+        return np.stack(planes)
+    with ThreadPoolExecutor(len(channels)) as pool:  # a server is waited for once, not for each
+        return np.stack(
+            list(pool.map(lambda name: read_channel(site, name, projections.get(name)), channels))
+        )
 
 
 def check_pixels(

@@ -1,5 +1,6 @@
 """Planes of images that are Zarr arrays, as OME-Zarr holds them."""
 
+import errno
 import json
 import math
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from levelfield.arrays import AnyArray
+from levelfield.remote.files import open_binary
+from levelfield.remote.urls import below, is_url
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class ArrayFacts:
     dtype: str
 
 
-def array_facts(path: Path) -> ArrayFacts:
+def array_facts(path: Path | str) -> ArrayFacts:
     """Read what the metadata of a Zarr array (v2 or v3) say of it.
 
     Raises
@@ -27,15 +30,25 @@ def array_facts(path: Path) -> ArrayFacts:
     OSError, ValueError, KeyError
         If there is no such array, or its metadata are damaged.
     """
-    newer = path / "zarr.json"
-    if newer.is_file():
-        document = json.loads(newer.read_text())
+    document = _document(below(path, "zarr.json"))
+    if document is not None:
         return ArrayFacts(tuple(document["shape"]), str(document["data_type"]))
-    document = json.loads((path / ".zarray").read_text())
-    return ArrayFacts(tuple(document["shape"]), np.dtype(document["dtype"]).name)
+    older = _document(below(path, ".zarray"))
+    if older is None:
+        raise FileNotFoundError(errno.ENOENT, "there is no Zarr array", str(path))
+    return ArrayFacts(tuple(older["shape"]), np.dtype(older["dtype"]).name)
 
 
-def group_attributes(path: Path) -> dict[str, Any]:
+def _document(path: Path | str) -> dict[str, Any] | None:
+    """Return what a file of JSON holds; None where there is no such file."""
+    try:
+        with open_binary(path) as file:
+            return dict(json.load(file))
+    except FileNotFoundError:
+        return None
+
+
+def group_attributes(path: Path | str) -> dict[str, Any]:
     """Read what an OME-Zarr group (0.4 or 0.5) says of itself; nothing where there is no group.
 
     Raises
@@ -43,14 +56,14 @@ def group_attributes(path: Path) -> dict[str, Any]:
     ValueError
         If the file is not JSON.
     """
-    newer, older = path / "zarr.json", path / ".zattrs"
-    if newer.is_file():
-        attributes = dict(json.loads(newer.read_text()).get("attributes", {}))
+    newer = _document(below(path, "zarr.json"))
+    if newer is not None:
+        attributes = dict(newer.get("attributes", {}))
         return dict(attributes.get("ome", attributes))
-    return dict(json.loads(older.read_text())) if older.is_file() else {}
+    return _document(below(path, ".zattrs")) or {}
 
 
-def read_zarr_plane(path: Path, page: int) -> AnyArray:
+def read_zarr_plane(path: Path | str, page: int) -> AnyArray:
     """Read one plane (Y, X) of an array; `page` counts the planes of its leading axes.
 
     Raises
@@ -62,7 +75,12 @@ def read_zarr_plane(path: Path, page: int) -> AnyArray:
     """
     import zarr  # plates of TIFF do without
 
-    array: Any = zarr.open_array(path, mode="r")
+    store: Any = path
+    if is_url(path):
+        from levelfield.images.zarr_store import RemoteStore
+
+        store = RemoteStore(str(path))
+    array: Any = zarr.open_array(store, mode="r")
     leading = array.shape[:-2]
     if page >= math.prod(leading):
         raise IndexError(f"there are {math.prod(leading)} planes, and number {page} is wanted")

@@ -1,7 +1,6 @@
 """How many bits the camera has used, as its images tell."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -57,6 +56,6 @@ def _sample(planes: pd.DataFrame) -> Iterator[tuple[str, AnyArray]]:
     step = max(len(usable) // _SAMPLE, 1)
     for row in usable.iloc[::step].head(_SAMPLE).itertuples():
         try:
-            yield row.path, read_plane(Path(row.path), row.page)
+            yield row.path, read_plane(row.path, row.page, row.bytes or None, row.checksum)
         except PlaneError:  # whoever needs the image says so
             continue

@@ -39,6 +39,9 @@ class Plane:
         Why it cannot be used.
     plate : str
         What the export calls the plate, where it says so for each plane.
+    checksum : str
+        Of the file, as `levelfield.remote.files.fetched` compares it, where a server or sheet tells
+        it.
     """
 
     well: str
@@ -57,6 +60,13 @@ class Plane:
     bytes: int = 0
     fault: str = ""
     plate: str = ""
+    checksum: str = ""
+
+
+def plate_name(text: str) -> str:
+    """Return a name for a plate's results that is made of what its images call it."""
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
+    return kept.strip("_") or "plate"
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,18 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from levelfield.remote.files import size_of
+from levelfield.remote.folders import Entry, list_folders
+from levelfield.remote.urls import below as place_below
+from levelfield.remote.urls import is_url
 
 _STORE_MARKS = {"zarr.json", ".zattrs", ".zgroup"}
 _NOT_EXPORTED = {"@eaDir", "__MACOSX"}  # what network disks and archives add
+_SHEETS = (".csv", ".csv.gz", ".parquet", ".tsv", ".xdce", ".companion.ome", ".ome.xml")
+"""Files that say what the images are, and that may be named in place of their folder."""
 
 
 @dataclass(frozen=True)
@@ -15,18 +22,25 @@ class Listing:
 
     Attributes
     ----------
-    folder : Path
-        The folder.
+    folder : Path or str
+        The folder, a str where it is a URL.
     files : mapping of str to int
         Sizes in bytes by path below the folder, with ``/`` between its parts, sorted. Hidden
         files are no part of an export, and are left out.
     stores : tuple of str
         Folders that are Zarr groups; what they hold is not listed.
+    checksums : mapping of str to str
+        Checksums of files by path below the folder, where a server tells them.
+    listed : bool
+        Whether the files could be listed. Where a server does not do so, those that a sheet names
+        are taken to be there.
     """
 
-    folder: Path
+    folder: Path | str
     files: Mapping[str, int]
     stores: tuple[str, ...] = ()
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    listed: bool = True
 
     def below(self, root: str) -> "Listing":
         """Return what lies below one of the folders, ``"."`` being the whole."""
@@ -40,7 +54,12 @@ class Listing:
         }
         stores = [name for name in self.stores if name == root or name.startswith(start)]
         within = tuple("." if name == root else name.removeprefix(start) for name in stores)
-        return Listing(self.folder / root, files, within)
+        checksums = {
+            name.removeprefix(start): text
+            for name, text in self.checksums.items()
+            if name.startswith(start)
+        }
+        return Listing(place_below(self.folder, root), files, within, checksums, self.listed)
 
     def path(self, name: str) -> str:
         """Return the whole path of a file."""
@@ -62,6 +81,8 @@ class Listing:
         are those of `by_base_name`: where the file is not where it was, one of its name is taken.
         """
         path = named.replace("\\", "/").removeprefix("./")
+        if not self.listed:
+            return base_name(path) if path[:1] == "/" or path[1:2] == ":" else path
         whole = path if beside == "." else f"{beside}/{path}"
         return whole if whole in self.files else names.get(base_name(path).lower())
 
@@ -90,7 +111,11 @@ def list_files(folder: Path | str) -> Listing:
     ------
     FileNotFoundError
         If there is no such folder.
+    RemoteFault
+        If its server does not answer.
     """
+    if is_url(folder):
+        return _list_remote(str(folder).rstrip("/"))
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder '{folder}'. Correct its path.")
@@ -102,6 +127,47 @@ def list_files(folder: Path | str) -> Listing:
         else:
             files[name] = size
     return Listing(folder, dict(sorted(files.items())), tuple(sorted(stores)))
+
+
+def _list_remote(url: str) -> Listing:
+    """List a remote folder; or the one file in it that its URL names."""
+    if url.lower().endswith(_SHEETS):
+        above, _, name = url.rpartition("/")
+        return Listing(above, {name: size_of(url) or 0})
+    if url.lower().endswith(".zarr"):  # what it holds its metadata say
+        return Listing(url, {}, (".",))
+    files: dict[str, int] = {}
+    checksums: dict[str, str] = {}
+    stores: list[str] = []
+    waiting = [""]
+    while waiting:  # a floor of folders at a time
+        found = _listed_floor(url, waiting)
+        floor, waiting = waiting, []
+        for start, entries in zip(floor, found, strict=True):
+            if any(entry.name in _STORE_MARKS for entry in entries):
+                stores.append(start.rstrip("/") or ".")
+                continue
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name in _NOT_EXPORTED:
+                    continue
+                if entry.is_folder:
+                    waiting.append(f"{start}{entry.name}/")
+                    continue
+                files[start + entry.name] = entry.size or 0
+                if entry.checksum:
+                    checksums[start + entry.name] = entry.checksum
+    return Listing(url, dict(sorted(files.items())), tuple(sorted(stores)), checksums)
+
+
+def _listed_floor(url: str, folders: list[str]) -> list[list[Entry]]:
+    try:
+        return list_folders([f"{url}/{start}" for start in folders])
+    except OSError as error:
+        raise FileNotFoundError(
+            f"'{error.filename or url}' cannot be listed: {error.strerror}. Correct the URL; or, "
+            "where the server makes no list of its files, give the URL of a sheet that names them: "
+            "CellProfiler's LoadData, or one of your own (docs/formats.md)."
+        ) from None
 
 
 def _walk(folder: str, start: str, linked: set[str]) -> Iterator[tuple[str, int | None]]:

@@ -8,11 +8,12 @@ from levelfield.config.wells import row_column
 
 INDEX_COLUMNS = (
     *("plate", "well", "site", "channel", "z", "time", "path", "page", "size_y", "size_x"),
-    *("dtype", "bytes", "pixel_size_um", "x_um", "y_um", "fault"),
+    *("dtype", "bytes", "pixel_size_um", "x_um", "y_um", "checksum", "fault"),
 )
 """Of these ``path`` is a file, a URL or the array of an OME-Zarr image, ``page`` its plane
 there; sizes are in px and bytes, ``pixel_size_um``, ``x_um`` and ``y_um`` in µm, and empty where
-nothing is known of them."""
+nothing is known of them. ``checksum`` is that of a file behind a URL, where its server or a sheet
+tells it."""
 NO_SITE = -1
 """Number in place of a site's in rows that stand for a whole well; some exports count from 0."""
 
@@ -48,8 +49,7 @@ def check_index(
     planes = planes.sort_values([*_PLANE, "path", "page"], kind="stable").reset_index(drop=True)
     planes = _mark_repeats(planes)
     planes = _mark_short_stacks(planes)
-    unknown = ~planes["well"].isin(layout["Metadata_Well"])
-    planes = _mark(planes, unknown, "the layout has no row for this well")
+    planes = mark_unknown(planes, set(layout["Metadata_Well"]))
     planes = _add_missing(planes, plate, layout, channels)
     return _in_plate_order(planes, channels)[list(INDEX_COLUMNS)]
 
@@ -70,6 +70,11 @@ def check_controls(planes: pd.DataFrame, plate: str, layout: pd.DataFrame) -> No
             "verdict would rest on fewer controls than you planned. Add the images, correct how "
             "their names are read (images.pattern), or take these wells out of the layout."
         )
+
+
+def mark_unknown(planes: pd.DataFrame, wells: set[str]) -> pd.DataFrame:
+    """Mark planes of wells that the layout does not hold: nothing more need be known of them."""
+    return _mark(planes, ~planes["well"].isin(wells), "the layout has no row for this well")
 
 
 def _mark(planes: pd.DataFrame, rows: pd.Series, text: str | pd.Series) -> pd.DataFrame:
@@ -139,6 +144,7 @@ def _add_missing(
     wells = layout.loc[~layout["Metadata_Well"].isin(planes["well"]), "Metadata_Well"]
     without = pd.DataFrame({"well": wells, "site": NO_SITE, "channel": "", "z": 0, "time": 0})
     blank = {"path": "", "page": 0, "size_y": 0, "size_x": 0, "dtype": "", "bytes": 0}
+    blank["checksum"] = ""
     blank |= dict.fromkeys(("pixel_size_um", "x_um", "y_um"), float("nan"))
     for rows, fault in (
         (lacking, "there is no image of this channel"),

@@ -37,7 +37,7 @@ def versions() -> dict[str, str]:
 def run_crate(
     plate: str,
     folder: Path,
-    inputs: Mapping[str, Path],
+    inputs: Mapping[str, Path | str],
     results: Iterable[Path],
     config: Mapping[str, Any],
 ) -> dict[str, Any]:

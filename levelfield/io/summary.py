@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isnan
 from typing import Any
 
@@ -75,8 +75,15 @@ class PlateSummary:
         return self.export.n_wells or smallest_format(self.wells)
 
 
-def summarise(files: Listing, folder: str, images: Mapping[str, Any]) -> PlateSummary:
-    """Read a plate, and count what it holds; `images` says its format as the config does.
+def summarise(files: Listing, folder: str, images: Mapping[str, Any]) -> dict[str, PlateSummary]:
+    """Read what is in a folder, and count what each plate of it holds.
+
+    `images` says the format as the config does.
+
+    Returns
+    -------
+    dict of str to PlateSummary
+        By the names that the images give their plates; ``""`` where they give none.
 
     Raises
     ------
@@ -85,6 +92,16 @@ def summarise(files: Listing, folder: str, images: Mapping[str, Any]) -> PlateSu
     """
     own = files.below(folder)
     export = format_module(images["format"]).read_export(own, images)
+    told: dict[str, list[Plane]] = {}
+    for plane in export.planes:
+        told.setdefault(plane.plate, []).append(plane)
+    return {
+        plate: _summary(own, folder, images, replace(export, planes=planes))
+        for plate, planes in sorted(told.items())
+    }
+
+
+def _summary(own: Listing, folder: str, images: Mapping[str, Any], export: Export) -> PlateSummary:
     sites: dict[str, set[int]] = defaultdict(set)
     for plane in export.planes:
         if plane.well:
@@ -185,7 +202,7 @@ def summary_text(name: str, plate: PlateSummary) -> str:
         "channels": "; ".join(map(_channel_text, plate.channels)),
         "pixel size": ", ".join(f"{um:.4g} µm" for um in plate.pixel_sizes_um) or "not told",
         "images": f"{len(plate.export.planes)} planes in {len(_paths(plate.export))} files, "
-        f"{bytes_text(plate.bytes)}",
+        + (bytes_text(plate.bytes) if plate.bytes else "whose size the server does not list"),
         "missing": _first(plate.missing, "planes") or "nothing",
         "unusable": _first(plate.faults, "planes"),
         "left out": "; ".join(

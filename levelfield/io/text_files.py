@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 from xml.etree import ElementTree
 
 from levelfield.config.table_files import decode_text
 from levelfield.io.plate_index import IndexFault
+from levelfield.remote.files import open_binary
 
 _SAMPLE = 200  # bytes by which text of two bytes a letter is told
 _DECLARED = re.compile(rb"""encoding=["']([\w.-]+)["']""")
@@ -16,7 +18,14 @@ _DECLARED = re.compile(rb"""encoding=["']([\w.-]+)["']""")
 
 def read_text(path: Path | str) -> str:
     """Read a text in UTF-8, UTF-16 or, where it is neither, in Windows' Western encoding."""
-    return decoded(Path(path).read_bytes())
+    with open_binary(path) as file:
+        return decoded(file.read())
+
+
+def first_line(path: Path | str, longest: int = 100_000) -> str:
+    """Return the first line of a text, as `read_text` reads it, or its first `longest` bytes."""
+    with open_binary(path) as file:
+        return decoded(file.readline(longest))
 
 
 def decoded(content: bytes) -> str:
@@ -53,10 +62,11 @@ def elements(path: Path | str, *names: str) -> Iterator[ElementTree.Element]:
         If the file cannot be read to its end.
     """
     try:
-        for _, element in ElementTree.iterparse(_readable(path)):
-            if local_name(element.tag) in names:
-                yield element
-                element.clear()
+        with open_binary(path) as file:
+            for _, element in ElementTree.iterparse(_readable(file)):
+                if local_name(element.tag) in names:
+                    yield element
+                    element.clear()
     except (ElementTree.ParseError, UnicodeError, OSError) as error:
         raise XmlFault(
             f"'{path}' cannot be read as XML ({error}). Copy it once more from the microscope."
@@ -68,13 +78,13 @@ def children(element: ElementTree.Element) -> dict[str, str]:
     return {local_name(child.tag): (child.text or "").strip() for child in element}
 
 
-def _readable(path: Path | str) -> str | BytesIO:
+def _readable(file: BinaryIO) -> BinaryIO:
     """Return what the parser can read: the file, or its text where it lies about its encoding."""
-    with Path(path).open("rb") as file:
-        start = file.read(_SAMPLE)
+    start = file.read(_SAMPLE)
+    file.seek(0)
     two_bytes = b"\x00" in start
     declared = _DECLARED.search(start)
     if two_bytes or (declared and declared[1].lower() in (b"utf-16", b"unicode")):
-        text = re.sub(r"^\s*<\?xml[^>]*\?>", "", read_text(path))
+        text = re.sub(r"^\s*<\?xml[^>]*\?>", "", decoded(file.read()))
         return BytesIO(text.encode())
-    return str(path)
+    return file

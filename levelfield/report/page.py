@@ -61,6 +61,8 @@ class PlateReport:
         ``qc/truth.csv``: what reference labels say beside what the evidence says.
     timings : pandas.DataFrame or None
         From `levelfield.execution.timings.plate_timings`: what the jobs of the plate took.
+    gpu_timings : pandas.DataFrame or None
+        From `levelfield.execution.timings.gpu_timings`: what they made of GPUs.
     with_browser : bool
         Whether the files of the plate browser lie beside the page
         (`levelfield.report.well_files`).
@@ -92,6 +94,7 @@ class PlateReport:
     truth: pd.DataFrame | None = None
     crops: tuple[Crop, ...] = ()
     timings: pd.DataFrame | None = None
+    gpu_timings: pd.DataFrame | None = None
     with_browser: bool = False
     image_quality: pd.DataFrame | None = None
     collages: ShownCollages | None = None
@@ -128,6 +131,7 @@ def plate_page(data: PlateReport) -> str:
         ),
         "fingerprints": data.fingerprints,
         "timings": [] if data.timings is None else data.timings.to_dict("records"),
+        "gpu_timings": [] if data.gpu_timings is None else data.gpu_timings.to_dict("records"),
     }
     parts |= _verdict_parts(data, pairs) | _drawn_parts(data, pairs)
     parts |= _gallery_parts(data.gallery, set(data.verdict["object_set"]))

@@ -10,6 +10,7 @@ from levelfield.config.wells import row_column
 from levelfield.io.plate_index import IndexFault
 from levelfield.io.summary import ChannelSummary, PlateSummary
 from levelfield.io.tables import write_text
+from levelfield.remote.urls import below, is_url
 from levelfield.runs.inspect import Found
 
 _COLORS = ("3F7FFF", "00FF00", "FF3F3F", "FF00FF", "FFFF00", "00FFFF")
@@ -17,8 +18,11 @@ _NUCLEI = re.compile(r"dapi|hoechst|h33342|draq5|dna|nucle|blue|405|bp4[45]\d", 
 _SMALLEST_NUCLEUS = 5.0  # µm
 
 
-def write_files(found: Found, folder: Path, force: bool) -> list[Path]:
+def write_files(found: Found, folder: Path, force: bool, endpoint: str = "") -> list[Path]:
     """Write ``config.yaml``, ``plates.tsv`` and a layout per plate into a folder, to be edited.
+
+    `endpoint` is the URL of the server that the images were found on, if it speaks S3 and is not
+    Amazon's.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def write_files(found: Found, folder: Path, force: bool) -> list[Path]:
     _check_alike(found)
     layouts = {name: f"layouts/{name}.csv" for name in found.plates}
     texts = {
-        "config.yaml": config_text(found),
+        "config.yaml": config_text(found) + _remote_text(found, endpoint),
         "plates.tsv": _plate_sheet(found, layouts),
         **{layouts[name]: layout_text(plate) for name, plate in found.plates.items()},
     }
@@ -88,6 +92,19 @@ def config_text(found: Found) -> str:
         lines += [f"  {names[channel.id]}:", f"    match: {_scalar(channel.id)}{told}"]
         lines += [f"    color: {color}", *_stack_lines(channel)]
     return "\n".join([*lines, "", *_object_lines(plate, names)]) + "\n"
+
+
+def _remote_text(found: Found, endpoint: str) -> str:
+    if not is_url(found.files.folder):
+        return ""
+    lines = [
+        "",
+        "remote: # how the images are read; none of it changes a result",
+        *([f"  endpoint: {endpoint}"] if endpoint else []),
+        "  cache: ~/.cache/levelfield/images # on a cluster, a folder that all nodes see",
+        "  cache_gb: 50",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _scalar(value: object) -> str:
@@ -160,8 +177,8 @@ def _object_lines(plate: PlateSummary, names: Mapping[str, str]) -> list[str]:
 def _plate_sheet(found: Found, layouts: Mapping[str, str]) -> str:
     rows = ["plate\timages\tlayout\twells"]
     for name, plate in found.plates.items():
-        folder = found.files.folder.resolve()
-        path = folder if plate.folder == "." else folder / plate.folder
+        folder = found.files.folder
+        path = below(folder if is_url(folder) else Path(folder).resolve(), plate.folder)
         rows.append(f"{name}\t{path}\t{layouts[name]}\t{plate.n_wells}")
     return "\n".join(rows) + "\n"
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from levelfield.images.planes import SUFFIXES
+from levelfield.io.export import plate_name
 from levelfield.io.listing import Listing, list_files
 from levelfield.io.pattern_proposal import Proposal, propose_pattern
 from levelfield.io.plate_index import IndexFault
 from levelfield.io.recognition import known_formats, unknown_text
 from levelfield.io.summary import PlateSummary, bytes_text, plates_below, summarise, summary_text
+from levelfield.remote.urls import is_url
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Found:
     proposal: Proposal | None = None
 
 
-def look_into(folder: Path, format_name: str = "auto") -> Found:
+def look_into(folder: Path | str, format_name: str = "auto") -> Found:
     """Recognise the plates in a folder, or propose a pattern for the names of its images.
 
     Raises
@@ -40,9 +42,16 @@ def look_into(folder: Path, format_name: str = "auto") -> Found:
     roots = plates_below(files) if format_name == "auto" else _of_format(files, format_name)
     if roots:
         names = _plate_names(files.folder, list(roots))
-        plates = {
-            names[root]: summarise(files, root, {"format": name}) for root, name in roots.items()
-        }
+        plates: dict[str, PlateSummary] = {}
+        for root, name in roots.items():
+            for told, plate in summarise(files, root, {"format": name}).items():
+                key = plate_name(told) if told else names[root]
+                if key in plates:
+                    raise IndexFault(
+                        f"'{files.folder}' holds two plates that are called '{key}', in the "
+                        f"folders '{plates[key].folder}' and '{root}'. Look at one at a time."
+                    )
+                plates[key] = plate
         return Found(files, {"format": next(iter(roots.values()))}, plates)
     images = files.ending(*SUFFIXES)
     proposal = propose_pattern(images)
@@ -50,7 +59,9 @@ def look_into(folder: Path, format_name: str = "auto") -> Found:
         raise IndexFault(unknown_text(files) + " Nothing in their names looks like a well (B02).")
     rule = {"format": "pattern", "pattern": proposal.pattern}
     name = _plate_names(files.folder, ["."])["."]
-    return Found(files, rule, {name: summarise(files, ".", rule)}, proposal)
+    found = summarise(files, ".", rule)
+    named = {plate_name(told) if told else name: plate for told, plate in found.items()}
+    return Found(files, rule, named, proposal)
 
 
 def _of_format(files: Listing, name: str) -> dict[str, str]:
@@ -63,23 +74,23 @@ def _of_format(files: Listing, name: str) -> dict[str, str]:
     return dict.fromkeys(roots, name)
 
 
-def _plate_names(folder: Path, roots: list[str]) -> dict[str, str]:
+def _plate_names(folder: Path | str, roots: list[str]) -> dict[str, str]:
     """Return a name for every plate, made of its folder's; the results lie in one called so."""
     names: dict[str, str] = {}
     for root in roots:
         parts = [] if root == "." else root.split("/")
-        whole = [folder.resolve().name, *parts]
+        whole = [last_part(folder), *parts]
         for used in range(1, len(whole) + 1):  # as much of the path as tells it from others
-            name = _plain("_".join(whole[-used:]))
+            name = plate_name("_".join(whole[-used:]))
             if name not in names.values():
                 break
         names[root] = name
     return names
 
 
-def _plain(text: str) -> str:
-    kept = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
-    return kept.strip("_") or "plate"
+def last_part(folder: Path | str) -> str:
+    """Return the name of a folder, which may be a URL."""
+    return str(folder).rpartition("/")[2] if is_url(folder) else Path(folder).resolve().name
 
 
 def found_text(found: Found) -> str:

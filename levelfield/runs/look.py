@@ -7,6 +7,8 @@ from typing import Any
 
 from levelfield.config.layouts import read_layout
 from levelfield.io.plate_index import IndexFault
+from levelfield.remote.files import RemoteFault
+from levelfield.remote.urls import is_url, local_or_url
 from levelfield.steps.index_plate import look_at_images
 
 _SECONDS = 60.0  # of a screen of many plates, that are looked at for so long
@@ -31,13 +33,14 @@ def look_at(
             )
             break
         folder = Path(images)
-        if folder.is_dir() and not any(folder.iterdir()):  # images may still be on their way
+        is_folder = not is_url(images) and folder.is_dir()
+        if is_folder and not any(folder.iterdir()):  # images may still be on their way
             empty.append(name)
             continue
         try:
             layout = read_layout(layout_path, n_wells)
-            notes += look_at_images(folder, name, layout, config)
-        except IndexFault as fault:
+            notes += look_at_images(local_or_url(images), name, layout, config)
+        except (IndexFault, RemoteFault) as fault:
             faults.append(str(fault))
     if empty:
         shown = ", ".join(empty[:5]) + (", …" if len(empty) > 5 else "")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class PlateImages:
         """Names of the channels, in order."""
         return [channel.name for channel in self.channels]
 
-    @property
+    @cached_property
     def marks(self) -> dict[str, Any]:
         """What tells one plate's corrected pixels from another's, for fingerprints."""
         return {

@@ -16,7 +16,7 @@ log = logging.getLogger("levelfield")
 
 
 def list_images(
-    folder: Path, plate: str, layout: pd.DataFrame, config: Mapping[str, Any]
+    folder: Path | str, plate: str, layout: pd.DataFrame, config: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Return the index of a plate; `config` is that of the run, checked.
 
@@ -37,7 +37,7 @@ def list_images(
 
 
 def look_at_images(
-    folder: Path, plate: str, layout: pd.DataFrame, config: Mapping[str, Any]
+    folder: Path | str, plate: str, layout: pd.DataFrame, config: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Return what is to be said of a plate's images before the run; only a few are opened.
 

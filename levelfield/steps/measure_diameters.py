@@ -16,9 +16,11 @@ from levelfield.config.settings import Science
 from levelfield.illumination import FlatField
 from levelfield.images.preprocessing import apply_steps
 from levelfield.images.sites import plate_dtype, sites_of
+from levelfield.segmentation.devices import choose_device
 from levelfield.segmentation.registry import METHODS, load_model
 from levelfield.steps.fields import plate_images
 from levelfield.steps.fit_illumination import spread_sample
+from levelfield.steps.self_test import check_device
 
 log = logging.getLogger("levelfield")
 
@@ -40,11 +42,18 @@ def measure_diameters(
     DataFrame
         `COLUMNS`, a row per object set; ``diameter`` is the median equivalent diameter in px.
 
+    A GPU is tested first.
+
     Raises
     ------
+    MachineFault
+        If it does not compute what it should.
     ValueError
         If no site of the sample can be used, or none has an object.
     """
+    place = choose_device(device).place
+    if place.startswith("cuda"):
+        check_device(place)
     rows = []
     wells = [well for well in index["well"].unique() if well]
     sample = spread_sample(sites_of(index, wells), _SITES)

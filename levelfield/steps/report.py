@@ -11,7 +11,7 @@ from levelfield.config.layouts import read_layout
 from levelfield.config.planted import mark_layout
 from levelfield.config.results import in_plate, packs_in
 from levelfield.config.settings import Science
-from levelfield.execution.timings import plate_timings
+from levelfield.execution.timings import gpu_timings, plate_timings
 from levelfield.io.checksums import file_sha256
 from levelfield.io.provenance import versions
 from levelfield.io.tables import read_csv, write_text
@@ -79,6 +79,7 @@ def plate_report(
         config=config,
         fingerprints={name: file_sha256(Path(made)) for name, made in made_from.items()},
         timings=plate_timings(results),
+        gpu_timings=gpu_timings(results),
         with_browser=True,
         collages=_collages(results, science),
         **tables,

@@ -5,14 +5,19 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from levelfield.execution import gpu_workers
-from levelfield.execution.gpu_workers import BusyShare, map_on_gpus
+from levelfield.execution import gpu_use, gpu_workers
+from levelfield.execution.gpu_use import BusyShare, GpuUse, read_gpu_use
+from levelfield.execution.gpu_workers import map_on_gpus, threads_each
+from levelfield.execution.logs import job_log, read_job_log
+from levelfield.execution.timings import gpu_timings
+from levelfield.segmentation.device_clock import DEVICE_CLOCK, DeviceClock
 
 
 def where(item: int, device: str) -> tuple[int, str, int]:
@@ -29,7 +34,11 @@ def meet_and_say_where(item: int, device: str, folder: Path, number: int) -> tup
 
 
 def run(function, items, devices, threads=2):
-    return list(map_on_gpus(function, items, devices, threads, "test", lambda item: 1))
+    return list(
+        map_on_gpus(
+            function, items, devices, threads_each(threads, len(devices)), "test", lambda item: 1
+        )
+    )
 
 
 def test_several_gpus_have_a_process_each_and_results_keep_their_order(tmp_path):
@@ -94,7 +103,8 @@ def nvidia_smi(tmp_path, monkeypatch):
     """An nvidia-smi that says 80, 90 and nothing sensible."""
     program = tmp_path / "nvidia-smi"
     program.write_text(
-        '#!/bin/sh\necho "$@" > "$0.arguments"\necho 80\necho 90\necho "[N/A]"\nexec sleep 30\n'
+        '#!/bin/sh\necho "$@" > "$0.arguments"\n'
+        'echo "80, 4000"\necho "90, 12000"\necho "[N/A], [N/A]"\nexec sleep 30\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -108,6 +118,7 @@ def test_the_busy_share_is_the_mean_of_what_the_driver_says(nvidia_smi):
                 break
             time.sleep(0.05)
     assert busy.note() == ", GPU busy 85 %"
+    assert busy.bytes == 12000 * 2**20
     arguments = nvidia_smi.with_name("nvidia-smi.arguments").read_text()
     assert "--id=0,2" in arguments
 
@@ -127,7 +138,7 @@ def test_the_driver_is_asked_for_the_gpus_that_the_job_sees_by_their_uuid(nvidia
 
 
 def test_an_nvidia_smi_that_does_not_end_does_not_keep_the_job(nvidia_smi, monkeypatch):
-    monkeypatch.setattr(gpu_workers, "_LONGEST_GOODBYE", 0.2)
+    monkeypatch.setattr(gpu_use, "_LONGEST_GOODBYE", 0.2)
     monkeypatch.setattr(subprocess.Popen, "kill", lambda process: None)
     started = time.monotonic()
     with BusyShare(["cuda:0"]) as busy:
@@ -148,7 +159,7 @@ def work(item, device):
     return item
 
 never_to_be_set = threading.Event()
-for result in gpu_workers.map_on_gpus(work, range(8), ["cuda:0"], 2, "test", lambda item: 1):
+for result in gpu_workers.map_on_gpus(work, range(8), ["cuda:0"], 3, "test", lambda item: 1):
     print("done", result, flush=True)
 """
 
@@ -179,3 +190,89 @@ def test_without_nvidia_smi_there_is_no_busy_share(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with BusyShare(["cuda:0"]) as busy:
         assert busy.note() == ""
+
+
+@contextmanager
+def refuse(device: str):
+    raise RuntimeError(f"{device} computes nonsense")
+    yield
+
+
+@pytest.mark.parametrize("devices", [["cuda:0"], ["cuda:0", "cuda:1"]])
+def test_a_device_that_fails_its_test_gets_no_field(devices, tmp_path):
+    leave_a_trace = partial(meet_and_say_where, folder=tmp_path, number=0)
+    with pytest.raises(RuntimeError, match="computes nonsense"):
+        list(map_on_gpus(leave_a_trace, range(4), devices, 3, "test", lambda item: 1, refuse))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_test_of_a_device_that_hangs_ends_the_job():
+    hanging = "import contextlib\n" + HANGING.replace(
+        "never_to_be_set = threading.Event()",
+        "never_to_be_set = threading.Event()\n"
+        "@contextlib.contextmanager\ndef hanging(device):\n    yield work(3, device)",
+    ).replace("lambda item: 1)", "lambda item: 1, hanging)")
+    ended = subprocess.run(
+        [sys.executable, "-c", hanging, "1"], capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 1
+    assert "done 0" not in ended.stdout
+    assert "the GPU, or its driver, hangs" in ended.stdout
+
+
+@contextmanager
+def note(device: str, folder: Path):
+    (folder / f"{device} begun").touch()
+    yield
+    (folder / f"{device} ended").touch()
+
+
+@pytest.mark.parametrize("devices", [["cuda:0"], ["cuda:0", "cuda:1"]])
+def test_a_device_is_served_in_a_context_from_the_first_field_to_the_last(devices, tmp_path):
+    noting = partial(note, folder=tmp_path)
+    found = list(map_on_gpus(where, range(6), devices, 3, "test", lambda item: 1, noting))
+    assert [item for item, _, _ in found] == list(range(6))
+    expected = {f"{device} {word}" for device in devices for word in ("begun", "ended")}
+    assert {path.name for path in tmp_path.iterdir()} == expected
+
+
+def work_on_the_device(item: int, device: str) -> int:
+    with DEVICE_CLOCK:
+        time.sleep(0.02)
+    return item
+
+
+@pytest.mark.parametrize("devices", [["cuda:0"], ["cuda:0", "cuda:1"]])
+def test_the_table_of_jobs_says_what_each_made_of_its_gpus(devices, nvidia_smi, tmp_path):
+    log = tmp_path / "P" / "logs" / "segment_pack1.log"
+    log.parent.mkdir(parents=True)
+    with job_log(str(log), len(devices)):
+        found = map_on_gpus(work_on_the_device, range(30), devices, 2, "test", lambda item: 8)
+        assert list(found) == list(range(30))
+    use = read_job_log(log).gpu_use
+    assert use.model == ", ".join(devices)  # torch sees none here, and so no name
+    assert 0 < use.at_work_percent <= 100
+    assert use.sites_per_s > 8
+    (row,) = gpu_timings(tmp_path / "P").to_dict("records")
+    assert row["job"] == "segment_pack1" and row["sites_per_s"] == use.sites_per_s
+
+
+def test_what_nothing_could_tell_is_said_to_be_unknown():
+    use = GpuUse("2 x NVIDIA H200", float("nan"), 91.0, 12.3, 8.52)
+    assert use.line().endswith(
+        "2 x NVIDIA H200, busy unknown %, at work 91 %, 12.3 GB at most, 8.52 sites/s"
+    )
+    again = read_gpu_use(use.line())
+    assert again.busy_percent != again.busy_percent
+    assert (again.model, again.gigabytes) == (use.model, use.gigabytes)
+    assert read_gpu_use("segment P: 3 fields") is None
+
+
+def test_time_on_a_device_counts_once_however_many_threads_are_there():
+    now = iter([1.0, 4.0, 10.0, 11.0]).__next__
+    clock = DeviceClock(now)
+    with clock, clock:
+        pass
+    with clock:
+        pass
+    assert clock.seconds == 3.0 + 1.0

@@ -9,7 +9,14 @@ import pytest
 import torch
 from cellpose import dynamics, vit
 from cellpose.metrics import average_precision
-from cellpose_networks import outputs_of, reference, save_random_network, use_small_sam
+from cellpose_networks import (
+    outputs_of,
+    reference,
+    save_random_dino,
+    save_random_network,
+    use_small_dino,
+    use_small_sam,
+)
 from PIL import Image
 from real_images import BBBC038
 from segment_anything.modeling.image_encoder import Attention
@@ -20,11 +27,12 @@ from levelfield.segmentation.devices import Device
 from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.attention import FusedAttention
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
-from levelfield.segmentation.networks.cellpose.memory import Portion
-from levelfield.segmentation.networks.cellpose.model import CellposeModel, _fill_holes, _labels
+from levelfield.segmentation.networks.cellpose.finishing import fill_holes
+from levelfield.segmentation.networks.cellpose.model import CellposeModel, _labels
 from levelfield.segmentation.networks.cellpose.network import load_network
 from levelfield.segmentation.networks.cellpose.normalisation import resize
 from levelfield.segmentation.networks.cellpose.streams import ahead, stream_of
+from levelfield.segmentation.networks.memory import Portion
 
 CPU = torch.device("cpu")
 DEVICE = Device("cpu", "cpu")
@@ -125,7 +133,7 @@ def masks_from(outputs: np.ndarray, **parameters) -> list[np.ndarray]:
     """Find objects in many images at once, as the model does."""
     options = CellposeOptions(**parameters)
     labels = _labels([torch.from_numpy(one) for one in outputs], outputs.shape[2:], options)
-    return [_fill_holes(renumber(one), options.minimum_area) for one in labels]
+    return [fill_holes(renumber(one), options.minimum_area) for one in labels]
 
 
 @pytest.mark.parametrize(
@@ -372,6 +380,38 @@ def test_weights_trained_on_several_gpus_are_read(weights, tmp_path, model, monk
     torch.save(parts, tmp_path / "w")
     found = next(CellposeModel(tmp_path / "w", DEVICE).outputs([real_image()], CellposeOptions()))
     assert np.array_equal(found, next(model.outputs([real_image()], CellposeOptions())))
+
+
+def test_a_dino_network_is_loaded_and_says_what_cellposes_own_says(tmp_path, monkeypatch):
+    use_small_dino(monkeypatch)
+    path = save_random_dino(tmp_path / "cpdino")
+    network = CellposeModel(path, DEVICE).network(CellposeOptions())
+    assert (network.kind, network.tile_side) == ("dino", 384)
+    theirs = vit.CPDINO()
+    theirs.load_model(path, torch.device("cpu"))
+    tiles = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        torch.testing.assert_close(network.run(tiles), theirs.eval()(tiles)[0])
+
+
+def test_images_of_any_size_are_segmented_with_a_dino_network(tmp_path, monkeypatch):
+    use_small_dino(monkeypatch)
+    model = CellposeModel(save_random_dino(tmp_path / "cpdino"), DEVICE)
+    for side in (None, 128):
+        options = CellposeOptions(tile_side=side, flow_threshold=0.0, iterations=10)
+        image = real_image()
+        (found,) = model.segment([image], options)
+        assert found.labels.shape == image.shape[1:]
+        assert np.isfinite(next(model.outputs([image], options))).all()
+
+
+def test_a_dino_network_of_which_a_part_is_missing_is_refused(tmp_path, monkeypatch):
+    use_small_dino(monkeypatch)
+    parts = torch.load(save_random_dino(tmp_path / "cpdino"))
+    del parts["encoder.blocks.1.mlp.weight"]
+    torch.save(parts, tmp_path / "w")
+    with pytest.raises(ValueError, match=r"lacks 1 parts .* encoder\.blocks\.1\.mlp\.weight"):
+        CellposeModel(tmp_path / "w", DEVICE)
 
 
 def test_a_dino_network_without_its_package_is_an_error_with_a_remedy(tmp_path, monkeypatch):

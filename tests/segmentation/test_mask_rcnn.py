@@ -8,11 +8,12 @@ from skimage.draw import disk
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from levelfield.segmentation import segment_objects
+from levelfield.segmentation.devices import Device
 from levelfield.segmentation.networks.mask_rcnn import (
-    MaskRcnnModel,
     build_network,
     load_mask_rcnn,
     read_weights,
+    ready,
 )
 from levelfield.training.kinds import KINDS
 from levelfield.training.loop import train
@@ -54,13 +55,13 @@ def masks():
 
 @pytest.fixture
 def fixed(masks):
-    return MaskRcnnModel(Fixed(masks), {}, torch.device("cpu"), "cpu")
+    return ready(Fixed(masks), {}, Device("cpu", "cpu"))
 
 
 def test_proposals_are_pasted_as_torchvision_pastes_them(fixed, masks):
     expected = paste_masks_in_image(masks, BOXES, SHAPE)[:, 0].numpy()
     image = np.zeros(SHAPE, np.float32)
-    for one, whole in zip(fixed.propose(image, 0.0, SHAPE), expected, strict=True):
+    for one, whole in zip(fixed.propose([image], 0.0, [SHAPE])[0], expected, strict=True):
         pasted = np.zeros(SHAPE, np.float32)
         height, width = one.probability.shape
         pasted[one.top : one.top + height, one.left : one.left + width] = one.probability

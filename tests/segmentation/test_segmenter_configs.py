@@ -29,7 +29,7 @@ WEIGHTS = [name for name, method in METHODS.items() if method.weights]
 
 def test_the_methods_with_weights_are_known():
     learned = {"network", "stardist", "mask_rcnn", "segment_anything", "segment_anything_cells"}
-    assert set(WEIGHTS) == learned | {"cellpose", "cellpose3", "instanseg"}
+    assert set(WEIGHTS) == learned | {"cellpose", "cellpose3", "instanseg", "microsam"}
 
 
 @pytest.mark.parametrize("method", WEIGHTS)
@@ -42,6 +42,22 @@ def test_every_environment_of_a_worker_has_a_lock_and_a_script():
         name = path.stem.removeprefix("run_")
         for ending in ("in", "lock", "yaml"):
             assert (REPOSITORY / "envs" / f"{name}.{ending}").exists()
+
+
+def test_older_drivers_get_the_same_packages_with_a_torch_for_cuda_12():
+    def pins(name):
+        lines = (REPOSITORY / "envs" / f"{name}.lock").read_text().splitlines()
+        pinned = [line.split(";")[0].split("\\")[0] for line in lines if "==" in line]
+        return dict(line.strip().split("==") for line in pinned if not line.startswith((" ", "#")))
+
+    newest, older = pins("levelfield-gpu"), pins("levelfield-cuda12")
+    assert "nvidia-cuda-runtime-cu12" in older
+    assert not [name for name in older if name.startswith("nvidia-") and name.endswith("cu13")]
+    assert older["torch"].startswith("2.10.")
+    same = newest.keys() & older.keys()
+    assert {"numpy", "cellpose", "snakemake", "segment-anything", "h5py"} <= same
+    for name in ("numpy", "scipy", "pandas", "zarr", "cellpose", "snakemake", "segment-anything"):
+        assert newest[name].strip() == older[name].strip(), name
 
 
 def test_locks_hold_hashes_and_no_index():

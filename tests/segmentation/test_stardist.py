@@ -89,9 +89,9 @@ def test_noise_is_not_stretched_until_it_looks_like_nuclei():
     class Recorder:
         n_channels, grid, thresholds = 1, (2, 2), {"prob": 0.5, "nms": 0.4}
 
-        def predict(self, image):
-            self.seen = image
-            return np.zeros((100, 110), np.float32), np.zeros((32, 100, 110), np.float32)
+        def predict_all(self, images):
+            (self.seen,) = images
+            return [(np.zeros((100, 110), np.float32), np.zeros((32, 100, 110), np.float32))]
 
     noise = np.random.default_rng(0).normal(0.1, 0.01, (1, 200, 220)).astype(np.float32)
     segment_objects(noise, "stardist", {}, {"model": (recorder := Recorder())})

@@ -21,8 +21,11 @@ try:
     from levelfield.config.results import RULES, Results
     from levelfield.config.settings import planted_wells, threshold_wells
     from levelfield.config.sheets import SCHEMAS, read_columns
+    from levelfield.config.urls import is_url
     from levelfield.execution.subprocesses import call_in_subprocess, search_first
+    from levelfield.remote.settings import use_settings
     from levelfield.runs.plan import find_segmenters, look_at_images, read_plan
+    from levelfield.runs.resources import read_load, segment_megabytes, segment_minutes
 except ModuleNotFoundError as error:
     raise WorkflowError(NOT_INSTALLED) from error
 
@@ -51,6 +54,8 @@ PLAN = checked(
     workflow.is_main_process,
     [str(path) for path in workflow.configfiles],
 )
+# The processes of jobs have it from their environment.
+use_settings(PLAN.config["remote"])
 if workflow.is_main_process:
     checked(look_at_images, PLAN)
 config.update(PLAN.config)
@@ -73,8 +78,19 @@ def of_plate(wildcards):
 
 
 def images_of(wildcards):
-    """The folder of a plate's images. What users give is local: it gets no prefix."""
-    return local(str(of_plate(wildcards).images))
+    """The folder of a plate's images, if it is one. What users give is local: it gets no prefix."""
+    path = str(of_plate(wildcards).images)
+    return [] if is_url(path) else local(path)
+
+
+def images_url(wildcards):
+    """The URL of a plate's images, for params: it is no file whose time can be compared."""
+    path = str(of_plate(wildcards).images)
+    return path if is_url(path) else ""
+
+
+# On clusters often only the machine that Snakemake runs on has a network.
+LISTED_HERE = any(is_url(str(plate.images)) for plate in PLATES.values())
 
 
 def layout_of(wildcards):
@@ -114,6 +130,20 @@ def wells_with_planted(wildcards):
     plate = of_plate(wildcards)
     kinds = {well: plate.control_types[well] for well in plate.packs[wildcards.pack]}
     return planted_wells(OBJECT_SETS, kinds)
+
+
+def of_pack(estimate):
+    """A resource of a job that segments a pack, from its plate's index; more with each attempt.
+
+    A profile that names the resource in set-resources comes before it.
+    """
+
+    def needed(wildcards, input, threads, attempt):
+        load = read_load(input.index, of_plate(wildcards).packs[wildcards.pack])
+        learned = [made.method for made in OBJECT_SETS if made.weights]
+        return attempt * estimate(load, learned, threads, gpu=config["device"] != "cpu")
+
+    return needed
 
 
 def review_file(wildcards):

@@ -17,7 +17,9 @@ rule index_plate:
     params:
         n_wells=lambda wildcards: of_plate(wildcards).n_wells,
         wells=lambda wildcards: of_plate(wildcards).wells,
+        url=images_url,
         science=science("images", "channels"),
+    localrule: LISTED_HERE
     message:
         "Listing the images of plate {wildcards.plate}"
     script:

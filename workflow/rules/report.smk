@@ -71,6 +71,7 @@ rule provenance:
     conda:
         "../../envs/levelfield-core.yaml"
     params:
+        url=images_url,
         config=PLAN.science,
     message:
         "Noting what plate {wildcards.plate} was made from, and with what"

@@ -66,6 +66,9 @@ rule segment:
         PATHS.timing("segment")
     conda:
         "../../envs/levelfield.yaml"
+    resources:
+        mem_mb=of_pack(segment_megabytes),
+        runtime=of_pack(segment_minutes),
     params:
         wells=lambda wildcards: of_plate(wildcards).packs[wildcards.pack],
         store=store_of,

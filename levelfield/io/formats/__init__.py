@@ -14,14 +14,17 @@ from typing import Any
 
 import pandas as pd
 
+from levelfield.config.extras import MissingLibraryError
 from levelfield.images.pixel_size import tiff_pixel_size_um
 from levelfield.images.planes import Header, read_headers
 from levelfield.io.channel_names import name_channels
-from levelfield.io.export import Export
+from levelfield.io.copies import copies, copies_text
+from levelfield.io.export import Export, plate_name
 from levelfield.io.listing import Listing, list_files
-from levelfield.io.plate_index import INDEX_COLUMNS, IndexFault, check_index
+from levelfield.io.plate_index import INDEX_COLUMNS, IndexFault, check_index, mark_unknown
 from levelfield.io.recognition import recognise
 from levelfield.io.stacks import choose_times, choose_z
+from levelfield.remote.urls import is_url
 
 __all__ = ["INDEX_COLUMNS", "Listed", "index_plate", "list_plate", "read_plate"]
 
@@ -35,7 +38,7 @@ class Listed:
 
 
 def index_plate(
-    folder: Path,
+    folder: Path | str,
     plate: str,
     layout: pd.DataFrame,
     images: Mapping[str, Any],
@@ -46,7 +49,7 @@ def index_plate(
 
 
 def list_plate(
-    folder: Path,
+    folder: Path | str,
     plate: str,
     layout: pd.DataFrame,
     images: Mapping[str, Any],
@@ -55,8 +58,9 @@ def list_plate(
 ) -> Listed:
     """List every plane of a plate that is used, with what is wrong with it.
 
-    `images` and `channels` are those sections of the config. Without `headers`, as for a dry run,
-    no more than one image is opened, and the index is without what headers say.
+    `folder` may be a URL; `images` and `channels` are those sections of the config. Without
+    `headers`, as for a dry run, no more than one image is opened, and the index is without what
+    headers say.
 
     Returns
     -------
@@ -67,8 +71,11 @@ def list_plate(
     ------
     IndexFault
         If nothing matches, or wells that the layout declares as controls have no images.
+    RemoteFault
+        If a server does not answer.
     """
-    listed = _listed(folder, plate, images, channels, headers)
+    wells = set(layout["Metadata_Well"]) if headers else None
+    listed = _listed(folder, plate, images, channels, wells)
     return replace(listed, planes=check_index(listed.planes, plate, layout, list(channels)))
 
 
@@ -80,7 +87,8 @@ def read_plate(files: Listing, plate: str, images: Mapping[str, Any]) -> tuple[s
     IndexFault
         If the format is ``auto``, and none or several fit.
     """
-    name, folder = images.get("format", "pattern" if "pattern" in images else "auto"), "."
+    default = "pattern" if "pattern" in images else "auto"
+    name, folder = images.get("format", default), "."
     if name == "auto":
         name, folder = recognise(files, plate)
     finder = import_module(f"{__name__}.{name}")
@@ -89,7 +97,7 @@ def read_plate(files: Listing, plate: str, images: Mapping[str, Any]) -> tuple[s
     try:
         export = finder.read_export(files.below(folder), images)
     except (KeyError, ValueError) as error:
-        if isinstance(error, IndexFault):
+        if isinstance(error, IndexFault | MissingLibraryError):
             raise
         raise IndexFault(
             f"plate {plate}: the metadata in '{files.folder}' are not as those of {finder.TITLE} "
@@ -98,12 +106,13 @@ def read_plate(files: Listing, plate: str, images: Mapping[str, Any]) -> tuple[s
         ) from error
     if any(plane.plate for plane in export.planes):
         export = _of_plate(export, plate, files)
-    return str(finder.TITLE), export
+    return str(finder.TITLE), _with_checksums(export, files)
 
 
 def _of_plate(export: Export, plate: str, files: Listing) -> Export:
     """Leave out the planes of other plates, where the export names the plate of each."""
-    own = [plane for plane in export.planes if plane.plate in ("", plate)]
+    known = ("", plate)
+    own = [made for made in export.planes if made.plate in known or plate_name(made.plate) == plate]
     others = sorted({plane.plate for plane in export.planes} - {"", plate})
     if not own:
         raise IndexFault(
@@ -115,12 +124,17 @@ def _of_plate(export: Export, plate: str, files: Listing) -> Export:
 
 
 def _listed(
-    folder: Path, plate: str, images: Mapping[str, Any], channels: Mapping[str, Any], headers: bool
+    folder: Path | str,
+    plate: str,
+    images: Mapping[str, Any],
+    channels: Mapping[str, Any],
+    wells: set[str] | None,
 ) -> Listed:
-    files = list_files(folder)
+    """List a plate; headers are read of images of the layout's `wells`, of none without them."""
+    files = _files_in(folder, plate, "sheet" in images)
     title, export = read_plate(files, plate, images)
     pages = images.get("pages")
-    if headers and pages:
+    if wells is not None and pages:
         export = _with_pages(export, str(pages))
     n_found, paged, notes = len(export.planes), export.paged, export.notes
     left = {reason: len(names) for reason, names in export.left_out.items()}
@@ -128,8 +142,9 @@ def _listed(
     del export, files  # of a large plate they are as large as the table
     planes, times = choose_times(planes, plate, images.get("time_point", 0))
     planes, stacks = choose_z(planes, plate, images, channels)
-    if headers and not pages:
-        planes = _with_headers(planes, paged)
+    if wells is not None and not pages:
+        planes, note = _with_headers(mark_unknown(planes, wells), paged)
+        notes = (*notes, note) if note else notes
     planes = _with_pixel_size(planes.assign(plate=plate), images.get("pixel_size_um"))
     ignored = {f"channel {channel}": number for channel, number in ignored.items()}
     ignored |= {f"time point {time}": number for time, number in times.items()}
@@ -142,17 +157,36 @@ def _listed(
     return Listed(planes, (note, *(f"plate {plate}: {text}" for text in notes)))
 
 
+def _files_in(folder: Path | str, plate: str, has_sheet: bool) -> Listing:
+    """List a folder; of a server that does not list, a sheet may tell what is there."""
+    try:
+        return list_files(folder)
+    except FileNotFoundError as error:
+        if has_sheet and is_url(folder):
+            return Listing(str(folder).rstrip("/"), {}, listed=False)
+        raise IndexFault(f"plate {plate}: {error}") from None
+
+
+def _with_checksums(export: Export, files: Listing) -> Export:
+    """Note the checksums that a server tells of its files."""
+    start = f"{files.folder}/"
+    for plane in export.planes if files.checksums else ():
+        told = files.checksums.get(plane.path.removeprefix(start), "")
+        plane.checksum = plane.checksum or told
+    return export
+
+
 def _counted(what: str, found: int, used: int, ignored: Mapping[str, int]) -> str:
     text = f"{what}: {found} images found, {used} used"
     parts = ", ".join(f"{reason} ({number})" for reason, number in ignored.items())
     return f"{text}, {found - used} ignored: {parts}" if ignored else text
 
 
-def _with_headers(planes: pd.DataFrame, paged: bool) -> pd.DataFrame:
-    """Add what the headers of files say, where the format has not said it."""
+def _with_headers(planes: pd.DataFrame, paged: bool) -> tuple[pd.DataFrame, str]:
+    """Add what the headers of files say, where the format has not said it; and note copies."""
     unread = (planes["dtype"] == "") & (planes["path"] != "") & (planes["fault"] == "")
     if not unread.any():
-        return planes
+        return planes, ""
     paths = list(planes.loc[unread, "path"].unique())
     headers = dict(zip(paths, read_headers(paths), strict=True))
     several = [path for path, header in headers.items() if header.n_pages > 1]
@@ -161,7 +195,8 @@ def _with_headers(planes: pd.DataFrame, paged: bool) -> pd.DataFrame:
             f"'{several[0]}' has {headers[several[0]].n_pages} pages. Say what they are with "
             "images.pages: channel, z or time."
         )
-    return _filled(planes, unread, [headers[path] for path in planes.loc[unread, "path"]])
+    filled = _filled(planes, unread, [headers[path] for path in planes.loc[unread, "path"]])
+    return filled, copies_text(copies(headers))
 
 
 def _filled(planes: pd.DataFrame, rows: pd.Series, headers: list[Header]) -> pd.DataFrame:

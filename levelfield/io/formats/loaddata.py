@@ -8,16 +8,22 @@ are left out.
 """
 
 import csv
+import gzip
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from levelfield.config.wells import parse_well
 from levelfield.images.planes import SUFFIXES
 from levelfield.io.export import Export, Plane
 from levelfield.io.listing import Listing, base_name, folder_of
 from levelfield.io.plate_index import IndexFault
-from levelfield.io.text_files import read_text
+from levelfield.io.text_files import decoded
+from levelfield.remote.files import open_binary
+from levelfield.remote.urls import is_url
 
 TITLE = "CellProfiler LoadData"
 
@@ -26,17 +32,26 @@ _SITE = ("site", "fieldid", "field", "fov")
 _TIME = ("timepoint", "timepointid", "time", "t")
 _Z = ("z", "planeid", "plane", "zplane")
 _FUNCTIONS = (".npy", ".mat")  # illumination functions of CellProfiler
+_SHEETS = (".csv", ".csv.gz", ".parquet")
 
 
 def plate_folders(files: Listing) -> list[str]:
     """Return the folders that hold a CSV whose header is that of LoadData."""
-    found = set()
-    for name in files.ending(".csv"):
-        with Path(files.path(name)).open("rb") as file:
-            head = file.readline(100_000)
-        if b"FileName_" in head or b"URL_" in head:
-            found.add(folder_of(name))
+    found = {folder_of(name) for name in files.ending(*_SHEETS) if _is_sheet(files.path(name))}
     return sorted(found)
+
+
+def _is_sheet(path: str) -> bool:
+    """Say whether a file has LoadData's columns; only the header of a text is read."""
+    with open_binary(path) as file:
+        if path.lower().endswith(".parquet"):
+            content = file.read()
+            head = content[-100_000:] if content[:4] == b"PAR1" else b""
+        elif path.lower().endswith(".gz"):
+            head = gzip.GzipFile(fileobj=file).readline(100_000)
+        else:
+            head = file.readline(100_000)
+    return b"FileName_" in head or b"URL_" in head
 
 
 def read_export(files: Listing, images: Mapping[str, Any]) -> Export:
@@ -57,23 +72,43 @@ def read_export(files: Listing, images: Mapping[str, Any]) -> Export:
             "images.sheet."
         )
     names = files.by_base_name()
-    planes = [plane for sheet in sheets for plane in _planes(sheet, files, names)]
+    found = [plane for sheet in sheets for plane in _planes(sheet, files, names)]
+    # A plate may have one sheet with illumination functions and one without, of the same images.
+    planes = found if len(sheets) == 1 else list({_what(plane): plane for plane in found}.values())
     channels: dict[str, tuple[str, ...]] = dict.fromkeys((plane.channel for plane in planes), ())
     return Export(planes, channels, paged=any(plane.page for plane in planes))
 
 
+def _what(plane: Plane) -> tuple[Any, ...]:
+    where = (plane.plate, plane.well, plane.site, plane.z, plane.time)
+    return (*where, plane.channel, plane.path, plane.page, plane.fault)
+
+
 def _sheets(files: Listing) -> list[str]:
-    found = []
-    for name in files.ending(".csv"):
-        if folder_of(name) == ".":
-            head = read_text(files.path(name)).split("\n", 1)[0]
-            if "FileName_" in head or "URL_" in head:
-                found.append(files.path(name))
-    return found
+    paths = [files.path(name) for name in files.ending(*_SHEETS) if folder_of(name) == "."]
+    return [path for path in paths if _is_sheet(path)]
+
+
+def _rows(sheet: str) -> list[dict[str, str]]:
+    """Return the rows of a sheet, cells as text."""
+    try:
+        with open_binary(sheet) as file:
+            content = file.read()
+        if sheet.lower().endswith(".parquet"):
+            table = pd.read_parquet(io.BytesIO(content)).astype(object)
+            return table.where(table.notna(), "").astype(str).to_dict("records")
+        if sheet.lower().endswith(".gz"):
+            content = gzip.decompress(content)
+    except OSError as error:
+        raise IndexFault(
+            f"'{sheet}' cannot be read ({error.strerror or error}). Correct images.sheet, or the "
+            "column 'images' of the plate sheet."
+        ) from None
+    return list(csv.DictReader(decoded(content).splitlines()))
 
 
 def _planes(sheet: str, files: Listing, names: Mapping[str, str]) -> list[Plane]:
-    rows = list(csv.DictReader(read_text(sheet).splitlines()))
+    rows = _rows(sheet)
     if not rows:
         raise IndexFault(f"'{sheet}' has no rows below its header.")
     columns = list(rows[0])
@@ -159,13 +194,13 @@ def _path(
     folder = row.get(f"PathName_{channel}") or ""
     if not name:
         return "", f"the sheet names no file of channel {channel}"
-    whole = f"{folder}/{name}" if folder else name
+    whole = f"{folder.rstrip('/')}/{name}" if folder else name
     if "://" in folder:
         return whole, ""
     found = files.find(whole, ".", names)
     if found is not None:
         return files.path(found), ""
-    if folder and Path(whole).is_file():
+    if folder and not is_url(files.folder) and Path(whole).is_file():
         return whole, ""
     if url.startswith("file:"):
         return url.removeprefix("file://").removeprefix("file:"), ""

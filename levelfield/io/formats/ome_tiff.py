@@ -20,6 +20,7 @@ from levelfield.io.listing import Listing, base_name, folder_of
 from levelfield.io.ome_xml import OmeImage, OmeScreen, read_screen
 from levelfield.io.plate_index import IndexFault
 from levelfield.io.text_files import read_text
+from levelfield.remote.files import open_ranges
 
 TITLE = "OME-TIFF"
 
@@ -98,7 +99,7 @@ def _screen(files: Listing, source: str) -> OmeScreen | None:
         if source.lower().endswith(_COMPANIONS):
             text = read_text(path)
         else:
-            with tifffile.TiffFile(path) as tiff:
+            with open_ranges(path) as file, tifffile.TiffFile(file) as tiff:
                 text = tiff.ome_metadata or ""
         text = re.sub(r"^\ufeff?\s*<\?xml[^>]*\?>", "", text)
         return read_screen(ElementTree.fromstring(text))

@@ -17,6 +17,7 @@ from levelfield.images.zarr_planes import ArrayFacts, array_facts, group_attribu
 from levelfield.io.export import Export, Plane
 from levelfield.io.listing import Listing
 from levelfield.io.plate_index import IndexFault
+from levelfield.remote.urls import below
 
 TITLE = "OME-Zarr"
 
@@ -26,10 +27,10 @@ _UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError)
 
 def plate_folders(files: Listing) -> list[str]:
     """Return the folders that are OME-Zarr plates."""
-    return [name for name in files.stores if "plate" in _attributes(Path(files.path(name)))]
+    return [name for name in files.stores if "plate" in _attributes(below(files.folder, name))]
 
 
-def _attributes(path: Path) -> dict[str, Any]:
+def _attributes(path: Path | str) -> dict[str, Any]:
     try:
         return group_attributes(path)
     except ValueError:
@@ -50,17 +51,18 @@ def read_export(files: Listing, images: Mapping[str, Any]) -> Export:
             f"'{files.folder}' holds {len(folders)} OME-Zarr plates, and one is needed. Name the "
             "folder of one plate (usually <plate>.zarr) in the column 'images' of the plate sheet."
         )
-    root = Path(files.folder) / folders[0] if folders[0] != "." else Path(files.folder)
+    root = below(files.folder, folders[0])
     plate = group_attributes(root)["plate"]
     planes: list[Plane] = []
     channels: dict[str, tuple[str, ...]] = {}
     left_out: dict[str, list[str]] = {}
     for well in plate["wells"]:
-        for field, reason in _fields_of(root / well["path"]):
+        for field, reason in _fields_of(below(root, well["path"])):
             if reason:
                 left_out.setdefault(reason, []).append(f"{well['path']}/{field}")
                 continue
-            own, names = _planes_of(root / well["path"] / field, _well_name(well["path"]), field)
+            image = below(root, f"{well['path']}/{field}")
+            own, names = _planes_of(image, _well_name(well["path"]), field)
             planes += own
             for channel, known in names.items():
                 channels.setdefault(channel, known)
@@ -77,7 +79,7 @@ def _well_name(path: str) -> str:
     return parse_well(row + column)
 
 
-def _fields_of(well: Path) -> Iterator[tuple[str, str]]:
+def _fields_of(well: Path | str) -> Iterator[tuple[str, str]]:
     """Yield the fields of a well, and why one is left out: of acquisitions the first is used."""
     fields = _attributes(well).get("well", {}).get("images", [])
     first = min((field.get("acquisition") or 0 for field in fields), default=0)
@@ -88,7 +90,7 @@ def _fields_of(well: Path) -> Iterator[tuple[str, str]]:
 
 
 def _planes_of(
-    image: Path, well: str, field: str
+    image: Path | str, well: str, field: str
 ) -> tuple[list[Plane], dict[str, tuple[str, ...]]]:
     """Return the planes of one field, and the names of its channels."""
     digits = "".join(letter for letter in field if letter.isdigit())
@@ -107,7 +109,7 @@ def _planes_of(
                 well=well,
                 site=site,
                 channel=str(at.get("c", 0)),
-                path=str(image / found.path),
+                path=str(below(image, found.path)),
                 z=at.get("z", 0),
                 time=at.get("t", 0),
                 page=page,
@@ -140,11 +142,11 @@ class _OmeImage:
     labels: dict[str, tuple[str, ...]]
 
 
-def _read_image(image: Path) -> _OmeImage:
+def _read_image(image: Path | str) -> _OmeImage:
     attributes = group_attributes(image)
     multiscale = attributes["multiscales"][0]
     dataset = multiscale["datasets"][0]
-    facts = array_facts(image / dataset["path"])
+    facts = array_facts(below(image, dataset["path"]))
     axes = "".join(axis["name"] for axis in multiscale["axes"])
     if axes[-2:] != "yx" or len(axes) != len(facts.shape):
         raise ValueError(f"axes '{axes}' of an array of shape {facts.shape}")

@@ -21,6 +21,7 @@ from levelfield.io.export import Export, Plane
 from levelfield.io.listing import Listing, folder_of
 from levelfield.io.plate_index import IndexFault
 from levelfield.io.text_files import children, decoded, elements, local_name
+from levelfield.remote.files import open_ranges
 
 TITLE = "Operetta / Opera Phenix"
 
@@ -47,7 +48,7 @@ def plate_folders(files: Listing) -> list[str]:
     """Return the folders of plates: those of an index, or above its folder ``Images``."""
     folders = set()
     for name in files.named(*_INDEXES):
-        with open(files.path(name), "rb") as file:  # noqa: PTH123
+        with open_ranges(files.path(name)) as file:
             head = decoded(file.read(_HEAD))
         if "EvaluationInputData" in head or "PEHH/" in head:
             folders.add(_without_images(folder_of(name)))

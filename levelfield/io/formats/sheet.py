@@ -1,7 +1,9 @@
 """A sheet of the images, for files whose names do not tell what they hold.
 
 It has a row per image: ``file`` (below the plate's folder, or a URL), ``well``, and where there are
-several ``site``, ``channel``, ``z``, ``time``, ``page`` (from 0) and ``plate``.
+several ``site``, ``channel``, ``z``, ``time``, ``page`` (from 0), ``plate``, and ``checksum``
+(``md5:`` or ``sha256:`` and its digits), by which an image that is not the one that was meant is
+found.
 """
 
 from collections.abc import Mapping
@@ -13,9 +15,10 @@ from levelfield.config.wells import parse_well
 from levelfield.io.export import Export, Plane
 from levelfield.io.listing import Listing
 from levelfield.io.plate_index import IndexFault
+from levelfield.remote.urls import is_url
 
 TITLE = "a sheet of the images"
-_COLUMNS = ("file", "well", "site", "channel", "z", "time", "page", "plate")
+_COLUMNS = ("file", "well", "site", "channel", "z", "time", "page", "plate", "checksum")
 _NUMBERS = {"site": 1, "z": 0, "time": 0, "page": 0}
 
 
@@ -56,7 +59,7 @@ def _plane(files: Listing, names: Mapping[str, str], row: Mapping[str, str], whe
     except ValueError as error:
         fault = f"{where}: {error}"
     found = files.find(row["file"], ".", names)
-    if "://" in row["file"] or Path(row["file"]).is_absolute():
+    if "://" in row["file"] or (Path(row["file"]).is_absolute() and not is_url(files.folder)):
         path = row["file"]
     elif found is not None:
         path = files.path(found)
@@ -69,6 +72,7 @@ def _plane(files: Listing, names: Mapping[str, str], row: Mapping[str, str], whe
         path=path,
         fault=fault,
         plate=row.get("plate", ""),
+        checksum=row.get("checksum", ""),
         site=site,
         z=z,
         time=time,

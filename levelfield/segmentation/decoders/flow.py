@@ -14,8 +14,8 @@ from levelfield.segmentation.decoder_options import FlowOptions
 from levelfield.segmentation.decoders.finishing import finish
 from levelfield.segmentation.small_network.prediction import Prediction
 
-_STEPS = 100  # of 1 px or less; more than the radius of any nucleus
-_SETTLED = 0.05  # px; a pixel that moves less than this has arrived
+STEPS = 100  # of 1 px or less; more than the radius of any nucleus
+SETTLED = 0.05  # px; a pixel that moves less than this has arrived
 _SMOOTHING = 1.0  # px, of the density of arrivals
 _LOWEST_DENSITY = 0.2  # smoothed arrivals per px; a place with fewer is no object's centre
 
@@ -24,8 +24,10 @@ def flow(prediction: Prediction, options: FlowOptions) -> Labels:
     """Let every foreground pixel follow the flow, and join those that arrive together."""
     mask = prediction.foreground > options.foreground
     pixels = np.flatnonzero(mask)
-    arrows = np.where(mask, prediction.flow, np.float32(0)).transpose(1, 2, 0)
-    arrivals = _follow(np.ascontiguousarray(arrows), pixels)
+    arrivals = prediction.ends
+    if prediction.flow.size:
+        arrows = np.where(mask, prediction.flow, np.float32(0)).transpose(1, 2, 0)
+        arrivals = _follow(np.ascontiguousarray(arrows), pixels)
     density = np.bincount(arrivals, minlength=mask.size).reshape(mask.shape)
     smooth = ndimage.gaussian_filter(density.astype(np.float32), _SMOOTHING)
     centres, _ = merged_basins(smooth, smooth > _LOWEST_DENSITY, options.depth, 0.0)
@@ -43,7 +45,7 @@ def _follow(arrows: Image, pixels: Integers) -> Integers:
     for number in range(len(pixels)):
         y, x = float(pixels[number] // width), float(pixels[number] % width)
         last_y, last_x = -1.0, -1.0
-        for _ in range(_STEPS):
+        for _ in range(STEPS):
             top, left = int(y), int(x)
             bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
             down, across = y - top, x - left
@@ -64,10 +66,10 @@ def _follow(arrows: Image, pixels: Integers) -> Integers:
             next_y = min(max(y + dy, 0.0), height - 1.0)
             next_x = min(max(x + dx, 0.0), width - 1.0)
             # Around a sharp centre, whole steps go to and fro for ever: the middle is the end.
-            if (next_y - last_y) ** 2 + (next_x - last_x) ** 2 < _SETTLED**2:
+            if (next_y - last_y) ** 2 + (next_x - last_x) ** 2 < SETTLED**2:
                 y, x = (y + next_y) / 2, (x + next_x) / 2
                 break
-            if (next_y - y) ** 2 + (next_x - x) ** 2 < _SETTLED**2:
+            if (next_y - y) ** 2 + (next_x - x) ** 2 < SETTLED**2:
                 break
             last_y, last_x = y, x
             y, x = next_y, next_x

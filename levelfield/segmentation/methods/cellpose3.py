@@ -41,6 +41,7 @@ METHOD = Method(
     channels=(1, 2),
     load=partial(Worker, "cellpose3"),
     fields_at_once={"cuda": 8, "mps": 8, "cpu": 8},
+    for_threads=True,
     environment="an environment of its own: `make env-cellpose3`",
     knobs=KNOBS,
 )

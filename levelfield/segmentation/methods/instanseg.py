@@ -40,6 +40,7 @@ METHOD = Method(
     run_many=segment_with_worker,
     load=partial(Worker, "instanseg"),
     fields_at_once={"cuda": 8, "mps": 8, "cpu": 8},
+    for_threads=True,
     environment="an environment of its own: `make env-instanseg`",
     knobs=(
         Knob("mask_threshold", 0.05, "smaller"),

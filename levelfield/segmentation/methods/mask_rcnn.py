@@ -5,7 +5,8 @@ He et al., ICCV 2017, through torchvision; models are trained by `levelfield.tra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from levelfield.arrays import Image
 from levelfield.segmentation.method import Knob, Method
@@ -13,7 +14,7 @@ from levelfield.segmentation.options import MaskThreshold, MinimumKept, Scale, S
 from levelfield.segmentation.result import Segmentation, single_channel
 
 if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
-    from levelfield.segmentation.networks.mask_rcnn import MaskRcnnModel
+    from levelfield.segmentation.networks.mask_rcnn import MaskRcnnModel, Proposal
 
 
 class MaskRcnnOptions(SizeFilter):
@@ -26,20 +27,33 @@ class MaskRcnnOptions(SizeFilter):
     scale: Scale = 1.0
 
 
-def mask_rcnn(image: Image, options: MaskRcnnOptions, model: MaskRcnnModel) -> Segmentation:
+def mask_rcnn(
+    images: Sequence[Image], options: MaskRcnnOptions, inputs: Sequence[Mapping[str, Any]]
+) -> list[Segmentation]:
     """Segment with a Mask R-CNN; where masks overlap, the better score has the pixels."""
     from scipy import ndimage
 
     from levelfield.images.normalisation import normalise
+
+    model: MaskRcnnModel = inputs[0]["model"]
+    planes = [single_channel(image, "mask_rcnn") for image in images]
+    scale = options.scale
+    seen = [plane if scale == 1 else ndimage.zoom(plane, scale, order=1) for plane in planes]
+    shapes = [plane.shape for plane in planes]
+    found = model.propose([normalise(plane) for plane in seen], options.minimum_score, shapes)
+    return [_objects(each, options, shape) for each, shape in zip(found, shapes, strict=True)]
+
+
+def _objects(
+    proposals: Sequence[Proposal], options: MaskRcnnOptions, shape: tuple[int, ...]
+) -> Segmentation:
     from levelfield.segmentation.overlaps import claim, without_overlaps
 
-    plane = single_channel(image, "mask_rcnn")
-    seen = plane if options.scale == 1 else ndimage.zoom(plane, options.scale, order=1)
     claims = []
-    for found in model.propose(normalise(seen), options.minimum_score, plane.shape):
+    for found in proposals:
         mask = found.probability > options.mask_threshold
-        claims.append(claim(found.score, mask, plane.shape[1], found.top, found.left))
-    return without_overlaps(claims, plane.shape, options, options.minimum_kept)
+        claims.append(claim(found.score, mask, shape[1], found.top, found.left))
+    return without_overlaps(claims, shape, options, options.minimum_kept)
 
 
 METHOD = Method(
@@ -49,7 +63,9 @@ METHOD = Method(
     environment="levelfield[gpu]",
     trainable=True,
     options=MaskRcnnOptions,
-    run=mask_rcnn,
+    run_many=mask_rcnn,
+    fields_at_once={"cuda": 8, "mps": 8},
+    for_threads=True,
     load="levelfield.segmentation.networks.mask_rcnn:load_mask_rcnn",
     knobs=(
         Knob("mask_threshold", 0.05, "smaller"),

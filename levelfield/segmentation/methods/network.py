@@ -10,6 +10,7 @@ from pydantic import SerializeAsAny, model_validator
 
 from levelfield.arrays import Image, Labels, Mask, Plane
 from levelfield.segmentation.decoder_options import DECODING, DecodingOptions, FlowOptions
+from levelfield.segmentation.elsewhere import map_elsewhere
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import Diameter, Length, OutlineHeight, SizeFilter
 from levelfield.segmentation.result import Segmentation, filtered, single_channel
@@ -80,17 +81,23 @@ def segment_with_network(
 
     Images are scaled only if the objects' diameter is outside of what the network was trained on.
     A model has the method `predict` of
-    `levelfield.segmentation.small_network.inference.NetworkModel`.
+    `levelfield.segmentation.small_network.inference.NetworkModel`, and one on a GPU
+    `predict_followed` of `levelfield.segmentation.networks.unet_flows.FollowingModel`.
     """
+    planes = [single_channel(image, "network") for image in images]
+    predictions = _predict(inputs[0]["model"], planes, options)
+    fields = zip(predictions, planes, strict=True)
+    return map_elsewhere(decode, [(each, plane.shape, options, plane) for each, plane in fields])
+
+
+def _predict(model: Any, planes: Sequence[Plane], options: NetworkOptions) -> list[Prediction]:
+    """Predict images; a model on a GPU follows their flows itself."""
     from levelfield.segmentation.decoders import READS
 
-    planes = [single_channel(image, "network") for image in images]
+    if options.decoder == "flow" and hasattr(model, "predict_followed"):
+        return model.predict_followed(planes, options.diameter, options.decoding.foreground)
     groups = ("foreground", *READS[options.decoder])
-    predictions = inputs[0]["model"].predict(planes, options.diameter, groups)
-    return [
-        decode(prediction, plane.shape, options, plane)
-        for plane, prediction in zip(planes, predictions, strict=True)
-    ]
+    return model.predict(planes, options.diameter, groups)
 
 
 def decode(
@@ -148,7 +155,7 @@ METHOD = Method(
     options=NetworkOptions,
     run_many=segment_with_network,
     channels=(1, 1),
-    load="levelfield.segmentation.small_network.inference:load_model",
+    load="levelfield.segmentation.small_network.loading:load_model",
     fields_at_once={"cuda": 8, "mps": 8},
     for_threads=True,
     plate_diameter=True,

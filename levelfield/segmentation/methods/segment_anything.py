@@ -5,7 +5,8 @@ Kirillov et al., ICCV 2023. Masks may overlap; the better one has the pixels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from levelfield.segmentation.options import MinimumKept, MinimumQuality, Share, 
 from levelfield.segmentation.result import Segmentation
 
 if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
-    from levelfield.segmentation.networks.segment_anything import SegmentAnythingModel
+    from levelfield.segmentation.networks.segment_anything import ScoredMask, SegmentAnythingModel
 
 LOADER = "levelfield.segmentation.networks.segment_anything:load_segment_anything"
 
@@ -35,14 +36,23 @@ class SegmentAnythingOptions(SizeFilter):
 
 
 def segment_anything(
-    image: Image, options: SegmentAnythingOptions, model: SegmentAnythingModel
-) -> Segmentation:
+    images: Sequence[Image], options: SegmentAnythingOptions, inputs: Sequence[Mapping[str, Any]]
+) -> list[Segmentation]:
     """Segment whatever a grid of points finds in 1 to 3 channels, seen as red, green and blue."""
+    model: SegmentAnythingModel = inputs[0]["model"]
+    limits = options.points_per_side, options.minimum_quality, options.minimum_stability
+    encoded = model.encode([as_colours(image) for image in images])
+    return [
+        _objects(model.all_masks(each, *limits), options, image.shape[1:])
+        for image, each in zip(images, encoded, strict=True)
+    ]
+
+
+def _objects(
+    found: Iterable[ScoredMask], options: SegmentAnythingOptions, shape: tuple[int, ...]
+) -> Segmentation:
     from levelfield.segmentation.overlaps import claim, without_overlaps
 
-    shape = image.shape[1:]
-    limits = options.points_per_side, options.minimum_quality, options.minimum_stability
-    found = model.all_masks(as_colours(image), *limits)
     claims = [claim(mask.score, mask.mask, shape[1]) for mask in found]
     # A mask that is too large is no object: it must not take other objects' pixels first.
     maximum = options.maximum_diameter
@@ -80,7 +90,9 @@ METHOD = Method(
     name="segment_anything",
     makes="whatever a grid of points finds",
     options=SegmentAnythingOptions,
-    run=segment_anything,
+    run_many=segment_anything,
+    fields_at_once={"cuda": 4, "mps": 4},
+    for_threads=True,
     channels=(1, 3),
     load=LOADER,
     environment="levelfield[gpu]",

@@ -5,8 +5,8 @@ Kirillov et al., ICCV 2023.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,11 @@ from levelfield.segmentation.options import Border, MinimumQuality
 from levelfield.segmentation.result import Segmentation
 
 if TYPE_CHECKING:  # the network's module needs torch, which nothing else does
-    from levelfield.segmentation.networks.segment_anything import ScoredMask, SegmentAnythingModel
+    from levelfield.segmentation.networks.segment_anything import (
+        Encoded,
+        ScoredMask,
+        SegmentAnythingModel,
+    )
 
 
 class SegmentAnythingCellsOptions(Options):
@@ -35,23 +39,41 @@ class SegmentAnythingCellsOptions(Options):
 
 
 def segment_anything_cells(
-    image: Image, options: SegmentAnythingCellsOptions, parent: Labels, model: SegmentAnythingModel
-) -> Segmentation:
+    images: Sequence[Image],
+    options: SegmentAnythingCellsOptions,
+    inputs: Sequence[Mapping[str, Any]],
+) -> list[Segmentation]:
     """Segment one cell per nucleus.
 
     Every cell has the number of its nucleus, covers it, and keeps off the other nuclei. One whose
     mask is of less than `minimum_quality` is its nucleus alone.
     """
+    model: SegmentAnythingModel = inputs[0]["model"]
+    # What lies where there is no nucleus is not asked for.
+    wanted = [n for n, given in enumerate(inputs) if given["parent"].any()]
+    encoded = dict(zip(wanted, model.encode([as_colours(images[n]) for n in wanted]), strict=True))
+    return [
+        _cells(encoded.get(number), given["parent"], options, model)
+        for number, given in enumerate(inputs)
+    ]
+
+
+def _cells(
+    encoded: Encoded | None,
+    parent: Labels,
+    options: SegmentAnythingCellsOptions,
+    model: SegmentAnythingModel,
+) -> Segmentation:
     from levelfield.labels import objects
     from levelfield.labels.filtering import filter_objects
     from levelfield.segmentation.overlaps import claim, resolve_overlaps
 
     numbers = objects.object_numbers(parent)
     found: Iterable[ScoredMask] = ()
-    if len(numbers):
+    if encoded is not None:
         boxes = None if options.prompts == "points" else nucleus_boxes(parent, options.margin)
         points = None if options.prompts == "boxes" else nucleus_points(parent)
-        found = model.masks_of_prompts(as_colours(image), boxes, points)
+        found = model.masks_of_prompts(encoded, boxes, points)
     claims = []
     for number, mask in zip(numbers, found, strict=True):
         own = parent == number
@@ -95,7 +117,9 @@ METHOD = Method(
     name="segment_anything_cells",
     makes="one cell per nucleus, from boxes or points around the nuclei",
     options=SegmentAnythingCellsOptions,
-    run=segment_anything_cells,
+    run_many=segment_anything_cells,
+    fields_at_once={"cuda": 4, "mps": 4},
+    for_threads=True,
     builds_on=("parent",),
     channels=(1, 3),
     load=LOADER,

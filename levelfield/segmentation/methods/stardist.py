@@ -6,11 +6,13 @@ and ``2D_demo`` (BSD-3 by their authors, see docs/segmenters.md).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from levelfield.arrays import Image, Integers, Plane
+from levelfield.segmentation.elsewhere import map_elsewhere
 from levelfield.segmentation.method import Knob, Method
 from levelfield.segmentation.options import MinimumDiameter, Scale, Share, SizeFilter
 from levelfield.segmentation.result import Segmentation
@@ -35,41 +37,60 @@ class StardistOptions(SizeFilter):
     minimum_diameter: MinimumDiameter = 0.0
 
 
-def stardist(image: Image, options: StardistOptions, model: StarDistModel) -> Segmentation:
-    """Segment with a StarDist model.
+def stardist(
+    images: Sequence[Image], options: StardistOptions, inputs: Sequence[Mapping[str, Any]]
+) -> list[Segmentation]:
+    """Segment images with a StarDist model.
 
     Raises
     ------
     ValueError
-        If the image has another number of channels than the model.
+        If an image has another number of channels than the model.
     """
+    model: StarDistModel = inputs[0]["model"]
+    predictions = model.predict_all([_prepared(image, options, model) for image in images])
+    found = zip(predictions, images, strict=True)
+    facts = options, model.thresholds, model.grid
+    return map_elsewhere(_objects, [(each, image.shape[1:], *facts) for each, image in found])
+
+
+def _prepared(image: Image, options: StardistOptions, model: StarDistModel) -> Image:
     from scipy import ndimage
 
+    _check_channels(image, model)
+    scale = options.scale
+    seen = image if scale == 1 else ndimage.zoom(image, (1, scale, scale), order=1)
+    return np.stack([_normalised(plane) for plane in seen])
+
+
+def _objects(
+    prediction: tuple[Plane, Image],
+    shape: tuple[int, ...],
+    options: StardistOptions,
+    own: Mapping[str, float],
+    grid: tuple[int, int],
+) -> Segmentation:
+    """Turn probabilities and distances into the objects of an image."""
     from levelfield.segmentation.overlaps import without_overlaps
     from levelfield.segmentation.star_polygons import polygon_claims, suppress
 
-    _check_channels(image, model)
-    own, scale = model.thresholds, options.scale
+    scale = options.scale
     probability = own["prob"] if options.probability is None else options.probability
     overlap = own["nms"] if options.overlap is None else options.overlap
-    seen = image if scale == 1 else ndimage.zoom(image, (1, scale, scale), order=1)
-    likely, distances = model.predict(np.stack([_normalised(plane) for plane in seen]))
-    points, distances, scores = _candidates(likely, distances, probability, model)
+    points, distances, scores = _candidates(*prediction, probability, grid)
     kept = suppress(points, distances, scores, overlap)
-    claims = polygon_claims(
-        points[kept] / scale, distances[kept] / scale, scores[kept], image.shape[1:]
-    )
-    return without_overlaps(claims, image.shape[1:], options)
+    claims = polygon_claims(points[kept] / scale, distances[kept] / scale, scores[kept], shape)
+    return without_overlaps(claims, shape, options)
 
 
 def _candidates(
-    likely: Plane, distances: Image, probability: float, model: StarDistModel
+    likely: Plane, distances: Image, probability: float, grid: tuple[int, int]
 ) -> tuple[Integers, Image, Image]:
     """Return points (n, 2) in px, distances (n, n_rays) and scores (n,) of all proposals."""
     proposes = np.zeros(likely.shape, bool)
     inner = (slice(_BORDER, -_BORDER), slice(_BORDER, -_BORDER))
     proposes[inner] = likely[inner] > probability
-    points = np.argwhere(proposes) * np.array(model.grid)
+    points = np.argwhere(proposes) * np.array(grid)
     return points, np.maximum(distances[:, proposes].T, _SHORTEST), likely[proposes]
 
 
@@ -98,7 +119,9 @@ METHOD = Method(
     environment="levelfield[gpu]",
     load="levelfield.segmentation.networks.stardist:load_stardist",
     options=StardistOptions,
-    run=stardist,
+    run_many=stardist,
+    fields_at_once={"cuda": 8, "mps": 8},
+    for_threads=True,
     knobs=(
         Knob("overlap", 0.1, "divide_more", unset="the model's own"),
         Knob("probability", 0.1, "find_fewer", unset="the model's own"),

@@ -1,8 +1,9 @@
 """Mask R-CNN (He et al., ICCV 2017) as torchvision builds it, set up for many small objects."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,12 +20,15 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
 from levelfield.arrays import Plane
-from levelfield.segmentation.devices import choose_device
+from levelfield.segmentation.devices import Device, choose_device
+from levelfield.segmentation.networks.batches import Batches, exact
 from levelfield.segmentation.networks.unet import convolution
 
 BACKBONES = ("small", "resnet18", "resnet50")
 KIND = "levelfield Mask R-CNN"
 MOST_OBJECTS = 1000  # per image; torchvision's 100 are fewer than a field of nuclei has
+_BYTES_PER_PIXEL = 4000  # of an image, with what the backbone and the proposals keep at once
+_IMAGES_AT_ONCE = 4  # masks of more images would take more than the features
 _N_CLASSES = 2  # background and object
 _ASPECTS = (0.5, 1.0, 2.0)
 
@@ -164,29 +168,49 @@ class Proposal:
 
 @dataclass(frozen=True)
 class MaskRcnnModel:
-    """A model that is ready to predict, and what its file says of it."""
+    """A model that is ready to predict, and what its file says of it; for several threads."""
 
     network: MaskRCNN
     facts: dict[str, str]
-    device: torch.device
     device_name: str
+    batches: Batches[dict[str, Tensor]]
 
-    def propose(self, image: Plane, minimum_score: float, shape: tuple[int, ...]) -> list[Proposal]:
-        """Return what may be objects of an image (Y, X), whose intensities are as for training.
+    def propose(
+        self, images: Sequence[Plane], minimum_score: float, shapes: Sequence[tuple[int, ...]]
+    ) -> list[list[Proposal]]:
+        """Return what may be objects of images (Y, X), whose intensities are as for training.
 
-        It may be enlarged: proposals come in the pixels of the original, whose shape is given.
+        They may be enlarged: proposals come in the pixels of the originals, whose shapes are given.
         """
-        with torch.inference_mode():
-            plane = torch.from_numpy(image).to(self.device)
-            found = self.network([plane.expand(3, -1, -1)])[0]
-        found = {name: values.cpu() for name, values in found.items()}
-        enlarged = image.shape[0] / shape[0]
-        proposals = zip(found["scores"], found["boxes"], found["masks"], strict=True)
+        found = self.batches([torch.from_numpy(image).expand(3, -1, -1) for image in images])
         return [
-            _paste(float(score), box / enlarged, mask, shape)
-            for score, box, mask in proposals
-            if score >= minimum_score
+            _proposals(parts, image.shape[0] / shape[0], minimum_score, shape)
+            for image, parts, shape in zip(images, found, shapes, strict=True)
         ]
+
+
+def _proposals(
+    found: Mapping[str, Tensor], enlarged: float, minimum_score: float, shape: tuple[int, ...]
+) -> list[Proposal]:
+    proposals = zip(found["scores"], found["boxes"], found["masks"], strict=True)
+    return [
+        _paste(float(score), box / enlarged, mask, shape)
+        for score, box, mask in proposals
+        if score >= minimum_score
+    ]
+
+
+def ready(network: MaskRCNN, facts: dict[str, str], device: Device) -> MaskRcnnModel:
+    """Return a network ready to predict on a device."""
+    exact(network, device.torch)
+    run = partial(_run, network)
+    batches = Batches(run, device.torch, "images", _BYTES_PER_PIXEL, _IMAGES_AT_ONCE)
+    return MaskRcnnModel(network, facts, device.name, batches)
+
+
+def _run(network: MaskRCNN, batch: Tensor) -> list[dict[str, Tensor]]:
+    found = network(list(batch))
+    return [{name: values.cpu() for name, values in parts.items()} for parts in found]
 
 
 def _paste(score: float, box: Tensor, mask: Tensor, shape: tuple[int, ...]) -> Proposal:
@@ -230,5 +254,4 @@ def load_mask_rcnn(path: Path, rule: str = "cpu") -> MaskRcnnModel:
         )
     network = build_network(facts["backbone"])
     network.load_state_dict(weights)
-    device = choose_device(rule)
-    return MaskRcnnModel(network.eval().to(device.torch), facts, device.torch, device.name)
+    return ready(network, facts, choose_device(rule))

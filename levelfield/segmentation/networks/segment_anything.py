@@ -5,7 +5,7 @@ that any file of the same architecture works, among them those of microSAM (Arch
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,16 @@ from segment_anything.modeling import (
     TwoWayTransformer,
 )
 from segment_anything.utils.amg import rle_to_mask
+from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor, nn
 
 from levelfield.arrays import Image, Mask
 from levelfield.segmentation.devices import choose_device
+from levelfield.segmentation.networks.batches import Batches, exact
 
 PROMPTS_AT_ONCE = 32  # more would take a gigabyte of masks at 1080 x 1080 px
+_BYTES_PER_PIXEL = 4000  # of what the encoder sees: its matrix of all pairs of tokens
+_IMAGES_AT_ONCE = 4
 # What the network was trained to have its images scaled to: mean and spread of 8-bit photographs.
 _MEAN = [123.675, 116.28, 103.53]
 _SPREAD = [58.395, 57.12, 57.375]
@@ -45,21 +49,57 @@ class ScoredMask:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """What the encoder made of an image: features (1, C, y, x) on the device.
+
+    Shapes are those of the image, and of what the network saw of it (Y, X).
+    """
+
+    features: Tensor
+    shape: tuple[int, ...]
+    seen: tuple[int, ...]
+
+
+class _Predictor(SamPredictor):
+    """A predictor of an image that was encoded before, together with others."""
+
+    def __init__(self, network: Sam, encoded: Encoded) -> None:
+        super().__init__(network)
+        self.features, self.is_image_set = encoded.features, True
+        self.original_size, self.input_size = encoded.shape, encoded.seen
+
+    def set_image(self, image: Colours, image_format: str = "RGB") -> None:
+        """Keep the image that it has: the mask generator gives the same one again."""
+
+
+@dataclass(frozen=True)
 class SegmentAnythingModel:
-    """A model that is ready to predict; its images are (Y, X, 3) uint8."""
+    """A model that is ready to predict; its images are (Y, X, 3) uint8. For several threads."""
 
     network: Sam
     device_name: str
+    batches: Batches[Tensor]
+
+    def encode(self, images: Sequence[Colours]) -> list[Encoded]:
+        """Run the encoder, by far the largest part of the network, on images together."""
+        scale = ResizeLongestSide(self.network.image_encoder.img_size)
+        seen = [torch.from_numpy(scale.apply_image(image)).permute(2, 0, 1) for image in images]
+        device = self.network.device
+        prepared = [self.network.preprocess(each[None].to(device))[0] for each in seen]
+        features = self.batches(prepared)
+        return [
+            Encoded(values[None], image.shape[:2], tuple(each.shape[1:]))
+            for values, image, each in zip(features, images, seen, strict=True)
+        ]
 
     def masks_of_prompts(
-        self, image: Colours, boxes: Image | None, points: Image | None
+        self, encoded: Encoded, boxes: Image | None, points: Image | None
     ) -> Iterator[ScoredMask]:
         """Yield the best mask of every prompt, in their order.
 
         Boxes are (n, 4) as (x0, y0, x1, y1) px, points (n, 2) as (x, y) px, one in each object.
         """
-        predictor = SamPredictor(self.network)
-        predictor.set_image(image)
+        predictor = _Predictor(self.network, encoded)
         size, device = predictor.original_size, predictor.device
         prompts: dict[str, Tensor] = {}
         if boxes is not None:
@@ -80,7 +120,11 @@ class SegmentAnythingModel:
                 yield ScoredMask(float(scores[best]), mask[best].cpu().numpy())
 
     def all_masks(
-        self, image: Colours, points_per_side: int, minimum_quality: float, minimum_stability: float
+        self,
+        encoded: Encoded,
+        points_per_side: int,
+        minimum_quality: float,
+        minimum_stability: float,
     ) -> Iterator[ScoredMask]:
         """Yield masks of whatever a grid of points finds."""
         generator = SamAutomaticMaskGenerator(
@@ -91,7 +135,8 @@ class SegmentAnythingModel:
             stability_score_thresh=minimum_stability,
             output_mode="uncompressed_rle",
         )
-        for found in generator.generate(image):
+        generator.predictor = _Predictor(self.network, encoded)
+        for found in generator.generate(np.broadcast_to(np.uint8(0), (*encoded.shape, 3))):
             yield ScoredMask(found["predicted_iou"], rle_to_mask(found["segmentation"]))
 
 
@@ -117,7 +162,10 @@ def load_segment_anything(path: Path, rule: str = "cpu") -> SegmentAnythingModel
             "Weights of its successors (SAM 2) have another architecture and do not fit"
         ) from error
     device = choose_device(rule)
-    return SegmentAnythingModel(network.eval().to(device.torch), device.name)
+    exact(network, device.torch)
+    encode = network.image_encoder
+    batches = Batches(encode, device.torch, "images", _BYTES_PER_PIXEL, _IMAGES_AT_ONCE)
+    return SegmentAnythingModel(network, device.name, batches)
 
 
 def build_network(weights: Mapping[str, Tensor]) -> Sam:

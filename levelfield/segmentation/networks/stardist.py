@@ -9,6 +9,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import h5py
@@ -18,11 +19,15 @@ from torch import Tensor, nn
 
 from levelfield.arrays import Image
 from levelfield.segmentation.devices import choose_device
+from levelfield.segmentation.networks.batches import Batches, exact
 from levelfield.segmentation.networks.unet import down_and_up
 
 ACTIVATIONS = {"relu": nn.ReLU, "elu": nn.ELU, "linear": nn.Identity}
 WEIGHTS_FILES = ("weights_best.h5", "weights_last.h5")
 Weights = list[tuple[Image, Image]]
+Prediction = tuple[Image, Image]
+"""Probabilities (y, x) and distances (n_rays, y, x), one per step of the grid."""
+_BYTES_PER_PIXEL = 1500  # of an image, with what a network of 32 filters keeps at once
 DEFAULT_THRESHOLDS = {"prob": 0.5, "nms": 0.4}  # StarDist's, where a model has no thresholds.json
 
 
@@ -156,7 +161,7 @@ class StarDistNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class StarDistModel:
-    """A model that is ready to predict.
+    """A model that is ready to predict; several threads may use it.
 
     Its thresholds ``prob`` and ``nms`` are those that StarDist found best on the images that the
     model learned from.
@@ -164,8 +169,8 @@ class StarDistModel:
 
     network: StarDistNetwork
     thresholds: Mapping[str, float]
-    device: torch.device
     device_name: str
+    batches: Batches[Prediction]
 
     @property
     def n_channels(self) -> int:
@@ -177,21 +182,35 @@ class StarDistModel:
         """One prediction per so many pixels (y, x)."""
         return self.network.config.grid
 
-    def predict(self, image: Image) -> tuple[Image, Image]:
+    def predict(self, image: Image) -> Prediction:
+        """Predict one image; see `predict_all`."""
+        return self.predict_all([image])[0]
+
+    def predict_all(self, images: Sequence[Image]) -> list[Prediction]:
         """Return probabilities (y, x) and distances (n_rays, y, x), one per step of the grid.
 
-        `image` is (C, Y, X), scaled as the model's training images were.
+        Images are (C, Y, X), scaled as the model's training images were.
         """
-        shape, grid = image.shape[1:], self.grid
-        multiples = [step * 2**self.network.config.unet_n_depth for step in grid]
-        missing = [(0, -side % multiple) for side, multiple in zip(shape, multiples, strict=True)]
-        padded = np.pad(image, [(0, 0), *missing], mode="reflect")
-        with torch.inference_mode():
-            batch = torch.from_numpy(padded)[None].to(self.device)
-            likely, distances = self.network(batch)
-        rows, columns = (-(-side // step) for side, step in zip(shape, grid, strict=True))
-        part = (0, ..., slice(rows), slice(columns))
-        return likely[part].cpu().numpy(), distances[part].cpu().numpy()
+        found = self.batches([torch.from_numpy(self._padded(image)) for image in images])
+        return [
+            self._part(*parts, image.shape[1:]) for image, parts in zip(images, found, strict=True)
+        ]
+
+    def _padded(self, image: Image) -> Image:
+        multiples = [step * 2**self.network.config.unet_n_depth for step in self.grid]
+        sides = zip(image.shape[1:], multiples, strict=True)
+        missing = [(0, -side % multiple) for side, multiple in sides]
+        return np.pad(image, [(0, 0), *missing], mode="reflect")
+
+    def _part(self, likely: Image, distances: Image, shape: tuple[int, ...]) -> Prediction:
+        rows, columns = (-(-side // step) for side, step in zip(shape, self.grid, strict=True))
+        part = (..., slice(rows), slice(columns))
+        return likely[part], distances[part]
+
+
+def _run(network: StarDistNetwork, batch: Tensor) -> list[Prediction]:
+    likely, distances = (values.cpu().numpy() for values in network(batch))
+    return list(zip(likely, distances, strict=True))
 
 
 def load_stardist(path: Path, rule: str = "cpu") -> StarDistModel:
@@ -220,9 +239,10 @@ def load_stardist(path: Path, rule: str = "cpu") -> StarDistModel:
         layer.bias = nn.Parameter(torch.from_numpy(bias))
     own = json.loads(files.get("thresholds.json", b"{}"))
     device = choose_device(rule)
-    return StarDistModel(
-        network.eval().to(device.torch), DEFAULT_THRESHOLDS | own, device.torch, device.name
-    )
+    exact(network, device.torch)
+    run = partial(_run, network)
+    batches = Batches(run, device.torch, "images", _BYTES_PER_PIXEL)
+    return StarDistModel(network, DEFAULT_THRESHOLDS | own, device.name, batches)
 
 
 def read_weights(content: bytes, where: str) -> Weights:

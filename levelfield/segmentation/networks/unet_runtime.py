@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from levelfield.arrays import Image
+from levelfield.segmentation.device_clock import DEVICE_CLOCK
 from levelfield.segmentation.devices import has_bfloat16
 from levelfield.segmentation.networks.unet import UNet, split_groups
 from levelfield.segmentation.small_network.prediction import RawOutputs
@@ -33,13 +34,18 @@ class TorchNetwork:
 
     def __call__(self, images: Image, groups: Sequence[str]) -> RawOutputs:
         """Return raw outputs of normalised tiles (N, Y, X)."""
+        with DEVICE_CLOCK:
+            return {name: values.cpu().numpy() for name, values in self.run(images, groups).items()}
+
+    @torch.inference_mode()
+    def run(self, images: Image, groups: Sequence[str]) -> dict[str, Tensor]:
+        """Return what `__call__` does, float32 on the device."""
         kind = self.device.type
         batch = torch.from_numpy(images)[:, None].to(self.device, memory_format=torch.channels_last)
-        half = has_bfloat16(self.device)
-        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=half):
+        with torch.autocast(kind, torch.bfloat16, enabled=has_bfloat16(self.device)):
             output, star = self.network(batch)
         every = {**split_groups(output), "star": star}
-        return {name: every[name].float().cpu().numpy() for name in groups}
+        return {name: every[name].float() for name in groups}
 
     def rest(self) -> None:
         """Keep the memory: torch shares it among its networks."""

@@ -1,13 +1,13 @@
 """What a network says of an image, before anything is decided."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
 
-from levelfield.arrays import Image
+from levelfield.arrays import Image, Integers
 from levelfield.segmentation.small_network.targets import AFFINITY_OFFSETS, N_NEAR, N_RAYS
 from levelfield.segmentation.small_network.tiles import Grid
 
@@ -57,6 +57,9 @@ class Prediction:
         How central in an object every second pixel is.
     star_distances : (N_RAYS, Y/2, X/2) float32
         px from every second pixel to the object's edge along each ray.
+    ends : (n,) int32
+        Where a device has followed the flow itself, and `flow` is empty: the pixel, as a flat
+        index, in which each pixel of the foreground ends, in raster order.
     """
 
     foreground: Image
@@ -68,6 +71,7 @@ class Prediction:
     cell_probability: Image | None = None
     star_probability: Image | None = None
     star_distances: Image | None = None
+    ends: Integers = field(default_factory=lambda: np.zeros(0, np.int32))
 
 
 def far_phase(offset: tuple[int, int]) -> tuple[int, int]:

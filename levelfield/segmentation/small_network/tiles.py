@@ -121,7 +121,7 @@ class Canvas:
                 for values, grid in zip(outputs, self.grids, strict=True)
             ]
         ramps = {
-            grid: grid.thin(_ramp(values.shape[1:], self.overlap))
+            grid: grid.thin(tile_weights(values.shape[1:], self.overlap))
             for values, grid in zip(outputs, self.grids, strict=True)
         }
         for grid, ramp in ramps.items():
@@ -150,8 +150,8 @@ class Canvas:
         return found
 
 
-def _ramp(shape: Sequence[int], overlap: int) -> Image:
-    """Weights that fall towards a tile's edges, where the network sees least."""
+def tile_weights(shape: Sequence[int], overlap: int) -> Image:
+    """Return weights (Y, X) that fall towards a tile's edges, where the network sees least."""
     rising = [np.arange(1, length + 1, dtype=np.float32) for length in shape]
     sides = [np.minimum(np.minimum(up, up[::-1]), np.float32(overlap / 2)) for up in rising]
     return sides[0][:, None] * sides[1]

@@ -17,11 +17,13 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from levelfield.arrays import Image, Labels
+from levelfield.segmentation.device_clock import DEVICE_CLOCK
 from levelfield.segmentation.device_faults import MachineFault, is_gpu_failure
 from levelfield.segmentation.devices import choose_device
 from levelfield.segmentation.options import SizeFilter
@@ -56,7 +58,7 @@ def environment_python(name: str) -> Path:
 
 
 class Worker:
-    """A segmenter in another environment, with its model loaded.
+    """A segmenter in another environment, with its model loaded; several threads may use it.
 
     The environment and the script have its name. The rule for the device is one for
     `levelfield.segmentation.devices.choose_device`: a worker must not fall back to the CPU where a
@@ -71,6 +73,7 @@ class Worker:
     def __init__(self, name: str, model: Path, rule: str) -> None:
         device = choose_device(rule)
         self.name, self.device_name = name, device.name
+        self._lock = Lock()
         # On the node's own disk: what is exchanged is read once, by a neighbour.
         self._folder = tempfile.TemporaryDirectory(prefix=f"levelfield-{name}-")
         self._root = Path(self._folder.name)
@@ -90,20 +93,14 @@ class Worker:
             If the worker has died. The next images get a new one: what one image is too large for
             must not be the end of all.
         """
-        if self._process.poll() is not None:
-            self._start()
         with tempfile.TemporaryDirectory(dir=self._root) as name:
             folder = Path(name)
             for number, image in enumerate(images):
                 np.save(folder / f"image_{number}.npy", image)
             request = {"n_images": len(images), "parameters": dict(parameters)}
             (folder / "request.json").write_text(json.dumps(request))
-            try:
-                self._process.stdin.write(f"{folder}\n")
-                self._process.stdin.flush()
-            except BrokenPipeError:
-                raise self._death() from None
-            self._read_answer(folder)
+            with self._lock, DEVICE_CLOCK:  # other threads write and read their images meanwhile
+                self._ask(folder)
             labels = [np.load(folder / f"labels_{number}.npy") for number in range(len(images))]
         for image, found in zip(images, labels, strict=True):
             if found.shape != image.shape[1:]:
@@ -112,6 +109,17 @@ class Worker:
                     f"{image.shape[1:]} px; its package has changed in a way that is not known here"
                 )
         return labels
+
+    def _ask(self, folder: Path) -> None:
+        """Have the worker answer a request; a worker that has died gets a successor first."""
+        if self._process.poll() is not None:
+            self._start()
+        try:
+            self._process.stdin.write(f"{folder}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._death() from None
+        self._read_answer(folder)
 
     def close(self) -> None:
         """End the worker and remove its folder."""

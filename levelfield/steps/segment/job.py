@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -112,27 +113,19 @@ class SegmentationJob:
         return {made.method for made in self.sets if made.weights}
 
     @property
-    def _models_are_for_threads(self) -> bool:
+    def models_are_for_threads(self) -> bool:
+        """Whether several threads may share the models, so that a GPU need not wait for one."""
         return all(METHODS[name].for_threads for name in self.learned_methods)
 
     @property
     def gpus(self) -> list[str]:
-        """Rules of the GPUs that this job may share among threads; none if it needs none."""
-        if not self.learned_methods or not self._models_are_for_threads:
+        """Rules of the GPUs that this job may use; none if it needs none."""
+        if not self.learned_methods:
             return []
         from levelfield.segmentation.devices import choose_devices
 
         found = choose_devices(self.inputs.device)
         return [device.place for device in found if device.kind == "cuda"]
-
-    @property
-    def is_alone_on_gpu(self) -> bool:
-        """Whether one process must do: others would hold the same models on the same GPU."""
-        if self._models_are_for_threads:
-            return False
-        from levelfield.segmentation.devices import choose_device
-
-        return choose_device(self.inputs.device).kind == "cuda"
 
     def fields_at_once(self, pixels: int) -> int:
         """Return how many fields are segmented together, each of so many pixels in all channels.
@@ -148,6 +141,13 @@ class SegmentationJob:
         wanted = max(METHODS[name].fields_at_once.get(kind, 1) for name in self.learned_methods)
         return max(1, min(wanted, _PORTION_PIXELS // max(pixels, 1)))
 
+    @cached_property
+    def _classifier_sums(self) -> dict[str, list[str]]:
+        return {
+            name: [checksum(np.asarray(part)) for part in asdict(forest).values()]
+            for name, forest in self.inputs.classifiers.items()
+        }
+
     def fingerprint(
         self, image_checksum: str, imported: Mapping[str, NDArray[Any]], well: str
     ) -> str:
@@ -162,10 +162,7 @@ class SegmentationJob:
             {
                 "image": image_checksum,
                 "imported": {name: checksum(labels) for name, labels in imported.items()},
-                "classifiers": {
-                    name: [checksum(np.asarray(part)) for part in asdict(forest).values()]
-                    for name, forest in self.inputs.classifiers.items()
-                },
+                "classifiers": self._classifier_sums,
                 "weights": dict(self.weight_sums),
                 "sets": [asdict(replace(s, planted=planted.get(s.name))) for s in self.sets],
                 "code": code_version(_LABEL_CODE + modules),

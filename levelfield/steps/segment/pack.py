@@ -1,19 +1,22 @@
 """Segment the fields of a pack: on threads or processes, and only those that are not there yet."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 
 import pandas as pd
 
 from levelfield.execution.checkpoints import Checkpoint
-from levelfield.execution.gpu_workers import map_on_gpus
+from levelfield.execution.gpu_workers import map_on_gpus, threads_each
+from levelfield.execution.helpers import Helpers, helpers_worth, map_with
 from levelfield.execution.machine_faults import is_machine_fault
 from levelfield.execution.progress import map_fields
 from levelfield.images.planes import PASSING_ERRORS
 from levelfield.images.sites import Site, SiteFault, sites_of
 from levelfield.io.store import check_in_place, checksum, find_damage, read_field, stored_field
+from levelfield.segmentation.device_faults import is_gpu_failure
 from levelfield.steps.segment.job import SegmentationJob
 from levelfield.steps.segment.labels import WaitingField, imported_labels, make_labels
 from levelfield.steps.segment.rows import (
@@ -26,6 +29,7 @@ from levelfield.steps.segment.rows import (
     store_field,
     store_in_place,
 )
+from levelfield.steps.self_test import check_job
 
 log = logging.getLogger("levelfield")
 
@@ -43,7 +47,7 @@ def segment_pack(
     Parameters
     ----------
     workers : int
-        Processes, or on a GPU threads.
+        Processes; on GPUs, cores that threads and the processes beside them share.
     checkpoint : Checkpoint, optional
         Tells of another run of this job that may be at work. Fields are kept in the store.
 
@@ -87,9 +91,6 @@ def _map_sites(
     gpus = job.gpus
     if gpus:
         job = job.on(gpus[0])
-    elif workers > 1 and job.is_alone_on_gpu:
-        log.info("%s: one process, since every further one would load the models again", what)
-        workers = 1
     step = job.fields_at_once(_pixels_of(sites[0])) if sites else 1
     together = [sites[first : first + step] for first in range(0, len(sites), step)]
     # Another run of this job may still be at work, at the first fields: meet it from the other end.
@@ -98,10 +99,21 @@ def _map_sites(
         together.reverse()
     segment = partial(_segment_unless_done, job=job, checkpoint=checkpoint)
     if gpus:
-        parts = list(map_on_gpus(segment, together, gpus, workers, what, len))
+        each = threads_each(workers, len(gpus)) if job.models_are_for_threads else 1
+        helpers = helpers_worth(len(sites) // len(gpus), workers // len(gpus))
+        serving = partial(_serving, job=job, helpers=helpers)
+        parts = list(map_on_gpus(segment, together, gpus, each, what, len, serving))
     else:
         parts = list(map_fields(segment, together, workers, what, len))
     return list(chain.from_iterable(parts[::-1] if backwards else parts))
+
+
+@contextmanager
+def _serving(device: str, job: SegmentationJob, helpers: int) -> Iterator[None]:
+    """Test a GPU, then serve it: with processes beside, for what is done on the CPU."""
+    check_job(device, job)
+    with Helpers(helpers, job):
+        yield
 
 
 def _pixels_of(site: Site) -> int:
@@ -120,7 +132,7 @@ def _segment_unless_done(
 
 def segment_fields(sites: Sequence[Site], job: SegmentationJob) -> list[Row]:
     """Segment sites and store them, unless the store holds them already; return their rows."""
-    looked_at = [_look_at(site, job) for site in sites]
+    looked_at = map_with(job, _look_at, [(site,) for site in sites])
     waiting = [found for found in looked_at if isinstance(found, WaitingField)]
     made = iter(_make_fields(waiting, job))
     return [next(made) if isinstance(found, WaitingField) else found for found in looked_at]
@@ -158,7 +170,8 @@ def _make_fields(waiting: Sequence[WaitingField], job: SegmentationJob) -> list[
     try:
         made = make_labels(waiting, job)
     except Exception as error:  # one site must not end a plate; its reason goes into the tables
-        if len(waiting) > 1:
+        # After a failure a GPU computes nothing more in this process, or nothing to be trusted.
+        if len(waiting) > 1 and not is_gpu_failure(error):
             return [row for place in waiting for row in _make_fields([place], job)]
         if is_machine_fault(error):
             raise
@@ -166,5 +179,4 @@ def _make_fields(waiting: Sequence[WaitingField], job: SegmentationJob) -> list[
         log.exception("site %s %s: segmentation failed", site.well, site.number)
         reason = f"segmentation failed: {error}"
         return [store_fault(site, job, SiteFault(reason, str(site.planes["path"].iloc[0])))]
-    pairs = zip(waiting, made, strict=True)
-    return [store_field(place, field, job) for place, field in pairs]
+    return map_with(job, store_field, list(zip(waiting, made, strict=True)))

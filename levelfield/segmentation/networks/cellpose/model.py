@@ -16,17 +16,15 @@ from threading import Lock
 
 import numpy as np
 import torch
-from cellpose.utils import fill_holes_and_remove_small_masks
 from torch import Tensor
 from torch.nn import functional
 
-from levelfield.arrays import AnyArray, Image, Labels
-from levelfield.labels.filtering import filter_objects
-from levelfield.labels.objects import renumber
+from levelfield.arrays import AnyArray, Image
 from levelfield.segmentation.devices import Device
+from levelfield.segmentation.elsewhere import map_elsewhere
 from levelfield.segmentation.methods.cellpose import CellposeOptions
 from levelfield.segmentation.networks.cellpose.dynamics import find_objects
-from levelfield.segmentation.networks.cellpose.memory import Portion
+from levelfield.segmentation.networks.cellpose.finishing import finish
 from levelfield.segmentation.networks.cellpose.network import (
     MOST_CHANNELS,
     CellposeNetwork,
@@ -37,12 +35,14 @@ from levelfield.segmentation.networks.cellpose.normalisation import normalise, r
 from levelfield.segmentation.networks.cellpose.pooling import predict_all
 from levelfield.segmentation.networks.cellpose.streams import Mark, Stream, ahead, share, stream_of
 from levelfield.segmentation.networks.cellpose.tiles import Canvas
+from levelfield.segmentation.networks.memory import Portion, fitting
 from levelfield.segmentation.result import Segmentation
 
 log = logging.getLogger("levelfield")
 
 # By kind of device: tiles in a batch, images whose objects are found together, and images that are
 # worth giving to `segment` together. A CPU is as fast with one, and need not fill up any batch.
+_BYTES_PER_TILE = 60_000_000  # in float32; in bfloat16 half of it (benchmarks/results/gpu_h200.csv)
 _AT_ONCE = {"tiles": {"cuda": 32, "mps": 8, "cpu": 1}, "images": {"cuda": 16, "mps": 1, "cpu": 1}}
 
 
@@ -109,10 +109,7 @@ class CellposeModel:
         ValueError
             If a parameter or an image cannot be used.
         """
-        options = options or CellposeOptions()
-        for labels in self._label_images(images, options):
-            kept, removed = filter_objects(labels, *options.limits)
-            yield Segmentation(renumber(kept), removed)
+        yield from self._segmentations(images, options or CellposeOptions())
 
     def outputs(self, images: Iterable[Image], options: CellposeOptions) -> Iterator[Image]:
         """Yield what the network says of each image: (3, Y, X) float32, see `CellposeNetwork`."""
@@ -120,7 +117,9 @@ class CellposeModel:
         for outputs in self._predict(canvases, options):
             yield outputs.cpu().numpy()
 
-    def _label_images(self, images: Iterable[Image], options: CellposeOptions) -> Iterator[Labels]:
+    def _segmentations(
+        self, images: Iterable[Image], options: CellposeOptions
+    ) -> Iterator[Segmentation]:
         threads = 1 if self.device.type == "cuda" else 0
         shapes: list[tuple[int, int]] = []
 
@@ -151,7 +150,12 @@ class CellposeModel:
     def _portion(self, what: str, wanted: int | None) -> Portion:
         """Return how many to compute at once, as earlier calls have found it possible."""
         number = wanted or _AT_ONCE[what][self.device.type]
-        return self._portions.setdefault((what, number), Portion(number, what))
+        if (what, number) not in self._portions:
+            size = number
+            if what == "tiles" and not wanted and self.device.type == "cuda":
+                size = fitting(self.device, _BYTES_PER_TILE, number)
+            self._portions.setdefault((what, number), Portion(size, what))
+        return self._portions[what, number]
 
     def _compile(
         self, network: CellposeNetwork, tile: Tensor, options: CellposeOptions, number: int
@@ -223,13 +227,14 @@ class CellposeModel:
 @torch.inference_mode()
 def _objects(
     group: _Group, options: CellposeOptions, stream: Stream, portion: Portion
-) -> list[Labels]:
+) -> list[Segmentation]:
     """Find the objects of a group of images."""
     group.ready.wait()
     with stream:
         outputs = [share(output) for output in group.outputs]
         found = portion.run(lambda some, _: _labels(some, group.shape, options), outputs)
-    return [_fill_holes(renumber(labels), options.minimum_area) for labels in found]
+    facts = options.minimum_area, options.limits
+    return map_elsewhere(finish, [(labels.astype(np.int32), *facts) for labels in found])
 
 
 def _labels(
@@ -245,12 +250,6 @@ def _labels(
     if labels.shape[1:] != shape:
         labels = functional.interpolate(labels[:, None].double(), shape)[:, 0].long()
     return list(labels.numpy())
-
-
-def _fill_holes(labels: Labels, minimum_area: int) -> Labels:
-    """Fill holes and remove small objects, as Cellpose does."""
-    pixels = np.ascontiguousarray(labels.astype(np.uint32))
-    return fill_holes_and_remove_small_masks(pixels, min_size=minimum_area).astype(np.int32)
 
 
 def _check(image: Image) -> None:

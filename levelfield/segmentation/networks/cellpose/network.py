@@ -12,6 +12,7 @@ from cellpose import vit
 from torch import Tensor, nn
 
 from levelfield.segmentation.devices import has_bfloat16
+from levelfield.segmentation.networks.batches import exact
 from levelfield.segmentation.networks.cellpose.attention import fuse_attention
 
 log = logging.getLogger("levelfield")
@@ -81,7 +82,7 @@ def load_network(path: Path, device: torch.device, precision: str = "auto") -> C
             "it. Set 'precision: float32', or leave the parameter out."
         )
     number = getattr(torch, precision)
-    module = module.eval().requires_grad_(False).to(device, number)
+    module = exact(module, device).to(number)
     if kind == "sam":
         fuse_attention(module)
     return CellposeNetwork(module, kind, _TILE_SIDES[kind], device, number)

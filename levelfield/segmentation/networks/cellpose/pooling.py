@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from levelfield.segmentation.networks.cellpose.memory import Portion
 from levelfield.segmentation.networks.cellpose.network import CellposeNetwork
 from levelfield.segmentation.networks.cellpose.tiles import Canvas
+from levelfield.segmentation.networks.memory import Portion
 
 Place = tuple[Canvas, int]
 

@@ -8,7 +8,7 @@ On a GPU the faults are real: an assertion in a kernel, after which the process 
 more; an allocator that gives no more memory; a kernel that does not end. Elsewhere the same errors
 are raised.
 
-Run by itself: ``python benchmarks/gpu_faults.py --device cpu``.
+Run by itself: ``python benchmarks/gpu_parts/faults.py --device cpu``.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from unittest import mock
 
 import pandas as pd
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 WEIGHTS = REPOSITORY / "levelfield" / "weights" / "nuclei.safetensors"
 IMAGES = REPOSITORY / "demo" / "BBBC013"
 PATTERN = r"Channel(?P<channel>\d)-\d+-(?P<row>[A-H])-(?P<column>\d\d)\.tif$"
@@ -149,6 +149,12 @@ def _run(jobs):
         ]
         found[name] = process.returncode, time.monotonic() - started, words[-1]
     return found
+
+
+def faults(bench):
+    """Add what becomes of a job when the GPU fails."""
+    for row in strike(bench.arguments.device):
+        bench.rows.add(**row)
 
 
 def _stored(folder):

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import torch
 
+from levelfield.segmentation.device_clock import DEVICE_CLOCK
 from levelfield.segmentation.device_faults import MachineFault
 
 Item = TypeVar("Item")
@@ -17,6 +18,20 @@ log = logging.getLogger("levelfield")
 # After so many full portions without trouble a larger one is tried; after each failure twice as
 # many, since memory that another program holds may or may not become free.
 _PATIENCE = 50
+_FREE_SHARE = 0.6  # of the free memory is planned with; the rest is for the allocator's gaps
+
+
+def fitting(device: torch.device, bytes_each: int, largest: int) -> int:
+    """Return how many things to compute at once: as many as the free memory of a GPU is enough for.
+
+    A power of two of at most `largest`, so that the same card without other users gives the same
+    number each time; on other devices 1.
+    """
+    if device.type != "cuda":
+        return 1
+    free, _ = torch.cuda.mem_get_info(device)
+    number = int(_FREE_SHARE * free / max(bytes_each, 1))
+    return max(1, min(largest, 1 << max(number.bit_length() - 1, 0)))
 
 
 class Portion:
@@ -47,11 +62,12 @@ class Portion:
         while len(results) < len(items):
             size = self.size
             try:
-                part = function(items[len(results) : len(results) + size], size)
+                with DEVICE_CLOCK:
+                    part = function(items[len(results) : len(results) + size], size)
             except torch.OutOfMemoryError:
                 part = ()
             # Not halved above: until a handler has ended, its error keeps what was allocated.
-            if not part:
+            if len(part) == 0:
                 self._halve(size)
             results.extend(part)
             self._grow(size, len(part))

@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/gpu.py`, an idea a file."""
