@@ -24,6 +24,7 @@ _DRAWN, _TRIED, _WAYS = 20, 6, 4
 """Donors that are drawn for an object, those of them of its size that are tried, each in so many
 orientations."""
 _OVERLAP = 0.05
+_FEWEST_OBJECTS = 3
 _BRIGHTNESS = 0.05
 """By how much a donor is made brighter or darker at most, so that no two copies are alike."""
 
@@ -38,6 +39,17 @@ class Collage:
     image: Image
     truth: Labels
     n_lost: int
+
+
+def worth_arranging(fields: Sequence[SeenField]) -> list[SeenField]:
+    """Leave out fields with far fewer objects than others of their class.
+
+    A segmenter that measures a threshold on every image finds noise in one that is nearly empty;
+    of the plate it sees whole fields.
+    """
+    counts = [int(field.arrangement.max(initial=0)) for field in fields]
+    least = max(_FEWEST_OBJECTS, float(np.median(counts)) / 2) if counts else 0
+    return [field for field, count in zip(fields, counts, strict=True) if count >= least]
 
 
 def compose(

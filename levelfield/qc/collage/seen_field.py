@@ -21,7 +21,7 @@ _LARGE = 0.25
 """Area of what nobody divides into objects but may be one, in squared diameters."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SeenField:
     """A real field (C, Y, X), and what the second opinion makes of it.
 

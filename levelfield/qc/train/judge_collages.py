@@ -167,8 +167,8 @@ def figures(plates: pd.DataFrame) -> pd.DataFrame:
             ]
             groups = judged["group"].to_numpy()
             nothing = [np.zeros(len(error))] * 3
-            for width, arrays in (("constant", nothing), ("meter", seen)):
-                half = leave_group_out(error, *arrays, groups, PASS_LEVEL)
+            for width, (read_of, true, on_plate) in (("constant", nothing), ("meter", seen)):
+                half = leave_group_out(error, read_of, true, on_plate, groups, PASS_LEVEL)
                 row[f"coverage_{width}"] = float((np.abs(error) <= half).mean())
                 row[f"narrow_{width}"] = float((half <= MARGIN).mean())
             rows.append(row)

@@ -12,7 +12,7 @@ import pandas as pd
 from levelfield.config.settings import ObjectSetSettings
 from levelfield.execution.machine_faults import is_machine_fault
 from levelfield.execution.progress import map_fields
-from levelfield.qc.collage.compose import compose
+from levelfield.qc.collage.compose import compose, worth_arranging
 from levelfield.qc.collage.donors import donor_yield, find_donors
 from levelfield.qc.collage.read_back import ReadBackLine
 from levelfield.qc.collage.reading import (
@@ -60,10 +60,11 @@ def plate_collages(classes: Sequence[ControlClass], job: CollageJob, workers: in
 
     The same plate, config and weights give the same collages, whatever the number of workers.
     """
-    alone = job.segmentation.gpus or job.segmentation.is_alone_on_gpu
     what = f"collages {job.segmentation.plate}"
     work = partial(_of_class, job=job)
-    made = list(map_fields(work, classes, 1 if alone else workers, what))
+    # Processes would each load the same models onto the same GPU.
+    workers = 1 if job.segmentation.gpus else workers
+    made = list(map_fields(work, classes, workers, what))
     lines = list(chain.from_iterable(each.lines for each in made))
     planted = list(chain.from_iterable(each.planted for each in made))
     rows = [each.row for each in made if each.row is not None]
@@ -109,9 +110,10 @@ def _with_collages(
     donors = find_donors(fields)
     share = donor_yield(donors, fields)
     facts = replace(facts, n_windows=len(seen), n_donors=len(donors), donor_yield=share)
-    if len(donors) < _FEWEST_DONORS:
+    arranged = worth_arranging(fields)
+    if len(donors) < _FEWEST_DONORS or not arranged:
         return _Made(collage_lines(facts, {}, enough))
-    collages = compose(fields, donors, len(seen), [seed_of(own, job)])
+    collages = compose(arranged, donors, len(seen), [seed_of(own, job)])
     try:
         labels = segment_alone(own.made, [made.image for made in collages], job.segmentation)
     except Exception as error:  # one class must not end a plate; its reason goes into the table

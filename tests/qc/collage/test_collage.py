@@ -11,7 +11,7 @@ from levelfield.labels.contacts import contacts
 from levelfield.labels.labelwise import areas
 from levelfield.labels.overlap import count_overlap, number_labels
 from levelfield.qc.collage.background import empty_field
-from levelfield.qc.collage.compose import compose
+from levelfield.qc.collage.compose import compose, worth_arranging
 from levelfield.qc.collage.donors import donor_yield, find_donors
 from levelfield.qc.collage.seen_field import see_field
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
@@ -165,6 +165,13 @@ def test_a_good_segmenter_errs_little_and_a_bad_one_as_it_should(nuclei):
     assert good[0] < 0.05
     assert max(good) < 0.12
     assert rates({"declump": {"centres": "none"}})[1] > good[1] + 0.03
+
+
+def test_nearly_empty_fields_are_not_arranged():
+    full = seen(discs([(24 + 36 * i, 24 + 36 * j) for i in range(3) for j in range(3)]))
+    sparse = seen(discs([SINGLE, (90, 90)]))
+    assert worth_arranging([full, sparse, full]) == [full, full]
+    assert worth_arranging([sparse]) == worth_arranging([]) == []
 
 
 def test_nothing_to_compose_is_an_error():
