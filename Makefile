@@ -5,9 +5,9 @@ BIN := $(ENV)/bin
 TRAINED := trained
 DATA ?= ../shared/data
 AGAIN := --steps 4500 --learning_rate 0.002 --seed 1
-# Tests at a time; each of the workflow's runs uses two cores for a part of its time. Libraries that
-# take all cores would only wait for each other.
-WORKERS ?= 2
+# Tests at a time: one more than cores, as a run of the workflow leaves them idle for a part of its
+# time. Libraries that take all cores would only wait for each other.
+WORKERS ?= 3
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 UV := .venvs/uv/bin/uv
 INSTALL := $(UV) pip install --quiet --require-hashes --python
@@ -21,7 +21,7 @@ SEGMENTERS := cellpose3 instanseg stardist
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help gpu demo demo-planted demo-missed test coverage test-newest test-slurm test-segmenters train-nuclei train-qc lint lock audit clean
+.PHONY: help gpu demo demo-planted demo-missed test coverage test-installed test-slurm test-segmenters train-nuclei train-qc lint lock audit clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -51,8 +51,8 @@ test: $(ENV)/dev.installed ## install, and run the tests
 coverage: $(ENV)/dev.installed ## the tests, and which lines of the package they run (at least 90 %)
 	$(PYTEST) --cov --cov-report=term --cov-fail-under=90
 
-test-newest: $(ENV)/dev.installed ## the wheel and the demo on the newest Python at hand
-	$(BIN)/python -m pytest -m newest_python tests/packaging/test_wheel.py
+test-installed: $(ENV)/dev.installed ## what people install and start: the wheel on two Pythons, the demo, a module
+	$(PYTEST) -m installed tests/packaging tests/workflow --durations 0
 
 test-slurm: $(ENV)/dev.installed ## install Slurm (as root), and bring about failures under it and without
 	@echo "== Slurm on this machine: several minutes, then all that was started is stopped"

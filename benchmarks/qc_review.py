@@ -9,7 +9,9 @@ class only (a phenotype that hides them), or without any meaning. The draw, the 
 rule are those of `levelfield.qc`.
 
 Whoever *stops* looks after every fifth crop, and stops as soon as the row passes or fails: what
-they would say then is counted apart.
+they would say then is counted apart. Half-widths are of sound plates, and of the wrong ones. How
+many sound plates pass about the *control* is bounded by their wells: `pass_sound_control_all_known`
+is what would pass if every object of every well had a true answer.
 
     python benchmarks/qc_review.py [--runs 200]
 
@@ -33,6 +35,7 @@ from levelfield.qc.review.class_mean import class_mean, row_estimates
 from levelfield.qc.review.estimator import CropSample
 from levelfield.qc.review.sampling import FLOOR, SPREAD_OF_ERRORS
 from levelfield.qc.statistics.decision import bound_of, decide
+from levelfield.qc.statistics.estimates import Estimate, difference, ratio_estimate
 from levelfield.questions import MEASURES
 
 RESULTS = Path(__file__).parent / "results"
@@ -154,8 +157,10 @@ def study(
             [
                 _covers(found[-1][1], wells),
                 _covers(found[-1][0], control),
-                found[-1][1].reach(0.9),
-                found[-1][0].reach(0.9),
+                _half_width(found[-1][1]),
+                _half_width(found[-1][0]),
+                run % 2 == 0,
+                decide(_known(plates), bound) == "pass",
                 *_judged([own[1] for own in found], bound, wells),
                 *_judged([own[0] for own in found], bound, control),
             ]
@@ -167,6 +172,17 @@ def study(
 def _covers(estimate, true: float) -> bool:
     low, high = estimate.interval(0.9)
     return low - 1e-9 <= true <= high + 1e-9
+
+
+def _known(plates: list[Plate]) -> Estimate:
+    """Return what could be said of the control if every crop had a true answer."""
+    by_well = [pd.Series(own.truth).groupby(own.wells).agg(["sum", "size"]) for own in plates]
+    return difference(*(ratio_estimate(own["sum"], PER_CROP * own["size"]) for own in by_well))
+
+
+def _half_width(estimate) -> float:
+    low, high = estimate.interval(0.9)
+    return (high - low) / 2
 
 
 def _judged(estimates: list, bound, true: float) -> tuple:
@@ -188,13 +204,13 @@ def _judged(estimates: list, bound, true: float) -> tuple:
 
 
 def _figures(rows: NDArray[np.float64]) -> dict[str, float]:
-    found = {
-        "coverage_wells": rows[:, 0].mean(),
-        "coverage_control": rows[:, 1].mean(),
-        "half_width_wells_pp": 100 * np.median(rows[:, 2]),
-        "half_width_control_pp": 100 * np.median(rows[:, 3]),
-    }
-    for name, own in (("wells", rows[:, 4:10]), ("control", rows[:, 10:16])):
+    sound = rows[:, 4].astype(bool)
+    found = {"coverage_wells": rows[:, 0].mean(), "coverage_control": rows[:, 1].mean()}
+    for name, own in (("wells", rows[:, 2]), ("control", rows[:, 3])):
+        found[f"half_width_{name}_pp"] = 100 * np.median(own[sound])
+        found[f"half_width_{name}_wrong_pp"] = 100 * np.median(own[~sound])
+    found["pass_sound_control_all_known"] = rows[sound, 5].mean()
+    for name, own in (("wells", rows[:, 6:12]), ("control", rows[:, 12:18])):
         sound, wrong, passed, stopped, covered, always = own.T.astype(bool)
         found |= {
             f"pass_sound_{name}": passed[sound].mean() if sound.any() else np.nan,
@@ -209,7 +225,7 @@ def _figures(rows: NDArray[np.float64]) -> dict[str, float]:
 def main() -> None:
     """Simulate, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=400)
     runs = parser.parse_args().runs
     random, begin = np.random.default_rng(18), time.process_time()
     table = pd.DataFrame(

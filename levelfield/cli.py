@@ -1,4 +1,7 @@
-"""The command line: a door to the workflow, and what a person asks of its results."""
+"""The command line: a door to the workflow, and what a person asks of its results.
+
+A command imports what it needs, so that none waits for the libraries of the others.
+"""
 
 import argparse
 import inspect
@@ -6,26 +9,9 @@ import sys
 from pathlib import Path
 
 from levelfield import __version__
-from levelfield.config.planted import planted_note
 from levelfield.config.results import in_plate
-from levelfield.execution.space import removable
-from levelfield.io.tables import read_csv
-from levelfield.remote.files import RemoteFault
-from levelfield.remote.settings import use_settings
-from levelfield.report import verdict_text
-from levelfield.runs.calibrate import calibrate_plates
+from levelfield.remote.requests import RemoteFault
 from levelfield.runs.door import copy_demo, run_workflow
-from levelfield.runs.estimate import estimate, estimate_text, measure_costs
-from levelfield.runs.fetch import fetch_plates
-from levelfield.runs.init import write_files
-from levelfield.runs.inspect import found_text, look_into
-from levelfield.runs.jobs import planned_jobs
-from levelfield.runs.plan import read_plan_file
-from levelfield.runs.review import make_page, next_plate, serve
-from levelfield.runs.screen import judge_finished
-from levelfield.runs.status import screen_status, status_text
-from levelfield.runs.verify import invalidate, verify_plate
-from levelfield.runs.viewers import find_look, open_in_napari, printed_calls
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,11 +54,12 @@ def _parser() -> argparse.ArgumentParser:
         first = text.splitlines()[0].removesuffix(".")
         made = commands.add_parser(name, help=first[0].lower() + first[1:], description=text)
         made.set_defaults(command=command)
+        _add_image_options(name, made)
         _add_options(name, made)
     return parser
 
 
-def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
+def _add_image_options(command: str, parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     if command == "demo":
         add("folder", metavar="FOLDER", type=Path, help="where to")
@@ -88,6 +75,10 @@ def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
         add("--force", action="store_true", help="overwrite what is there")
     if command == "fetch":
         add("plates", nargs="*", metavar="PLATE", help="to fetch [all]")
+
+
+def _add_options(command: str, parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     if command == "verify":
         add("--dry-run", action="store_true", help="only say what is damaged")
     if command == "status":
@@ -146,6 +137,8 @@ def _verify(chosen: argparse.Namespace) -> int:
     they were written. Damaged fields are named, and the next run of snakemake makes them, and only
     them, again. Exit status 1 if there is damage.
     """
+    from levelfield.runs.verify import invalidate, verify_plate
+
     results = _results_of(chosen.plate, chosen.results)
     found = verify_plate(results)
     if found.n_waiting:
@@ -169,6 +162,9 @@ def _verdict(chosen: argparse.Namespace) -> int:
 
     It is the verdict table and the assay readouts of a finished plate.
     """
+    from levelfield.io.tables import read_csv
+    from levelfield.report.text import verdict_text
+
     results = _results_of(chosen.plate, chosen.results)
     tables = [in_plate(results, "qc_plate", name) for name in ("answers", "verdict")]
     tables.append(in_plate(results, "summarise_plate", "plate"))
@@ -189,6 +185,8 @@ def _open(chosen: argparse.Namespace) -> int:
     Shift-E copies labels to draw on, and Shift-S saves them as <set>_edited, from where they come
     into training and truth. napari is not installed with Levelfield.
     """
+    from levelfield.runs.viewers import find_look, open_in_napari, printed_calls
+
     results = _results_of(chosen.plate, chosen.results)
     look = find_look(results, chosen.well, chosen.site, chosen.set, chosen.object)
     if chosen.print:
@@ -207,6 +205,9 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 def _inspect(chosen: argparse.Namespace) -> int:
     """Say what a folder of raw images holds: plates, wells, sites, channels, z, time, gaps."""
+    from levelfield.remote.settings import use_settings
+    from levelfield.runs.inspect import found_text, look_into
+
     use_settings({"endpoint": chosen.endpoint})
     print(found_text(look_into(chosen.folder, chosen.format)))
     return 0
@@ -217,6 +218,10 @@ def _init(chosen: argparse.Namespace) -> int:
 
     The export of a microscope is recognised; for other images a pattern is made from their names.
     """
+    from levelfield.remote.settings import use_settings
+    from levelfield.runs.init import write_files
+    from levelfield.runs.inspect import found_text, look_into
+
     use_settings({"endpoint": chosen.endpoint})
     found = look_into(chosen.folder, chosen.format)
     print(found_text(found))
@@ -236,6 +241,9 @@ def _fetch(chosen: argparse.Namespace) -> int:
 
     Jobs read them there. It can be repeated: what is in the cache is not fetched again.
     """
+    from levelfield.runs.fetch import fetch_plates
+    from levelfield.runs.plan import read_plan_file
+
     print(fetch_plates(read_plan_file(chosen.configfile), chosen.plates))
     return 0
 
@@ -246,6 +254,12 @@ def _status(chosen: argparse.Namespace) -> int:
     The logs of a screen tell jobs by state, hours and GPU-hours, and why jobs failed. It may be
     asked while a run goes on. Exit status 1 if something failed.
     """
+    from levelfield.config.planted import planted_note
+    from levelfield.execution.space import removable
+    from levelfield.runs.jobs import planned_jobs
+    from levelfield.runs.plan import read_plan_file
+    from levelfield.runs.status import screen_status, status_text
+
     plan = read_plan_file(chosen.configfile)
     if chosen.removable:
         listed = removable(Path(plan.results.path))
@@ -264,6 +278,9 @@ def _estimate(chosen: argparse.Namespace) -> int:
 
     It is predicted from config and sheets, by what was measured on finished plates.
     """
+    from levelfield.runs.estimate import estimate, estimate_text, measure_costs
+    from levelfield.runs.plan import read_plan_file
+
     plan = read_plan_file(chosen.configfile)
     source = read_plan_file(chosen.measured_config) if chosen.measured_config else plan
     plates = chosen.measured or source.finished_plates()
@@ -284,6 +301,9 @@ def _screen(chosen: argparse.Namespace) -> int:
     The workflow does so itself at the end of a run; this is for screens that run in groups of
     plates.
     """
+    from levelfield.runs.plan import read_plan_file
+    from levelfield.runs.screen import judge_finished
+
     plan = read_plan_file(chosen.configfile)
     page = judge_finished(plan, ["--configfile", str(chosen.configfile)])
     if page is None:
@@ -298,6 +318,9 @@ def _review(chosen: argparse.Namespace) -> int:
     It is one file that needs neither a network nor a server; what it saves belongs where the page
     says. With --serve it is served to this machine alone, and every answer is saved as it is given.
     """
+    from levelfield.runs.plan import read_plan_file
+    from levelfield.runs.review import make_page, next_plate, serve
+
     plan = read_plan_file(chosen.configfile)
     plate = chosen.plate or next_plate(plan)
     page = make_page(plan, plate)
@@ -316,6 +339,9 @@ def _calibrate(chosen: argparse.Namespace) -> int:
     with their provenance, and with how plates that were left out are judged. Name the file in the
     config (qc.calibration), and further plates are judged by it, without a review of their own.
     """
+    from levelfield.runs.calibrate import calibrate_plates
+    from levelfield.runs.plan import read_plan_file
+
     plan = read_plan_file(chosen.configfile)
     print(calibrate_plates(plan, chosen.plates, chosen.into))
     return 0

@@ -16,7 +16,7 @@ with job_log(snakemake.log[0]):
             "raw images": snakemake.params.url or snakemake.input.images,
             "layout": snakemake.input.layout,
         },
-        map(Path, snakemake.input.results),
+        map(Path, [*snakemake.input.results, *snakemake.input.thumbnails]),
         snakemake.params.config,
     )
     write_text(json.dumps(crate, indent=2) + "\n", path)

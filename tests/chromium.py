@@ -11,7 +11,7 @@ from select import select
 from time import monotonic
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PATIENCE_S = 30
+PATIENCE_S = 120
 MISSING = "no Chromium on this machine (Debian: apt-get install chromium)"
 _KEYS = {"Enter": 13, "Tab": 9, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
@@ -108,6 +108,23 @@ class Browser:
             event = {"type": kind, "button": "left", "clickCount": 1}
             self.call("Input.dispatchMouseEvent", **event, **place)
 
+    def tap(self, selector: str) -> None:
+        """Tap with a finger on the middle of what a selector finds."""
+        box = self.run(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            "e.scrollIntoView({block: 'center', behavior: 'instant'});"
+            "const {x, y, width, height} = e.getBoundingClientRect();"
+            "return {x, y, width, height}; })()"
+        )
+        self.tap_at(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+    def tap_at(self, x: float, y: float) -> None:
+        """Tap with a finger at a place of the window, in px."""
+        self.call("Emulation.setTouchEmulationEnabled", enabled=True)
+        point = {"x": x, "y": y}
+        self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[point])
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def press(self, key: str) -> None:
         """Press a key where the focus is."""
         event: dict = {"key": key}
@@ -160,4 +177,8 @@ def chromium(profile: Path):
         os.close(write)
         os.close(read)
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:  # a busy machine: its profile is thrown away anyway
+            process.kill()
+            process.wait()

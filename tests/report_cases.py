@@ -122,6 +122,7 @@ def answer_of(rows, **changes) -> Answer:
     head = {"plate": first.plate, "object_set": first.object_set, "question": first.question}
     decides = worst(rows)
     facts |= head | {"verdict": decides.verdict, "worst": decides, "rows": rows}
+    facts["next_step"] = decides.next_step
     return Answer(**(facts | changes))
 
 

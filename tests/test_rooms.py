@@ -92,3 +92,18 @@ def test_every_room_has_a_floor():
 def test_nothing_imports_snakemake_or_the_scripts():
     for file in ROOT.rglob("*.py"):
         assert not {name.split(".")[0] for name in imported(file)} & {"snakemake", "scripts"}, file
+
+
+def functions():
+    for file in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{file.relative_to(ROOT)}: {node.name}", node
+
+
+def test_no_function_has_more_than_8_parameters():
+    def count(function):
+        given = function.args
+        return len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs)
+
+    assert not {name: count(node) for name, node in functions() if count(node) > 8}

@@ -167,8 +167,8 @@ def become(request: dict, files: list[int], program: str) -> None:
 def _run(folder: str, program: str, first: str, *rest: str) -> None:
     if first == "-m":
         sys.argv, sys.path[0] = [*rest], folder
-        if rest[0] == "snakemake":
-            sys.executable = program  # by which it starts its jobs
+        if rest[0] in ("snakemake", "levelfield.cli"):
+            sys.executable = program  # by which they start jobs, and Snakemake
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     else:
         sys.argv, sys.path[0] = [first, *rest], str(Path(first).parent)

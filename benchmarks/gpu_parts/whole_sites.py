@@ -55,8 +55,7 @@ def stages(bench):
             ("scale intensities", model, "normalise"),
             ("network", model.CellposeNetwork, "run"),
             ("objects from flows", model, "find_objects"),
-            ("renumber", finishing, "renumber"),
-            ("fill holes", finishing, "fill_holes_and_remove_small_masks"),
+            ("fill holes", finishing, "fill_holes"),
             ("filter objects", finishing, "filter_objects"),
         ],
     }

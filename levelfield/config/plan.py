@@ -187,22 +187,15 @@ def checked_plan(
     ConfigError, SheetError
         Naming the file, the key or line, the value and what is allowed.
     """
-    schema, methods = config_schema(), segmenters.methods
-    config = check_config(config, schema, source, segmenters.schemas)
-    config = counted_from(config, base)
+    checked = check_config(config, config_schema(), source, segmenters.schemas)
+    config = counted_from(checked, base)
     with faults_in(source):
-        config = check_images(config)
+        config, methods = check_images(config), segmenters.methods
         sets = checked_sets(config, methods) if methods else object_sets(config)
         if methods:
             check_classifiers(sets, list(config["pixel_classifiers"]), methods)
         check_measurement(config)
-        sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
-        plates = read_plates(config, sheets if check else None, base)
-        check_names(config, plates)
-        for name in config["plate_parameters"] if check else ():
-            changed = dict(config) | {"objects": objects_of(config, name)}
-            place = f"{source}, plate_parameters.{name}"
-            check_config(changed, schema, place, segmenters.schemas)
+        plates = _checked_plates(config, source, segmenters, check, base)
         networks = network_settings(config)
         check_networks(networks, config)
         return Plan(
@@ -215,6 +208,20 @@ def checked_plan(
             results=Results(config["results"], folder),
             plate_diameters=bool(methods and sets_with_plate_diameter(sets, methods)),
         )
+
+
+def _checked_plates(
+    config: Mapping[str, Any], source: str, segmenters: Segmenters, check: bool, base: str
+) -> dict[str, Plate]:
+    """Read the sheets, and check what is set for single plates."""
+    sheets = {name: load_schema(SCHEMAS / f"{name}.yaml") for name in ("plates", "layout")}
+    plates = read_plates(config, sheets if check else None, base)
+    check_names(config, plates)
+    for name in config["plate_parameters"] if check else ():
+        changed = dict(config) | {"objects": objects_of(config, name)}
+        place = f"{source}, plate_parameters.{name}"
+        check_config(changed, config_schema(), place, segmenters.schemas)
+    return plates
 
 
 def _fetched(

@@ -11,10 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import yaml
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
 
 from levelfield.config.table_files import table_rows
 from levelfield.config.urls import has_secret, is_url
@@ -22,6 +19,7 @@ from levelfield.questions import margins_schema
 
 if TYPE_CHECKING:  # Snakemake's own environment, in which the plan is read, has no pandas
     import pandas as pd
+    from jsonschema import ValidationError
 
 Sheet = dict[str, list[str]]
 """A sheet by its columns, all of the same length."""
@@ -189,6 +187,8 @@ def check_sheet(sheet: Sheet, schema: Mapping[str, Any], path: Path) -> None:
     SheetError
         Naming the file, the line and what is allowed.
     """
+    import jsonschema  # not needed by the many jobs that check nothing
+
     required = schema.get("required", [])
     for column, rule in _rules_of([str(column) for column in sheet], schema, path).items():
         validator = jsonschema.Draft202012Validator(rule)
@@ -252,6 +252,10 @@ def check_config(
     ConfigError
         Naming the file (`source`), the key, the value and what is allowed.
     """
+    import jsonschema
+    from referencing import Registry
+    from referencing.jsonschema import DRAFT202012
+
     resources = [(name, DRAFT202012.create_resource(part)) for name, part in parts.items()]
     registry = Registry().with_resources(resources)
     validator = jsonschema.Draft202012Validator(schema, registry=registry)
@@ -261,14 +265,16 @@ def check_config(
     return with_defaults(config, schema)
 
 
-def _deepest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+def _deepest(error: ValidationError) -> ValidationError:
     """Follow an error of a combined rule down to the one that names the key."""
+    import jsonschema
+
     while error.context:
         error = jsonschema.exceptions.best_match(error.context)
     return error
 
 
-def _describe(error: jsonschema.ValidationError, source: str) -> str:
+def _describe(error: ValidationError, source: str) -> str:
     key = ".".join(map(str, error.absolute_path)) or "the top level"
     found: Any = error.instance
     needed: Any = error.validator_value
@@ -286,7 +292,7 @@ def _describe(error: jsonschema.ValidationError, source: str) -> str:
     return f"{source}, {key}: {found!r} is not allowed. {_advice(error)}"
 
 
-def _advice(error: jsonschema.ValidationError) -> str:
+def _advice(error: ValidationError) -> str:
     rule = _rule_broken(error)
     needed: Any = error.validator_value
     if error.validator == "enum":
@@ -302,7 +308,7 @@ def _advice(error: jsonschema.ValidationError) -> str:
     return f"{text} {rule['description']}" if "description" in rule else text
 
 
-def _rule_broken(error: jsonschema.ValidationError) -> Mapping[str, Any]:
+def _rule_broken(error: ValidationError) -> Mapping[str, Any]:
     return error.schema if isinstance(error.schema, Mapping) else {}
 
 

@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
+import psutil
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
+from levelfield.execution.memory import give_back_memory
 from levelfield.segmentation.elsewhere import mapped_by
 
 Result = TypeVar("Result")
@@ -22,6 +24,9 @@ FIELDS_WORTH_A_HELPER = 16
 
 _CONTEXT: list[Any] = []
 """What the processes know of the job."""
+_AT_FIRST: list[int] = []
+"""Bytes that this process held after its first call."""
+_GROWTH = 150_000_000  # bytes; loky ends a process that has grown by twice as much
 
 
 class Helpers:
@@ -64,7 +69,7 @@ class Helpers:
         return self._results([self._pool.submit(_with_common, function, a) for a in arguments])
 
     def _apart(self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Any:
-        return self._results([self._pool.submit(function, *each) for each in arguments])
+        return self._results([self._pool.submit(_alone, function, each) for each in arguments])
 
     @staticmethod
     def _results(futures: Sequence[Any]) -> list[Any]:
@@ -97,4 +102,16 @@ def _remember(common: Any) -> None:
 
 
 def _with_common(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    return function(*arguments, _CONTEXT[0])
+    return _alone(function, (*arguments, _CONTEXT[0]))
+
+
+def _alone(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Call a function; give back what a large field took, or loky takes the process for leaking."""
+    try:
+        return function(*arguments)
+    finally:
+        held = psutil.Process().memory_info().rss
+        if not _AT_FIRST:
+            _AT_FIRST.append(held)
+        elif held > _AT_FIRST[0] + _GROWTH:
+            give_back_memory()

@@ -7,7 +7,7 @@ pixel.
 import numpy as np
 from numba import njit
 
-from levelfield.arrays import Floats, Image
+from levelfield.arrays import Floats, Image, Integers
 
 _TRUNCATE = 4.0  # standard deviations
 
@@ -35,49 +35,61 @@ def _weights(sigma: float) -> Floats:
     return (weights / weights.sum())[radius:]
 
 
-@njit(cache=True)
-def _mirrored(at: int, length: int) -> int:
-    at %= 2 * length
-    return at if at < length else 2 * length - 1 - at
+def _mirrored(length: int, weights: Floats) -> Integers:
+    """Return the pixels of an axis, with those that the weights reach beyond both ends."""
+    return np.pad(np.arange(length), len(weights) - 1, mode="symmetric")
 
 
-@njit(cache=True)
 def _along(image: Image, weights: Floats, sign: float) -> Image:
     """Weighted sums along y; the weights at negative distances are multiplied by the sign."""
     height, width = image.shape
     result = np.empty((height, width), np.float32)
-    total = np.empty(width)
+    _sum_along(image, weights, sign, _mirrored(height, weights), np.empty(width), result)
+    return result
+
+
+def _across(image: Image, weights: Floats, sign: float) -> Image:
+    """Weighted sums along x; the weights at negative distances are multiplied by the sign."""
+    mirrored = _mirrored(image.shape[1], weights)
+    lines = np.empty((2, len(mirrored)))
+    result = np.empty(image.shape, np.float32)
+    _sum_across(image, weights, sign, mirrored, lines, result)
+    return result
+
+
+# numba: both are given the arrays that they need, since to compile code that makes them takes long
+@njit(cache=True)
+def _sum_along(
+    image: Image, weights: Floats, sign: float, mirrored: Integers, total: Floats, result: Image
+) -> None:
+    height, width = image.shape
+    radius = weights.size - 1
     for y in range(height):
         own = image[y]
         for x in range(width):
             total[x] = np.float64(own[x]) * weights[0]
         for reach in range(weights.size - 1, 0, -1):
-            upper = image[_mirrored(y - reach, height)]
-            lower = image[_mirrored(y + reach, height)]
+            upper = image[mirrored[radius + y - reach]]
+            lower = image[mirrored[radius + y + reach]]
             weight = weights[reach]
             for x in range(width):
                 total[x] += (np.float64(upper[x]) + sign * np.float64(lower[x])) * weight
         row = result[y]
         for x in range(width):
             row[x] = total[x]
-    return result
 
 
 @njit(cache=True)
-def _across(image: Image, weights: Floats, sign: float) -> Image:
-    """Weighted sums along x; the weights at negative distances are multiplied by the sign."""
+def _sum_across(
+    image: Image, weights: Floats, sign: float, mirrored: Integers, lines: Floats, result: Image
+) -> None:
     height, width = image.shape
     radius = weights.size - 1
-    result = np.empty((height, width), np.float32)
-    total = np.empty(width)
-    line = np.empty(width + 2 * radius)
+    line, total = lines[0], lines[1]
     for y in range(height):
         own = image[y]
-        for x in range(width):
-            line[radius + x] = own[x]
-        for x in range(radius):
-            line[x] = own[_mirrored(x - radius, width)]
-            line[radius + width + x] = own[_mirrored(width + x, width)]
+        for x in range(mirrored.size):
+            line[x] = own[mirrored[x]]
         for x in range(width):
             total[x] = line[radius + x] * weights[0]
         for reach in range(radius, 0, -1):
@@ -89,4 +101,3 @@ def _across(image: Image, weights: Floats, sign: float) -> Image:
         row = result[y]
         for x in range(width):
             row[x] = total[x]
-    return result

@@ -5,6 +5,7 @@ Soiland-Reyes et al., Data Science 5, 97, 2022).
 """
 
 import platform
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -43,8 +44,8 @@ def run_crate(
 ) -> dict[str, Any]:
     """Describe the run of a plate: the content of ``ro-crate-metadata.json`` (JSON-LD).
 
-    That file will lie in the `folder` of results, as the files do that the run wrote. What the run
-    read is named by a short description.
+    That file will lie in the `folder` of results, as the files and folders do that the run wrote.
+    What the run read is named by a short description.
     """
     crate = ROCrate()
     planted = planted_note(config.get("objects", {}))
@@ -59,10 +60,7 @@ def run_crate(
         _entity(crate, str(path), "Dataset" if Path(path).is_dir() else "File", name)
         for name, path in inputs.items()
     ]
-    files = [
-        _entity(crate, str(path.relative_to(folder)), "File", path.name, sha256=file_sha256(path))
-        for path in results
-    ]
+    files = [_result(crate, path, folder) for path in results]
     crate.root_dataset["hasPart"] = files
     crate.root_dataset["mentions"] = _entity(
         crate,
@@ -76,6 +74,19 @@ def run_crate(
         description=yaml.safe_dump(dict(config), sort_keys=False),
     )
     return crate.metadata.generate()
+
+
+def _result(crate: ROCrate, path: Path, folder: Path) -> ContextEntity:
+    """Describe a file, or a folder by what it holds: its files can be made again from the rest."""
+    name = path.relative_to(folder).as_posix()
+    if not path.is_dir():
+        return _entity(crate, name, "File", path.name, sha256=file_sha256(path))
+    held = [own for own in sorted(path.rglob("*")) if own.is_file()]
+    kinds = Counter(own.suffix.lstrip(".") or "other" for own in held)
+    words = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    size = str(sum(own.stat().st_size for own in held))
+    about = f"{len(held)} files that the report loads on demand ({words})"
+    return _entity(crate, f"{name}/", "Dataset", path.name, description=about, contentSize=size)
 
 
 def _entity(crate: ROCrate, identity: str, kind: str, name: str, **more: Any) -> ContextEntity:

@@ -90,7 +90,10 @@ def write_parquet(table: pd.DataFrame, path: Path | str, by_well: bool = True) -
     read whole is written in a fraction of the time without (`by_well`).
     """
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    with beside(path) as draft, pq.ParquetWriter(draft, arrow.schema, compression="zstd") as writer:
+    # Of numbers, which hardly repeat, a dictionary costs a third of the time and of the room.
+    text = [field.name for field in arrow.schema if pa.types.is_string(field.type)]
+    kind: Any = {"compression": "zstd", "use_dictionary": text}
+    with beside(path) as draft, pq.ParquetWriter(draft, arrow.schema, **kind) as writer:
         for start, stop in _well_runs(table) if by_well else [(0, len(table))]:
             writer.write_table(arrow.slice(start, stop - start))
 

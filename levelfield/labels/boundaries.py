@@ -22,16 +22,18 @@ def inner_distance(labels: Labels) -> Image:
 
 def distance_to(targets: Mask, wanted: Mask) -> Floats:
     """Euclidean distance in px to the nearest target, of one at least; 0 where it is not wanted."""
-    return np.sqrt(_squared_distances(targets, wanted))
+    along, squared = np.empty(targets.shape, np.int32), np.zeros(targets.shape)
+    _square_distances(targets, wanted, along, squared)
+    return np.sqrt(squared)
 
 
 # numba: exact, and quicker than the transform of a whole image: objects are small, so that the
 # nearest target is a few columns away
 @njit(cache=True)
-def _squared_distances(targets: Mask, wanted: Mask) -> Floats:
+def _square_distances(targets: Mask, wanted: Mask, along: Labels, squared: Floats) -> None:
+    """Find squared distances; those to the nearest target of a column are left in `along`."""
     height, width = targets.shape
     none = height + width
-    along = np.empty((height, width), np.int32)  # distance to the nearest target of the column
     for x in range(width):
         along[0, x] = 0 if targets[0, x] else none
     for y in range(1, height):
@@ -40,7 +42,6 @@ def _squared_distances(targets: Mask, wanted: Mask) -> Floats:
     for y in range(height - 2, -1, -1):
         for x in range(width):
             along[y, x] = min(along[y, x], along[y + 1, x] + 1)
-    squared = np.zeros((height, width))
     for y in range(height):
         for x in range(width):
             if not wanted[y, x]:
@@ -53,14 +54,18 @@ def _squared_distances(targets: Mask, wanted: Mask) -> Floats:
                         least = min(least, reach * reach + np.int64(along[y, other]) ** 2)
                 reach += 1
             squared[y, x] = least
-    return squared
+
+
+def inner_boundary(labels: Labels, background_only: bool) -> Mask:
+    """Mark object pixels with a 4-neighbour of another label (or, if asked, of background)."""
+    boundary = np.zeros(labels.shape, bool)
+    _mark_boundary(labels, background_only, boundary)
+    return boundary
 
 
 @njit(cache=True)
-def inner_boundary(labels: Labels, background_only: bool) -> Mask:
-    """Mark object pixels with a 4-neighbour of another label (or, if asked, of background)."""
+def _mark_boundary(labels: Labels, background_only: bool, boundary: Mask) -> None:
     height, width = labels.shape
-    boundary = np.zeros((height, width), np.bool_)
     for y in range(height):
         for x in range(width):
             own = labels[y, x]
@@ -71,4 +76,3 @@ def inner_boundary(labels: Labels, background_only: bool) -> Mask:
                     other = labels[other_y, other_x]
                     if other == 0 if background_only else other != own:
                         boundary[y, x] = True
-    return boundary

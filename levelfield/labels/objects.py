@@ -64,9 +64,14 @@ def expand(labels: Labels, distance: float) -> Labels:
         labels == 0, return_distances=False, return_indices=True
     )
     height, width = labels.shape
-    down = rows - np.arange(height, dtype=np.int32)[:, None]
+    # In place: each of these is as large as the labels.
+    squared = rows - np.arange(height, dtype=np.int32)[:, None]
+    squared *= squared
     across = columns - np.arange(width, dtype=np.int32)
-    near = down * down + across * across <= distance * distance
+    across *= across
+    squared += across
+    near = squared <= distance * distance
+    del squared, across
     return np.where(near, labels[rows, columns], 0).astype(np.int32, copy=False)
 
 

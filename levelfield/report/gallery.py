@@ -225,6 +225,7 @@ def _picture(
 
 def _outline(labels: Labels, colour: str) -> bytes:
     """Draw the outermost pixels of every object on a transparent ground, as PNG."""
-    from skimage.segmentation import find_boundaries  # slow, and a screen's page has no pictures
+    from levelfield.labels.boundaries import inner_boundary  # a screen's page has no pictures
 
-    return transparent_png(find_boundaries(labels, mode="inner"), [colour])
+    edges = inner_boundary(labels.astype(np.int32, copy=False), background_only=False)
+    return transparent_png(edges, [colour])

@@ -15,7 +15,7 @@ from PIL import Image
 from levelfield.arrays import AnyArray, Integers, Labels
 from levelfield.qc.review.crops import CROP, WINDOW
 from levelfield.qc.review.page_data import CONSTANTS
-from levelfield.qc.verdict.steps import SECONDS_PER_CROP
+from levelfield.qc.verdict.steps import SECONDS_PER_CROP, review_step
 from levelfield.qc.wording.numbers import count
 from levelfield.qc.wording.questions import MEASURE_TITLES
 from levelfield.questions import QUESTIONS, THRESHOLD
@@ -29,6 +29,9 @@ LEVELS = ((256, 82), (208, 74), (160, 64), (120, 52), (88, 40))
 AROUND = 0.75
 """What is shown around a crop, in diameters of an object."""
 _DARK, _BRIGHT = 1.0, 99.8
+_STATISTICS = ("distributions", "estimator", "betting", "rows")
+_HANDLING = ("answers", "pictures", "panel", "input")
+SCRIPTS = tuple(f"review_{name}.js" for name in (*_STATISTICS, *_HANDLING))
 _MOST_LABELS = 255
 
 
@@ -110,32 +113,43 @@ def review_page(
     environment = jinja2.Environment(loader=loader)
     return environment.get_template("review.html.j2").render(
         data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/"),
-        script=loader.get_source(environment, "review.js")[0],
+        script="\n".join(loader.get_source(environment, name)[0] for name in SCRIPTS),
         style=loader.get_source(environment, "review.css")[0],
         sets=[own.name for own in sets],
-        promises=[_promise(own) for own in sets],
+        promises=[_promises(own) for own in sets],
     )
 
 
-def _promise(own: ShownSet) -> str:
-    """Say before the first crop what the review of an object set will take."""
-    needed = [row["needed"] for row in own.numbers["rows"]]
-    known = [number for number in needed if number is not None]
+def _promises(own: ShownSet) -> list[str]:
+    """Say before the first crop what the review of an object set will take, by question."""
+    n_classes, rows = len(own.numbers["classes"]), own.numbers["rows"]
+    planned = max((each["planned"] for each in own.numbers["classes"]), default=0)
     minutes = ceil(len(own.crops) * SECONDS_PER_CROP / 60)
-    words = f"{own.name}: {len(own.crops)} crops, about {minutes} minutes."
-    if known:
-        enough = min(max(known) * len(own.numbers["classes"]), len(own.crops))
-        words += (
-            f" About {enough} of them should decide {len(known)} of the {len(needed)} rows of the "
-            "verdict."
-        )
-    if len(known) < len(needed):
-        rest = len(needed) - len(known)
-        words += (
-            f" {count(rest, 'row')} will stay open whatever you answer: too close to a margin, or "
-            "the wells scatter too much."
-        )
-    return words
+    said = [f"{own.name}: {len(own.crops)} crops, about {minutes} minutes."]
+    for name, question in QUESTIONS.items():
+        needed = [row["needed"] for row in rows if row["question"] == name]
+        if not needed:
+            continue
+        step, never = review_step(needed, n_classes), needed.count(None)
+        words = f"{question.title}: "
+        if step.amount:
+            words += (
+                f"about {step.amount} crops per class ({step.amount * n_classes} in all, "
+                f"{count(step.minutes, 'minute')}) should decide "
+                f"{len(needed) - never} of {count(len(needed), 'row')}."
+            )
+        if step.amount > planned:
+            words += (
+                f" That is more than the {planned} that are drawn: set qc.review_per_class to "
+                f"{step.amount}."
+            )
+        if never:
+            words += (
+                f" {count(never, 'row')} will stay open whatever you answer: too close to a "
+                "margin, or the wells scatter too much."
+            )
+        said.append(words)
+    return said
 
 
 def _crop_data(crop: ShownCrop) -> dict[str, Any]:

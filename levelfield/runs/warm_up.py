@@ -27,6 +27,7 @@ from levelfield.qc.evidence.features import field_features
 from levelfield.qc.evidence.scores import shipped_model
 from levelfield.qc.evidence.second_opinion import ask_second_opinion
 from levelfield.segmentation import segment_objects
+from levelfield.segmentation.networks.cellpose.finishing import fill_holes
 
 # Snakemake, and what jobs import only where they need it: bytecode of these is written too.
 _LATE = (
@@ -65,6 +66,7 @@ def _segment() -> None:
         image_pyramid(np.zeros((1, 256, 256), dtype))
     nuclei = segment_objects(image[:1], "classical", {}).labels
     segment_objects(image[1:], "propagation", {}, {"parent": nuclei})
+    fill_holes(nuclei, 15)
 
 
 def _describe() -> None:

@@ -135,22 +135,33 @@ def merged_basins(
     # Bits of floats that are not negative sort like the floats, and a sort of one 64-bit number
     # (falling height, index) is several times faster than a stable sort of indices.
     keys = (~np.abs(heights).view(np.uint32)).astype(np.uint64) << np.uint64(32)
-    order = np.sort(keys | pixels.astype(np.uint64)) & np.uint64(0xFFFFFFFF)
-    return _flood(surface.astype(np.float32, copy=False), order.astype(np.int64), depth, apart)
+    keys = np.sort(keys | pixels.astype(np.uint64)) & np.uint64(0xFFFFFFFF)
+    surface, order = surface.astype(np.float32, copy=False), keys.astype(np.int64)
+    basins: Labels = np.zeros(surface.shape, np.int32)
+    parents: Labels = np.zeros(len(order) + 1, np.int32)
+    peaks: Integers = np.zeros(len(order) + 1, np.int64)
+    met: Labels = np.zeros(8, np.int32)
+    n_basins = _flood(surface, order, depth, apart, basins, parents, peaks, met)
+    n_kept = _number_basins(basins, parents, peaks, np.zeros(n_basins + 1, np.int32))
+    return basins, peaks[:n_kept].copy()
 
 
 @njit(cache=True)
 def _flood(
-    surface: Surface, order: Integers, depth: float, apart: float
-) -> tuple[Labels, Integers]:
+    surface: Surface,
+    order: Integers,
+    depth: float,
+    apart: float,
+    basins: Labels,
+    parents: Labels,
+    peaks: Integers,
+    met: Labels,
+) -> int:
+    """Fill in basins, and their parents and peaks by their numbers; `met` is room for eight."""
     # Compiled because each pixel depends on those before it; scikit-image's h-maxima and watershed
     # do the same in two passes at several times the cost.
     height, width = surface.shape
-    basins = np.zeros((height, width), np.int32)
-    parents = np.zeros(len(order) + 1, np.int32)
-    peaks = np.zeros(len(order) + 1, np.int64)
     n_basins = 0
-    met = np.zeros(8, np.int32)
     for pixel in order:
         row, column = pixel // width, pixel % width
         n_met, best, best_height = 0, 0, -np.inf
@@ -175,7 +186,7 @@ def _flood(
                 _merge_if_shallow(
                     surface, parents, peaks, met[first], met[second], pixel, depth, apart
                 )
-    return _number_basins(basins, parents, peaks, n_basins)
+    return n_basins
 
 
 @njit(cache=True)
@@ -205,12 +216,10 @@ def _merge_if_shallow(
 
 
 @njit(cache=True)
-def _number_basins(
-    basins: Labels, parents: Labels, peaks: Integers, n_basins: int
-) -> tuple[Labels, Integers]:
-    numbers = np.zeros(n_basins + 1, np.int32)
+def _number_basins(basins: Labels, parents: Labels, peaks: Integers, numbers: Labels) -> int:
+    """Give the basins that are left, and their peaks, new numbers; return how many there are."""
     n_kept = 0
-    for basin in range(1, n_basins + 1):
+    for basin in range(1, numbers.size):
         if parents[basin] == basin:
             n_kept += 1
             numbers[basin] = n_kept
@@ -219,4 +228,4 @@ def _number_basins(
         for column in range(basins.shape[1]):
             if basins[row, column] > 0:
                 basins[row, column] = numbers[root_of(parents, basins[row, column])]
-    return basins, peaks[:n_kept].copy()
+    return n_kept

@@ -50,13 +50,14 @@ def robust_background(pixels: Pixels) -> float:
 
 
 GLOBAL_THRESHOLDS: dict[str, Callable[[Pixels], float]] = {
-    "otsu": filters.threshold_otsu,
+    "otsu": lambda pixels: filters.threshold_otsu(pixels),  # scikit-image loads it when it is used
     # Of Otsu's two thresholds for three classes: the middle class is foreground, or background.
     "otsu_three_low": lambda pixels: _multi_otsu(pixels)[0],
     "otsu_three_high": lambda pixels: _multi_otsu(pixels)[1],
     "minimum_cross_entropy": minimum_cross_entropy,
-    "li": filters.threshold_li,  # the same by steps, which end in a local minimum
-    "triangle": filters.threshold_triangle,
+    # The same by steps, which end in a local minimum.
+    "li": lambda pixels: filters.threshold_li(pixels),
+    "triangle": lambda pixels: filters.threshold_triangle(pixels),
     "robust_background": robust_background,
 }
 # Share of the intensity range below which differences count linearly when `log` is on.

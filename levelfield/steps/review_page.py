@@ -1,6 +1,7 @@
 """The review page of a plate, from its tables and its store."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from levelfield.qc.review.crops import numbers_in
 from levelfield.qc.review.estimates import review_estimates
 from levelfield.qc.review.page_data import set_numbers
 from levelfield.qc.review.sampling import ReviewPlan, SetDraw, draw_plate
-from levelfield.qc.statistics.comparison import comparisons
+from levelfield.qc.statistics.comparison import Comparison, comparisons
 from levelfield.report.review_page import ShownCrop, ShownSet, review_page
 from levelfield.steps.fields import field_reader, read_flat_fields
 from levelfield.steps.qc_plate import verdict_rules
@@ -54,29 +55,37 @@ def plate_review_page(
     objects, candidates = (
         pd.read_parquet(file("qc_plate", name)) for name in ("objects", "candidates")
     )
-    listed = read_csv(file("qc_plate", "review_list"))
-    pairs = comparisons(layout)
-    draws = draw_plate(
-        objects, candidates, pairs, ReviewPlan(per_class=science.qc.review_per_class)
-    )
+    listed, pairs = read_csv(file("qc_plate", "review_list")), comparisons(layout)
+    plan = ReviewPlan(per_class=science.qc.review_per_class)
+    draws = draw_plate(objects, candidates, pairs, plan)
     _check_list(results.name, listed, draws)
-    answers = read_answers(None, results.name, {}, objects)
-    rules = verdict_rules(science)
-    reviewed = review_estimates(results.name, draws, pairs, answers, rules)
+    sets = _shown_sets(results.name, objects, draws, pairs, science)
     checksums = listed.set_index(["well", "site", "object_set"])["checksum"].astype(str).to_dict()
+    shown = [replace(own, crops=crops_of(draws[own.name], checksums)) for own in sets]
+    read = field_reader(store, science, read_flat_fields(file("fit_illumination", "fields"))).read
+    return review_page(results.name, shown, read, list(science.channels), str(path))
+
+
+def _shown_sets(
+    plate: str,
+    objects: pd.DataFrame,
+    draws: Mapping[str, SetDraw],
+    pairs: Sequence[Comparison],
+    science: Science,
+) -> list[ShownSet]:
+    """Return the object sets of the page, still without their crops."""
+    answers, rules = read_answers(None, plate, {}, objects), verdict_rules(science)
+    reviewed = review_estimates(plate, draws, pairs, answers, rules)
     channels = list(science.channels)
     own_channels = {made.name: channels.index(made.channels[0]) for made in science.object_sets}
     sets = []
     for name, draw in draws.items():
         rows = [row for row in reviewed if row.object_set == name]
         area = objects.loc[objects[OBJECT_SET] == name, "area_px"].median()
-        diameter = 2 * np.sqrt(area / np.pi) if area > 0 else 20.0
+        diameter = float(2 * np.sqrt(area / np.pi)) if area > 0 else 20.0
         numbers = set_numbers(draw, answers, pairs, rows, rules)
-        sets.append(
-            ShownSet(name, numbers, crops_of(draw, checksums), own_channels[name], float(diameter))
-        )
-    read = field_reader(store, science, read_flat_fields(file("fit_illumination", "fields"))).read
-    return review_page(results.name, sets, read, channels, str(path))
+        sets.append(ShownSet(name, numbers, (), own_channels[name], diameter))
+    return sets
 
 
 def _check_list(plate: str, listed: pd.DataFrame, draws: Mapping[str, SetDraw]) -> None:

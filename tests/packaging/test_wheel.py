@@ -1,6 +1,6 @@
 """The wheel, in an empty folder: all that a person needs is in it.
 
-`make test` tries it on the Python that the tests run on, `make test-newest` on the newest at hand.
+`make test-installed` tries it on the Python that the tests run on, and on the newest at hand.
 """
 
 import os
@@ -18,7 +18,7 @@ import pytest
 from conftest import REPOSITORY
 from pythons import newest_python
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.installed]
 
 FOLDERS = ("workflow", "scripts", "envs", "profiles", "config", "demo")
 FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md")
@@ -47,9 +47,7 @@ def environment() -> dict[str, str]:
     return kept | {"OMP_NUM_THREADS": "1"}
 
 
-@pytest.fixture(
-    scope="module", params=["this", pytest.param("newest", marks=pytest.mark.newest_python)]
-)
+@pytest.fixture(scope="module", params=["this", "newest"])
 def command(built, tmp_path_factory, request) -> Path:
     """``levelfield`` of an environment that has the wheel."""
     folder = tmp_path_factory.mktemp("environment")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from cellpose import dynamics, vit
 from cellpose.metrics import average_precision
+from cellpose.utils import fill_holes_and_remove_small_masks
 from cellpose_networks import (
     outputs_of,
     reference,
@@ -19,6 +20,7 @@ from cellpose_networks import (
 )
 from PIL import Image
 from real_images import BBBC038
+from scipy import ndimage
 from segment_anything.modeling.image_encoder import Attention
 
 from levelfield.labels.objects import renumber
@@ -380,6 +382,21 @@ def test_weights_trained_on_several_gpus_are_read(weights, tmp_path, model, monk
     torch.save(parts, tmp_path / "w")
     found = next(CellposeModel(tmp_path / "w", DEVICE).outputs([real_image()], CellposeOptions()))
     assert np.array_equal(found, next(model.outputs([real_image()], CellposeOptions())))
+
+
+@pytest.mark.parametrize("minimum_area", [0, 15, 60])
+def test_holes_are_filled_and_small_objects_removed_as_in_cellpose(minimum_area):
+    """Objects with holes, inside of each other, in parts, and open along a diagonal."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        noise = ndimage.gaussian_filter(rng.normal(size=(90, 110)), 2)
+        labels, _ = ndimage.label(noise > rng.uniform(0.0, 0.15))
+        labels[ndimage.gaussian_filter(rng.normal(size=(90, 110)), 1) > 0.3] = 0
+        labels = renumber(labels.astype(np.int32))
+        expected = fill_holes_and_remove_small_masks(labels.astype(np.uint32), minimum_area)
+        np.testing.assert_array_equal(
+            renumber(fill_holes(labels, minimum_area)), renumber(expected.astype(np.int32))
+        )
 
 
 def test_a_dino_network_is_loaded_and_says_what_cellposes_own_says(tmp_path, monkeypatch):

@@ -87,6 +87,8 @@ def blurred(prediction, width=1.0):
     def smooth(values):
         if isinstance(values, list):
             return [smooth(each) for each in values]
+        if values.ndim < 2:  # pixels by their number
+            return values
         return ndimage.gaussian_filter(values, [0] * (values.ndim - 2) + [width] * 2)
 
     return Prediction(**{name: smooth(values) for name, values in vars(prediction).items()})

@@ -13,7 +13,7 @@ from real_images import REPOSITORY
 torch = pytest.importorskip("torch")
 
 from levelfield.evaluation import evaluate_image  # noqa: E402
-from levelfield.segmentation.decoders.flow import _follow  # noqa: E402
+from levelfield.segmentation.decoders.flow import follow_to_the_end  # noqa: E402
 from levelfield.segmentation.elsewhere import mapped_by  # noqa: E402
 from levelfield.segmentation.networks.unet import load_network  # noqa: E402
 from levelfield.segmentation.networks.unet_flows import FollowingModel, follow  # noqa: E402
@@ -36,8 +36,7 @@ def runtime(**options):
 
 
 def ends_of(flow, mask):
-    arrows = np.where(mask, flow, np.float32(0)).transpose(1, 2, 0)
-    expected = _follow(np.ascontiguousarray(arrows), np.flatnonzero(mask))
+    expected = follow_to_the_end(flow, mask, np.flatnonzero(mask))
     return follow(torch.from_numpy(flow), torch.from_numpy(mask)).numpy(), expected
 
 

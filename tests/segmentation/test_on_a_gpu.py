@@ -17,7 +17,7 @@ if not torch.cuda.is_available():
 
 from levelfield.evaluation import evaluate_image  # noqa: E402
 from levelfield.execution.gpu_use import device_use  # noqa: E402
-from levelfield.segmentation.decoders.flow import _follow  # noqa: E402
+from levelfield.segmentation.decoders.flow import follow_to_the_end  # noqa: E402
 from levelfield.segmentation.networks.cellpose.streams import stream_of  # noqa: E402
 from levelfield.segmentation.networks.memory import Portion  # noqa: E402
 from levelfield.segmentation.networks.stardist import load_stardist  # noqa: E402
@@ -41,8 +41,7 @@ def test_flows_end_where_the_cpu_has_them_end():
     rng = np.random.default_rng(0)
     flow = rng.normal(0, 1, (2, 200, 300)).astype(np.float32)
     mask = rng.random((200, 300)) < 0.7
-    arrows = np.where(mask, flow, np.float32(0)).transpose(1, 2, 0)
-    expected = _follow(np.ascontiguousarray(arrows), np.flatnonzero(mask))
+    expected = follow_to_the_end(flow, mask, np.flatnonzero(mask))
     found = follow(torch.from_numpy(flow).to(GPU), torch.from_numpy(mask).to(GPU))
     np.testing.assert_array_equal(found.cpu().numpy(), expected)
 

@@ -66,6 +66,7 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.installed
 def test_a_workflow_of_another_folder_uses_this_one_with_a_prefix(other):
     done = snakemake(other, "--cores", "2")
     assert done.returncode == 0, done.stdout[-6000:]

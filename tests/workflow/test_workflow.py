@@ -27,6 +27,7 @@ def levelfield(folder, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.installed
 def test_the_demo_ends_with_a_verdict_and_a_report(demo):
     plate = demo / "BBBC013-demo"
     verdict = pd.read_csv(plate / "qc" / "verdict.csv")
@@ -53,6 +54,7 @@ def test_the_demo_ends_with_a_verdict_and_a_report(demo):
     assert "Nuclei, threshold" in told
 
 
+@pytest.mark.installed
 def test_the_demo_assay_separates_its_controls(demo):
     readouts = pd.read_csv(demo / "BBBC013-demo" / "readouts.csv").set_index("perturbation")
     assert (readouts["z_prime"] >= 0.5).all()
@@ -60,6 +62,7 @@ def test_the_demo_assay_separates_its_controls(demo):
     assert (readouts["median_positive"] > 1).all()
 
 
+@pytest.mark.installed
 def test_the_demo_nuclei_lie_over_their_images(demo):
     store = demo / "BBBC013-demo" / "BBBC013-demo.zarr"
     HCS.from_zarr(zarr.open_group(store, mode="r"))
@@ -75,6 +78,7 @@ def test_the_demo_nuclei_lie_over_their_images(demo):
     assert np.array_equal(cells[labels > 0], labels[labels > 0])
 
 
+@pytest.mark.installed
 def test_the_demo_tables_fit_each_other(demo):
     plate = demo / "BBBC013-demo"
     sites = pd.read_csv(plate / "sites.csv")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from chromium import MISSING, chromium, find_chromium
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.installed]
 
 
 def test_every_well_with_a_sound_site_has_a_file_of_all_its_objects(demo):

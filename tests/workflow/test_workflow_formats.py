@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import zarr
 from ome_zarr.format import FormatV04
 from ome_zarr_cases import pixels, write_plate
 from real_images import BBBC013 as DEMO_IMAGES
+from warm_python import warm_python
 
 pytestmark = pytest.mark.workflow
 
@@ -22,7 +22,7 @@ KINDS = {"A01": "negcon", "A12": "poscon", "B01": "negcon", "B12": "poscon"}
 
 
 def levelfield(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "levelfield.cli", *arguments]
+    command = [warm_python(), "-m", "levelfield.cli", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

@@ -195,6 +195,7 @@ def test_a_disk_without_room_stops_the_plate_before_it_begins(copy):
     assert not (copy.results / "P.zarr").exists()
 
 
+@pytest.mark.installed
 def test_what_is_foretold_of_the_demo_comes_true(demo, tmp_path, monkeypatch):
     kinds = ("negcon", "poscon", "negcon", "trt")
     wells = [f"{row}{column}" for row in "ABC" for column in ("01", "02", "07", "12")]

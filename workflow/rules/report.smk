@@ -60,8 +60,9 @@ rule provenance:
             rules.fit_illumination.output.fields,
             *rules.summarise_plate.output,
             *rules.qc_plate.output,
-            rules.report_plate.output[0],
+            *rules.report_plate.output,
         ],
+        thumbnails=all_packs("measure", "thumbnails"),
     output:
         PATHS.file("provenance"),
     log:

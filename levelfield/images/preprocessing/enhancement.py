@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import feature
 from skimage import filters as skimage_filters
-from skimage import morphology as skimage_morphology
 
 from levelfield.arrays import Image
 from levelfield.config.parameters import require_choice, require_number
@@ -25,7 +24,9 @@ def suppress_speckles(image: Image, *, diameter: float = 5.0) -> Image:
 
 
 def _disk(diameter: float) -> NDArray[np.uint8]:
-    return skimage_morphology.disk(diameter / 2)[None]
+    from skimage.morphology import disk  # takes long to load, and few need it
+
+    return disk(diameter / 2)[None]
 
 
 def enhance_neurites(image: Image, *, width: float = 3.0) -> Image:
@@ -95,12 +96,14 @@ def medial_axis(image: Image, *, output: str = "distance") -> Image:
 
     `distance`: lines as bright as the structure is wide (px to its edge); `skeleton`: all 1.
     """
+    from skimage import morphology
+
     require_choice("output", output, ("distance", "skeleton"))
     result = np.zeros(image.shape, np.float32)
     for plane, out in zip(image, result, strict=True):
         foreground = plane > skimage_filters.threshold_otsu(plane)
         # The order in which equal pixels are removed is random unless the generator is given.
-        lines, distance = skimage_morphology.medial_axis(
+        lines, distance = morphology.medial_axis(
             foreground, return_distance=True, rng=np.random.default_rng(0)
         )
         out[lines] = distance[lines] if output == "distance" else 1

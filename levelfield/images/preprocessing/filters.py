@@ -4,9 +4,8 @@ import numpy as np
 from scipy import ndimage
 from skimage import feature, restoration
 from skimage import filters as skimage_filters
-from skimage import morphology as skimage_morphology
 
-from levelfield.arrays import Image
+from levelfield.arrays import AnyArray, Image
 from levelfield.config.parameters import require_choice, require_number
 
 
@@ -72,9 +71,9 @@ def _background(plane: Image, method: str, radius: float) -> Image:
         unit = float(np.ptp(plane)) / 255 or 1.0
         level = restoration.rolling_ball(small / unit, radius=radius / shrink) * unit
     else:
-        disk = skimage_morphology.disk(max(1, round(radius / shrink)))
-        padding = disk.shape[0] // 2
-        level = ndimage.grey_opening(np.pad(small, padding, mode="edge"), footprint=disk)
+        footprint = _disk(max(1, round(radius / shrink)))
+        padding = footprint.shape[0] // 2
+        level = ndimage.grey_opening(np.pad(small, padding, mode="edge"), footprint=footprint)
         level = level[padding:-padding, padding:-padding]
     if shrink == 1:
         return level
@@ -117,18 +116,25 @@ def morphology(image: Image, *, operation: str, radius: float = 1.0) -> Image:
         "close": ndimage.grey_closing,
     }
     require_choice("operation", operation, functions)
-    disk = skimage_morphology.disk(radius)[None]
-    return functions[operation](image, footprint=disk)
+    return functions[operation](image, footprint=_disk(radius)[None])
+
+
+def _disk(radius: float) -> AnyArray:
+    from skimage.morphology import disk  # takes long to load, and few need it
+
+    return disk(radius)
 
 
 def fill_holes(image: Image) -> Image:
     """Raise dark regions that brighter ones surround to the level of their lowest way out."""
+    from skimage.morphology import reconstruction
+
     result = np.empty(image.shape, np.float32)
     for plane, out in zip(image, result, strict=True):
         start = np.full(plane.shape, plane.max(), np.float32)
         start[[0, -1]] = plane[[0, -1]]
         start[:, [0, -1]] = plane[:, [0, -1]]
-        out[:] = skimage_morphology.reconstruction(start, plane, method="erosion")
+        out[:] = reconstruction(start, plane, method="erosion")
     return result
 
 

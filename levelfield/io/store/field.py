@@ -100,10 +100,7 @@ def write_field(
     recover(place)
     _remove_abandoned(place)
     draft = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-    arrays = {"image": field.image, **field.labels}
-    checksums = {
-        name: field.checksums.get(name) or checksum(array) for name, array in arrays.items()
-    }
+    checksums = _checksums(field)
     own: Any = {"fingerprint": fingerprint, "checksums": checksums, "record": dict(record or {})}
     version = group_version(plate) or NEWEST
     try:
@@ -117,6 +114,11 @@ def write_field(
         shutil.rmtree(draft, ignore_errors=True)  # on a full disk, a part would take the last room
         raise
     return checksums
+
+
+def _checksums(field: Field) -> dict[str, str]:
+    arrays = {"image": field.image, **field.labels}
+    return {name: field.checksums.get(name) or checksum(array) for name, array in arrays.items()}
 
 
 def _write_levels(path: Path, levels: Sequence[AnyArray], axes: str, version: str) -> None:

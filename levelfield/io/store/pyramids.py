@@ -13,7 +13,10 @@ def image_pyramid(image: AnyArray) -> list[AnyArray]:
     """Return an image (C, Y, X) of uint8 or uint16 and its halvings by area mean."""
     levels = [image]
     while _may_be_halved(levels):
-        levels.append(_halved(np.ascontiguousarray(levels[-1])))
+        channels, height, width = levels[-1].shape
+        half = np.empty((channels, height // 2, width // 2), image.dtype)
+        _halve(np.ascontiguousarray(levels[-1]), half)
+        levels.append(half)
     return levels
 
 
@@ -32,15 +35,13 @@ def _may_be_halved(levels: list[AnyArray]) -> bool:
 
 # numba: one pass, where the mean of a view in blocks takes as long as compressing the image twice
 @njit(cache=True)
-def _halved(image: AnyArray) -> AnyArray:
-    channels, height, width = image.shape
-    half = np.empty((channels, height // 2, width // 2), image.dtype)
+def _halve(image: AnyArray, half: AnyArray) -> None:
+    channels, height, width = half.shape
     for channel in range(channels):
-        for row in range(height // 2):
+        for row in range(height):
             upper, lower = image[channel, 2 * row], image[channel, 2 * row + 1]
-            for column in range(width // 2):
+            for column in range(width):
                 left, right = 2 * column, 2 * column + 1
                 total = np.uint32(upper[left]) + upper[right] + lower[left] + lower[right]
                 # A quarter of it, and a half goes to the even number, as numpy rounds.
                 half[channel, row, column] = (total + 1 + ((total >> 2) & 1)) >> 2
-    return half

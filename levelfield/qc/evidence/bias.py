@@ -150,9 +150,12 @@ def _profiles(
     length = np.hypot(direction[:, 0], direction[:, 1])
     direction /= np.maximum(length, 1e-9)[:, None]
     start = np.stack([y, x], axis=1).astype(np.float64)
-    samples = _sample_rays(labels, smooth, barrier, start, direction, offsets, inward)
+    samples = np.full((len(start), offsets.size), np.nan)
+    _sample_rays((labels, smooth, barrier), start, direction, offsets, inward, samples)
     samples[length < 1e-6] = np.nan
-    return _median_profiles(samples, first, sizes), offsets
+    profiles = np.full((sizes.size, offsets.size), np.nan)
+    _find_medians(samples, first, sizes, np.empty(RAYS_PER_OBJECT), profiles)
+    return profiles, offsets
 
 
 def _chosen_rays(label_of_pixel: Labels, count: int) -> tuple[AnyArray, AnyArray, AnyArray]:
@@ -172,18 +175,17 @@ def _chosen_rays(label_of_pixel: Labels, count: int) -> tuple[AnyArray, AnyArray
 # numba: interpolation stops where a ray leaves its validity, which saves most of the samples
 @njit(cache=True)
 def _sample_rays(
-    labels: Labels,
-    image: Image,
-    barrier: Labels,
+    field: tuple[Labels, Image, Labels],
     start: Floats,
     direction: Floats,
     offsets: Floats,
     zero: int,
-) -> Floats:
-    """Intensity along each ray, NaN from where it meets what ends it."""
+    samples: Floats,
+) -> None:
+    """Find the intensity along each ray, up to where it meets what ends it."""
     # That is the image border, another object, an inner object on the way in or, more than 1 px
     # outside, the object itself again.
-    samples = np.full((len(start), offsets.size), np.nan)
+    labels, image, barrier = field
     height, width = labels.shape
     for ray in range(len(start)):
         own = labels[int(start[ray, 0]), int(start[ray, 1])]
@@ -202,7 +204,6 @@ def _sample_rays(
                     break
                 samples[ray, at] = _interpolate(image, y, x)
                 at += way
-    return samples
 
 
 @njit(cache=True)
@@ -214,18 +215,28 @@ def _interpolate(image: Image, y: float, x: float) -> float:
     return (1 - part_y) * upper + part_y * lower
 
 
-# numba: many medians of at most 32 numbers; NaN-aware medians over a ragged axis
+# numba: many medians of at most 32 numbers, some of them NaN, over a ragged axis; an insertion sort
+# is compiled in a tenth of the time of numpy's median
 @njit(cache=True)
-def _median_profiles(samples: Floats, first: Integers, sizes: Integers) -> Floats:
-    profiles = np.full((sizes.size, samples.shape[1]), np.nan)
+def _find_medians(
+    samples: Floats, first: Integers, sizes: Integers, known: Floats, profiles: Floats
+) -> None:
     for index in range(sizes.size):
         fewest = max(FEWEST_RAYS, SHARE_OF_RAYS * sizes[index])
         for at in range(samples.shape[1]):
-            column = samples[first[index] : first[index] + sizes[index], at]
-            valid = column[~np.isnan(column)]
-            if valid.size >= fewest:
-                profiles[index, at] = np.median(valid)
-    return profiles
+            count = 0
+            for ray in range(first[index], first[index] + sizes[index]):
+                value = samples[ray, at]
+                if np.isnan(value):
+                    continue
+                place = count
+                while place > 0 and known[place - 1] > value:
+                    known[place] = known[place - 1]
+                    place -= 1
+                known[place] = value
+                count += 1
+            if count >= fewest:
+                profiles[index, at] = (known[(count - 1) // 2] + known[count // 2]) / 2
 
 
 def _find_edge(

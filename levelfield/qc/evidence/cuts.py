@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from levelfield.arrays import AnyArray, Floats, Image, Integers, Labels, Mask
+from levelfield.labels.labelwise import areas
 from levelfield.labels.union_find import root_of
 
 _Flooded = tuple[Integers, Integers, Integers, Floats]
@@ -39,19 +40,24 @@ def best_cuts(labels: Labels, relief: Image, smallest_part: float) -> Cuts:
     count = int(labels.max(initial=0))
     flat = np.ascontiguousarray(labels, np.int32).ravel()
     heights = np.ascontiguousarray(relief, np.float32).ravel()
-    order = _falling(flat, heights, count)
-    flooded = _flood(flat, heights, order, labels.shape[1])
-    saddle, cut = _lowest_saddles(flat, flooded, count, float(smallest_part))
-    side = _side_of_cut(flat, flooded, cut)
-    return Cuts(saddle, side.reshape(labels.shape))
+    order = _falling(flat, heights)
+    flooded = _flooded(flat, heights, order, labels.shape[1])
+    saddle, cut = np.ones(count), np.full(count, -1, np.int64)
+    sizes = np.zeros(len(flooded[1]), np.int64)
+    _find_lowest(flat, flooded, areas(flat), sizes, float(smallest_part), saddle, cut)
+    side = np.zeros(labels.shape, bool)
+    _mark_side(flat, flooded, cut, side.ravel())
+    return Cuts(saddle, side)
 
 
-def _falling(labels: Labels, relief: Image, count: int) -> Integers:
+def _falling(labels: Labels, relief: Image) -> Integers:
     """Return the pixels of each object, one object after the other, the highest first."""
     # Ties fall in raster order on every machine. A sort per object is quicker than one of all
     # pixels, and so is the flood after it, which then stays in one place.
-    keys, sizes = _sort_keys(labels, relief.view(np.uint32), count)
+    sizes = areas(labels)
     stops = np.cumsum(sizes)
+    keys = np.empty(sizes.sum(), np.uint64)
+    _fill_keys(labels, relief.view(np.uint32), stops - sizes, keys)
     for start, stop in zip(stops - sizes, stops, strict=True):
         keys[start:stop].sort()
     return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
@@ -59,33 +65,38 @@ def _falling(labels: Labels, relief: Image, count: int) -> Integers:
 
 # numba: a counting sort by object; the bits of positive floats are in the order of the floats
 @njit(cache=True)
-def _sort_keys(labels: Labels, bits: AnyArray, count: int) -> tuple[AnyArray, Integers]:
-    """Keys of each object's pixels, side by side: falling height, then the pixel's index."""
-    sizes = np.zeros(count, np.int64)
-    for label in labels:
-        if label > 0:
-            sizes[label - 1] += 1
-    at = np.cumsum(sizes) - sizes
-    keys = np.empty(sizes.sum(), np.uint64)
+def _fill_keys(labels: Labels, bits: AnyArray, at: Integers, keys: AnyArray) -> None:
+    """Put keys of each object's pixels side by side: falling height, then the pixel's index."""
     for pixel in range(labels.size):
         label = labels[pixel]
         if label > 0:
             depth = np.uint64(0xFFFFFFFF) - np.uint64(bits[pixel])
             keys[at[label - 1]] = (depth << np.uint64(32)) | np.uint64(pixel)
             at[label - 1] += 1
-    return keys, sizes
+
+
+def _flooded(labels: Labels, relief: Image, order: Integers, width: int) -> _Flooded:
+    """Grow basins from all peaks."""
+    basin = np.full(labels.size, -1, np.int64)
+    basins, saddles = np.empty((3, order.size), np.int64), np.zeros(order.size)
+    count = _flood(labels, relief, order, width, basin, basins, saddles, np.empty(8, np.int64))
+    return basin, basins[0, :count], basins[1, :count], saddles[:count]
 
 
 # numba: union-find over pixels in falling order, sequential by nature
 @njit(cache=True)
-def _flood(labels: Labels, relief: Image, order: Integers, width: int) -> _Flooded:
+def _flood(
+    labels: Labels,
+    relief: Image,
+    order: Integers,
+    width: int,
+    basin: Integers,
+    of_basins: Integers,
+    saddles: Floats,
+    near: Integers,
+) -> int:
     """Grow basins; an absorbed basin keeps its parent and the ratio of saddle to its own peak."""
-    basin = np.full(labels.size, -1, np.int64)
-    peaks = np.empty(order.size, np.int64)
-    parent = np.empty(order.size, np.int64)
-    root = np.empty(order.size, np.int64)
-    saddles = np.zeros(order.size)
-    near = np.empty(8, np.int64)
+    peaks, parent, root = of_basins[0], of_basins[1], of_basins[2]
     basins = 0
     for pixel in order:
         count = _flooded_neighbours(pixel, labels, basin, width, near)
@@ -106,7 +117,7 @@ def _flood(labels: Labels, relief: Image, order: Integers, width: int) -> _Flood
                 high, low = min(own, met), max(own, met)
                 parent[low], root[low] = high, high
                 saddles[low] = np.float64(relief[pixel]) / np.float64(relief[peaks[low]])
-    return basin, peaks[:basins], parent[:basins], saddles[:basins]
+    return basins
 
 
 @njit(cache=True)
@@ -126,39 +137,38 @@ def _flooded_neighbours(
 
 
 @njit(cache=True)
-def _lowest_saddles(
-    labels: Labels, flooded: _Flooded, count: int, smallest_part: float
-) -> tuple[Floats, Integers]:
+def _find_lowest(
+    labels: Labels,
+    flooded: _Flooded,
+    object_areas: Integers,
+    sizes: Integers,
+    smallest_part: float,
+    saddle: Floats,
+    cut: Integers,
+) -> None:
     """Per object the lowest ratio of saddle to lower peak whose parts are both large enough."""
     basin, peaks, parent, saddles = flooded
-    areas = np.zeros(peaks.size)
-    object_areas = np.zeros(count + 1)
     for pixel in range(labels.size):
         if basin[pixel] >= 0:
-            areas[basin[pixel]] += 1
-            object_areas[labels[pixel]] += 1
+            sizes[basin[pixel]] += 1
     # A parent has a lower number than its children, and an absorbed basin absorbs no more:
     # adding up from the highest number gives the full area of the lower side of each saddle.
     for index in range(peaks.size - 1, -1, -1):
         if parent[index] != index:
-            areas[parent[index]] += areas[index]
-    saddle = np.ones(count)
-    cut = np.full(count, -1, np.int64)
+            sizes[parent[index]] += sizes[index]
     for index in range(peaks.size):
         if parent[index] == index:
             continue
         label = labels[peaks[index]]
-        smaller = min(areas[index], object_areas[label] - areas[index])
+        smaller = min(sizes[index], object_areas[label - 1] - sizes[index])
         if smaller >= smallest_part and saddles[index] < saddle[label - 1]:
             saddle[label - 1] = saddles[index]
             cut[label - 1] = index
-    return saddle, cut
 
 
 @njit(cache=True)
-def _side_of_cut(labels: Labels, flooded: _Flooded, cut: Integers) -> Mask:
+def _mark_side(labels: Labels, flooded: _Flooded, cut: Integers, side: Mask) -> None:
     basin, _, parent, _ = flooded
-    side = np.zeros(labels.size, np.bool_)
     for pixel in range(labels.size):
         if basin[pixel] < 0:
             continue
@@ -169,4 +179,3 @@ def _side_of_cut(labels: Labels, flooded: _Flooded, cut: Integers) -> Mask:
         while current != target and parent[current] != current:
             current = parent[current]
         side[pixel] = current == target
-    return side

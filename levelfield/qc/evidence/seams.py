@@ -125,18 +125,18 @@ def ellipse_fit(
     covariance = together[:, 5] / number - x * y
     determinant = np.maximum(variance_y * variance_x - covariance**2, 1e-6)
     shape = np.stack([y, x, variance_y, variance_x, covariance, determinant], axis=1)
-    inside = _pixels_in_ellipse(labels, pairs, shape, extents.arrays())
+    inside = np.zeros(len(pairs))
+    _count_in_ellipse(labels, pairs, shape, extents.arrays(), inside)
     ellipse = 4 * np.pi * np.sqrt(determinant)
     return np.where(together[:, 0] > 0, inside / (together[:, 0] + ellipse - inside), 0.0)
 
 
 # numba: counts the pixels of many small objects one by one, without a mask for each
 @njit(cache=True)
-def _pixels_in_ellipse(
-    labels: Labels, pairs: Integers, shape: Floats, extents: tuple[AnyArray, ...]
-) -> Floats:
+def _count_in_ellipse(
+    labels: Labels, pairs: Integers, shape: Floats, extents: tuple[AnyArray, ...], counts: Floats
+) -> None:
     top, height, start, left, right = extents
-    counts = np.zeros(len(pairs))
     for index in range(len(pairs)):
         centre_y, centre_x, yy, xx, xy, determinant = shape[index]
         for side in range(2):
@@ -153,4 +153,3 @@ def _pixels_in_ellipse(
                     reach = (xx * dy * dy - 2 * xy * dx * dy + yy * dx * dx) / determinant
                     if reach <= 4:
                         counts[index] += 1
-    return counts

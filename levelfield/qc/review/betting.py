@@ -21,8 +21,9 @@ import numpy as np
 
 from levelfield.arrays import Floats
 
-GOAL = math.log(20.0)
-"""Logarithm of the wealth at which a value is out: 5 % on either side."""
+GOAL = math.log(27.0)
+"""Logarithm of the wealth at which a value is out. 20 times the stake would be 5 % on either side;
+the rest is for variances that are learned from few crops, and for errors that are skewed."""
 LARGEST_BET = 0.8
 """Times the spread of one crop."""
 LARGEST_LOSS = 0.9

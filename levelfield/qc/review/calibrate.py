@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from levelfield.arrays import Floats
+from levelfield.qc.review.foreseen import BETTING
 from levelfield.qc.statistics.errors import Constants, ErrorModel
 from levelfield.qc.statistics.estimates import Estimate
 from levelfield.qc.statistics.readings import RAW, Reading
@@ -195,12 +196,13 @@ def _left_out(pairs: Sequence[Pair]) -> Iterator[tuple[Pair, float]]:
 def _error(residuals: Floats, variances: Floats) -> float:
     """Return the standard deviation of the evidence's own error, the review's taken off.
 
-    At least half of what is seen: that a few reviews seem to explain all of it is mostly chance.
+    Intervals of a review that may be looked at any time are wider than the draw scatters. At least
+    half of what is seen is left: that a few reviews seem to explain all of it is mostly chance.
     """
     if not len(residuals):
         return SMALLEST_ERROR
     squares = float(np.mean(residuals**2))
-    own = max(squares - float(variances.mean()), squares / 4)
+    own = max(squares - float(variances.mean()) / BETTING**2, squares / 4)
     return max(float(np.sqrt(own)), SMALLEST_ERROR)
 
 

@@ -10,7 +10,8 @@ Two readings of s²_between are made, and the larger one counts:
 * the wells as the evidence reads every object, moved by what the review found: sharp, as no draw
   adds to it, but blind to errors that the evidence makes in some wells only;
 * the wells as the answers estimate them (the ultimate clusters of Cochran 1977, section 11.9), less
-  what the draw itself adds: free of the evidence, but noisy with few crops a well.
+  what the draw itself adds: free of the evidence, but noisy with few crops a well. Of few wells it
+  is mostly too small, so that its median is put right before anything is taken off.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from levelfield.qc.review.spread import NOTHING_LEFT, UNKNOWN, Spread, likely, t
 from levelfield.qc.statistics.estimates import NOTHING, PASS_LEVEL, Estimate, ratio_estimate
 
 _REACH = float(special.ndtri(0.5 + PASS_LEVEL / 2))
+_MEDIAN = 0.5
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class ClassMean:
     @cached_property
     def of_review(self) -> Spread:
         """What the review leaves open about these wells."""
-        return _of_review([self])
+        return _of_review([self])[0]
 
     def scatter(self) -> Spread:
         """Return the variance between single wells."""
@@ -116,7 +118,8 @@ def _of_wells(sample: CropSample, mean: CropMean) -> tuple[Spread, int]:
         return UNKNOWN, sharp.n_wells
     scale = (float(sample.sizes.sum()) / mean.per) ** 2
     of_draw = mean.in_wells_variance if np.isfinite(mean.in_wells_variance) else float("inf")
-    between = max(sharp.variance * scale, clusters.variance * scale - of_draw)
+    seen = likely(Spread(clusters.variance * scale, clusters.degrees_of_freedom), _MEDIAN).variance
+    between = max(sharp.variance * scale, seen - of_draw)
     return Spread(between, sharp.degrees_of_freedom), sharp.n_wells
 
 
@@ -158,15 +161,17 @@ def _paired(means: Sequence[CropMean]) -> tuple[Floats, Floats, Floats]:
     return first[0] - second[0], first[1] + second[1], np.maximum(first[2], second[2])
 
 
-def _of_review(sides: Sequence[ClassMean]) -> Spread:
-    """Return what the draw and the reviewers leave open about these wells."""
+def _of_review(sides: Sequence[ClassMean]) -> tuple[Spread, float]:
+    """Return what draw and reviewers leave open about these wells, and the interval's offset.
+
+    The interval is not made even about the value: its further end would be paid for twice.
+    """
     low, high = row_interval(sides)
-    value = _value([side.middle for side in sides])
-    reach = max(high - value, value - low)
-    if not np.isfinite(reach):
-        return UNKNOWN
-    of_draw = Spread((reach / _REACH) ** 2, float("inf"))
-    return together([of_draw, *(side.of_reviewers for side in sides)])
+    if not np.isfinite(high - low):
+        return UNKNOWN, 0.0
+    of_draw = Spread(((high - low) / 2 / _REACH) ** 2, float("inf"))
+    spread = together([of_draw, *(side.of_reviewers for side in sides)])
+    return spread, (low + high) / 2 - _value([side.middle for side in sides])
 
 
 def row_estimates(
@@ -179,11 +184,11 @@ def row_estimates(
     if any(not np.isfinite(side.value) for side in sides):
         return NOTHING, NOTHING
     value, n_wells = _value([side.middle for side in sides]), sum(side.n_wells for side in sides)
-    of_review = sides[0].of_review if len(sides) == 1 else _of_review(sides)
+    of_review, offset = _of_review(sides)
     of_wells = [side.wells_or(scatter) for side, scatter in zip(sides, borrowed, strict=True)]
     whole = together([of_review, *of_wells])
     freedom = together([of_review, *map(likely, of_wells)]).degrees_of_freedom
     return (
-        Estimate(value, whole.variance, freedom, n_wells),
-        Estimate(value, of_review.variance, of_review.degrees_of_freedom, n_wells),
+        Estimate(value, whole.variance, freedom, n_wells, offset=offset),
+        Estimate(value, of_review.variance, of_review.degrees_of_freedom, n_wells, offset=offset),
     )

@@ -210,18 +210,32 @@ def _steps(sample: CropSample, said: Floats, read: Floats, value: float, per: fl
     The crops before it are known; all others are estimated by it alone, with the chance that it had
     among those that were left. λ is learned on the crops before.
     """
-    whole, total = float(sample.sizes.sum()), float(read.sum())
-    chances, seen = sample.chances[sample.order], read[sample.order]
-    left = _left(sample)
-    steps = np.empty(len(said))
-    known_said = known_read = 0.0
-    for t in range(len(said)):
-        trust = _trust(said[:t] / chances[:t], seen[:t] / chances[:t], np.ones(t))
-        rest = (said[t] - trust * seen[t]) * left[t] / chances[t]
-        estimate = trust * total + (known_said - trust * known_read) + rest
-        steps[t] = value + (estimate - value * whole) / per
-        known_said, known_read = known_said + said[t], known_read + seen[t]
+    whole, chances, seen = (
+        float(sample.sizes.sum()),
+        sample.chances[sample.order],
+        read[sample.order],
+    )
+    trust = _trust_before(said / chances, seen / chances)
+    rest = (said - trust * seen) * _left(sample) / chances
+    estimates = trust * float(read.sum()) + _before(said) - trust * _before(seen) + rest
+    steps: Floats = value + (estimates - value * whole) / per
     return steps
+
+
+def _before(values: Floats) -> Floats:
+    """Return what the values before each one sum up to (k,)."""
+    return np.concatenate([[0.0], np.cumsum(values)[:-1]])
+
+
+def _trust_before(said: Floats, read: Floats) -> Floats:
+    """Return λ of each crop (k,), learned on those before it, which all weigh the same."""
+    before = np.arange(len(said))
+    number = np.maximum(before, 1)
+    middle = _before(read) / number
+    square = np.maximum(_before(read**2) - before * middle**2, 0)
+    begin = TRUST * square / number + 1e-12
+    slopes = (_before(read * said) - middle * _before(said) + begin) / (square + begin)
+    return np.where(before < 2, 1.0, np.clip(slopes, 0, 1))
 
 
 def _left(sample: CropSample) -> Floats:
@@ -235,13 +249,11 @@ def _step_variances(sample: CropSample, steps: Floats) -> Floats:
 
     The more has been drawn, the less is left for a crop to speak for.
     """
-    left, found = _left(sample), np.empty(len(steps))
-    for t in range(len(steps)):
-        squares, freedom = GUARD_CROPS * sample.guard, GUARD_CROPS
-        if t > 1:
-            weights = 1 / left[:t] ** 2
-            middle = float(np.sum(weights * steps[:t]) / np.sum(weights))
-            squares += float(np.sum(weights * (steps[:t] - middle) ** 2))
-            freedom += t - 1
-        found[t] = squares / freedom * left[t] ** 2
+    left, before = _left(sample), np.arange(len(steps))
+    weights, away = 1 / left**2, steps - steps.mean()
+    of_weights = np.maximum(_before(weights), 1.0)
+    squares = _before(weights * away**2) - _before(weights * away) ** 2 / of_weights
+    known = np.where(before > 1, np.maximum(squares, 0), 0)
+    freedom = GUARD_CROPS + np.where(before > 1, before - 1, 0)
+    found: Floats = (GUARD_CROPS * sample.guard + known) / freedom * left**2
     return found

@@ -20,7 +20,7 @@ FEWEST_CROPS, STEP, MOST_CROPS = 10, 5, 500
 """Per class; the answer is no finer than a step."""
 BETTING = 1.25
 """How much wider an interval is that may be looked at any time."""
-_KNOWN = 10
+KNOWN = 10
 """Crops whose answers tell more of what is to come than the evidence does."""
 
 
@@ -74,11 +74,15 @@ def foreseen_variance(side: ClassReview, mean: ClassMean, measure: str, number: 
     left = 1 - number / every
     if left <= 0:
         return 0.0
-    if _KNOWN <= done < every and np.isfinite(mean.of_review.variance):
+    if KNOWN <= done < every and np.isfinite(mean.of_review.variance):
         return mean.of_review.variance * done / number * left / (1 - done / every)
-    of_crops = _crop_variances(side, measure) / side.draw.chances
-    per_crop = float(of_crops.sum()) / max(float(mean.middle.per), 1.0) ** 2
-    return per_crop * BETTING**2 / number * left
+    per_crop = variance_of_crops(side, measure) / max(float(mean.middle.per), 1.0) ** 2
+    return per_crop / number * left
+
+
+def variance_of_crops(side: ClassReview, measure: str) -> float:
+    """Foresee by how much the answers to one crop, expanded to all, vary about the evidence."""
+    return float((_crop_variances(side, measure) / side.draw.chances).sum()) * BETTING**2
 
 
 def _crop_variances(side: ClassReview, measure: str) -> Floats:

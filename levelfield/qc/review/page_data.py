@@ -16,6 +16,7 @@ from levelfield.qc.review.betting import GOAL, LARGEST_BET, LARGEST_LOSS, RUIN
 from levelfield.qc.review.classes import RATIOS, ClassReview, class_review
 from levelfield.qc.review.crops import sums
 from levelfield.qc.review.estimator import GUARD_CROPS, GUARD_VARIANCE, TRUST
+from levelfield.qc.review.foreseen import FEWEST_CROPS, KNOWN, MOST_CROPS, STEP, variance_of_crops
 from levelfield.qc.review.sampling import SetDraw
 from levelfield.qc.statistics.comparison import ClassKey, Comparison
 from levelfield.qc.verdict.cases import rules_of
@@ -28,6 +29,7 @@ CONSTANTS = {
     **{"trust": TRUST, "guardVariance": GUARD_VARIANCE, "guardCrops": GUARD_CROPS, "goal": GOAL},
     **{"largestBet": LARGEST_BET, "largestLoss": LARGEST_LOSS, "ruin": RUIN},
     "secondsPerCrop": SECONDS_PER_CROP,
+    **{"fewestCrops": FEWEST_CROPS, "step": STEP, "mostCrops": MOST_CROPS, "knownCrops": KNOWN},
     "ratios": RATIOS,
     "possible": POSSIBLE,
     # By measure, answer and number of pieces or objects, 0 where nothing is counted.
@@ -82,6 +84,11 @@ def _class_numbers(review: ClassReview) -> dict[str, Any]:
         "planned": draw.planned,
         "sizes": _numbers(sums(well, sizes, len(wells))),
         "evidence": {name: _numbers(own) for name, own in by_well.items()},
+        "foreseen": {
+            name: float(f"{variance_of_crops(review, name):.10g}")
+            for name in REVIEWED
+            if name != "bias"
+        },
         "crops": {
             "chance": _numbers(draw.chances[planned]),
             "size": _numbers(sizes[planned]),

@@ -43,8 +43,8 @@ def together(parts: Sequence[Spread]) -> Spread:
     return Spread(total, satterthwaite([part.variance for part in parts], freedoms))
 
 
-def likely(spread: Spread) -> Spread:
-    """Return a variance that is too large in six of ten cases.
+def likely(spread: Spread, share: float = LIKELY) -> Spread:
+    """Return a variance that is too small in no more than a share of the cases.
 
     A variance from few wells is mostly too small. Where it happens to be, Satterthwaite's degrees
     of freedom would rest on the review, and make the interval narrow just when it must not be.
@@ -53,5 +53,5 @@ def likely(spread: Spread) -> Spread:
     if not np.isfinite(freedom):
         return spread
     # The quantile of the chi-squared distribution.
-    expected = freedom / float(2 * special.gammaincinv(freedom / 2, LIKELY))
+    expected = freedom / float(2 * special.gammaincinv(freedom / 2, share))
     return replace(spread, variance=spread.variance * expected)

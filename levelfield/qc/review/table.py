@@ -7,7 +7,7 @@ import pandas as pd
 from levelfield.qc.statistics.estimates import NOTHING, Estimate
 from levelfield.qc.statistics.records import columns_of, from_table, to_table
 from levelfield.qc.verdict.rows import Key, ReviewedRow
-from levelfield.qc.verdict.steps import review_step
+from levelfield.qc.verdict.steps import classes_shown, review_step
 from levelfield.questions import MEASURES
 
 _OF_ESTIMATES = [
@@ -42,10 +42,16 @@ def reviewed_table(
         same rows again, and `SHOWN_COLUMNS`, in the row's unit with 90 % intervals: ``reviewed_*``
         about this control, ``these_wells_*`` about the wells that were imaged, ``matched_*`` at
         equal local density, ``evidence_*`` without any review. ``minutes_needed`` is a person's
-        time for ``reviews_needed`` in every class of the row; NaN where that is empty.
+        time for ``reviews_needed`` crops of every class, as the page shows them in turn; NaN where
+        that is empty.
     """
+    classes = classes_shown(rows)
     shown = pd.DataFrame(
-        [_shown(row, (evidence or {}).get(row.key)) for row in rows], columns=list(SHOWN_COLUMNS)
+        [
+            _shown(row, (evidence or {}).get(row.key), classes.get(row.object_set, 1))
+            for row in rows
+        ],
+        columns=list(SHOWN_COLUMNS),
     )
     return pd.concat([to_table(rows, ReviewedRow), shown], axis=1)[_order()]
 
@@ -62,7 +68,7 @@ def _order() -> list[str]:
     return [*head, *SHOWN_COLUMNS, *(name for name in records if name not in head)]
 
 
-def _shown(row: ReviewedRow, evidence: Estimate | None) -> dict[str, object]:
+def _shown(row: ReviewedRow, evidence: Estimate | None, n_classes: int) -> dict[str, object]:
     measure, is_bias = MEASURES[row.measure], row.measure == "bias"
     scale = 1.0 if is_bias else measure.scale
     estimates = (row.estimate, row.these_wells, row.matched, None if is_bias else evidence)
@@ -70,5 +76,5 @@ def _shown(row: ReviewedRow, evidence: Estimate | None) -> dict[str, object]:
     shown = dict(zip(_OF_ESTIMATES, numbers, strict=True))
     minutes: float = float("nan")
     if row.reviews_needed is not None:
-        minutes = review_step(row.reviews_needed, row.scope).minutes
+        minutes = review_step([row.reviews_needed], n_classes).minutes
     return {"question": measure.question, "minutes_needed": minutes} | shown

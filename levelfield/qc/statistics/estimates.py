@@ -42,6 +42,9 @@ class Estimate:
         it counts as known.
     possible : (float, float)
         Lowest and highest value that there can be; intervals end there.
+    offset : float
+        Middle of the interval less the value: one that holds whenever one stops, or whatever nobody
+        could tell, need not lie evenly about the estimate.
     """
 
     value: float
@@ -51,6 +54,7 @@ class Estimate:
     systematic_variance: float = 0.0
     systematic_degrees_of_freedom: float = float("inf")
     possible: tuple[float, float] = (float("-inf"), float("inf"))
+    offset: float = 0.0
 
     @property
     def standard_error(self) -> float:
@@ -64,7 +68,8 @@ class Estimate:
         if not np.isfinite(self.standard_error) or not np.isfinite(self.value):
             return float("nan"), float("nan")
         reach, (lowest, highest) = self.reach(level), self.possible
-        low, high = self.value - reach, self.value + reach
+        middle = self.value + self.offset
+        low, high = min(middle - reach, self.value), max(middle + reach, self.value)
         return min(max(low, lowest), highest), min(max(high, lowest), highest)
 
     def reach(self, level: float) -> float:

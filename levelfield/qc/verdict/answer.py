@@ -6,7 +6,8 @@ import numpy as np
 
 from levelfield.qc.statistics.decision import bound_of
 from levelfield.qc.statistics.estimates import SEVERITY, worst_verdict
-from levelfield.qc.verdict.rows import Answer, Judged, Row
+from levelfield.qc.verdict.rows import Answer, Judged, NextStep, Row
+from levelfield.qc.verdict.steps import classes_shown, review_step
 from levelfield.questions import QUESTIONS, SCOPES
 
 
@@ -67,7 +68,16 @@ def _answer(rows: Sequence[Row]) -> Answer:
         both=both,
         shared=_is_shared(rows),
         cancelling=_is_cancelling(rows),
+        next_step=_next_step(worst, rows),
     )
+
+
+def _next_step(worst: Row, rows: Sequence[Row]) -> NextStep:
+    """Return the next step of the row that answers; a review is one of all rows of the question."""
+    if worst.next_step.kind != "review":
+        return worst.next_step
+    steps = [row.next_step.amount for row in rows if row.next_step.kind == "review"]
+    return review_step(steps, classes_shown(rows)[worst.object_set])
 
 
 def _is_shared(rows: Sequence[Row]) -> bool:

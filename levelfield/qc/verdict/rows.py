@@ -273,6 +273,9 @@ class Answer:
     shared, cancelling : bool
         Whether both classes fail in the same direction and no difference does: counts are wrong,
         contrasts may still hold; whether splits and merges fail although their balance does not.
+    next_step : NextStep
+        The cheapest that would decide the question: that of the worst row, but a review as large as
+        all its rows need.
     """
 
     plate: str
@@ -286,6 +289,7 @@ class Answer:
     both: Verdict
     shared: bool = False
     cancelling: bool = False
+    next_step: NextStep = _NOTHING
 
     @property
     def unreviewed(self) -> bool:

@@ -7,6 +7,7 @@ excluded sites.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from levelfield.qc.statistics.records import shared_fields
 from levelfield.qc.verdict.cases import Case, Held
 from levelfield.qc.verdict.rows import Reason, Row
 from levelfield.qc.verdict.rules import Rules
-from levelfield.qc.verdict.steps import next_step
+from levelfield.qc.verdict.steps import UsualReview, classes_shown, next_step
 
 CONTRADICTION = 0.10
 """Share of objects too large less those too small, beyond which a review contradicts a threshold
@@ -26,8 +27,16 @@ that passes by the evidence."""
 
 def judge(cases: Sequence[Case], rules: Rules) -> list[Row]:
     """Return the judged row of every case, in their order."""
-    levels = _family_levels(cases)
-    return [_row(case, levels[case.measure.question], rules) for case in cases]
+    levels, shown = _family_levels(cases), classes_shown(case.reading for case in cases)
+    return [
+        _row(
+            case,
+            levels[case.measure.question],
+            UsualReview(rules.review_per_class, shown.get(case.reading.object_set, 1)),
+            withheld=bool(rules.withheld),
+        )
+        for case in cases
+    ]
 
 
 def _family_levels(cases: Sequence[Case]) -> dict[str, float]:
@@ -47,14 +56,15 @@ def _level(family: Sequence[tuple[Case, Held]]) -> float:
     )
 
 
-def _row(case: Case, level: float, rules: Rules) -> Row:
+def _row(case: Case, level: float, usual: UsualReview, *, withheld: bool) -> Row:
     verdict, by_matched = _verdict(case, level)
     reason = _reason(case, verdict, by_matched)
     if verdict == "pass" and _contradicted(case):
         verdict, reason = "undecided", "reviewers_disagree"
-    if rules.withheld:
+    if withheld:
         verdict, reason = "undecided", "excluded_sites"
-    return _record(case, verdict, reason, by_matched, rules)
+    step = next_step(case, verdict, reason, usual)
+    return replace(_record(case, verdict, reason, by_matched), next_step=step)
 
 
 def _verdict(case: Case, level: float) -> tuple[Verdict, bool]:
@@ -98,7 +108,7 @@ def _reason(case: Case, verdict: Verdict, by_matched: bool) -> Reason:
     return "sampling" if wide_by_sampling else "doubt"
 
 
-def _record(case: Case, verdict: Verdict, reason: Reason, by_matched: bool, rules: Rules) -> Row:
+def _record(case: Case, verdict: Verdict, reason: Reason, by_matched: bool) -> Row:
     reading, constants, estimate = case.reading, case.constants, case.decides.estimate
     facts = shared_fields(case, Row) | shared_fields(reading, Row)
     facts |= {
@@ -123,5 +133,4 @@ def _record(case: Case, verdict: Verdict, reason: Reason, by_matched: bool, rule
         doubt_shares=dict(case.shares),
         reviewed_these_wells=case.these_wells,
         at_floor=is_rate and not case.by_review and estimate.value < 0,
-        next_step=next_step(case, verdict, reason, rules.review_per_class),
     )

@@ -1,12 +1,15 @@
 """What to do next: the cheapest step that would decide a row, with what it costs."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from math import ceil
+from typing import Protocol
 
 from levelfield.qc.statistics.decision import FEWEST_TO_PASS, wells_to_decide
 from levelfield.qc.statistics.estimates import Verdict
 from levelfield.qc.verdict.cases import Case
 from levelfield.qc.verdict.rows import NextStep, Reason
-from levelfield.questions import MEASURES, n_classes
+from levelfield.questions import MEASURES, Scope, n_classes
 
 SECONDS_PER_CROP = 6
 """A person's time to look at one crop of a review and answer."""
@@ -16,50 +19,93 @@ MINUTES_PER_FIELD = 15
 """To outline the nuclei of one field."""
 
 
-def next_step(case: Case, verdict: Verdict, reason: Reason, usual_review: int) -> NextStep:
-    """Return the cheapest step that would decide an undecided row, or confirm another.
+class OfClasses(Protocol):
+    """A row that is about a class, or the difference of two."""
 
-    `usual_review` is the number of crops per class where no better one is known.
-    """
+    @property
+    def object_set(self) -> str:
+        """What was segmented."""
+
+    @property
+    def scope(self) -> Scope:
+        """Of negative or positive wells, or their difference."""
+
+    @property
+    def perturbation(self) -> str:
+        """Which control."""
+
+
+def classes_shown(rows: Iterable[OfClasses]) -> Mapping[str, int]:
+    """Return by object set how many classes its review shows in turn."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for row in rows:
+        if row.scope != "difference":
+            found.setdefault(row.object_set, set()).add((row.scope, row.perturbation))
+    return {name: len(classes) for name, classes in found.items()}
+
+
+@dataclass(frozen=True)
+class UsualReview:
+    """Crops per class where no better number is known, and how many classes are shown in turn."""
+
+    per_class: int
+    n_classes: int
+
+
+def next_step(case: Case, verdict: Verdict, reason: Reason, usual: UsualReview) -> NextStep:
+    """Return the cheapest step that would decide an undecided row, or confirm another."""
     if verdict != "undecided":
-        return (not case.by_review and _review(case, usual_review)) or NextStep()
+        return (not case.by_review and _review(case, usual)) or NextStep()
     if reason == "excluded_sites":
         return NextStep("images")
     if reason == "no_wells":
         return NextStep("layout" if case.reading.undeclared else "images")
     if reason == "nothing_measured" and case.reading.n_objects > 0:
-        return _review(case, usual_review) or NextStep("look")
+        return _review(case, usual) or NextStep("look")
     if reason in ("nothing_measured", "reviewers_disagree"):
         return NextStep("look")
     if reason == "one_well":
         return NextStep("wells", _wells(case) or FEWEST_TO_PASS)
     if case.shares.get("saturation", 0.0) > 0.5:
         return NextStep("expose")
-    return _review_or_wells(case, reason, usual_review)
+    return _review_or_wells(case, reason, usual)
 
 
-def review_step(per_class: int, scope: str) -> NextStep:
-    """Return a review of so many crops per class, with minutes."""
-    seconds = per_class * n_classes(scope) * SECONDS_PER_CROP
-    return NextStep("review", per_class, ceil(seconds / 60))
+def review_step(needed: Iterable[int | None], n_classes: int) -> NextStep:
+    """Return the review that should decide all rows that a review can decide, with minutes.
+
+    The report and the review page both say what this says.
+
+    Parameters
+    ----------
+    needed : iterable of int or None
+        Crops per class of each row; None where no number decides it.
+    n_classes : int
+        That the page shows in turn, whichever of them the rows are about.
+    """
+    known = [number for number in needed if number is not None]
+    if not known:
+        return NextStep()
+    seconds = max(known) * n_classes * SECONDS_PER_CROP
+    return NextStep("review", max(known), ceil(seconds / 60))
 
 
-def _review(case: Case, usual_review: int) -> NextStep | None:
+def _review(case: Case, usual: UsualReview) -> NextStep | None:
     """Return the review that would decide a row; None where no review would."""
     measure = case.reading.measure
     if measure == "bias" or not MEASURES[measure].in_review:
         return None
-    number = case.reviews_needed if case.asked else usual_review
+    number = case.reviews_needed if case.asked else usual.per_class
     done = case.review.n_reviewed / n_classes(case.reading.scope)
     if number is None or (case.by_review and number <= done):
         return None
-    return review_step(number, case.reading.scope)
+    return review_step([number], usual.n_classes)
 
 
-def _review_or_wells(case: Case, reason: Reason, usual_review: int) -> NextStep:
+def _review_or_wells(case: Case, reason: Reason, usual: UsualReview) -> NextStep:
     """Minutes at the screen cost less than wells, and wells less than outlines drawn by hand."""
     number = _wells(case)
-    review = _review(case, usual_review)
+    review = _review(case, usual)
     # A review cannot take away the scatter between wells: unless it is known to decide, more wells
     # come first where they would.
     certain = case.asked and review is not None

@@ -152,7 +152,6 @@ def answer_lines(
             worst_measure=answer.worst.measure_name,
             worst_scope=answer.worst.scope,
             worst_perturbation=answer.worst.perturbation,
-            next_step=answer.worst.next_step,
             n_treated=n_treated,
             n_not_covered=n_not_covered,
             headline=headline,

@@ -37,7 +37,7 @@ def answer_headline(answer: Answer) -> str:
         _worst(answer),
         _shared_words(answer),
         CANCELLING if answer.cancelling else "",
-        next_words(worst) if answer.verdict == "undecided" else "",
+        next_words(answer) if answer.verdict == "undecided" else "",
     ]
     return " ".join(filter(None, sentences))
 

@@ -1,6 +1,6 @@
 """What to do next, in words, with its cost."""
 
-from levelfield.qc.verdict.rows import NextStep, Row, Step
+from levelfield.qc.verdict.rows import Answer, NextStep, Row, Step
 from levelfield.qc.wording.numbers import count
 
 _WORDS: dict[Step, tuple[str, str]] = {
@@ -58,9 +58,9 @@ def next_head(verdict: str) -> str:
     return "Next" if verdict == "undecided" else "To be sure"
 
 
-def next_words(row: Row) -> str:
-    """Write the next step of a row as a sentence; empty where there is nothing to do."""
-    words = next_step_words(row.next_step)
+def next_words(decided: Row | Answer) -> str:
+    """Write the next step of a row or question as a sentence; empty where there is none."""
+    words = next_step_words(decided.next_step)
     if not words:
         return ""
-    return f"{next_head(row.verdict)}: {words}."
+    return f"{next_head(decided.verdict)}: {words}."

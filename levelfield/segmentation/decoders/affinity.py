@@ -39,7 +39,7 @@ def affinity(prediction: Prediction, options: AffinityOptions) -> Labels:
     certainty = np.minimum(np.abs(attraction) * _LEVELS, _LEVELS).astype(np.uint16)
     order = np.argsort(_LEVELS - certainty, kind="stable")
     labels = np.zeros(mask.shape, np.int32)
-    labels[mask] = _mutex_watershed(first[order], second[order], attraction[order] > 0, n_pixels)
+    labels[mask] = _clusters(first[order], second[order], attraction[order] > 0, n_pixels)
     # Doubtful edges crumble; the crumbs belong to the objects beside them.
     objects = keep_objects(labels, equivalent_diameters(labels) >= options.minimum_diameter)
     labels = flood(objects, mask, prediction.foreground)
@@ -65,20 +65,25 @@ def _overlapping(length: int, shift: int, step: int) -> tuple[slice, slice]:
     return slice(start, stop, step), slice(start + shift, stop + shift, step)
 
 
+def _clusters(first: Labels, second: Labels, attracts: Mask, n_nodes: int) -> Labels:
+    """Return the cluster (1..n) of every node; pairs come with the most certain first."""
+    nodes = np.zeros((5, n_nodes), np.int32)
+    nodes[0], nodes[1], nodes[2:4] = np.arange(n_nodes), 1, -1
+    entries = np.empty((2, 2 * np.count_nonzero(~attracts)), np.int32)
+    _join(first, second, attracts, nodes, entries)
+    clusters = np.zeros((2, n_nodes), np.int32)
+    _number(nodes[0], clusters)
+    return clusters[0]
+
+
 # numba: each pair depends on those before it. What a cluster excludes is a linked list, so that two
 # clusters' lists join in one step.
 @njit(cache=True, nogil=True)
-def _mutex_watershed(first: Labels, second: Labels, attracts: Mask, n_nodes: int) -> Labels:
-    """Return the cluster (1..n) of every node; pairs come with the most certain first."""
-    parents = np.arange(n_nodes, dtype=np.int32)
-    sizes = np.ones(n_nodes, np.int32)
-    heads = np.full(n_nodes, -1, np.int32)
-    tails = np.full(n_nodes, -1, np.int32)
-    n_excluded = np.zeros(n_nodes, np.int32)
+def _join(first: Labels, second: Labels, attracts: Mask, nodes: Labels, entries: Labels) -> None:
+    """Join nodes to clusters: nodes in one have one root among their parents."""
+    parents, sizes, heads, tails, n_excluded = nodes[0], nodes[1], nodes[2], nodes[3], nodes[4]
+    excluded, following = entries[0], entries[1]
     n_entries = 0
-    capacity = 2 * (len(attracts) - attracts.sum())
-    following = np.empty(capacity, np.int32)
-    excluded = np.empty(capacity, np.int32)
     for pair in range(len(first)):
         small, large = root_of(parents, first[pair]), root_of(parents, second[pair])
         if small == large:
@@ -110,19 +115,16 @@ def _mutex_watershed(first: Labels, second: Labels, attracts: Mask, n_nodes: int
             heads[mine] = n_entries
             n_excluded[mine] += 1
             n_entries += 1
-    return _numbered(parents)
 
 
 @njit(cache=True, nogil=True)
-def _numbered(parents: Labels) -> Labels:
-    """Return the number (1..n) of every node's root, in the order in which roots appear."""
-    clusters = np.zeros(len(parents), np.int32)
-    numbers = np.zeros(len(parents), np.int32)
+def _number(parents: Labels, clusters: Labels) -> None:
+    """Write down each node's cluster (1..n), in the order in which roots appear."""
+    own, numbers = clusters[0], clusters[1]
     n_clusters = 0
     for node in range(len(parents)):
         root = root_of(parents, node)
         if numbers[root] == 0:
             n_clusters += 1
             numbers[root] = n_clusters
-        clusters[node] = numbers[root]
-    return clusters
+        own[node] = numbers[root]

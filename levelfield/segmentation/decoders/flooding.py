@@ -19,7 +19,10 @@ def flood(seeds: Labels, mask: Mask, surface: Plane) -> Labels:
     labels = np.where(mask, seeds, 0).astype(np.int32, copy=False)
     n_seeds = int(labels.max(initial=0))
     if n_seeds:
-        _grow(labels, mask, surface)
+        levels = np.zeros(labels.size, np.uint8)
+        _find_levels(surface.ravel(), mask.ravel(), levels)
+        ends = np.full((2, _LEVELS), -1, np.int32)
+        _grow(labels, mask, levels, ends, np.full(labels.size, -1, np.int32))
     left = mask & (labels == 0)
     if left.any():
         parts, _ = ndimage.label(left)
@@ -30,13 +33,13 @@ def flood(seeds: Labels, mask: Mask, surface: Plane) -> Labels:
 # Compiled: scikit-image's watershed keeps a heap of pixels; a queue for each level takes less
 # than half of its time.
 @njit(cache=True, nogil=True)
-def _grow(labels: Labels, mask: Mask, surface: Plane) -> None:
+def _grow(
+    labels: Labels, mask: Mask, level_of: NDArray[np.uint8], ends: Labels, following: Labels
+) -> None:
+    """Grow seeds by their queues: the first and last pixel of each level, and what follows each."""
     height, width = labels.shape
     flat, allowed = labels.ravel(), mask.ravel()
-    level_of = _levels(surface.ravel(), allowed)
-    first = np.full(_LEVELS, -1, np.int32)
-    last = np.full(_LEVELS, -1, np.int32)
-    following = np.full(flat.size, -1, np.int32)
+    first, last = ends[0], ends[1]
     highest = 0
     for pixel in range(flat.size):
         if flat[pixel] > 0 and _beside_free(flat, allowed, pixel, height, width):
@@ -59,17 +62,15 @@ def _grow(labels: Labels, mask: Mask, surface: Plane) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _levels(heights: Plane, allowed: Mask) -> NDArray[np.uint8]:
+def _find_levels(heights: Plane, allowed: Mask, levels: NDArray[np.uint8]) -> None:
     low, high = np.inf, -np.inf
     for pixel in range(heights.size):
         if allowed[pixel]:
             low, high = min(low, heights[pixel]), max(high, heights[pixel])
-    levels = np.zeros(heights.size, np.uint8)
     scale = (_LEVELS - 1) / max(high - low, 1e-9)
     for pixel in range(heights.size):
         if allowed[pixel]:
             levels[pixel] = int((heights[pixel] - low) * scale)
-    return levels
 
 
 @njit(cache=True, nogil=True)

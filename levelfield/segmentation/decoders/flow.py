@@ -3,11 +3,13 @@
 Stringer et al., "Cellpose: a generalist algorithm for cellular segmentation", Nature Methods 2021.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 from scipy import ndimage
 
-from levelfield.arrays import Image, Integers, Labels
+from levelfield.arrays import Image, Integers, Labels, Mask
 from levelfield.labels.objects import largest_parts
 from levelfield.segmentation.declump import merged_basins
 from levelfield.segmentation.decoder_options import FlowOptions
@@ -26,22 +28,33 @@ def flow(prediction: Prediction, options: FlowOptions) -> Labels:
     pixels = np.flatnonzero(mask)
     arrivals = prediction.ends
     if prediction.flow.size:
-        arrows = np.where(mask, prediction.flow, np.float32(0)).transpose(1, 2, 0)
-        arrivals = _follow(np.ascontiguousarray(arrows), pixels)
-    density = np.bincount(arrivals, minlength=mask.size).reshape(mask.shape)
-    smooth = ndimage.gaussian_filter(density.astype(np.float32), _SMOOTHING)
-    centres, _ = merged_basins(smooth, smooth > _LOWEST_DENSITY, options.depth, 0.0)
+        arrivals = follow_to_the_end(prediction.flow, mask, pixels)
+    centres = _centres(arrivals, mask.shape, options.depth)
     labels = np.zeros(mask.shape, np.int32)
     labels.ravel()[pixels] = centres.ravel()[arrivals]
     return finish(largest_parts(labels), prediction.foreground, options)
 
 
+def follow_to_the_end(directions: Image, mask: Mask, pixels: Integers) -> Integers:
+    """Return the pixel in which each of `pixels` ends; both as flat indices."""
+    arrows = np.where(mask, directions, np.float32(0)).transpose(1, 2, 0)
+    arrivals = np.empty(len(pixels), np.int64)
+    _follow(np.ascontiguousarray(arrows), pixels, arrivals)
+    return arrivals
+
+
+def _centres(arrivals: Integers, shape: tuple[int, ...], depth: float) -> Labels:
+    """Return the places in which many pixels arrive, numbered (Y, X)."""
+    density = np.bincount(arrivals, minlength=math.prod(shape)).reshape(shape)
+    smooth = ndimage.gaussian_filter(density.astype(np.float32), _SMOOTHING)
+    return merged_basins(smooth, smooth > _LOWEST_DENSITY, depth, 0.0)[0]
+
+
 # numba: every pixel takes as many steps as it needs, most of them few
 @njit(cache=True, nogil=True)
-def _follow(arrows: Image, pixels: Integers) -> Integers:
-    """Return the pixel in which each of `pixels` ends; both as flat indices."""
+def _follow(arrows: Image, pixels: Integers, ends: Integers) -> None:
+    """Find the pixel in which each of `pixels` ends; both as flat indices."""
     height, width = arrows.shape[:2]
-    ends = np.empty(len(pixels), np.int64)
     for number in range(len(pixels)):
         y, x = float(pixels[number] // width), float(pixels[number] % width)
         last_y, last_x = -1.0, -1.0
@@ -74,4 +87,3 @@ def _follow(arrows: Image, pixels: Integers) -> Integers:
             last_y, last_x = y, x
             y, x = next_y, next_x
         ends[number] = int(y + 0.5) * width + int(x + 0.5)
-    return ends

@@ -117,8 +117,6 @@ def decode(
     image : (Y, X) float32, optional
         Without it, the outlines are those of the prediction alone.
     """
-    from skimage.transform import resize
-
     from levelfield.segmentation.decoders import DECODERS
     from levelfield.segmentation.small_network.refinement import refine_outlines
 
@@ -128,6 +126,8 @@ def decode(
     # Px of the image per px of a smaller one that the network was given.
     coarseness = max(1.0, shape[0] / labels.shape[0])
     if labels.shape != shape:
+        from skimage.transform import resize
+
         foreground = resize(foreground, shape, order=1, anti_aliasing=False)
         labels = _to_size(labels, foreground > threshold, coarseness)
     if image is not None and options.outline is not None:

@@ -69,8 +69,12 @@ def refine_outlines(
     height = smoothed - local_background(smoothed, outside, diameter)
     plateau = plateaus(height, labels)
     visible = plateau > _LEAST_CONTRAST * pixel_noise(image)
-    relative = height / np.where(visible, plateau, 1)[wide]
-    likely = _IMAGE_SHARE * (relative - level) + (1 - _IMAGE_SHARE) * (foreground - threshold)
+    # From here in place: each of these is as large as the image.
+    likely = height / np.where(visible, plateau, 1)[wide]
+    del smoothed, outside, height
+    likely -= level
+    likely *= _IMAGE_SHARE
+    likely += (1 - _IMAGE_SHARE) * (foreground - threshold)
     inside = np.where(visible[wide], likely > 0, labels > 0)
     inside |= distance_to_outside(labels) > REACH * coarseness
     return fill_object_holes(largest_parts(np.where(inside, wide, 0)))

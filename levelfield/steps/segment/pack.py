@@ -12,6 +12,7 @@ from levelfield.execution.checkpoints import Checkpoint
 from levelfield.execution.gpu_workers import map_on_gpus, threads_each
 from levelfield.execution.helpers import Helpers, helpers_worth, map_with
 from levelfield.execution.machine_faults import is_machine_fault
+from levelfield.execution.memory import give_back_arrays_at_once
 from levelfield.execution.progress import map_fields
 from levelfield.images.planes import PASSING_ERRORS
 from levelfield.images.sites import Site, SiteFault, sites_of
@@ -132,6 +133,7 @@ def _segment_unless_done(
 
 def segment_fields(sites: Sequence[Site], job: SegmentationJob) -> list[Row]:
     """Segment sites and store them, unless the store holds them already; return their rows."""
+    give_back_arrays_at_once()
     looked_at = map_with(job, _look_at, [(site,) for site in sites])
     waiting = [found for found in looked_at if isinstance(found, WaitingField)]
     made = iter(_make_fields(waiting, job))

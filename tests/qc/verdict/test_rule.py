@@ -19,6 +19,7 @@ from qc_plates import (
 from levelfield.qc.statistics.errors import ErrorModel
 from levelfield.qc.verdict.answer import answers_of
 from levelfield.qc.verdict.cases import plate_cases
+from levelfield.qc.verdict.rows import NextStep
 from levelfield.qc.verdict.rule import judge
 from levelfield.qc.verdict.rules import Rules
 from levelfield.questions import MEASURES, QUESTIONS
@@ -33,6 +34,18 @@ def test_a_good_segmentation_passes_every_question_unreviewed():
     assert verdicts(rows) == dict.fromkeys(QUESTIONS, "pass")
     assert all(one.unreviewed for one in answers_of(rows))
     assert all(row.reason == "inside" and row.basis == "evidence" for row in rows)
+
+
+def test_a_question_asks_for_the_review_that_all_its_rows_need():
+    judged = [row for row in rows_of(GOOD) if row.measure_name in ("splits", "merges")]
+    rows = [
+        replace(row, verdict="undecided", next_step=NextStep("review", 10 * (i + 1), 2 * (i + 1)))
+        for i, row in enumerate(judged)
+    ]
+    (answer,) = answers_of(rows)
+    assert len(rows) == 6
+    # 60 crops of each of two classes, at 6 s.
+    assert answer.next_step == NextStep("review", 60, 12)
 
 
 def test_every_measure_has_its_classes_and_their_difference():
@@ -168,7 +181,7 @@ def test_images_outside_of_the_calibration_widen_and_do_not_withhold():
     open_ = row_of(rows, "merges", "negcon")
     assert (open_.verdict, open_.reason) == ("undecided", "doubt")
     assert open_.doubt_shares["outside"] > 0.8
-    assert open_.next_step.kind == "review" and open_.next_step.minutes == 5
+    assert open_.next_step.kind == "review" and open_.next_step.minutes == 10
 
 
 def test_a_class_with_one_well_is_estimated_may_fail_and_cannot_pass():
