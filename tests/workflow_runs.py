@@ -100,6 +100,8 @@ C12,poscon,Wortmannin,
 
 # Whole fields and tables, up to the verdict; after `--`, or they would be further config files.
 VERDICT = ("--", "results/P/qc/verdict.csv", "results/P/readouts.csv")
+# What a review does again.
+QC_RULES = {"check_review", "qc_plate", "qc_screen", "report_plate", "report_screen", "provenance"}
 ONE_PACK = ("--", "results/P/segment/pack1.csv")
 
 

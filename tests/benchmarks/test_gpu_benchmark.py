@@ -11,6 +11,7 @@ from real_images import REPOSITORY  # noqa: E402
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
+import gpu_pipeline  # noqa: E402
 from gpu_parts import images  # noqa: E402
 from gpu_parts.planted import Planted  # noqa: E402
 from gpu_parts.rows import Rows  # noqa: E402
@@ -50,3 +51,21 @@ def test_planted_flows_give_the_objects_that_they_are_of():
     n_objects = len(np.unique(labels)) - 1
     assert abs(found.max() - n_objects) <= 0.1 * n_objects
     assert np.mean((found > 0) == (labels > 0)) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("cpu", "own", "gpu_ms", "expected", "bound"),
+    [
+        (0.1, 0.02, 70.0, 14.3, "GPU"),
+        (0.8, 0.02, 70.0, 5.0, "CPU"),
+        (0.2, 0.1, 70.0, 10.0, "process of the GPU"),
+    ],
+)
+def test_the_pipeline_is_bound_by_what_takes_longest(cpu, own, gpu_ms, expected, bound):
+    """Portions of four fields; before the second third starts nothing is counted."""
+    marks = [(100.0 * n, 4, 9 + 4 * own * n, 50 + 4 * cpu * n) for n in range(12)]
+    marks[0] = (0.0, 4, 0.0, 0.0)
+    arguments = type("Arguments", (), {"cores": 4, "gpu_ms": gpu_ms})
+    row = gpu_pipeline._row(marks, 4, arguments)
+    assert (row["sustained_per_s"], row["bound_by"]) == (expected, bound)
+    assert row["cpu_s"] == pytest.approx(cpu) and row["gpu_process_s"] == pytest.approx(own)

@@ -135,3 +135,16 @@ def test_after_a_failure_no_field_is_tried_again_on_that_gpu(
         segment("network", "struck")
     assert max(calls) == together and len(calls) <= len(WELLS)
     assert not stored(tmp_path / "struck")
+
+
+def test_several_gpus_with_processes_beside_each_make_the_same_labels(
+    segment, tmp_path, monkeypatch
+):
+    """Two fake devices, each with a process of its own that has a helper of its own."""
+    peace = segment("network", "peace")
+    monkeypatch.setattr(SegmentationJob, "gpus", ["cpu", "cpu"])
+    monkeypatch.setattr("levelfield.steps.segment.pack.helpers_worth", lambda fields, cores: 1)
+    pd.testing.assert_frame_equal(segment("network", "shared"), peace)
+    expected = stored(tmp_path / "peace")
+    for well, labels in stored(tmp_path / "shared").items():
+        np.testing.assert_array_equal(labels, expected[well])

@@ -8,10 +8,9 @@ import re
 
 import pandas as pd
 import pytest
-from workflow_runs import VERDICT
+from workflow_runs import QC_RULES, VERDICT
 
 pytestmark = pytest.mark.workflow
-QC_RULES = {"check_review", "qc_plate", "qc_screen", "report_plate", "report_screen", "provenance"}
 JUDGED = ["object_set", "measure", "scope", "perturbation", "estimate", "basis", "verdict"]
 
 

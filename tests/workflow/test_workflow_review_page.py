@@ -7,8 +7,7 @@ from time import monotonic, sleep
 import pandas as pd
 import pytest
 from chromium import MISSING, chromium, find_chromium
-from test_workflow_review import QC_RULES
-from workflow_runs import VERDICT, small_screen
+from workflow_runs import QC_RULES, VERDICT, small_screen
 
 pytestmark = [pytest.mark.workflow, pytest.mark.skipif(find_chromium() is None, reason=MISSING)]
 LACKING = 25
