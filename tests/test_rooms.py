@@ -101,6 +101,12 @@ def functions():
                 yield f"{file.relative_to(ROOT)}: {node.name}", node
 
 
+def test_no_function_is_longer_than_50_lines():
+    lengths = {name: node.end_lineno - node.lineno + 1 for name, node in functions()}
+    assert len(lengths) > 1000
+    assert not {name: length for name, length in lengths.items() if length > 50}
+
+
 def test_no_function_has_more_than_8_parameters():
     def count(function):
         given = function.args

@@ -191,7 +191,8 @@ def test_keys_alone_lead_to_an_object_and_back(shown):
     shown.run("document.querySelector('#browser-objects button').focus()")
     shown.press("Enter")
     shown.wait("location.hash.includes('object=')")
-    assert "possible missed object" in text(shown, "#browser-status")
+    said = "document.getElementById('browser-status').textContent"
+    shown.wait(f"{said}.includes('possible missed object')")
     shown.press("o")
     assert shown.run("document.querySelectorAll('#browser-outlines :checked').length") == 0
 
