@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,9 +96,14 @@ def break_off(handler: SimpleHTTPRequestHandler, number: int) -> None:
         handler.close_connection = True
 
 
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """Say nothing: a client may hang up when it has seen the size of a file."""
+
+
 @contextmanager
 def _serving(handler) -> Iterator[str]:
-    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    http = _Quiet(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=http.serve_forever, daemon=True)
     thread.start()
     try:
@@ -114,6 +120,7 @@ def s3_server(folder: Path, bucket: str, fail_every: int = 0) -> Iterator[Server
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it prints every request
     application = DomainDispatcherApplication(create_backend_app)
     server = Server("", fail_every=0)
 
