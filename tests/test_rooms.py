@@ -27,6 +27,7 @@ QC = (
     "statistics",
     "image_quality",
     "evidence",
+    "collage",
     "verdict",
     "review",
     "wording",
