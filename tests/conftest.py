@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from hypothesis import settings
+from warm_python import end_servers
 
 from levelfield.config.sheets import SCHEMAS, config_schema, load_schema
 
@@ -64,3 +65,7 @@ def undisturbed(tmp_path_factory):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole runs first: beside them, several workers have the short tests to share at the end."""
     items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+
+
+def pytest_sessionfinish() -> None:
+    end_servers()

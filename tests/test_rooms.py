@@ -27,6 +27,7 @@ QC = (
     "statistics",
     "image_quality",
     "evidence",
+    "collage",
     "verdict",
     "review",
     "wording",
@@ -98,6 +99,12 @@ def functions():
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield f"{file.relative_to(ROOT)}: {node.name}", node
+
+
+def test_no_function_is_longer_than_50_lines():
+    lengths = {name: node.end_lineno - node.lineno + 1 for name, node in functions()}
+    assert len(lengths) > 1000
+    assert not {name: length for name, length in lengths.items() if length > 50}
 
 
 def test_no_function_has_more_than_8_parameters():

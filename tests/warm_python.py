@@ -31,6 +31,7 @@ from pkgutil import iter_modules
 from real_images import REPOSITORY
 
 LONGEST_REQUEST = 1 << 20  # bytes
+_servers: list[subprocess.Popen] = []
 CLIENT = f"""#!{sys.executable} -IS
 import json, os, socket, sys
 
@@ -61,14 +62,19 @@ def _started(path: str) -> str:
         stdout=subprocess.PIPE,
     )
     assert server.stdout.readline() == b"ready\n"
-    atexit.register(_end, server)
+    _servers.append(server)
     return str(program)
 
 
-def _end(server: subprocess.Popen) -> None:
-    server.stdin.close()
-    server.wait()
-    shutil.rmtree(Path(server.args[-1]))
+@atexit.register
+def end_servers() -> None:
+    """End what was started: what coverage saw there is written then, before it is put together."""
+    _started.cache_clear()
+    while _servers:
+        server = _servers.pop()
+        server.stdin.close()
+        server.wait()
+        shutil.rmtree(Path(server.args[-1]))
 
 
 def load() -> None:

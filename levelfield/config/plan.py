@@ -80,6 +80,11 @@ class Plan:
         return any(made.threshold_from != "image" for made in self.object_sets)
 
     @property
+    def collages(self) -> bool:
+        """Whether collages are made of the control classes."""
+        return Science(self.config).collages.make
+
+    @property
     def science(self) -> dict[str, Any]:
         """The config without what changes no measurement; of weights what they are, not where."""
         kept = {key: value for key, value in self.config.items() if key not in _NO_SCIENCE}

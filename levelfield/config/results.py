@@ -90,6 +90,8 @@ _FILES = (
     ("measure", "pack", "measure/{object_set}/{pack}.parquet", "objects"),
     ("measure", "pack", "thumbnails/{pack}.parquet", "thumbnails"),
     ("qc_evidence", "pack", "qc/*/{pack}.parquet", "evidence pairs candidates fields"),
+    ("qc_collages", "plate", "qc/*.csv", "collages planted_read"),
+    ("qc_collages", "plate", "qc/collages.png", "sheet"),
     ("summarise_plate", "plate", "*.csv", "sites wells plate readouts image_quality"),
     ("summarise_plate", "plate", "excluded_sites.csv", "excluded"),
     ("summarise_plate", "plate", "objects/{object_set}.{ending}", "objects"),

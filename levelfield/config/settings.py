@@ -102,6 +102,20 @@ class MeasurementSettings:
 
 
 @dataclass(frozen=True)
+class CollageSettings:
+    """Whether collages are made of the control classes, and from how much.
+
+    ``plant``: whether errors are planted into labels of the plate as well, and read back.
+    """
+
+    make: bool
+    plant: bool
+    windows_per_class: int
+    least_donors: int
+    least_yield: float
+
+
+@dataclass(frozen=True)
 class QcSettings:
     """How a plate is judged; the margins are by question, of a class and of the difference."""
 
@@ -164,6 +178,11 @@ class Science:
     def qc(self) -> QcSettings:
         """How a plate is judged."""
         return _record(QcSettings, self.sections["qc"])
+
+    @property
+    def collages(self) -> CollageSettings:
+        """Whether and how collages are made."""
+        return _record(CollageSettings, self.sections["qc"]["collages"])
 
     @cached_property
     def evaluation(self) -> EvaluationSettings:

@@ -25,6 +25,7 @@ from levelfield.qc.wording.steps import next_step_words
 from levelfield.questions import QUESTIONS, SCOPES
 from levelfield.report.answers import answer_views
 from levelfield.report.browser import browser_data, script_data
+from levelfield.report.collages import ShownCollages
 from levelfield.report.crops import ERROR_TYPES, Crop
 from levelfield.report.distributions import control_groups, draw_distribution, draw_image_thresholds
 from levelfield.report.funnel import draw_funnel
@@ -65,6 +66,8 @@ class PlateReport:
     with_browser : bool
         Whether the files of the plate browser lie beside the page
         (`levelfield.report.well_files`).
+    collages : ShownCollages or None
+        What was read of collages, where some were made.
     """
 
     plate: pd.DataFrame
@@ -94,6 +97,7 @@ class PlateReport:
     gpu_timings: pd.DataFrame | None = None
     with_browser: bool = False
     image_quality: pd.DataFrame | None = None
+    collages: ShownCollages | None = None
 
 
 def plate_page(data: PlateReport) -> str:
@@ -132,6 +136,7 @@ def plate_page(data: PlateReport) -> str:
     parts |= _verdict_parts(data, pairs) | _drawn_parts(data, pairs)
     parts |= _gallery_parts(data.gallery, set(data.verdict["object_set"]))
     parts |= {"truths": truth_answers(data.truth), "crop_sets": _crop_sets(data)}
+    parts |= {"collages": data.collages}
     return environment().get_template("plate.html.j2").render(parts)
 
 

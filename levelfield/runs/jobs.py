@@ -42,6 +42,7 @@ def _plate_jobs(plan: Plan, plate: Plate) -> Iterator[Job]:
         "measure_diameters": plan.plate_diameters,
         "check_review": plan.review(plate.name) is not None,
         "review_page": False,  # on demand
+        "qc_collages": plan.collages,
         "evaluate": plate.name in plan.references,
         "qc_truth": plate.name in plan.references,
     }

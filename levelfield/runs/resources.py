@@ -13,7 +13,7 @@ _PORTION_PIXELS = 32 * 3 * 1080**2  # that a thread works on together, see `step
 _THREADS = 3  # that serve a GPU, at least
 _PIXELS = 3 * 1080**2  # of a usual field, which the figures below are of
 
-# MB. Measured with benchmarks/gpu_pipeline.py and benchmarks/runtime.py, and rounded up.
+# MB. Estimates on the safe side, from benchmarks/gpu_pipeline.py and benchmarks/runtime.py.
 _WITHOUT_NETWORKS, _WITH_TORCH = 600, 4000  # of a process before any field; CUDA's libraries
 _BYTES_PER_PIXEL = 60  # of a field that a process works on, with all that is made of it
 _BYTES_PER_PIXEL_TOGETHER = 12  # of fields that wait for the GPU together: raw and corrected

@@ -19,7 +19,7 @@ from levelfield.qc.columns import OBJECT_SET
 from levelfield.qc.evidence.candidates import childless_parents, find_candidates, no_candidates
 from levelfield.qc.evidence.features import empty_features, field_features
 from levelfield.qc.evidence.opinion_network import SHIPPED_OPINION
-from levelfield.qc.evidence.second_opinion import ask_second_opinion
+from levelfield.qc.evidence.second_opinion import SecondOpinion, ask_second_opinion
 from levelfield.segmentation import METHODS
 from levelfield.steps.fields import FieldReader, identify
 
@@ -85,8 +85,14 @@ class EvidenceJob:
             image, labels = self.reader.read(well, site, made.channels[:1], sorted(sets))
             give_back_memory()
             parents = labels.get(made.parents.get("parent", ""))
-            tables = _evidence_of(image[0], labels[made.name], parents, self.threshold_level)
-            del image, labels, parents
+            # The network knows nuclei; what grows from others is another kind of object.
+            opinion = None
+            if parents is None:
+                opinion = ask_second_opinion(image[0], labels[made.name])
+                give_back_memory()
+            own = image[0], labels[made.name]
+            tables = evidence_of(*own, self.threshold_level, opinion, parents)
+            del image, labels, parents, opinion, own
             give_back_memory()
             for name, table in tables.items():
                 table.insert(0, OBJECT_SET, made.name)
@@ -117,13 +123,17 @@ def _filled(tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
     return [table for table in tables if len(table)] or tables[:1]
 
 
-def _evidence_of(
-    plane: Image, labels: Labels, parents: Labels | None, level: float
+def evidence_of(
+    plane: Image,
+    labels: Labels,
+    level: float,
+    opinion: SecondOpinion | None,
+    parents: Labels | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Collect the evidence of one object set of a field."""
-    # The network knows nuclei; what grows from others is another kind of object.
-    opinion = ask_second_opinion(plane, labels) if parents is None else None
-    give_back_memory()
+    """Collect the evidence of one object set of a field: `TABLES`, without their first columns.
+
+    With `parents` (Y, X), of objects that are grown from others; else with the second opinion.
+    """
     features = field_features(labels, plane, inner=parents, level=level, opinion=opinion)
     if parents is not None:
         candidates, seen = childless_parents(labels, parents), parents

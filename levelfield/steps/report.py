@@ -16,6 +16,7 @@ from levelfield.io.checksums import file_sha256
 from levelfield.io.provenance import versions
 from levelfield.io.tables import read_csv, write_text
 from levelfield.report import PlateReport, choose_gallery, draw_gallery
+from levelfield.report.collages import ShownCollages, shown_collages
 from levelfield.report.crops import choose_crops, draw_crops
 from levelfield.report.well_files import (
     LIKELY,
@@ -80,8 +81,18 @@ def plate_report(
         timings=plate_timings(results),
         gpu_timings=gpu_timings(results),
         with_browser=True,
+        collages=_collages(results, science),
         **tables,
     )
+
+
+def _collages(results: Path, science: Science) -> ShownCollages | None:
+    if not science.collages.make:
+        return None
+    table, planted, sheet = (
+        in_plate(results, "qc_collages", name) for name in ("collages", "planted_read", "sheet")
+    )
+    return shown_collages(read_csv(table), read_csv(planted), sheet.read_bytes())
 
 
 def write_browser(results: Path, folder: Path) -> int:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from levelfield.execution.logs import job_log
 from levelfield.execution.machine_faults import Stopped, is_machine_fault, machine_fault_text
 from levelfield.images import planes
-from levelfield.images.planes import StalledRead, read_header, read_plane
+from levelfield.images.planes import PlaneError, StalledRead, read_header, read_plane
 from levelfield.images.sites import ImageGone, Site, read_site
 from levelfield.io.tables import beside, read_csv, write_csv
 from levelfield.segmentation.device_faults import MachineFault
@@ -136,10 +137,19 @@ def test_a_job_that_is_told_to_stop_says_so_and_ends(tmp_path):
 
 
 def test_a_read_that_never_returns_ends_with_the_name_of_the_file(tmp_path, monkeypatch):
-    pipe = tmp_path / "hanging.tif"
-    os.mkfifo(pipe)
+    path, answer = tmp_path / "hanging.tif", Event()
+    path.touch()
+    monkeypatch.setattr(planes.tifffile, "imread", lambda *_, **__: answer.wait())
     monkeypatch.setattr(planes, "_LONGEST_READ", 0.2)
     with pytest.raises(StalledRead, match=r"hanging\.tif could not be read within 0\.2 s"):
+        read_plane(path)
+    answer.set()
+
+
+def test_a_pipe_is_refused_before_it_can_hang(tmp_path):
+    pipe = tmp_path / "pipe.tif"
+    os.mkfifo(pipe)
+    with pytest.raises(PlaneError, match="a pipe, a device or a folder"):
         read_plane(pipe)
     assert "a pipe, a device or a folder" in read_header(pipe).fault
 
@@ -185,7 +195,7 @@ def test_images_that_are_gone_end_the_job_instead_of_costing_the_plate_its_sites
     tifffile.imwrite(path, np.ones((4, 4), np.uint8))
     planes_of_site = pd.DataFrame(
         {"channel": ["DNA"], "path": [str(path)], "page": 0, "size_y": 4, "size_x": 4}
-    )
+    ).assign(bytes=path.stat().st_size, checksum="")
     site = Site("A01", 1, planes_of_site)
     assert read_site(site, ["DNA"], {}).shape == (1, 4, 4)
     path.unlink()

@@ -254,6 +254,22 @@ def test_the_verdict_goes_from_undecided_to_the_true_answer(browser, page, objec
 
 
 @needs_chromium
+def test_many_merges_in_the_positive_wells_go_from_undecided_to_fail(browser, page, objects):
+    is_positive = objects["Metadata_Well"].str.startswith("B")
+    third = is_positive & (objects["Metadata_ObjectNumber"] % 3 == 0)
+    worse = objects.assign(is_merged=objects["is_merged"] | third)
+    begin(browser, page)
+    assert {row["verdict"] for row in browser.run("page.judge()")} == {"undecided"}
+    browser.run(said_truly(worse, 80))
+    rows = {(row["measure"], row["scope"]): row for row in browser.run("page.judge()")}
+    assert rows["merges", "poscon"]["verdict"] == "fail"
+    assert rows["merges", "difference"]["verdict"] == "fail"
+    truth = worse.groupby(worse["Metadata_Well"].str[0])["is_merged"].mean()
+    low, high = rows["merges", "poscon"]["wells"]
+    assert low < truth["B"] < high
+
+
+@needs_chromium
 def test_100_crops_at_a_persons_pace_take_less_than_10_minutes_by_the_pages_clock(browser, page):
     begin(browser, page)
     browser.run(

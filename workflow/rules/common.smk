@@ -157,6 +157,13 @@ def truth_table(wildcards):
     return PATHS.file("qc_truth") if wildcards.plate in REFERENCES else []
 
 
+def collage_files(wildcards):
+    """What was read of collages, and their pictures, where the config asks for them."""
+    return [PATHS.file("qc_collages", name) for name in RULES["qc_collages"].files] * (
+        PLAN.collages
+    )
+
+
 def science(*keys):
     """Those sections of the config, for a rule's params: a change of them runs the rule again.
 

@@ -12,6 +12,7 @@ rule index_plate:
         PATHS.log("index_plate"),
     benchmark:
         PATHS.timing("index_plate")
+    localrule: LISTED_HERE
     conda:
         "../../envs/levelfield-core.yaml"
     params:
@@ -19,7 +20,6 @@ rule index_plate:
         wells=lambda wildcards: of_plate(wildcards).wells,
         url=images_url,
         science=science("images", "channels"),
-    localrule: LISTED_HERE
     message:
         "Listing the images of plate {wildcards.plate}"
     script:

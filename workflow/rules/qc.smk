@@ -27,6 +27,39 @@ rule qc_evidence:
         "../../scripts/qc_evidence.py"
 
 
+# Where the config asks for it: images of known truth, segmented as the plate is.
+rule qc_collages:
+    input:
+        segmented=all_packs("segment", "fields"),
+        evidence=all_packs("qc_evidence", "evidence"),
+        index=rules.index_plate.output[0],
+        layout=layout_of,
+        illumination=rules.fit_illumination.output.fields,
+        thresholds=rules.measure_thresholds.output[0] if PLAN.plate_thresholds else [],
+        diameters=rules.measure_diameters.output[0] if PLAN.plate_diameters else [],
+        classifiers=expand(
+            rules.train_pixel_classifier.output, classifier=PLAN.classifiers
+        ),
+        weights=list(SET_WEIGHTS.values()),
+    output:
+        **all_files("qc_collages"),
+    log:
+        PATHS.log("qc_collages"),
+    benchmark:
+        PATHS.timing("qc_collages")
+    conda:
+        "../../envs/levelfield.yaml"
+    params:
+        n_wells=lambda wildcards: of_plate(wildcards).n_wells,
+        store=store_of,
+        science=science("images", "channels", "objects", "qc"),
+        weights=list(SET_WEIGHTS),
+    message:
+        "Making collages of the control classes of plate {wildcards.plate}"
+    script:
+        "../../scripts/qc_collages.py"
+
+
 # A rule of its own: Snakemake takes away what a failed job made before, and a wrong line in a sheet
 # must not cost the verdict and the list that the sheet was filled from.
 rule check_review:

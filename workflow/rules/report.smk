@@ -17,6 +17,7 @@ rule report_plate:
         trend=rules.qc_plate.output.trend,
         not_covered=rules.qc_plate.output.not_covered,
         truth=truth_table,
+        collages=collage_files,
         qc_objects=rules.qc_plate.output.objects,
         candidates=rules.qc_plate.output.candidates,
         qc_sites=rules.qc_plate.output.sites,

@@ -117,6 +117,7 @@ def score_plate(
     candidates: pd.DataFrame,
     classes: Mapping[str, str] | None = None,
     model: EvidenceModel | None = None,
+    references: pd.DataFrame | None = None,
 ) -> Scored:
     """Turn the features of a plate into evidence.
 
@@ -128,6 +129,10 @@ def score_plate(
         plate, each with the columns `FIELD` in front.
     classes : mapping of str to str, optional
         Control class of each well, for the variant whose reference object is that of its own class.
+    references : pandas.DataFrame, optional
+        Reference object of each object set
+        (`levelfield.qc.evidence.reference_object.reference_objects`); of these objects, if left
+        out.
 
     Raises
     ------
@@ -138,7 +143,8 @@ def score_plate(
     pairs = _sorted(pairs, [*FIELD, NUMBER, NEIGHBOUR], "pairs")
     candidates = _sorted(candidates, [*FIELD, CANDIDATE], "candidates")
     model = model or shipped_model()
-    references = reference_objects(objects, objects[OBJECT_SET])
+    if references is None:
+        references = reference_objects(objects, objects[OBJECT_SET])
     return Scored(
         _score_objects(objects, pairs, references, classes, model),
         _score_candidates(candidates, references, model),

@@ -7,6 +7,7 @@ is evidence like any other, and not the truth.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 
@@ -74,14 +75,21 @@ def ask_second_opinion(plane: Image, labels: Labels) -> SecondOpinion:
     objects of another size altogether, the network's own objects say how wide: the labels that are
     to be judged may be what is wrong.
     """
-    network = load_opinion()
+    return opinion_for(labels, partial(_opinion_at, plane))
 
-    def read(scale: float) -> SecondOpinion:
-        prediction = network.predict(plane, scale)
-        give_back_memory()  # the decoders need the memory that the tiles took
-        return second_opinion(prediction, plane.shape)
 
-    return opinion_for(labels, read)
+def opinions_by_scale(plane: Image) -> Callable[[float], SecondOpinion]:
+    """Return what reads a field for `opinion_for`, and remembers what it read at every scale.
+
+    For several segmentations of one field, which should be small.
+    """
+    return cache(partial(_opinion_at, plane))
+
+
+def _opinion_at(plane: Image, scale: float) -> SecondOpinion:
+    prediction = load_opinion().predict(plane, scale)
+    give_back_memory()  # the decoders need the memory that the tiles took
+    return second_opinion(prediction, plane.shape)
 
 
 def opinion_for(labels: Labels, read: Callable[[float], SecondOpinion]) -> SecondOpinion:

@@ -14,8 +14,15 @@ from levelfield.images.sites import Site
 from levelfield.segmentation.imported import label_file, read_labels
 from levelfield.segmentation.pixel_classifier import foreground_probability
 from levelfield.segmentation.planting import plant_error
-from levelfield.segmentation.registry import METHODS, segment_images
+from levelfield.segmentation.registry import (
+    METHODS,
+    segment_images,
+    threshold_input,
+    threshold_settings,
+)
 from levelfield.segmentation.result import Segmentation
+from levelfield.segmentation.threshold import GLOBAL_THRESHOLDS, measure_threshold
+from levelfield.steps.measure_thresholds import with_plate_threshold
 from levelfield.steps.segment.job import SegmentationJob
 
 
@@ -70,16 +77,58 @@ def make_labels(waiting: Sequence[WaitingField], job: SegmentationJob) -> list[M
     return made
 
 
+def segment_alone(
+    object_set: ObjectSetSettings, images: Sequence[Image], job: SegmentationJob
+) -> list[Labels]:
+    """Make the labels of a set that builds on no other, of other images than the plate's fields.
+
+    The images (C, Y, X) are corrected, and hold the channels that the set is made from. Nothing is
+    planted. They may be smaller than fields: where every field has a threshold of its own, one is
+    measured on all of them together, since one that is nearly empty says nothing.
+    """
+    seen, inputs = _as_segmented(object_set, images, job), _inputs(object_set, {}, {}, job)
+    results = segment_images(
+        seen,
+        object_set.method,
+        _with_common_threshold(object_set, seen),
+        [inputs for _ in images],
+        object_set.steps,
+    )
+    return [result.labels for result in results]
+
+
+def _with_common_threshold(
+    object_set: ObjectSetSettings, images: Sequence[Image]
+) -> Mapping[str, Any]:
+    """Return the parameters of a set, with a threshold that is measured on some images together."""
+    method, parameters = object_set.method, object_set.parameters
+    if not METHODS[method].threshold:
+        return parameters
+    settings = threshold_settings(method, parameters)
+    if settings["method"] not in GLOBAL_THRESHOLDS:
+        return parameters
+    smoothed = [threshold_input(image, method, parameters, object_set.steps) for image in images]
+    pixels = np.concatenate([plane.ravel() for plane in smoothed])
+    level = measure_threshold(pixels, settings["method"], settings["log"])
+    return with_plate_threshold(parameters, level)
+
+
 def _seen(
     object_set: ObjectSetSettings, corrected: Sequence[Image], job: SegmentationJob
 ) -> list[Image]:
     """Return the channels that a set is made from, or what a classifier says of them."""
     chosen = [job.images.names.index(channel) for channel in object_set.channels]
-    seen = [image[chosen] for image in corrected]
+    return _as_segmented(object_set, [image[chosen] for image in corrected], job)
+
+
+def _as_segmented(
+    object_set: ObjectSetSettings, images: Sequence[Image], job: SegmentationJob
+) -> list[Image]:
+    """Return images, in the channels of a set, or what a classifier says of them."""
     if object_set.classifier and METHODS[object_set.method].classifier == "image":
         forest = job.inputs.classifiers[object_set.classifier]
-        seen = [foreground_probability(image, forest)[None] for image in seen]
-    return seen
+        return [foreground_probability(image, forest)[None] for image in images]
+    return list(images)
 
 
 def _inputs(

@@ -19,7 +19,7 @@ from levelfield.qc.evidence.features import (
     background_grain,
     field_features,
 )
-from levelfield.qc.evidence.reference_object import reference_object
+from levelfield.qc.evidence.reference_object import reference_object, reference_objects
 from levelfield.qc.evidence.scores import (
     MODEL,
     VARIANT_COLUMNS,
@@ -150,6 +150,20 @@ def test_division_into_packs_and_their_order_do_not_change_a_byte():
     one, other = (score_plate(*each, CLASSES, small_model()) for each in (tables, shuffled))
     pd.testing.assert_frame_equal(one.objects, other.objects, check_exact=True)
     pd.testing.assert_frame_equal(one.candidates, other.candidates, check_exact=True)
+
+
+def test_other_images_are_scored_by_the_plates_reference_objects():
+    wells = {f"A{k + 1:02d}": [pair] for k, pair in enumerate(IMAGES["256x256_1"][:3])}
+    tables = features_of_wells(wells, ask=True)
+    whole = score_plate(*tables, None, small_model())
+    objects = tables[0]
+    references = reference_objects(objects, objects["object_set"])
+    first = [table[table["Metadata_Well"] == "A01"] for table in tables]
+    by_plate = score_plate(*first, None, small_model(), references)
+    expected = whole.objects[whole.objects["Metadata_Well"] == "A01"]
+    pd.testing.assert_frame_equal(by_plate.objects, expected.reset_index(drop=True))
+    by_itself = score_plate(*first, None, small_model())
+    assert not np.allclose(by_itself.objects["relative_area"], expected["relative_area"])
 
 
 def test_typical_object_is_the_mode_and_ignores_clumps_debris_and_cut_objects():
