@@ -31,9 +31,15 @@ def run_lines(name: str) -> list[str]:
 def make_lines() -> list[str]:
     """Return the commands by which `make` installs what a run needs."""
     text = (REPOSITORY / "Makefile").read_text()
-    options = re.search(r"^INSTALL := (.+)$", text, re.MULTILINE)[1]
+    values = {
+        f"$({name})": re.search(rf"^{name} [?:]= (.+)$", text, re.MULTILINE)[1]
+        for name in ("INSTALL", "GPU_LOCK")
+    }
     rules = re.findall(r"^\$\(ENV\)/(?:run|gpu)\.installed:.*\n((?:\t.*\n)+)", text, re.MULTILINE)
-    return [line.strip().replace("$(INSTALL)", options) for line in "".join(rules).splitlines()]
+    lines = "".join(rules)
+    for name, value in values.items():
+        lines = lines.replace(name, value)
+    return [line.strip() for line in lines.splitlines()]
 
 
 def normal(command: str) -> tuple[str, ...]:
