@@ -74,7 +74,10 @@ def unknown_text(files: Listing) -> str:
     """Say that no format is recognised among the files of a folder, and what to do."""
     images = files.ending(*SUFFIXES)
     if not files.files and not files.stores:
-        return f"'{files.folder}' holds no file. Correct the column 'images' of the plate sheet."
+        return (
+            f"'{files.folder}' holds no file. Name the folder that the images are in; in a screen, "
+            "in the column 'images' of the plate sheet."
+        )
     titles = ", ".join(str(module.TITLE) for module in known_formats().values())
     shown = ", ".join(f"'{name}'" for name in (images or list(files.files))[:3])
     return (

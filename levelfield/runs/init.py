@@ -128,12 +128,13 @@ def _pixel_lines(plate: PlateSummary) -> list[str]:
 
 
 def _stack_lines(channel: ChannelSummary) -> list[str]:
-    if not channel.projected and len(channel.z) < 2:
+    # Of a channel that was imaged in one plane alone there is nothing to choose.
+    if not channel.z or (not channel.projected and len(channel.z) < 2):
         return []
     n_z = f"{len(channel.z)} z planes"
     if channel.projected:
         note = f"beside {n_z}; or maximum, mean, best_focus, or z_plane: {channel.z[0]}"
-        return [f"    projection: stored # {note}"] if channel.z else []
+        return [f"    projection: stored # {note}"]
     note = f"of {n_z}; or mean, best_focus, or z_plane: {channel.z[0]}"
     return [f"    projection: maximum # {note}"]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from levelfield.config.sheets import checked_url
 from levelfield.images.planes import SUFFIXES
 from levelfield.io.export import plate_name
 from levelfield.io.listing import Listing, list_files
@@ -37,7 +38,11 @@ def look_into(folder: Path | str, format_name: str = "auto") -> Found:
         If there is no such folder.
     IndexFault
         If nothing in it is recognised, and no pattern can be made; or if several formats fit.
+    SheetError
+        If it is a URL of a kind that is not read, or holds a password or token.
     """
+    if "://" in str(folder):
+        folder = checked_url(str(folder), "FOLDER")
     files = list_files(folder)
     roots = plates_below(files) if format_name == "auto" else _of_format(files, format_name)
     if roots:
@@ -55,8 +60,15 @@ def look_into(folder: Path | str, format_name: str = "auto") -> Found:
         return Found(files, {"format": next(iter(roots.values()))}, plates)
     images = files.ending(*SUFFIXES)
     proposal = propose_pattern(images)
+    if proposal is None and not images:
+        raise IndexFault(unknown_text(files))
     if proposal is None:
-        raise IndexFault(unknown_text(files) + " Nothing in their names looks like a well (B02).")
+        raise IndexFault(
+            f"'{files.folder}' holds {len(images)} images of no format that is recognised, such as "
+            f"'{images[0]}', and nothing in their names looks like a well (B02). Make a sheet of "
+            "the images, with the columns file, well, site and channel, and name it in the config: "
+            "images: {format: sheet, sheet: images.csv}."
+        )
     rule = {"format": "pattern", "pattern": proposal.pattern}
     name = _plate_names(files.folder, ["."])["."]
     found = summarise(files, ".", rule)

@@ -14,6 +14,7 @@ _THREADS = 3  # that serve a GPU, at least
 _PIXELS = 3 * 1080**2  # of a usual field, which the figures below are of
 
 # MB. Estimates on the safe side, from benchmarks/gpu_pipeline.py and benchmarks/runtime.py.
+_OF_JOB = 500  # of the job itself and, on a cluster, of the Snakemake that starts it
 _WITHOUT_NETWORKS, _WITH_TORCH = 600, 4000  # of a process before any field; CUDA's libraries
 _BYTES_PER_PIXEL = 60  # of a field that a process works on, with all that is made of it
 _BYTES_PER_PIXEL_TOGETHER = 12  # of fields that wait for the GPU together: raw and corrected
@@ -68,13 +69,13 @@ def segment_megabytes(load: Load, methods: Iterable[str], threads: int, *, gpu: 
     learned = set(methods)
     each = _WITHOUT_NETWORKS + field_mb
     if not learned:
-        return round(threads * each)
+        return round(_OF_JOB + threads * each)
     if not gpu:
         needs_torch = learned - set(_SMALL)
-        return round(threads * (each + (_WITH_TORCH if needs_torch else 0)))
+        return round(_OF_JOB + threads * (each + (_WITH_TORCH if needs_torch else 0)))
     together = min(32 * load.pixels, max(_PORTION_PIXELS, load.pixels))
     waiting = max(_THREADS, threads) * _BYTES_PER_PIXEL_TOGETHER * together / 1e6
-    return round(_WITH_TORCH + waiting + threads * each)
+    return round(_OF_JOB + _WITH_TORCH + waiting + threads * each)
 
 
 def segment_minutes(load: Load, methods: Iterable[str], threads: int, *, gpu: bool) -> int:

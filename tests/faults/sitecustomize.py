@@ -76,14 +76,17 @@ def lose_gpu_memory() -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
-def read_a_pipe() -> None:
-    """Read an image whose storage never answers: a pipe that nobody writes to."""
+def read_what_never_answers() -> None:
+    """Read an image whose storage never answers."""
+    from threading import Event
+
     from levelfield.images import planes
 
-    pipe = FOLDER / "hanging.tif"
-    os.mkfifo(pipe)
+    file = FOLDER / "hanging.tif"
+    file.touch()
     planes._LONGEST_READ = 3.0
-    planes.read_plane(pipe)
+    planes.tifffile.imread = lambda *_, **__: Event().wait()
+    planes.read_plane(file)
 
 
 FAULTS = {
@@ -91,7 +94,7 @@ FAULTS = {
     "segfault": segfault,
     "killed": be_killed,
     "gpu_memory": lose_gpu_memory,
-    "hang": read_a_pipe,
+    "hang": read_what_never_answers,
 }
 
 

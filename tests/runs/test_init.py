@@ -138,4 +138,34 @@ def test_names_without_a_well_are_told(tmp_path, capsys):
     for number in range(3):
         vendor_exports.write_image(tmp_path / f"IMG_{number}.tif", number)
     assert main(["init", str(tmp_path), "--into", str(tmp_path / "config")]) == 2
-    assert "Nothing in their names looks like a well" in capsys.readouterr().err
+    assert "nothing in their names looks like a well" in capsys.readouterr().err
+
+
+def test_a_wavelength_without_the_steps_of_another_has_nothing_to_choose(tmp_path):
+    export = vendor_exports.imagexpress(tmp_path / "export")
+    for step in export.rglob("ZStep_*"):
+        for file in step.glob("*_w2*"):
+            file.unlink()
+    config = tmp_path / "config"
+    assert main(["init", str(export), "--into", str(config)]) == 0
+    channels = yaml.safe_load((config / "config.yaml").read_text())["channels"].values()
+    assert sorted("projection" in channel for channel in channels) == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "url, told",
+    [
+        ("s3://someone:hunter2@bucket/plate", "holds a password or token"),
+        ("ftp://server/plate", "is no URL that can be read"),
+    ],
+)
+def test_urls_that_cannot_be_used_are_refused_and_no_password_is_repeated(url, told, capsys):
+    assert main(["inspect", url]) == 2
+    printed = capsys.readouterr()
+    assert told in printed.err
+    assert "hunter2" not in printed.err + printed.out
+
+
+def test_a_folder_without_files_is_told(tmp_path, capsys):
+    assert main(["inspect", str(tmp_path)]) == 2
+    assert "holds no file" in capsys.readouterr().err
