@@ -1,9 +1,9 @@
 r"""A pattern for files of an unknown kind, made from their names.
 
-Names are cut into letters, digits and the rest. Of those that have the same parts, the ones that
-differ between files are told apart by what they look like (``B02``, ``r02c03``), by the letters
-before them (``s1``, ``field_3``, ``ch02``), and by whether they follow from the others, as a number
-that counts the wells through does.
+Names are cut into letters, digits, identifiers (GUIDs) and the rest. Of those that have the same
+parts, the ones that differ between files are told apart by what they look like (``B02``,
+``r02c03``), by the letters before them (``s1``, ``field_3``, ``ch02``), and by whether they follow
+from the others, as a number that counts the wells through does.
 """
 
 import re
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from levelfield.config.wells import row_column
 from levelfield.io.listing import base_name
 
-_PART = re.compile(r"[A-Za-z]+|\d+|[^A-Za-z\d]+")
+_GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_PART = re.compile(rf"(?<![A-Za-z\d]){_GUID}(?![A-Za-z\d])|[A-Za-z]+|\d+|[^A-Za-z\d]+")
 _GROUPS = {
     "site": ("s", "f", "fld", "field", "site", "fov", "pos", "position", "p", "xy", "tile"),
     "channel": ("w", "c", "ch", "channel", "wv", "wave", "wavelength", "a"),
@@ -55,10 +56,21 @@ def propose_pattern(names: Sequence[str]) -> Proposal | None:
 def _shape(name: str) -> tuple[str, ...]:
     """Return what the parts of a name are, with the rest between letters and digits as it is."""
     kinds = (
-        "a" if part[0].isalpha() else "0" if part[0].isdigit() else part
+        "identifier"
+        if _is_identifier(part)
+        else "a"
+        if part[0].isalpha()
+        else "0"
+        if part[0].isdigit()
+        else part
         for part in _PART.findall(name)
     )
     return tuple(kinds)
+
+
+def _is_identifier(part: str) -> bool:
+    """Say whether a part is a GUID, which is another one in every name and tells nothing."""
+    return re.fullmatch(_GUID, part) is not None
 
 
 def _well(columns: Sequence[Sequence[str]]) -> dict[int, str] | None:
@@ -96,7 +108,7 @@ def _other_groups(
     for at, column in enumerate(columns):
         known = set(groups.values())
         differs = len(set(column)) > 1
-        if at in groups or not column[0].isalnum():
+        if at in groups or not column[0].isalnum() or _is_identifier(column[0]):
             continue
         meaning = _MEANING.get(_before(columns, at)) if column[0].isdigit() else None
         if meaning and meaning not in known:
@@ -135,6 +147,8 @@ def _follows(column: Sequence[str], wells: Sequence[tuple[str, ...]]) -> bool:
 
 def _written(at: int, column: Sequence[str], groups: dict[int, str]) -> str:
     """Return the regular expression of one part."""
+    if _is_identifier(column[0]):
+        return _GUID
     found = set(column)
     digits = column[0].isdigit()
     one = re.escape(column[0]) if len(found) == 1 else r"\d+" if digits else "[A-Za-z]+"

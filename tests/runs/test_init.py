@@ -1,6 +1,7 @@
 """Folders of images are recognised or a pattern is proposed; config and sheets are written."""
 
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 import vendor_exports
@@ -108,6 +109,15 @@ def test_a_pattern_is_proposed_and_what_it_matches_is_shown(tmp_path, capsys):
                 for c in (1, 3)
                 for s in (1, 2)
                 for z in (1, 2)
+            ],
+            {"row", "column", "site", "channel"},
+        ),
+        (
+            [
+                f"exp12_{w}_f{s}_{c}_{uuid5(NAMESPACE_URL, f'{w}{s}{c}')}.TIF"
+                for w in WELLS
+                for s in (1, 2)
+                for c in ("DAPI", "GFP")
             ],
             {"row", "column", "site", "channel"},
         ),
