@@ -13,15 +13,12 @@ Writes benchmarks/results/lab_calibration.csv: a row per kind of evidence and sc
 """
 
 import argparse
-import platform
-from datetime import date
-from importlib.metadata import version
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from qc_review import PER_CROP, Plate, simulate
+from simulated_tables import write_table
 
 from levelfield.qc.review.calibrate import Pair, fit_constants
 from levelfield.qc.review.class_mean import class_mean, row_estimates
@@ -29,7 +26,6 @@ from levelfield.qc.statistics.decision import bound_of, decide
 from levelfield.qc.statistics.estimates import Estimate, estimate_of_row, ratio_estimate
 from levelfield.questions import MEASURES, SCOPES
 
-RESULTS = Path(__file__).parent / "results"
 REVIEWED, OTHERS, CROPS, N_WELLS = 6, 30, 50, 8
 MARGINS = {"negcon": 0.15, "poscon": 0.15, "difference": 0.10}
 RATES, APART, BETWEEN_WELLS = (0.02, 0.12), 0.03, 0.015
@@ -138,16 +134,11 @@ def main() -> None:
     labs = parser.parse_args().labs
     random = np.random.default_rng(18)
     table = pd.DataFrame([row for kind in KINDS for row in study(random, kind, labs)])
-    about = (
-        f"{labs} labs a kind, {REVIEWED} plates reviewed and {OTHERS} judged by each; "
-        f"levelfield {version('levelfield')}, numpy {np.__version__}, "
-        f"Python {platform.python_version()}, {platform.machine()}, {date.today()}"
+    write_table(
+        "lab_calibration",
+        table,
+        f"{labs} labs a kind, {REVIEWED} plates reviewed and {OTHERS} judged by each",
     )
-    print(about)
-    print(table.round(3).to_string(index=False))
-    with (RESULTS / "lab_calibration.csv").open("w") as file:
-        file.write(f"# {about}\n")
-        table.round(4).to_csv(file, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -19,17 +19,14 @@ Writes benchmarks/results/qc_review.csv: a row per kind of evidence, wells and s
 """
 
 import argparse
-import platform
 import time
-from datetime import date
-from importlib.metadata import version
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+from simulated_tables import write_table
 
 from levelfield.qc.review.class_mean import class_mean, row_estimates
 from levelfield.qc.review.estimator import CropSample
@@ -38,7 +35,6 @@ from levelfield.qc.statistics.decision import bound_of, decide
 from levelfield.qc.statistics.estimates import Estimate, difference, ratio_estimate
 from levelfield.questions import MEASURES
 
-RESULTS = Path(__file__).parent / "results"
 EVIDENCE = ("as measured", "blind in one class", "meaningless")
 WELLS, SCATTERS = (2, 4, 8, 16), (0.0, 0.015, 0.03)
 OBJECTS, PER_CROP, CROPS = 1680, 7, 50
@@ -236,16 +232,11 @@ def main() -> None:
             for scatter in SCATTERS
         ]
     )
-    about = (
-        f"{runs} plates a row, {time.process_time() - begin:.0f} s of one thread; "
-        f"levelfield {version('levelfield')}, numpy {np.__version__}, "
-        f"Python {platform.python_version()}, {platform.machine()}, {date.today()}"
+    write_table(
+        "qc_review",
+        table,
+        f"{runs} plates a row, {time.process_time() - begin:.0f} s of one thread",
     )
-    print(about)
-    print(table.round(3).to_string(index=False))
-    with (RESULTS / "qc_review.csv").open("w") as file:
-        file.write(f"# {about}\n")
-        table.round(4).to_csv(file, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

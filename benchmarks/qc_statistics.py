@@ -14,18 +14,15 @@ Writes benchmarks/results/qc_statistics.csv: a row per study, number of wells, e
 """
 
 import argparse
-import platform
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
-from importlib.metadata import version
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from simulated_tables import write_table
 
 from levelfield.qc.statistics.decision import Bound, bound_of, decide
 from levelfield.qc.statistics.estimates import (
@@ -38,7 +35,6 @@ from levelfield.qc.statistics.estimates import (
 from levelfield.qc.statistics.family import failure_level
 from levelfield.questions import MEASURES, SPLIT_MERGE, measures_of
 
-RESULTS = Path(__file__).parent / "results"
 WELLS = (2, 4, 8, 16, 32)
 SIZES = (0.0, 0.5, 1.0, 1.4, 2.0)
 """True errors over the margin."""
@@ -225,18 +221,14 @@ def main() -> None:
     runs = parser.parse_args().runs
     random, begin = np.random.default_rng(6), time.process_time()
     table = pd.DataFrame([*one_row(random, runs), *family(random, runs)])
-    about = (
-        f"{runs} runs a row, {time.process_time() - begin:.0f} s of one thread; "
-        f"levelfield {version('levelfield')}, numpy {np.__version__}, "
-        f"Python {platform.python_version()}, {platform.machine()}, {date.today()}"
-    )
-    print(about)
     keys = ["study", "figure", "sigma_pp", "n_wells"]
     wide = table.pivot_table("value", keys, "true_over_margin", sort=False)
-    print(wide.round(3).to_string())
-    with (RESULTS / "qc_statistics.csv").open("w") as file:
-        file.write(f"# {about}\n")
-        table.round(4).to_csv(file, index=False, lineterminator="\n")
+    write_table(
+        "qc_statistics",
+        table,
+        f"{runs} runs a row, {time.process_time() - begin:.0f} s of one thread",
+        wide,
+    )
 
 
 if __name__ == "__main__":
