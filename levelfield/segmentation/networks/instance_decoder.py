@@ -16,14 +16,17 @@ from typing import Any
 
 import torch
 from segment_anything.modeling import Sam
-from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor, nn
 from torch.nn import functional
 
 from levelfield.arrays import Image
 from levelfield.segmentation.devices import choose_device
 from levelfield.segmentation.networks.batches import Batches, exact
-from levelfield.segmentation.networks.segment_anything import Colours, build_network
+from levelfield.segmentation.networks.segment_anything import (
+    Colours,
+    build_network,
+    prepared_images,
+)
 
 Weights = Mapping[str, Tensor]
 _LEVELS = 3  # of the decoder, each twice as large as the one below
@@ -144,12 +147,11 @@ class MicroSamModel:
 
     def predict_all(self, images: Sequence[Colours]) -> Iterator[Image]:
         """Yield of each image foreground, distance to the centre and to the boundary: (3, Y, X)."""
-        scale = ResizeLongestSide(self.network.image_encoder.img_size)
-        seen = [torch.from_numpy(scale.apply_image(image)).permute(2, 0, 1) for image in images]
-        device = self.network.device
-        prepared = [self.network.preprocess(each[None].to(device))[0] for each in seen]
-        for outputs, image, each in zip(self.batches(prepared), images, seen, strict=True):
-            part = outputs[None, :, : each.shape[1], : each.shape[2]]
+        prepared, seen = prepared_images(self.network, images)
+        for outputs, image, (height, width) in zip(
+            self.batches(prepared), images, seen, strict=True
+        ):
+            part = outputs[None, :, :height, :width]
             whole = functional.interpolate(part, image.shape[:2], mode="bilinear")[0]
             yield whole.cpu().numpy()
 

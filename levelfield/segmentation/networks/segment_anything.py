@@ -72,6 +72,19 @@ class _Predictor(SamPredictor):
         """Keep the image that it has: the mask generator gives the same one again."""
 
 
+def prepared_images(
+    network: Sam, images: Sequence[Colours]
+) -> tuple[list[Tensor], list[tuple[int, ...]]]:
+    """Return images (Y, X, 3) as the encoder wants them, (3, y, x) on the network's device.
+
+    Beside them the size (px) at which each is seen, without what fills it up to a square.
+    """
+    scale = ResizeLongestSide(network.image_encoder.img_size)
+    seen = [torch.from_numpy(scale.apply_image(image)).permute(2, 0, 1) for image in images]
+    prepared = [network.preprocess(each[None].to(network.device))[0] for each in seen]
+    return prepared, [tuple(each.shape[1:]) for each in seen]
+
+
 @dataclass(frozen=True)
 class SegmentAnythingModel:
     """A model that is ready to predict; its images are (Y, X, 3) uint8. For several threads."""
@@ -82,14 +95,11 @@ class SegmentAnythingModel:
 
     def encode(self, images: Sequence[Colours]) -> list[Encoded]:
         """Run the encoder, by far the largest part of the network, on images together."""
-        scale = ResizeLongestSide(self.network.image_encoder.img_size)
-        seen = [torch.from_numpy(scale.apply_image(image)).permute(2, 0, 1) for image in images]
-        device = self.network.device
-        prepared = [self.network.preprocess(each[None].to(device))[0] for each in seen]
+        prepared, seen = prepared_images(self.network, images)
         features = self.batches(prepared)
         return [
-            Encoded(values[None], image.shape[:2], tuple(each.shape[1:]))
-            for values, image, each in zip(features, images, seen, strict=True)
+            Encoded(values[None], image.shape[:2], shape)
+            for values, image, shape in zip(features, images, seen, strict=True)
         ]
 
     def masks_of_prompts(
