@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from levelfield.illumination import FlatField
 from levelfield.images.sites import pixel_size_um, plate_dtype
 from levelfield.io.checksums import file_sha256
 from levelfield.io.store import checksum
+from levelfield.io.tables import read_measured
 from levelfield.segmentation.pixel_classifier import PixelClassifier
 from levelfield.segmentation.registry import METHODS, load_model
 from levelfield.steps.fields import PlateImages, plate_images
@@ -57,6 +58,27 @@ class JobInputs:
     diameters: Mapping[str, float] = field(default_factory=dict)
     device: str = "cpu"
     control_types: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(
+        cls,
+        classifiers: Iterable[str],
+        weights: Mapping[str, str],
+        thresholds: str | Sequence[str],
+        diameters: str | Sequence[str],
+        device: str,
+    ) -> JobInputs:
+        """Read the files of a job: trained classifiers, weights by name, and measured tables.
+
+        Of thresholds and of diameters there is one table, or none where nothing was measured.
+        """
+        return cls(
+            classifiers={Path(path).stem: PixelClassifier.load(Path(path)) for path in classifiers},
+            weights={name: Path(path) for name, path in weights.items()},
+            thresholds=read_measured(thresholds, "threshold"),
+            diameters=read_measured(diameters, "diameter"),
+            device=device,
+        )
 
 
 @dataclass(frozen=True)
