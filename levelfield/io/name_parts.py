@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-_GUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+GUID = r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}"
+"""A globally unique identifier, as a regular expression."""
 _EXAMPLES = 3
 
 
@@ -11,7 +12,7 @@ def guid_span(name: str) -> tuple[int, int] | None:
     """Return where a globally unique identifier stands in a name; None where there is none."""
     if name.count("-") < 4:  # most names, at no cost
         return None
-    found = list(_GUID.finditer(name))
+    found = list(re.finditer(GUID, name))
     return found[-1].span() if found else None
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from levelfield.config.wells import row_column
 from levelfield.io.listing import base_name
+from levelfield.io.name_parts import GUID
 
-_GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-_PART = re.compile(rf"(?<![A-Za-z\d]){_GUID}(?![A-Za-z\d])|[A-Za-z]+|\d+|[^A-Za-z\d]+")
+_PART = re.compile(rf"(?<![A-Za-z\d]){GUID}(?![A-Za-z\d])|[A-Za-z]+|\d+|[^A-Za-z\d]+")
 _GROUPS = {
     "site": ("s", "f", "fld", "field", "site", "fov", "pos", "position", "p", "xy", "tile"),
     "channel": ("w", "c", "ch", "channel", "wv", "wave", "wavelength", "a"),
@@ -70,7 +70,7 @@ def _shape(name: str) -> tuple[str, ...]:
 
 def _is_identifier(part: str) -> bool:
     """Say whether a part is a GUID, which is another one in every name and tells nothing."""
-    return re.fullmatch(_GUID, part) is not None
+    return re.fullmatch(GUID, part) is not None
 
 
 def _well(columns: Sequence[Sequence[str]]) -> dict[int, str] | None:
@@ -148,7 +148,7 @@ def _follows(column: Sequence[str], wells: Sequence[tuple[str, ...]]) -> bool:
 def _written(at: int, column: Sequence[str], groups: dict[int, str]) -> str:
     """Return the regular expression of one part."""
     if _is_identifier(column[0]):
-        return _GUID
+        return GUID
     found = set(column)
     digits = column[0].isdigit()
     one = re.escape(column[0]) if len(found) == 1 else r"\d+" if digits else "[A-Za-z]+"

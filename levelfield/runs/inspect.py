@@ -59,9 +59,9 @@ def look_into(folder: Path | str, format_name: str = "auto") -> Found:
                 plates[key] = plate
         return Found(files, {"format": next(iter(roots.values()))}, plates)
     images = files.ending(*SUFFIXES)
-    proposal = propose_pattern(images)
-    if proposal is None and not images:
+    if not images:
         raise IndexFault(unknown_text(files))
+    proposal = propose_pattern(images)
     if proposal is None:
         raise IndexFault(
             f"'{files.folder}' holds {len(images)} images of no format that is recognised, such as "

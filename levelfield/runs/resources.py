@@ -67,15 +67,14 @@ def segment_megabytes(load: Load, methods: Iterable[str], threads: int, *, gpu: 
     """
     field_mb = _BYTES_PER_PIXEL * load.pixels / 1e6
     learned = set(methods)
-    each = _WITHOUT_NETWORKS + field_mb
-    if not learned:
-        return round(_OF_JOB + threads * each)
-    if not gpu:
-        needs_torch = learned - set(_SMALL)
-        return round(_OF_JOB + threads * (each + (_WITH_TORCH if needs_torch else 0)))
-    together = min(32 * load.pixels, max(_PORTION_PIXELS, load.pixels))
-    waiting = max(_THREADS, threads) * _BYTES_PER_PIXEL_TOGETHER * together / 1e6
-    return round(_OF_JOB + _WITH_TORCH + waiting + threads * each)
+    each, shared = _WITHOUT_NETWORKS + field_mb, float(_OF_JOB)
+    if learned and gpu:
+        together = min(32 * load.pixels, max(_PORTION_PIXELS, load.pixels))
+        waiting = max(_THREADS, threads) * _BYTES_PER_PIXEL_TOGETHER * together / 1e6
+        shared += _WITH_TORCH + waiting
+    elif learned - set(_SMALL):
+        each += _WITH_TORCH
+    return round(shared + threads * each)
 
 
 def segment_minutes(load: Load, methods: Iterable[str], threads: int, *, gpu: bool) -> int:
